@@ -1,0 +1,1 @@
+"""Safehold: a pipeline for the most sensitive telemetry, whose promises can be checked."""

@@ -1,0 +1,1 @@
+"""What exists, what it came from, and when it ends."""

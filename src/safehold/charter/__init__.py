@@ -1,0 +1,1 @@
+"""The promise as code: loaded, signed by a board, compiled to policy."""

@@ -1,0 +1,1 @@
+"""What must never be stored, or not as it was."""

@@ -1,0 +1,1 @@
+"""The one process that holds the root, and the only door to a key."""

@@ -1,0 +1,1 @@
+"""The record nobody can rewrite."""

@@ -1,0 +1,179 @@
+"""Where one Safehold home lies, inside and outside.
+
+A *home* (H) is the directory that may be backed up, copied and stolen. Its *outside* holds what must never
+travel with it: the witness and its head, the trust policy, the epoch secrets and the keeper's socket. So a
+full copy of H, even with the live root, opens nothing that has ended, and cannot pretend to be the newest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from safehold import canonical, ids
+from safehold.errors import ConflictError, InvalidError, MissingError, TamperedError
+
+VERSION = "safehold-home/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The places of one home.
+
+    Args:
+        path: The home itself.
+        id: Its random name.
+        outside: The directory outside it.
+        synthetic: True if it was made for made-up people only.
+    """
+
+    path: Path
+    id: str
+    outside: Path
+    synthetic: bool
+
+    @property
+    def ledger(self) -> Path:
+        """Journal and exported tiles."""
+        return self.path / "ledger"
+
+    @property
+    def objects(self) -> Path:
+        """Sealed objects."""
+        return self.path / "objects"
+
+    @property
+    def control(self) -> Path:
+        """The control database, opened by the keeper alone."""
+        return self.path / "control.db"
+
+    @property
+    def root_file(self) -> Path:
+        """The sealed root key."""
+        return self.path / "root.sealed"
+
+    @property
+    def roster_file(self) -> Path:
+        """The signed roster of board seats."""
+        return self.path / "roster.json"
+
+    @property
+    def charter_file(self) -> Path:
+        """The charter in force, with its signatures."""
+        return self.path / "charter.json"
+
+    @property
+    def witness(self) -> Path:
+        """State of the local witness, outside the home."""
+        return self.outside / "witness"
+
+    @property
+    def policy_file(self) -> Path:
+        """The tlog-policy that says whose signatures count, outside the home."""
+        return self.outside / "policy"
+
+    @property
+    def epochs(self) -> Path:
+        """Epoch secrets, outside the home and outside every backup set."""
+        return self.outside / "epochs"
+
+    @property
+    def socket(self) -> Path:
+        """The keeper's Unix socket."""
+        return self.outside / "keeper.sock"
+
+    @classmethod
+    def create(cls, path: Path, *, synthetic: bool = False) -> Home:
+        """Make an empty home and its outside.
+
+        Raises:
+            ConflictError: The directory is a home already, or holds other files.
+        """
+        path = path.resolve()
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if any(path.iterdir()):
+            raise ConflictError(
+                f"{path.name} is not empty", rule="home.empty", fix="choose a new directory"
+            )
+        home = cls(path, name := ids.opaque_id("home"), _outside(name), synthetic)
+        home.outside.mkdir(parents=True, mode=0o700)
+        for folder in (home.ledger, home.objects, home.witness, home.epochs):
+            folder.mkdir(mode=0o700)
+        _write_new(
+            path / "home.json",
+            canonical.encode({"v": VERSION, "id": name, "synthetic": synthetic}),
+        )
+        pin = _pin(path)
+        pin.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        pin.write_text(name, "ascii")
+        return home
+
+    @classmethod
+    def open(cls, path: Path) -> Home:
+        """Find a home made by ``create``.
+
+        Raises:
+            MissingError: The directory is no home.
+            TamperedError: Another home stood here before, or nothing outside vouches for this one.
+        """
+        path = path.resolve()
+        try:
+            record = canonical.decode((path / "home.json").read_bytes())
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if _pin(path).exists():
+                raise TamperedError(
+                    f"{path.name} was a home and has lost its record", rule="home.pinned"
+                ) from error
+            raise MissingError(
+                f"{path.name} is no Safehold home", rule="home.exists", fix="safehold init"
+            ) from error
+        except InvalidError as error:
+            raise TamperedError("the home record is damaged", rule="home.record") from error
+        match record:
+            case {"v": "safehold-home/1", "id": str(name), "synthetic": bool(synthetic)}:
+                pass
+            case _:
+                raise TamperedError("the home record is damaged", rule="home.record")
+        if not name.replace("_", "").isalnum():
+            raise TamperedError("the home record is damaged", rule="home.record")
+        pin = _pin(path)
+        if pin.exists() and pin.read_text("ascii") != name:
+            raise TamperedError(
+                f"{path.name} is not the home that stood here before", rule="home.pinned"
+            )
+        home = cls(path, name, _outside(name), synthetic)
+        if not home.outside.is_dir():
+            raise TamperedError(
+                f"nothing outside vouches for {path.name}",
+                rule="home.outside",
+                fix="set SAFEHOLD_OUTSIDE to where this home's outside directory lies",
+            )
+        return home
+
+
+def state_directory() -> Path:
+    """Return the folder that holds the outside of every home."""
+    if named := os.environ.get("SAFEHOLD_OUTSIDE"):
+        return Path(named).resolve()
+    state = os.environ.get("XDG_STATE_HOME")
+    base = Path(state) if state else Path.home() / ".local" / "state"
+    return base / "safehold"
+
+
+def _outside(name: str) -> Path:
+    return state_directory() / name
+
+
+def _pin(path: Path) -> Path:
+    mark = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+    return state_directory() / "pins" / mark
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

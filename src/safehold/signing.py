@@ -1,0 +1,122 @@
+"""Ed25519 signatures, one domain a use (RFC 8032).
+
+Every signature covers ``domain || 0x00 || message``, so a signature made for one use never counts for
+another. ``VerifyKey.verify`` raises or returns nothing; there is no boolean to ignore.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from safehold.canonical import b64, unb64
+from safehold.errors import InvalidError, MissingError, TamperedError
+
+_MARK = "safehold-ed25519-v1 "
+
+
+class VerifyKey:
+    """The public half of a signing key.
+
+    Args:
+        raw: 32 bytes of Ed25519 public key.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        if len(raw) != 32:
+            raise InvalidError("an Ed25519 public key has 32 bytes", rule="signing.key")
+        self.raw = raw
+        self._key = Ed25519PublicKey.from_public_bytes(raw)
+
+    @classmethod
+    def from_text(cls, text: str) -> VerifyKey:
+        """Read a key from base64 text."""
+        return cls(unb64(text))
+
+    def text(self) -> str:
+        """Return the key as base64 text."""
+        return b64(self.raw)
+
+    @property
+    def key_id(self) -> str:
+        """The first 8 bytes of the key's SHA-256, in hex."""
+        return hashlib.sha256(self.raw).hexdigest()[:16]
+
+    def verify(self, domain: str, message: bytes, signature: bytes) -> None:
+        """Check a signature.
+
+        Raises:
+            TamperedError: The signature does not hold for this key, domain and message.
+        """
+        try:
+            self._key.verify(signature, domain.encode("ascii") + b"\0" + message)
+        except InvalidSignature as error:
+            raise TamperedError(
+                "a signature does not hold", rule=f"signing.{domain}"
+            ) from error
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, VerifyKey) and other.raw == self.raw
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
+
+
+class SigningKey:
+    """A private signing key; its text form exists only in ``write``.
+
+    Args:
+        seed: 32 bytes.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        if len(seed) != 32:
+            raise InvalidError("an Ed25519 seed has 32 bytes", rule="signing.key")
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public = VerifyKey(self._key.public_key().public_bytes_raw())
+
+    @classmethod
+    def generate(cls) -> SigningKey:
+        """Make a new key from operating-system entropy."""
+        return cls(os.urandom(32))
+
+    @classmethod
+    def read(cls, path: Path) -> SigningKey:
+        """Read a key file written by ``write``.
+
+        Raises:
+            MissingError: There is no such file.
+            InvalidError: The file is no key file.
+        """
+        try:
+            text = path.read_text("ascii")
+        except FileNotFoundError as error:
+            raise MissingError(f"no key file {path.name}", rule="signing.key") from error
+        except (UnicodeDecodeError, OSError) as error:
+            raise InvalidError("not a key file", file=path.name, rule="signing.key") from error
+        if not text.startswith(_MARK):
+            raise InvalidError("not a key file", file=path.name, rule="signing.key")
+        return cls(unb64(text.removeprefix(_MARK).strip()))
+
+    def write(self, path: Path) -> None:
+        """Write the key to a new file that only its owner can read."""
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(_MARK + b64(self._key.private_bytes_raw()) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def seed(self) -> bytes:
+        """Return the 32 secret bytes, to be wrapped and never printed."""
+        return self._key.private_bytes_raw()
+
+    def sign(self, domain: str, message: bytes) -> bytes:
+        """Return the 64-byte signature of a message under a domain."""
+        return self._key.sign(domain.encode("ascii") + b"\0" + message)
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.public.key_id})"

@@ -1,0 +1,1 @@
+"""Made-up people with planted secrets and known truth."""
