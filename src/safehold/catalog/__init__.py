@@ -1,1 +1,7 @@
 """What exists, what it came from, and when it ends."""
+
+from safehold.catalog.label import DatasetLabel, derive
+from safehold.catalog.lineage import Lineage
+from safehold.catalog.register import Catalog, Extent, SourceState
+
+__all__ = ["Catalog", "DatasetLabel", "Extent", "Lineage", "SourceState", "derive"]

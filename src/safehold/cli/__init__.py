@@ -1,1 +1,56 @@
-"""The command line."""
+"""The command line: noun, then verb; the same words as in the ledger, the API and the docs.
+
+stdout is data, stderr everything else. Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 denied, 4 sign-in,
+5 tampered, 6 unavailable, 130 interrupted. Only typer is imported before a command runs, so ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import typer
+
+from safehold.cli import (
+    artifact,
+    charter,
+    dataset,
+    enclave,
+    home,
+    job,
+    ledger,
+    people,
+    request,
+    source,
+)
+from safehold.cli.surface import guarded
+
+
+def build() -> typer.Typer:
+    """Return the whole command line."""
+    root = typer.Typer(
+        name="safehold",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help="Train AI on how people work, and prove that nothing else happened to the data.",
+    )
+    for noun, group in (
+        ("charter", charter.group),
+        ("people", people.group),
+        ("source", source.group),
+        ("dataset", dataset.group),
+        ("request", request.group),
+        ("enclave", enclave.group),
+        ("artifact", artifact.group),
+        ("ledger", ledger.group),
+        ("budget", artifact.budget),
+    ):
+        root.add_typer(group, name=noun)
+    home.register(root)
+    job.register(root)
+    return root
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    guarded(build())

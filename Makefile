@@ -1,0 +1,55 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both need Debian's python3 (3.11 or newer) with
+# python3-venv, and nothing else: they make .venv and install the pinned packages into it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+DEMO ?= out/demo
+
+.PHONY: demo test check proof bench lock clean setup setup-dev
+
+$(VENV)/.runtime: requirements.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the pinned packages into $(VENV) ..." >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@echo "installing the pinned test packages into $(VENV) ..." >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.runtime
+setup-dev: $(VENV)/.dev
+
+# a made-up workforce goes in, a private model comes out, and the ledger is verified
+demo: $(VENV)/.runtime
+	@rm -rf $(DEMO) && mkdir -p $(DEMO)
+	@$(BIN)/safehold demo --home $(DEMO)/home --truth $(DEMO)/truth.parquet
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not proof and not bench" -q
+
+# formatting, lint, types and the contracts between packages
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# long proofs: hundreds of kills, every byte flipped, deep fuzzing
+proof: $(VENV)/.dev
+	$(BIN)/python -m pytest -m proof -q -s
+
+# ratios against a peer or a limit, measured in one run
+bench: $(VENV)/.dev
+	$(BIN)/python -m pytest -m bench -q -s -p no:cacheprovider
+
+lock: $(VENV)/.dev
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --no-header --no-annotate --no-emit-index-url -o requirements.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --group dev --no-header --no-annotate --no-emit-index-url -o requirements-dev.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) out

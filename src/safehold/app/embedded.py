@@ -1,0 +1,99 @@
+"""Start the keeper of a home as a process of its own, and find one that runs.
+
+The keeper's passphrase goes to it through a pipe, never by argument or environment. It lives as long as the
+pipe: when the caller ends, however it ends, the keeper ends too.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import orjson
+
+from safehold.errors import UnavailableError, revive
+from safehold.keeper.client import KeeperClient
+from safehold.settings import Home
+
+PATIENCE_S = 60.0
+
+
+@contextmanager
+def connect(home: Home, passphrase: str | None) -> Iterator[KeeperClient]:
+    """Yield a line to the keeper of a home; start one for the time being if none runs.
+
+    Raises:
+        UnavailableError: None runs and there is no passphrase to start one.
+    """
+    client = KeeperClient(home.socket)
+    if answers(client):
+        yield client
+        return
+    if passphrase is None:
+        raise UnavailableError(
+            "no keeper runs for this home and no passphrase was given",
+            rule="keeper.locked",
+            fix="set SAFEHOLD_PASSPHRASE, or start `safehold serve`",
+        )
+    with start(home, passphrase):
+        yield client
+
+
+def answers(client: KeeperClient) -> bool:
+    """Return whether a keeper answers."""
+    try:
+        client.call("hello")
+    except UnavailableError:
+        return False
+    return True
+
+
+@contextmanager
+def start(home: Home, passphrase: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a keeper, wait until it is ready, and end it afterwards."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "safehold.app.keeper", str(home.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=keeper_environment(),
+        start_new_session=True,
+    )
+    try:
+        if process.stdin is None or process.stdout is None:
+            raise UnavailableError("the keeper has no pipes", rule="keeper.start")
+        process.stdin.write(passphrase.encode() + b"\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        if not line:
+            raise UnavailableError(
+                "the keeper did not start", rule="keeper.start", fix="safehold doctor"
+            )
+        message = orjson.loads(line)
+        if "error" in message:
+            raise revive(message["error"])
+        yield process
+    finally:
+        _end(process)
+
+
+def keeper_environment() -> dict[str, str]:
+    """Return the environment a keeper starts with: no secrets, only where things are."""
+    keep = ("PATH", "HOME", "LANG", "TZ", "SAFEHOLD_OUTSIDE", "XDG_STATE_HOME", "PYTHONPATH")
+    return {name: os.environ[name] for name in keep if name in os.environ}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()  # the keeper's sign to finish
+    deadline = time.monotonic() + PATIENCE_S
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

@@ -1,0 +1,446 @@
+"""The register of sealed blocks.
+
+Holds: a source is taken whole or not at all (its blocks are *staged* until it is through, then *live* in one
+transaction); a chunk is committed once, whatever crashes; each row carries a keyed MAC, so that a database
+administrator cannot present a block under another purpose, person or expiry.
+
+Doesn't: keep anything readable. Labels are here, contents are not.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from safehold import canonical
+from safehold.canonical import b64, unb64
+from safehold.catalog import tables
+from safehold.errors import ConflictError, TamperedError
+from safehold.vault import Label, SealedBlock, SealedObject
+
+STAGING, LIVE, REFUSED = "staging", "live", "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """A run of sequence numbers of one device, session and stream.
+
+    Args:
+        origin: 16 bytes, device pseudonym and session pseudonym.
+        stream: Name of the stream.
+        first: First sequence number.
+        last: Last sequence number, inclusive.
+    """
+
+    origin: bytes
+    stream: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """How far a source has come.
+
+    Args:
+        state: ``staging``, ``live`` or ``refused``.
+        done: Numbers of the chunks that are committed.
+        tally: Counters summed over them.
+    """
+
+    state: str
+    done: frozenset[int]
+    tally: dict[str, dict[str, int]]
+
+
+class Catalog:
+    """The register.
+
+    Args:
+        engine: The control database.
+        key: 32 bytes for the MAC over rows, derived from the root.
+    """
+
+    def __init__(self, engine: sa.Engine, *, key: bytes) -> None:
+        self._engine = engine
+        self._key = key
+
+    def begin(self, source: str) -> SourceState:
+        """Open a source for ingestion, or find out how far it got before."""
+        with self._engine.begin() as connection:
+            row = connection.execute(
+                sa.select(tables.source).where(tables.source.c.id == source)
+            ).first()
+            if row is None:
+                connection.execute(
+                    tables.source.insert().values(
+                        id=source, state=STAGING, tally=canonical.encode({}), noted=False
+                    )
+                )
+                return SourceState(state=STAGING, done=frozenset(), tally={})
+            if row.state == REFUSED:
+                connection.execute(
+                    tables.source.update()
+                    .where(tables.source.c.id == source)
+                    .values(state=STAGING, noted=False)
+                )
+            chunks = connection.execute(
+                sa.select(tables.chunk).where(tables.chunk.c.source == source)
+            ).all()
+        return SourceState(
+            state=STAGING if row.state == REFUSED else row.state,
+            done=frozenset(chunk.number for chunk in chunks),
+            tally=add_tallies(canonical.decode(chunk.tally) for chunk in chunks),
+        )
+
+    def commit_chunk(
+        self,
+        source: str,
+        number: int,
+        *,
+        tally: Mapping[str, Mapping[str, int]],
+        objects: Sequence[SealedObject],
+        extents: Sequence[Extent],
+    ) -> None:
+        """Make one chunk's blocks known, once, in one transaction.
+
+        Raises:
+            ConflictError: The chunk was committed before.
+        """
+        with self._engine.begin() as connection:
+            known = connection.execute(
+                sa.select(tables.chunk.c.number).where(
+                    tables.chunk.c.source == source, tables.chunk.c.number == number
+                )
+            ).first()
+            if known is not None:
+                raise ConflictError("this chunk was committed before", rule="catalog.chunk")
+            connection.execute(
+                tables.chunk.insert().values(
+                    source=source, number=number, tally=canonical.encode(tally)
+                )
+            )
+            self._insert(connection, source, objects, kind="telemetry", state=STAGING)
+            if extents:
+                connection.execute(
+                    tables.extent.insert(),
+                    [
+                        {
+                            "source": source,
+                            "origin": extent.origin,
+                            "stream": extent.stream,
+                            "first": extent.first,
+                            "last": extent.last,
+                        }
+                        for extent in extents
+                    ],
+                )
+
+    def add_derived(self, source: str, objects: Sequence[SealedObject]) -> None:
+        """Make derived blocks known; they are live at once."""
+        with self._engine.begin() as connection:
+            self._insert(connection, source, objects, kind="derived", state=LIVE)
+
+    def replace_derived(self, purpose: str, keep: str) -> list[str]:
+        """Forget derived blocks of a purpose made by earlier builds, and return their objects."""
+        with self._engine.begin() as connection:
+            where = (
+                (tables.block.c.kind == "derived")
+                & (tables.block.c.source.startswith(f"{purpose}:"))
+                & (tables.block.c.source != keep)
+            )
+            sources = [
+                row.source
+                for row in connection.execute(sa.select(tables.block.c.source).where(where).distinct())
+            ]
+            return [name for source in sources for name in self._forget(connection, source)]
+
+    def forget_derived(self, person: str) -> None:
+        """Forget what was derived from one person; the next build leaves out what they left out."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                tables.block.delete().where(
+                    tables.block.c.kind == "derived", tables.block.c.person == person
+                )
+            )
+
+    def people_of(self, source: str) -> int:
+        """Return how many people a source holds."""
+        with self._engine.begin() as connection:
+            count: int = connection.execute(
+                sa.select(sa.func.count(sa.distinct(tables.block.c.person))).where(
+                    tables.block.c.source == source
+                )
+            ).scalar_one()
+        return count
+
+    def sources_of(self, blocks: Sequence[bytes]) -> list[str]:
+        """Return the sources (or earlier builds) that hold these blocks."""
+        found: set[str] = set()
+        with self._engine.begin() as connection:
+            for start in range(0, len(blocks), 500):
+                found |= set(
+                    connection.execute(
+                        sa.select(tables.block.c.source)
+                        .where(tables.block.c.id.in_(blocks[start : start + 500]))
+                        .distinct()
+                    ).scalars()
+                )
+        return sorted(found)
+
+    def finish(self, source: str, tally: Mapping[str, Mapping[str, int]]) -> None:
+        """Turn a source's staged blocks live, in one transaction."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                tables.source.update()
+                .where(tables.source.c.id == source)
+                .values(state=LIVE, tally=canonical.encode(tally))
+            )
+            connection.execute(
+                tables.block.update().where(tables.block.c.source == source).values(state=LIVE)
+            )
+
+    def discard(self, source: str) -> list[str]:
+        """Forget everything staged for a source and return the objects to delete."""
+        with self._engine.begin() as connection:
+            state = connection.execute(
+                sa.select(tables.source.c.state).where(tables.source.c.id == source)
+            ).scalar()
+            if state == LIVE:
+                raise ConflictError("a live source is not discarded", rule="catalog.live")
+            names = self._forget(connection, source)
+            connection.execute(tables.chunk.delete().where(tables.chunk.c.source == source))
+            connection.execute(
+                tables.source.update()
+                .where(tables.source.c.id == source)
+                .values(state=REFUSED, noted=False)
+            )
+        return names
+
+    def overlap(self, source: str, extents: Iterable[Extent]) -> Extent | None:
+        """Return the first extent that another source has delivered already, if any."""
+        with self._engine.begin() as connection:
+            for extent in extents:
+                found = connection.execute(
+                    sa.select(tables.extent.c.id)
+                    .where(
+                        tables.extent.c.origin == extent.origin,
+                        tables.extent.c.stream == extent.stream,
+                        tables.extent.c.source != source,
+                        tables.extent.c.first <= extent.last,
+                        tables.extent.c.last >= extent.first,
+                    )
+                    .limit(1)
+                ).first()
+                if found is not None:
+                    return extent
+        return None
+
+    def blocks(
+        self,
+        *,
+        kind: str,
+        streams: Iterable[str],
+        after_day: int,
+        windows: tuple[int, int] | None = None,
+    ) -> list[SealedBlock]:
+        """Return live blocks that have not expired, each row checked.
+
+        Args:
+            kind: ``telemetry`` or ``derived``.
+            streams: Streams wanted.
+            after_day: Today; blocks whose expiry is this day or earlier are left out.
+            windows: First and last UTC day, inclusive.
+
+        Raises:
+            TamperedError: A row does not carry the keeper's MAC.
+        """
+        query = (
+            sa.select(tables.block)
+            .where(
+                tables.block.c.state == LIVE,
+                tables.block.c.kind == kind,
+                tables.block.c.stream.in_(list(streams)),
+                tables.block.c.expires > after_day,
+            )
+            .order_by(tables.block.c.person, tables.block.c.window, tables.block.c.id)
+        )
+        if windows is not None:
+            query = query.where(
+                tables.block.c.window >= windows[0], tables.block.c.window <= windows[1]
+            )
+        with self._engine.begin() as connection:
+            return [self._checked(row) for row in connection.execute(query)]
+
+    def expire(self, day: int) -> list[str]:
+        """Forget blocks whose retention ended by a day, and return the objects that are now empty."""
+        with self._engine.begin() as connection:
+            gone = tables.block.c.expires <= day
+            rows = connection.execute(sa.select(tables.block.c.record).where(gone)).all()
+            touched = {canonical.decode(row.record)["object"] for row in rows}
+            connection.execute(tables.block.delete().where(gone))
+            still = {
+                canonical.decode(row.record)["object"]
+                for row in connection.execute(sa.select(tables.block.c.record))
+            }
+            empty = sorted(touched - still)
+            for name in empty:
+                connection.execute(tables.object_.delete().where(tables.object_.c.name == name))
+        return empty
+
+    def objects(self) -> set[str]:
+        """Return the names of all objects that the catalogue knows."""
+        with self._engine.begin() as connection:
+            return set(connection.execute(sa.select(tables.object_.c.name)).scalars())
+
+    def unnoted(self) -> list[tuple[str, dict[str, dict[str, int]]]]:
+        """Return live sources whose closing leaf is not in the ledger yet."""
+        with self._engine.begin() as connection:
+            return [
+                (row.id, canonical.decode(row.tally))
+                for row in connection.execute(
+                    sa.select(tables.source).where(
+                        tables.source.c.state == LIVE, tables.source.c.noted.is_(False)
+                    )
+                )
+            ]
+
+    def note(self, source: str) -> None:
+        """Remember that a source's closing leaf is durable."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                tables.source.update().where(tables.source.c.id == source).values(noted=True)
+            )
+
+    def counts(self) -> dict[str, int]:
+        """Return numbers of live blocks, rows, people and sources."""
+        with self._engine.begin() as connection:
+            live = tables.block.c.state == LIVE
+            row = connection.execute(
+                sa.select(
+                    sa.func.count(),
+                    sa.func.coalesce(sa.func.sum(tables.block.c.rows), 0),
+                    sa.func.count(sa.distinct(tables.block.c.person)),
+                ).where(live, tables.block.c.kind == "telemetry")
+            ).one()
+            sources = connection.execute(
+                sa.select(sa.func.count()).where(tables.source.c.state == LIVE)
+            ).scalar_one()
+        return {"blocks": row[0], "rows": row[1], "people": row[2], "sources": sources}
+
+    def _forget(self, connection: sa.Connection, source: str) -> list[str]:
+        names = list(
+            connection.execute(
+                sa.select(tables.object_.c.name).where(tables.object_.c.source == source)
+            ).scalars()
+        )
+        for table in (tables.block, tables.object_, tables.extent):
+            connection.execute(table.delete().where(table.c.source == source))
+        return names
+
+    def _insert(
+        self,
+        connection: sa.Connection,
+        source: str,
+        objects: Sequence[SealedObject],
+        *,
+        kind: str,
+        state: str,
+    ) -> None:
+        if not objects:
+            return
+        connection.execute(
+            tables.object_.insert(),
+            [
+                {"name": item.name, "root": item.root, "size": item.size, "source": source}
+                for item in objects
+            ],
+        )
+        rows = []
+        for item in objects:
+            for sealed in item.blocks:
+                record = canonical.encode(_record(sealed))
+                rows.append(
+                    {
+                        "id": sealed.block_id,
+                        "state": state,
+                        "kind": kind,
+                        "source": source,
+                        "person": sealed.person,
+                        "stream": sealed.stream,
+                        "segment": sealed.segment,
+                        "window": sealed.window,
+                        "expires": sealed.label.expires,
+                        "rows": sealed.rows,
+                        "record": record,
+                        "mac": self._mac(kind, record),
+                    }
+                )
+        connection.execute(tables.block.insert(), rows)
+
+    def _mac(self, kind: str, record: bytes) -> bytes:
+        return hmac.digest(self._key, kind.encode() + b"\0" + record, "sha256")
+
+    def _checked(self, row: Any) -> SealedBlock:
+        if not hmac.compare_digest(self._mac(row.kind, row.record), row.mac):
+            raise TamperedError("a catalogue row was changed", rule="catalog.mac")
+        sealed = _from_record(canonical.decode(row.record))
+        shown = (row.id, row.person, row.stream, row.segment, row.window, row.expires, row.rows)
+        held = (
+            sealed.block_id,
+            sealed.person,
+            sealed.stream,
+            sealed.segment,
+            sealed.window,
+            sealed.label.expires,
+            sealed.rows,
+        )
+        if shown != held:
+            raise TamperedError("a catalogue row was changed", rule="catalog.mac")
+        return sealed
+
+
+def add_tallies(tallies: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """Return the sum of tallies, group by group."""
+    total: dict[str, dict[str, int]] = {}
+    for tally in tallies:
+        for group, counts in tally.items():
+            into = total.setdefault(group, {})
+            for name, count in counts.items():
+                into[name] = into.get(name, 0) + count
+    return total
+
+
+_PLAIN = ("person", "stream", "segment", "window", "object", "offset", "length", "rows", "generation", "sequence", "epoch")
+
+
+def _record(sealed: SealedBlock) -> dict[str, Any]:
+    record: dict[str, Any] = {name: getattr(sealed, name) for name in _PLAIN}
+    record["block_id"] = b64(sealed.block_id)
+    record["sha256"] = b64(sealed.sha256)
+    record["label"] = {
+        "purposes": list(sealed.label.purposes),
+        "jurisdiction": sealed.label.jurisdiction,
+        "expires": sealed.label.expires,
+        "charter": b64(sealed.label.charter),
+    }
+    return record
+
+
+def _from_record(record: dict[str, Any]) -> SealedBlock:
+    label = record["label"]
+    return SealedBlock(
+        **{name: record[name] for name in _PLAIN},
+        block_id=unb64(record["block_id"]),
+        sha256=unb64(record["sha256"]),
+        label=Label(
+            purposes=tuple(label["purposes"]),
+            jurisdiction=label["jurisdiction"],
+            expires=label["expires"],
+            charter=unb64(label["charter"]),
+        ),
+    )

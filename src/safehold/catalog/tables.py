@@ -1,0 +1,86 @@
+"""Tables of the catalogue."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from safehold.db import metadata
+
+source = sa.Table(
+    "source",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),  # SHA-256 over content, mapping and charter
+    sa.Column("state", sa.String(12), nullable=False),  # staging, live, refused
+    sa.Column("tally", sa.LargeBinary, nullable=False),  # canonical JSON of counters, no values
+    sa.Column("noted", sa.Boolean, nullable=False, default=False),  # its closing leaf is written
+)
+
+chunk = sa.Table(
+    "chunk",
+    metadata,
+    sa.Column("source", sa.ForeignKey("source.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("tally", sa.LargeBinary, nullable=False),
+)
+
+object_ = sa.Table(
+    "object",
+    metadata,
+    sa.Column("name", sa.String(96), primary_key=True),
+    sa.Column("root", sa.LargeBinary(32), nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("source", sa.String(64), nullable=False, index=True),
+)
+
+block = sa.Table(
+    "block",
+    metadata,
+    sa.Column("id", sa.LargeBinary(16), primary_key=True),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("kind", sa.String(12), nullable=False),  # telemetry, derived
+    sa.Column("source", sa.String(64), nullable=False, index=True),
+    sa.Column("person", sa.String(40), nullable=False, index=True),
+    sa.Column("stream", sa.String(24), nullable=False),
+    sa.Column("segment", sa.String(64), nullable=False),
+    sa.Column("window", sa.Integer, nullable=False),
+    sa.Column("expires", sa.Integer, nullable=False, index=True),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("record", sa.LargeBinary, nullable=False),  # canonical JSON of the whole sealed block
+    sa.Column("mac", sa.LargeBinary(32), nullable=False),  # over state-free fields, keyed by the keeper
+)
+
+extent = sa.Table(
+    "extent",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("source", sa.String(64), nullable=False, index=True),
+    sa.Column("origin", sa.LargeBinary(16), nullable=False, index=True),  # device || session
+    sa.Column("stream", sa.String(24), nullable=False),
+    sa.Column("first", sa.Integer, nullable=False),
+    sa.Column("last", sa.Integer, nullable=False),
+)
+
+dataset = sa.Table(
+    "dataset",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),  # source, feature, model
+    sa.Column("label", sa.LargeBinary, nullable=False),  # canonical JSON
+    sa.Column("created_us", sa.BigInteger, nullable=False),
+)
+
+edge = sa.Table(
+    "edge",
+    metadata,
+    sa.Column("parent", sa.String(64), primary_key=True),
+    sa.Column("child", sa.String(64), primary_key=True),
+)
+
+artifact = sa.Table(
+    "artifact",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("purpose", sa.String(64), nullable=False),
+    sa.Column("record", sa.LargeBinary, nullable=False),  # where it is sealed, metrics, provenance
+    sa.Column("created_us", sa.BigInteger, nullable=False),
+)

@@ -1,0 +1,96 @@
+"""Commands about a whole home: init, serve, status, stop, resume, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, passphrase, put
+
+Seat = Annotated[str, typer.Option(help="Your seat on the board.")]
+Key = Annotated[Path, typer.Option(help="Your seat's key file.")]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (init, serve, status, stop, resume, doctor):
+        root.command()(command)
+
+
+def init(
+    *,
+    seats: Annotated[Path, typer.Option(help="Folder for the six seat keys, outside the home.")],
+    charter: Annotated[
+        Path | None, typer.Option(help="Sign this charter with all seats and enact it. For trying out.")
+    ] = None,
+    shares: Annotated[
+        str | None, typer.Option(help="Seal the root by k-of-n shares instead, such as 3-of-5.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a home: root key, board, ledger, witness. Nothing is collected before a charter is signed."""
+    from safehold.app.setup import create
+
+    put(create(home, seats=seats, charter=charter, shares=shares), as_json=as_json)
+
+
+def serve(*, home: HomeOption = DEFAULT_HOME) -> None:
+    """Run the keeper and its periodic work in the foreground, until interrupted."""
+    from safehold.app.serve import run
+    from safehold.errors import UnavailableError
+    from safehold.settings import Home
+
+    place = Home.open(home)
+    secret = passphrase(place)
+    if secret is None:
+        raise UnavailableError(
+            "no passphrase", rule="keeper.locked", fix="set SAFEHOLD_PASSPHRASE"
+        )
+    run(place, secret)
+
+
+def status(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Show what is in force, how much there is, and what is limited."""
+    with keeper(home) as client:
+        put(client.call("status"), as_json=as_json)
+
+
+def stop(
+    *,
+    seat: Seat,
+    key: Key,
+    reason: Annotated[str, typer.Option(help="Why, in a sentence.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop everything: one seat suffices. Leases die, running work ends, nothing is released."""
+    from safehold.app.charters import sign_order
+
+    order = sign_order(home, "stop", reason=reason, keys={seat: existing(key)})
+    with keeper(home) as client:
+        put(client.call("stop", **order), as_json=as_json)
+
+
+def resume(
+    *,
+    seats: Annotated[Path, typer.Option(help="Folder with the keys of the seats that agree.")],
+    reason: Annotated[str, typer.Option(help="What was found and mended.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Resume after a stop; the charter says how many seats must agree."""
+    from safehold.app.charters import keys_in, sign_order
+
+    order = sign_order(home, "resume", reason=reason, keys=keys_in(seats))
+    with keeper(home) as client:
+        put(client.call("resume", **order), as_json=as_json)
+
+
+def doctor(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Check this machine and this home, and say what is missing or limited."""
+    from safehold.app.doctor import examine
+
+    put(examine(home), as_json=as_json)

@@ -1,0 +1,65 @@
+"""``safehold ledger``: the record of every use, and its verification without any key or server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, keeper, put
+
+group = typer.Typer(no_args_is_help=True, help="The ledger: verify, tail, show.")
+
+
+@group.command()
+def verify(
+    directory: Annotated[
+        Path | None, typer.Argument(help="A home, or an exported ledger directory.")
+    ] = None,
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify the whole ledger offline against the witness outside the home; exit 5 if it does not hold."""
+    from safehold.app.verification import verify_home
+
+    put(verify_home(directory or home), as_json=as_json)
+
+
+@group.command()
+def tail(
+    *,
+    count: Annotated[int, typer.Option("-n", help="How many entries.")] = 20,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the newest entries; what they say about people stays committed and closed."""
+    from safehold.app.verification import leaves
+
+    entries = leaves(home, count)
+    if as_json:
+        put({"entries": entries}, as_json=True)
+        return
+    for entry in entries:
+        at = datetime.fromtimestamp(entry["leaf"]["t"] / 1000, UTC)
+        public = entry["leaf"].get("pub", {})
+        words = " ".join(f"{key}={value}" for key, value in public.items())
+        ref = f" of {entry['leaf']['ref']}" if "ref" in entry["leaf"] else ""
+        put(
+            f"{entry['index']:>7} {at:%Y-%m-%d %H:%M:%S} {entry['leaf']['k']:<15}{ref} {words}",
+            as_json=False,
+        )
+
+
+@group.command()
+def show(
+    index: Annotated[int, typer.Argument(help="Index of the entry.")],
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one entry with its side-car opened by the keeper, commitments checked."""
+    with keeper(home) as client:
+        put(client.call("ledger.show", index=index), as_json=as_json)

@@ -1,0 +1,101 @@
+"""``safehold people``: who takes part, and what they chose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, put
+
+group = typer.Typer(no_args_is_help=True, help="People: enrol, consent, pause, withdraw.")
+
+Person = Annotated[str, typer.Argument(help="The person, by the company's name for them.")]
+
+
+@group.command()
+def enrol(
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="CSV with columns person, jurisdiction, streams (separated by spaces)."),
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="Enrol everybody who appears in a source file.")
+    ] = None,
+    mapping: Annotated[str | None, typer.Option(help="Mapping of that source.")] = None,
+    jurisdiction: Annotated[str, typer.Option(help="Where the people of --source work.")] = "US-CA",
+    evidence: Annotated[str, typer.Option(help="Where their opt-in is recorded.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Enrol people with what they opted in to; people who are known are left as they are."""
+    from safehold.app.roster import read_roster, roster_of_source
+    from safehold.errors import InvalidError
+
+    if (file is None) == (source is None):
+        raise InvalidError("give either --file or --source", rule="cli.options")
+    people = (
+        read_roster(existing(file))
+        if file is not None
+        else roster_of_source(existing(source or Path()), mapping, jurisdiction)
+    )
+    with keeper(home) as client:
+        put(client.call("people.enrol", people=people, evidence=evidence), as_json=as_json)
+
+
+@group.command()
+def show(person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Show what a person chose."""
+    with keeper(home) as client:
+        put(client.call("people.show", person=person), as_json=as_json)
+
+
+@group.command()
+def consent(
+    person: Person,
+    streams: Annotated[list[str], typer.Argument(help="Streams: key pointer chat ai ...")],
+    *,
+    evidence: Annotated[str, typer.Option(help="Where the opt-in is recorded.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Record an opt-in; it replaces an earlier one."""
+    with keeper(home) as client:
+        put(
+            client.call(
+                "people.choose", person=person, choice="consent", streams=streams, evidence=evidence
+            ),
+            as_json=as_json,
+        )
+
+
+@group.command()
+def pause(person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Pause: nothing is recorded, and nothing is used, until the person resumes."""
+    with keeper(home) as client:
+        put(client.call("people.choose", person=person, choice="pause"), as_json=as_json)
+
+
+@group.command()
+def resume(person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """End a pause."""
+    with keeper(home) as client:
+        put(client.call("people.choose", person=person, choice="resume"), as_json=as_json)
+
+
+@group.command()
+def withdraw(
+    person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
+) -> None:
+    """Withdraw: every key of this person is withheld from the next release on."""
+    with keeper(home) as client:
+        put(client.call("people.choose", person=person, choice="withdraw"), as_json=as_json)
+
+
+@group.command(name="list")
+def count(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Count the people; who they are is not listed."""
+    with keeper(home) as client:
+        put(client.call("people.count"), as_json=as_json)

@@ -1,0 +1,57 @@
+"""``safehold source``: recorders that hold a lease, and the proof of their silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, put
+
+group = typer.Typer(no_args_is_help=True, help="Sources: run a collector, prove a gap, list formats.")
+
+
+@group.command(name="list")
+def listing(*, as_json: JsonOption = False) -> None:
+    """List the formats that can be read, and their mappings."""
+    from safehold.app.sources import formats
+
+    put(formats(), as_json=as_json)
+
+
+@group.command()
+def run(
+    *,
+    person: Annotated[str, typer.Option(help="Whose device this is.")],
+    device: Annotated[Path, typer.Option(help="The device's key file; made if it does not exist.")],
+    events: Annotated[
+        Path, typer.Option("--from", help="Events as JSON lines in wire form; - for standard input.")
+    ] = Path("-"),
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the reference collector: no lease, no recording; it drops, scans and seals at the edge."""
+    from safehold.app.sources import collect
+
+    with keeper(home) as client:
+        put(collect(client, person=person, device=device, events=events), as_json=as_json)
+
+
+@group.command()
+def gap(
+    person: Annotated[str, typer.Argument(help="Whose silence is to be proved.")],
+    *,
+    out: Annotated[Path | None, typer.Option(help="Write the signed record here.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Verify a record instead.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove that nothing was recorded of a person between two moments, or verify such a proof."""
+    from safehold.app.sources import check_gap, write_gap
+
+    if check is not None:
+        put(check_gap(home, existing(check)), as_json=as_json)
+        return
+    with keeper(home) as client:
+        put(write_gap(client, person=person, out=out), as_json=as_json)

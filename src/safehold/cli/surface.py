@@ -1,0 +1,180 @@
+"""What all commands share: options, output, progress and how an error is shown."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from safehold.errors import InvalidError, MissingError, SafeholdError
+
+if TYPE_CHECKING:
+    from safehold.keeper.client import KeeperClient, Progress
+    from safehold.settings import Home
+
+HomeOption = Annotated[
+    Path,
+    typer.Option("--home", envvar="SAFEHOLD_HOME", help="The home directory.", show_default=True),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+DEFAULT_HOME = Path("safehold-home")
+
+
+def guarded(root: typer.Typer) -> NoReturn:
+    """Run the command line; show errors of ours in words and exit with their code."""
+    try:
+        code = root(standalone_mode=False)
+    except SafeholdError as error:
+        show_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        # typer's own usage errors know how to show themselves
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        sys.exit(getattr(error, "exit_code", 2))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def show_error(error: SafeholdError) -> None:
+    """Write an error to stderr; as JSON where the command was asked for JSON."""
+    if "--json" in sys.argv:
+        import orjson
+
+        sys.stderr.write(orjson.dumps({"error": error.payload()}).decode() + "\n")
+        return
+    lines = [f"error[{error.code}]: {error.message}"]
+    lines += [
+        f"{name}: {value}"
+        for name, value in (("rule", error.rule), ("fix", error.fix), ("entry", error.entry))
+        if value is not None
+    ]
+    sys.stderr.write("\n".join(lines) + "\n")
+
+
+def put(value: Any, *, as_json: bool) -> None:
+    """Write a result to stdout."""
+    if as_json:
+        import orjson
+
+        sys.stdout.write(orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() + "\n")
+        return
+    for line in _lines(value, 0):
+        sys.stdout.write(line + "\n")
+
+
+def say(text: str) -> None:
+    """Write a remark to stderr."""
+    sys.stderr.write(text + "\n")
+
+
+def passphrase(home: Home) -> str | None:
+    """Find the passphrase: environment, file, a demo home's own, or ask when somebody is there."""
+    if given := os.environ.get("SAFEHOLD_PASSPHRASE"):
+        return given
+    if named := os.environ.get("SAFEHOLD_PASSPHRASE_FILE"):
+        try:
+            return Path(named).read_text("utf-8").strip()
+        except OSError as error:
+            raise MissingError("the passphrase file cannot be read", rule="cli.passphrase") from error
+    demo = home.outside / "demo" / "passphrase"
+    if home.synthetic and demo.exists():
+        return demo.read_text("utf-8").strip()
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        answer: str = typer.prompt("Passphrase", hide_input=True, err=True)
+        return answer
+    return None
+
+
+@contextmanager
+def keeper(path: Path) -> Iterator[KeeperClient]:
+    """Yield a line to the keeper of a home."""
+    from safehold.app.embedded import connect
+    from safehold.settings import Home
+
+    home = Home.open(path)
+    with connect(home, passphrase(home)) as client:
+        yield client
+
+
+@contextmanager
+def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Progress]:
+    """Yield a function that is told how far the work is, and draws it on stderr."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _message: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=False,
+    ) as bar:
+        task = bar.add_task(title, total=None, note="")
+
+        def show(message: dict[str, Any]) -> None:
+            if "of" in message:
+                bar.update(task, completed=message["done"], total=message["of"])
+            if "title" in message:
+                bar.update(task, description=message["title"])
+            if "rows" in message:
+                bar.update(task, note=f"{message['rows']:,} events")
+            if "note" in message:
+                bar.update(task, note=message["note"])
+
+        yield show
+        bar.update(task, total=1, completed=1)
+
+
+def existing(path: Path) -> Path:
+    """Return a path that must exist."""
+    if not path.exists():
+        raise InvalidError("no such file", file=path.name, rule="cli.file")
+    return path
+
+
+def _lines(value: Any, depth: int) -> Iterator[str]:
+    pad = "  " * depth
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if isinstance(item, Mapping | list | tuple) and item:
+                yield f"{pad}{key}:"
+                yield from _lines(item, depth + 1)
+            else:
+                yield f"{pad}{key}: {_word(item)}"
+    elif isinstance(value, list | tuple):
+        for item in value:
+            if isinstance(item, Mapping):
+                yield f"{pad}- " + ", ".join(f"{key}: {_word(one)}" for key, one in item.items())
+            else:
+                yield f"{pad}- {_word(item)}"
+    else:
+        yield pad + _word(value)
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list | tuple | dict) and not value:
+        return "-"
+    return str(value)

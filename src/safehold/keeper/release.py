@@ -1,0 +1,269 @@
+"""Release: the only door from sealed blocks to code, and a narrow one.
+
+Rules, in this order; the first that fails ends it, and nothing was opened:
+1. nothing is stopped; the ledger takes entries and is not behind its witnesses;
+2. the capability holds, is bound to the caller's key, and the caller just proved to hold that key;
+3. every block offered carries the purpose, has not expired, lies in a jurisdiction of the charter in force, and
+   its person still agrees: what fails here is left out, person by person;
+4. policy allows it, in every segment; a red line ends it whatever else is said;
+5. enough people are left, and the purpose's privacy budget covers the price;
+6. the intent, with the set of people and the price, is durable in the ledger.
+Then the keeper opens the blocks into a sealed memory file for a sandbox that it starts itself. What comes out
+passes the egress gate. The caller gets counters.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from safehold import ids
+from safehold.access import Claims
+from safehold.errors import ConsentError, DeniedError, ShreddedError
+from safehold.keeper.desk import Desk
+from safehold.keeper.ports import Frame
+from safehold.keeper.server import Report
+from safehold.ids import PersonId
+from safehold.ledger import Entry, Receipt
+from safehold.vault import SealedBlock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request for use.
+
+    Args:
+        recipe: Which approved recipe is to run.
+        kind: ``telemetry`` or ``derived``.
+        streams: Streams wanted.
+        purpose: The one stated purpose.
+        stage: Stage of the charter, such as ``feature`` or ``training``.
+        least_people: Fewest people it may run over.
+        price: Privacy price in millionths of epsilon, and delta in units of 1e-12.
+    """
+
+    recipe: str
+    kind: str
+    streams: frozenset[str]
+    purpose: str
+    stage: str
+    least_people: int
+    price: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What one durable intent allows to be opened.
+
+    Args:
+        intent: Its receipt.
+        blocks: Blocks by person.
+        aliases: Run-scoped name of each person.
+        left_out: How many people were left out, by rule.
+    """
+
+    intent: Receipt
+    blocks: Mapping[PersonId, Sequence[SealedBlock]]
+    aliases: Mapping[PersonId, str]
+    left_out: Mapping[str, int]
+
+
+class Release:
+    """Decide, log, open.
+
+    Args:
+        desk: What the keeper works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def decide(self, ask: Ask, claims: Claims) -> Opening:
+        """Return what may be opened; when it returns, the intent is durable.
+
+        Raises:
+            DeniedError: A rule said no; the refusal is in the ledger.
+        """
+        desk = self._desk
+        desk.trust.require_running()
+        desk.ledger.check_health()
+        try:
+            return self._decide(ask, claims)
+        except DeniedError as error:
+            if error.entry is None:
+                (receipt,) = desk.log(
+                    Entry(
+                        kind="refusal",
+                        actor=claims.holder,
+                        object=ask.recipe,
+                        detail={"rule": error.rule or "", "purpose": ask.purpose},
+                        charter=desk.trust.digest(),
+                    )
+                )
+                error.entry = receipt.index
+            raise
+
+    def _decide(self, ask: Ask, claims: Claims) -> Opening:
+        desk = self._desk
+        desk.trust.require_grant(ask, claims)
+        chosen, left_out = self._choose(ask)
+        desk.trust.authorise(ask, claims, segments=_segments(chosen), people=len(chosen))
+        least = max(ask.least_people, 1)
+        if len(chosen) < least:
+            raise DeniedError(
+                f"too few people: {len(chosen)} of at least {least}",
+                rule="purpose.min_people",
+                fix="wait until more people take part",
+            )
+        public: dict[str, int | str] = {"purpose": ask.purpose}
+        if ask.price != (0, 0):
+            desk.trust.reserve(ask.purpose, ask.price)
+            public |= {
+                "epsilon_micro": ask.price[0],
+                "delta_e12": ask.price[1],
+                "unit": "person",
+            }
+        people = sorted(chosen)
+        (intent,) = desk.log(
+            Entry(
+                kind="access.intent",
+                actor=claims.holder,
+                object=ask.recipe,
+                detail={
+                    "grant": claims.grant,
+                    "purpose": ask.purpose,
+                    "segments": sorted(_segments(chosen)),
+                    "blocks": sum(len(blocks) for blocks in chosen.values()),
+                },
+                segment=ask.purpose,
+                charter=desk.trust.digest(),
+                subjects=desk.subjects([str(person) for person in people]),
+                public=public,
+            )
+        )
+        return Opening(
+            intent=intent,
+            blocks=chosen,
+            aliases={person: ids.opaque_id("p") for person in people},
+            left_out=left_out,
+        )
+
+    def _choose(self, ask: Ask) -> tuple[dict[PersonId, list[SealedBlock]], dict[str, int]]:
+        desk = self._desk
+        now, today = desk.now_us(), desk.today()
+        charter = desk.trust.charter()
+        chosen: dict[PersonId, list[SealedBlock]] = {}
+        left_out: dict[str, int] = {}
+        refused: dict[PersonId, str] = {}
+        for block in desk.catalog.blocks(kind=ask.kind, streams=ask.streams, after_day=today):
+            person = PersonId(block.person)
+            if person in refused:
+                continue
+            standing = desk.people.standing(person)
+            try:
+                allowed = standing.allowed(at_us=now)
+            except ConsentError as error:
+                refused[person] = error.rule or "subjects"
+                chosen.pop(person, None)
+                continue
+            if ask.kind == "telemetry" and block.stream not in allowed:
+                continue
+            if (
+                ask.purpose not in block.label.purposes
+                or block.label.jurisdiction not in charter.collect_in
+                or standing.jurisdiction not in charter.collect_in
+            ):
+                continue
+            chosen.setdefault(person, []).append(block)
+        for rule in refused.values():
+            left_out[rule] = left_out.get(rule, 0) + 1
+        return chosen, left_out
+
+    def open(
+        self, opening: Opening, people: Sequence[PersonId]
+    ) -> Iterator[tuple[dict[str, Any], pa.Table]]:
+        """Return the opened tables of some of the people, under their run-scoped names."""
+        wanted = [block for person in people for block in opening.blocks[person]]
+        for block, table in self._desk.vault.read(wanted):
+            yield (
+                {
+                    "person": opening.aliases[PersonId(block.person)],
+                    "stream": block.stream,
+                    "window": block.window,
+                },
+                table,
+            )
+
+    def run(
+        self,
+        ask: Ask,
+        opening: Opening,
+        people: Sequence[PersonId],
+        spec: Mapping[str, Any],
+        report: Report,
+    ) -> tuple[list[Frame], str]:
+        """Run a recipe over the opened tables of some people.
+
+        Returns:
+            What passed the gate, and the assurance level of the sandbox.
+        """
+        desk = self._desk
+        memory = desk.workshop.pack(self.open(opening, people))
+        out: list[Frame] = []
+        try:
+            least = desk.trust.least_level(ask.stage, synthetic=desk.home.synthetic)
+            with desk.workshop.start(ask.recipe, spec, [memory], least=least) as job:
+                for frame in job.frames():
+                    passed = desk.gate.pass_(ask.recipe, frame)
+                    if passed.header["type"] == "progress":
+                        report(passed.header)
+                    else:
+                        out.append(passed)
+                    desk.trust.require_running()
+                return out, job.level
+        finally:
+            os.close(memory)
+
+    def close(self, ask: Ask, opening: Opening, claims: Claims, detail: Mapping[str, Any]) -> Receipt:
+        """Write the result that belongs to an intent."""
+        desk = self._desk
+        (receipt,) = desk.log(
+            Entry(
+                kind="access.result",
+                actor=claims.holder,
+                object=ask.recipe,
+                detail=dict(detail),
+                segment=ask.purpose,
+                charter=desk.trust.digest(),
+                ref=opening.intent.index,
+            )
+        )
+        return receipt
+
+
+def shards(
+    blocks: Mapping[PersonId, Sequence[SealedBlock]], *, rows: int
+) -> Iterator[list[PersonId]]:
+    """Yield people in groups whose blocks hold at most about ``rows`` rows, so that memory is bounded."""
+    group: list[PersonId] = []
+    held = 0
+    for person in sorted(blocks):
+        size = sum(block.rows for block in blocks[person])
+        if group and held + size > rows:
+            yield group
+            group, held = [], 0
+        group.append(person)
+        held += size
+    if group:
+        yield group
+
+
+def _segments(chosen: Mapping[PersonId, Iterable[SealedBlock]]) -> frozenset[str]:
+    return frozenset(block.segment for blocks in chosen.values() for block in blocks)
+
+
+__all__ = ["Ask", "Opening", "Release", "ShreddedError", "shards"]

@@ -1,0 +1,77 @@
+"""Messages between the keeper and its callers: JSON over a Unix socket, descriptors beside it.
+
+One message is a length (u32, big-endian) and a JSON object. File descriptors travel with the length, by
+``SCM_RIGHTS``; the object says how many.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from safehold.errors import InvalidError, UnavailableError
+
+LARGEST = 64 << 20  # bytes of one message
+MOST_DESCRIPTORS = 16
+_LENGTH = struct.Struct(">I")
+
+
+def send(link: socket.socket, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
+    """Send one message and its descriptors."""
+    body = orjson.dumps({**message, "descriptors": len(descriptors)})
+    if len(body) > LARGEST:
+        raise InvalidError("message too large", rule="keeper.message")
+    head = _LENGTH.pack(len(body))
+    if descriptors:
+        socket.send_fds(link, [head], list(descriptors))
+    else:
+        link.sendall(head)
+    link.sendall(body)
+
+
+def receive(link: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """Return the next message and its descriptors, or None when the other side has gone.
+
+    Raises:
+        InvalidError: The bytes are no message.
+        UnavailableError: The other side went away in the middle of one.
+    """
+    head, descriptors, _flags, _address = socket.recv_fds(link, 4, MOST_DESCRIPTORS)
+    try:
+        if not head:
+            return None
+        head += _exactly(link, 4 - len(head))
+        (length,) = _LENGTH.unpack(head)
+        if length > LARGEST:
+            raise InvalidError("message too large", rule="keeper.message")
+        try:
+            message = orjson.loads(_exactly(link, length))
+        except orjson.JSONDecodeError as error:
+            raise InvalidError("not a message", rule="keeper.message") from error
+        if not isinstance(message, dict) or message.pop("descriptors", None) != len(descriptors):
+            raise InvalidError("not a message", rule="keeper.message")
+    except BaseException:
+        close_all(descriptors)
+        raise
+    return message, list(descriptors)
+
+
+def close_all(descriptors: Sequence[int]) -> None:
+    """Close descriptors that nobody will use."""
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _exactly(link: socket.socket, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        piece = link.recv(min(count - len(data), 1 << 20))
+        if not piece:
+            raise UnavailableError("the connection broke", rule="keeper.message")
+        data += piece
+    return bytes(data)

@@ -1,0 +1,149 @@
+"""The register of people.
+
+Holds: names and choices are sealed at rest and bound to their row and version; every change of a choice is in
+the ledger before it is in the database (the caller appends first); the register is kept in memory by the one
+process that may open it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from safehold import canonical, ids
+from safehold.errors import ConflictError, MissingError
+from safehold.ids import PersonId
+from safehold.subjects import tables
+from safehold.subjects.standing import Standing
+
+PAD = 256  # bytes: sealed records do not tell by their length who opted in to how much
+
+
+class Sealer(Protocol):
+    """Seal small records under a key of the root."""
+
+    def seal(self, plaintext: bytes, *, aad: bytes) -> bytes:
+        """Return the sealed bytes."""
+        ...
+
+    def open(self, sealed: bytes, *, aad: bytes) -> bytes:
+        """Return the plain bytes, or raise ``TamperedError``."""
+        ...
+
+
+class People:
+    """Everybody the system knows.
+
+    Args:
+        engine: The control database.
+        sealer: Seals the records.
+        lookup_key: 32 bytes; finds a person by name without storing the name.
+    """
+
+    def __init__(self, engine: sa.Engine, *, sealer: Sealer, lookup_key: bytes) -> None:
+        self._engine = engine
+        self._sealer = sealer
+        self._lookup_key = lookup_key
+        self._lock = threading.RLock()
+        self._standing: dict[PersonId, Standing] = {}
+        self._version: dict[PersonId, int] = {}
+        self._ids: dict[str, PersonId] = {}
+        with engine.begin() as connection:
+            for row in connection.execute(sa.select(tables.person)):
+                name = PersonId(row.id)
+                plain = sealer.open(row.sealed, aad=_aad(name, row.version))
+                standing = Standing.from_record(canonical.decode(plain.rstrip(b"\0")))
+                self._remember(name, standing, row.version)
+
+    def enrol(self, standings: Iterable[Standing]) -> list[PersonId]:
+        """Add people in one transaction.
+
+        Raises:
+            ConflictError: One of them is known already.
+        """
+        new = []
+        with self._lock, self._engine.begin() as connection:
+            for standing in standings:
+                if standing.external in self._ids:
+                    raise ConflictError("this person is enrolled already", rule="subjects.enrol")
+                new.append((PersonId(ids.opaque_id("psn")), standing))
+            if new:
+                connection.execute(
+                    tables.person.insert(),
+                    [
+                        {
+                            "id": name,
+                            "lookup": self._lookup(standing.external),
+                            "sealed": self._seal(name, 1, standing),
+                            "version": 1,
+                        }
+                        for name, standing in new
+                    ],
+                )
+            # inside the transaction: a failed commit must not leave people in memory only
+        for name, standing in new:
+            self._remember(name, standing, 1)
+        return [name for name, _ in new]
+
+    def find(self, external: str) -> PersonId:
+        """Return the id of a person by the company's name for them.
+
+        Raises:
+            MissingError: Nobody of that name is enrolled.
+        """
+        try:
+            return self._ids[external]
+        except KeyError:
+            raise MissingError(
+                "nobody of that name is enrolled", rule="subjects.find", fix="safehold people enrol"
+            ) from None
+
+    def knows(self, external: str) -> bool:
+        """Return whether a name is enrolled."""
+        return external in self._ids
+
+    def standing(self, person: PersonId) -> Standing:
+        """Return what a person chose."""
+        try:
+            return self._standing[person]
+        except KeyError:
+            raise MissingError("no such person", rule="subjects.standing") from None
+
+    def everybody(self) -> Mapping[PersonId, Standing]:
+        """Return all standings."""
+        return dict(self._standing)
+
+    def change(self, person: PersonId, how: Callable[[Standing], Standing]) -> Standing:
+        """Replace a person's standing by what ``how`` makes of it, durably."""
+        with self._lock:
+            standing = how(self.standing(person))
+            version = self._version[person] + 1
+            with self._engine.begin() as connection:
+                connection.execute(
+                    tables.person.update()
+                    .where(tables.person.c.id == person)
+                    .values(sealed=self._seal(person, version, standing), version=version)
+                )
+            self._remember(person, standing, version)
+        return standing
+
+    def _remember(self, person: PersonId, standing: Standing, version: int) -> None:
+        self._standing[person] = standing
+        self._version[person] = version
+        self._ids[standing.external] = person
+
+    def _lookup(self, external: str) -> bytes:
+        return hmac.digest(self._lookup_key, external.encode(), "sha256")
+
+    def _seal(self, person: PersonId, version: int, standing: Standing) -> bytes:
+        plain = canonical.encode(standing.to_record())
+        plain += b"\0" * (-len(plain) % PAD)
+        return self._sealer.seal(plain, aad=_aad(person, version))
+
+
+def _aad(person: PersonId, version: int) -> bytes:
+    return f"person/{person}/{version}".encode()

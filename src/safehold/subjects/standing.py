@@ -1,0 +1,133 @@
+"""What one person chose, and what follows from it.
+
+Rules, in this order:
+1. Nobody is in until they opted in, stream by stream.
+2. A pause stops recording from its start; what carries a time inside it is never taken.
+3. A withdrawal withholds every key at once and for good; a new opt-in starts anew.
+4. A person outside the charter's jurisdictions is not collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from safehold.errors import ConsentError, InvalidError
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A time in which nothing is recorded.
+
+    Args:
+        start_us: First moment, microseconds since 1970.
+        end_us: First moment after it, or None while it lasts.
+    """
+
+    start_us: int
+    end_us: int | None = None
+
+    def covers(self, at_us: int) -> bool:
+        """Return whether a moment lies inside."""
+        return self.start_us <= at_us and (self.end_us is None or at_us < self.end_us)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The present choices of one person.
+
+    Args:
+        external: The name the company uses; sealed at rest.
+        jurisdiction: Where the person works, such as ``US-CA``.
+        streams: Streams the person opted in to.
+        consented_us: When; 0 if never.
+        withdrawn_us: When the person withdrew, or None.
+        pauses: All pauses, oldest first.
+        evidence: Where the opt-in is recorded, in words.
+    """
+
+    external: str
+    jurisdiction: str
+    streams: frozenset[str] = frozenset()
+    consented_us: int = 0
+    withdrawn_us: int | None = None
+    pauses: tuple[Pause, ...] = ()
+    evidence: str = ""
+
+    def allowed(self, *, at_us: int) -> frozenset[str]:
+        """Return the streams whose data may be used now; never empty.
+
+        Raises:
+            ConsentError: The person withdrew, is paused, or never opted in.
+        """
+        if self.withdrawn_us is not None:
+            raise ConsentError("the person has withdrawn", rule="subjects.withdrawn")
+        if self.paused(at_us):
+            raise ConsentError("the person has paused", rule="subjects.paused")
+        if not self.streams:
+            raise ConsentError("the person has not opted in", rule="subjects.opt_in")
+        return self.streams
+
+    def paused(self, at_us: int) -> bool:
+        """Return whether a pause covers a moment."""
+        return any(pause.covers(at_us) for pause in self.pauses)
+
+    def consent(self, streams: Iterable[str], *, at_us: int, evidence: str) -> Standing:
+        """Return the standing after an opt-in; it replaces an earlier one and ends a withdrawal."""
+        return replace(
+            self,
+            streams=frozenset(streams),
+            consented_us=at_us,
+            withdrawn_us=None,
+            evidence=evidence,
+        )
+
+    def pause(self, *, at_us: int) -> Standing:
+        """Return the standing with a pause that starts now; pausing twice changes nothing."""
+        if self.paused(at_us):
+            return self
+        return replace(self, pauses=(*self.pauses, Pause(at_us)))
+
+    def resume(self, *, at_us: int) -> Standing:
+        """Return the standing with the running pause ended."""
+        pauses = tuple(
+            replace(pause, end_us=at_us) if pause.end_us is None else pause for pause in self.pauses
+        )
+        return replace(self, pauses=pauses)
+
+    def withdraw(self, *, at_us: int) -> Standing:
+        """Return the standing after a withdrawal."""
+        return replace(self, streams=frozenset(), withdrawn_us=at_us)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the standing as canonical JSON values, to be sealed."""
+        return {
+            "external": self.external,
+            "jurisdiction": self.jurisdiction,
+            "streams": sorted(self.streams),
+            "consented_us": self.consented_us,
+            "withdrawn_us": self.withdrawn_us,
+            "pauses": [[pause.start_us, pause.end_us] for pause in self.pauses],
+            "evidence": self.evidence,
+        }
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Standing:
+        """Read a standing back.
+
+        Raises:
+            InvalidError: The record has another shape.
+        """
+        try:
+            return cls(
+                external=record["external"],
+                jurisdiction=record["jurisdiction"],
+                streams=frozenset(record["streams"]),
+                consented_us=record["consented_us"],
+                withdrawn_us=record["withdrawn_us"],
+                pauses=tuple(Pause(start, end) for start, end in record["pauses"]),
+                evidence=record["evidence"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidError("a standing has another shape", rule="subjects.record") from error
