@@ -49,7 +49,7 @@ def run(
 ) -> None:
     """Take sources in, build features, train a private model, and verify the ledger."""
     from safehold.app.run import Plan, run_job
-    from safehold.app.summary import show_run
+    from safehold.cli.summary import show_run
 
     plan = Plan(
         sources=tuple(existing(one) for one in source),
@@ -82,7 +82,7 @@ def demo(
 ) -> None:
     """Make a workforce, keep every promise about it, and show the result."""
     from safehold.app.demo import run_demo
-    from safehold.app.summary import show_demo
+    from safehold.cli.summary import show_demo
 
     with progress_bar("preparing", quiet=as_json) as progress:
         result = run_demo(home, people=people, days=days, seed=seed, truth=truth, progress=progress)

@@ -69,3 +69,8 @@ class Desk:
     def subjects(self, people: list[str]) -> list[Subject]:
         """Return the ledger's view of a set of people."""
         return [Subject(key=key) for key in self.vault.subject_keys(people)]
+
+
+def segment_name(jurisdiction: str, stream: str) -> str:
+    """Return the segment of a jurisdiction and a stream, such as ``us-ca.key``."""
+    return f"{jurisdiction.lower()}.{stream}"

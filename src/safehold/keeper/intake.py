@@ -25,7 +25,7 @@ from safehold.catalog import DatasetLabel, Extent
 from safehold.catalog.register import LIVE, add_tallies
 from safehold.clock import DAY_US, day_of
 from safehold.errors import ConflictError, InvalidError, MissingError, TamperedError
-from safehold.keeper.desk import Desk
+from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.ports import Frame
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
@@ -151,7 +151,7 @@ class Intake:
             stream = header["stream"]
             person = desk.people.find(header["person"])
             standing = desk.people.standing(person)
-            segment = f"{standing.jurisdiction.lower()}/{stream}"
+            segment = segment_name(standing.jurisdiction, stream)
             label = desk.trust.label(
                 stream, jurisdiction=standing.jurisdiction, window=header["window"]
             )

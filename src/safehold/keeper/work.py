@@ -17,7 +17,7 @@ from safehold.catalog import DatasetLabel
 from safehold.catalog import derive as derive_label
 from safehold.errors import TamperedError
 from safehold.ids import PersonId
-from safehold.keeper.desk import Desk
+from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.grants import Grants
 from safehold.keeper.models import Models
 from safehold.keeper.ports import Frame
@@ -175,7 +175,7 @@ class Work:
             label = inherit(opening.blocks[person], charter=desk.trust.digest())
             rows += table.num_rows
             seen.add(person)
-            by_segment.setdefault(f"{label.jurisdiction.lower()}/{FEATURE}", []).append(
+            by_segment.setdefault(segment_name(label.jurisdiction, FEATURE), []).append(
                 PlainBlock(
                     person=person, stream=FEATURE, window=desk.today(), label=label, table=table
                 )

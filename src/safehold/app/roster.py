@@ -1,0 +1,66 @@
+"""Read who is to be enrolled, from a list or from the names in a source."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from safehold.errors import InvalidError
+
+MOST_PEOPLE = 1_000_000
+
+
+def read_roster(path: Path) -> list[dict[str, Any]]:
+    """Return the people of a CSV file with columns ``person``, ``jurisdiction`` and ``streams``.
+
+    Raises:
+        InvalidError: The file is not such a list; says the row and the field.
+    """
+    people: list[dict[str, Any]] = []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if reader.fieldnames is None or not {"person", "jurisdiction", "streams"} <= set(
+                reader.fieldnames
+            ):
+                raise InvalidError(
+                    "the list needs the columns person, jurisdiction, streams",
+                    file=path.name,
+                    rule="roster.columns",
+                )
+            for row, record in enumerate(reader):
+                if None in record or None in record.values():
+                    raise InvalidError(
+                        "a row has another number of fields",
+                        file=path.name,
+                        row=row,
+                        rule="roster.columns",
+                    )
+                if len(people) >= MOST_PEOPLE:
+                    raise InvalidError("too many people", file=path.name, rule="roster.size")
+                people.append(
+                    {
+                        "person": record["person"],
+                        "jurisdiction": record["jurisdiction"],
+                        "streams": record["streams"].split(),
+                    }
+                )
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidError("not a UTF-8 CSV file", file=path.name, rule="roster.text") from error
+    return people
+
+
+def roster_of_source(path: Path, mapping: str | None, jurisdiction: str) -> list[dict[str, Any]]:
+    """Return everybody who appears in a source file, opted in to the streams it holds.
+
+    This is for published research data whose people agreed to its use, and for trying things out: the caller
+    says where that agreement is recorded.
+    """
+    from safehold.ingest import people_of
+
+    names, streams = people_of(path, mapping)
+    return [
+        {"person": name, "jurisdiction": jurisdiction, "streams": sorted(streams)}
+        for name in sorted(names)
+    ]

@@ -1,0 +1,132 @@
+"""The main job: sources in, features, a private model out, the ledger verified.
+
+This process is the engineer's: it passes open files to the keeper and sees counters. No row, no key and no
+weight comes here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safehold.app.charters import enact_for
+from safehold.app.grants import Pass, pass_for
+from safehold.app.verification import verify_home
+from safehold.errors import BudgetSpentError, DeniedError, InvalidError
+from safehold.keeper.client import KeeperClient, Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one run is to do.
+
+    Args:
+        sources: Files to take in.
+        mappings: Mapping of each in turn; missing ones are recognised.
+        charter: Signed charter to enact first, or None for the one in force.
+        tolerate: Share of rows that may be refused.
+        purpose: Purpose of the training.
+        grant: An approved request.
+        holder: The key of the grant's holder.
+        seats: A folder of seat keys, for trying things out.
+    """
+
+    sources: tuple[Path, ...]
+    mappings: tuple[str, ...] = ()
+    charter: Path | None = None
+    tolerate: float | None = None
+    purpose: str = "train_ui_agent"
+    grant: Path | None = None
+    holder: Path | None = None
+    seats: Path | None = None
+
+
+def run_job(client: KeeperClient, home: Path, plan: Plan, progress: Progress) -> dict[str, Any]:
+    """Do a run and return what happened, counters only."""
+    started = time.monotonic()
+    if plan.charter is not None:
+        enact_for(client, home, plan.charter, seats=plan.seats)
+    taken = []
+    for number, path in enumerate(plan.sources):
+        mapping = plan.mappings[number] if number < len(plan.mappings) else None
+        progress({"title": f"taking in {path.name}", "done": number, "of": len(plan.sources)})
+        taken.append(ingest_file(client, path, mapping=mapping, tolerate=plan.tolerate, progress=progress))
+    result: dict[str, Any] = {"sources": taken}
+    permit = pass_for(client, home, plan)
+    if permit is None:
+        result["training"] = {"skipped": "no grant was given"}
+    else:
+        result |= use(client, permit, plan.purpose, progress)
+    result["status"] = client.call("status")
+    result["verification"] = verify_home(home)
+    result["seconds"] = round(time.monotonic() - started, 1)
+    return result
+
+
+def use(client: KeeperClient, permit: Pass, purpose: str, progress: Progress) -> dict[str, Any]:
+    """Build features and train; a refusal is part of the result, not the end of the run."""
+    result: dict[str, Any] = {}
+    steps: tuple[tuple[str, str, Callable[..., dict[str, Any]]], ...] = (
+        ("features", "building features", permit.feature),
+        ("training", "training with differential privacy", permit.train),
+    )
+    for name, title, step in steps:
+        progress({"title": title, "done": 0, "of": 1, "note": ""})
+        try:
+            result[name] = step(client, purpose, progress)
+        except (DeniedError, BudgetSpentError) as error:
+            result[name] = {"refused": error.message, "rule": error.rule, "entry": error.entry}
+            break
+    return result
+
+
+def ingest_file(
+    client: KeeperClient,
+    path: Path,
+    *,
+    mapping: str | None,
+    tolerate: float | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Hand one file to the keeper and return what was taken, masked, dropped and refused.
+
+    Raises:
+        InvalidError: The file is refused; names file, row and rule.
+    """
+    from safehold.ingest import file_source
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise InvalidError("the file cannot be opened", file=path.name, rule="source.open") from error
+    try:
+        source = file_source(path, mapping)
+        answer = client.call(
+            "ingest",
+            descriptors=[descriptor],
+            progress=progress,
+            source=source,
+            tolerate_ppm=None if tolerate is None else round(tolerate * 1_000_000),
+        )
+    finally:
+        os.close(descriptor)
+    return {"file": path.name, **counted(answer)}
+
+
+def counted(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an ingest answer with one total beside each group of counters."""
+    tally = answer["tally"]
+    return {
+        "already": answer["already"],
+        **{
+            group: dict(sorted(tally.get(group, {}).items()))
+            for group in ("taken", "masked", "dropped", "refused")
+        },
+        "totals": {group: sum(counts.values()) for group, counts in sorted(tally.items())},
+        "refusals": answer["refusals"][:10],
+        **({"level": answer["level"]} if "level" in answer else {}),
+    }

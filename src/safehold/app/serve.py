@@ -1,0 +1,41 @@
+"""``safehold serve``: the keeper as a service, with its periodic work."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+from safehold.app.keeper import compose
+from safehold.app.schedule import Schedule, Task
+from safehold.clock import SECOND_US, SystemClock
+from safehold.settings import Home
+
+
+def run(home: Home, passphrase: str) -> None:
+    """Serve callers until a signal asks to finish."""
+    clock = SystemClock()
+    service = compose(home, passphrase, clock=clock)
+    schedule = Schedule(
+        clock,
+        [
+            Task("publish", SECOND_US, service.desk.ledger.publish),
+            Task("retention", 600 * SECOND_US, service.sweep),
+            Task("leases", 30 * SECOND_US, service.expire_leases),
+            Task("health", 60 * SECOND_US, service.desk.ledger.check_health),
+        ],
+    )
+    service.schedule = schedule
+
+    def finish(_signal: int, _frame: FrameType | None) -> None:
+        service.close()
+
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, finish)
+    schedule.start()
+    sys.stderr.write(f"keeper of {home.path.name} is ready, level {service.level}\n")
+    try:
+        service.serve()
+    finally:
+        schedule.close()
+        service.finish()

@@ -1,0 +1,231 @@
+"""What is in force: the board, the signed charter, a stop, and what each purpose has spent.
+
+Holds: the ledger is the truth and this is its fold. A charter counts only if the board's signatures hold over
+it *and* it is the newest that the ledger names, so an older signed charter cannot be put back. A stop counts
+from the moment its leaf is durable.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safehold import canonical
+from safehold.canonical import unb64
+from safehold.charter import Charter, Roster, SignedCharter
+from safehold.clock import SECOND_US, Clock
+from safehold.errors import (
+    DeniedError,
+    InvalidError,
+    MissingError,
+    QuorumError,
+    TamperedError,
+)
+from safehold.ledger import Entry, Ledger
+from safehold.privacy.budget import Budget
+from safehold.settings import Home
+
+ORDER_LIFE_US = 600 * SECOND_US  # an order to stop or resume is taken this long after it was signed
+
+
+class Trust:
+    """What is in force.
+
+    Args:
+        home: Where the charter and the roster lie.
+        ledger: The record.
+        clock: Time.
+    """
+
+    def __init__(self, home: Home, ledger: Ledger, clock: Clock) -> None:
+        self._home = home
+        self._ledger = ledger
+        self._clock = clock
+        self._lock = threading.RLock()
+        self.roster = Roster.from_json(_read(home.roster_file))
+        self.budget = Budget()
+        self._stopped = False
+        self._charter_leaf: bytes | None = None
+        self._charter: SignedCharter | None = None
+        roster_leaf = None
+        for _, leaf in ledger.leaves():
+            match leaf["k"]:
+                case "roster":
+                    roster_leaf = unb64(leaf["chr"])
+                case "charter":
+                    self._charter_leaf = unb64(leaf["chr"])
+                case "stop" | "resume":
+                    self._stopped = leaf["k"] == "stop"
+                case "access.intent":
+                    self.budget.add(leaf.get("pub", {}))
+        if roster_leaf is not None and roster_leaf != self.roster.digest():
+            raise TamperedError("the roster is not the one in the ledger", rule="trust.roster")
+        if self._charter_leaf is not None:
+            self._charter = self._newest(self._charter_leaf)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop is in force."""
+        return self._stopped
+
+    def signed(self) -> SignedCharter:
+        """Return the charter in force with its signatures.
+
+        Raises:
+            QuorumError: None is in force.
+        """
+        if self._charter is None:
+            raise QuorumError(
+                "no signed charter is in force, so nothing is collected and nothing is used",
+                rule="charter.unsigned",
+                fix="safehold charter sign, then safehold run --charter",
+            )
+        return self._charter
+
+    def charter(self) -> Charter:
+        """Return the charter in force."""
+        return self.signed().charter
+
+    def digest(self) -> bytes:
+        """Return the digest of the charter in force, or nothing."""
+        return b"" if self._charter is None else self._charter.charter.digest()
+
+    def require_running(self) -> None:
+        """Pass unless a stop is in force.
+
+        Raises:
+            DeniedError: It is.
+        """
+        if self._stopped:
+            raise DeniedError(
+                "the board has stopped everything", rule="oversight.stop", fix="safehold resume"
+            )
+
+    def enact(self, signed: SignedCharter) -> dict[str, Any]:
+        """Put a signed charter in force; it is in the ledger first.
+
+        Raises:
+            QuorumError: The board's signatures do not suffice.
+            DeniedError: It is not newer than the one in force.
+        """
+        with self._lock:
+            signed.verify(self.roster)
+            new = signed.charter
+            if self._charter is not None:
+                if new.digest() == self._charter.charter.digest():
+                    return {"version": new.version, "digest": new.digest().hex(), "new": False}
+                old = self._charter.charter
+                if new.version <= old.version:
+                    raise DeniedError(
+                        f"version {new.version} is not newer than version {old.version}",
+                        rule="charter.version",
+                    )
+            following = self._home.charter_file.with_suffix(".next")
+            _write(following, signed.to_json())
+            (receipt,) = self._ledger.append(
+                [
+                    Entry(
+                        kind="charter",
+                        actor="board",
+                        object=new.id,
+                        detail={"version": new.version, "seats": sorted(signed.seats())},
+                        charter=new.digest(),
+                        public={"version": new.version},
+                    )
+                ]
+            )
+            following.replace(self._home.charter_file)
+            self._charter = signed
+            return {
+                "version": new.version,
+                "digest": new.digest().hex(),
+                "new": True,
+                "entry": receipt.index,
+            }
+
+    def order(self, what: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out an order of the board to stop or to resume.
+
+        Args:
+            what: ``stop`` or ``resume``.
+            arguments: ``order`` (canonical JSON text) and ``signatures`` (seat to base64 text).
+
+        Raises:
+            QuorumError: Too few seats signed it.
+        """
+        text = str(arguments["order"]).encode()
+        order = canonical.decode(text)
+        now = self._clock.now_us()
+        match order:
+            case {
+                "v": "safehold.order/1",
+                "what": str(said),
+                "home": str(home),
+                "reason": str(reason),
+                "at_us": int(at),
+            }:
+                pass
+            case _:
+                raise InvalidError("not an order", rule="oversight.order")
+        if said != what or home != self._home.id:
+            raise DeniedError("an order for something else", rule="oversight.order")
+        if not now - ORDER_LIFE_US <= at <= now + SECOND_US:
+            raise DeniedError("an order of another time", rule="oversight.order")
+        signatures = {str(seat): unb64(one) for seat, one in arguments["signatures"].items()}
+        self.roster.require(f"oversight.{what}", text, signatures, self.signed().charter)
+        with self._lock:
+            (receipt,) = self._ledger.append(
+                [
+                    Entry(
+                        kind=what,
+                        actor="board",
+                        object="everything",
+                        detail={"reason": reason, "seats": sorted(signatures)},
+                        charter=self.digest(),
+                        public={"state": what},
+                    )
+                ]
+            )
+            self._stopped = what == "stop"
+        return {"state": what, "entry": receipt.index}
+
+    def _newest(self, digest: bytes) -> SignedCharter:
+        # a crash between the leaf and the rename leaves the newer charter beside the older one
+        following = self._home.charter_file.with_suffix(".next")
+        for path in (following, self._home.charter_file):
+            if not path.exists():
+                continue
+            signed = SignedCharter.from_json(_read(path))
+            if signed.charter.digest() == digest:
+                signed.verify(self.roster)
+                if path == following:
+                    following.replace(self._home.charter_file)
+                return signed
+        raise TamperedError(
+            "the charter file is not the charter that the ledger names",
+            rule="trust.charter",
+            fix="put back the charter that the board signed last",
+        )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingError(f"{path.name} is missing", rule="trust.file") from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(path.name + ".part")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+__all__ = ["Sequence", "Trust"]
