@@ -366,7 +366,7 @@ class Day:
         """Type a password into a chat box, notice, delete it, type it where it belongs."""
         plan = self.plan
         self._open("chat")
-        plan.add(CLICK, role="textbox|message")
+        plan.add(CLICK, role="textbox|body")
         value = strike(secret.value, rate=plan.hand.typo, draw=self.draw)
         first = len(plan.ops)
         plan.add(KEYS, ops=value + bytes([BACKSPACE]) * len(secret.value))
