@@ -13,6 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from safehold.errors import UnavailableError
+
 metadata = sa.MetaData()
 
 
@@ -46,9 +48,20 @@ def truncate_wal(engine: sa.Engine) -> None:
     """Move everything from the write-ahead log into the database and cut the log to nothing.
 
     Deleted bytes stay in the main file until this runs, even with ``secure_delete``.
+
+    Raises:
+        UnavailableError: Another connection holds an old state open, so the log could not be cut.
     """
     raw = engine.raw_connection()
     try:
-        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor = raw.cursor()
+        busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        cursor.close()
     finally:
         raw.close()
+    if busy:
+        raise UnavailableError(
+            "the database is held open, so deleted bytes are not scrubbed yet",
+            rule="db.scrub",
+            fix="end the other connection and try again",
+        )

@@ -1,0 +1,144 @@
+"""The header of a block: canonical JSON, parsed strictly, sealed under the segment's metadata key.
+
+The header in the clear is the additional data of the block's seal and an input of its keys, so
+nothing in it can change. It is padded to a multiple of 128 bytes before it is sealed, so that its
+length tells nothing of the names in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from safehold import canonical
+from safehold.canonical import b64, unb64
+from safehold.errors import InvalidError, TamperedError
+from safehold.vault.label import Label
+from safehold.vault.payload import CODECS
+
+VERSION: Final = "shb/1"
+LARGEST_HEADER: Final = 16 * 1024  # bytes, padded
+PAD: Final = 128  # bytes
+_FIELDS: Final = frozenset(
+    {
+        "charter",
+        "codec",
+        "expires",
+        "generation",
+        "jurisdiction",
+        "object",
+        "purposes",
+        "rows",
+        "segment",
+        "sequence",
+        "stream",
+        "tag",
+        "v",
+        "window",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What a block says of itself.
+
+    Args:
+        tag: 16 bytes that stand for the person to holders of the window key.
+        stream: Name of the stream.
+        segment: Segment.
+        window: UTC day number.
+        label: What the rows may be used for.
+        object: Hex of the object's 16-byte name.
+        generation: Which rewriting of the data this is.
+        sequence: Place among the object's blocks.
+        rows: Rows in the block.
+        codec: How the payload is compressed.
+    """
+
+    tag: bytes
+    stream: str
+    segment: str
+    window: int
+    label: Label
+    object: str
+    generation: int
+    sequence: int
+    rows: int
+    codec: str
+
+    def encode(self) -> bytes:
+        """Return the header as canonical bytes, without padding."""
+        return canonical.encode(
+            {
+                "charter": b64(self.label.charter),
+                "codec": self.codec,
+                "expires": self.label.expires,
+                "generation": self.generation,
+                "jurisdiction": self.label.jurisdiction,
+                "object": self.object,
+                "purposes": list(self.label.purposes),
+                "rows": self.rows,
+                "segment": self.segment,
+                "sequence": self.sequence,
+                "stream": self.stream,
+                "tag": b64(self.tag),
+                "v": VERSION,
+                "window": self.window,
+            }
+        )
+
+
+def pad(data: bytes) -> bytes:
+    """Return header bytes with spaces up to the next multiple of 128."""
+    return data + b" " * (-len(data) % PAD)
+
+
+def parse(data: bytes) -> Header:
+    """Return the header that canonical bytes spell.
+
+    Raises:
+        TamperedError: Not canonical, a field too many or too few, a wrong type, or a value out
+            of bounds.
+    """
+    try:
+        record = canonical.decode(data)
+        return _build(record)
+    except (InvalidError, KeyError, TypeError) as error:
+        raise TamperedError("a block's header is malformed", rule="header.parse") from error
+
+
+def _build(record: Any) -> Header:
+    if not isinstance(record, dict) or record.keys() != _FIELDS or record["v"] != VERSION:
+        raise TamperedError("a block's header has unknown fields", rule="header.parse")
+    numbers = [record[name] for name in ("expires", "generation", "rows", "sequence", "window")]
+    words = [record[name] for name in ("codec", "jurisdiction", "object", "segment", "stream")]
+    purposes = record["purposes"]
+    if (
+        any(type(number) is not int or number < 0 for number in numbers)
+        or any(not isinstance(word, str) for word in words)
+        or not isinstance(purposes, list)
+        or any(not isinstance(purpose, str) for purpose in purposes)
+        or record["codec"] not in CODECS
+    ):
+        raise TamperedError("a block's header has a field of a wrong kind", rule="header.parse")
+    tag = unb64(record["tag"])
+    if len(tag) != 16:
+        raise TamperedError("a block's header has a field of a wrong kind", rule="header.parse")
+    return Header(
+        tag=tag,
+        stream=record["stream"],
+        segment=record["segment"],
+        window=record["window"],
+        label=Label(
+            purposes=tuple(purposes),
+            jurisdiction=record["jurisdiction"],
+            expires=record["expires"],
+            charter=unb64(record["charter"]),
+        ),
+        object=record["object"],
+        generation=record["generation"],
+        sequence=record["sequence"],
+        rows=record["rows"],
+        codec=record["codec"],
+    )

@@ -1,0 +1,192 @@
+"""The key hierarchy: what is derived from what, and how keys are wrapped.
+
+::
+
+    root KEK
+     +- segment KEK of an epoch     32 random bytes, wrapped under the root and an epoch secret
+         +- key of a row            32 random bytes (person and stream and day of expiry, subject,
+         |                          side-car month, artifact, metadata), AES-KW under the segment
+         KEK
+             +- window key          HKDF(person key, window | hash of the label)
+                 +- block key, nonce, commitment    HKDF(window key, block id, header)
+
+A person's key is random, never derived: what is derived from one master cannot be destroyed for one
+person. The label (purposes, jurisdiction, expiry, charter) is an input of the window key, so asking
+for a block under another label yields another key. Block keys are used once; their nonce is derived
+all the same.
+
+Sources: RFC 5869 (HKDF), RFC 3394 (AES key wrap).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from typing import Final, NoReturn
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from safehold import canonical, ids
+from safehold.errors import InvalidError, TamperedError
+
+KEY_BYTES: Final = 32
+NONCE_BYTES: Final = 12
+TAG_BYTES: Final = 16
+_HASH_BYTES: Final = 32
+_MOST: Final = 255 * _HASH_BYTES  # RFC 5869 section 2.3
+
+
+def hkdf(key: bytes, *, salt: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
+    """Return ``length`` bytes of HKDF-SHA-256 (RFC 5869).
+
+    Args:
+        key: Input keying material.
+        salt: Salt; empty means a string of zeros, as the RFC says.
+        info: What the output is for.
+        length: Bytes wanted, 1 to 8160.
+
+    Raises:
+        InvalidError: The length is outside the RFC's bounds.
+    """
+    if not 1 <= length <= _MOST:
+        raise InvalidError("HKDF-SHA-256 yields 1 to 8160 bytes", rule="keys.hkdf")
+    # hmac.digest is one call into C; the HKDF object of cryptography costs twice as much
+    prk = hmac.digest(salt or bytes(_HASH_BYTES), key, "sha256")
+    block = hmac.digest(prk, info + b"\x01", "sha256")
+    if length <= _HASH_BYTES:
+        return block[:length]
+    out = bytearray(block)
+    for counter in range(2, -(-length // _HASH_BYTES) + 1):
+        block = hmac.digest(prk, block + info + bytes((counter,)), "sha256")
+        out += block
+    return bytes(out[:length])
+
+
+class _Hidden:
+    """A thing with key material: neither printed nor pickled."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(hidden)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} holds a key and is never pickled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class BlockKeys(_Hidden):
+    """What seals exactly one block.
+
+    Args:
+        key: AES-256 key.
+        nonce: 12 bytes.
+        commitment: 32 bytes stored beside the block and compared before anything is decrypted,
+            because AES-GCM by itself does not commit to a key.
+    """
+
+    key: bytes = field(repr=False)
+    nonce: bytes = field(repr=False)
+    commitment: bytes = field(repr=False)
+
+
+def new_key() -> bytes:
+    """Return 32 bytes of operating-system entropy."""
+    return ids.random_bytes(KEY_BYTES)
+
+
+def label_hash(
+    *, purposes: tuple[str, ...], jurisdiction: str, expires: int, charter: bytes
+) -> bytes:
+    """Return the 32-byte hash that ties a window key to what its data may be used for."""
+    return canonical.digest(
+        {
+            "charter": canonical.b64(charter),
+            "expires": expires,
+            "jurisdiction": jurisdiction,
+            "purposes": list(purposes),
+        }
+    )
+
+
+def window_key(person_key: bytes, *, window: int, label: bytes) -> bytes:
+    """Return the key of one person, stream, window and label.
+
+    Args:
+        person_key: Key of the (person, stream, day of expiry).
+        window: UTC day number.
+        label: What ``label_hash`` returns.
+    """
+    info = b"safehold/window/1" + window.to_bytes(8, "big") + label
+    return hkdf(person_key, salt=b"", info=info)
+
+
+def person_tag(window: bytes, person: str) -> bytes:
+    """Return 16 bytes that name a person to holders of the window key and to nobody else.
+
+    Once the key is destroyed the tag is noise; tags of one person's windows cannot be linked.
+    """
+    return hmac.digest(window, b"safehold/tag/1" + person.encode(), "sha256")[:16]
+
+
+def block_keys(window: bytes, *, block_id: bytes, header: bytes) -> BlockKeys:
+    """Return key, nonce and commitment of one block.
+
+    Args:
+        window: The window key.
+        block_id: 16 random bytes.
+        header: The block's header in the clear, exactly as it is sealed.
+    """
+    info = b"safehold/block/1" + hashlib.sha256(header).digest()
+    out = hkdf(window, salt=block_id, info=info, length=KEY_BYTES + NONCE_BYTES + 32)
+    return BlockKeys(key=out[:32], nonce=out[32:44], commitment=out[44:])
+
+
+def seal_bytes(key: bytes, data: bytes, *, aad: bytes) -> bytes:
+    """Seal a small secret: 16 random bytes, then AES-256-GCM under a key derived with them.
+
+    The derived key and nonce are used once, so that no count of messages has to be kept.
+    """
+    salt = ids.random_bytes(16)
+    out = hkdf(key, salt=salt, info=b"safehold/small/1", length=KEY_BYTES + NONCE_BYTES)
+    return salt + AESGCM(out[:32]).encrypt(out[32:], data, aad)
+
+
+def open_bytes(key: bytes, sealed: bytes, *, aad: bytes) -> bytes:
+    """Open what ``seal_bytes`` sealed.
+
+    Raises:
+        TamperedError: The bytes, the key or the context are not those of the sealing.
+    """
+    if len(sealed) < 16 + TAG_BYTES:
+        raise TamperedError("a sealed secret is cut short", rule="keys.sealed")
+    out = hkdf(key, salt=sealed[:16], info=b"safehold/small/1", length=KEY_BYTES + NONCE_BYTES)
+    try:
+        return AESGCM(out[:32]).decrypt(out[32:], sealed[16:], aad)
+    except InvalidTag:
+        raise TamperedError("a sealed secret does not open", rule="keys.sealed") from None
+
+
+def wrap_row(kek: bytes, key: bytes, *, context: bytes) -> bytes:
+    """Wrap a row's key under the segment KEK: 40 bytes of AES-KW (RFC 3394).
+
+    AES-KW takes no context, so the wrapping key is derived from the row's: a wrapped key copied
+    into another row does not open there, and nobody can park a key under another name before its
+    erasure.
+    """
+    return aes_key_wrap(hkdf(kek, salt=b"safehold/row/1", info=context), key)
+
+
+def unwrap_row(kek: bytes, wrapped: bytes, *, context: bytes) -> bytes:
+    """Unwrap what ``wrap_row`` wrapped.
+
+    Raises:
+        TamperedError: The row was changed, moved, or belongs to another epoch.
+    """
+    try:
+        return aes_key_unwrap(hkdf(kek, salt=b"safehold/row/1", info=context), wrapped)
+    except (InvalidUnwrap, ValueError):
+        raise TamperedError("a wrapped key does not open", rule="keys.wrapped") from None

@@ -1,0 +1,99 @@
+"""Seals the ledger's side-car: personal details of leaves, under a key for each segment and month.
+
+The ledger keeps commitments for ever; what they commit to lies in a side-car sealed here, so
+destroying a month's key ends the details and leaves the proofs.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Final, Protocol
+
+from safehold import canonical
+from safehold.errors import InvalidError, ShreddedError, TamperedError
+from safehold.vault import keys
+from safehold.vault.keyring import LEDGER_SEGMENT, SIDECAR, KeyName, check_segment
+
+_VERSION: Final = b"\x01"
+_PAD: Final = 64  # bytes; the length of a detail says little
+
+
+class KeySource(Protocol):
+    """Finds or makes one key."""
+
+    def __call__(self, segment: str, name: KeyName, *, make: bool) -> bytes | None:
+        """Return the key, or None if there is none and none is to be made."""
+        ...
+
+
+class Sidecar:
+    """The ledger's ``SidecarSealer``, backed by the vault.
+
+    Keys are kept in memory until an erasure or expiry drops them: an append may come from inside a
+    transaction on the control database, which must not then wait for itself.
+
+    Args:
+        source: Finds or makes keys.
+    """
+
+    def __init__(self, source: KeySource) -> None:
+        self._source = source
+        self._lock = Lock()
+        self._held: dict[tuple[str, int], bytes] = {}
+
+    def seal(self, *, segment: str, month: int, plaintext: bytes, aad: bytes) -> bytes:
+        """Seal one detail.
+
+        Args:
+            segment: Segment it belongs to; empty for details of no segment.
+            month: Months since January 1970, UTC.
+            plaintext: The detail.
+            aad: What it is bound to, for example its leaf.
+        """
+        key = self._key(segment, month, make=True)
+        if key is None:  # pragma: no cover - making always yields a key
+            raise ShreddedError("the month's key is gone", rule="sidecar.key")
+        plain = len(plaintext).to_bytes(4, "big") + plaintext
+        plain += bytes(-len(plain) % _PAD)
+        return _VERSION + keys.seal_bytes(key, plain, aad=_bound(segment, month, aad))
+
+    def open(self, *, segment: str, month: int, sealed: bytes, aad: bytes) -> bytes:
+        """Open what ``seal`` sealed.
+
+        Raises:
+            ShreddedError: The month's key was destroyed.
+            TamperedError: The bytes, the month, the segment or the binding differ.
+        """
+        key = self._key(segment, month, make=False)
+        if key is None:
+            raise ShreddedError("the details of this month were destroyed", rule="sidecar.key")
+        if sealed[:1] != _VERSION:
+            raise TamperedError("a side-car entry has an unknown version", rule="sidecar.version")
+        plain = keys.open_bytes(key, sealed[1:], aad=_bound(segment, month, aad))
+        return plain[4 : 4 + int.from_bytes(plain[:4], "big")]
+
+    def forget(self) -> None:
+        """Drop every key from memory."""
+        with self._lock:
+            self._held.clear()
+
+    def _key(self, segment: str, month: int, *, make: bool) -> bytes | None:
+        if not 0 <= month < 2**31:
+            raise InvalidError("a month counts from January 1970", rule="sidecar.month")
+        name = check_segment(segment) if segment else LEDGER_SEGMENT
+        with self._lock:
+            held = self._held.get((name, month))
+        if held is not None:
+            return held
+        key = self._source(name, KeyName(SIDECAR, period=month), make=make)
+        if key is not None:
+            with self._lock:
+                self._held[name, month] = key
+        return key
+
+    def __repr__(self) -> str:
+        return "Sidecar(hidden)"
+
+
+def _bound(segment: str, month: int, aad: bytes) -> bytes:
+    return canonical.encode(["safehold/sidecar/1", segment, month]) + b"\0" + aad

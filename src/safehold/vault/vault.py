@@ -1,0 +1,405 @@
+"""The vault: rows go in sealed, come out checked, and end with their keys.
+
+The vault decides nothing. Consent, purpose, grant and budget are the keeper's; the vault makes sure
+that what was sealed for one person, stream, window and label opens for exactly that, and for
+nothing once the key is destroyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from threading import RLock
+from typing import Final
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from safehold.clock import Clock, day_of
+from safehold.db import metadata
+from safehold.errors import (
+    ConflictError,
+    InvalidError,
+    ShreddedError,
+)
+from safehold.vault import artifact as artifacts
+from safehold.vault import container, keys, objects, tables
+from safehold.vault.artifact import SealedArtifact
+from safehold.vault.container import ObjectSeal, Place
+from safehold.vault.epoch import Epochs
+from safehold.vault.erase import Eraser, Shredded, go_on
+from safehold.vault.keyring import (
+    ARTIFACT,
+    METADATA,
+    PERSON,
+    SIDECAR,
+    SUBJECT,
+    SUBJECTS_SEGMENT,
+    KeyName,
+    Keyring,
+    check_segment,
+)
+from safehold.vault.kms.interface import Root
+from safehold.vault.label import Label, PlainBlock, SealedBlock, SealedObject, check_name
+from safehold.vault.objects import Objects
+from safehold.vault.secret import Secrets
+from safehold.vault.sidecar import Sidecar
+
+BATCH_BYTES: Final = 64 << 20  # sealed bytes fetched at once while reading
+_METADATA: Final = KeyName(METADATA)
+
+
+class Vault:
+    """Sealed blocks, their keys, and the end of both. Thread-safe.
+
+    Use ``Vault.open``.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: sa.Engine,
+        root: Root,
+        epochs: Epochs,
+        objects: Objects,
+        clock: Clock,
+        reached: Callable[[str], None],
+    ) -> None:
+        self._engine = engine
+        self._root = root
+        self._secrets = Secrets(engine=engine, root=root)
+        self._objects = objects
+        self._clock = clock
+        self._keyring = Keyring(root=root, epochs=epochs, clock=clock)
+        self._eraser = Eraser(engine=engine, keyring=self._keyring, epochs=epochs, reached=reached)
+        self._erasing = RLock()
+        self.sidecar: Final = Sidecar(self._one_key)
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        engine: sa.Engine,
+        root: Root,
+        epochs: Path,
+        objects: Objects,
+        clock: Clock,
+        reached: Callable[[str], None] = go_on,
+    ) -> Vault:
+        """Open the vault of a home; an erasure that a crash interrupted is finished first.
+
+        Args:
+            engine: The control database.
+            root: The root key.
+            epochs: Folder of epoch secrets, outside the home.
+            objects: Where sealed objects rest.
+            clock: Time.
+            reached: Told each step of an erasure; tests crash there.
+
+        Raises:
+            TamperedError: The root key is not this vault's.
+            ShreddedError: The database is a copy from before an erasure that was under way.
+        """
+        metadata.create_all(engine, tables=list(tables.TABLES), checkfirst=True)
+        vault = cls(
+            engine=engine,
+            root=root,
+            epochs=Epochs(epochs),
+            objects=objects,
+            clock=clock,
+            reached=reached,
+        )
+        vault._secrets.check_root()
+        with vault._erasing:
+            vault._eraser.resume()
+        return vault
+
+    def seal(
+        self, blocks: Sequence[PlainBlock], *, segment: str, generation: int = 1
+    ) -> SealedObject:
+        """Seal blocks into one new object; it is durable when this returns.
+
+        Missing keys are made in a transaction of their own before anything is sealed, so a crash
+        leaves at most an unused key or an object no catalogue knows.
+
+        Args:
+            blocks: What to seal, in order.
+            segment: Segment whose keys are used.
+            generation: Which rewriting of the data this is, from 1.
+
+        Raises:
+            InvalidError: No blocks, too much data, or a label whose time is over.
+            ConflictError: The key of a person was destroyed while their rows were being sealed.
+        """
+        check_segment(segment)
+        if segment.startswith("@") or not 1 <= generation < 2**31:
+            raise InvalidError("not a segment or generation for data", rule="vault.segment")
+        today = day_of(self._clock.now_us())
+        if any(block.label.expires <= today for block in blocks):
+            raise InvalidError(
+                "a label's time is over", rule="vault.expired", fix="do not keep what has expired"
+            )
+        names = [_person(block) for block in blocks]
+        with self._engine.begin() as connection:
+            held = self._keyring.make(connection, segment, {*names, _METADATA})
+        place = Place(name=objects.new_name(), segment=segment, generation=generation)
+        data, sealed = container.seal_object(
+            place,
+            blocks,
+            metadata_key=held[_METADATA],
+            window_keys=[
+                _window_key(held[name], block) for name, block in zip(names, blocks, strict=True)
+            ],
+        )
+        self._objects.put(place.name, data)
+        return sealed
+
+    def read(
+        self, blocks: Sequence[SealedBlock], *, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[SealedBlock, pa.Table]]:
+        """Yield the rows of sealed blocks, object by object, after every check.
+
+        All keys are looked up before the first block is opened: one that is gone stops the whole
+        reading.
+
+        Args:
+            blocks: What to read, as the catalogue holds it; the digest in it is the proof of
+                freshness.
+            columns: Columns wanted; None means all.
+
+        Raises:
+            ShreddedError: A key was destroyed, its epoch has ended, or the label's time is over.
+            TamperedError: Anything is not what was sealed or not what the record says.
+            MissingError: An object is gone.
+            InvalidError: A record carries no digest.
+        """
+        window_keys, metadata_keys = self._reading_keys(blocks)
+        wanted = None if columns is None else list(columns)
+        by_object: dict[tuple[str, str], list[int]] = {}
+        for place, block in enumerate(blocks):
+            by_object.setdefault((block.object, block.segment), []).append(place)
+        for (name, segment), places in by_object.items():
+            seal = ObjectSeal(metadata_keys[segment], name)
+            for batch in _batches(blocks, places):
+                parts = self._objects.ranges(
+                    name, [(blocks[place].offset, blocks[place].length) for place in batch]
+                )
+                for place, part in zip(batch, parts, strict=True):
+                    block = blocks[place]
+                    yield (
+                        block,
+                        container.open_block(
+                            part,
+                            block,
+                            seal=seal,
+                            window_key=window_keys[place],
+                            columns=wanted,
+                        ),
+                    )
+
+    def check(self, name: str, *, root: bytes, size: int, segment: str) -> int:
+        """Check a whole object against root and size held outside; no person's key is used.
+
+        Returns:
+            The number of its blocks.
+
+        Raises:
+            TamperedError: Truncated, changed, or another object or generation than expected.
+            MissingError: It is gone.
+            ShreddedError: The segment's epoch has ended.
+        """
+        with self._engine.begin() as connection:
+            held = self._keyring.find(connection, segment, {_METADATA})
+        if _METADATA not in held:
+            raise ShreddedError("the segment has no keys", rule="vault.key")
+        seal = ObjectSeal(held[_METADATA], name)
+        data = memoryview(self._objects.get(name))
+        return container.check_object(data, root=root, size=size, seal=seal)
+
+    def shred(
+        self,
+        *,
+        person: str | None = None,
+        expired_on: int | None = None,
+        artifact: str | None = None,
+        sidecar_before: int | None = None,
+    ) -> Shredded:
+        """Destroy keys for good: in the database, in its copies and in every backup.
+
+        When this returns the rows are gone, each touched segment is in a new epoch, the secret of
+        the old one is destroyed and the write-ahead log is empty. After a crash ``Vault.open``
+        finishes the work.
+
+        Args:
+            person: Every key of this person, the subject key with them.
+            expired_on: Every key of data and artifacts whose label expires on this UTC day or
+                earlier.
+            artifact: The key of this artifact.
+            sidecar_before: Every side-car key of months before this one.
+
+        Raises:
+            InvalidError: Not exactly one of the four was given.
+            UnavailableError: Keys are destroyed, but deleted bytes are not scrubbed from the
+                file yet.
+        """
+        column = tables.key.c
+        which: list[sa.ColumnElement[bool]] = []
+        if person is not None:
+            which.append(sa.and_(column.kind.in_((PERSON, SUBJECT)), column.owner == person))
+        if expired_on is not None:
+            which.append(sa.and_(column.kind.in_((PERSON, ARTIFACT)), column.period <= expired_on))
+        if artifact is not None:
+            which.append(sa.and_(column.kind == ARTIFACT, column.owner == artifact))
+        if sidecar_before is not None:
+            which.append(sa.and_(column.kind == SIDECAR, column.period < sidecar_before))
+        if len(which) != 1:
+            raise InvalidError("name exactly one thing to shred", rule="vault.shred")
+        with self._erasing:
+            try:
+                return self._eraser.erase(which[0])
+            finally:
+                self._keyring.forget()
+                self.sidecar.forget()
+
+    def subject_key(self, person: str) -> bytes:
+        """Return the 32 random bytes that stand for a person in the ledger; made on first use.
+
+        They end with ``shred(person=...)``: then the ledger's tags of that person link to nobody.
+        """
+        check_name(person, "vault.person")
+        key = self._one_key(SUBJECTS_SEGMENT, KeyName(SUBJECT, person), make=True)
+        if key is None:  # pragma: no cover - making always yields a key
+            raise ShreddedError("the subject key is gone", rule="vault.key")
+        return key
+
+    def derive(self, purpose: str) -> bytes:
+        """Return 32 bytes for one purpose of the keeper, derived from the root, always the same."""
+        return self._root.derive(purpose)
+
+    def seal_secret(self, name: str, data: bytes) -> None:
+        """Keep a small secret, sealed under the root; one of the same name is replaced."""
+        self._secrets.seal(name, data)
+
+    def open_secret(self, name: str) -> bytes:
+        """Return a small secret.
+
+        Raises:
+            MissingError: There is none of this name.
+            TamperedError: It was changed or moved.
+        """
+        return self._secrets.open(name)
+
+    def seal_artifact(
+        self, name: str, data: bytes | memoryview, *, label: Label, segment: str
+    ) -> SealedArtifact:
+        """Seal bytes as an artifact under a new key of its own; durable when this returns.
+
+        Raises:
+            ConflictError: An artifact of this name has a key already.
+            InvalidError: No bytes, too many, or a label whose time is over.
+        """
+        check_name(name, "vault.artifact")
+        if label.expires <= day_of(self._clock.now_us()):
+            raise InvalidError("a label's time is over", rule="vault.expired")
+        key_name = KeyName(ARTIFACT, name, "", label.expires)
+        with self._engine.begin() as connection:
+            taken = connection.execute(
+                sa.select(tables.key.c.id).where(
+                    tables.key.c.kind == ARTIFACT, tables.key.c.owner == name
+                )
+            ).first()
+            if taken is not None:
+                raise ConflictError("an artifact of this name exists", rule="vault.artifact")
+            key = self._keyring.make(connection, segment, {key_name})[key_name]
+        place = objects.new_name()
+        sealed, record = artifacts.seal_artifact_bytes(
+            data, name=name, segment=segment, label=label, place=place, key=key
+        )
+        self._objects.put(place, sealed)
+        return record
+
+    def read_artifact(self, artifact: SealedArtifact) -> bytes:
+        """Return an artifact after every check.
+
+        Raises:
+            ShreddedError: Its key was destroyed, or its time is over.
+            TamperedError: It is not what the record says.
+            MissingError: The object is gone.
+        """
+        self._refuse_expired(artifact.label)
+        name = KeyName(ARTIFACT, artifact.name, "", artifact.label.expires)
+        key = self._one_key(artifact.segment, name, make=False)
+        if key is None:
+            raise ShreddedError("the artifact's key was destroyed", rule="vault.key")
+        return artifacts.open_artifact_bytes(self._objects.get(artifact.object), artifact, key=key)
+
+    def _reading_keys(self, blocks: Sequence[SealedBlock]) -> tuple[list[bytes], dict[str, bytes]]:
+        window_keys: list[bytes] = [b""] * len(blocks)
+        metadata_keys: dict[str, bytes] = {}
+        order = sorted(range(len(blocks)), key=lambda place: blocks[place].segment)
+        for segment, group in groupby(order, key=lambda place: blocks[place].segment):
+            places = list(group)
+            names = {place: _person(blocks[place]) for place in places}
+            with self._engine.begin() as connection:
+                held = self._keyring.find(connection, segment, {*names.values(), _METADATA})
+            if _METADATA not in held:
+                raise ShreddedError("the segment has no keys", rule="vault.key")
+            metadata_keys[segment] = held[_METADATA]
+            for place in places:
+                self._refuse_expired(blocks[place].label)
+                key = held.get(names[place])
+                if key is None:
+                    raise ShreddedError(
+                        "the key of a block was destroyed, by erasure or at the end of retention",
+                        rule="vault.key",
+                        fix="leave the person, or the window, out of the request",
+                    )
+                window_keys[place] = _window_key(key, blocks[place])
+        return window_keys, metadata_keys
+
+    def _refuse_expired(self, label: Label) -> None:
+        if label.expires <= day_of(self._clock.now_us()):
+            raise ShreddedError(
+                "retention has ended", rule="vault.expired", fix="the key goes with the next sweep"
+            )
+
+    def _one_key(self, segment: str, name: KeyName, *, make: bool) -> bytes | None:
+        with self._engine.begin() as connection:
+            if make:
+                return self._keyring.make(connection, segment, {name})[name]
+            return self._keyring.find(connection, segment, {name}).get(name)
+
+    def __repr__(self) -> str:
+        return "Vault(hidden)"
+
+
+def _person(block: PlainBlock | SealedBlock) -> KeyName:
+    return KeyName(PERSON, block.person, block.stream, block.label.expires)
+
+
+def _window_key(person_key: bytes, block: PlainBlock | SealedBlock) -> bytes:
+    label = block.label
+    return keys.window_key(
+        person_key,
+        window=block.window,
+        label=keys.label_hash(
+            purposes=label.purposes,
+            jurisdiction=label.jurisdiction,
+            expires=label.expires,
+            charter=label.charter,
+        ),
+    )
+
+
+def _batches(blocks: Sequence[SealedBlock], places: Sequence[int]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    held = 0
+    for place in places:
+        if batch and held + blocks[place].length > BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+        batch.append(place)
+        held += blocks[place].length
+    if batch:
+        yield batch
