@@ -48,11 +48,13 @@ class SourceState:
 
     Args:
         state: ``staging``, ``live`` or ``refused``.
+        begun_us: When it was first begun; a rerun uses the same moment.
         done: Numbers of the chunks that are committed.
         tally: Counters summed over them.
     """
 
     state: str
+    begun_us: int
     done: frozenset[int]
     tally: dict[str, dict[str, int]]
 
@@ -69,7 +71,7 @@ class Catalog:
         self._engine = engine
         self._key = key
 
-    def begin(self, source: str) -> SourceState:
+    def begin(self, source: str, *, now_us: int) -> SourceState:
         """Open a source for ingestion, or find out how far it got before."""
         with self._engine.begin() as connection:
             row = connection.execute(
@@ -78,21 +80,26 @@ class Catalog:
             if row is None:
                 connection.execute(
                     tables.source.insert().values(
-                        id=source, state=STAGING, tally=canonical.encode({}), noted=False
+                        id=source,
+                        state=STAGING,
+                        begun_us=now_us,
+                        tally=canonical.encode({}),
+                        noted=False,
                     )
                 )
-                return SourceState(state=STAGING, done=frozenset(), tally={})
+                return SourceState(state=STAGING, begun_us=now_us, done=frozenset(), tally={})
             if row.state == REFUSED:
                 connection.execute(
                     tables.source.update()
                     .where(tables.source.c.id == source)
-                    .values(state=STAGING, noted=False)
+                    .values(state=STAGING, begun_us=now_us, noted=False)
                 )
             chunks = connection.execute(
                 sa.select(tables.chunk).where(tables.chunk.c.source == source)
             ).all()
         return SourceState(
             state=STAGING if row.state == REFUSED else row.state,
+            begun_us=now_us if row.state == REFUSED else row.begun_us,
             done=frozenset(chunk.number for chunk in chunks),
             tally=add_tallies(canonical.decode(chunk.tally) for chunk in chunks),
         )
@@ -415,7 +422,18 @@ def add_tallies(tallies: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str,
     return total
 
 
-_PLAIN = ("person", "stream", "segment", "window", "object", "offset", "length", "rows", "generation", "sequence", "epoch")
+_PLAIN = (
+    "person",
+    "stream",
+    "segment",
+    "window",
+    "object",
+    "offset",
+    "length",
+    "rows",
+    "generation",
+    "sequence",
+)
 
 
 def _record(sealed: SealedBlock) -> dict[str, Any]:

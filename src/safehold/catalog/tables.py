@@ -11,6 +11,7 @@ source = sa.Table(
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),  # SHA-256 over content, mapping and charter
     sa.Column("state", sa.String(12), nullable=False),  # staging, live, refused
+    sa.Column("begun_us", sa.BigInteger, nullable=False),
     sa.Column("tally", sa.LargeBinary, nullable=False),  # canonical JSON of counters, no values
     sa.Column("noted", sa.Boolean, nullable=False, default=False),  # its closing leaf is written
 )

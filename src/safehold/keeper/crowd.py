@@ -14,7 +14,7 @@ from safehold.ids import PersonId
 from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
-from safehold.subjects import Standing
+from safehold.subjects import Pause, Standing
 from safehold.telemetry.schema import STREAMS
 
 LONGEST_NAME = 200  # characters
@@ -48,6 +48,7 @@ class Crowd:
             standing = Standing(
                 external=external,
                 jurisdiction=_text(given["jurisdiction"], "jurisdiction", 16),
+                pauses=tuple(Pause(int(start), int(end)) for start, end in given.get("pauses", [])),
             )
             if streams:
                 standing = standing.consent(streams, at_us=now, evidence=evidence)

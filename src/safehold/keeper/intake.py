@@ -21,20 +21,20 @@ from typing import Any
 import pyarrow as pa
 
 from safehold import canonical
-from safehold.catalog import DatasetLabel, Extent
+from safehold.catalog import DatasetLabel, Extent, SourceState
 from safehold.catalog.register import LIVE, add_tallies
-from safehold.clock import DAY_US, day_of
 from safehold.errors import ConflictError, InvalidError, MissingError, TamperedError
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.ports import Frame
 from safehold.keeper.server import Report
+from safehold.keeper.terms import label_of, least_level, streams_of
 from safehold.ledger import Entry
 from safehold.subjects import Standing
 from safehold.telemetry.schema import REST, STREAM_TO_WHAT
 from safehold.vault import Label, PlainBlock
 
 ENGINEER = "engineer"
-NO_LIMIT = 2**62
+FOR_EVER = canonical.LARGEST
 
 
 class Intake:
@@ -86,7 +86,7 @@ class Intake:
         report: Report,
     ) -> dict[str, Any]:
         desk = self._desk
-        state = desk.catalog.begin(name)
+        state = desk.catalog.begin(name, now_us=desk.now_us())
         if state.state == LIVE:
             return {"source": name, "already": True, "tally": state.tally, "refusals": []}
         charter = desk.trust.charter()
@@ -102,8 +102,8 @@ class Intake:
         )
         tallies = [state.tally]
         refusals: list[dict[str, Any]] = []
-        spec = self._spec(source, arguments, done=state.done)
-        least = desk.trust.least_level("ingest", synthetic=desk.home.synthetic)
+        spec = self._spec(source, arguments, state=state)
+        least = least_level(charter, frozenset(spec["rules"]), synthetic=desk.home.synthetic)
         try:
             with desk.workshop.start("ingest", spec, inputs, least=least) as job:
                 pending: list[Frame] = []
@@ -144,6 +144,7 @@ class Intake:
         self, name: str, number: int, tally: Mapping[str, Any], batches: Sequence[Frame]
     ) -> None:
         desk = self._desk
+        charter = desk.trust.charter()
         by_segment: dict[str, list[PlainBlock]] = {}
         extents: list[Extent] = []
         for frame in batches:
@@ -152,8 +153,8 @@ class Intake:
             person = desk.people.find(header["person"])
             standing = desk.people.standing(person)
             segment = segment_name(standing.jurisdiction, stream)
-            label = desk.trust.label(
-                stream, jurisdiction=standing.jurisdiction, window=header["window"]
+            label = label_of(
+                charter, stream, jurisdiction=standing.jurisdiction, window=header["window"]
             )
             table = with_subject(
                 _read(stream, frame.body), self._pseudonym(segment, person)
@@ -194,9 +195,9 @@ class Intake:
                         "step": "chunk",
                         "chunk": number,
                         "objects": [[item.name, item.root.hex()] for item in objects],
-                        "rules": desk.trust.rules_version(),
+                        "rules": canonical.digest(streams_of(charter)).hex(),
                     },
-                    charter=desk.trust.charter().digest(),
+                    charter=desk.trust.digest(),
                     subjects=desk.subjects(people),
                     public={"objects": len(objects)},
                     key=f"ingest/{objects[0].name}",
@@ -213,14 +214,14 @@ class Intake:
                 actor=ENGINEER,
                 object=name,
                 detail={"step": "live", "tally": tally},
-                charter=desk.trust.charter().digest(),
+                charter=desk.trust.digest(),
                 public={"rows": sum(taken.values())},
                 key=f"ingest/{name}/live",
             )
         )
         charter = desk.trust.charter()
         today = desk.today()
-        labels = [desk.trust.label(stream, jurisdiction="", window=today) for stream in taken]
+        labels = [label_of(charter, stream, jurisdiction="any", window=today) for stream in taken]
         if labels:
             desk.lineage.add(
                 name,
@@ -229,7 +230,7 @@ class Intake:
                     people=desk.catalog.people_of(name),
                     streams=frozenset(taken),
                     purposes=frozenset.intersection(*(frozenset(one.purposes) for one in labels)),
-                    jurisdictions=frozenset(charter.collect_in),
+                    jurisdictions=frozenset(charter.jurisdictions),
                     expires=min(one.expires for one in labels),
                 ),
                 parents=[],
@@ -238,30 +239,28 @@ class Intake:
         desk.catalog.note(name)
 
     def _spec(
-        self, source: dict[str, Any], arguments: dict[str, Any], *, done: frozenset[int]
+        self, source: dict[str, Any], arguments: dict[str, Any], *, state: SourceState
     ) -> dict[str, Any]:
         desk = self._desk
-        now = desk.now_us()
         charter = desk.trust.charter()
-        rules = desk.trust.minimisation()
-        oldest = {
-            stream: (desk.today() - desk.trust.keep_days(stream)) * DAY_US for stream in rules
-        }
-        return {
+        rules = streams_of(charter)
+        spec: dict[str, Any] = {
             "source": source,
             "rules": rules,
-            "roster": [
-                entry
+            "people": {
+                standing.external: entry
                 for standing in desk.people.everybody().values()
-                if (entry := roster_entry(standing, charter.collect_in)) is not None
-            ],
-            "now_us": now,
-            "oldest_us": oldest,
-            "charter": charter.digest().hex(),
+                if (entry := roll_entry(standing, charter.jurisdictions)) is not None
+            },
+            "now_us": state.begun_us,
+            "keep_days": {stream: charter.retention(stream) for stream in rules},
+            "policy": charter.digest().hex(),
             "pseudonym_key": desk.vault.derive("pseudonym/wire").hex(),
-            "tolerate_ppm": arguments.get("tolerate_ppm"),
-            "done": sorted(done),
+            "done": sorted(state.done),
         }
+        if (tolerate := arguments.get("tolerate_ppm")) is not None:
+            spec["tolerate"] = tolerate / 1_000_000
+        return spec
 
     def _pseudonym(self, segment: str, person: str) -> bytes:
         key = self._desk.vault.derive(f"pseudonym/{segment}")
@@ -291,19 +290,18 @@ class Intake:
                 self._running.discard(name)
 
 
-def roster_entry(standing: Standing, collect_in: Sequence[str]) -> dict[str, Any] | None:
+def roll_entry(standing: Standing, jurisdictions: Sequence[str]) -> dict[str, Any] | None:
     """Return what the ingestion sandbox is told of one person, or None if nothing may be taken."""
     if (
         standing.withdrawn_us is not None
         or not standing.streams
-        or standing.jurisdiction not in collect_in
+        or standing.jurisdiction not in jurisdictions
     ):
         return None
     return {
-        "person": standing.external,
         "streams": sorted(standing.streams),
         "pauses": [
-            [pause.start_us, NO_LIMIT if pause.end_us is None else pause.end_us]
+            [pause.start_us, FOR_EVER if pause.end_us is None else pause.end_us]
             for pause in standing.pauses
         ],
     }
@@ -333,13 +331,3 @@ def _reopen(descriptor: int) -> int:
         return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise MissingError("the source cannot be opened", rule="ingest.source") from error
-
-
-def window_start_us(window: int) -> int:
-    """Return the first microsecond of a window (a UTC day)."""
-    return window * DAY_US
-
-
-def window_of(at_us: int) -> int:
-    """Return the window (UTC day) of a moment."""
-    return day_of(at_us)

@@ -27,6 +27,7 @@ from safehold.errors import ConsentError, DeniedError, ShreddedError
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Frame
 from safehold.keeper.server import Report
+from safehold.keeper.terms import least_level, sources_of
 from safehold.ids import PersonId
 from safehold.ledger import Entry, Receipt
 from safehold.vault import SealedBlock
@@ -174,8 +175,8 @@ class Release:
                 continue
             if (
                 ask.purpose not in block.label.purposes
-                or block.label.jurisdiction not in charter.collect_in
-                or standing.jurisdiction not in charter.collect_in
+                or block.label.jurisdiction not in charter.jurisdictions
+                or standing.jurisdiction not in charter.jurisdictions
             ):
                 continue
             chosen.setdefault(person, []).append(block)
@@ -215,7 +216,11 @@ class Release:
         memory = desk.workshop.pack(self.open(opening, people))
         out: list[Frame] = []
         try:
-            least = desk.trust.least_level(ask.stage, synthetic=desk.home.synthetic)
+            least = least_level(
+                desk.trust.charter(),
+                sources_of(desk.trust.charter(), ask.purpose),
+                synthetic=desk.home.synthetic,
+            )
             with desk.workshop.start(ask.recipe, spec, [memory], least=least) as job:
                 for frame in job.frames():
                     passed = desk.gate.pass_(ask.recipe, frame)

@@ -7,13 +7,13 @@ sealed under that person's own key with a label no wider than its sources'.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from safehold import canonical, ids
 from safehold.access import Claims
-from safehold.catalog import DatasetLabel
 from safehold.catalog import derive as derive_label
 from safehold.errors import TamperedError
 from safehold.ids import PersonId
@@ -23,6 +23,7 @@ from safehold.keeper.models import Models
 from safehold.keeper.ports import Frame
 from safehold.keeper.release import Ask, Opening, Release, shards
 from safehold.keeper.server import Report
+from safehold.keeper.terms import derived_expiry, sources_of
 from safehold.vault import Label, PlainBlock, SealedBlock
 
 SHARD_ROWS = 1_000_000
@@ -54,7 +55,7 @@ class Work:
         ask = Ask(
             recipe="feature",
             kind="telemetry",
-            streams=desk.trust.sources(purpose),
+            streams=sources_of(desk.trust.charter(), purpose),
             purpose=purpose,
             stage="feature",
             least_people=1,
@@ -130,14 +131,18 @@ class Work:
             purpose=purpose,
             metrics=metrics,
             datasets=datasets,
-            expires=desk.trust.derived_expiry(purpose, label.expires),
+            expires=self._ends(purpose, label.expires),
             intent=opening.intent.index,
             level=level,
         )
         desk.lineage.add(
             artifact,
             kind="model",
-            label=_released(label, desk, purpose),
+            label=replace(
+                label,
+                purposes=frozenset({purpose}),
+                expires=self._ends(purpose, label.expires),
+            ),
             parents=datasets,
             created_us=desk.now_us(),
         )
@@ -156,6 +161,12 @@ class Work:
             "intent": opening.intent.index,
             "entry": receipt.index,
         }
+
+    def _ends(self, purpose: str, sources_end: int) -> int:
+        desk = self._desk
+        return derived_expiry(
+            desk.trust.charter(), purpose, today=desk.today(), sources_end=sources_end
+        )
 
     def _seal_features(
         self, opening: Opening, group: Sequence[PersonId], frames: Sequence[Frame], build: str
@@ -201,17 +212,6 @@ def _only(frames: Sequence[Frame], kind: str) -> Frame:
     if len(found) != 1:
         raise TamperedError(f"training sent {len(found)} frames of {kind}", rule="release.frames")
     return found[0]
-
-
-def _released(label: DatasetLabel, desk: Desk, purpose: str) -> DatasetLabel:
-    # a differentially private release ends the chain: the model may outlive its sources, up to the charter's term
-    return DatasetLabel(
-        people=label.people,
-        streams=label.streams,
-        purposes=frozenset({purpose}),
-        jurisdictions=label.jurisdictions,
-        expires=desk.trust.derived_expiry(purpose, label.expires),
-    )
 
 
 def proof_message(verb: str, purpose: str) -> bytes:

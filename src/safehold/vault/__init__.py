@@ -4,6 +4,7 @@ from safehold.vault.artifact import SealedArtifact
 from safehold.vault.erase import Shredded
 from safehold.vault.label import Label, PlainBlock, SealedBlock, SealedObject
 from safehold.vault.objects import Objects
+from safehold.vault.record import Records
 from safehold.vault.sidecar import Sidecar
 from safehold.vault.vault import Vault
 
@@ -11,6 +12,7 @@ __all__ = [
     "Label",
     "Objects",
     "PlainBlock",
+    "Records",
     "SealedArtifact",
     "SealedBlock",
     "SealedObject",

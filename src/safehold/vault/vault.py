@@ -7,7 +7,7 @@ nothing once the key is destroyed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from threading import RLock
@@ -272,6 +272,41 @@ class Vault:
         if key is None:  # pragma: no cover - making always yields a key
             raise ShreddedError("the subject key is gone", rule="vault.key")
         return key
+
+    def subject_keys(self, people: Sequence[str]) -> list[bytes]:
+        """Return the subject keys of many people, in order; one look-up, missing ones are made."""
+        names = [KeyName(SUBJECT, person) for person in people]
+        if not names:
+            return []
+        with self._engine.begin() as connection:
+            held = self._keyring.make(connection, SUBJECTS_SEGMENT, names)
+        return [held[name] for name in names]
+
+    def due(self, day: int) -> int:
+        """Return how many keys of data and artifacts end on a UTC day or before it."""
+        column = tables.key.c
+        with self._engine.begin() as connection:
+            count: int = connection.execute(
+                sa.select(sa.func.count()).where(
+                    column.kind.in_((PERSON, ARTIFACT)), column.period <= day
+                )
+            ).scalar_one()
+        return count
+
+    def remove(self, objects: Iterable[str]) -> None:
+        """Remove sealed objects that no catalogue names any more."""
+        for name in objects:
+            self._objects.delete(name)
+
+    def sweep(self, known: Collection[str]) -> int:
+        """Remove every object that is not among the known ones, as a crash leaves it.
+
+        Returns:
+            How many were removed.
+        """
+        strangers = [name for name in self._objects.names() if name not in known]
+        self.remove(strangers)
+        return len(strangers)
 
     def derive(self, purpose: str) -> bytes:
         """Return 32 bytes for one purpose of the keeper, derived from the root, always the same."""

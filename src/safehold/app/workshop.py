@@ -1,0 +1,63 @@
+"""The keeper's workshop, made of the sandbox launcher; and its gate, made of the egress rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from safehold.keeper.ports import Frame
+from safehold.sandbox.job import Job, Limits
+from safehold.sandbox.launch import Launcher
+from safehold.sandbox.parts import pack_parts
+from safehold.sandbox.running import Running
+
+
+class SandboxJob:
+    """A running sandbox, as the keeper sees it."""
+
+    def __init__(self, running: Running, level: str) -> None:
+        self._running = running
+        self.level = level
+
+    def frames(self) -> Iterator[Frame]:
+        """Return what it sends."""
+        for frame in self._running.frames():
+            yield Frame(frame.header, memoryview(frame.body))
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._running.kill()
+
+
+class SandboxWorkshop:
+    """Start recipes in sandboxes of this machine.
+
+    Args:
+        launcher: The launcher.
+    """
+
+    def __init__(self, launcher: Launcher) -> None:
+        self._launcher = launcher
+
+    @contextmanager
+    def start(
+        self, recipe: str, spec: Mapping[str, Any], inputs: Sequence[int], *, least: str
+    ) -> Iterator[SandboxJob]:
+        """Start a recipe; leaving the context kills what still runs."""
+        job = Job(
+            recipe=recipe,
+            spec=orjson.dumps(dict(spec)),
+            inputs=tuple(inputs),
+            limits=Limits.of(recipe),
+            least=least,
+        )
+        with self._launcher.start(job) as running:
+            yield SandboxJob(running, self._launcher.probe.level)
+
+    def pack(self, parts: Iterable[tuple[Mapping[str, Any], pa.Table]]) -> int:
+        """Return a sealed, read-only memory file of tables."""
+        return pack_parts(parts)

@@ -1,0 +1,203 @@
+"""The one-page report of a run: what went in, what was left out, what came out, and what is not proved.
+
+Plain HTML and SVG without scripts, links or remote parts; every chart has its table beside it. It holds counters
+only, so it may lie in the home and be passed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+LIMITS = (
+    "Root on the machine of the keeper can read the keeper's memory while it runs. This home is at level {level}.",
+    "The witness lies on the same machine, outside the home: it finds a rolled-back or rewritten ledger, but it does not survive somebody with root.",
+    "Detection by patterns misses things. What it misses is sealed like everything else and is used only inside sandboxes.",
+    "Epsilon and delta bound what the model can reveal about one person; they do not make it nothing.",
+    "Sandboxes share one kernel with the machine. Faults of the kernel and timing channels are not covered.",
+)
+
+_STYLE = """
+:root{--ink:#14212e;--soft:#566573;--line:#d5dde5;--fill:#2b5c8a;--pale:#eef3f8;--good:#2c7a45;--paper:#fff}
+@media (prefers-color-scheme:dark){:root{--ink:#e8eef4;--soft:#a9b7c4;--line:#3a4856;--fill:#7fb2e0;--pale:#1f2a35;--good:#7fcf9a;--paper:#121a22}}
+*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
+main{max-width:60rem;margin:0 auto;padding:1.5rem}h1{font-size:1.7rem;margin:.2rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem}
+.lead{font-size:1.1rem}.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.7rem;padding:0;margin:1rem 0;list-style:none}
+.facts li{background:var(--pale);border-radius:.5rem;padding:.7rem}.facts b{display:block;font-size:1.4rem}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;margin:.4rem 0}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line)}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}svg{width:100%;height:auto;max-width:44rem}
+.bar{fill:var(--fill)}.base{fill:var(--soft)}.label{fill:var(--ink);font-size:13px}.ok{color:var(--good);font-weight:bold}
+code{font-size:.9em;overflow-wrap:anywhere}footer{color:var(--soft);margin-top:2rem;border-top:1px solid var(--line);padding-top:.7rem}
+"""
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """Return the page for the result of a run."""
+    training = result.get("training", {})
+    status = result["status"]
+    parts = [
+        "<h1>What happened to the data</h1>",
+        f'<p class="lead">{escape(_lead(result))}</p>',
+        _facts(result),
+        "<h2>What went in, and what did not</h2>",
+        _table(
+            ("source", "taken", "masked", "dropped", "refused"),
+            [
+                (
+                    source["file"],
+                    *(
+                        source["totals"].get(group, 0)
+                        for group in ("taken", "masked", "dropped", "refused")
+                    ),
+                )
+                for source in result["sources"]
+            ],
+        ),
+        _groups(result["sources"]),
+    ]
+    if "models" in training:
+        parts += [
+            "<h2>What came out</h2>",
+            f"<p>{escape(_model_words(training))}</p>",
+            bars(training["models"]),
+            _table(
+                ("model", "top-1", "macro-F1"),
+                [
+                    (row["name"], f"{row['top1']:.3f}", f"{row['macro_f1']:.3f}")
+                    for row in training["models"]
+                ],
+            ),
+        ]
+    elif training:
+        why = training.get("refused") or training.get("skipped") or "nothing was trained"
+        parts.append(f"<h2>What came out</h2><p>No model: {escape(str(why))}.</p>")
+    parts += [
+        "<h2>The record</h2>",
+        _record(result),
+        "<h2>What is not proved</h2><ul>",
+        *(f"<li>{escape(line.format(level=status['keeper_level']))}</li>" for line in LIMITS),
+        "</ul>",
+    ]
+    return _page("".join(parts), result["verification"])
+
+
+def bars(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a bar chart of top-1 accuracy as SVG."""
+    step, left, width = 34, 150, 400
+    height = step * len(rows) + 10
+    drawn = [
+        f'<svg viewBox="0 0 {left + width + 70} {height}" role="img" aria-labelledby="bt bd">'
+        '<title id="bt">Top-1 accuracy by model</title>'
+        '<desc id="bd">The same figures are in the table below.</desc>'
+    ]
+    for place, row in enumerate(rows):
+        top = 6 + place * step
+        length = max(round(width * float(row["top1"])), 1)
+        kind = "bar" if row.get("private") else "base"
+        drawn.append(
+            f'<text class="label" x="{left - 8}" y="{top + 17}" text-anchor="end">{escape(row["name"])}</text>'
+            f'<rect class="{kind}" x="{left}" y="{top}" width="{length}" height="24" rx="3"/>'
+            f'<text class="label" x="{left + length + 8}" y="{top + 17}">{row["top1"]:.3f}</text>'
+        )
+    return "".join(drawn) + "</svg>"
+
+
+def _lead(result: Mapping[str, Any]) -> str:
+    taken = sum(source["totals"].get("taken", 0) for source in result["sources"])
+    people = result["status"]["counts"]["people"]
+    return (
+        f"{taken:,} events of {people:,} people were taken in, minimised and sealed. "
+        f"Every use is one of the {result['verification']['size']:,} entries of the ledger, which was verified."
+    )
+
+
+def _facts(result: Mapping[str, Any]) -> str:
+    status, training = result["status"], result.get("training", {})
+    facts = [
+        ("people", f"{status['counts']['people']:,}"),
+        ("sealed blocks", f"{status['counts']['blocks']:,}"),
+        ("ledger entries", f"{result['verification']['size']:,}"),
+        ("sandbox level", status["sandbox_level"]),
+        ("keeper level", status["keeper_level"]),
+    ]
+    if "epsilon" in training:
+        facts.append(("epsilon, per person", f"{training['epsilon']:.2f}"))
+    if "search" in result:
+        facts.append(
+            ("planted secrets found", f"{result['search']['found']} of {result['search']['looked_for']:,}")
+        )
+    return (
+        '<ul class="facts">'
+        + "".join(f"<li><b>{escape(value)}</b>{escape(name)}</li>" for name, value in facts)
+        + "</ul>"
+    )
+
+
+def _groups(sources: Sequence[Mapping[str, Any]]) -> str:
+    drawn = []
+    for group, title in (
+        ("taken", "Taken, by stream"),
+        ("masked", "Masked, by class"),
+        ("dropped", "Dropped, by reason"),
+        ("refused", "Refused, by rule"),
+    ):
+        total: dict[str, int] = {}
+        for source in sources:
+            for name, count in source[group].items():
+                total[name] = total.get(name, 0) + count
+        if total:
+            rows = sorted(total.items(), key=lambda item: -item[1])
+            drawn.append(
+                f"<details open><summary>{title}</summary>{_table(('', 'events'), rows)}</details>"
+            )
+    return "".join(drawn)
+
+
+def _model_words(training: Mapping[str, Any]) -> str:
+    return (
+        f"A model of the next action, trained over {training['people']:,} people with differential privacy: "
+        f"epsilon {training['epsilon']:.2f}, delta {training['delta']:.0e}, the unit is the person. "
+        "Figures are for people who were not in the training, and are noisy themselves."
+    )
+
+
+def _record(result: Mapping[str, Any]) -> str:
+    proof = result["verification"]
+    rows = [
+        ("entries", f"{proof['size']:,}"),
+        ("root", proof["root"]),
+        ("witnessed", ", ".join(proof.get("witnesses", [])) or "-"),
+    ]
+    if result.get("training", {}).get("artifact"):
+        rows.append(("artifact", result["training"]["artifact"]))
+    cells = "".join(
+        f"<tr><th>{escape(name)}</th><td><code>{escape(str(value))}</code></td></tr>"
+        for name, value in rows
+    )
+    return (
+        f'<p class="ok">The ledger verifies.</p><div class="wide"><table>{cells}</table></div>'
+        "<p>Check it yourself, without a key and without a server: <code>safehold ledger verify</code></p>"
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    def cell(tag: str, value: Any, place: int) -> str:
+        text = f"{value:,}" if isinstance(value, int) else str(value)
+        return f'<{tag}{" class=n" if place else ""}>{escape(text)}</{tag}>'
+
+    def line(tag: str, values: Sequence[Any]) -> str:
+        return "<tr>" + "".join(cell(tag, value, place) for place, value in enumerate(values)) + "</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f'<div class="wide"><table><thead>{line("th", head)}</thead><tbody>{body}</tbody></table></div>'
+
+
+def _page(body: str, proof: Mapping[str, Any]) -> str:
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>What happened to the data</title><style>{_STYLE}</style></head><body><main>{body}"
+        f"<footer>Entry {proof['size'] - 1:,} of the log, size {proof['size']:,}, root "
+        f"<code>{escape(proof['root'][:16])}</code>.</footer></main></body></html>\n"
+    )

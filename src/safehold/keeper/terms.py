@@ -1,0 +1,72 @@
+"""What the charter in force means for one act of the keeper. Pure; the charter is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from safehold.charter import Charter
+from safehold.errors import DeniedError
+from safehold.telemetry.schema import WHAT_TO_STREAM
+from safehold.vault import Label
+
+STRONGEST = 3  # the strongest sandbox that part 1 can start: E3
+DELTA_E12 = 1  # the charter's delta is in units of 1e-12 already
+
+
+def label_of(charter: Charter, stream: str, *, jurisdiction: str, window: int) -> Label:
+    """Return the label of rows of a stream recorded in a window (a UTC day).
+
+    Raises:
+        DeniedError: The charter does not collect the stream, or has no purpose for it.
+    """
+    rules = charter.rules(stream)
+    if not rules.purposes:
+        raise DeniedError("the charter has no purpose for this data", rule="charter.purpose")
+    return Label(
+        purposes=tuple(sorted(rules.purposes)),
+        jurisdiction=jurisdiction,
+        expires=window + 1 + rules.keep_days,
+        charter=charter.digest(),
+    )
+
+
+def streams_of(charter: Charter) -> dict[str, dict[str, Any]]:
+    """Return the minimisation rules of every stream that may be recorded, as JSON values."""
+    found: dict[str, dict[str, Any]] = {}
+    for item in charter.collect:
+        rules = charter.rules(item.what)
+        found[rules.stream] = {
+            "stream": rules.stream,
+            "level": int(rules.level),
+            "apps": None if rules.apps is None else sorted(rules.apps),
+            "channels": None if rules.channels is None else sorted(rules.channels),
+            "drop": sorted(rules.drop),
+            "groups": sorted(rules.dlp),
+            "titles": rules.titles,
+        }
+    return found
+
+
+def sources_of(charter: Charter, purpose: str) -> frozenset[str]:
+    """Return the streams a purpose may use."""
+    return frozenset(
+        WHAT_TO_STREAM[what] for what in charter.purpose(purpose).sources if what in WHAT_TO_STREAM
+    )
+
+
+def least_level(charter: Charter, streams: frozenset[str], *, synthetic: bool) -> str:
+    """Return the weakest sandbox level that may touch these streams; made-up people need none."""
+    if synthetic:
+        return "E0"
+    sensitivity = max((charter.rules(stream).sensitivity for stream in streams), default=4)
+    return f"E{charter.assurance.least(sensitivity)}"
+
+
+def derived_expiry(charter: Charter, purpose: str, *, today: int, sources_end: int) -> int:
+    """Return the day on which something derived ends.
+
+    A differentially private model may outlive its sources, up to the purpose's own term; what is derived
+    without a term ends with its sources.
+    """
+    days = charter.purpose(purpose).derived_keep_days
+    return sources_end if days is None else today + days
