@@ -1,17 +1,19 @@
 """Start the keeper of a home as a process of its own, and find one that runs.
 
-The keeper's passphrase goes to it through a pipe, never by argument or environment. It lives as long as the
+The secret that opens the root goes to it through a pipe, never by argument or environment. It lives as long as the
 pipe: when the caller ends, however it ends, the keeper ends too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import orjson
 
@@ -23,23 +25,27 @@ PATIENCE_S = 60.0
 
 
 @contextmanager
-def connect(home: Home, passphrase: str | None) -> Iterator[KeeperClient]:
+def connect(home: Home, secret: dict[str, Any] | None) -> Iterator[KeeperClient]:
     """Yield a line to the keeper of a home; start one for the time being if none runs.
 
+    Args:
+        home: The home.
+        secret: ``{"passphrase": ...}`` or ``{"shares": [...]}``, or None.
+
     Raises:
-        UnavailableError: None runs and there is no passphrase to start one.
+        UnavailableError: None runs and there is nothing to open the root with.
     """
     client = KeeperClient(home.socket)
     if answers(client):
         yield client
         return
-    if passphrase is None:
+    if secret is None:
         raise UnavailableError(
             "no keeper runs for this home and no passphrase was given",
             rule="keeper.locked",
             fix="set SAFEHOLD_PASSPHRASE, or start `safehold serve`",
         )
-    with start(home, passphrase):
+    with start(home, {"secret": secret}):
         yield client
 
 
@@ -53,8 +59,8 @@ def answers(client: KeeperClient) -> bool:
 
 
 @contextmanager
-def start(home: Home, passphrase: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a keeper, wait until it is ready, and end it afterwards."""
+def start(home: Home, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Start a keeper, wait until it is ready, yield what it said, and end it afterwards."""
     process = subprocess.Popen(
         [sys.executable, "-m", "safehold.app.keeper", str(home.path)],
         stdin=subprocess.PIPE,
@@ -65,17 +71,18 @@ def start(home: Home, passphrase: str) -> Iterator[subprocess.Popen[bytes]]:
     try:
         if process.stdin is None or process.stdout is None:
             raise UnavailableError("the keeper has no pipes", rule="keeper.start")
-        process.stdin.write(passphrase.encode() + b"\n")
-        process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it died: the missing line below says so
+            process.stdin.write(orjson.dumps(order) + b"\n")
+            process.stdin.flush()
         line = process.stdout.readline()
         if not line:
             raise UnavailableError(
                 "the keeper did not start", rule="keeper.start", fix="safehold doctor"
             )
-        message = orjson.loads(line)
+        message: dict[str, Any] = orjson.loads(line)
         if "error" in message:
             raise revive(message["error"])
-        yield process
+        yield message
     finally:
         _end(process)
 
@@ -88,7 +95,8 @@ def keeper_environment() -> dict[str, str]:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
-        process.stdin.close()  # the keeper's sign to finish
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()  # the keeper's sign to finish
     deadline = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)

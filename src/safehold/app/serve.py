@@ -5,17 +5,19 @@ from __future__ import annotations
 import signal
 import sys
 from types import FrameType
+from typing import Any
 
-from safehold.app.keeper import compose
+from safehold.app.keeper import compose, harden, unlock
 from safehold.app.schedule import Schedule, Task
 from safehold.clock import SECOND_US, SystemClock
 from safehold.settings import Home
 
 
-def run(home: Home, passphrase: str) -> None:
+def run(home: Home, secret: dict[str, Any]) -> None:
     """Serve callers until a signal asks to finish."""
     clock = SystemClock()
-    service = compose(home, passphrase, clock=clock)
+    harden()
+    service = compose(home, unlock(home, secret), clock=clock)
     schedule = Schedule(
         clock,
         [

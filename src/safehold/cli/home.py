@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, passphrase, put
+from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, put, secret_of
 
 Seat = Annotated[str, typer.Option(help="Your seat on the board.")]
 Key = Annotated[Path, typer.Option(help="Your seat's key file.")]
@@ -44,7 +44,7 @@ def serve(*, home: HomeOption = DEFAULT_HOME) -> None:
     from safehold.settings import Home
 
     place = Home.open(home)
-    secret = passphrase(place)
+    secret = secret_of(place)
     if secret is None:
         raise UnavailableError(
             "no passphrase", rule="keeper.locked", fix="set SAFEHOLD_PASSPHRASE"

@@ -80,21 +80,20 @@ def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def passphrase(home: Home) -> str | None:
-    """Find the passphrase: environment, file, a demo home's own, or ask when somebody is there."""
+def secret_of(home: Home) -> dict[str, Any] | None:
+    """Find what opens the root: environment, files, a demo home's own, or ask when somebody is there."""
     if given := os.environ.get("SAFEHOLD_PASSPHRASE"):
-        return given
+        return {"passphrase": given}
     if named := os.environ.get("SAFEHOLD_PASSPHRASE_FILE"):
-        try:
-            return Path(named).read_text("utf-8").strip()
-        except OSError as error:
-            raise MissingError("the passphrase file cannot be read", rule="cli.passphrase") from error
+        return {"passphrase": _read(Path(named))}
+    if named := os.environ.get("SAFEHOLD_SHARE_FILES"):
+        return {"shares": [_read(Path(one)) for one in named.split(os.pathsep) if one]}
     demo = home.outside / "demo" / "passphrase"
     if home.synthetic and demo.exists():
-        return demo.read_text("utf-8").strip()
+        return {"passphrase": _read(demo)}
     if sys.stdin.isatty() and sys.stderr.isatty():
         answer: str = typer.prompt("Passphrase", hide_input=True, err=True)
-        return answer
+        return {"passphrase": answer}
     return None
 
 
@@ -105,7 +104,7 @@ def keeper(path: Path) -> Iterator[KeeperClient]:
     from safehold.settings import Home
 
     home = Home.open(path)
-    with connect(home, passphrase(home)) as client:
+    with connect(home, secret_of(home)) as client:
         yield client
 
 
@@ -147,6 +146,13 @@ def existing(path: Path) -> Path:
     if not path.exists():
         raise InvalidError("no such file", file=path.name, rule="cli.file")
     return path
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError as error:
+        raise MissingError(f"{path.name} cannot be read", rule="cli.secret") from error
 
 
 def _lines(value: Any, depth: int) -> Iterator[str]:

@@ -30,6 +30,7 @@ from safehold.keeper.server import Report
 from safehold.keeper.terms import least_level, sources_of
 from safehold.ids import PersonId
 from safehold.ledger import Entry, Receipt
+from safehold.privacy.budget import Charge
 from safehold.vault import SealedBlock
 
 
@@ -110,9 +111,8 @@ class Release:
 
     def _decide(self, ask: Ask, claims: Claims) -> Opening:
         desk = self._desk
-        desk.trust.require_grant(ask, claims)
         chosen, left_out = self._choose(ask)
-        desk.trust.authorise(ask, claims, segments=_segments(chosen), people=len(chosen))
+        self._authorise(ask, claims, segments=_segments(chosen), people=len(chosen))
         least = max(ask.least_people, 1)
         if len(chosen) < least:
             raise DeniedError(
@@ -120,16 +120,13 @@ class Release:
                 rule="purpose.min_people",
                 fix="wait until more people take part",
             )
-        public: dict[str, int | str] = {"purpose": ask.purpose}
-        if ask.price != (0, 0):
-            desk.trust.reserve(ask.purpose, ask.price)
-            public |= {
-                "epsilon_micro": ask.price[0],
-                "delta_e12": ask.price[1],
-                "unit": "person",
-            }
         people = sorted(chosen)
-        (intent,) = desk.log(
+        charge = (
+            None
+            if ask.price == (0, 0)
+            else Charge(purpose=ask.purpose, epsilon_micro=ask.price[0], delta_e12=ask.price[1])
+        )
+        intent = desk.trust.log_charged(
             Entry(
                 kind="access.intent",
                 actor=claims.holder,
@@ -140,11 +137,11 @@ class Release:
                     "segments": sorted(_segments(chosen)),
                     "blocks": sum(len(blocks) for blocks in chosen.values()),
                 },
-                segment=ask.purpose,
                 charter=desk.trust.digest(),
                 subjects=desk.subjects([str(person) for person in people]),
-                public=public,
-            )
+                public={"purpose": ask.purpose},
+            ),
+            charge,
         )
         return Opening(
             intent=intent,
@@ -242,7 +239,6 @@ class Release:
                 actor=claims.holder,
                 object=ask.recipe,
                 detail=dict(detail),
-                segment=ask.purpose,
                 charter=desk.trust.digest(),
                 ref=opening.intent.index,
             )

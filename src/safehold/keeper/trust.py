@@ -10,12 +10,22 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safehold import canonical
 from safehold.canonical import unb64
-from safehold.charter import Charter, Roster, SignedCharter
+from safehold.charter import (
+    Charter,
+    Policy,
+    Roster,
+    Signature,
+    SignedCharter,
+    check_quorum,
+    compile,
+    verify,
+)
 from safehold.clock import SECOND_US, Clock
 from safehold.errors import (
     DeniedError,
@@ -24,10 +34,11 @@ from safehold.errors import (
     QuorumError,
     TamperedError,
 )
-from safehold.ledger import Entry, Ledger
-from safehold.privacy.budget import Budget
+from safehold.ledger import Entry, Ledger, Receipt
+from safehold.privacy.budget import Allowed, Amount, Charge, remaining, reserve
 from safehold.settings import Home
 
+DIRECTIONS = {"stop": "stop", "resume": "restart"}
 ORDER_LIFE_US = 600 * SECOND_US  # an order to stop or resume is taken this long after it was signed
 
 
@@ -45,11 +56,12 @@ class Trust:
         self._ledger = ledger
         self._clock = clock
         self._lock = threading.RLock()
-        self.roster = Roster.from_json(_read(home.roster_file))
-        self.budget = Budget()
+        self.roster = Roster.open(canonical.decode(_read(home.roster_file)))
+        self._spent: list[dict[str, Any]] = []
         self._stopped = False
         self._charter_leaf: bytes | None = None
         self._charter: SignedCharter | None = None
+        self._policy: Policy | None = None
         roster_leaf = None
         for _, leaf in ledger.leaves():
             match leaf["k"]:
@@ -60,11 +72,12 @@ class Trust:
                 case "stop" | "resume":
                     self._stopped = leaf["k"] == "stop"
                 case "access.intent":
-                    self.budget.add(leaf.get("pub", {}))
+                    self._spent.append(leaf.get("pub", {}))
         if roster_leaf is not None and roster_leaf != self.roster.digest():
             raise TamperedError("the roster is not the one in the ledger", rule="trust.roster")
         if self._charter_leaf is not None:
             self._charter = self._newest(self._charter_leaf)
+            self._policy = compile(self._charter.charter)
 
     @property
     def stopped(self) -> bool:
@@ -104,41 +117,61 @@ class Trust:
                 "the board has stopped everything", rule="oversight.stop", fix="safehold resume"
             )
 
-    def enact(self, signed: SignedCharter) -> dict[str, Any]:
-        """Put a signed charter in force; it is in the ledger first.
+    def policy(self) -> Policy:
+        """Return the compiled policy of the charter in force."""
+        self.signed()
+        if self._policy is None:
+            raise QuorumError("no signed charter is in force", rule="charter.unsigned")
+        return self._policy
+
+    def enact(self, tree: Any, signatures: Sequence[Any]) -> dict[str, Any]:
+        """Put a charter in force that the board signed; it is in the ledger first.
+
+        A later version takes the widening quorum as well: whether it is narrower is decided by the semantic
+        difference, which part 3 computes.
+
+        Args:
+            tree: The charter's canonical JSON.
+            signatures: The seats' signatures as JSON.
 
         Raises:
             QuorumError: The board's signatures do not suffice.
             DeniedError: It is not newer than the one in force.
+            InvalidError: It is no charter, or does not compile to policy.
         """
         with self._lock:
-            signed.verify(self.roster)
-            new = signed.charter
+            new = Charter.from_json(tree)
+            signed = verify(new, [Signature.from_json(one) for one in signatures], self.roster)
+            policy = compile(new)
             if self._charter is not None:
-                if new.digest() == self._charter.charter.digest():
+                if new.digest() == self.digest():
                     return {"version": new.version, "digest": new.digest().hex(), "new": False}
                 old = self._charter.charter
                 if new.version <= old.version:
                     raise DeniedError(
                         f"version {new.version} is not newer than version {old.version}",
                         rule="charter.version",
+                        fix="give the new charter a higher version and have it signed again",
                     )
             following = self._home.charter_file.with_suffix(".next")
-            _write(following, signed.to_json())
+            _write(following, canonical.encode(signed.to_json()))
             (receipt,) = self._ledger.append(
                 [
                     Entry(
                         kind="charter",
                         actor="board",
                         object=new.id,
-                        detail={"version": new.version, "seats": sorted(signed.seats())},
+                        detail={
+                            "version": new.version,
+                            "seats": sorted(one.seat for one in signed.signatures),
+                        },
                         charter=new.digest(),
                         public={"version": new.version},
                     )
                 ]
             )
             following.replace(self._home.charter_file)
-            self._charter = signed
+            self._charter, self._policy = signed, policy
             return {
                 "version": new.version,
                 "digest": new.digest().hex(),
@@ -174,8 +207,11 @@ class Trust:
             raise DeniedError("an order for something else", rule="oversight.order")
         if not now - ORDER_LIFE_US <= at <= now + SECOND_US:
             raise DeniedError("an order of another time", rule="oversight.order")
-        signatures = {str(seat): unb64(one) for seat, one in arguments["signatures"].items()}
-        self.roster.require(f"oversight.{what}", text, signatures, self.signed().charter)
+        signatures = [Signature.from_json(one) for one in arguments["signatures"]]
+        direction = DIRECTIONS[what]
+        seats, bad = self.roster.count(f"safehold.{what}.v1", text, signatures)
+        needed = self.roster.needed(direction, self.signed().charter)
+        check_quorum(seats, bad, needed, rule=f"oversight.{what}")
         with self._lock:
             (receipt,) = self._ledger.append(
                 [
@@ -183,7 +219,7 @@ class Trust:
                         kind=what,
                         actor="board",
                         object="everything",
-                        detail={"reason": reason, "seats": sorted(signatures)},
+                        detail={"reason": reason, "seats": sorted(seat.name for seat in seats)},
                         charter=self.digest(),
                         public={"state": what},
                     )
@@ -192,15 +228,45 @@ class Trust:
             self._stopped = what == "stop"
         return {"state": what, "entry": receipt.index}
 
+    def allowed(self, purpose: str) -> Allowed:
+        """Return what the charter allows a purpose to reveal in all.
+
+        Raises:
+            DeniedError: The purpose may release nothing.
+        """
+        privacy = self.charter().purpose(purpose).privacy
+        if privacy is None:
+            raise DeniedError("this purpose may release nothing", rule="purpose.privacy")
+        return Allowed(
+            purpose=purpose, epsilon_micro=privacy.epsilon_micro, delta_e12=privacy.delta_pico
+        )
+
+    def left(self, purpose: str) -> Amount:
+        """Return what a purpose has left."""
+        return remaining(self.allowed(purpose), self._spent)
+
+    def log_charged(self, entry: Entry, charge: Charge | None) -> Receipt:
+        """Append an intent; with a charge, check the budget and append in one step.
+
+        Raises:
+            BudgetSpentError: The budget does not cover the charge; nothing was appended.
+        """
+        with self._lock:
+            facts: dict[str, int | str] = dict(entry.public)
+            if charge is not None:
+                facts |= reserve(self.allowed(charge.purpose), charge, self._spent)
+            (receipt,) = self._ledger.append([replace(entry, public=facts)])
+            self._spent.append(facts)
+            return receipt
+
     def _newest(self, digest: bytes) -> SignedCharter:
         # a crash between the leaf and the rename leaves the newer charter beside the older one
         following = self._home.charter_file.with_suffix(".next")
         for path in (following, self._home.charter_file):
             if not path.exists():
                 continue
-            signed = SignedCharter.from_json(_read(path))
+            signed = SignedCharter.from_json(canonical.decode(_read(path)), self.roster)
             if signed.charter.digest() == digest:
-                signed.verify(self.roster)
                 if path == following:
                     following.replace(self._home.charter_file)
                 return signed
@@ -227,5 +293,3 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
 
-
-__all__ = ["Sequence", "Trust"]

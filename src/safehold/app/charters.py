@@ -1,0 +1,193 @@
+"""What the command line does with charters and orders of the board; seat keys stay on this side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safehold import canonical
+from safehold.charter import (
+    Charter,
+    Roster,
+    Signature,
+    check,
+    load,
+    sign,
+    verify,
+)
+from safehold.charter import compile as compile_charter
+from safehold.charter.model import DOMAIN
+from safehold.clock import SystemClock
+from safehold.errors import InvalidError, MissingError
+from safehold.keeper.client import KeeperClient
+from safehold.settings import Home
+from safehold.signing import SigningKey
+
+SIGNATURES_VERSION = "safehold-signatures/1"
+
+
+def check_charter(path: Path) -> dict[str, Any]:
+    """Load a charter, compile it, and try to cross each red line; raise where one can be crossed."""
+    charter = load(path)
+    findings = check(charter)
+    return {
+        "charter": charter.id,
+        "version": charter.version,
+        "digest": charter.digest().hex(),
+        **findings.to_json(),
+    }
+
+
+def show_charter(home: Path, path: Path | None, *, policy: bool) -> Any:
+    """Return a charter's canonical form, or the policy it compiles to."""
+    charter = load(path) if path is not None else charter_in_force(Home.open(home))
+    if policy:
+        compiled = compile_charter(charter)
+        return {"schema": compiled.schema, "policy": compiled.cedar}
+    return charter.to_json()
+
+
+def charter_in_force(home: Home) -> Charter:
+    """Return the charter that lies in a home; the keeper checks it against board and ledger.
+
+    Raises:
+        MissingError: There is none.
+    """
+    if not home.charter_file.exists():
+        raise MissingError("no charter is in force", rule="charter.unsigned")
+    tree = canonical.decode(home.charter_file.read_bytes())
+    return Charter.from_json(tree["charter"])
+
+
+def sign_charter(
+    home: Path, path: Path, *, seat: str | None, key: Path | None, seats: Path | None
+) -> dict[str, Any]:
+    """Add signatures to the file beside a charter, and say whether the quorum is reached."""
+    place = Home.open(home)
+    charter = load(path)
+    roster = roster_of(place)
+    keys = _chosen(seat, key, seats)
+    file = signatures_file(path)
+    signatures = {one.seat: one for one in read_signatures(file, charter)}
+    for name, one in keys.items():
+        if roster.seat(name).key != one.public:
+            raise InvalidError(f"this key does not speak for {name}", rule="charter.seat")
+        signatures[name] = sign(charter, name, one)
+    write_signatures(file, charter, list(signatures.values()))
+    good, bad = roster.count(DOMAIN, charter.encode(), list(signatures.values()))
+    needed = roster.needed("widen", charter)
+    return {
+        "charter": charter.id,
+        "version": charter.version,
+        "signed": sorted(one.name for one in good),
+        "invalid": sorted(bad),
+        "needed": needed.approve,
+        "missing": sorted(set(needed.must_include) - {one.name for one in good}),
+        "file": file.name,
+    }
+
+
+def enact_for(
+    client: KeeperClient, home: Path, path: Path, *, seats: Path | None = None
+) -> dict[str, Any]:
+    """Put a signed charter in force; with a folder of seat keys, sign it with all of them first.
+
+    Raises:
+        QuorumError: It is not signed by enough seats; nothing changed.
+    """
+    place = Home.open(home)
+    charter = load(path)
+    roster = roster_of(place)
+    signatures = read_signatures(signatures_file(path), charter)
+    if seats is not None:
+        signatures = [sign(charter, name, one) for name, one in keys_in(seats).items()]
+    verify(charter, signatures, roster)  # the keeper checks again; this names what is missing sooner
+    return client.call(
+        "charter.enact",
+        charter=charter.to_json(),
+        signatures=[one.to_json() for one in signatures],
+    )
+
+
+def roster_of(home: Home) -> Roster:
+    """Return the board of a home."""
+    return Roster.open(canonical.decode(home.roster_file.read_bytes()))
+
+
+def sign_order(
+    home: Path, what: str, *, reason: str, keys: Mapping[str, Path | SigningKey]
+) -> dict[str, Any]:
+    """Return an order to stop or to resume, signed by seats."""
+    text = canonical.encode(
+        {
+            "v": "safehold.order/1",
+            "what": what,
+            "home": Home.open(home).id,
+            "reason": reason,
+            "at_us": SystemClock().now_us(),
+        }
+    )
+    signatures = []
+    for seat, key in keys.items():
+        one = key if isinstance(key, SigningKey) else SigningKey.read(key)
+        signatures.append(Signature(seat=seat, value=one.sign(f"safehold.{what}.v1", text)).to_json())
+    return {"order": text.decode(), "signatures": signatures}
+
+
+def keys_in(folder: Path) -> dict[str, SigningKey]:
+    """Return the seat keys in a folder, by seat."""
+    found = {file.stem: SigningKey.read(file) for file in sorted(folder.glob("*.key"))}
+    if not found:
+        raise MissingError("no seat keys in this folder", rule="charter.seats")
+    return found
+
+
+def signatures_file(path: Path) -> Path:
+    """Return the file beside a charter that gathers its signatures."""
+    return path.with_name(path.name + ".signatures.json")
+
+
+def read_signatures(file: Path, charter: Charter) -> list[Signature]:
+    """Return the gathered signatures over this very charter; none if the file is for another text."""
+    if not file.exists():
+        return []
+    match canonical.decode(file.read_bytes().strip()):
+        case {"v": "safehold-signatures/1", "digest": str(digest), "signatures": list(signatures)}:
+            if digest != charter.digest().hex():
+                return []
+            return [Signature.from_json(one) for one in signatures]
+        case _:
+            raise InvalidError("not a file of signatures", file=file.name, rule="charter.signatures")
+
+
+def write_signatures(file: Path, charter: Charter, signatures: list[Signature]) -> None:
+    """Write the gathered signatures."""
+    record = {
+        "v": SIGNATURES_VERSION,
+        "digest": charter.digest().hex(),
+        "signatures": [one.to_json() for one in sorted(signatures, key=lambda one: one.seat)],
+    }
+    temporary = file.with_name(file.name + ".part")
+    temporary.write_bytes(canonical.encode(record) + b"\n")
+    temporary.replace(file)
+
+
+def _chosen(seat: str | None, key: Path | None, seats: Path | None) -> dict[str, SigningKey]:
+    if seats is not None:
+        return keys_in(seats)
+    if seat is None or key is None:
+        raise InvalidError("give --seat and --key, or --seats", rule="cli.options")
+    return {seat: SigningKey.read(key)}
+
+
+__all__ = [
+    "charter_in_force",
+    "check_charter",
+    "enact_for",
+    "keys_in",
+    "roster_of",
+    "show_charter",
+    "sign_charter",
+    "sign_order",
+]

@@ -1,0 +1,269 @@
+"""The keeper as a process: composed here, started by ``embedded`` or ``serve``.
+
+It reads one JSON line from standard input: how to open the root, and for a new home what to make. It answers
+with one line on standard output, ``{"ready": ...}`` or ``{"error": ...}``, and then serves the socket until
+standard input ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import resource
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from safehold import ids
+from safehold.app.gate import EgressGate
+from safehold.app.schedule import Schedule
+from safehold.app.workshop import SandboxWorkshop
+from safehold.catalog import Catalog, Lineage
+from safehold.clock import Clock, SystemClock
+from safehold.db import migrate, open_engine
+from safehold.errors import InvalidError, SafeholdError
+from safehold.keeper.desk import Desk
+from safehold.keeper.ports import Gate, Workshop
+from safehold.keeper.server import Server
+from safehold.keeper.trust import Trust
+from safehold.keeper.verbs import Verbs
+from safehold.ledger import Entry, Ledger, LogSigner, Witness, policy_text
+from safehold.sandbox.launch import Launcher
+from safehold.settings import Home
+from safehold.subjects import People
+from safehold.vault import Objects, Records, Vault
+from safehold.vault.kms import LocalRoot, create_sealed, create_shared, open_sealed, open_shared
+
+PR_SET_DUMPABLE = 4
+LOG_KEY = "ledger-signing-seed"
+
+
+@dataclass(slots=True)
+class Service:
+    """A composed keeper.
+
+    Args:
+        desk: What it works with.
+        verbs: What it can be asked for.
+        server: Its door.
+    """
+
+    desk: Desk
+    verbs: Verbs
+    server: Server
+    schedule: Schedule | None = field(default=None)
+
+    @property
+    def level(self) -> str:
+        """How well it is kept from other users of this machine."""
+        return self.verbs.level
+
+    def serve(self) -> None:
+        """Answer callers until ``close``."""
+        self.server.serve()
+
+    def close(self) -> None:
+        """Take no more callers."""
+        self.server.close()
+
+    def finish(self) -> None:
+        """Publish what is left and let go of everything."""
+        self.server.close()
+        self.desk.ledger.close()
+
+    def sweep(self) -> None:
+        """End what is past its retention."""
+        self.verbs.retention.sweep({}, (), lambda _: None)
+
+    def expire_leases(self) -> None:
+        """Forget the keys of leases whose time is over."""
+        self.verbs.leases.expire()
+
+
+def unlock(home: Home, secret: dict[str, Any]) -> LocalRoot:
+    """Open the root of a home with a passphrase or with shares."""
+    match secret:
+        case {"passphrase": str(passphrase)}:
+            return open_sealed(home.root_file, passphrase)
+        case {"shares": list(shares)}:
+            return open_shared(home.root_file, [str(share) for share in shares])
+        case _:
+            raise InvalidError("neither passphrase nor shares", rule="keeper.unlock")
+
+
+def compose(
+    home: Home,
+    root: LocalRoot,
+    *,
+    clock: Clock | None = None,
+    workshop: Workshop | None = None,
+    gate: Gate | None = None,
+) -> Service:
+    """Return a keeper for a home, recovered and ready to serve."""
+    clock = clock or SystemClock()
+    desk = open_desk(home, root, clock=clock, workshop=workshop, gate=gate)
+    try:
+        verbs = Verbs(desk)
+        verbs.recover()
+        return Service(desk, verbs, Server(home.socket, verbs.table()))
+    except BaseException:
+        desk.ledger.close()
+        raise
+
+
+def open_desk(
+    home: Home,
+    root: LocalRoot,
+    *,
+    clock: Clock,
+    workshop: Workshop | None = None,
+    gate: Gate | None = None,
+) -> Desk:
+    """Open everything a keeper works with."""
+    engine = open_engine(home.control)
+    migrate(engine)
+    vault = Vault.open(
+        engine=engine, root=root, epochs=home.epochs, objects=Objects(home.objects), clock=clock
+    )
+    ledger = Ledger.open(
+        home.ledger,
+        signer=LogSigner(vault.open_secret(LOG_KEY), name=origin_of(home)),
+        witnesses=[Witness(home.witness, clock=clock)],
+        sidecar=vault.sidecar,
+        clock=clock,
+    )
+    try:
+        return Desk(
+            home=home,
+            clock=clock,
+            vault=vault,
+            ledger=ledger,
+            catalog=Catalog(engine, key=vault.derive("catalog-mac")),
+            lineage=Lineage(engine),
+            people=People(engine, sealer=Records(root), lookup_key=vault.derive("lookup")),
+            trust=Trust(home, ledger, clock),
+            workshop=workshop or SandboxWorkshop(Launcher()),
+            gate=gate or EgressGate(),
+        )
+    except BaseException:
+        ledger.close()
+        raise
+
+
+def found(
+    home: Home, secret: dict[str, Any], roster: bytes, roster_digest: bytes
+) -> tuple[LocalRoot, list[str]]:
+    """Make root, database, ledger and witness of a new home; return the root and any shares.
+
+    The first leaves name the home and its board.
+    """
+    shares: list[str] = []
+    match secret:
+        case {"passphrase": str(passphrase)}:
+            root = create_sealed(home.root_file, passphrase)
+        case {"split": [int(threshold), int(count)]}:
+            root, shares = create_shared(home.root_file, threshold=threshold, count=count)
+        case _:
+            raise InvalidError("neither passphrase nor shares", rule="keeper.unlock")
+    clock = SystemClock()
+    engine = open_engine(home.control)
+    migrate(engine)
+    vault = Vault.open(
+        engine=engine, root=root, epochs=home.epochs, objects=Objects(home.objects), clock=clock
+    )
+    seed = ids.random_bytes(32)
+    vault.seal_secret(LOG_KEY, seed)
+    signer = LogSigner(seed, name=origin_of(home))
+    Ledger.create(home.ledger, origin=origin_of(home), signer=signer)
+    witness = Witness.create(
+        home.witness, name=f"local-witness/{home.id}", logs=[signer.vkey.text()]
+    )
+    home.policy_file.write_text(
+        policy_text(signer.vkey.text(), {"local": witness.vkey}), encoding="utf-8"
+    )
+    home.roster_file.write_bytes(roster)
+    with Ledger.open(
+        home.ledger, signer=signer, witnesses=[witness], sidecar=vault.sidecar, clock=clock
+    ) as ledger:
+        ledger.append(
+            [
+                Entry(
+                    kind="home",
+                    actor="keeper",
+                    object=home.id,
+                    detail={},
+                    public={"synthetic": int(home.synthetic)},
+                ),
+                Entry(
+                    kind="roster",
+                    actor="board",
+                    object="roster",
+                    detail={},
+                    charter=roster_digest,
+                    public={"version": 1},
+                ),
+            ]
+        )
+    engine.dispose()
+    return root, shares
+
+
+def origin_of(home: Home) -> str:
+    """Return the name of a home's log."""
+    return f"safehold.local/{home.id}/audit"
+
+
+def harden() -> None:
+    """Keep this process's memory from debuggers and core dumps of the same user."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def main(arguments: list[str]) -> int:
+    """Run as a process of its own."""
+    harden()
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="keeper: %(message)s")
+    try:
+        home = Home.open(Path(arguments[0]))
+        order = orjson.loads(sys.stdin.buffer.readline())
+        shares: list[str] = []
+        if "found" in order:
+            made = order["found"]
+            root, shares = found(
+                home, order["secret"], made["roster"].encode(), bytes.fromhex(made["digest"])
+            )
+        else:
+            root = unlock(home, order["secret"])
+        service = compose(home, root)
+    except SafeholdError as error:
+        _say({"error": error.payload()})
+        return error.exit_code
+    _say({"ready": service.level, "shares": shares})
+    threading.Thread(target=_wait_for_end, args=(service,), daemon=True).start()
+    with contextlib.suppress(KeyboardInterrupt):
+        service.serve()
+    service.finish()
+    return 0
+
+
+def _wait_for_end(service: Service) -> None:
+    while os.read(0, 4096):
+        pass
+    service.close()
+
+
+def _say(message: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(orjson.dumps(message) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

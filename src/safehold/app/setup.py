@@ -1,0 +1,107 @@
+"""Make a home: the keys of the seats on this side, root and ledger inside the keeper's own process."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from safehold import canonical
+from safehold.app.charters import enact_for
+from safehold.app.embedded import start
+from safehold.charter import SEATS, Roster
+from safehold.errors import InvalidError, UnavailableError
+from safehold.keeper.client import KeeperClient
+from safehold.settings import Home
+from safehold.signing import SigningKey
+
+
+def create(
+    path: Path,
+    *,
+    seats: Path,
+    charter: Path | None = None,
+    shares: str | None = None,
+    synthetic: bool = False,
+    passphrase: str | None = None,
+) -> dict[str, Any]:
+    """Make a home and say where its parts are.
+
+    Args:
+        path: The home; it must be empty or absent.
+        seats: Folder of the seat keys; missing keys are made. It must lie outside the home.
+        charter: Sign this charter with all seats and enact it, for trying things out.
+        shares: ``k-of-n``: split the root among the seats instead of sealing it by passphrase.
+        synthetic: The home is for made-up people only.
+        passphrase: Seals the root; default: the environment's.
+
+    Raises:
+        InvalidError: Seats inside the home, or a malformed number of shares.
+        UnavailableError: No passphrase.
+    """
+    if path.resolve() in (seats.resolve(), *seats.resolve().parents):
+        raise InvalidError("seat keys do not belong into the home", rule="init.seats")
+    secret = _secret(shares, passphrase)
+    home = Home.create(path, synthetic=synthetic)
+    keys = seat_keys(seats)
+    roster = Roster.draft({name: (name, key.public) for name, key in keys.items()})
+    for name, key in keys.items():
+        roster = roster.sign(name, key)
+    order = {
+        "secret": secret,
+        "found": {
+            "roster": canonical.encode(roster.to_json()).decode(),
+            "digest": roster.digest().hex(),
+        },
+    }
+    answer: dict[str, Any] = {
+        "home": str(home.path),
+        "outside": str(home.outside),
+        "seats": sorted(keys),
+        "synthetic": synthetic,
+    }
+    with start(home, order) as ready:
+        for name, share in zip(SEATS, ready["shares"], strict=False):
+            _write_secret(seats / f"{name}.share", share)
+        answer["shares"] = len(ready["shares"])
+        answer["keeper_level"] = ready["ready"]
+        if charter is not None:
+            answer["charter"] = enact_for(KeeperClient(home.socket), path, charter, seats=seats)
+    return answer
+
+
+def seat_keys(folder: Path) -> dict[str, SigningKey]:
+    """Return the keys of the six seats, making those that do not exist."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    keys: dict[str, SigningKey] = {}
+    for name in SEATS:
+        file = folder / f"{name}.key"
+        if not file.exists():
+            SigningKey.generate().write(file)
+        keys[name] = SigningKey.read(file)
+    return keys
+
+
+def _secret(shares: str | None, passphrase: str | None) -> dict[str, Any]:
+    if shares is not None:
+        found = re.fullmatch(r"(\d{1,2})-of-(\d{1,2})", shares)
+        if found is None:
+            raise InvalidError("shares are given as k-of-n", rule="init.shares", fix="--shares 3-of-5")
+        return {"split": [int(found[1]), int(found[2])]}
+    given = passphrase or os.environ.get("SAFEHOLD_PASSPHRASE")
+    if given is None and (named := os.environ.get("SAFEHOLD_PASSPHRASE_FILE")):
+        given = Path(named).read_text("utf-8").strip()
+    if given is None:
+        raise UnavailableError(
+            "no passphrase for the root key",
+            rule="init.passphrase",
+            fix="set SAFEHOLD_PASSPHRASE or SAFEHOLD_PASSPHRASE_FILE, or use --shares",
+        )
+    return {"passphrase": given}
+
+
+def _write_secret(path: Path, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(text + "\n")

@@ -1,0 +1,65 @@
+"""Verify a ledger offline, and read its leaves: no key, no keeper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import safehold_verify
+
+from safehold.errors import MissingError, TamperedError
+from safehold.ledger.tile import tile_path, unpack_entries
+from safehold.settings import Home
+
+BUNDLE = 256  # leaves in a full bundle
+
+
+def verify_home(path: Path) -> dict[str, Any]:
+    """Verify the whole exported ledger of a home against what lies outside it.
+
+    Args:
+        path: The home, or its ``ledger`` directory.
+
+    Raises:
+        TamperedError: It does not hold; says where.
+    """
+    home = Home.open(path.parent if path.name == "ledger" and not (path / "home.json").exists() else path)
+    heads = [
+        file.read_bytes() for file in sorted(home.witness.glob("**/checkpoint")) if file.is_file()
+    ]
+    if not heads:
+        raise TamperedError(
+            "the witness outside the home has no head, so nothing vouches for this ledger",
+            rule="ledger.witness",
+        )
+    try:
+        report = safehold_verify.verify_log(home.ledger, home.policy_file, heads=heads)
+    except safehold_verify.VerificationError as error:
+        raise TamperedError(str(error), rule="ledger.verify") from error
+    except OSError as error:
+        raise TamperedError("the ledger cannot be read", rule="ledger.verify") from error
+    return {
+        "verified": True,
+        "size": report.size,
+        "root": report.root.hex(),
+        "witnesses": list(report.witnesses),
+    }
+
+
+def leaves(path: Path, count: int) -> list[dict[str, Any]]:
+    """Return the newest leaves from the exported bundles."""
+    home = Home.open(path)
+    checkpoint = home.ledger / "checkpoint"
+    if not checkpoint.exists():
+        raise MissingError("the ledger was never published", rule="ledger.checkpoint")
+    size = int(checkpoint.read_text("utf-8").splitlines()[1])
+    found: list[dict[str, Any]] = []
+    for number in range(max(size - count, 0) // BUNDLE, -(-size // BUNDLE)):
+        width = min(size - number * BUNDLE, BUNDLE)
+        data = (home.ledger / tile_path("entries", number, width)).read_bytes()
+        found += [
+            {"index": number * BUNDLE + place, "leaf": orjson.loads(entry)}
+            for place, entry in enumerate(unpack_entries(data))
+        ]
+    return found[-count:]
