@@ -11,6 +11,8 @@ import safehold
 
 # The C library's list of libraries is the one file of /etc that some interpreters need.
 _SYSTEM = (Path("/usr"), Path("/etc/ld.so.cache"))
+# What the machine's processors can do: numeric libraries choose their code by these files alone.
+_PROCESSORS = (Path("/proc/cpuinfo"), Path("/sys/devices/system/cpu"))
 _TOP = tuple(Path("/") / name for name in ("bin", "lib", "lib32", "lib64", "libx32", "sbin"))
 
 
@@ -47,7 +49,7 @@ def find_layout(*, extra: Iterable[Path] = ()) -> Layout:
     packages = tuple(_package_folders())
     prefixes = (Path(sys.base_prefix), Path(sys.base_exec_prefix))
     extra = tuple(path.resolve() for path in extra)
-    given = (*_SYSTEM, *_TOP, *prefixes, interpreter, package, *packages, *extra)
+    given = (*_SYSTEM, *_PROCESSORS, *_TOP, *prefixes, interpreter, package, *packages, *extra)
     present = tuple(path for path in given if path.exists())
     wanted = {path.resolve() for path in present}
     shown = tuple(
