@@ -178,7 +178,9 @@ def _streams(
             field="stream",
             rule="source.unknown_stream",
         )
-    return words
+    distinct = list(dict.fromkeys(words.values))
+    place = np.array([distinct.index(value) for value in words.values], dtype=np.int64)
+    return Words(place[words.index], distinct)
 
 
 def _convert_wire(

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from safehold.clock import DAY_US
 from safehold.ingest.expression import combine_words, encode_words
-from safehold.telemetry.schema import HIGH_RATE, REST
+from safehold.telemetry.schema import REST
 
 _MEANING = {  # fields that name the same kind of thing share a pseudonym space
     "participants": "person",
@@ -202,5 +202,3 @@ def pack(table: pa.Table) -> memoryview:
         writer.write_table(table)
     return memoryview(sink.getvalue()).cast("B")
 
-
-__all__ = ["HIGH_RATE", "RestBatch", "pack", "pseudonym", "rest_batches"]

@@ -109,6 +109,9 @@ def _bring_column(
         return array.cast(pa.binary())
     if kind == "bytes" and _is_text(have):
         return _read_hex(array, column, sieve)
+    if kind == "texts" and _is_text(have):
+        array = pc.split_pattern(_bring_text(array, column, sieve, limits), " ")  # a cell of CSV
+        have = array.type
     if kind == "texts" and (pa.types.is_list(have) or pa.types.is_large_list(have)):
         return _bring_texts(array, column, sieve, name=name, limits=limits)
     raise _wrong_type(name, column, kind)
