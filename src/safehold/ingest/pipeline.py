@@ -115,12 +115,15 @@ class Pipeline:
         self.sessions = Sessions(most=order.limits.sessions, name=name)
         self._vocabulary = Vocabulary()
 
-    def check(self, chunk: Converted, tally: Tally) -> tuple[dict[str, Events], list[int]]:
+    def check(
+        self, chunk: Converted, tally: Tally, *, now_us: int | None = None
+    ) -> tuple[dict[str, Events], list[int]]:
         """Validate a chunk and bring the memory of its sessions up to date.
 
         Args:
             chunk: The chunk in wire form; what is refused is added to its refusals.
             tally: Where the counts go.
+            now_us: The present moment where it moves on (a collector); a source keeps to its order's.
 
         Returns:
             Accepted events by stream, and for each group how many events earlier chunks held.
@@ -138,7 +141,7 @@ class Pipeline:
                 keys=chunk.keys,
                 sessions=self.sessions,
                 vocabulary=self._vocabulary,
-                now_us=self.order.now_us,
+                now_us=self.order.now_us if now_us is None else now_us,
                 keep_days=self.order.keep_days.get(stream),
                 limits=self.order.limits,
             )
@@ -162,29 +165,53 @@ class Pipeline:
             tally: Where the counts go.
         """
         order = self.order
-        focus = accepted["focus"].table if "focus" in accepted else None
-        minimised: dict[str, pa.Table] = {}
-        for stream, events in accepted.items():
-            rules = order.rules.get(stream)
-            if rules is None:
-                tally.dropped["not_collected"] += len(events.table)
-                continue
-            admitted = order.roll.admit(stream, events, keys, tally.dropped)
-            if not len(admitted.table):
-                continue
-            columns = [admitted.table.column("person")]
-            if stream == "chat":
-                columns.append(admitted.table.column("participants").combine_chunks().flatten())
-            result = minimise(
-                stream,
-                admitted.table,
-                rules,
-                focus=focus,
-                consented=order.roll.consented(stream, columns),
-            )
-            tally.dropped.update(result.dropped)
-            tally.masked.update(result.masked)
-            minimised[stream] = result.table
-        for stream, table in rank_events(accepted, minimised, keys=keys, offsets=offsets).items():
+        minimised = minimise_streams(
+            accepted, keys, offsets, rules=order.rules, roll=order.roll, tally=tally
+        )
+        for stream, table in minimised.items():
             tally.taken[stream] += len(table)
             yield from rest_batches(stream, table, key=order.key, policy=order.policy)
+
+
+def minimise_streams(
+    accepted: Mapping[str, Events],
+    keys: list[Any],
+    offsets: list[int],
+    *,
+    rules: Mapping[str, Rules],
+    roll: Roll,
+    tally: Tally,
+) -> dict[str, pa.Table]:
+    """Admit, minimise and rank the events of a chunk; wire-form columns come out, minimised.
+
+    Args:
+        accepted: Events by stream.
+        keys: Person, device and session of each group.
+        offsets: For each group, how many events earlier chunks held.
+        rules: Minimisation rules by stream; a stream without rules is dropped.
+        roll: Who takes part.
+        tally: Where the counts go.
+    """
+    focus = accepted["focus"].table if "focus" in accepted else None
+    minimised: dict[str, pa.Table] = {}
+    for stream, events in accepted.items():
+        if stream not in rules:
+            tally.dropped["not_collected"] += len(events.table)
+            continue
+        admitted = roll.admit(stream, events, keys, tally.dropped)
+        if not len(admitted.table):
+            continue
+        columns = [admitted.table.column("person")]
+        if stream == "chat":
+            columns.append(admitted.table.column("participants").combine_chunks().flatten())
+        result = minimise(
+            stream,
+            admitted.table,
+            rules[stream],
+            focus=focus,
+            consented=roll.consented(stream, columns),
+        )
+        tally.dropped.update(result.dropped)
+        tally.masked.update(result.masked)
+        minimised[stream] = result.table
+    return rank_events(accepted, minimised, keys=keys, offsets=offsets)

@@ -74,7 +74,7 @@ class JsonlSource:
         """
         at = 0
         for block, count in self._blocks():
-            yield self._read_block(block, count, at, kinds)
+            yield read_lines(block, at, kinds, name=self.name, limits=self._limits)
             at += count
 
     def _blocks(self) -> Iterator[tuple[bytes, int]]:
@@ -99,51 +99,6 @@ class JsonlSource:
         if rest:
             yield rest + b"\n", 1
 
-    def _read_block(self, block: bytes, count: int, at: int, kinds: Mapping[str, str]) -> Batch:
-        rows = np.arange(at, at + count, dtype=np.int64)
-        table = self._read_fast(block, count, kinds)
-        refusals: list[Refusal] = []
-        if table is None:
-            table, good, refusals = self._read_slow(block, at, kinds)
-            rows = rows[good]
-        batch = bring(table, rows, kinds, name=self.name, limits=self._limits)
-        return Batch(batch.table, batch.rows, count, sorted([*refusals, *batch.refusals]))
-
-    def _read_fast(self, block: bytes, count: int, kinds: Mapping[str, str]) -> pa.Table | None:
-        if block.count(b"{") != count or block.count(b"[") > count:
-            return None  # nesting, or braces in a text: read with care
-        schema = pa.schema([(name, _TYPES[kind]) for name, kind in kinds.items()])
-        try:
-            table = pj.read_json(
-                pa.BufferReader(block),
-                read_options=pj.ReadOptions(use_threads=False, block_size=len(block) + 1),
-                parse_options=pj.ParseOptions(
-                    explicit_schema=schema,
-                    newlines_in_values=False,
-                    unexpected_field_behavior="error",
-                ),
-            )
-        except (pa.ArrowException, UnicodeDecodeError, OSError):
-            return None
-        return table if len(table) == count else None
-
-    def _read_slow(
-        self, block: bytes, at: int, kinds: Mapping[str, str]
-    ) -> tuple[pa.Table, np.ndarray, list[Refusal]]:
-        good: list[int] = []
-        refusals: list[Refusal] = []
-        columns: dict[str, list[Any]] = {name: [] for name in kinds}
-        for index, line in enumerate(block.split(b"\n")[:-1]):
-            value, wrong = _read_line(line, kinds, self._limits)
-            if wrong is not None:
-                refusals.append(Refusal(at + index, *wrong))
-                continue
-            good.append(index)
-            for name, cells in columns.items():
-                cells.append(value.get(name))
-        table = pa.table({name: pa.array(columns[name], _TYPES[kinds[name]]) for name in kinds})
-        return table, np.array(good, dtype=np.int64), refusals
-
     def _too_long(self, row: int) -> InvalidError:
         return InvalidError(
             f"a line is longer than {self._limits.line_bytes} bytes",
@@ -151,6 +106,66 @@ class JsonlSource:
             row=row,
             rule="source.line",
         )
+
+
+def read_lines(
+    block: bytes, at: int, kinds: Mapping[str, str], *, name: str, limits: Limits
+) -> Batch:
+    """Read whole lines; one that breaks a rule is refused.
+
+    Args:
+        block: The lines, each with its end.
+        at: Number of the first in its source.
+        kinds: The columns and their kinds.
+        name: Name of the source.
+        limits: Length of lines and cells.
+    """
+    count = block.count(b"\n")
+    rows = np.arange(at, at + count, dtype=np.int64)
+    table = _read_fast(block, count, kinds)
+    refusals: list[Refusal] = []
+    if table is None:
+        table, good, refusals = _read_slow(block, at, kinds, limits)
+        rows = rows[good]
+    batch = bring(table, rows, kinds, name=name, limits=limits)
+    return Batch(batch.table, batch.rows, count, sorted([*refusals, *batch.refusals]))
+
+
+def _read_fast(block: bytes, count: int, kinds: Mapping[str, str]) -> pa.Table | None:
+    if block.count(b"{") != count or block.count(b"[") > count:
+        return None  # nesting, or braces in a text: read with care
+    schema = pa.schema([(name, _TYPES[kind]) for name, kind in kinds.items()])
+    try:
+        table = pj.read_json(
+            pa.BufferReader(block),
+            read_options=pj.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            parse_options=pj.ParseOptions(
+                explicit_schema=schema,
+                newlines_in_values=False,
+                unexpected_field_behavior="error",
+            ),
+        )
+    except (pa.ArrowException, UnicodeDecodeError, OSError):
+        return None
+    return table if len(table) == count else None
+
+
+def _read_slow(
+    block: bytes, at: int, kinds: Mapping[str, str], limits: Limits
+) -> tuple[pa.Table, np.ndarray, list[Refusal]]:
+    good: list[int] = []
+    refusals: list[Refusal] = []
+    columns: dict[str, list[Any]] = {name: [] for name in kinds}
+    for index, line in enumerate(block.split(b"\n")[:-1]):
+        value, wrong = _read_line(line, kinds, limits)
+        if wrong is not None:
+            refusals.append(Refusal(at + index, *wrong))
+            continue
+        good.append(index)
+        for name, cells in columns.items():
+            cells.append(value.get(name))
+    table = pa.table({name: pa.array(columns[name], _TYPES[kinds[name]]) for name in kinds})
+    return table, np.array(good, dtype=np.int64), refusals
 
 
 def _read_line(
