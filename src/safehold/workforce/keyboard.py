@@ -1,7 +1,8 @@
+# ruff: noqa: SIM905 - long lists of words read better as text
 """From text to key presses, and from key presses to key events.
 
-One byte stands for one key press: printable ASCII for itself, control bytes for named keys. So the typing
-of a whole day is one byte string, and everything about it is a table look-up.
+One byte stands for one key press: printable ASCII for itself, control bytes for named keys. So
+the typing of a whole day is one byte string, and everything about it is a table look-up.
 
 Names of keys and codes follow W3C UI Events; the layout is US.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -96,8 +97,8 @@ _KEY_HOLD: Final = 0.08 * _COMMON.standard_normal(128)
 def strike(text: str, *, rate: float, draw: Draw) -> bytes:
     """Return the key presses that leave ``text``, with errors that are noticed and corrected.
 
-    Errors replace a letter by a neighbour, are noticed after 0 to 5 characters, and are corrected by
-    backspaces (most), by moving the caret, or by deleting the word.
+    Errors replace a letter by a neighbour, are noticed after 0 to 5 characters, and are corrected
+    by backspaces (most), by moving the caret, or by deleting the word.
 
     Args:
         text: Printable ASCII.
@@ -251,7 +252,7 @@ def list_events(presses: Presses, start: Ints) -> KeyEvents:
     begins = np.zeros(len(op), bool)
     begins[:-1] = (op[:-1] == BACKSPACE) & (op[1:] == HELD) & (action[1:] == action[:-1])
     released = released[~begins[released]]
-    parts = [
+    parts: list[tuple[Any, ...]] = [
         (down, action, KeyKind.DOWN, _CODE[op], _KEY[op], mods, op == HELD),
         (up[released], action[released], KeyKind.UP, *_look(op[released]), mods[released], None),
     ]
@@ -294,7 +295,7 @@ def _look(op: Bytes) -> tuple[Bytes, Bytes]:
 
 def _press_modifier(
     down: Ints, up: Ints, action: Ints, needed: npt.NDArray[np.bool_], *, bit: int, name: int
-) -> list[tuple[object, ...]]:
+) -> list[tuple[Any, ...]]:
     """Hold a modifier over each run of presses that need it."""
     if not needed.any():
         return []
