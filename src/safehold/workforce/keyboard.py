@@ -179,11 +179,11 @@ def time_presses(
     if count == 0:
         empty = np.zeros(0, np.int64)
         return Presses(op=op, action=action, down=empty, up=empty, length=length)
-    group = _GROUP[op]
-    before = np.roll(group, 1)
+    pair = _GROUP[op]
+    before = np.roll(pair, 1)
     noise = rng.standard_normal((2, count))
     tail = rng.random(count)
-    gap = hand.gap + (_KEY_GAP + hand.key_gap)[op] + (_PAIR_GAP + hand.pair_gap)[before, group]
+    gap = hand.gap + (_KEY_GAP + hand.key_gap)[op] + (_PAIR_GAP + hand.pair_gap)[before, pair]
     gap += 0.40 * noise[0]
     gap += np.where(tail < 0.085, 0.75 + 9.0 * tail, 0.0)  # pauses
     hold = hand.hold + (_KEY_HOLD + hand.key_hold)[op] + 0.26 * noise[1]
@@ -199,12 +199,13 @@ def time_presses(
     base = np.repeat(clock[starts] - gap_us[starts], np.diff(np.append(starts, count)))
     down = clock - base
     # a key must be up before it goes down again
-    same = np.zeros(count, bool)
-    same[:-1] = (_CODE[op[1:]] == _CODE[op[:-1]]) & ~first[1:]
-    room = np.empty(count, np.int64)
-    room[:-1], room[-1] = gap_us[1:], 1
-    hold_us = np.where(same, np.minimum(hold_us, np.maximum(room - 2_000, 500)), hold_us)
-    up = down + hold_us
+    group = action * 256 + _CODE[op]
+    order = np.argsort(group, kind="stable")
+    now, later = order[:-1], order[1:]
+    again = group[now] == group[later]
+    limit = np.full(count, np.iinfo(np.int64).max)
+    limit[now[again]] = down[later[again]] - 600
+    up = np.maximum(np.minimum(down + hold_us, limit), down + 300)
     length[action[starts]] = np.maximum.reduceat(up, starts) + 90_000
     return Presses(op=op, action=action, down=down, up=up, length=length)
 
