@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -98,6 +99,7 @@ def new_key() -> bytes:
     return ids.random_bytes(KEY_BYTES)
 
 
+@lru_cache(maxsize=4096)  # labels are few and no secret
 def label_hash(
     *, purposes: tuple[str, ...], jurisdiction: str, expires: int, charter: bytes
 ) -> bytes:
