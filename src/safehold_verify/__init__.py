@@ -1,1 +1,32 @@
-"""The offline verifier."""
+"""The offline verifier: everything a third party needs to check a Safehold ledger, and nothing else.
+
+It imports the standard library and ``cryptography`` only, shares no code with ``safehold``, and needs no
+settings, no network and no trust in the directory it reads.
+"""
+
+from safehold_verify.command import main
+from safehold_verify.errors import VerificationError
+from safehold_verify.log import Report, verify_log
+from safehold_verify.merkle import leaf_hash, verify_consistency, verify_inclusion
+from safehold_verify.notes import Note, VKey, open_note, parse_checkpoint, parse_vkey
+from safehold_verify.policy import Policy, parse_policy
+from safehold_verify.proof import parse_proof, verify_proof
+
+__all__ = [
+    "Note",
+    "Policy",
+    "Report",
+    "VKey",
+    "VerificationError",
+    "leaf_hash",
+    "main",
+    "open_note",
+    "parse_checkpoint",
+    "parse_policy",
+    "parse_proof",
+    "parse_vkey",
+    "verify_consistency",
+    "verify_inclusion",
+    "verify_log",
+    "verify_proof",
+]

@@ -1,1 +1,27 @@
-"""The record nobody can rewrite."""
+"""The record nobody can rewrite.
+
+A transparency log (C2SP tlog-tiles) of everything that is done with telemetry, written before it is done.
+``Ledger`` appends, publishes and proves; ``Witness`` remembers outside the home what was published;
+``safehold_verify`` checks it all offline, without this package.
+"""
+
+from safehold.ledger.entry import Entry, Receipt, SidecarSealer
+from safehold.ledger.kind import KINDS
+from safehold.ledger.log import Ledger
+from safehold.ledger.note import LogSigner
+from safehold.ledger.policy import policy_text
+from safehold.ledger.subjects import Subject
+from safehold.ledger.witness import Answer, Witness
+
+__all__ = [
+    "KINDS",
+    "Answer",
+    "Entry",
+    "Ledger",
+    "LogSigner",
+    "Receipt",
+    "SidecarSealer",
+    "Subject",
+    "Witness",
+    "policy_text",
+]

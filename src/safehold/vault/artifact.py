@@ -16,9 +16,6 @@ import hmac
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from safehold import canonical
 from safehold.canonical import b64
 from safehold.errors import InvalidError, TamperedError
@@ -65,7 +62,7 @@ def seal_artifact_bytes(
     one = keys.block_keys(key, block_id=object_id, header=header)
     plain = bytearray(payload.bucket(len(data)))
     plain[: len(data)] = data
-    sealed = AESGCM(one.key).encrypt(one.nonce, plain, header)
+    sealed = keys.encrypt(one.key, one.nonce, plain, header)
     out = b"".join((MAGIC, object_id, one.commitment, sealed))
     return out, SealedArtifact(
         name=name,
@@ -101,10 +98,14 @@ def open_artifact_bytes(data: bytes, artifact: SealedArtifact, *, key: bytes) ->
     one = keys.block_keys(key, block_id=object_id, header=header)
     if not hmac.compare_digest(one.commitment, data[20:52]):
         raise TamperedError("an artifact is sealed under another key", rule="artifact.commitment")
-    try:
-        plain = AESGCM(one.key).decrypt(one.nonce, memoryview(data)[_HEAD_BYTES:], header)
-    except InvalidTag:
-        raise TamperedError("an artifact's seal does not hold", rule="artifact.seal") from None
+    plain = keys.decrypt(
+        one.key,
+        one.nonce,
+        memoryview(data)[_HEAD_BYTES:],
+        header,
+        what="an artifact",
+        rule="artifact.seal",
+    )
     if len(plain) != payload.bucket(artifact.length):
         raise TamperedError("an artifact has another length", rule="artifact.length")
     return plain[: artifact.length]

@@ -28,8 +28,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pyarrow import ipc
 
 from safehold import canonical, ids
@@ -87,11 +85,11 @@ class ObjectSeal:
     def __init__(self, metadata_key: bytes, name: str) -> None:
         self.id = name_id(name)
         self.preamble = MAGIC + self.id
-        self._aead = AESGCM(keys.hkdf(metadata_key, salt=self.id, info=b"safehold/object/1"))
+        self._key = keys.hkdf(metadata_key, salt=self.id, info=b"safehold/object/1")
 
     def seal(self, number: int, data: bytes) -> bytes:
         """Seal what stands at a numbered place; each number is used once in an object."""
-        return self._aead.encrypt(number.to_bytes(12, "big"), data, self.preamble)
+        return keys.encrypt(self._key, number.to_bytes(12, "big"), data, self.preamble)
 
     def open(self, number: int, data: bytes | memoryview) -> bytes:
         """Open what stands at a numbered place.
@@ -99,10 +97,17 @@ class ObjectSeal:
         Raises:
             TamperedError: Changed, moved, or from another object or segment.
         """
-        try:
-            return self._aead.decrypt(number.to_bytes(12, "big"), data, self.preamble)
-        except InvalidTag:
-            raise TamperedError("a sealed header does not open", rule="object.header") from None
+        return keys.decrypt(
+            self._key,
+            number.to_bytes(12, "big"),
+            data,
+            self.preamble,
+            what="a header or an index",
+            rule="object.header",
+        )
+
+    def __repr__(self) -> str:
+        return "ObjectSeal(hidden)"
 
 
 def seal_object(
@@ -209,12 +214,14 @@ def open_block(
     one = keys.block_keys(window_key, block_id=block_id, header=raw)
     if block_id != block.block_id or not hmac.compare_digest(one.commitment, data[16:48]):
         raise TamperedError("a block is sealed under another key", rule="block.commitment")
-    try:
-        plain = AESGCM(one.key).decrypt(
-            one.nonce, data[end:], _additional(raw, block_id, block.sequence)
-        )
-    except InvalidTag:
-        raise TamperedError("a block's seal does not hold", rule="block.seal") from None
+    plain = keys.decrypt(
+        one.key,
+        one.nonce,
+        data[end:],
+        _additional(raw, block_id, block.sequence),
+        what="a block",
+        rule="block.seal",
+    )
     table = payload.decode(header.codec, plain, columns=columns)
     if table.num_rows != block.rows:
         raise TamperedError("a block has another number of rows", rule="block.rows")
@@ -284,7 +291,7 @@ def _seal_block(
     block_id = ids.random_bytes(16)
     one = keys.block_keys(window_key, block_id=block_id, header=raw)
     sealed_header = seal.seal(_FIRST_BLOCK_NONCE + sequence, headers.pad(raw))
-    sealed = AESGCM(one.key).encrypt(one.nonce, plain, _additional(raw, block_id, sequence))
+    sealed = keys.encrypt(one.key, one.nonce, plain, _additional(raw, block_id, sequence))
     length = len(sealed_header).to_bytes(4, "big")
     return header, block_id, b"".join((block_id, one.commitment, length, sealed_header, sealed))
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -98,6 +99,7 @@ def new_key() -> bytes:
     return ids.random_bytes(KEY_BYTES)
 
 
+@lru_cache(maxsize=4096)  # labels are few and no secret
 def label_hash(
     *, purposes: tuple[str, ...], jurisdiction: str, expires: int, charter: bytes
 ) -> bytes:
@@ -145,6 +147,33 @@ def block_keys(window: bytes, *, block_id: bytes, header: bytes) -> BlockKeys:
     return BlockKeys(key=out[:32], nonce=out[32:44], commitment=out[44:])
 
 
+def encrypt(key: bytes, nonce: bytes, data: bytes | bytearray | memoryview, aad: bytes) -> bytes:
+    """Return AES-256-GCM ciphertext and 16-byte tag; a (key, nonce) pair is used once."""
+    return AESGCM(key).encrypt(nonce, data, aad)
+
+
+def decrypt(
+    key: bytes, nonce: bytes, data: bytes | memoryview, aad: bytes, *, what: str, rule: str
+) -> bytes:
+    """Return the plaintext of ``encrypt``.
+
+    Args:
+        key: AES-256 key.
+        nonce: 12 bytes.
+        data: Ciphertext and tag.
+        aad: Additional data.
+        what: What the data is, for the message.
+        rule: The rule a failure is told by.
+
+    Raises:
+        TamperedError: Key, nonce, ciphertext, tag or additional data are not those of the sealing.
+    """
+    try:
+        return AESGCM(key).decrypt(nonce, data, aad)
+    except InvalidTag:
+        raise TamperedError(f"the seal of {what} does not hold", rule=rule) from None
+
+
 def seal_bytes(key: bytes, data: bytes, *, aad: bytes) -> bytes:
     """Seal a small secret: 16 random bytes, then AES-256-GCM under a key derived with them.
 
@@ -152,7 +181,7 @@ def seal_bytes(key: bytes, data: bytes, *, aad: bytes) -> bytes:
     """
     salt = ids.random_bytes(16)
     out = hkdf(key, salt=salt, info=b"safehold/small/1", length=KEY_BYTES + NONCE_BYTES)
-    return salt + AESGCM(out[:32]).encrypt(out[32:], data, aad)
+    return salt + encrypt(out[:32], out[32:], data, aad)
 
 
 def open_bytes(key: bytes, sealed: bytes, *, aad: bytes) -> bytes:
@@ -164,10 +193,7 @@ def open_bytes(key: bytes, sealed: bytes, *, aad: bytes) -> bytes:
     if len(sealed) < 16 + TAG_BYTES:
         raise TamperedError("a sealed secret is cut short", rule="keys.sealed")
     out = hkdf(key, salt=sealed[:16], info=b"safehold/small/1", length=KEY_BYTES + NONCE_BYTES)
-    try:
-        return AESGCM(out[:32]).decrypt(out[32:], sealed[16:], aad)
-    except InvalidTag:
-        raise TamperedError("a sealed secret does not open", rule="keys.sealed") from None
+    return decrypt(out[:32], out[32:], sealed[16:], aad, what="a sealed secret", rule="keys.sealed")
 
 
 def wrap_row(kek: bytes, key: bytes, *, context: bytes) -> bytes:

@@ -8,6 +8,7 @@ nothing once the key is destroyed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import groupby
 from pathlib import Path
 from threading import RLock
@@ -153,6 +154,13 @@ class Vault:
             ],
         )
         self._objects.put(place.name, data)
+        if self._find(segment, set(names)) != {name: held[name] for name in names}:
+            self._objects.delete(place.name)
+            raise ConflictError(
+                "a person's key was destroyed while their rows were being sealed",
+                rule="vault.key",
+                fix="leave out who was erased and seal again",
+            )
         return sealed
 
     def read(
@@ -209,8 +217,7 @@ class Vault:
             MissingError: It is gone.
             ShreddedError: The segment's epoch has ended.
         """
-        with self._engine.begin() as connection:
-            held = self._keyring.find(connection, segment, {_METADATA})
+        held = self._find(segment, {_METADATA})
         if _METADATA not in held:
             raise ShreddedError("the segment has no keys", rule="vault.key")
         seal = ObjectSeal(held[_METADATA], name)
@@ -376,8 +383,7 @@ class Vault:
         for segment, group in groupby(order, key=lambda place: blocks[place].segment):
             places = list(group)
             names = {place: _person(blocks[place]) for place in places}
-            with self._engine.begin() as connection:
-                held = self._keyring.find(connection, segment, {*names.values(), _METADATA})
+            held = self._find(segment, {*names.values(), _METADATA})
             if _METADATA not in held:
                 raise ShreddedError("the segment has no keys", rule="vault.key")
             metadata_keys[segment] = held[_METADATA]
@@ -400,10 +406,21 @@ class Vault:
             )
 
     def _one_key(self, segment: str, name: KeyName, *, make: bool) -> bytes | None:
-        with self._engine.begin() as connection:
-            if make:
+        key = self._find(segment, {name}).get(name)
+        if key is None and make:
+            with self._engine.begin() as connection:
                 return self._keyring.make(connection, segment, {name})[name]
-            return self._keyring.find(connection, segment, {name}).get(name)
+        return key
+
+    def _find(self, segment: str, names: AbstractSet[KeyName]) -> dict[KeyName, bytes]:
+        try:
+            with self._engine.execution_options(reading=True).begin() as connection:
+                return self._keyring.find(connection, segment, names)
+        except ShreddedError:
+            # the epoch may have ended between the snapshot and the look at its secret: with the
+            # write lock held, nothing can
+            with self._engine.begin() as connection:
+                return self._keyring.find(connection, segment, names)
 
     def __repr__(self) -> str:
         return "Vault(hidden)"

@@ -1,7 +1,8 @@
+# ruff: noqa: SIM905 - long lists of words read better as text
 """Who works here: the roster, and how each person types and points.
 
-Nothing about a person depends on how many people there are. A colleague whose number lies beyond the
-roster is somebody who was never asked, and so has not agreed to anything.
+Nothing about a person depends on how many people there are. A colleague whose number lies beyond
+the roster is somebody who was never asked, and so has not agreed to anything.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ _LAST: Final = (
     "Lundhex Marvell Norvick Ostrand Pellwyn Quarndon Rostvik Sandrel Tarnholt Umberly Valdrik "
     "Westrow Yarnfeld Zanderby Ashvale Brenholt Corwick Drayfeld Elmgard"
 ).split()
-_HOURS: Final = {"US-CA": 15, "US-WA": 15, "DE": 7}  # start of work in UTC; the day ends before 24:00
+_HOURS: Final = {
+    "US-CA": 15,
+    "US-WA": 15,
+    "DE": 7,
+}  # start of work in UTC; the day ends before 24:00
 
 Floats = npt.NDArray[np.float64]
 
@@ -157,8 +162,8 @@ def roster(spec: Spec) -> list[Person]:
 def hand(seed: int, index: int) -> Hand:
     """Return how this person types and points.
 
-    Medians and spreads between people follow public keystroke and mouse studies (Aalto 136M, Balabit,
-    SapiMouse); the offsets per key and per pair are what makes a typist recognisable.
+    Medians and spreads between people follow public keystroke and mouse studies (Aalto 136M,
+    Balabit, SapiMouse); the offsets per key and per pair are what makes a typist recognisable.
     """
     rng = generator(seed, index, TRAITS)
     first, second = rng.standard_normal(2).tolist()

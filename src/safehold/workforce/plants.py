@@ -1,8 +1,9 @@
 """When and where something sensitive is planted.
 
-The first people of the first day carry a fixed list, so that a small run holds every class a few times;
-everybody else carries it at the rates of a working company (per 1,000 person-days: 40 identifiers, 10
-health, 10 financial or legal, 15 credentials, 10 remarks on performance, 10 private messages, 20 decoys).
+The first people of the first day carry a fixed list, so that a small run holds every class a few
+times; everybody else carries it at the rates of a working company (per 1,000 person-days: 40
+identifiers, 10 health, 10 financial or legal, 15 credentials, 10 remarks on performance, 10
+private messages, 20 decoys).
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ FIRST_PEOPLE: Final = 30  # who carry the fixed list
 
 KEPT: Final = "key"  # typed into a text field and kept
 ERASED: Final = "key-erased"  # typed and deleted again
-WRONG: Final = "key-wrong-window"  # a password typed into a chat box, deleted, typed where it belongs
+WRONG: Final = (
+    "key-wrong-window"  # a password typed into a chat box, deleted, typed where it belongs
+)
 RESET: Final = "key-password"  # a password reset: three password fields
 CHAT: Final = "chat"
 DIRECT: Final = "chat-dm"

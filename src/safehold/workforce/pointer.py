@@ -116,7 +116,9 @@ def move_pointer(
     length = np.zeros(total, np.int64)
     length[actions] = lengths + 40_000
     pressed = (kind == PointerKind.PRESS) | (kind == PointerKind.DRAG)
-    button = np.where(np.isin(kind, (PointerKind.PRESS, PointerKind.RELEASE, PointerKind.CLICK)), 0, -1)
+    button = np.where(
+        np.isin(kind, (PointerKind.PRESS, PointerKind.RELEASE, PointerKind.CLICK)), 0, -1
+    )
     turn = np.where(rng.random(count) < 0.8, -120, 120)
     display = (rng.random(count) < (0.3 if hand.displays > 1 else 0.0)).astype(np.int64)
     return Moves(

@@ -317,7 +317,11 @@ class Day:
         """Use something no recorder may watch: a password manager, a bank, a clinic."""
         app, title, host = {
             VAULT: ("keepassxc", "Passwords.kdbx", None),
-            BANK: ("browser", "Online banking - Transfer - Northfield Bank", "online-banking.example"),
+            BANK: (
+                "browser",
+                "Online banking - Transfer - Northfield Bank",
+                "online-banking.example",
+            ),
             CLINIC: ("browser", "Patient portal - Health record", "patient-portal.example"),
         }[way]
         self._open(app, title=title, host=host)

@@ -52,7 +52,7 @@ class LocalRoot:
         return self._use("check")[:16]
 
     def secret(self) -> bytes:
-        """Return the 32 bytes, for ``sealed`` and ``shares`` alone; never printed or stored bare."""
+        """Return the 32 bytes, for ``sealed`` and ``shares`` alone; never stored bare."""
         return self._raw
 
     def _use(self, use: str) -> bytes:

@@ -1,0 +1,296 @@
+"""The reference collector: what a recorder hands over is scanned, minimised and sealed on the device.
+
+Without a valid lease nothing is read, kept or sealed; what waits in the buffer when a lease dies is thrown
+away. Only counters survive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from safehold.access.envelope import seal_envelope
+from safehold.canonical import unb64
+from safehold.clock import SECOND_US, Clock
+from safehold.dlp import Rules
+from safehold.errors import InvalidError, SafeholdError
+from safehold.ingest.admission import Roll
+from safehold.ingest.convert import convert, source_kinds
+from safehold.ingest.gap import Mark, sign_mark
+from safehold.ingest.lease import SKEW_US, Lease, read_lease
+from safehold.ingest.limits import Limits
+from safehold.ingest.mapping import load_mapping, parse_mapping
+from safehold.ingest.pipeline import Order, Pipeline, Tally, minimise_streams
+from safehold.ingest.rest import pack
+from safehold.ingest.source.jsonl import read_lines
+from safehold.signing import SigningKey, VerifyKey
+
+_HOLD_US: Final = 60 * SECOND_US  # how long events wait, so that a word is not cut in two
+_HOLD_ROWS: Final = 5_000
+
+
+class LeaseClient(Protocol):
+    """The way to the keeper."""
+
+    def obtain(self) -> bytes:
+        """Return a signed lease, or raise why there is none."""
+        ...
+
+    def submit(self, envelope: bytes) -> None:
+        """Hand in an envelope, or raise why it is refused."""
+        ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """All that a collector remembers.
+
+    Args:
+        sealed: Events handed in, by stream.
+        masked: Masked findings, by class.
+        dropped: Events dropped by minimisation, by reason.
+        refused: Lines refused, by rule.
+        not_recorded: Events that came while there was no lease: counted, never read.
+        discarded: Events that waited when a lease died.
+    """
+
+    sealed: Counter[str] = field(default_factory=Counter)
+    masked: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    not_recorded: int = 0
+    discarded: int = 0
+
+
+class Collector:
+    """Record one person's events on one device, under leases.
+
+    Args:
+        client: The way to the keeper.
+        person: External id of the person.
+        device: The device's signing key.
+        keeper: The keeper's key.
+        rules: Minimisation rules by stream; a lease must carry the hash of each.
+        hashes: The hash of the rules of each stream, hex.
+        clock: The time.
+        positions: Where the numbering of each stream goes on.
+    """
+
+    def __init__(
+        self,
+        client: LeaseClient,
+        *,
+        person: str,
+        device: SigningKey,
+        keeper: VerifyKey,
+        rules: Mapping[str, Rules],
+        hashes: Mapping[str, str],
+        clock: Clock,
+        positions: Mapping[str, int] | None = None,
+    ) -> None:
+        self.counters = Counters()
+        self._client = client
+        self._person = person
+        self._device = device
+        self._keeper = keeper
+        self._rules = rules
+        self._hashes = dict(hashes)
+        self._clock = clock
+        self._lease: Lease | None = None
+        self._paused = False
+        self._seen_us = 0
+        self._lines: list[bytes] = []
+        self._since_us = 0
+        self._number = 0
+        self._positions = dict(positions or {})
+        self._event_us = 0
+        self._mapping = parse_mapping(load_mapping("canonical"))
+        self._kinds = source_kinds(self._mapping, pa.schema([("stream", pa.null())]), name="recorder")
+        self._pipeline = self._fresh_pipeline()
+
+    def run(self, lines: Iterable[bytes]) -> Counters:
+        """Record events until the lines end, and hand in what waits."""
+        for line in lines:
+            self.feed(line)
+        self.flush()
+        return self.counters
+
+    def feed(self, line: bytes) -> None:
+        """Take one event of the recorder; without a lease it is counted and forgotten."""
+        if not self._may_record():
+            self.counters.not_recorded += 1
+            return
+        if not self._lines:
+            self._since_us = self._clock.now_us()
+        self._lines.append(line.rstrip(b"\n"))
+        waited = self._clock.now_us() - self._since_us
+        if len(self._lines) >= _HOLD_ROWS or waited >= _HOLD_US:
+            self.flush()
+
+    def flush(self) -> None:
+        """Scan, minimise, seal and hand in what waits; under a dead lease it is thrown away."""
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        if self._lease is None or not self._lease_holds(self._lease):
+            self._end_lease(waiting=len(lines))
+            return
+        tally = Tally()
+        event_us = 0
+        block = b"".join(line + b"\n" for line in lines if b"\n" not in line)
+        tables: dict[str, pa.Table] = {}
+        try:
+            tables, event_us = self._minimise(block, tally)
+        except InvalidError as error:  # an unknown stream, for one: nothing of the block is kept
+            self.counters.refused[error.rule or error.code] += len(lines)
+        self.counters.refused.update(tally.refused)
+        self.counters.dropped.update(tally.dropped)
+        self.counters.masked.update(tally.masked)
+        for stream, table in tables.items():
+            if len(table) and not self._hand_in(self._lease, stream, table, event_us):
+                self._end_lease(waiting=len(table))
+                return
+
+    def pause(self) -> None:
+        """Stop at once: what waits is thrown away and nothing is recorded until ``resume``."""
+        self._paused = True
+        self._end_lease(waiting=0)
+
+    def resume(self) -> None:
+        """Record again, under a new lease."""
+        self._paused = False
+
+    def mark(self) -> bytes:
+        """Return, signed by the device, how far it has counted."""
+        mark = Mark(
+            at_us=self._clock.now_us(), event_us=self._event_us, positions=dict(self._positions)
+        )
+        return sign_mark(mark, self._device)
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait to be sealed."""
+        return len(self._lines)
+
+    def _may_record(self) -> bool:
+        if self._paused:
+            return False
+        now = self._clock.now_us()
+        if now < self._seen_us - SKEW_US:
+            # a clock that is set back would stretch the lease
+            self._end_lease(waiting=0)
+        self._seen_us = now
+        lease = self._lease
+        if lease is not None and not self._lease_holds(lease):
+            self._end_lease(waiting=0)
+            lease = None
+        if lease is not None and now < lease.from_us + (lease.until_us - lease.from_us) * 2 // 3:
+            return True
+        return self._obtain(keep=lease)
+
+    def _obtain(self, keep: Lease | None) -> bool:
+        """Get a new lease; what waits under the old one is handed in first.
+
+        A refusal is a word from the keeper: recording stops there and then, even if the old lease has minutes
+        left.
+        """
+        if keep is not None:
+            self.flush()
+        try:
+            lease = read_lease(self._client.obtain(), keeper=self._keeper)
+            self._check_lease(lease)
+        except SafeholdError:
+            self._end_lease(waiting=0)
+            return False
+        self._lease, self._number = lease, 0
+        return True
+
+    def _check_lease(self, lease: Lease) -> None:
+        lease.check_time(self._clock.now_us())
+        if lease.person != self._person or lease.device != self._device.public.text():
+            raise InvalidError("the lease is for somebody else", rule="lease.device")
+        if any(self._hashes.get(stream) != value for stream, value in lease.streams.items()):
+            raise InvalidError("the lease asks for other rules", rule="lease.rules")
+
+    def _lease_holds(self, lease: Lease) -> bool:
+        now = self._clock.now_us()
+        return lease.from_us - SKEW_US <= now < lease.until_us and now >= self._seen_us - SKEW_US
+
+    def _end_lease(self, *, waiting: int) -> None:
+        self.counters.discarded += len(self._lines) + waiting
+        self._lines = []
+        self._lease = None
+        self._pipeline = self._fresh_pipeline()
+
+    def _fresh_pipeline(self) -> Pipeline:
+        order = Order(
+            rules=self._rules,
+            roll=Roll(people={}, pauses={}, cohorts=()),
+            key=bytes(32),
+            policy=bytes(8),
+            now_us=self._clock.now_us(),
+            keep_days={},
+            limits=Limits(),
+        )
+        return Pipeline(order, name="recorder")
+
+    def _minimise(self, block: bytes, tally: Tally) -> tuple[dict[str, pa.Table], int]:
+        lease = self._lease
+        if lease is None:
+            return {}, 0
+        now, limits = self._clock.now_us(), self._pipeline.order.limits
+        batch = read_lines(block, 0, self._kinds, name="recorder", limits=limits)
+        chunk = convert(
+            self._mapping,
+            batch.table,
+            batch.rows,
+            sessions=self._pipeline.sessions,
+            now_us=now,
+            name="recorder",
+        )
+        chunk.refusals.extend(batch.refusals)
+        accepted, offsets = self._pipeline.check(chunk, tally, now_us=now)
+        tally.refused.update(item.rule for item in chunk.refusals)
+        agreed = frozenset(lease.streams)
+        tables = minimise_streams(
+            accepted,
+            chunk.keys,
+            offsets,
+            rules={stream: rule for stream, rule in self._rules.items() if stream in agreed},
+            roll=Roll(people={self._person: agreed}, pauses={}, cohorts=()),
+            tally=tally,
+        )
+        times = [events.table.column("t").cast(pa.int64()) for events in accepted.values()]
+        latest = max((int(column.to_numpy().max()) for column in times if len(column)), default=0)
+        return tables, min(latest, now)
+
+    def _hand_in(self, lease: Lease, stream: str, table: pa.Table, event_us: int) -> bool:
+        """Number, seal and submit a batch; numbers of a refused batch are not used up."""
+        first = self._positions.get(stream, 0)
+        seq = np.arange(first, first + len(table), dtype=np.uint32)
+        index = table.schema.get_field_index("seq")
+        numbered = table.set_column(index, table.schema.field(index), pa.array(seq))
+        header = {
+            "lease": lease.id,
+            "number": self._number,
+            "stream": stream,
+            "rows": len(table),
+            "sealed_us": self._clock.now_us(),
+        }
+        envelope = seal_envelope(
+            header, bytes(pack(numbered)), to=unb64(lease.sealing), device=self._device
+        )
+        try:
+            self._client.submit(envelope)
+        except SafeholdError:
+            return False
+        self._number += 1
+        self._positions[stream] = first + len(table)
+        self._event_us = max(self._event_us, event_us)
+        self.counters.sealed[stream] += len(table)
+        return True

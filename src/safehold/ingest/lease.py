@@ -1,0 +1,272 @@
+"""Leases: for a quarter of an hour at most, one device may record some streams of one person.
+
+A lease carries the public half of a sealing key. The private half stays with the keeper, which destroys it
+when the person pauses, the board stops, or the lease ends: what was not handed in by then opens for nobody.
+Formats: ``docs/reference/lease.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Final, Protocol
+
+from safehold.access.envelope import Envelope, LeaseKey, open_envelope, read_envelope
+from safehold.canonical import b64, unb64
+from safehold.clock import SECOND_US, Clock
+from safehold.errors import ConflictError, DeniedError, InvalidError, MissingError
+from safehold.ids import new_id
+from safehold.ingest.record import open_record, sign_record
+from safehold.signing import SigningKey, VerifyKey
+from safehold.telemetry.schema import STREAMS
+
+DOMAIN: Final = "safehold.lease.v1"
+LONGEST_US: Final = 900 * SECOND_US
+SKEW_US: Final = 5 * SECOND_US  # difference of two clocks that is put up with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """What a device may record, and until when.
+
+    Args:
+        id: Its id.
+        charter: Digest of the charter, hex.
+        person: External id of the person.
+        device: Verify key of the device, base64.
+        streams: For each stream, the hash (hex) of the minimisation rules to apply.
+        apps: Applications that may be recorded, ``None`` for all.
+        sealing: Public sealing key, base64.
+        from_us: First moment, microseconds.
+        until_us: First moment at which it is over, microseconds.
+    """
+
+    id: str
+    charter: str
+    person: str
+    device: str
+    streams: Mapping[str, str]
+    apps: tuple[str, ...] | None
+    sealing: str
+    from_us: int
+    until_us: int
+
+    def check_time(self, now_us: int) -> None:
+        """Refuse a moment outside the lease.
+
+        Raises:
+            DeniedError: It has not begun, or is over.
+        """
+        if not self.from_us - SKEW_US <= now_us < self.until_us:
+            raise DeniedError(
+                "the lease is not valid now", rule="lease.time", fix="obtain a new lease"
+            )
+
+    def sign(self, key: SigningKey) -> bytes:
+        """Return the lease as signed bytes."""
+        value = asdict(self) | {"v": 1, "apps": None if self.apps is None else list(self.apps)}
+        return sign_record(value, domain=DOMAIN, key=key)
+
+
+def read_lease(data: bytes, *, keeper: VerifyKey) -> Lease:
+    """Return the lease in signed bytes.
+
+    Raises:
+        InvalidError: It is no lease, or lasts longer than a quarter of an hour.
+        TamperedError: The keeper did not sign it.
+    """
+    value = open_record(data, domain=DOMAIN, key=keeper)
+    wrong = InvalidError("not a lease", rule="lease.shape")
+    names = {field for field in Lease.__dataclass_fields__}
+    if value.pop("v", None) != 1 or set(value) != names:
+        raise wrong
+    if not isinstance(value["streams"], dict) or not set(value["streams"]) <= set(STREAMS):
+        raise wrong
+    apps = value["apps"]
+    try:
+        lease = Lease(**{**value, "apps": None if apps is None else tuple(apps)})
+        length = lease.until_us - lease.from_us
+    except TypeError as error:
+        raise wrong from error
+    if not 0 < length <= LONGEST_US:
+        raise InvalidError("a lease lasts 15 minutes at most", rule="lease.length")
+    if len(unb64(lease.sealing)) != 32:
+        raise wrong
+    return lease
+
+
+class KeyStore(Protocol):
+    """Where the private halves of leases lie, wrapped."""
+
+    def put(self, name: str, secret: bytes) -> None:
+        """Keep a secret."""
+        ...
+
+    def get(self, name: str) -> bytes:
+        """Return a secret; ``MissingError`` when it is gone."""
+        ...
+
+    def destroy(self, name: str) -> None:
+        """Destroy a secret; nothing happens when it is gone."""
+        ...
+
+
+class MemoryStore:
+    """A key store that forgets everything when the process ends."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[str, bytes] = {}
+
+    def put(self, name: str, secret: bytes) -> None:
+        """Keep a secret."""
+        self._secrets[name] = secret
+
+    def get(self, name: str) -> bytes:
+        """Return a secret.
+
+        Raises:
+            MissingError: It is gone.
+        """
+        try:
+            return self._secrets[name]
+        except KeyError as error:
+            raise MissingError("the key of this lease is gone", rule="lease.key") from error
+
+    def destroy(self, name: str) -> None:
+        """Destroy a secret; nothing happens when it is gone."""
+        self._secrets.pop(name, None)
+
+
+class Lessor:
+    """The keeper's side: give leases, take envelopes, end leases.
+
+    Whether a person agreed and has not paused is asked before ``grant``; this class makes sure that nothing
+    gets in without a live lease.
+
+    Args:
+        key: The keeper's signing key.
+        store: Where the private halves lie.
+        clock: The time.
+    """
+
+    def __init__(self, key: SigningKey, *, store: KeyStore, clock: Clock) -> None:
+        self._key = key
+        self._store = store
+        self._clock = clock
+        self._live: dict[str, Lease] = {}
+        self._numbers: dict[str, int] = {}
+        self._closed: dict[str, str] = {}  # person -> why nothing is given to them
+
+    def grant(
+        self,
+        *,
+        person: str,
+        device: VerifyKey,
+        charter: bytes,
+        streams: Mapping[str, str],
+        apps: tuple[str, ...] | None = None,
+        length_us: int = LONGEST_US,
+    ) -> bytes:
+        """Give a lease and return its signed bytes.
+
+        Args:
+            person: External id.
+            device: The device's key.
+            charter: Digest of the charter in force, 32 bytes.
+            streams: Stream to the hash of its rules, hex.
+            apps: Applications that may be recorded.
+            length_us: How long, at most 15 minutes.
+
+        Raises:
+            DeniedError: The person paused, or everything is stopped.
+        """
+        self.end_expired()
+        reason = self._closed.get(person) or self._closed.get("")
+        if reason is not None:
+            raise DeniedError(
+                "no lease is given now", rule=f"lease.{reason}", fix="wait until it is resumed"
+            )
+        if not 0 < length_us <= LONGEST_US:
+            raise InvalidError("a lease lasts 15 minutes at most", rule="lease.length")
+        secret = LeaseKey.generate()
+        now = self._clock.now_us()
+        lease = Lease(
+            id=new_id("lea"),
+            charter=charter.hex(),
+            person=person,
+            device=device.text(),
+            streams=dict(streams),
+            apps=apps,
+            sealing=b64(secret.public),
+            from_us=now,
+            until_us=now + length_us,
+        )
+        self._store.put(lease.id, secret.raw())
+        self._live[lease.id] = lease
+        return lease.sign(self._key)
+
+    def close(self, *, reason: str, person: str = "") -> int:
+        """End every lease of a person (of everybody without one) and give no new one; return how many.
+
+        Args:
+            reason: ``pause``, ``stop``, ``withdrawn`` ...
+            person: External id, empty for everybody.
+        """
+        self._closed[person] = reason
+        ended = [item.id for item in self._live.values() if person in ("", item.person)]
+        for lease in ended:
+            self._destroy(lease)
+        return len(ended)
+
+    def reopen(self, *, person: str = "") -> None:
+        """Give leases again."""
+        self._closed.pop(person, None)
+
+    def receive(self, data: bytes, *, device: VerifyKey) -> tuple[Lease, Envelope, bytes]:
+        """Open an envelope that was made under a live lease.
+
+        Args:
+            data: The envelope.
+            device: Key of the device that hands it in.
+
+        Raises:
+            DeniedError: The lease is over, was ended, or does not cover the stream.
+            ConflictError: The envelope came before.
+            TamperedError: It was changed, or belongs to another device or lease.
+        """
+        self.end_expired()
+        envelope = read_envelope(data, device=device)
+        lease = self._live.get(envelope.lease)
+        if lease is None:
+            raise DeniedError(
+                "there is no live lease for this envelope; its key was destroyed",
+                rule="lease.dead",
+            )
+        if lease.device != envelope.device:
+            raise DeniedError("the lease belongs to another device", rule="lease.device")
+        if envelope.stream not in lease.streams:
+            raise DeniedError("the lease does not cover this stream", rule="lease.stream")
+        lease.check_time(envelope.sealed_us)
+        if envelope.number <= self._numbers.get(lease.id, -1):
+            raise ConflictError("this envelope came before", rule="lease.replay")
+        body = open_envelope(envelope, LeaseKey(self._store.get(lease.id)))
+        self._numbers[lease.id] = envelope.number
+        return lease, envelope, body
+
+    def end_expired(self) -> None:
+        """Destroy the keys of leases that are over."""
+        now = self._clock.now_us()
+        for lease in [item.id for item in self._live.values() if item.until_us + SKEW_US <= now]:
+            self._destroy(lease)
+
+    def _destroy(self, lease: str) -> None:
+        self._store.destroy(lease)
+        self._live.pop(lease, None)
+        self._numbers.pop(lease, None)
+
+
+
+
+__all__ = [
+    "DOMAIN", "LONGEST_US", "KeyStore", "Lease", "Lessor", "MemoryStore", "read_lease",
+]  # fmt: skip

@@ -1,0 +1,199 @@
+"""The ingest recipe: a raw source in, minimised batches out. It writes nothing but frames."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from safehold.errors import InvalidError
+from safehold.ingest.chunk import Chunk, cut_chunks
+from safehold.ingest.convert import Converted, convert, source_kinds
+from safehold.ingest.mapping import guess_mapping, load_mapping, parse_mapping, wire_mapping
+from safehold.ingest.mapping import Mapping as SourceMapping
+from safehold.ingest.pipeline import Order, Pipeline, Tally
+from safehold.ingest.refusal import RefusalReport
+from safehold.ingest.rest import pack
+from safehold.ingest.source import open_source
+from safehold.workforce import Spec, person_day
+
+Emit = Callable[..., None]
+PERSON_DAYS = 8  # of a made-up workforce make one chunk
+
+
+def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
+    """Carry one source through the pipeline.
+
+    Args:
+        spec: The job; its keys are described in ``docs/reference/ingest.md``.
+        inputs: The source's file descriptor; none for a made-up workforce.
+        emit: Writes one frame.
+
+    Raises:
+        InvalidError: The job or the source does not fit; the source is then not taken at all.
+    """
+    order = Order.from_spec(spec)
+    source = spec.get("source")
+    kind = source.get("kind") if isinstance(source, dict) else None
+    done = frozenset(spec.get("done", ()))
+    if kind == "file" and len(inputs) == 1:
+        _run_file(dict(source or {}), spec, inputs[0], order, done, emit)
+    elif kind == "synthetic":
+        _run_workforce(dict(source or {}), order, done, emit)
+    else:
+        raise InvalidError(
+            "a source is a file with one input, or synthetic", field="source", rule="ingest.spec"
+        )
+
+
+class _Run:
+    """Write the frames of one source."""
+
+    def __init__(self, pipeline: Pipeline, emit: Emit) -> None:
+        self.pipeline = pipeline
+        self.report = RefusalReport(keep=pipeline.order.limits.refusals)
+        self.rows = 0
+        self._emit = emit
+
+    def write(self, index: int, chunk: Converted, read: int, *, skip: bool) -> None:
+        """Validate a chunk and, unless it was committed before, emit it."""
+        tally = Tally()
+        accepted, offsets = self.pipeline.check(chunk, tally)
+        self.rows += read
+        kept = self.report.add(chunk.refusals)
+        if skip:
+            return
+        for item in kept:
+            self._emit(
+                {"type": "refused", "chunk": index, "row": item.row, "field": item.field,
+                 "rule": item.rule}
+            )  # fmt: skip
+        tally.refused = Counter(item.rule for item in chunk.refusals)
+        for batch in self.pipeline.carry(accepted, chunk.keys, offsets, tally):
+            self._emit(
+                {
+                    "type": "batch",
+                    "person": batch.person,
+                    "stream": batch.stream,
+                    "window": batch.window,
+                    "rows": len(batch.table),
+                    "chunk": index,
+                    "extents": batch.extents,
+                },
+                pack(batch.table),
+            )
+        self._emit({"type": "chunk", "chunk": index, "rows_read": read, "tally": tally.to_frame()})
+
+
+def _run_file(
+    source: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    fd: int,
+    order: Order,
+    done: frozenset[int],
+    emit: Emit,
+) -> None:
+    name = str(source.get("name") or "source")
+    file = open_source(fd, name=name, limits=order.limits, format=source.get("format"))
+    raw = source.get("mapping")
+    if raw is None:
+        raw = guess_mapping(file.schema, name=name)
+    mapping = parse_mapping(load_mapping(raw) if isinstance(raw, str) else raw)
+    kinds = source_kinds(mapping, file.schema, name=name)
+    tolerate = _tolerance(spec.get("tolerate", mapping.tolerate))
+    run = _Run(Pipeline(order, name=name), emit)
+    for chunk in cut_chunks(
+        file.batches(kinds),
+        session=mapping.session_columns,
+        pause=_pause_column(mapping),
+        limits=order.limits,
+    ):
+        run.write(
+            chunk.index, _convert(mapping, chunk, run, name), chunk.read, skip=chunk.index in done
+        )
+    run.report.check(file=name, rows=run.rows, tolerate=tolerate)
+    emit(
+        {
+            "type": "done",
+            "rows_read": run.rows,
+            "refused": run.report.total,
+            "mapping": mapping.name,
+        }
+    )
+
+
+def _convert(mapping: SourceMapping, chunk: Chunk, run: _Run, name: str) -> Converted:
+    converted = convert(
+        mapping,
+        chunk.table,
+        chunk.rows,
+        sessions=run.pipeline.sessions,
+        now_us=run.pipeline.order.now_us,
+        name=name,
+    )
+    converted.refusals = sorted({*converted.refusals, *chunk.refusals})
+    return converted
+
+
+def _tolerance(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise InvalidError(
+            "tolerate is a share of rows, 0 up to but not 1", field="tolerate", rule="ingest.spec"
+        )
+    return float(value)
+
+
+def _pause_column(mapping: SourceMapping) -> str:
+    return "mono" if mapping.wire else mapping.time.press or mapping.time.column
+
+
+def _run_workforce(
+    source: Mapping[str, Any], order: Order, done: frozenset[int], emit: Emit
+) -> None:
+    company = Spec.from_spec(dict(source.get("spec") or {}))
+    run = _Run(Pipeline(order, name="synthetic"), emit)
+    places = [(index, day) for index in range(company.people) for day in range(company.days)]
+    for number, start in enumerate(range(0, len(places), PERSON_DAYS)):
+        if number in done:
+            continue  # a person-day is a session of its own: nothing is carried over
+        parts: dict[str, list[pa.Table]] = {}
+        for index, day in places[start : start + PERSON_DAYS]:
+            for stream, table in person_day(company, index, day).items():
+                if len(table):
+                    parts.setdefault(stream, []).append(table)
+        chunk, read = _join_streams(parts, run)
+        run.write(number, chunk, read, skip=False)
+    run.report.check(file="synthetic", rows=run.rows, tolerate=0.0)
+    emit({"type": "done", "rows_read": run.rows, "refused": 0, "mapping": "synthetic"})
+
+
+def _join_streams(parts: Mapping[str, Sequence[pa.Table]], run: _Run) -> tuple[Converted, int]:
+    """Put the tables of several person-days into one chunk whose sessions are numbered once."""
+    merged, read = Converted(), 0
+    number: dict[Any, int] = {}
+    for stream, tables in parts.items():
+        table = pa.concat_tables(tables).combine_chunks()
+        rows = np.arange(read, read + len(table), dtype=np.int64)
+        one = convert(
+            parse_mapping(wire_mapping(stream)),
+            table,
+            rows,
+            sessions=run.pipeline.sessions,
+            now_us=run.pipeline.order.now_us,
+            name="synthetic",
+        )
+        read += len(table)
+        merged.refusals.extend(one.refusals)
+        for key in one.keys:
+            number.setdefault(key, len(number))
+        place = np.array([number[key] for key in one.keys], dtype=np.int64)
+        if stream in one.streams:
+            events = one.streams[stream]
+            merged.streams[stream] = type(events)(events.table, events.rows, place[events.group])
+    merged.keys = list(number)
+    return merged, read
+
+

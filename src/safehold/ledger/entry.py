@@ -1,0 +1,265 @@
+"""One entry: what is published for ever, and what only the side-car knows.
+
+A leaf holds no personal data in the clear. Actor, object and detail are each committed to with 32 fresh
+random bytes; the values and those bytes go to a sealed side-car whose key can be destroyed. The side-car is
+bound to its leaf by the hash of the leaf *without* ``ct``: with it, the hash would have to contain itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from binascii import b2a_base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+
+from safehold import canonical, ids
+from safehold.errors import InvalidError, TamperedError
+from safehold.ledger.kind import KINDS, VERSION, check_public
+from safehold.ledger.subjects import Subject, SubjectSet, gather
+
+FIELDS = ("act", "obj", "det")  # the order of the blinding values in a side-car
+LARGEST_TEXT = 4_096  # bytes of an actor or an object
+LARGEST_DETAIL = 1 << 20  # bytes of canonical detail
+
+_MARK = b"sh/sidecar/v1"
+_TEXT_MARK = b"sh/commit/v1/"
+_SEGMENT = re.compile(r"[A-Za-z0-9._:/@-]{0,128}")
+_CT = re.compile(rb'("ct":")[A-Za-z0-9+/]{43}=(")')
+_TAIL = b',"v":"' + VERSION.encode() + b'"}'
+_sha256 = hashlib.sha256
+
+
+class SidecarSealer(Protocol):
+    """Seal and open side-cars under keys that retention can destroy; each call draws its own nonce."""
+
+    def seal(self, *, segment: str, month: int, plaintext: bytes, aad: bytes) -> bytes:
+        """Return the sealed bytes.
+
+        Args:
+            segment: Segment of the leaf, may be empty.
+            month: UTC month of the leaf as ``year * 100 + month``.
+            plaintext: What to hide.
+            aad: What it belongs to.
+        """
+        ...
+
+    def open(self, *, segment: str, month: int, sealed: bytes, aad: bytes) -> bytes:
+        """Return what ``seal`` hid, or raise ``ShreddedError`` or ``TamperedError``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Something to record.
+
+    Args:
+        kind: One of ``KINDS``.
+        actor: Who acts; committed to, never in the clear.
+        object: What is acted upon; as above.
+        detail: Everything else; canonical JSON; as above.
+        segment: Part of the company, in the clear, may be empty.
+        charter: Hash of the charter in force, 32 bytes or none.
+        subjects: Whose data it is about; only keyed tags under one root are recorded.
+        public: Small facts that stay readable for ever; a closed list of keys a kind.
+        ref: Index of the earlier leaf that this one completes.
+        key: Idempotency key; a second entry with the same key is not appended.
+    """
+
+    kind: str
+    actor: str
+    object: str
+    detail: Mapping[str, Any]
+    segment: str = ""
+    charter: bytes = b""
+    subjects: Sequence[Subject] = ()
+    public: Mapping[str, int | str] = field(default_factory=dict)
+    ref: int | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Where an entry stands in the log.
+
+    Args:
+        index: Number of the leaf, from 0.
+        leaf_hash: Its RFC 6962 hash, 32 bytes.
+        size: Size of the log when the receipt was given.
+    """
+
+    index: int
+    leaf_hash: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A checked entry that lacks only its time and the hash of its side-car."""
+
+    kind: str
+    segment: str
+    ref: int | None
+    key: bytes
+    head: bytes
+    middle: bytes
+    plaintext: bytes
+
+    def leaf(self, at_ms: int, sealer: SidecarSealer, month: int) -> tuple[bytes, bytes]:
+        """Return the leaf and its sealed side-car for a time in milliseconds."""
+        rest = self.middle + b"%d" % at_ms + _TAIL
+        aad = _MARK + _sha256(self.head + rest).digest()
+        sealed = sealer.seal(segment=self.segment, month=month, plaintext=self.plaintext, aad=aad)
+        return self.head + _b64(_sha256(sealed).digest()) + rest, sealed
+
+
+def draft(entry: Entry) -> Draft:
+    """Check an entry and commit to its fields.
+
+    Raises:
+        InvalidError: Unknown kind, wrong type or size, or a reference that its kind cannot have.
+    """
+    kind = KINDS.get(entry.kind)
+    if kind is None:
+        raise InvalidError("a leaf of an unknown kind", rule="ledger.kind", field="kind")
+    if entry.ref is None and kind.needs_ref:
+        raise InvalidError(f"{entry.kind} must name its intent", rule="ledger.ref", field="ref")
+    if entry.ref is not None and (type(entry.ref) is not int or not kind.refers or entry.ref < 0):
+        raise InvalidError(f"{entry.kind} cannot refer to that", rule="ledger.ref", field="ref")
+    if len(entry.charter) not in (0, 32):
+        raise InvalidError("a charter hash has 32 bytes", rule="ledger.charter", field="charter")
+    if not _SEGMENT.fullmatch(entry.segment):
+        raise InvalidError("not a segment name", rule="ledger.segment", field="segment")
+    public = b""
+    if entry.public:
+        check_public(entry.kind, entry.public)
+        public = b',"pub":' + orjson.dumps(dict(entry.public), option=orjson.OPT_SORT_KEYS)
+    values = (_text(entry.actor, "actor"), _text(entry.object, "object"), _detail(entry.detail))
+    blind = ids.random_bytes(96)
+    act, obj, det = (
+        _b64(commit(name, value, blind[at : at + 32]))
+        for name, value, at in zip(FIELDS, values, (0, 32, 64), strict=True)
+    )
+    people = gather(entry.subjects)
+    key = _sha256(entry.key.encode()).digest() if entry.key else b""
+    return Draft(
+        entry.kind,
+        entry.segment,
+        entry.ref,
+        key,
+        b'{"act":"%b","chr":"%b","ct":"' % (act, _b64(entry.charter)),
+        b'","det":"%b","k":"%b","obj":"%b"%b%b,"seg":"%b","sub":"%b","t":'
+        % (
+            det,
+            entry.kind.encode(),
+            obj,
+            public,
+            b"" if entry.ref is None else b',"ref":%d' % entry.ref,
+            entry.segment.encode(),
+            _b64(people.root),
+        ),
+        _pack(blind, key, values, people),
+    )
+
+
+def commit(name: str, value: bytes, blind: bytes) -> bytes:
+    """Return the commitment to one field: SHA-256(blind, domain, name, 0, value)."""
+    return _sha256(blind + _TEXT_MARK + name.encode() + b"\0" + value).digest()
+
+
+def aad_of(leaf: bytes) -> bytes:
+    """Return what the side-car of a stored leaf is bound to.
+
+    Raises:
+        TamperedError: The bytes are no leaf of this version.
+    """
+    bare, found = _CT.subn(rb"\1\2", leaf, count=1)
+    if not found:
+        raise TamperedError("a leaf names no side-car", rule="ledger.leaf")
+    return _MARK + _sha256(bare).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a side-car says, checked against the commitments of its leaf."""
+
+    actor: str
+    object: str
+    detail: dict[str, Any]
+    blinds: dict[str, bytes]
+    key: bytes
+    people: SubjectSet
+
+
+def unseal(leaf: bytes, plaintext: bytes) -> Opening:
+    """Read an opened side-car and check every commitment of its leaf.
+
+    Raises:
+        TamperedError: The side-car does not say what the leaf commits to.
+    """
+    said = orjson.loads(leaf)
+    try:
+        blind, key, values, people = _unpack(plaintext)
+        for at, (name, value) in enumerate(zip(FIELDS, values, strict=True)):
+            if commit(name, value, blind[at * 32 : at * 32 + 32]) != canonical.unb64(said[name]):
+                raise ValueError(name)
+        if people.root != canonical.unb64(said["sub"]):
+            raise ValueError("sub")
+        return Opening(
+            actor=values[0].decode(),
+            object=values[1].decode(),
+            detail=orjson.loads(values[2]),
+            blinds={name: blind[at * 32 : at * 32 + 32] for at, name in enumerate(FIELDS)},
+            key=key,
+            people=people,
+        )
+    except (ValueError, KeyError, IndexError) as error:
+        raise TamperedError(
+            "a side-car does not say what its leaf commits to", rule="ledger.commitment"
+        ) from error
+
+
+def _b64(data: bytes) -> bytes:
+    return b2a_base64(data, newline=False)
+
+
+def _text(value: str, name: str) -> bytes:
+    try:
+        data = value.encode()
+    except (UnicodeEncodeError, AttributeError) as error:
+        raise InvalidError("not Unicode text", rule="ledger.text", field=name) from error
+    if len(data) > LARGEST_TEXT:
+        raise InvalidError("a text is too long", rule="ledger.text", field=name)
+    return data
+
+
+def _detail(value: Mapping[str, Any]) -> bytes:
+    if not isinstance(value, Mapping):
+        raise InvalidError("detail is not a mapping", rule="ledger.detail", field="detail")
+    data = canonical.encode(value)
+    if len(data) > LARGEST_DETAIL:
+        raise InvalidError("detail is too long", rule="ledger.detail", field="detail")
+    return data
+
+
+def _pack(blind: bytes, key: bytes, values: Sequence[bytes], people: SubjectSet) -> bytes:
+    parts = (blind, key, *values, people.nonce, b"".join(people.items))
+    return b"\1" + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def _unpack(plaintext: bytes) -> tuple[bytes, bytes, list[bytes], SubjectSet]:
+    parts, at = [], 1
+    while at < len(plaintext):
+        stop = at + 4 + int.from_bytes(plaintext[at : at + 4], "big")
+        parts.append(plaintext[at + 4 : stop])
+        at = stop
+    if at != len(plaintext) or len(parts) != 7 or plaintext[0] != 1:
+        raise ValueError("framing")
+    blind, key, *values, nonce, items = parts
+    people = SubjectSet(
+        nonce=nonce, items=tuple(items[at : at + 32] for at in range(0, len(items), 32))
+    )
+    return blind, key, values, people

@@ -1,0 +1,87 @@
+"""The versioned list of what a leaf can say, and which facts of it stay readable for ever.
+
+Public facts are small, closed and never personal: they are what a fold over the log needs (budgets, charter
+versions, stops) after the side-cars are gone. Nothing that tells one person's choice from another's is public.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from safehold.errors import InvalidError
+
+VERSION = "sh-audit/1"
+
+_WORD = re.compile(r"[A-Za-z0-9._:/+=@-]{1,256}")
+_CHARGE = {"purpose": str, "epsilon_micro": int, "delta_e12": int, "unit": str}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What leaves of one kind may carry.
+
+    Args:
+        public: Allowed public facts and their types.
+        refers: Kinds that ``ref`` may point back to.
+        needs_ref: True if ``ref`` must be there.
+    """
+
+    public: Mapping[str, type]
+    refers: tuple[str, ...] = ()
+    needs_ref: bool = False
+
+
+def _kind(public: Mapping[str, type] | None = None, *refers: str, needs: bool = False) -> Kind:
+    return Kind(public=public or {}, refers=refers, needs_ref=needs)
+
+
+KINDS: Mapping[str, Kind] = {
+    "access.intent": _kind(_CHARGE, "grant"),
+    "access.result": _kind({"outcome": str, "rows": int}, "access.intent", needs=True),
+    "ingest": _kind({"rows": int, "objects": int}, "lease"),
+    "feature": _kind({"rows": int, "objects": int}, "access.intent"),
+    "embed.export": _kind({"rows": int}, "access.intent"),
+    "train.start": _kind({"unit": str}, "access.intent", "grant"),
+    "train.end": _kind({"outcome": str}, "train.start", "access.intent"),
+    "artifact.get": _kind({}, "release", "train.end"),
+    "grant": _kind({"state": str}, "grant"),
+    "charter": _kind({"version": int}),
+    "erasure": _kind({"state": str}, "erasure"),
+    "incident": _kind({"severity": int, "state": str}, "incident"),
+    "index.epoch": _kind({"epoch": int}),
+    "key.rotate": _kind({"vkey": str}),
+    "lease": _kind({}),
+    "gap": _kind({}),
+    "choice": _kind({}),
+    "stop": _kind({"state": str}),
+    "resume": _kind({"state": str}, "stop"),
+    "retention": _kind({"day": int, "keys": int}),
+    "roster": _kind({"version": int}),
+    "release": _kind(_CHARGE, "access.intent"),
+    "refusal": _kind({"rule": str}, "access.intent", "grant"),
+    "home": _kind({"version": str, "synthetic": int, "build": str}),
+}
+
+
+def check_public(kind: str, public: Mapping[str, int | str]) -> None:
+    """Let only the closed, small facts of a kind through.
+
+    Raises:
+        InvalidError: An unknown key, a wrong type, a negative or too large number, or a long text.
+    """
+    allowed = KINDS[kind].public
+    for key, value in public.items():
+        if type(value) is not allowed.get(key):
+            raise InvalidError(
+                f"a leaf of kind {kind} has no such public fact of that type",
+                rule="ledger.public",
+                fix=f"use only {', '.join(sorted(allowed)) or 'none'}",
+                field=str(key),
+            )
+        if isinstance(value, str):
+            if not _WORD.fullmatch(value):
+                raise InvalidError("a public fact is one word", rule="ledger.public", field=key)
+        elif not 0 <= value < 2**53:
+            raise InvalidError("a public number is out of range", rule="ledger.public", field=key)

@@ -1,0 +1,302 @@
+"""The journal: one SQLite file that makes an append durable (WAL, ``synchronous=FULL``).
+
+One row a batch, in the form of an entry bundle. A batch is committed with its tiles, the right edge and the
+signed head in one transaction that begins IMMEDIATE and succeeds only if size and root are what the caller
+last saw; an OS lock on a file beside it keeps a second process out before that.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safehold.errors import ConflictError, MissingError, TamperedError, UnavailableError
+from safehold.ledger.tile import unpack_entries
+from safehold.ledger.tree import EMPTY, Tile, Tree
+
+JOURNAL = "journal.db"
+LOCK = "journal.lock"
+
+_TABLES = """
+CREATE TABLE meta(origin TEXT NOT NULL, vkey TEXT NOT NULL);
+CREATE TABLE journal(first INTEGER PRIMARY KEY, count INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE sidecar(first INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE tile(place INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE state(id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root BLOB NOT NULL,
+  time INTEGER NOT NULL, note BLOB NOT NULL, exported INTEGER NOT NULL);
+CREATE TABLE head(size INTEGER PRIMARY KEY, note BLOB NOT NULL);
+CREATE TABLE idem(key BLOB PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one transaction adds."""
+
+    before: Tree
+    before_root: bytes
+    after: Tree
+    root: bytes
+    time: int
+    note: bytes
+    body: bytes
+    sidecars: bytes
+    tiles: list[Tile]
+    keys: list[tuple[bytes, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What the journal last agreed on."""
+
+    size: int
+    root: bytes
+    time: int
+    note: bytes
+    exported: int
+
+
+def create_journal(directory: Path, *, origin: str, vkey: str, note: bytes) -> None:
+    """Make the journal of an empty log, whole or not at all.
+
+    Raises:
+        ConflictError: The directory holds a log already.
+    """
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path, fresh = directory / JOURNAL, directory / f"{JOURNAL}.new"
+    if path.exists() or (directory / "checkpoint").exists():
+        raise ConflictError("this directory holds a log already", rule="ledger.create")
+    fresh.unlink(missing_ok=True)
+    base = sqlite3.connect(fresh, isolation_level=None)
+    try:
+        base.execute("PRAGMA page_size=8192")
+        base.executescript(f"BEGIN;{_TABLES}")
+        base.execute("INSERT INTO meta VALUES(?, ?)", (origin, vkey))
+        base.execute("INSERT INTO state VALUES(1, 0, ?, 0, ?, -1)", (EMPTY, note))
+        base.execute("COMMIT")
+    finally:
+        base.close()
+    fresh.chmod(0o600)
+    fresh.rename(path)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class Journal:
+    """The journal, held by one process.
+
+    Writing is for one thread at a time (the sequencer's lock sees to it); reading has its own connection.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / JOURNAL
+        if not path.is_file():
+            raise MissingError("there is no log in this directory", rule="ledger.open")
+        self._lock_fd = _lock(directory / LOCK)
+        try:
+            self._writer = _connect(path)
+            self._reader = _connect(path)
+        except sqlite3.Error as error:
+            os.close(self._lock_fd)
+            raise TamperedError("the journal cannot be read", rule="ledger.journal") from error
+        self._reading = threading.Lock()
+
+    def close(self) -> None:
+        """Close both connections and let another process in."""
+        self._reader.close()
+        self._writer.close()
+        os.close(self._lock_fd)
+
+    def identity(self) -> tuple[str, str]:
+        """Return the origin and the verifier key that the log was made with."""
+        origin, vkey = self._one("SELECT origin, vkey FROM meta")
+        return str(origin), str(vkey)
+
+    def state(self) -> State:
+        """Return the newest committed state."""
+        size, root, time, note, exported = self._one(
+            "SELECT size, root, time, note, exported FROM state WHERE id = 1"
+        )
+        return State(size=size, root=root, time=time, note=note, exported=exported)
+
+    def commit(self, batch: Batch) -> None:
+        """Make a batch durable; when this returns it survives a power cut.
+
+        Raises:
+            TamperedError: Somebody else has moved the log.
+            UnavailableError: The disk or the database refuses; the log must be opened again.
+        """
+        before, writer = batch.before, self._writer
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            moved = writer.execute(
+                "UPDATE state SET size=?, root=?, time=?, note=? WHERE id=1 AND size=? AND root=?",
+                (
+                    batch.after.size,
+                    batch.root,
+                    batch.time,
+                    batch.note,
+                    before.size,
+                    batch.before_root,
+                ),
+            ).rowcount
+            if moved != 1:
+                writer.execute("ROLLBACK")
+                raise TamperedError(
+                    "somebody else has moved the log", rule="ledger.compare_and_set"
+                )
+            count = batch.after.size - before.size
+            writer.execute("INSERT INTO journal VALUES(?, ?, ?)", (before.size, count, batch.body))
+            writer.execute("INSERT INTO sidecar VALUES(?, ?)", (before.size, batch.sidecars))
+            writer.executemany(
+                "INSERT INTO tile VALUES(?, ?)",
+                ((_place(level, number), data) for level, number, data in batch.tiles),
+            )
+            writer.executemany("INSERT INTO idem VALUES(?, ?)", batch.keys)
+            writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
+            raise UnavailableError(
+                "the ledger cannot commit",
+                rule="ledger.commit",
+                fix="make room on the disk, then open the ledger again",
+            ) from error
+
+    def add_head(self, size: int, note: bytes) -> None:
+        """Keep a published head with its cosignatures, for ever."""
+        self._write("INSERT OR REPLACE INTO head VALUES(?, ?)", (size, note))
+
+    def set_exported(self, size: int) -> None:
+        """Remember how far the static files have come."""
+        self._write("UPDATE state SET exported = ? WHERE id = 1", (size,))
+
+    def head(self, size: int | None = None) -> tuple[int, bytes] | None:
+        """Return (size, note) of the published head of a size, or of the newest."""
+        where = "" if size is None else "WHERE size = ?"
+        rows = self._all(
+            f"SELECT size, note FROM head {where} ORDER BY size DESC LIMIT 1",  # noqa: S608
+            () if size is None else (size,),
+        )
+        return (int(rows[0][0]), bytes(rows[0][1])) if rows else None
+
+    def find(self, key: bytes) -> int | None:
+        """Return the index that an idempotency key (its hash) stands for."""
+        rows = self._all("SELECT place FROM idem WHERE key = ?", (key,))
+        return int(rows[0][0]) if rows else None
+
+    def tile(self, level: int, number: int) -> bytes | None:
+        """Return a full tile."""
+        rows = self._all("SELECT data FROM tile WHERE place = ?", (_place(level, number),))
+        return bytes(rows[0][0]) if rows else None
+
+    def batches(self, start: int = 0) -> Iterator[tuple[int, list[bytes]]]:
+        """Yield (first index, leaves) of every batch from the one that holds ``start``.
+
+        Raises:
+            TamperedError: A row is missing, doubled or does not hold what it counts.
+        """
+        rows = self._all("SELECT max(first) FROM journal WHERE first <= ?", (start,))
+        first, expected = rows[0][0] or 0, None
+        while batch := self._all(
+            "SELECT first, count, body FROM journal WHERE first >= ? ORDER BY first LIMIT 1",
+            (first,),
+        ):
+            at, count, body = batch[0]
+            leaves = list(unpack_entries(body))
+            if len(leaves) != count or not count or expected not in (None, at):
+                raise TamperedError(
+                    f"the journal row at leaf {at} does not follow the one before",
+                    rule="ledger.journal",
+                )
+            yield int(at), leaves
+            first = expected = at + count
+
+    def leaf(self, index: int) -> bytes:
+        """Return the bytes of one leaf.
+
+        Raises:
+            MissingError: There is no such leaf.
+        """
+        for first, leaves in self.batches(index) if index >= 0 else ():
+            if first <= index < first + len(leaves):
+                return leaves[index - first]
+            break
+        raise MissingError(f"there is no leaf {index}", rule="ledger.index")
+
+    def sidecar(self, index: int) -> bytes | None:
+        """Return the sealed side-car of a leaf, or nothing if it was deleted."""
+        rows = self._all(
+            "SELECT s.first, s.body FROM sidecar s WHERE s.first <= ? ORDER BY s.first DESC LIMIT 1",
+            (index,),
+        )
+        if not rows:
+            return None
+        first, body, at = rows[0][0], rows[0][1], 0
+        for _ in range(index - first):
+            at += 4 + int.from_bytes(body[at : at + 4], "big")
+        length = int.from_bytes(body[at : at + 4], "big")
+        return bytes(body[at + 4 : at + 4 + length]) if at + 4 <= len(body) else None
+
+    def _one(self, query: str) -> tuple[Any, ...]:
+        rows = self._all(query, ())
+        if len(rows) != 1:
+            raise TamperedError("the journal has lost its state", rule="ledger.journal")
+        return rows[0]
+
+    def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        try:
+            with self._reading:
+                return self._reader.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise TamperedError("the journal cannot be read", rule="ledger.journal") from error
+
+    def _write(self, query: str, values: tuple[Any, ...]) -> None:
+        try:
+            self._writer.execute(query, values)
+        except sqlite3.Error as error:
+            raise UnavailableError("the ledger cannot commit", rule="ledger.commit") from error
+
+
+def pack_sidecars(sealed: list[bytes]) -> bytes:
+    """Return sealed side-cars one after the other, each behind its length in four bytes."""
+    return b"".join(len(one).to_bytes(4, "big") + one for one in sealed)
+
+
+def _place(level: int, number: int) -> int:
+    return level << 48 | number
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    base = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    for setting in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "wal_autocheckpoint=20000",
+        "trusted_schema=OFF",
+    ):
+        base.execute(f"PRAGMA {setting}")
+    return base
+
+
+def _lock(path: Path) -> int:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise ConflictError(
+            "another process holds this ledger",
+            rule="ledger.lock",
+            fix="stop the other keeper first",
+        ) from error
+    return fd

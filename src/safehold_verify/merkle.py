@@ -1,0 +1,130 @@
+"""Hashes and proofs of a log's tree (RFC 6962 section 2.1, RFC 9162 section 2.1.3 and 2.1.4).
+
+Every hash is checked to be 32 bytes before anything else: without that an empty leaf with an empty root passes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from safehold_verify.errors import VerificationError
+
+HASH = 32
+WIDTH = 256  # hashes in a tile
+EMPTY = hashlib.sha256(b"").digest()
+
+_sha256 = hashlib.sha256
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """Return the hash of an entry."""
+    return _sha256(b"\0" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of two subtrees."""
+    return _sha256(b"\1" + left + right).digest()
+
+
+def next_row(row: bytes) -> bytes:
+    """Return the parents of a row of hashes; an odd last one is left out."""
+    return b"".join(
+        _sha256(b"\1" + row[at : at + 64]).digest() for at in range(0, len(row) - 63, 64)
+    )
+
+
+def tree_root(leaves: bytes) -> bytes:
+    """Return the root over leaf hashes, given joined; the empty tree included."""
+    row, carry = leaves, b""
+    while row:
+        if len(row) // HASH & 1:
+            carry = node_hash(row[-HASH:], carry) if carry else row[-HASH:]
+        row = next_row(row)
+    return carry or EMPTY
+
+
+def tile_rows(leaves: bytes) -> list[bytes]:
+    """Return, for every tile level, all its hashes joined."""
+    rows, row = [], leaves
+    while row:
+        rows.append(row)
+        for _ in range(8):
+            row = next_row(row)
+    return rows
+
+
+def verify_inclusion(
+    index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes
+) -> None:
+    """Check that a leaf is at an index of a tree (RFC 9162 section 2.1.3.2).
+
+    Args:
+        index: Number of the leaf, from 0.
+        size: Leaves in the tree.
+        leaf: Leaf hash, 32 bytes.
+        proof: Hashes from the leaf's sibling to a child of the root.
+        root: Root hash, 32 bytes.
+
+    Raises:
+        VerificationError: It is not, or the proof is malformed.
+    """
+    broken = VerificationError("the inclusion proof does not hold", where=f"leaf {index}")
+    if any(len(one) != HASH for one in (leaf, root, *proof)) or not 0 <= index < size:
+        raise broken
+    at, last, seen = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            raise broken
+        if at & 1 or at == last:
+            seen = node_hash(sibling, seen)
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            seen = node_hash(seen, sibling)
+        at, last = at >> 1, last >> 1
+    if last != 0 or seen != root:
+        raise broken
+
+
+def verify_consistency(
+    size1: int, size2: int, proof: Sequence[bytes], root1: bytes, root2: bytes
+) -> None:
+    """Check that a tree is the beginning of a larger one (RFC 9162 section 2.1.4.2).
+
+    Args:
+        size1: Leaves of the smaller tree; 0 proves nothing and is refused.
+        size2: Leaves of the larger tree.
+        proof: Consistency proof.
+        root1: Root of the smaller tree.
+        root2: Root of the larger tree.
+
+    Raises:
+        VerificationError: It is not, or the proof is malformed.
+    """
+    broken = VerificationError("the consistency proof does not hold", where=f"{size1}..{size2}")
+    if any(len(one) != HASH for one in (root1, root2, *proof)) or not 0 < size1 <= size2:
+        raise broken
+    if size1 == size2:
+        if proof or root1 != root2:
+            raise broken
+        return
+    if not proof:
+        raise broken
+    path = [root1, *proof] if size1 & (size1 - 1) == 0 else list(proof)
+    left, right = size1 - 1, size2 - 1
+    while left & 1:
+        left, right = left >> 1, right >> 1
+    first = second = path[0]
+    for sibling in path[1:]:
+        if right == 0:
+            raise broken
+        if left & 1 or left == right:
+            first, second = node_hash(sibling, first), node_hash(sibling, second)
+            while left and not left & 1:
+                left, right = left >> 1, right >> 1
+        else:
+            second = node_hash(second, sibling)
+        left, right = left >> 1, right >> 1
+    if right != 0 or first != root1 or second != root2:
+        raise broken

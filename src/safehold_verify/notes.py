@@ -1,0 +1,211 @@
+"""Signed notes, verifier keys and checkpoints (C2SP signed-note, tlog-checkpoint, tlog-cosignature).
+
+A note splits at its last blank line. A known key whose signature fails rejects the whole note; unknown keys
+are ignored. A verifier key's id is computed again, and weak Ed25519 keys are refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from safehold_verify.errors import VerificationError
+
+ED25519 = 0x01
+COSIGNATURE = 0x04
+
+_DASH = "\N{EM DASH} "
+_P = 2**255 - 19
+_D = -121665 * pow(121666, -1, _P) % _P
+_SMALL = (
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+)
+_LOW_ORDER = {0, 1, _P - 1, *(int.from_bytes(bytes.fromhex(y), "little") for y in _SMALL)}
+
+
+@dataclass(frozen=True, slots=True)
+class VKey:
+    """Who may sign: name, type (0x01 or 0x04) and Ed25519 public key."""
+
+    name: str
+    algorithm: int
+    key: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        """First four bytes of SHA-256(name, newline, type, key)."""
+        stem = self.name.encode() + b"\n" + bytes([self.algorithm]) + self.key
+        return hashlib.sha256(stem).digest()[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A verified signature: by whom, and its time in seconds (0 if it carries none)."""
+
+    key: VKey
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note that known keys have signed.
+
+    Args:
+        text: What they signed.
+        signatures: Those of known keys, all verified.
+        unknown: Number of signature lines of unknown keys.
+    """
+
+    text: bytes
+    signatures: tuple[Signature, ...]
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Origin, number of leaves and root hash of a log, and the number of extension lines."""
+
+    origin: str
+    size: int
+    root: bytes
+    extensions: int
+
+
+def parse_vkey(text: str) -> VKey:
+    """Read ``name+id+key``.
+
+    Raises:
+        VerificationError: Wrong syntax, wrong id, unknown type, or a weak key.
+    """
+    where = "verifier key"
+    parts = text.split("+", 2)
+    if len(parts) != 3:
+        raise VerificationError("it has not three parts", where=where)
+    raw = parse_base64(parts[2])
+    if len(raw) != 33 or raw[0] not in (ED25519, COSIGNATURE):
+        raise VerificationError("unknown type", where=where)
+    key = VKey(_name(parts[0]), raw[0], raw[1:])
+    if key.key_id.hex() != parts[1]:
+        raise VerificationError("wrong id", where=where)
+    y = int.from_bytes(key.key, "little") & ((1 << 255) - 1)
+    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
+    if y >= _P or y in _LOW_ORDER or pow(square, (_P - 1) // 2, _P) != 1:
+        raise VerificationError("a weak or malformed Ed25519 key", where=where)
+    return key
+
+
+def open_note(note: bytes, vkeys: Sequence[str | VKey]) -> Note:
+    """Verify a note.
+
+    Args:
+        note: All bytes of it.
+        vkeys: Keys that count, as text or parsed.
+
+    Raises:
+        VerificationError: Malformed, a known key's signature fails, or no known key has signed.
+    """
+    cut = note.rfind(b"\n\n")
+    if len(note) > 1_000_000 or cut < 0 or not note.endswith(b"\n"):
+        raise VerificationError("not a signed note", where="note")
+    try:
+        whole = note.decode()
+    except UnicodeDecodeError as error:
+        raise VerificationError("not UTF-8", where=f"note, byte {error.start}") from error
+    if any(ord(one) < 0x20 and one != "\n" for one in whole):
+        raise VerificationError("a control character", where="note")
+    text, lines = note[: cut + 1], note[cut + 2 : -1].decode().split("\n")
+    if len(lines) > 100:
+        raise VerificationError("too many signatures", where="note")
+    keys = [parse_vkey(key) if isinstance(key, str) else key for key in vkeys]
+    known = {(key.name, key.key_id): key for key in keys}
+    held: dict[VKey, Signature] = {}
+    unknown = 0
+    for number, line in enumerate(lines, 1):
+        where = f"note, signature {number}"
+        name, gap, data = line.removeprefix(_DASH).partition(" ")
+        if not line.startswith(_DASH) or not gap:
+            raise VerificationError("malformed signature line", where=where)
+        raw = parse_base64(data, where=where)
+        if len(raw) < 5:
+            raise VerificationError("a signature is too short", where=where)
+        key = known.get((_name(name), raw[:4]))
+        if key is None:
+            unknown += 1
+        elif key in held:
+            raise VerificationError("the same key has signed twice", where=where)
+        else:
+            held[key] = Signature(key, _check(key, text, raw[4:], where))
+    if not held:
+        raise VerificationError("no known key has signed", where="note")
+    return Note(text, tuple(held.values()), unknown)
+
+
+def parse_checkpoint(text: bytes) -> Checkpoint:
+    """Read a checkpoint body.
+
+    Raises:
+        VerificationError: Wrong syntax, or a root that is not 32 bytes.
+    """
+    try:
+        lines = text.decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise VerificationError("not UTF-8", where="checkpoint") from error
+    if len(lines) < 4 or lines[-1] or not all(lines[:-1]):
+        raise VerificationError("it has not three lines", where="checkpoint")
+    root = parse_base64(lines[2], where="checkpoint, line 3")
+    if len(root) != 32:
+        raise VerificationError("a root hash has 32 bytes", where="checkpoint, line 3")
+    size = parse_decimal(lines[1], where="checkpoint, line 2")
+    return Checkpoint(lines[0], size, root, len(lines) - 4)
+
+
+def parse_decimal(text: str, *, where: str = "number") -> int:
+    """Read a decimal below 2^63 without sign and leading zeros.
+
+    Raises:
+        VerificationError: It is written differently.
+    """
+    if not re.fullmatch(r"0|[1-9][0-9]{0,18}", text, re.ASCII) or int(text) >= 2**63:
+        raise VerificationError("not a plain decimal number", where=where)
+    return int(text)
+
+
+def parse_base64(text: str, *, where: str = "base64") -> bytes:
+    """Read standard padded base64 in its one canonical spelling.
+
+    Raises:
+        VerificationError: It is not that.
+    """
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise VerificationError("not base64", where=where) from error
+    if base64.b64encode(data).decode() != text:
+        raise VerificationError("not canonical base64", where=where)
+    return data
+
+
+def _check(key: VKey, text: bytes, blob: bytes, where: str) -> int:
+    at, message = 0, text
+    if key.algorithm == COSIGNATURE:
+        at, blob = int.from_bytes(blob[:8], "big"), blob[8:]
+        message = f"cosignature/v1\ntime {at}\n".encode() + text
+    try:
+        Ed25519PublicKey.from_public_bytes(key.key).verify(blob, message)
+    except InvalidSignature as error:
+        raise VerificationError(f"the signature of {key.name} fails", where=where) from error
+    return at
+
+
+def _name(name: str) -> str:
+    if not name or "+" in name or not name.isprintable() or any(map(str.isspace, name)):
+        raise VerificationError("not a signer's name", where="note")
+    return name
