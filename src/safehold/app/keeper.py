@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from safehold import ids
-from safehold.app.gate import EgressGate
+from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.schedule import Schedule
 from safehold.app.workshop import SandboxWorkshop
 from safehold.catalog import Catalog, Lineage
@@ -29,7 +29,7 @@ from safehold.clock import Clock, SystemClock
 from safehold.db import migrate, open_engine
 from safehold.errors import InvalidError, SafeholdError
 from safehold.keeper.desk import Desk
-from safehold.keeper.ports import Gate, Workshop
+from safehold.keeper.ports import Workshop
 from safehold.keeper.server import Server
 from safehold.keeper.trust import Trust
 from safehold.keeper.verbs import Verbs
@@ -103,11 +103,10 @@ def compose(
     *,
     clock: Clock | None = None,
     workshop: Workshop | None = None,
-    gate: Gate | None = None,
 ) -> Service:
     """Return a keeper for a home, recovered and ready to serve."""
     clock = clock or SystemClock()
-    desk = open_desk(home, root, clock=clock, workshop=workshop, gate=gate)
+    desk = open_desk(home, root, clock=clock, workshop=workshop)
     try:
         verbs = Verbs(desk)
         verbs.recover()
@@ -123,7 +122,6 @@ def open_desk(
     *,
     clock: Clock,
     workshop: Workshop | None = None,
-    gate: Gate | None = None,
 ) -> Desk:
     """Open everything a keeper works with."""
     engine = open_engine(home.control)
@@ -149,7 +147,9 @@ def open_desk(
             people=People(engine, sealer=Records(root), lookup_key=vault.derive("lookup")),
             trust=Trust(home, ledger, clock),
             workshop=workshop or SandboxWorkshop(Launcher()),
-            gate=gate or EgressGate(),
+            gatekeeper=EgressGatekeeper(),
+            notary=ProvenanceNotary(),
+            engine=engine,
         )
     except BaseException:
         ledger.close()

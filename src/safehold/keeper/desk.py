@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+import sqlalchemy as sa
+
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import Clock, day_of
 from safehold.errors import UnavailableError
-from safehold.keeper.ports import Gate, Workshop
+from safehold.keeper.ports import Gatekeeper, Notary, Workshop
 from safehold.keeper.trust import Trust
 from safehold.ledger import Entry, Ledger, Receipt, Subject
 from safehold.settings import Home
@@ -30,7 +32,9 @@ class Desk:
         people: Who is enrolled and what they chose.
         trust: Charter in force, board, stop.
         workshop: Starts sandboxes.
-        gate: Judges what leaves them.
+        gatekeeper: Opens a gate that judges what leaves them.
+        notary: Signs what artifacts were made from.
+        engine: The control database.
     """
 
     home: Home
@@ -42,7 +46,9 @@ class Desk:
     people: People
     trust: Trust
     workshop: Workshop
-    gate: Gate
+    gatekeeper: Gatekeeper
+    notary: Notary
+    engine: sa.Engine
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def now_us(self) -> int:

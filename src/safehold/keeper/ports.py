@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from safehold.signing import SigningKey, VerifyKey
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -55,13 +57,100 @@ class Workshop(Protocol):
         ...
 
 
-class Gate(Protocol):
-    """Judge what a recipe sends out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """One message that passed the gate, built anew from what was checked.
 
-    def pass_(self, recipe: str, frame: Frame) -> Frame:
-        """Return the frame if it may leave.
+    Args:
+        kind: ``progress``, ``metrics``, ``derived`` or ``model``.
+        values: Its figures.
+        person: Run-scoped id of a person (derived).
+        table: Features of that person (derived).
+        body: The model file (model).
+    """
+
+    kind: str
+    values: Mapping[str, Any]
+    person: str = ""
+    table: pa.Table | None = None
+    body: bytes = b""
+
+
+class Gate(Protocol):
+    """Judge what one run sends out."""
+
+    def admit(self, frame: Frame) -> Passed:
+        """Return what a frame carries if it may leave.
 
         Raises:
             DeniedError: It may not.
+            TamperedError: It is not a message in its only form.
+        """
+        ...
+
+    def close(self) -> None:
+        """Check that nothing is missing at the end of the run."""
+        ...
+
+
+class Gatekeeper(Protocol):
+    """Open a gate for each run."""
+
+    def open(self, recipe: str, spec: Mapping[str, Any], people: frozenset[str]) -> Gate:
+        """Return the gate of one run.
+
+        Args:
+            recipe: The recipe.
+            spec: What it is told; limits follow from it.
+            people: Run-scoped ids that it is given.
+        """
+        ...
+
+    def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:
+        """Return the public settings of a recipe, its vocabulary first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What is signed about an artifact.
+
+    Args:
+        name: Id of the artifact.
+        body: The file.
+        purpose: The one purpose.
+        materials: Digests by name, hex.
+        run: Id of the run.
+        intent: Index of the intent in the ledger.
+        level: Assurance level of the sandbox.
+        parameters: Public settings, whole numbers and words.
+        started_us: When the run began.
+        finished_us: When it ended.
+    """
+
+    name: str
+    body: bytes
+    purpose: str
+    materials: Mapping[str, str]
+    run: str
+    intent: int
+    level: str
+    parameters: Mapping[str, int | str | bool]
+    started_us: int
+    finished_us: int
+
+
+class Notary(Protocol):
+    """Write and check the provenance of artifacts."""
+
+    def state(self, made: Made, key: SigningKey) -> bytes:
+        """Return a signed statement about an artifact."""
+        ...
+
+    def check(self, statement: bytes, *, body: bytes, key: VerifyKey) -> dict[str, Any]:
+        """Return what a statement says.
+
+        Raises:
+            TamperedError: The key did not sign it, or it is about another file.
         """
         ...

@@ -23,9 +23,9 @@ import pyarrow as pa
 
 from safehold import ids
 from safehold.access import Claims
-from safehold.errors import ConsentError, DeniedError, ShreddedError
+from safehold.errors import ConsentError, DeniedError
 from safehold.keeper.desk import Desk
-from safehold.keeper.ports import Frame
+from safehold.keeper.ports import Passed
 from safehold.keeper.server import Report
 from safehold.keeper.terms import least_level, sources_of
 from safehold.ids import PersonId
@@ -203,29 +203,32 @@ class Release:
         people: Sequence[PersonId],
         spec: Mapping[str, Any],
         report: Report,
-    ) -> tuple[list[Frame], str]:
+    ) -> tuple[list[Passed], str]:
         """Run a recipe over the opened tables of some people.
 
         Returns:
             What passed the gate, and the assurance level of the sandbox.
         """
         desk = self._desk
+        charter = desk.trust.charter()
+        least = least_level(
+            charter, sources_of(charter, ask.purpose), synthetic=desk.home.synthetic
+        )
+        gate = desk.gatekeeper.open(
+            ask.recipe, spec, frozenset(opening.aliases[person] for person in people)
+        )
+        out: list[Passed] = []
         memory = desk.workshop.pack(self.open(opening, people))
-        out: list[Frame] = []
         try:
-            least = least_level(
-                desk.trust.charter(),
-                sources_of(desk.trust.charter(), ask.purpose),
-                synthetic=desk.home.synthetic,
-            )
             with desk.workshop.start(ask.recipe, spec, [memory], least=least) as job:
                 for frame in job.frames():
-                    passed = desk.gate.pass_(ask.recipe, frame)
-                    if passed.header["type"] == "progress":
-                        report(passed.header)
+                    passed = gate.admit(frame)
+                    if passed.kind == "progress":
+                        report(dict(passed.values))
                     else:
                         out.append(passed)
                     desk.trust.require_running()
+                gate.close()
                 return out, job.level
         finally:
             os.close(memory)
@@ -266,5 +269,3 @@ def shards(
 def _segments(chosen: Mapping[PersonId, Iterable[SealedBlock]]) -> frozenset[str]:
     return frozenset(block.segment for blocks in chosen.values() for block in blocks)
 
-
-__all__ = ["Ask", "Opening", "Release", "ShreddedError", "shards"]

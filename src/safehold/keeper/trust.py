@@ -241,6 +241,13 @@ class Trust:
             purpose=purpose, epsilon_micro=privacy.epsilon_micro, delta_e12=privacy.delta_pico
         )
 
+    def least_people(self, purpose: str) -> int:
+        """Return the fewest people anything may be released about."""
+        privacy = self.charter().purpose(purpose).privacy
+        if privacy is None:
+            raise DeniedError("this purpose may release nothing", rule="purpose.privacy")
+        return privacy.min_people
+
     def left(self, purpose: str) -> Amount:
         """Return what a purpose has left."""
         return remaining(self.allowed(purpose), self._spent)

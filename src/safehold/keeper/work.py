@@ -6,21 +6,17 @@ sealed under that person's own key with a label no wider than its sources'.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import pyarrow as pa
-
-from safehold import canonical, ids
-from safehold.access import Claims
 from safehold.catalog import derive as derive_label
 from safehold.errors import TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.grants import Grants
 from safehold.keeper.models import Models
-from safehold.keeper.ports import Frame
+from safehold.keeper.ports import Passed
 from safehold.keeper.release import Ask, Opening, Release, shards
 from safehold.keeper.server import Report
 from safehold.keeper.terms import derived_expiry, sources_of
@@ -65,10 +61,11 @@ class Work:
         rows = people = 0
         level = ""
         groups = list(shards(opening.blocks, rows=SHARD_ROWS))
+        settings = desk.gatekeeper.settings("feature", synthetic=desk.home.synthetic)
         for done, group in enumerate(groups):
             report({"done": done, "of": len(groups)})
-            frames, level = self._release.run(ask, opening, group, {"purpose": purpose}, report)
-            made = self._seal_features(opening, group, frames, build)
+            passed, level = self._release.run(ask, opening, group, settings, report)
+            made = self._seal_features(opening, group, passed, build)
             rows += made[0]
             people += made[1]
         old = desk.catalog.replace_derived(purpose, keep=build)
@@ -99,27 +96,29 @@ class Work:
         desk = self._desk
         purpose = str(arguments["purpose"])
         claims = self._grants.admit(arguments, verb="train", purpose=purpose)
-        terms = desk.trust.privacy(purpose)
+        allowed = desk.trust.allowed(purpose)
+        least = desk.trust.least_people(purpose)
         ask = Ask(
             recipe="train",
             kind="derived",
             streams=frozenset({FEATURE}),
             purpose=purpose,
             stage="training",
-            least_people=terms.min_people,
-            price=(terms.epsilon_micro, terms.delta_e12),
+            least_people=least,
+            price=(allowed.epsilon_micro, allowed.delta_e12),
         )
+        started = desk.now_us()
         opening = self._release.decide(ask, claims)
         spec = {
-            **desk.trust.training(purpose),
-            "epsilon_micro": terms.epsilon_micro,
-            "delta_e12": terms.delta_e12,
-            "min_people": terms.min_people,
+            **desk.gatekeeper.settings("train", synthetic=desk.home.synthetic),
+            "epsilon_micro": allowed.epsilon_micro,
+            "delta_e12": allowed.delta_e12,
+            "min_people": least,
             "synthetic": desk.home.synthetic,
         }
-        frames, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)
-        metrics = _only(frames, "metrics").header
-        model = _only(frames, "model")
+        passed, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)
+        metrics = dict(_only(passed, "metrics").values)
+        model = _only(passed, "model").body
         datasets = desk.catalog.sources_of(
             [block.block_id for blocks in opening.blocks.values() for block in blocks]
         )
@@ -134,6 +133,7 @@ class Work:
             expires=self._ends(purpose, label.expires),
             intent=opening.intent.index,
             level=level,
+            started_us=started,
         )
         desk.lineage.add(
             artifact,
@@ -169,20 +169,18 @@ class Work:
         )
 
     def _seal_features(
-        self, opening: Opening, group: Sequence[PersonId], frames: Sequence[Frame], build: str
+        self, opening: Opening, group: Sequence[PersonId], passed: Sequence[Passed], build: str
     ) -> tuple[int, int]:
         desk = self._desk
         real = {opening.aliases[person]: person for person in group}
         by_segment: dict[str, list[PlainBlock]] = {}
         rows = 0
         seen: set[PersonId] = set()
-        for frame in frames:
-            if frame.header["type"] != "derived" or frame.header["person"] not in real:
-                raise TamperedError("features of somebody else", rule="release.frames")
-            person = real[frame.header["person"]]
-            table = pa.ipc.open_stream(pa.py_buffer(frame.body)).read_all()
-            if table.num_rows == 0:
-                continue
+        for one in passed:
+            if one.kind != "derived" or one.table is None:
+                raise TamperedError("a feature run sent something else", rule="release.frames")
+            person = real[one.person]
+            table = one.table
             label = inherit(opening.blocks[person], charter=desk.trust.digest())
             rows += table.num_rows
             seen.add(person)
@@ -207,21 +205,8 @@ def inherit(blocks: Sequence[SealedBlock], *, charter: bytes) -> Label:
     )
 
 
-def _only(frames: Sequence[Frame], kind: str) -> Frame:
-    found = [frame for frame in frames if frame.header["type"] == kind]
+def _only(passed: Sequence[Passed], kind: str) -> Passed:
+    found = [one for one in passed if one.kind == kind]
     if len(found) != 1:
-        raise TamperedError(f"training sent {len(found)} frames of {kind}", rule="release.frames")
+        raise TamperedError(f"training sent {len(found)} messages of {kind}", rule="release.frames")
     return found[0]
-
-
-def proof_message(verb: str, purpose: str) -> bytes:
-    """Return the bytes over which a caller proves to hold the grant's key."""
-    return canonical.encode({"v": "safehold.use/1", "verb": verb, "purpose": purpose})
-
-
-def new_nonce() -> bytes:
-    """Return a fresh nonce for one use."""
-    return ids.random_bytes(32)
-
-
-__all__ = ["Claims", "Mapping", "Work", "inherit", "proof_message"]

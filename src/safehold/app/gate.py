@@ -1,0 +1,95 @@
+"""The keeper's gate and notary, made of the enclave's rules."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from safehold.enclave.artifact import Model, Provenance, sign_provenance, verify_provenance
+from safehold.enclave.egress import Allowance, Derived, Gate, Metrics, Progress
+from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
+from safehold.errors import DeniedError
+from safehold.keeper.ports import Frame, Made, Passed
+from safehold.signing import SigningKey, VerifyKey
+
+
+class EgressGate:
+    """The gate of one run.
+
+    Args:
+        allowance: What the run may send.
+    """
+
+    def __init__(self, allowance: Allowance) -> None:
+        self._gate = Gate(allowance)
+
+    def admit(self, frame: Frame) -> Passed:
+        """Return what a frame carries if it may leave."""
+        match self._gate.admit(frame.header, frame.body):
+            case Progress(done=done, of=of):
+                return Passed(kind="progress", values={"done": done, "of": of})
+            case Metrics(values=values):
+                return Passed(kind="metrics", values=values)
+            case Derived(person=person, table=table):
+                return Passed(kind="derived", values={}, person=person, table=table)
+            case Model() as model:
+                return Passed(kind="model", values={}, body=model.body)
+
+    def close(self) -> None:
+        """Check that nothing is missing."""
+        self._gate.close()
+
+
+class EgressGatekeeper:
+    """Opens a gate for each run, no wider than what the run was told."""
+
+    def open(self, recipe: str, spec: Mapping[str, Any], people: frozenset[str]) -> EgressGate:
+        """Return the gate of one run."""
+        vocabulary = Vocabulary.from_spec(spec)
+        if recipe == "feature":
+            return EgressGate(Allowance(recipe="feature", vocabulary=vocabulary, people=people))
+        if recipe == "train":
+            return EgressGate(
+                Allowance(
+                    recipe="train",
+                    vocabulary=vocabulary,
+                    people=people,
+                    epsilon_micro=spec["epsilon_micro"],
+                    delta_e12=spec["delta_e12"],
+                    min_people=spec["min_people"],
+                    synthetic=spec["synthetic"],
+                )
+            )
+        raise DeniedError("nothing leaves this recipe through the gate", rule="egress.recipe")
+
+    def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:
+        """Return the public vocabulary of a home's models."""
+        del recipe  # features and training share one vocabulary
+        return dict((WORKFORCE if synthetic else MINIWOB).to_spec())
+
+
+class ProvenanceNotary:
+    """in-toto statements in DSSE envelopes."""
+
+    def state(self, made: Made, key: SigningKey) -> bytes:
+        """Return a signed statement about an artifact."""
+        return sign_provenance(
+            Provenance(
+                name=made.name,
+                sha256=hashlib.sha256(made.body).digest(),
+                recipe="train",
+                parameters=made.parameters,
+                materials=made.materials,
+                run=made.run,
+                intent=made.intent,
+                builder=f"safehold-sandbox/{made.level}",
+                started_us=made.started_us,
+                finished_us=made.finished_us,
+            ),
+            key,
+        )
+
+    def check(self, statement: bytes, *, body: bytes, key: VerifyKey) -> dict[str, Any]:
+        """Return what a statement says."""
+        return verify_provenance(statement, body=body, keys=[key])

@@ -1,0 +1,193 @@
+"""What training made: sealed under a key of its own, with a signed statement of what it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from safehold import canonical, ids
+from safehold.canonical import b64, unb64
+from safehold.catalog import tables
+from safehold.errors import MissingError
+from safehold.keeper.desk import Desk
+from safehold.keeper.ports import Made
+from safehold.keeper.server import Report
+from safehold.signing import SigningKey
+from safehold.vault import Label, SealedArtifact
+
+SEGMENT = "artifacts"
+
+
+class Models:
+    """Keeps, shows and checks artifacts; their weights never leave through here.
+
+    Args:
+        desk: What the keeper works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._engine = desk.engine
+        self._notary = desk.notary
+        self._key = SigningKey(desk.vault.derive("provenance"))
+
+    def keep(
+        self,
+        model: bytes,
+        *,
+        purpose: str,
+        metrics: Mapping[str, Any],
+        datasets: Sequence[str],
+        expires: int,
+        intent: int,
+        level: str,
+        started_us: int,
+    ) -> str:
+        """Seal a model and its provenance, and return the artifact's id."""
+        desk = self._desk
+        name = ids.new_id("art")
+        statement = self._notary.state(
+            Made(
+                name=name,
+                body=model,
+                purpose=purpose,
+                materials={
+                    "charter": desk.trust.digest().hex(),
+                    **{f"dataset/{one}": hashlib.sha256(one.encode()).hexdigest() for one in datasets},
+                },
+                run=ids.new_id("run"),
+                intent=intent,
+                level=level,
+                parameters={
+                    "purpose": purpose,
+                    **{
+                        key: value
+                        for key, value in metrics.items()
+                        if isinstance(value, int | str) and key != "type"
+                    },
+                },
+                started_us=started_us,
+                finished_us=desk.now_us(),
+            ),
+            self._key,
+        )
+        sealed = desk.vault.seal_artifact(
+            name,
+            model,
+            label=Label(
+                purposes=(purpose,), jurisdiction="any", expires=expires, charter=desk.trust.digest()
+            ),
+            segment=SEGMENT,
+        )
+        record = {
+            "sealed": _record(sealed),
+            "sha256": hashlib.sha256(model).hexdigest(),
+            "metrics": orjson.dumps(metrics).decode(),
+            "provenance": statement.decode(),
+        }
+        with self._engine.begin() as connection:
+            connection.execute(
+                tables.artifact.insert().values(
+                    id=name,
+                    purpose=purpose,
+                    record=canonical.encode(record),
+                    created_us=desk.now_us(),
+                )
+            )
+        return name
+
+    def objects(self) -> set[str]:
+        """Return the sealed objects that artifacts lie in."""
+        with self._engine.begin() as connection:
+            return {
+                canonical.decode(record)["sealed"]["object"]
+                for record in connection.execute(sa.select(tables.artifact.c.record)).scalars()
+            }
+
+    def listing(
+        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """List the artifacts."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(
+                sa.select(tables.artifact).order_by(tables.artifact.c.created_us)
+            ).all()
+        return {
+            "artifacts": [
+                {
+                    "id": row.id,
+                    "purpose": row.purpose,
+                    "size": canonical.decode(row.record)["sealed"]["length"],
+                    "expires": canonical.decode(row.record)["sealed"]["label"]["expires"],
+                }
+                for row in rows
+            ]
+        }
+
+    def show(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Show an artifact's figures and provenance, checked against the sealed file.
+
+        Raises:
+            TamperedError: The file is not what was signed.
+            ShreddedError: Its time is over.
+        """
+        name = str(arguments["artifact"])
+        with self._engine.begin() as connection:
+            found = connection.execute(
+                sa.select(tables.artifact.c.record).where(tables.artifact.c.id == name)
+            ).scalar_one_or_none()
+        if found is None:
+            raise MissingError("no such artifact", rule="artifact.missing")
+        record = canonical.decode(found)
+        body = self._desk.vault.read_artifact(_sealed(record["sealed"]))
+        statement = self._notary.check(
+            record["provenance"].encode(), body=body, key=self._key.public
+        )
+        return {
+            "id": name,
+            "verified": True,
+            "sha256": record["sha256"],
+            "metrics": orjson.loads(record["metrics"]),
+            "provenance": statement,
+        }
+
+
+def _record(sealed: SealedArtifact) -> dict[str, Any]:
+    return {
+        "name": sealed.name,
+        "segment": sealed.segment,
+        "object": sealed.object,
+        "size": sealed.size,
+        "length": sealed.length,
+        "sha256": b64(sealed.sha256),
+        "label": {
+            "purposes": list(sealed.label.purposes),
+            "jurisdiction": sealed.label.jurisdiction,
+            "expires": sealed.label.expires,
+            "charter": b64(sealed.label.charter),
+        },
+    }
+
+
+def _sealed(record: Mapping[str, Any]) -> SealedArtifact:
+    label = record["label"]
+    return SealedArtifact(
+        name=record["name"],
+        segment=record["segment"],
+        object=record["object"],
+        size=record["size"],
+        length=record["length"],
+        sha256=unb64(record["sha256"]),
+        label=Label(
+            purposes=tuple(label["purposes"]),
+            jurisdiction=label["jurisdiction"],
+            expires=label["expires"],
+            charter=unb64(label["charter"]),
+        ),
+    )
