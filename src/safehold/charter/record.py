@@ -1,0 +1,101 @@
+"""Frozen records to and from trees of JSON: strict both ways, driven by the declared types."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from safehold.charter import value
+from safehold.errors import InvalidError
+
+R = TypeVar("R")
+
+
+@cache
+def hints(kind: type) -> dict[str, Any]:
+    """Return the declared types of a record's fields."""
+    return get_type_hints(kind)
+
+
+def key_of(field: Field[Any]) -> str:
+    """Return the YAML key of a field."""
+    return field.metadata.get("key") or field.name
+
+
+def optional(kind: Any) -> Any:
+    """Return the type without None."""
+    if get_origin(kind) in (Union, types.UnionType):
+        return next(part for part in get_args(kind) if part is not type(None))
+    return kind
+
+
+def required(field: Field[Any]) -> bool:
+    """Tell whether a field has no default."""
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def dump(item: Any) -> Any:
+    """Return a record as a tree of JSON; keys are field names."""
+    if is_dataclass(item) and not isinstance(item, type):
+        return {field.name: dump(getattr(item, field.name)) for field in fields(item)}
+    if isinstance(item, Mapping):
+        return {key: dump(inner) for key, inner in item.items()}
+    if isinstance(item, tuple):
+        return [dump(inner) for inner in item]
+    return item
+
+
+def load(kind: type[R], tree: Any) -> R:
+    """Read a record from a tree made by ``dump``.
+
+    Raises:
+        InvalidError: A key is unknown or missing, or a value has another type.
+    """
+    result = _load(kind, tree, kind.__name__.lower())
+    assert isinstance(result, kind)
+    return result
+
+
+def _load(kind: Any, tree: Any, path: str, read: Any = None) -> Any:
+    inner = optional(kind)
+    if tree is None and inner is not kind:
+        return None
+    if is_dataclass(inner) and isinstance(inner, type):
+        return _load_record(inner, tree, path)
+    origin = get_origin(inner)
+    if origin is tuple:
+        if not isinstance(tree, list):
+            raise InvalidError("not a list", field=path, rule="record.type")
+        item = get_args(inner)[0]
+        return tuple(_load(item, entry, f"{path}[{n}]", read) for n, entry in enumerate(tree))
+    if origin is Mapping:
+        if not isinstance(tree, dict):
+            raise InvalidError("not an object", field=path, rule="record.type")
+        item = get_args(inner)[1]
+        return {value.name(key): _load(item, entry, f"{path}.{key}") for key, entry in tree.items()}
+    if type(tree) is not inner:
+        raise InvalidError("a value of another type", field=path, rule="record.type")
+    if inner is str and read is not None and read(tree) != tree:
+        raise InvalidError("not the stored form of this value", field=path, rule="record.value")
+    return tree
+
+
+def _load_record(kind: Any, tree: Any, path: str) -> Any:
+    declared = fields(kind)
+    if not isinstance(tree, dict) or set(tree) != {field.name for field in declared}:
+        raise InvalidError("other keys than this record has", field=path, rule="record.keys")
+    types_ = hints(kind)
+    return kind(
+        **{
+            field.name: _load(
+                types_[field.name],
+                tree[field.name],
+                f"{path}.{field.name}",
+                field.metadata.get("read"),
+            )
+            for field in declared
+        }
+    )

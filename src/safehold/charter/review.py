@@ -1,0 +1,265 @@
+"""What a charter must mean, beyond its shape: known terms, no forbidden purpose, roles and seats that fit.
+
+The hierarchy of every vocabulary is checked: a purpose whose use is, lies under, or contains a forbidden term is
+refused, and so is data whose category touches ``never_collect``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from safehold.charter import terms
+from safehold.charter.model import (
+    DATA,
+    GRANTED,
+    INTERNAL,
+    ROWS,
+    SEATS,
+    SELF,
+    Category,
+    Charter,
+)
+from safehold.charter.redline import forms
+from safehold.errors import InvalidError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One reason why a charter is refused.
+
+    Args:
+        field: Where, as a dotted path of keys.
+        message: What is wrong.
+        rule: Which rule says so.
+        fix: What to do.
+    """
+
+    field: str
+    message: str
+    rule: str
+    fix: str | None = None
+
+
+def review(charter: Charter) -> Iterator[Problem]:
+    """Yield every reason to refuse a charter, in the order of the document."""
+    if charter.version < 1:
+        yield Problem(field="version", message="versions start at 1", rule="charter.version")
+    yield from _terms(charter)
+    yield from _collected(charter)
+    yield from _purposes(charter)
+    yield from _red_lines(charter)
+    yield from _roles(charter)
+    yield from _oversight(charter)
+
+
+def check_meaning(charter: Charter) -> None:
+    """Refuse a charter whose review finds a problem.
+
+    Raises:
+        InvalidError: The first problem.
+    """
+    for problem in review(charter):
+        raise InvalidError(
+            problem.message, rule=problem.rule, fix=problem.fix, field=problem.field
+        )
+
+
+def _known(word: str, field: str, *, kind: str, vocabulary: str = "fides") -> Iterator[Problem]:
+    try:
+        terms.find(word, kind=kind, vocabulary=vocabulary)
+    except InvalidError as error:
+        yield Problem(field=field, message=error.message, rule="charter.term", fix=error.fix)
+
+
+def _category(category: Category, field: str, *, kind: str) -> Iterator[Problem]:
+    yield from _known(category.fides, f"{field}.fides", kind=kind)
+    yield from _known(category.dpv, f"{field}.dpv", kind=kind, vocabulary="dpv")
+    if category.sh is not None:
+        yield from _known(category.sh, f"{field}.sh", kind=kind, vocabulary="sh")
+
+
+def _names(category: Category, *, kind: str) -> set[str]:
+    found = set()
+    for word, vocabulary in zip(
+        (category.fides, category.dpv, category.sh), ("fides", "dpv", "sh"), strict=True
+    ):
+        try:
+            if word is not None:
+                found.add(terms.find(word, kind=kind, vocabulary=vocabulary).name)
+        except InvalidError:
+            continue  # reported by _category
+    return found
+
+
+def _terms(charter: Charter) -> Iterator[Problem]:
+    participation = charter.participation
+    yield from _known(participation.legal_basis, "participation.legal_basis", kind="law")
+    yield from _known(participation.opt_in, "participation.opt_in", kind="consent")
+    subjects = charter.data_subjects
+    for side, words in (("include", subjects.include), ("exclude", subjects.exclude)):
+        for word in words:
+            yield from _known(word, f"data_subjects.{side}", kind="subject")
+    for word in charter.never_collect:
+        yield from _known(word, "never_collect", kind="category")
+
+
+def _collected(charter: Charter) -> Iterator[Problem]:
+    never = set()
+    for word in charter.never_collect:
+        try:
+            never.add(terms.find(word, kind="category").name)
+        except InvalidError:
+            continue  # reported by _terms
+    seen = set()
+    if not charter.places.collect_in:
+        yield Problem(field="jurisdictions", message="names no place", rule="charter.jurisdiction")
+    for n, item in enumerate(charter.collect):
+        field = f"collect.{n}"
+        if item.what in seen:
+            yield Problem(field=field, message="listed twice", rule="charter.collect.twice")
+        seen.add(item.what)
+        yield from _category(item.category, f"{field}.category", kind="category")
+        for name in sorted(_names(item.category, kind="category")):
+            if any(terms.overlaps(name, other) for other in never):
+                yield Problem(
+                    field=f"{field}.category",
+                    message="this category is, lies under or contains one that is never collected",
+                    rule="charter.never_collect",
+                )
+        if not 1 <= item.sensitivity <= 4:
+            yield Problem(field=field, message="sensitivity is 1 to 4", rule="charter.sensitivity")
+        if item.minimise.level == "L0":
+            yield Problem(
+                field=f"{field}.minimise", message="raw data is never kept", rule="charter.level"
+            )
+
+
+def _purposes(charter: Charter) -> Iterator[Problem]:
+    collected = {item.what for item in charter.collect} | set(INTERNAL)
+    banned: dict[str, str] = {}
+    for line in charter.red_lines:
+        for word in forms(line).terms():
+            try:
+                banned[terms.find(word, kind="use").name] = line.id
+            except InvalidError:
+                continue  # reported by _red_lines
+    for name, purpose in charter.purposes.items():
+        field = f"purposes.{name}"
+        if name == "none":
+            yield Problem(field=field, message="this name is taken", rule="charter.reserved")
+        yield from _category(purpose.uses, f"{field}.uses", kind="use")
+        for use in sorted(_names(purpose.uses, kind="use")):
+            for term, line_id in banned.items():
+                if terms.overlaps(use, term):
+                    yield Problem(
+                        field=f"{field}.uses",
+                        message=f"this use is, lies under or contains what {line_id} forbids",
+                        rule=f"charter.red_line.{line_id}",
+                        fix="no purpose can be granted across a red line",
+                    )
+        if not set(purpose.sources) <= collected:
+            yield Problem(
+                field=f"{field}.from",
+                message="uses data that is not collected",
+                rule="charter.purpose.from",
+            )
+        if purpose.privacy is None and set(purpose.sources) - set(INTERNAL):
+            yield Problem(
+                field=field,
+                message="a purpose that uses people's data states its privacy budget",
+                rule="charter.purpose.privacy",
+            )
+
+
+def _red_lines(charter: Charter) -> Iterator[Problem]:
+    seen = set()
+    if not charter.red_lines:
+        yield Problem(field="red_lines", message="there is none", rule="charter.red_lines")
+    for n, written in enumerate(charter.red_lines):
+        field = f"red_lines.{n}"
+        line = forms(written)
+        if written.id in seen:
+            yield Problem(field=field, message="two lines share an id", rule="charter.red_line.id")
+        seen.add(written.id)
+        if not (
+            line.terms() or line.forbid_actions or line.forbid_beside or line.min_people is not None
+        ):
+            yield Problem(
+                field=field,
+                message="this red line is only prose, so nothing would enforce it",
+                rule="charter.red_line.machine_form",
+                fix="add forbid_terms, forbid_actions, forbid_beside or min_people",
+            )
+        if line.min_people is not None and line.min_people < 2:
+            yield Problem(
+                field=field, message="fewer than two people", rule="charter.red_line.min_people"
+            )
+        for word in (*line.forbid, *line.dpv, *line.forbid_terms):
+            yield from _known(word, field, kind="use")
+        if line.law is not None:
+            yield from _known(line.law, field, kind="law")
+
+
+def _roles(charter: Charter) -> Iterator[Problem]:
+    for name, role in charter.who_may.items():
+        field = f"who_may.{name}"
+        if name == "other":
+            yield Problem(field=field, message="this name is taken", rule="charter.reserved")
+        if role.sees_data is not True and set(role.do) & set(ROWS):
+            yield Problem(
+                field=field, message="may see rows, but sees_data is not true", rule="charter.role"
+            )
+        if set(role.do) & set(GRANTED) and role.grant is None:
+            yield Problem(
+                field=field,
+                message="may use data without saying what a grant of it needs",
+                rule="charter.role.grant",
+            )
+        if set(role.do) & set(SELF) and "self" not in role.stages:
+            yield Problem(field=field, message="own data is used in stage self", rule="charter.role")
+        if set(role.do) & set(DATA) and "self" in role.stages:
+            yield Problem(
+                field=field, message="data actions have no stage self", rule="charter.role"
+            )
+        if role.grant is not None:
+            limit = 15 * 60 if name == "agent" else 60 * 60
+            if not 0 < role.grant.token_s <= limit or role.grant.max_s < role.grant.token_s:
+                yield Problem(
+                    field=f"{field}.grant",
+                    message="a token lives at most an hour, an agent's 15 minutes",
+                    rule="charter.role.token",
+                )
+            if role.grant.approvers < 1:
+                yield Problem(
+                    field=f"{field}.grant",
+                    message="somebody must approve",
+                    rule="charter.role.approvers",
+                )
+
+
+def _oversight(charter: Charter) -> Iterator[Problem]:
+    board = charter.oversight
+    if sorted(board.seats) != sorted(SEATS):
+        yield Problem(
+            field="oversight.seats", message="the board has six seats", rule="charter.seats"
+        )
+    most = len(board.seats)
+    for name, approve in (
+        ("widen", board.widen.approve),
+        ("narrow", board.narrow.approve),
+        ("stop", board.stop.approve),
+        ("restart_after_stop", board.restart_after_stop.approve),
+    ):
+        if not 1 <= approve <= most:
+            yield Problem(
+                field=f"oversight.{name}", message="not a number of seats", rule="charter.quorum"
+            )
+    if board.widen.approve < 5 or not {"privacy", "employee_representative"} <= set(
+        board.widen.must_include
+    ):
+        yield Problem(
+            field="oversight.widen",
+            message="widening takes five seats, with privacy and the employee representative",
+            rule="charter.quorum.widen",
+        )
