@@ -1,0 +1,169 @@
+"""What a person does in a day: actions, contexts, typed text, messages, and what was planted.
+
+The plan knows no times. It is drawn from the person-day's own entropy, so it is the same for
+whoever asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from safehold.workforce import words
+from safehold.workforce.people import Hand
+
+CLICK: Final = 0
+SCROLL: Final = 1
+DRAG: Final = 2
+KEYS: Final = 3
+CHAT: Final = 4
+AI: Final = 5
+
+COST: Final = {CLICK: 29.0, SCROLL: 9.0, DRAG: 22.0, CHAT: 0.0, AI: 0.0}  # events an action makes
+
+FIELD_KINDS: Final = ("text", "password", "search", "code")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What was in front.
+
+    Args:
+        app: Application id.
+        name: Its name as shown.
+        title: Window title.
+        host: Host of the page, for a browser.
+        action: Number of the first action in this context.
+    """
+
+    app: str
+    name: str
+    title: str
+    host: str | None
+    action: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A chat message or a turn with an assistant.
+
+    Args:
+        stream: ``chat`` or ``ai``.
+        action: Number of the action that sends it.
+        thread: Channel or conversation.
+        kind: Channel kind, or role of the turn.
+        text: What it says.
+        people: Participants (chat), the sender first.
+        reply: Message answered, for chat.
+        turn: Number of the turn, for ai.
+    """
+
+    stream: str
+    action: int
+    thread: str
+    kind: str
+    text: str
+    people: tuple[str, ...] = ()
+    reply: str | None = None
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Where a planted value lies.
+
+    Args:
+        stream: Stream it lies in.
+        kind: Class.
+        value: The value.
+        first: First press (key), number of the message (chat, ai) or of the context (focus).
+        last: Last press; equal to ``first`` elsewhere.
+        erased: It was deleted again.
+        retyped: It was typed again where it belongs.
+        decoy: It only looks like its class.
+    """
+
+    stream: str
+    kind: str
+    value: str
+    first: int
+    last: int
+    erased: bool = False
+    retyped: bool = False
+    decoy: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """A day as it is being planned.
+
+    Args:
+        hand: How the person types.
+    """
+
+    hand: Hand
+    kinds: list[int] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)
+    contexts_of: list[int] = field(default_factory=list)
+    fields: list[int] = field(default_factory=list)
+    ops: bytearray = field(default_factory=bytearray)
+    op_ends: list[int] = field(default_factory=list)
+    task_starts: list[int] = field(default_factory=list)
+    second_session: int = -1
+    contexts: list[Context] = field(default_factory=list)
+    chats: list[Message] = field(default_factory=list)
+    turns: list[Message] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    cost: float = 0.0
+
+    def add(self, kind: int, *, role: str = "", ops: bytes = b"", field_kind: int = 0) -> int:
+        """Append an action and return its number."""
+        self.kinds.append(kind)
+        self.roles.append(role)
+        self.contexts_of.append(len(self.contexts) - 1)
+        self.fields.append(field_kind)
+        self.ops += ops
+        self.op_ends.append(len(self.ops))
+        self.cost += COST[kind] if kind != KEYS else 2.05 * len(ops)
+        return len(self.kinds) - 1
+
+    def look_at(self, app: str, *, title: str | None = None, host: str | None = None) -> None:
+        """Bring another window or page to the front."""
+        self.contexts.append(
+            Context(
+                app=app,
+                name=APP_NAMES[app],
+                title=f"{title} - {APP_NAMES[app]}" if title else APP_NAMES[app],
+                host=host,
+                action=len(self.kinds),
+            )
+        )
+
+    @property
+    def app(self) -> str:
+        """Return the application in front, empty before the first."""
+        return self.contexts[-1].app if self.contexts else ""
+
+
+APP_NAMES: Final = {
+    "editor": "Editor",
+    "spreadsheet": "Spreadsheet",
+    "ticketing": "Ticketing",
+    "crm": "CRM",
+    "browser": "Browser",
+    "mail": "Mail",
+    "chat": "Chat",
+    "assistant": "Assistant",
+    "keepassxc": "KeePassXC",
+}
+
+TEXTS: Final = {
+    "prose": words.sentence,
+    "short": words.phrase,
+    "word": words.word,
+    "search": words.word,
+    "number": words.number,
+    "formula": words.formula,
+    "ask": words.question,
+}
+FIELD_OF: Final = {"search": 2, "formula": 3}
