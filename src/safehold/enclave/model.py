@@ -1,8 +1,9 @@
 """The next-action model: a multinomial logistic model over what was done last.
 
-An example is the situation before one action: the last ``DEPTH`` action words, the application, and the pair
-of both. Each of these is one choice out of a known number (a slot), so an example is one row number per slot,
-and the model adds up one row of weights per slot. The loss is convex, which takes noise well.
+An example is the situation before one action: the last ``DEPTH`` action words, the application,
+and the pair of both. Each of these is one choice out of a known number (a slot), so an example is
+one row number per slot, and the model adds up one row of weights per slot. The loss is convex,
+which takes noise well.
 """
 
 from __future__ import annotations

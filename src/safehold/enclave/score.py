@@ -1,8 +1,11 @@
-"""How good a model is: top-1 and macro-F1, exact for made-up people, differentially private otherwise.
+"""How good a model is: top-1 and macro-F1.
 
-Each held-out person hands in one vector: the share of their examples that was predicted right, and per action
-the shares that were hit, that occurred and that were predicted. The vector is clipped per person and the sum
-gets noise once; both scores are computed from that sum, which costs nothing more.
+Scores are exact for made-up people, differentially private otherwise.
+
+Each held-out person hands in one vector: the share of their examples that was predicted right, and
+per action the shares that were hit, that occurred and that were predicted. The vector is clipped
+per person and the sum gets noise once; both scores are computed from that sum, which costs nothing
+more.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from numpy.typing import NDArray
 from safehold.enclave.model import Examples, Floats, Rows
 from safehold.privacy.release import Noise, draw_gaussian, release_sum
 
-# Weight of the share of right predictions in the clipped vector against the per-action shares. With the
-# bound, it fixes the noise: bound / HIT_WEIGHT for top-1, bound for each per-action share.
+# Weight of the share of right predictions in the clipped vector against the per-action shares.
+# With the bound, it fixes the noise: bound / HIT_WEIGHT for top-1, bound for each per-action
+# share.
 HIT_WEIGHT: Final = 0.5
 BOUND: Final = 1.0
 
@@ -37,7 +41,7 @@ class Score:
 
 
 def count_person(target: Rows, guess: Rows, *, tokens: int) -> Floats:
-    """Return one person's vector: weighted hit share, then hits, occurrences, predictions per action."""
+    """Return a person's vector: hit share, then hits, occurrences, predictions per action."""
     if len(target) == 0:
         return np.zeros(1 + 3 * tokens)
     hit = target == guess
@@ -73,7 +77,9 @@ def top1_error(*, people: int, multiplier: float) -> float:
 
 def guess_majority(train: Sequence[Examples], *, tokens: int) -> int:
     """Return the most frequent action."""
-    return int(np.bincount(np.concatenate([one.target for one in train]), minlength=tokens).argmax())
+    return int(
+        np.bincount(np.concatenate([one.target for one in train]), minlength=tokens).argmax()
+    )
 
 
 def guess_bigram(train: Sequence[Examples], *, tokens: int) -> NDArray[np.int64]:
@@ -81,7 +87,7 @@ def guess_bigram(train: Sequence[Examples], *, tokens: int) -> NDArray[np.int64]
     table = np.zeros((tokens + 1, tokens), dtype=np.int64)
     for one in train:
         np.add.at(table, (one.last, one.target), 1)
-    best = table.argmax(axis=1)
+    best: NDArray[np.int64] = table.argmax(axis=1)
     best[table.sum(axis=1) == 0] = guess_majority(train, tokens=tokens)
     return best
 

@@ -1,10 +1,11 @@
 """Recipe: features of many people to one next-action model under a person-level promise.
 
-Parts in:  {"person": run-scoped id}, tables of ``feature.SCHEMA`` (several parts of one person are joined)
+Parts in:  {"person": run-scoped id}, tables of ``action.SCHEMA``; parts of one person are joined
 Frames out: progress, one ``metrics``, one ``model`` (safetensors)
 
-The people are split by a random permutation that no data touches: one side trains, the other scores. A person
-is on one side only, so the whole run costs each person the promise once (parallel composition).
+The people are split by a random permutation that no data touches: one side trains, the other
+scores. A person is on one side only, so the whole run costs each person the promise once (parallel
+composition).
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ import numpy as np
 import pyarrow as pa
 from safetensors.numpy import save
 
-from safehold.enclave.action import Actions
-from safehold.enclave.feature import SCHEMA
+from safehold.enclave.action import SCHEMA, Actions
 from safehold.enclave.model import ARCHITECTURE, Examples, Shape, make_examples, predict
 from safehold.enclave.score import (
     Score,
@@ -181,7 +181,9 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
             arrays, shape, rounds=settings.rounds, rate=settings.rate_micro / 1e6,
             count=len(trained_on),
         )  # fmt: skip
-        metrics["plain"] = _score_plain(model, plain, trained_on, held_out, shape, settings)
+        metrics["plain"] = _score_plain(
+            model, plain, trained_on, held_out, shape=shape, settings=settings
+        )
     emit(metrics)
     body = write_model(model, settings.vocabulary)
     emit(
@@ -279,6 +281,7 @@ def _score_plain(
     plain: Trained,
     trained_on: list[Examples],
     held_out: list[Examples],
+    *,
     shape: Shape,
     settings: Settings,
 ) -> dict[str, Any]:

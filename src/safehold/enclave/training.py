@@ -1,11 +1,12 @@
 """Person-level DP training with JAX.
 
-Each round takes every sampled person's gradient (the mean over their examples), clips it to one bound, adds the
-clipped gradients up, adds noise once, and steps. What happens after the noise (momentum, averaging the later
-iterates) costs nothing.
+Each round takes every sampled person's gradient (the mean over their examples), clips it to one
+bound, adds the clipped gradients up, adds noise once, and steps. What happens after the noise
+(momentum, averaging the later iterates) costs nothing.
 
-Every array has a shape that follows from public numbers; a person who is not in a round takes part with weight
-zero. So neither compilation nor running time depends on who was sampled or on how much anybody did.
+Every array has a shape that follows from public numbers; a person who is not in a round takes part
+with weight zero. So neither compilation nor running time depends on who was sampled or on how much
+anybody did.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from safehold.privacy.release import sample_people as draw_people
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import jax  # noqa: E402  (the platform is chosen first)
-import jax.numpy as jnp  # noqa: E402
-from jax_privacy.clipping import clipped_grad  # noqa: E402
+import jax
+import jax.numpy as jnp
+from jax_privacy.clipping import clipped_grad
 
 CHUNK: Final = 32  # people at a time; the sum runs over chunks one after the other
 MOMENTUM: Final = 0.9
@@ -137,7 +138,8 @@ def train(
         plan: What the accountant calibrated: rounds, sampling and noise are taken from it alone.
         clip: Largest L2 norm of one person's gradient.
         rate: Step size.
-        count: Number of people, which is public; sums are divided by the expected number in a round.
+        count: Number of people, which is public; sums are divided by the expected number in a
+            round.
         noise: Where noise comes from; only tests pass another one.
         progress: Told the number of rounds done.
     """
@@ -188,7 +190,9 @@ def _descend(
             "bias": jnp.asarray(state[-1], jnp.float32),
         }
         gradient = total(params, slots, target, jnp.asarray(people.weight * present[:, None]))
-        exact = np.concatenate([np.asarray(gradient["weights"]), np.asarray(gradient["bias"])[None]])
+        exact = np.concatenate(
+            [np.asarray(gradient["weights"]), np.asarray(gradient["bias"])[None]]
+        )
         speed = MOMENTUM * speed + perturb(exact.astype(np.float64)) / expected
         state = state - rate * speed
         if done >= late:
