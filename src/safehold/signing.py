@@ -1,7 +1,7 @@
 """Ed25519 signatures, one domain a use (RFC 8032).
 
-Every signature covers ``domain || 0x00 || message``, so a signature made for one use never counts for
-another. ``VerifyKey.verify`` raises or returns nothing; there is no boolean to ignore.
+Every signature covers ``domain || 0x00 || message``, so a signature made for one use never counts
+for another. ``VerifyKey.verify`` raises or returns nothing; there is no boolean to ignore.
 """
 
 from __future__ import annotations
@@ -17,6 +17,18 @@ from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, MissingError, TamperedError
 
 _MARK = "safehold-ed25519-v1 "
+
+
+def pre_authenticate(payload_type: str, payload: bytes) -> bytes:
+    """Return the bytes a DSSE v1 signature covers (secure-systems-lab/dsse, PAE).
+
+    They begin with ``DSSEv1 `` and no domain of ours does, so the two kinds never stand for each
+    other.
+    """
+    kind = payload_type.encode()
+    return b" ".join(
+        (b"DSSEv1", str(len(kind)).encode(), kind, str(len(payload)).encode(), payload)
+    )
 
 
 class VerifyKey:
@@ -55,8 +67,19 @@ class VerifyKey:
         try:
             self._key.verify(signature, domain.encode("ascii") + b"\0" + message)
         except InvalidSignature as error:
+            raise TamperedError("a signature does not hold", rule=f"signing.{domain}") from error
+
+    def verify_envelope(self, payload_type: str, payload: bytes, signature: bytes) -> None:
+        """Check the signature of a DSSE v1 envelope.
+
+        Raises:
+            TamperedError: The signature does not hold for this key, type and payload.
+        """
+        try:
+            self._key.verify(signature, pre_authenticate(payload_type, payload))
+        except InvalidSignature as error:
             raise TamperedError(
-                "a signature does not hold", rule=f"signing.{domain}"
+                "an envelope's signature does not hold", rule="signing.dsse"
             ) from error
 
     def __eq__(self, other: object) -> bool:
@@ -117,6 +140,10 @@ class SigningKey:
     def sign(self, domain: str, message: bytes) -> bytes:
         """Return the 64-byte signature of a message under a domain."""
         return self._key.sign(domain.encode("ascii") + b"\0" + message)
+
+    def sign_envelope(self, payload_type: str, payload: bytes) -> bytes:
+        """Return the 64-byte signature of a DSSE v1 envelope."""
+        return self._key.sign(pre_authenticate(payload_type, payload))
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public.key_id})"

@@ -1,8 +1,8 @@
 """From sealed events to UI actions: what a computer-use agent learns to do next.
 
-One event becomes at most one action word. A run of typing, with the corrections made on the way, is one
-``TYPE``; repeated scrolling, dragging and equal keys count once. No text, no character and no time is looked
-at: only kinds of keys, roles of targets, and the order of events.
+One event becomes at most one action word. A run of typing, with the corrections made on the way,
+is one ``TYPE``; repeated scrolling, dragging and equal keys count once. No text, no character and
+no time is looked at: only kinds of keys, roles of targets, and the order of events.
 """
 
 from __future__ import annotations
@@ -21,6 +21,15 @@ from safehold.errors import InvalidError
 from safehold.telemetry.schema import KeyKind, PointerKind
 
 Codes = NDArray[np.int64]
+
+# a person's features as they are sealed; the dictionaries are the whole closed lists
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("token", pa.dictionary(pa.int16(), pa.string()), nullable=False),
+        pa.field("app", pa.dictionary(pa.int16(), pa.string()), nullable=False),
+        pa.field("start", pa.bool_(), nullable=False),
+    ]
+)
 
 STREAMS: Final = ("key", "pointer", "chat", "ai")
 
@@ -160,7 +169,8 @@ def _collapse(
         run = np.cumsum(~inside)
         typed = np.zeros(int(run[-1]) + 1, dtype=np.bool_)
         typed[run[manner == TYPING]] = True
-        # Of a run with typing its first typed event stays; a run of mending alone is a run of repeats.
+        # Of a run with typing its first typed event stays; a run of mending alone is a run of
+        # repeats.
         seen = np.zeros(len(typed), dtype=np.int64)
         at = np.flatnonzero(manner == TYPING)[::-1]
         seen[run[at]] = at
@@ -168,7 +178,7 @@ def _collapse(
         keep &= ~of_typing | (seen[run] == np.arange(len(token)))
     repeated = np.zeros(len(token), dtype=np.bool_)
     repeated[1:] = same & (token[1:] == token[:-1]) & (manner[1:] == manner[:-1])
-    return keep & ~(repeated & (manner != SINGLE))
+    return np.asarray(keep & ~(repeated & (manner != SINGLE)))
 
 
 def _read_keys(table: pa.Table) -> tuple[pa.Array, Codes]:
@@ -197,7 +207,8 @@ def _key_word(name: str | None) -> tuple[str | None, int]:
 
 def _read_pointer(table: pa.Table) -> tuple[pa.Array, Codes]:
     kind = table["kind"].to_numpy()
-    # Recorders that know no clicks report releases; where there are clicks, releases are part of them.
+    # Recorders that know no clicks report releases; where there are clicks, releases are part of
+    # them.
     click = kind == (
         PointerKind.CLICK if (kind == PointerKind.CLICK).any() else PointerKind.RELEASE
     )
@@ -217,7 +228,7 @@ def _read_chat(table: pa.Table) -> tuple[pa.Array, Codes]:
 
 
 def _read_ai(table: pa.Table) -> tuple[pa.Array, Codes]:
-    asked = pc.fill_null(pc.equal(_plain(table["role"]), "user"), False)  # noqa: FBT003
+    asked = pc.fill_null(pc.equal(_plain(table["role"]), "user"), fill_value=False)
     word = pc.if_else(asked, pa.scalar("ASK|ai"), pa.scalar(None, pa.string()))
     return word, np.full(len(table), SINGLE)
 

@@ -1,8 +1,8 @@
 """Recipe: sealed events of a shard of people to one sequence of UI actions per person.
 
-Parts in:  {"person": run-scoped id, "stream": key|pointer|chat|ai, "window": UTC day}, rest-form rows
-Frames out: {"type": "derived", "person": id, "rows": n} with ``SCHEMA``; people without an action have none
-Spec: vocabulary, apps (``vocabulary.py``); optional max_actions, corrections
+Parts in:  {"person": run-scoped id, "stream": key|pointer|chat|ai, "window": UTC day}, rest-form
+rows Frames out: {"type": "derived", "person": id, "rows": n} with ``SCHEMA``; people without an
+action have none Spec: vocabulary, apps (``vocabulary.py``); optional max_actions, corrections
 """
 
 from __future__ import annotations
@@ -12,20 +12,13 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from safehold.enclave.action import Actions, Events, order_actions, read_events
+from safehold.enclave.action import SCHEMA, Actions, Events, order_actions, read_events
 from safehold.enclave.vocabulary import Vocabulary
 from safehold.errors import InvalidError
 from safehold.sandbox.channel import read_parts
 
 Emit = Callable[..., None]
 
-SCHEMA: Final = pa.schema(
-    [
-        pa.field("token", pa.dictionary(pa.int16(), pa.string()), nullable=False),
-        pa.field("app", pa.dictionary(pa.int16(), pa.string()), nullable=False),
-        pa.field("start", pa.bool_(), nullable=False),
-    ]
-)
 _KEYS: Final = frozenset({"vocabulary", "apps", "max_actions", "corrections"})
 
 
@@ -63,7 +56,7 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
 
 
 def write_actions(actions: Actions, vocabulary: Vocabulary) -> bytes:
-    """Return a person's actions as an Arrow stream whose dictionaries are the whole closed lists."""
+    """Return a person's actions as an Arrow stream; its dictionaries are the closed lists."""
     columns = [
         pa.DictionaryArray.from_arrays(pa.array(codes, pa.int16()), pa.array(words, pa.string()))
         for codes, words in ((actions.token, vocabulary.tokens), (actions.app, vocabulary.apps))

@@ -1,7 +1,8 @@
 """The closed vocabulary of UI actions: public words fixed before any data is seen.
 
-A vocabulary built from data tells which actions were seen at all, and a rare one may belong to one person. So
-the caller names the words (docs/adr/0006-public-vocabulary.md); whatever else happens becomes ``<other>``.
+A vocabulary built from data tells which actions were seen at all, and a rare one may belong to one
+person. So the caller names the words (docs/adr/0006-public-vocabulary.md); whatever else happens
+becomes ``<other>``.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Vocabulary:
         """Read the lists ``vocabulary`` and ``apps`` of a recipe's spec.
 
         Raises:
-            InvalidError: A list is missing, too long, has doubles or a word that is not 1 to 64 printable
+            InvalidError: A list is missing, too long, has doubles or a word that is not 1 to 64
+                printable
                 ASCII characters.
         """
         tokens = _words(raw.get("vocabulary"), field="vocabulary", most=MOST_TOKENS)
@@ -107,8 +109,8 @@ WORKFORCE: Final = Vocabulary.from_spec(
             "SEND|chat",
             "SEND|teamchat",
             *_clicks(
-                "button|back button|cancel button|copy button|next button|ok button|reply button|save "
-                "button|send button|submit cell|grid checkbox|confirm combobox|status icon|window "
+                "button|back button|cancel button|copy button|next button|ok button|reply "
+                "button|save button|send button|submit cell|grid checkbox|confirm combobox|status icon|window "
                 "link|channel link|person link|record link|result menu|edit menu|file menu|insert "
                 "menuitem|export menuitem|find menuitem|new menuitem|save option|item row|item "
                 "tab|details tab|review textbox|body textbox|field textbox|message textbox|prompt "
@@ -121,16 +123,16 @@ WORKFORCE: Final = Vocabulary.from_spec(
     }
 )  # fmt: skip
 
-# elements of HTML (WHATWG HTML, index of elements) that MiniWoB++ pages are made of, and the public class
-# names of its page templates and of jQuery UI
+# elements of HTML (WHATWG HTML, index of elements) that MiniWoB++ pages are made of, and the
+# public class names of its page templates and of jQuery UI
 MINIWOB: Final = Vocabulary.from_spec(
     {
         "vocabulary": [
             *PLAIN,
             *_clicks(
-                "a body button canvas circle col div ellipse fieldset form g h1 h2 h3 h4 h5 h6 hr html "
-                "i img input label legend li line ol optgroup option p path polygon polyline rect select "
-                "span strong sub sup svg table tbody td text textarea th thead tr tspan ul "
+                "a body button canvas circle col div ellipse fieldset form g h1 h2 h3 h4 h5 h6 hr "
+                "html i img input label legend li line ol optgroup option p path polygon polyline rect "
+                "select span strong sub sup svg table tbody td text textarea th thead tr tspan ul "
                 "button|secondary-action input|bold div|ui-slider-handl span|ui-slider-handl "
                 "a|ui-state-default span|ui-icon div|ui-accordion-hea h3|ui-accordion-hea "
                 "a|ui-tabs-anchor a|page-link a|ui-datepicker-pr a|ui-datepicker-ne"

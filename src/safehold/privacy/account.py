@@ -1,12 +1,14 @@
 """How much noise a privacy promise needs, and what a run costs.
 
-The promise is about one person's whole contribution: two data sets are neighbours when one person's data is
-replaced by nothing (zero-out). The number of people is public: it is in the ledger. For this neighbouring
-relation the Poisson-subsampled Gaussian costs what it costs when people are added or removed.
+The promise is about one person's whole contribution: two data sets are neighbours when one
+person's data is replaced by nothing (zero-out). The number of people is public: it is in the
+ledger. For this neighbouring relation the Poisson-subsampled Gaussian costs what it costs when
+people are added or removed.
 
-With everybody in each round, T rounds of noise z cost exactly what one Gaussian of noise z / sqrt(T) does, and
-that has a closed form (Balle and Wang 2018, theorem 8). With sampled rounds the search uses Renyi accounting.
-Either way a privacy-loss-distribution accountant checks the result, and a plan it does not confirm is refused.
+With everybody in each round, T rounds of noise z cost exactly what one Gaussian of noise z /
+sqrt(T) does, and that has a closed form (Balle and Wang 2018, theorem 8). With sampled rounds the
+search uses Renyi accounting. Either way a privacy-loss-distribution accountant checks the result,
+and a plan it does not confirm is refused.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from typing import Final
 from safehold.errors import InvalidError, SafeholdError
 
 WHOLE_PPM: Final = 1_000_000
-# The closed form is aimed this far (in epsilon) below the promise, so that the other accountant, which
-# rounds losses up to a grid of _GRID, still ends below the promise.
+# The closed form is aimed this far (in epsilon) below the promise, so that the other accountant,
+# which rounds losses up to a grid of _GRID, still ends below the promise.
 _MARGIN: Final = 1e-3
 _GRID: Final = 1e-4
 
@@ -34,8 +36,9 @@ class Plan:
         epsilon_micro: The promise, epsilon in millionths. This is what is charged.
         delta_e12: The promise, delta in 10^-12.
         rounds: Noisy sums that are released.
-        sampling_ppm: Chance of each person to be in a round, in millionths, independent of all others.
-        multiplier: Standard deviation of the noise, in units of one person's largest contribution.
+        sampling_ppm: Chance of each person to be in a round, in millionths, independent of all
+            others. multiplier: Standard deviation of the noise, in units of one person's largest
+            contribution.
     """
 
     epsilon_micro: int

@@ -1,9 +1,9 @@
 """The privacy budget: a fold over what the ledger already says.
 
-Nothing here stores anything. What is left is computed from the public facts of ledger leaves each time,
-so a restored database cannot refund, and a run that failed after its charge stays charged. Epsilon and
-delta add up (basic composition), in whole millionths and 10^-12, so no order of folding and no rounding
-changes the answer.
+Nothing here stores anything. What is left is computed from the public facts of ledger leaves each
+time, so a restored database cannot refund, and a run that failed after its charge stays charged.
+Epsilon and delta add up (basic composition), in whole millionths and 10^-12, so no order of
+folding and no rounding changes the answer.
 """
 
 from __future__ import annotations

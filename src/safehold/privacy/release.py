@@ -1,11 +1,12 @@
 """Noise, sampling and the release of sums over people.
 
-Everything random here comes from the operating system (``ids.random_bytes``); nothing takes a seed. A noise
-source can be passed as an argument so that tests see what comes before the noise; no spec reaches it.
+Everything random here comes from the operating system (``ids.random_bytes``); nothing takes a
+seed. A noise source can be passed as an argument so that tests see what comes before the noise; no
+spec reaches it.
 
-Limit: the noise is drawn in double precision and what is released is rounded to a grid, far coarser than the
-doubles near it and far finer than the noise. That hides the low bits that give floating-point noise away
-(Mironov 2012) but is no proof; an exact discrete sampler would be.
+Limit: the noise is drawn in double precision and what is released is rounded to a grid, far
+coarser than the doubles near it and far finer than the noise. That hides the low bits that give
+floating-point noise away (Mironov 2012) but is no proof; an exact discrete sampler would be.
 """
 
 from __future__ import annotations

@@ -56,18 +56,18 @@ class Task:
 # `role` clicks, `T:kind` types, capitals are keys and messages; `?p` = done with chance p
 _SCRIPTS: Final = """
 editor.write > assistant.ask:
-    textbox|body DRAG?.15 T:prose ENTER T:prose ENTER T:prose menu|file menuitem|save
+    textbox|body DRAG?.6 T:prose ENTER T:prose ENTER T:prose menu|file menuitem|save
 editor.insert > chat.channel:
     menu|edit option|item button|ok textbox|body T:short button|save
 editor.find > editor.write:
-    menu|edit menuitem|find T:search ENTER link|result T:short button|save
+    menu|edit menuitem|find T:search ENTER link|result DRAG?.6 T:short button|save
 editor.review > chat.channel:
     tab|main SCROLL textbox|body T:short button|save SCROLL button|next
 spreadsheet.fill > spreadsheet.export:
     cell|grid T:number TAB T:number TAB T:number ENTER T:number TAB T:number TAB T:number ENTER
-    DRAG?.3 button|save
+    DRAG?.8 button|save
 spreadsheet.formula > spreadsheet.fill:
-    cell|grid DELETE T:formula ENTER cell|grid DELETE T:formula ENTER SCROLL
+    cell|grid DRAG?.5 DELETE T:formula ENTER cell|grid DELETE T:formula ENTER SCROLL
 spreadsheet.export > mail.reply:
     menu|file menuitem|export option|item button|ok
 ticketing.triage > ticketing.answer:

@@ -90,7 +90,7 @@ CODES, KEYS, _CODE, _KEY, _MODS, _GROUP = _name_keys()
 
 _COMMON: Final = np.random.Generator(np.random.PCG64(20_240_611))  # shared by everybody: the layout
 _KEY_GAP: Final = 0.12 * _COMMON.standard_normal(128)
-_PAIR_GAP: Final = 0.20 * _COMMON.standard_normal((32, 32))
+_PAIR_GAP: Final = 0.15 * _COMMON.standard_normal((32, 32))
 _KEY_HOLD: Final = 0.08 * _COMMON.standard_normal(128)
 
 
@@ -117,7 +117,7 @@ def strike(text: str, *, rate: float, draw: Draw) -> bytes:
             out.append(raw[slip])
             at = slip + 1
             continue
-        late = draw.weigh((0, 1, 2, 3, 4, 5, 6), (0.62, 0.78, 0.87, 0.93, 0.96, 0.98, 1.0))
+        late = draw.weigh((0, 1, 2, 3, 4, 5, 6), (0.54, 0.70, 0.81, 0.89, 0.94, 0.97, 1.0))
         at = min(slip + 1 + late, len(raw))
         late = at - slip - 1
         out.append(draw.pick(near))
@@ -131,8 +131,8 @@ def _correct(out: bytearray, raw: bytes, *, slip: int, at: int, style: float) ->
     if style > 0.93 and begin > 0 and raw[begin:at].isalpha():
         out.append(ERASE_WORD)
         out += raw[begin:at]
-    elif style > 0.5 and late > 0:
-        if style > 0.65:
+    elif style > 0.75 and late > 0:
+        if style > 0.84:
             out += bytes([LEFT]) * late + bytes([BACKSPACE])
         else:
             out += bytes([LEFT]) * (late + 1) + bytes([DELETE])
@@ -184,9 +184,9 @@ def time_presses(
     noise = rng.standard_normal((2, count))
     tail = rng.random(count)
     gap = hand.gap + (_KEY_GAP + hand.key_gap)[op] + (_PAIR_GAP + hand.pair_gap)[before, pair]
-    gap += 0.40 * noise[0]
-    gap += np.where(tail < 0.085, 0.75 + 9.0 * tail, 0.0)  # pauses
-    hold = hand.hold + (_KEY_HOLD + hand.key_hold)[op] + 0.26 * noise[1]
+    gap += 0.38 * noise[0]
+    gap += np.where(tail < 0.085, 0.8 + 10.0 * tail, 0.0)  # pauses
+    hold = hand.hold + (_KEY_HOLD + hand.key_hold)[op] + 0.31 * noise[1]
     gap_us = (1000.0 * np.exp(gap)).astype(np.int64) + 1000
     hold_us = (1000.0 * np.exp(hold)).astype(np.int64) + 1000
     held = op == HELD

@@ -1,0 +1,317 @@
+"""Recipe: features of many people to one next-action model under a person-level promise.
+
+Parts in:  {"person": run-scoped id}, tables of ``action.SCHEMA``; parts of one person are joined
+Frames out: progress, one ``metrics``, one ``model`` (safetensors)
+
+The people are split by a random permutation that no data touches: one side trains, the other
+scores. A person is on one side only, so the whole run costs each person the promise once (parallel
+composition).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from safetensors.numpy import save
+
+from safehold.enclave.action import SCHEMA, Actions
+from safehold.enclave.model import ARCHITECTURE, Examples, Shape, make_examples, predict
+from safehold.enclave.score import (
+    Score,
+    count_person,
+    guess_bigram,
+    guess_majority,
+    score_exact,
+    score_private,
+    top1_error,
+)
+from safehold.enclave.training import Trained, gather_people, train, train_without_privacy
+from safehold.enclave.vocabulary import Vocabulary
+from safehold.errors import DeniedError, InvalidError
+from safehold.privacy.account import calibrate, epsilon_pld, epsilon_rdp
+from safehold.privacy.release import pick_places, shuffle_people
+from safehold.sandbox.channel import read_parts
+
+Emit = Callable[..., None]
+
+# name -> (default, least, most); every setting is a whole number
+_SETTINGS: Final = {
+    "rounds": (40, 1, 10_000),
+    "sampling_ppm": (1_000_000, 1_000, 1_000_000),
+    "held_out_ppm": (200_000, 10_000, 500_000),
+    "clip_micro": (100_000, 100, 100_000_000),
+    "rate_micro": (4_000_000, 100, 1_000_000_000),
+    "actions_per_person": (64, 1, 4_096),
+}
+_NEEDED: Final = frozenset(
+    {"epsilon_micro", "delta_e12", "min_people", "vocabulary", "apps", "synthetic"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a training run is asked to do; there is no seed among it.
+
+    Args:
+        epsilon_micro: Epsilon of the whole run, in millionths.
+        delta_e12: Delta of the whole run, in 10^-12.
+        min_people: Least people to train on, and least people any score may be about.
+        synthetic: The people are made up, so exact figures and baselines may be shown.
+        vocabulary: Public action words and applications.
+        rounds: Noisy sums.
+        sampling_ppm: Chance of a person to be in a round, in millionths.
+        held_out_ppm: Share of people that only score, in millionths.
+        clip_micro: Largest L2 norm of a person's gradient, in millionths.
+        rate_micro: Step size, in millionths.
+        actions_per_person: Examples taken of one person at most.
+    """
+
+    epsilon_micro: int
+    delta_e12: int
+    min_people: int
+    synthetic: bool
+    vocabulary: Vocabulary
+    rounds: int
+    sampling_ppm: int
+    held_out_ppm: int
+    clip_micro: int
+    rate_micro: int
+    actions_per_person: int
+
+    @classmethod
+    def from_spec(cls, raw: Mapping[str, Any]) -> Settings:
+        """Read a spec.
+
+        Raises:
+            InvalidError: A key is missing or unknown (a seed is unknown), or a value out of range.
+        """
+        for name in raw:
+            if "seed" in str(name).lower():
+                raise InvalidError(
+                    "noise and sampling take no seed",
+                    rule="privacy.no_seed",
+                    fix="leave it out: randomness comes from the operating system",
+                )
+        unknown = set(raw) - _NEEDED - set(_SETTINGS)
+        if unknown or _NEEDED - set(raw):
+            raise InvalidError(
+                "the training spec has an unknown key or lacks one", rule="enclave.train.spec"
+            )
+        ranges = {
+            "epsilon_micro": (1, 50_000_000),
+            "delta_e12": (1, 10**10),
+            "min_people": (2, 10**9),
+            **{name: (least, most) for name, (_, least, most) in _SETTINGS.items()},
+        }
+        values = {name: raw.get(name, _SETTINGS.get(name, (None,))[0]) for name in ranges}
+        for name, (least, most) in ranges.items():
+            if type(values[name]) is not int or not least <= values[name] <= most:
+                raise InvalidError(
+                    f"{name} must be a whole number from {least} to {most}",
+                    rule="enclave.train.spec",
+                    field=name,
+                )
+        if type(raw["synthetic"]) is not bool:
+            raise InvalidError(
+                "synthetic must be true or false", rule="enclave.train.spec", field="synthetic"
+            )
+        return cls(vocabulary=Vocabulary.from_spec(raw), synthetic=raw["synthetic"], **values)
+
+
+def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
+    """Run the recipe.
+
+    Args:
+        spec: See ``Settings``.
+        inputs: Descriptors of sealed parts.
+        emit: Writes one frame.
+
+    Raises:
+        InvalidError: The spec or a part is wrong.
+        DeniedError: There are too few people.
+    """
+    settings = Settings.from_spec(spec)
+    shape = Shape(tokens=len(settings.vocabulary.tokens), apps=len(settings.vocabulary.apps))
+    people = _read_people(inputs, settings.vocabulary, shape)
+    trained_on, held_out = _split(people, settings)
+    emit({"type": "progress", "done": 0, "of": settings.rounds})
+
+    def progress(done: int) -> None:
+        if done % 5 == 0 or done == settings.rounds:
+            emit({"type": "progress", "done": done, "of": settings.rounds})
+
+    plan = calibrate(
+        epsilon_micro=settings.epsilon_micro,
+        delta_e12=settings.delta_e12,
+        rounds=settings.rounds,
+        sampling_ppm=settings.sampling_ppm,
+    )
+    arrays = gather_people(trained_on, shape, most=settings.actions_per_person)
+    model = train(
+        arrays, shape, plan=plan, clip=settings.clip_micro / 1e6, rate=settings.rate_micro / 1e6,
+        count=len(trained_on), progress=progress,
+    )  # fmt: skip
+    metrics: dict[str, Any] = {
+        "type": "metrics",
+        "unit": "person",
+        "adjacency": "zero-out",
+        "epsilon_micro": settings.epsilon_micro,
+        "delta_e12": settings.delta_e12,
+        "epsilon_rdp": round(epsilon_rdp(plan), 4),
+        "epsilon_pld": round(epsilon_pld(plan), 4),
+        "noise_multiplier": round(plan.multiplier, 4),
+        "clip": settings.clip_micro / 1e6,
+        "rounds": settings.rounds,
+        "sampling_ppm": settings.sampling_ppm,
+        "people": len(people),
+        "trained": len(trained_on),
+        "held_out": len(held_out),
+        "actions_per_person": settings.actions_per_person,
+        "tokens": shape.tokens,
+        "parameters": shape.parameters,
+        **_score_private(model, held_out, shape, settings),
+    }
+    if settings.synthetic:
+        plain = train_without_privacy(
+            arrays, shape, rounds=settings.rounds, rate=settings.rate_micro / 1e6,
+            count=len(trained_on),
+        )  # fmt: skip
+        metrics["plain"] = _score_plain(
+            model, plain, trained_on, held_out, shape=shape, settings=settings
+        )
+    emit(metrics)
+    body = write_model(model, settings.vocabulary)
+    emit(
+        {
+            "type": "model",
+            "format": "safetensors",
+            "architecture": ARCHITECTURE,
+            "vocabulary": settings.vocabulary.digest(),
+            "sha256": hashlib.sha256(body).hexdigest(),
+            "size": len(body),
+        },
+        body,
+    )
+
+
+def write_model(model: Trained, vocabulary: Vocabulary) -> bytes:
+    """Return a model as safetensors bytes with closed metadata."""
+    data: bytes = save(
+        {
+            "bias": np.ascontiguousarray(model.bias, dtype=np.float32),
+            "weights": np.ascontiguousarray(model.weights, dtype=np.float32),
+        },
+        metadata={"architecture": ARCHITECTURE, "vocabulary": vocabulary.digest()},
+    )
+    return data
+
+
+def _read_people(inputs: Sequence[int], vocabulary: Vocabulary, shape: Shape) -> list[Examples]:
+    found: dict[str, list[pa.Table]] = {}
+    for fd in inputs:
+        for header, table in read_parts(fd):
+            person = header.get("person")
+            if not isinstance(person, str) or not table.schema.equals(SCHEMA):
+                raise InvalidError("a part is not a person's features", rule="enclave.train")
+            found.setdefault(person, []).append(table)
+    people = []
+    for person in sorted(found):
+        table = pa.concat_tables(found[person]).unify_dictionaries().combine_chunks()
+        people.append(make_examples(_read_actions(table, vocabulary), shape))
+    return people
+
+
+def _read_actions(table: pa.Table, vocabulary: Vocabulary) -> Actions:
+    codes = []
+    for name, place in (("token", vocabulary.token), ("app", vocabulary.app)):
+        column = table[name].combine_chunks()
+        if isinstance(column, pa.ChunkedArray):  # no rows at all
+            column = column.chunk(0)
+        places = np.array([place(word) for word in column.dictionary.to_pylist()], dtype=np.int64)
+        codes.append(places[column.indices.to_numpy()])
+    return Actions(codes[0], codes[1], table["start"].to_numpy())
+
+
+def _split(people: list[Examples], settings: Settings) -> tuple[list[Examples], list[Examples]]:
+    """Return who trains and who scores; enough of each, or nobody scores."""
+    least = settings.min_people
+    held = max(least, round(len(people) * settings.held_out_ppm / 1e6))
+    if len(people) < 2 * least:
+        held = 0  # nothing may be said about so few
+    if len(people) - held < least:
+        raise DeniedError(
+            f"{len(people)} people are too few: the charter asks for {least}",
+            rule="charter.min_people",
+            fix="wait until more people take part",
+        )
+    order = shuffle_people(len(people))
+    return [people[at] for at in order[held:]], [people[at] for at in order[:held]]
+
+
+def _cap(held_out: list[Examples], most: int) -> list[tuple[Examples, Any]]:
+    lengths = np.array([len(one.target) for one in held_out], dtype=np.int64)
+    return list(zip(held_out, pick_places(lengths, most=most), strict=True))
+
+
+def _score_private(
+    model: Trained, held_out: list[Examples], shape: Shape, settings: Settings
+) -> dict[str, Any]:
+    if not held_out:
+        return {"top1": None, "macro_f1": None, "top1_error": None}
+    noise = calibrate(epsilon_micro=settings.epsilon_micro, delta_e12=settings.delta_e12)
+    vectors = [
+        count_person(
+            one.target[at], predict(model.weights, model.bias, one.slots[at], shape),
+            tokens=shape.tokens,
+        )
+        for one, at in _cap(held_out, settings.actions_per_person)
+    ]  # fmt: skip
+    score = score_private(np.stack(vectors), multiplier=noise.multiplier)
+    error = top1_error(people=len(held_out), multiplier=noise.multiplier)
+    return {**_figures(score), "top1_error": round(error, 4)}
+
+
+def _score_plain(
+    model: Trained,
+    plain: Trained,
+    trained_on: list[Examples],
+    held_out: list[Examples],
+    *,
+    shape: Shape,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return exact figures of all models on the same examples; the people are made up."""
+    if not held_out:
+        return {}
+    tokens = shape.tokens
+    majority = guess_majority(trained_on, tokens=tokens)
+    bigram = guess_bigram(trained_on, tokens=tokens)
+    guesses: dict[str, Callable[[Examples, Any], Any]] = {
+        "private": lambda one, at: predict(model.weights, model.bias, one.slots[at], shape),
+        "non_private": lambda one, at: predict(plain.weights, plain.bias, one.slots[at], shape),
+        "majority": lambda _, at: np.full(len(at), majority, dtype=np.int32),
+        "bigram": lambda one, at: bigram[one.last[at]].astype(np.int32),
+    }
+    capped = _cap(held_out, settings.actions_per_person)
+    return {
+        name: _figures(
+            score_exact(
+                np.stack(
+                    [
+                        count_person(one.target[at], guess(one, at), tokens=tokens)
+                        for one, at in capped
+                    ]
+                )
+            )
+        )
+        for name, guess in guesses.items()
+    }
+
+
+def _figures(score: Score) -> dict[str, float]:
+    return {"top1": round(score.top1, 4), "macro_f1": round(score.macro_f1, 4)}
