@@ -1,7 +1,7 @@
-"""The offline verifier: everything a third party needs to check a Safehold ledger, and nothing else.
+"""The offline verifier: all that a third party needs to check a Safehold ledger.
 
-It imports the standard library and ``cryptography`` only, shares no code with ``safehold``, and needs no
-settings, no network and no trust in the directory it reads.
+It imports the standard library and ``cryptography`` only, shares no code with ``safehold``, and
+needs no settings, no network and no trust in the directory it reads.
 """
 
 from safehold_verify.command import main

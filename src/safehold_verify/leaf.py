@@ -1,18 +1,25 @@
 """The syntax of a leaf, checked on the stored bytes; nothing is ever encoded again.
 
-One pattern is the whole canonical form: sorted keys, no spaces, one spelling of every number and hash.
+One pattern is the whole canonical form: sorted keys, no spaces, one spelling of every number and
+hash.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from safehold_verify.errors import VerificationError
 
 KINDS = frozenset(
-    ["access.intent", "access.result", "ingest", "feature", "embed.export", "train.start", "train.end", "artifact.get", "grant", "charter", "erasure", "incident", "index.epoch", "key.rotate", "lease", "gap", "choice", "stop", "resume", "retention", "roster", "release", "refusal", "home"]
-)
+    {
+        "access.intent", "access.result", "ingest", "feature", "embed.export", "train.start",
+        "train.end", "artifact.get", "grant", "charter", "erasure", "incident", "index.epoch",
+        "key.rotate", "lease", "gap", "choice", "stop", "resume", "retention", "roster",
+        "release", "refusal", "home",
+    }
+)  # fmt: skip
 RESULTS = {"access.result": "access.intent"}  # a leaf of the first kind completes one of the second
 
 _HASH = rb"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="
@@ -70,6 +77,6 @@ def parse_leaf(data: bytes, *, where: str) -> Leaf:
         raise VerificationError("a leaf of an unknown kind", where=where)
     if facts is not None:
         keys = _KEY.findall(facts)
-        if any(one >= two for one, two in zip(keys, keys[1:], strict=False)):
+        if any(one >= two for one, two in pairwise(keys)):
             raise VerificationError("public facts out of order", where=where)
     return Leaf(kind, int(found[7]), -1 if ref is None else int(ref))

@@ -1,8 +1,9 @@
 """Check a whole exported log, offline, so that every byte of every file matters.
 
-What holds when ``verify_log`` returns: the files are exactly those of one signed and cosigned checkpoint; every
-entry is in its tree; every head that was held outside lies in its past; leaves are well formed, in order of
-time, and every result follows its intent. What it cannot show: that nothing happened without an entry.
+What holds when ``verify_log`` returns: the files are exactly those of one signed and cosigned
+checkpoint; every entry is in its tree; every head that was held outside lies in its past; leaves
+are well formed, in order of time, and every result follows its intent. What it cannot show: that
+nothing happened without an entry.
 """
 
 from __future__ import annotations

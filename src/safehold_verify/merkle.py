@@ -1,6 +1,7 @@
 """Hashes and proofs of a log's tree (RFC 6962 section 2.1, RFC 9162 section 2.1.3 and 2.1.4).
 
-Every hash is checked to be 32 bytes before anything else: without that an empty leaf with an empty root passes.
+Every hash is checked to be 32 bytes before anything else: without that an empty leaf with an empty
+root passes.
 """
 
 from __future__ import annotations

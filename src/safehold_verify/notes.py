@@ -1,7 +1,7 @@
-"""Signed notes, verifier keys and checkpoints (C2SP signed-note, tlog-checkpoint, tlog-cosignature).
+"""Signed notes, verifier keys, checkpoints (C2SP signed-note, tlog-checkpoint, tlog-cosignature).
 
-A note splits at its last blank line. A known key whose signature fails rejects the whole note; unknown keys
-are ignored. A verifier key's id is computed again, and weak Ed25519 keys are refused.
+A note splits at its last blank line. A known key whose signature fails rejects the whole note;
+unknown keys are ignored. A verifier key's id is computed again, and weak Ed25519 keys are refused.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ def parse_policy(data: bytes) -> Policy:
     """Read a policy.
 
     Raises:
-        VerificationError: Wrong syntax, a name used before it is defined or in two groups, a key named
-            twice, or not exactly one quorum.
+        VerificationError: Wrong syntax, a name used before it is defined or in two groups, a key
+            named twice, or not exactly one quorum.
     """
     for at, byte in enumerate(data):
         if byte not in _ALLOWED:

@@ -1,8 +1,8 @@
 """The record nobody can rewrite.
 
-A transparency log (C2SP tlog-tiles) of everything that is done with telemetry, written before it is done.
-``Ledger`` appends, publishes and proves; ``Witness`` remembers outside the home what was published;
-``safehold_verify`` checks it all offline, without this package.
+A transparency log (C2SP tlog-tiles) of everything that is done with telemetry, written before it is
+done. ``Ledger`` appends, publishes and proves; ``Witness`` remembers outside the home what was
+published; ``safehold_verify`` checks it all offline, without this package.
 """
 
 from safehold.ledger.entry import Entry, Receipt, SidecarSealer

@@ -1,8 +1,9 @@
 """One entry: what is published for ever, and what only the side-car knows.
 
-A leaf holds no personal data in the clear. Actor, object and detail are each committed to with 32 fresh
-random bytes; the values and those bytes go to a sealed side-car whose key can be destroyed. The side-car is
-bound to its leaf by the hash of the leaf *without* ``ct``: with it, the hash would have to contain itself.
+A leaf holds no personal data in the clear. Actor, object and detail are each committed to with 32
+fresh random bytes; the values and those bytes go to a sealed side-car whose key can be destroyed.
+The side-car is bound to its leaf by the hash of the leaf *without* ``ct``: with it, the hash would
+have to contain itself.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from safehold import canonical, ids
 from safehold.errors import InvalidError, TamperedError
 from safehold.ledger.kind import KINDS, VERSION, check_public
 from safehold.ledger.subjects import Subject, SubjectSet, gather
+from safehold.ledger.tile import LARGEST_ENTRY
 
 FIELDS = ("act", "obj", "det")  # the order of the blinding values in a side-car
 LARGEST_TEXT = 4_096  # bytes of an actor or an object
@@ -34,7 +36,7 @@ _sha256 = hashlib.sha256
 
 
 class SidecarSealer(Protocol):
-    """Seal and open side-cars under keys that retention can destroy; each call draws its own nonce."""
+    """Seal side-cars under keys that retention can destroy; every call draws a fresh nonce."""
 
     def seal(self, *, segment: str, month: int, plaintext: bytes, aad: bytes) -> bytes:
         """Return the sealed bytes.
@@ -113,7 +115,10 @@ class Draft:
         rest = self.middle + b"%d" % at_ms + _TAIL
         aad = _MARK + _sha256(self.head + rest).digest()
         sealed = sealer.seal(segment=self.segment, month=month, plaintext=self.plaintext, aad=aad)
-        return self.head + _b64(_sha256(sealed).digest()) + rest, sealed
+        leaf = self.head + _b64(_sha256(sealed).digest()) + rest
+        if len(leaf) > LARGEST_ENTRY:
+            raise InvalidError("a leaf is longer than 65,535 bytes", rule="ledger.entry.size")
+        return leaf, sealed
 
 
 def draft(entry: Entry) -> Draft:
@@ -203,23 +208,27 @@ def unseal(leaf: bytes, plaintext: bytes) -> Opening:
     said = orjson.loads(leaf)
     try:
         blind, key, values, people = _unpack(plaintext)
-        for at, (name, value) in enumerate(zip(FIELDS, values, strict=True)):
-            if commit(name, value, blind[at * 32 : at * 32 + 32]) != canonical.unb64(said[name]):
-                raise ValueError(name)
-        if people.root != canonical.unb64(said["sub"]):
-            raise ValueError("sub")
-        return Opening(
+        blinds = {name: blind[at * 32 : at * 32 + 32] for at, name in enumerate(FIELDS)}
+        found = {
+            name: canonical.b64(commit(name, value, blinds[name]))
+            for name, value in zip(FIELDS, values, strict=True)
+        }
+        opening = Opening(
             actor=values[0].decode(),
             object=values[1].decode(),
             detail=orjson.loads(values[2]),
-            blinds={name: blind[at * 32 : at * 32 + 32] for at, name in enumerate(FIELDS)},
+            blinds=blinds,
             key=key,
             people=people,
         )
-    except (ValueError, KeyError, IndexError) as error:
+    except (ValueError, IndexError) as error:
+        raise TamperedError("a side-car is malformed", rule="ledger.sidecar") from error
+    found["sub"] = canonical.b64(people.root)
+    if any(said[name] != value for name, value in found.items()):
         raise TamperedError(
             "a side-car does not say what its leaf commits to", rule="ledger.commitment"
-        ) from error
+        )
+    return opening
 
 
 def _b64(data: bytes) -> bytes:

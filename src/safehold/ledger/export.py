@@ -1,8 +1,8 @@
 """The static log: tiles, entry bundles and checkpoint as plain files (C2SP tlog-tiles).
 
-The journal is the truth and the files are its picture. New files come first, then the checkpoint, and only
-then the partial files that it no longer needs go, so a reader of the old or the new checkpoint finds all it
-names. A lock file lets an offline verifier wait for the end of an export.
+The journal is the truth and the files are its picture. New files come first, then the checkpoint,
+and only then the partial files that it no longer needs go, so a reader of the old or the new
+checkpoint finds all it names. A lock file lets an offline verifier wait for the end of an export.
 """
 
 from __future__ import annotations

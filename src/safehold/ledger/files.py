@@ -13,7 +13,8 @@ def replace_file(path: Path, data: bytes, *, scratch: Path | None = None) -> Non
     Args:
         path: Where it goes.
         data: What it holds.
-        scratch: Directory of the temporary file, on the same file system; beside ``path`` if absent.
+        scratch: Directory of the temporary file, on the same file system; beside ``path`` if
+        absent.
     """
     fresh = (scratch or path.parent) / f".{path.name}.new"
     _write(fresh, data)

@@ -1,7 +1,8 @@
 """The versioned list of what a leaf can say, and which facts of it stay readable for ever.
 
-Public facts are small, closed and never personal: they are what a fold over the log needs (budgets, charter
-versions, stops) after the side-cars are gone. Nothing that tells one person's choice from another's is public.
+Public facts are small, closed and never personal: they are what a fold over the log needs (budgets,
+charter versions, stops) after the side-cars are gone. Nothing that tells one person's choice from
+another's is public.
 """
 
 from __future__ import annotations

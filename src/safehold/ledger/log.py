@@ -1,9 +1,9 @@
 """The ledger: append, publish, read, prove.
 
-What this holds: an append that returned survives a power cut and is in every later head; a head that a witness
-has cosigned can never be taken back unnoticed, because opening compares the journal with the witnesses and
-refuses to go on from an older or another history. What it does not hold: an entry that nobody appends is not
-missed; the keeper releases no key without one.
+What this holds: an append that returned survives a power cut and is in every later head; a head that
+a witness has cosigned can never be taken back unnoticed, because opening compares the journal with
+the witnesses and refuses to go on from an older or another history. What it does not hold: an entry
+that nobody appends is not missed; the keeper releases no key without one.
 
 Example:
     >>> ledger = Ledger.open(path, signer=signer, witnesses=[witness], sidecar=sealer, clock=clock)
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -34,15 +34,14 @@ from safehold.errors import (
 from safehold.ledger.entry import Entry, Receipt, SidecarSealer, draft
 from safehold.ledger.export import Exporter
 from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note, parse_decimal
-from safehold.ledger.proof import prove_consistency, prove_inclusion, root_at
+from safehold.ledger.proof import prove_consistency, prove_inclusion
+from safehold.ledger.replay import compare_head, read_nodes, replay
 from safehold.ledger.sequencer import Sequencer, open_leaf
-from safehold.ledger.store_sqlite import Journal, State, create_journal
-from safehold.ledger.tree import EMPTY, Node, Tree, leaf_hash, node_reader
+from safehold.ledger.store_sqlite import Journal, create_journal
+from safehold.ledger.tree import EMPTY, Tree, leaf_hash
 from safehold.ledger.witness import Answer, Witness
 
 INTERVAL = 0.5  # seconds from an append to its publication, at most twice this
-
-_REPLAY = 4096  # leaves hashed at a time
 
 
 class Ledger:
@@ -64,7 +63,7 @@ class Ledger:
         self._sidecar = sidecar
         self._trouble: SafeholdError | None = None
         state = journal.state()
-        tree = self._replay(state)
+        tree = replay(journal, state, signer=signer, witnesses=witnesses)
         self._sequencer = Sequencer(
             journal, tree=tree, state=state, signer=signer, sidecar=sidecar, clock=clock
         )
@@ -75,7 +74,7 @@ class Ledger:
         self._dirty = threading.Event()
         self._seen = {witness.name: 0 for witness in witnesses}
         try:
-            self._compare_witnesses(tree)
+            self._compare_witnesses()
             self.publish()
         except UnavailableError as error:
             # A witness that cannot be asked may know better: read, but neither append nor sign.
@@ -262,7 +261,7 @@ class Ledger:
         head = Checkpoint.parse(note[: note.rfind(b"\n\n") + 1])
         if not 0 <= index < head.size:
             raise MissingError(f"entry {index} is not published yet", rule="ledger.prove")
-        path = prove_inclusion(self._node(self._sequencer.head[0]), index, head.size)
+        path = prove_inclusion(read_nodes(self._journal, self._sequencer.head[0]), index, head.size)
         lines = ["c2sp.org/tlog-proof@v1", f"index {index}", *map(b64, path), "", ""]
         return "\n".join(lines) + note.decode()
 
@@ -278,7 +277,7 @@ class Ledger:
         for error in (self._sequencer.stopped, self._trouble):
             if error is not None:
                 raise error
-        self._compare_witnesses(self._sequencer.head[0])
+        self._compare_witnesses()
 
     def close(self) -> None:
         """Publish what is left and let go of the directory."""
@@ -295,7 +294,7 @@ class Ledger:
             with self._sequencer.committing:
                 self._journal.close()
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -306,83 +305,18 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def _replay(self, state: State) -> Tree:
-        """Rebuild the tree from the journal and compare every stored tile, root and signature."""
-        origin, vkey = self._journal.identity()
-        if (origin, vkey) != (self._signer.name, self._signer.vkey.text()):
-            raise TamperedError("this log was made with another key", rule="ledger.identity")
-        tree, waiting = Tree(), []
-        for first, leaves in self._journal.batches():
-            if first != tree.size + len(waiting):
-                raise TamperedError("the journal does not begin at leaf 0", rule="ledger.journal")
-            waiting += map(leaf_hash, leaves)
-            if len(waiting) >= _REPLAY:
-                tree, waiting = self._grow(tree, waiting), []
-        tree = self._grow(tree, waiting)
-        if tree.size != state.size or tree.root() != state.root:
-            raise TamperedError("the journal is not what its head says", rule="ledger.replay")
-        text, _ = open_note(state.note, [self._signer.vkey])
-        if text != Checkpoint(origin, state.size, state.root).text():
-            raise TamperedError("the signed head is another one", rule="ledger.replay")
-        self._check_heads(tree)
-        return tree
-
-    def _grow(self, tree: Tree, hashes: list[bytes]) -> Tree:
-        grown, tiles = tree.extend(b"".join(hashes))
-        for level, number, data in tiles:
-            if self._journal.tile(level, number) != data:
-                raise TamperedError(
-                    f"tile {level}/{number} is not what the journal says", rule="ledger.replay"
-                )
-        return grown
-
-    def _check_heads(self, tree: Tree) -> None:
-        """Compare the newest published head, and every witness's part in it, with the journal."""
-        found = self._journal.head()
-        if found is None:
-            return
-        keys = [VKey.parse(one.vkey) for one in self._witnesses]
-        text, held = open_note(found[1], [self._signer.vkey, *keys])
-        self._compare(text, tree, "a published head")
-        for witness, key in zip(self._witnesses, keys, strict=True):
-            memory = self._memory(witness)
-            if key in held and (memory is None or memory.size < found[0]):
-                raise TamperedError(
-                    f"witness {witness.name} has forgotten what it cosigned",
-                    rule="ledger.witness.memory",
-                )
-
-    def _compare_witnesses(self, tree: Tree) -> None:
-        for witness in self._witnesses:
-            note = witness.head(self._signer.name)
+    def _compare_witnesses(self) -> None:
+        notes = [(one.name, one.head(self._signer.name)) for one in self._witnesses]
+        tree = self._sequencer.head[0]  # after the witnesses: it may grow, and they with it
+        for name, note in notes:
             if note is not None:
                 text, _ = open_note(note, [self._signer.vkey])
-                self._seen[witness.name] = self._compare(text, tree, f"witness {witness.name}")
-
-    def _compare(self, text: bytes, tree: Tree, who: str) -> int:
-        """Return the size of a head that lies in our history.
-
-        Raises:
-            TamperedError: It is larger, or its root is not the one we had at that size.
-        """
-        head = Checkpoint.parse(text)
-        if head.size > tree.size:
-            raise TamperedError(
-                f"{who} knows {head.size} entries, the journal only {tree.size}",
-                rule="ledger.rollback",
-                fix="an older copy was restored; find the newer one",
-            )
-        if head.origin != self._signer.name or root_at(self._node(tree), head.size) != head.root:
-            raise TamperedError(f"{who} knows another history", rule="ledger.fork")
-        return head.size
-
-    def _memory(self, witness: Witness) -> Checkpoint | None:
-        note = witness.head(self._signer.name)
-        return None if note is None else Checkpoint.parse(note[: note.rfind(b"\n\n") + 1])
+                self._seen[name] = compare_head(self._journal, tree, text, who=f"witness {name}")
 
     def _cosign(self, witness: Witness, tree: Tree, note: bytes) -> bytes:
         """Return a witness's cosignature lines over the head of a tree."""
-        node = self._node(tree)
+        node = read_nodes(self._journal, tree)
+        answer = Answer(409, b"")
         for _ in range(2):
             old = self._seen[witness.name]
             try:
@@ -411,14 +345,6 @@ class Ledger:
                 rule="ledger.rollback",
             )
         return known
-
-    def _node(self, tree: Tree) -> Node:
-        def tile(level: int, number: int) -> bytes:
-            if number == tree.size >> (8 * level + 8):
-                return tree.edges[level] if level < len(tree.edges) else b""
-            return self._journal.tile(level, number) or b""
-
-        return node_reader(tile)
 
     def _keep_publishing(self) -> None:
         while not self._closed.is_set():

@@ -1,8 +1,9 @@
-"""Signed notes, verifier keys and checkpoints (C2SP signed-note, tlog-checkpoint, tlog-cosignature).
+"""Signed notes, verifier keys, checkpoints (C2SP signed-note, tlog-checkpoint, tlog-cosignature).
 
-Rules: a note splits at its last blank line. A signature of a known key that fails rejects the whole note; a
-signature of an unknown key is ignored. The id of every verifier key is computed again when it is read, and
-Ed25519 keys of low order or in a second spelling are refused, because OpenSSL verifies leniently there.
+Rules: a note splits at its last blank line. A signature of a known key that fails rejects the whole
+note; a signature of an unknown key is ignored. The id of every verifier key is computed again when
+it is read, and Ed25519 keys of low order or in a second spelling are refused, because OpenSSL
+verifies leniently there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Inclusion and consistency proofs (RFC 6962 section 2.1, RFC 9162 section 2.1.3 and 2.1.4).
 
-Building reads complete nodes only; checking is here for consistency alone, which the witness needs. The
-offline verifier has its own, separate code for both.
+Building reads complete nodes only; checking is here for consistency alone, which the witness needs.
+The offline verifier has its own, separate code for both.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The one place where entries get their numbers.
 
-Callers queue what they want to append and then ask for the lock. Whoever gets it commits everything that
-waits, in one transaction with one fsync, and the others find their receipts ready. What is wrong with one
-request fails that request alone; what is wrong with the commit fails the whole group and stops the log.
+Callers queue what they want to append and then ask for the lock. Whoever gets it commits everything
+that waits, in one transaction with one fsync, and the others find their receipts ready. What is
+wrong with one request fails that request alone; what is wrong with the commit fails the whole group
+and stops the log.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from safehold.ledger.entry import Draft, Opening, Receipt, SidecarSealer, aad_of
 from safehold.ledger.kind import KINDS
 from safehold.ledger.note import Checkpoint, LogSigner
 from safehold.ledger.store_sqlite import Batch, Journal, State, pack_sidecars
-from safehold.ledger.tile import LARGEST_ENTRY, pack_entries
+from safehold.ledger.tile import pack_entries
 from safehold.ledger.tree import Tree, leaf_hash
 
 MOST_WAITING = 65_536  # entries; beyond it an append is refused instead of queued
@@ -133,7 +134,8 @@ class Sequencer:
         return request.receipts
 
     def _take(self) -> list[_Request]:
-        taken, count = [], 0
+        taken: list[_Request] = []
+        count = 0
         with self._door:
             while self._queue and (
                 not taken or count + len(self._queue[0].drafts) <= LARGEST_GROUP
@@ -145,9 +147,11 @@ class Sequencer:
 
     def _commit(self) -> None:
         requests = self._take()
+        if self.stopped is not None:
+            for request in requests:
+                request.error, request.done = self.stopped, True
+            return
         try:
-            if self.stopped is not None:
-                raise self.stopped
             self._time = max(self._time, self._clock.now_us() // 1000)
             group = _Group(self._tree.size)
             for request in requests:
@@ -160,7 +164,7 @@ class Sequencer:
                     Receipt(index=one.index, leaf_hash=one.leaf_hash, size=size)
                     for one in request.receipts
                 ]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             if isinstance(error, SafeholdError):
                 self.stop(error)
             else:
@@ -182,8 +186,6 @@ class Sequencer:
                 if draft.ref is not None:
                     self._check_ref(draft, group)
                 leaf, sealed = draft.leaf(self._time, self._sidecar, month)
-                if len(leaf) > LARGEST_ENTRY:
-                    raise InvalidError("a leaf is too long", rule="ledger.entry.size")
                 index, digest = group.first + len(group.leaves), leaf_hash(leaf)
                 group.leaves.append(leaf)
                 group.sealed.append(sealed)
@@ -191,7 +193,7 @@ class Sequencer:
                 if draft.key:
                     group.keys[draft.key] = index
                 request.receipts.append(Receipt(index=index, leaf_hash=digest, size=0))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it belongs to this caller alone
             group.cut(before)
             request.error = error
             request.receipts = []
@@ -219,8 +221,8 @@ class Sequencer:
     def _earlier(self, draft: Draft, group: _Group) -> Receipt | None:
         """Return the receipt that an idempotency key stands for.
 
-        The index in the database is only a hint: a row planted there must not make an access look logged,
-        so the sealed side-car has to name the same key.
+        The index in the database is only a hint: a row planted there must not make an access look
+        logged, so the sealed side-car has to name the same key.
         """
         index = group.keys.get(draft.key)
         if index is not None:
@@ -233,7 +235,7 @@ class Sequencer:
             leaf, found = self._journal.leaf(index), self._journal.sidecar(index)
             sealed, digest = found or b"", leaf_hash(leaf)
         if open_leaf(leaf, sealed, self._sidecar).key != draft.key:
-            raise ConflictError("an idempotency key points to another entry", rule="ledger.key")
+            raise TamperedError("an idempotency key points to another entry", rule="ledger.key")
         if orjson.loads(leaf)["k"] != draft.kind:
             raise ConflictError(
                 "an idempotency key was used for another kind of entry", rule="ledger.key"

@@ -1,8 +1,8 @@
 """The journal: one SQLite file that makes an append durable (WAL, ``synchronous=FULL``).
 
-One row a batch, in the form of an entry bundle. A batch is committed with its tiles, the right edge and the
-signed head in one transaction that begins IMMEDIATE and succeeds only if size and root are what the caller
-last saw; an OS lock on a file beside it keeps a second process out before that.
+One row a batch, in the form of an entry bundle. A batch is committed with its tiles, the right edge
+and the signed head in one transaction that begins IMMEDIATE and succeeds only if size and root are
+what the caller last saw; an OS lock on a file beside it keeps a second process out before that.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ def create_journal(directory: Path, *, origin: str, vkey: str, note: bytes) -> N
 class Journal:
     """The journal, held by one process.
 
-    Writing is for one thread at a time (the sequencer's lock sees to it); reading has its own connection.
+    Writing is for one thread at a time (the sequencer's lock sees to it); reading has its own
+    connection.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -236,7 +237,7 @@ class Journal:
     def sidecar(self, index: int) -> bytes | None:
         """Return the sealed side-car of a leaf, or nothing if it was deleted."""
         rows = self._all(
-            "SELECT s.first, s.body FROM sidecar s WHERE s.first <= ? ORDER BY s.first DESC LIMIT 1",
+            "SELECT first, body FROM sidecar WHERE first <= ? ORDER BY first DESC LIMIT 1",
             (index,),
         )
         if not rows:

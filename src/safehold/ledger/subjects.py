@@ -1,8 +1,9 @@
 """Whose data an entry is about, without saying whose.
 
-Each person gives one item, made with their own random key and a nonce of the entry, so that nobody without
-that key can tell which item is theirs, and two entries cannot be linked. Sorting hides the order, padding to
-a power of two hides the count. When a person's key is destroyed their items become noise.
+Each person gives one item, made with their own random key and a nonce of the entry, so that nobody
+without that key can tell which item is theirs, and two entries cannot be linked. Sorting hides the
+order, padding to a power of two hides the count. When a person's key is destroyed their items
+become noise.
 """
 
 from __future__ import annotations

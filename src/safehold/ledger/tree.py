@@ -1,7 +1,8 @@
 """The Merkle tree of a log (RFC 6962 section 2.1, SHA-256), grown in tiles of 256 hashes.
 
-A ``Tree`` is a value: what it holds is the size and the partial tile at the right edge of every tile level.
-``extend`` returns a new tree and the tiles that became full, so that a failed commit leaves nothing to undo.
+A ``Tree`` is a value: what it holds is the size and the partial tile at the right edge of every
+tile level. ``extend`` returns a new tree and the tiles that became full, so that a failed commit
+leaves nothing to undo.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A witness of logs, kept outside the home that it watches (C2SP tlog-witness, tlog-cosignature).
 
-It remembers one checkpoint a log and cosigns only what extends it. Reading the memory, checking and writing
-the new memory are one step under a lock of threads and of processes; the answer leaves after the fsync. A
-request that contradicts the memory is kept as evidence of a fork.
+It remembers one checkpoint a log and cosigns only what extends it. Reading the memory, checking and
+writing the new memory are one step under a lock of threads and of processes; the answer leaves
+after the fsync. A request that contradicts the memory is kept as evidence of a fork.
 """
 
 from __future__ import annotations

@@ -1,0 +1,106 @@
+"""Finding out at start-up whether the journal is still what was signed and witnessed.
+
+Everything is computed again from the entries: tiles, root, signed head. Then the newest published
+head and the memory of every witness must lie in the past of that tree. A restored backup is smaller
+than a witness knows; a rewritten journal has another root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from safehold.errors import TamperedError
+from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note
+from safehold.ledger.proof import root_at
+from safehold.ledger.store_sqlite import Journal, State
+from safehold.ledger.tree import HEIGHT, Node, Tree, leaf_hash, node_reader
+from safehold.ledger.witness import Witness
+
+_AT_ONCE = 4096  # leaves hashed before the tree grows
+
+
+def replay(
+    journal: Journal, state: State, *, signer: LogSigner, witnesses: Sequence[Witness]
+) -> Tree:
+    """Return the tree of a journal whose tiles, head and published head all hold.
+
+    Raises:
+        TamperedError: Something differs, or a witness has forgotten what it cosigned.
+    """
+    origin, vkey = journal.identity()
+    if (origin, vkey) != (signer.name, signer.vkey.text()):
+        raise TamperedError("this log was made with another key", rule="ledger.identity")
+    tree = Tree()
+    waiting: list[bytes] = []
+    for first, leaves in journal.batches():
+        if first != tree.size + len(waiting):
+            raise TamperedError("the journal does not begin at leaf 0", rule="ledger.journal")
+        waiting += map(leaf_hash, leaves)
+        if len(waiting) >= _AT_ONCE:
+            tree, waiting = _grow(journal, tree, waiting), []
+    tree = _grow(journal, tree, waiting)
+    if tree.size != state.size or tree.root() != state.root:
+        raise TamperedError("the journal is not what its head says", rule="ledger.replay")
+    text, _ = open_note(state.note, [signer.vkey])
+    if text != Checkpoint(origin, state.size, state.root).text():
+        raise TamperedError("the signed head is another one", rule="ledger.replay")
+    _check_published(journal, tree, signer, witnesses)
+    return tree
+
+
+def compare_head(journal: Journal, tree: Tree, text: bytes, *, who: str) -> int:
+    """Return the size of a head that lies in the past of a tree.
+
+    Raises:
+        TamperedError: It is larger, or its root is not the one the tree had at that size.
+    """
+    head = Checkpoint.parse(text)
+    if head.size > tree.size:
+        raise TamperedError(
+            f"{who} knows {head.size} entries, the journal only {tree.size}",
+            rule="ledger.rollback",
+            fix="an older copy was restored; find the newer one",
+        )
+    if head.root != root_at(read_nodes(journal, tree), head.size):
+        raise TamperedError(f"{who} knows another history", rule="ledger.fork")
+    return head.size
+
+
+def read_nodes(journal: Journal, tree: Tree) -> Node:
+    """Return a reader of the complete nodes of a tree whose full tiles lie in the journal."""
+
+    def tile(level: int, number: int) -> bytes:
+        if number == tree.size >> (HEIGHT * (level + 1)):
+            return tree.edges[level] if level < len(tree.edges) else b""
+        return journal.tile(level, number) or b""
+
+    return node_reader(tile)
+
+
+def _grow(journal: Journal, tree: Tree, hashes: list[bytes]) -> Tree:
+    grown, tiles = tree.extend(b"".join(hashes))
+    for level, number, data in tiles:
+        if journal.tile(level, number) != data:
+            raise TamperedError(
+                f"tile {level}/{number} is not what the journal says", rule="ledger.replay"
+            )
+    return grown
+
+
+def _check_published(
+    journal: Journal, tree: Tree, signer: LogSigner, witnesses: Sequence[Witness]
+) -> None:
+    found = journal.head()
+    if found is None:
+        return
+    keys = [VKey.parse(one.vkey) for one in witnesses]
+    text, held = open_note(found[1], [signer.vkey, *keys])
+    compare_head(journal, tree, text, who="a published head")
+    for witness, key in zip(witnesses, keys, strict=True):
+        memory = witness.head(signer.name)
+        known = Checkpoint.parse(memory[: memory.rfind(b"\n\n") + 1]).size if memory else -1
+        if key in held and known < found[0]:
+            raise TamperedError(
+                f"witness {witness.name} has forgotten what it cosigned",
+                rule="ledger.witness.memory",
+            )
