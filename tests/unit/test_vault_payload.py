@@ -1,0 +1,150 @@
+"""Rows as bytes: codec by size, buckets, and nobody else's values."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from safehold.errors import InvalidError, TamperedError
+from safehold.vault import payload
+
+
+def _table(count: int) -> pa.Table:
+    return pa.table({"x": np.arange(count), "y": np.arange(count) * 0.5})
+
+
+@pytest.mark.parametrize("count", [0, 1, 300, 4095, 4096, 4097, 50_000])
+def test_rows_come_back(count):
+    codec, data = payload.encode(_table(count))
+    assert codec == (payload.WHOLE if count * 16 < payload.SMALL else payload.BUFFERS)
+    assert len(data) == payload.bucket(len(data))
+    assert payload.decode(codec, data).equals(_table(count))
+
+
+@pytest.mark.parametrize("count", [10, 50_000])
+def test_some_columns_only(count):
+    codec, data = payload.encode(_table(count))
+    assert payload.decode(codec, data, columns=["y"]).equals(_table(count).select(["y"]))
+    assert payload.decode(codec, data, columns=["y", "x"]).column_names == ["y", "x"]
+    with pytest.raises(InvalidError):
+        payload.decode(codec, data, columns=["z"])
+
+
+def test_buckets_are_few_and_cheap():
+    sizes = range(1, 200_000, 7)
+    padded = [payload.bucket(size) for size in sizes]
+    assert all(size <= new for size, new in zip(sizes, padded, strict=True))
+    assert all(
+        new <= size * 1.12 for size, new in zip(sizes, padded, strict=True) if size > 512
+    )
+    assert all(payload.bucket(new) == new for new in padded)
+    assert padded == sorted(padded)
+    assert len(set(padded)) < 200
+
+
+def test_a_slice_carries_no_value_of_the_others():
+    """A batch sliced by person shares one dictionary; sealing it whole would outlive an erasure."""
+    whole = pa.table(
+        {
+            "who": pa.array([0, 0, 1, 1]),
+            "key": pa.array(["mine", None, "theirs", "theirs too"]).dictionary_encode(),
+        }
+    )
+    mine = whole.slice(0, 2)
+    codec, data = payload.encode(mine)
+    back = payload.decode(codec, data)
+    assert back.column("key").to_pylist() == ["mine", None]
+    assert back.schema == whole.schema
+    assert back.column("key").chunk(0).dictionary.to_pylist() == ["mine"]
+    empty = payload.decode(*payload.encode(whole.slice(0, 0)))
+    assert "theirs" not in str(empty.column("key").combine_chunks().to_string())
+    nulls = payload.compact(whole.slice(1, 1)).column("key").chunk(0)
+    assert nulls.dictionary.to_pylist() == []
+    assert nulls.to_pylist() == [None]
+
+
+def test_chunks_with_different_dictionaries_become_one():
+    def part(*values):
+        return pa.table(
+            {"key": pa.array(values).dictionary_encode().cast(pa.dictionary(pa.int16(), pa.string()))}
+        )
+
+    table = pa.concat_tables([part("a", "b"), part("c", "a")])
+    back = payload.decode(*payload.encode(table))
+    assert back.column("key").to_pylist() == ["a", "b", "c", "a"]
+    assert back.schema == table.schema
+    assert back.column("key").num_chunks == 1
+
+
+def test_schema_metadata_is_dropped():
+    table = _table(3).replace_schema_metadata({"author": "someone"})
+    back = payload.decode(*payload.encode(table))
+    assert not back.schema.metadata
+
+
+@pytest.mark.parametrize("length", [0, 2**63, 505, 600])
+def test_a_length_that_does_not_fit_is_refused(length):
+    codec, data = payload.encode(_table(3))
+    assert len(data) == 512
+    data[:8] = length.to_bytes(8, "big")
+    with pytest.raises(TamperedError):
+        payload.decode(codec, data)
+
+
+def test_a_bomb_is_refused():
+    import zstandard
+
+    size = payload.LARGEST + 1
+    body = zstandard.ZstdCompressor().compress(b"x")
+    assert zstandard.frame_content_size(body) == 1
+    # a frame header that claims more than a block may hold (RFC 8878 section 3.1.1.1)
+    forged = body[:4] + bytes([0xE0]) + size.to_bytes(8, "little") + body[6:]
+    assert zstandard.frame_content_size(forged) == size
+    data = bytearray(512)
+    data[:8] = len(forged).to_bytes(8, "big")
+    data[8 : 8 + len(forged)] = forged
+    with pytest.raises(TamperedError, match="bounds"):
+        payload.decode(payload.WHOLE, data)
+
+
+@pytest.mark.parametrize("codec", payload.CODECS)
+def test_rubbish_that_opened_is_refused(codec):
+    data = bytearray(512)
+    data[:8] = (40).to_bytes(8, "big")
+    data[8:48] = b"\x5a" * 40
+    with pytest.raises(TamperedError):
+        payload.decode(codec, data)
+
+
+def test_threads_do_not_share_compressors():
+    failures = []
+
+    def work(seed):
+        try:
+            for number in range(150):
+                table = pa.table({"x": np.random.default_rng(seed + number).integers(0, 99, 600)})
+                if not payload.decode(*payload.encode(table)).equals(table):
+                    failures.append("rows differ")
+        except Exception as error:
+            failures.append(repr(error))
+
+    threads = [threading.Thread(target=work, args=(seed * 1000,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    held = {}
+
+    def note(name):
+        held[name] = payload._compressor(), payload._decompressor()
+
+    for name in ("one", "two"):
+        thread = threading.Thread(target=note, args=(name,))
+        thread.start()
+        thread.join()
+    assert held["one"][0] is not held["two"][0]
+    assert held["one"][1] is not held["two"][1]

@@ -1,0 +1,103 @@
+"""A vault in a temporary home, with ways to copy the home and to break what rests."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+
+from safehold import db
+from safehold.clock import DAY_US, FixedClock
+from safehold.vault import Label, Objects, PlainBlock, Vault
+from safehold.vault.erase import go_on
+from safehold.vault.kms import LocalRoot
+
+TODAY = 20_000
+LABEL = Label(
+    purposes=("help", "train"), jurisdiction="DE", expires=TODAY + 30, charter=b"\xc0" * 32
+)
+
+
+@dataclass
+class VaultHome:
+    """Everything one vault is made of."""
+
+    path: Path
+    root: LocalRoot
+    clock: FixedClock
+    engine: sa.Engine
+    vault: Vault
+
+    @property
+    def home(self) -> Path:
+        return self.path / "home"
+
+    @property
+    def epochs(self) -> Path:
+        return self.path / "epochs"
+
+    def object_file(self, name: str) -> Path:
+        return self.home / "objects" / name
+
+    def copy_home(self, name: str) -> Path:
+        """Copy the whole home while it is in use, as a backup does."""
+        target = self.path / name
+        shutil.copytree(self.home, target)
+        return target
+
+    def open(self, home: Path | None = None, **changes) -> Vault:
+        """Open a vault on this home or on a copy of it, with the live root and live epochs."""
+        home = home or self.home
+        given = {
+            "engine": db.open_engine(home / "control.db"),
+            "root": self.root,
+            "epochs": self.epochs,
+            "objects": Objects(home / "objects"),
+            "clock": self.clock,
+        } | changes
+        return Vault.open(**given)
+
+
+def make_home(path: Path, reached: Callable[[str], None] = go_on) -> VaultHome:
+    home = path / "home"
+    home.mkdir(parents=True)
+    (path / "epochs").mkdir()
+    root = LocalRoot.generate()
+    clock = FixedClock(TODAY * DAY_US)
+    engine = db.open_engine(home / "control.db")
+    vault = Vault.open(
+        engine=engine,
+        root=root,
+        epochs=path / "epochs",
+        objects=Objects(home / "objects"),
+        clock=clock,
+        reached=reached,
+    )
+    return VaultHome(path, root, clock, engine, vault)
+
+
+def rows(count: int = 20, seed: int = 0) -> pa.Table:
+    start = seed * 1000
+    return pa.table(
+        {
+            "seq": pa.array(np.arange(start, start + count, dtype=np.uint32)),
+            "x": pa.array((np.arange(count) * 7 + seed).astype(np.int16)),
+            "key": pa.array([f"k{i % 5}" for i in range(count)]).dictionary_encode(),
+        }
+    )
+
+
+def plain(person: str = "psn_a", **changes) -> PlainBlock:
+    given = {
+        "person": person,
+        "stream": "key",
+        "window": TODAY,
+        "label": LABEL,
+        "table": rows(),
+    } | changes
+    return PlainBlock(**given)
