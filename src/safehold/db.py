@@ -7,10 +7,13 @@ what it deletes.
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import event
 
 from safehold.errors import UnavailableError
@@ -44,6 +47,23 @@ def open_engine(path: Path) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def migrate(engine: sa.Engine, revision: str = "head") -> None:
+    """Bring a database to a version of the schema; all steps in one transaction.
+
+    Args:
+        engine: The control database.
+        revision: ``head``, or an older revision to go back to.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("safehold") / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        if revision == "head":
+            command.upgrade(config, revision)
+        else:
+            command.downgrade(config, revision)
 
 
 def truncate_wal(engine: sa.Engine) -> None:

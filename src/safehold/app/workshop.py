@@ -43,6 +43,10 @@ class SandboxWorkshop:
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
 
+    def level(self) -> str:
+        """Return the assurance level that this machine reaches."""
+        return str(self._launcher.probe.level)
+
     @contextmanager
     def start(
         self, recipe: str, spec: Mapping[str, Any], inputs: Sequence[int], *, least: str

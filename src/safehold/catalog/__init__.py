@@ -2,6 +2,6 @@
 
 from safehold.catalog.label import DatasetLabel, derive
 from safehold.catalog.lineage import Lineage
-from safehold.catalog.register import Catalog, Extent, SourceState
+from safehold.catalog.register import Catalog, Extent, SourceState, add_tallies
 
-__all__ = ["Catalog", "DatasetLabel", "Extent", "Lineage", "SourceState", "derive"]
+__all__ = ["Catalog", "DatasetLabel", "Extent", "Lineage", "SourceState", "add_tallies", "derive"]

@@ -85,7 +85,7 @@ def demo(
     from safehold.cli.summary import show_demo
 
     with progress_bar("preparing", quiet=as_json) as progress:
-        result = run_demo(home, people=people, days=days, seed=seed, truth=truth, progress=progress)
+        result = run_demo(home, people=people, days=days, seed=seed, truth_file=truth, progress=progress)
     if as_json:
         put(result, as_json=True)
     else:

@@ -18,6 +18,7 @@ from safehold.subjects import Pause, Standing
 from safehold.telemetry.schema import STREAMS
 
 LONGEST_NAME = 200  # characters
+SILENT = {"pause": "pause", "withdraw": "withdrawn"}
 
 
 class Crowd:
@@ -25,12 +26,20 @@ class Crowd:
 
     Args:
         desk: What the keeper works with.
-        on_silence: Called with a person when recording must end at once.
+        on_silence: Called with a person and a reason when recording must end at once.
+        on_sound: Called with a person when recording may begin again.
     """
 
-    def __init__(self, desk: Desk, *, on_silence: Callable[[PersonId, str], None]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        on_silence: Callable[[PersonId, str], None],
+        on_sound: Callable[[PersonId], None],
+    ) -> None:
         self._desk = desk
         self._on_silence = on_silence
+        self._on_sound = on_sound
 
     def enrol(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -111,8 +120,10 @@ class Crowd:
         desk.people.change(person, how)
         if choice in {"consent", "withdraw"}:
             desk.catalog.forget_derived(person)
-        if choice in {"pause", "withdraw"}:
-            self._on_silence(person, choice)
+        if choice in SILENT:
+            self._on_silence(person, SILENT[choice])
+        else:
+            self._on_sound(person)
         return {"choice": choice, "at_us": now, "entry": receipt.index}
 
     def show(

@@ -70,12 +70,16 @@ class Intake:
             for item in inputs:
                 os.close(item)
 
-    def recover(self) -> None:
-        """Finish what a crash left: missing closing leaves, objects that nothing knows."""
+    def recover(self, *, keep: set[str]) -> None:
+        """Finish what a crash left: missing closing leaves, objects that nothing knows.
+
+        Args:
+            keep: Objects that something other than the catalogue knows.
+        """
         desk = self._desk
         for name, tally in desk.catalog.unnoted():
             self._close(name, tally)
-        desk.vault.sweep(desk.catalog.objects())
+        desk.vault.sweep(desk.catalog.objects() | keep)
 
     def _take(
         self,

@@ -42,6 +42,10 @@ class Job(Protocol):
 class Workshop(Protocol):
     """Start recipes in sandboxes."""
 
+    def level(self) -> str:
+        """Return the assurance level that this machine reaches, E0 to E3."""
+        ...
+
     def start(
         self, recipe: str, spec: Mapping[str, Any], inputs: Sequence[int], *, least: str
     ) -> AbstractContextManager[Job]:

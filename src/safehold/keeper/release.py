@@ -22,7 +22,8 @@ from typing import Any
 import pyarrow as pa
 
 from safehold import ids
-from safehold.access import Claims
+from safehold.access import AccessRequest, Claims, Principal, authorise
+from safehold.clock import DAY_US
 from safehold.errors import ConsentError, DeniedError
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Passed
@@ -58,6 +59,23 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who asks, with identity proved.
+
+    Args:
+        principal: The person, workload or agent.
+        action: What they do, in the charter's language.
+        claims: Their verified capability, where the action needs a grant.
+        grant: Index of the grant's leaf.
+    """
+
+    principal: Principal
+    action: str
+    claims: Claims | None = None
+    grant: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
     """What one durable intent allows to be opened.
 
@@ -84,7 +102,7 @@ class Release:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    def decide(self, ask: Ask, claims: Claims) -> Opening:
+    def decide(self, ask: Ask, asker: Asker) -> Opening:
         """Return what may be opened; when it returns, the intent is durable.
 
         Raises:
@@ -94,13 +112,13 @@ class Release:
         desk.trust.require_running()
         desk.ledger.check_health()
         try:
-            return self._decide(ask, claims)
+            return self._decide(ask, asker)
         except DeniedError as error:
             if error.entry is None:
                 (receipt,) = desk.log(
                     Entry(
                         kind="refusal",
-                        actor=claims.holder,
+                        actor=asker.principal.id,
                         object=ask.recipe,
                         detail={"rule": error.rule or "", "purpose": ask.purpose},
                         charter=desk.trust.digest(),
@@ -109,10 +127,10 @@ class Release:
                 error.entry = receipt.index
             raise
 
-    def _decide(self, ask: Ask, claims: Claims) -> Opening:
+    def _decide(self, ask: Ask, asker: Asker) -> Opening:
         desk = self._desk
         chosen, left_out = self._choose(ask)
-        self._authorise(ask, claims, segments=_segments(chosen), people=len(chosen))
+        self._authorise(ask, asker, chosen)
         least = max(ask.least_people, 1)
         if len(chosen) < least:
             raise DeniedError(
@@ -129,10 +147,10 @@ class Release:
         intent = desk.trust.log_charged(
             Entry(
                 kind="access.intent",
-                actor=claims.holder,
+                actor=asker.principal.id,
                 object=ask.recipe,
                 detail={
-                    "grant": claims.grant,
+                    "grant": "" if asker.claims is None else asker.claims.grant,
                     "purpose": ask.purpose,
                     "segments": sorted(_segments(chosen)),
                     "blocks": sum(len(blocks) for blocks in chosen.values()),
@@ -140,6 +158,7 @@ class Release:
                 charter=desk.trust.digest(),
                 subjects=desk.subjects([str(person) for person in people]),
                 public={"purpose": ask.purpose},
+                ref=asker.grant,
             ),
             charge,
         )
@@ -180,6 +199,51 @@ class Release:
         for rule in refused.values():
             left_out[rule] = left_out.get(rule, 0) + 1
         return chosen, left_out
+
+    def _authorise(
+        self, ask: Ask, asker: Asker, chosen: Mapping[PersonId, Sequence[SealedBlock]]
+    ) -> None:
+        desk = self._desk
+        blocks = [block for held in chosen.values() for block in held]
+        level = desk.workshop.level()
+        for segment in sorted(_segments(chosen)):
+            held = [block for block in blocks if block.segment == segment]
+            authorise(
+                desk.trust.policy(),
+                AccessRequest(
+                    principal=asker.principal,
+                    action=asker.action,
+                    purpose=ask.purpose,
+                    stage=ask.stage,
+                    now_us=desk.now_us(),
+                    segment=segment,
+                    streams=tuple(sorted({block.stream for block in held})),
+                    purposes=tuple(
+                        sorted(frozenset.intersection(*(frozenset(b.label.purposes) for b in held)))
+                    ),
+                    jurisdictions=tuple(sorted({block.label.jurisdiction for block in held})),
+                    expires_us=min(block.label.expires for block in held) * DAY_US,
+                    people=len(chosen),
+                    consent=True,  # whoever does not take part now was left out before
+                    synthetic=desk.home.synthetic,
+                    assurance=level,
+                    claims=asker.claims,
+                    holder="" if asker.claims is None else asker.claims.holder.text(),
+                ),
+            )
+            if asker.claims is not None:
+                self._within(ask, asker.claims, segment, held)
+
+    def _within(
+        self, ask: Ask, claims: Claims, segment: str, blocks: Sequence[SealedBlock]
+    ) -> None:
+        days = [block.window for block in blocks]
+        if min(days) < claims.first_day or max(days) > claims.last_day:
+            raise DeniedError("days beyond the grant", rule="grant.days")
+        if ask.recipe not in claims.recipes:
+            raise DeniedError("a recipe beyond the grant", rule="grant.recipe")
+        if segment not in claims.segments:
+            raise DeniedError("a segment beyond the grant", rule="grant.segment")
 
     def open(
         self, opening: Opening, people: Sequence[PersonId]
@@ -233,13 +297,13 @@ class Release:
         finally:
             os.close(memory)
 
-    def close(self, ask: Ask, opening: Opening, claims: Claims, detail: Mapping[str, Any]) -> Receipt:
+    def close(self, ask: Ask, opening: Opening, asker: Asker, detail: Mapping[str, Any]) -> Receipt:
         """Write the result that belongs to an intent."""
         desk = self._desk
         (receipt,) = desk.log(
             Entry(
                 kind="access.result",
-                actor=claims.holder,
+                actor=asker.principal.id,
                 object=ask.recipe,
                 detail=dict(detail),
                 charter=desk.trust.digest(),

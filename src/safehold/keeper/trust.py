@@ -58,6 +58,7 @@ class Trust:
         self._lock = threading.RLock()
         self.roster = Roster.open(canonical.decode(_read(home.roster_file)))
         self._spent: list[dict[str, Any]] = []
+        self._uses: dict[int, int] = {}
         self._stopped = False
         self._charter_leaf: bytes | None = None
         self._charter: SignedCharter | None = None
@@ -72,7 +73,7 @@ class Trust:
                 case "stop" | "resume":
                     self._stopped = leaf["k"] == "stop"
                 case "access.intent":
-                    self._spent.append(leaf.get("pub", {}))
+                    self._count(leaf.get("pub", {}), leaf.get("ref"))
         if roster_leaf is not None and roster_leaf != self.roster.digest():
             raise TamperedError("the roster is not the one in the ledger", rule="trust.roster")
         if self._charter_leaf is not None:
@@ -263,8 +264,17 @@ class Trust:
             if charge is not None:
                 facts |= reserve(self.allowed(charge.purpose), charge, self._spent)
             (receipt,) = self._ledger.append([replace(entry, public=facts)])
-            self._spent.append(facts)
+            self._count(facts, entry.ref)
             return receipt
+
+    def uses(self, grant: int) -> int:
+        """Return how many intents name a grant, by the index of the grant's leaf."""
+        return self._uses.get(grant, 0)
+
+    def _count(self, facts: dict[str, Any], grant: int | None) -> None:
+        self._spent.append(facts)
+        if grant is not None:
+            self._uses[grant] = self._uses.get(grant, 0) + 1
 
     def _newest(self, digest: bytes) -> SignedCharter:
         # a crash between the leaf and the rename leaves the newer charter beside the older one

@@ -1,0 +1,110 @@
+"""Look at this machine and this home, and say what is missing, wrong or limited."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from safehold.errors import SafeholdError
+from safehold.settings import Home
+
+LEAST_FREE = 1 << 30  # bytes on the disk of the home
+
+
+def probe_sandbox() -> dict[str, Any]:
+    """Try each mechanism of isolation and report the level."""
+    from safehold.sandbox.launch import Launcher
+
+    probe = Launcher().probe
+    return {
+        "level": probe.level,
+        "kernel": probe.kernel,
+        "mechanisms": list(probe.mechanisms),
+        "real_data": "allowed up to the charter's least level" if probe.level != "E0" else "refused",
+    }
+
+
+def examine(path: Path) -> dict[str, Any]:
+    """Run every check; a failed one says what to do."""
+    checks: list[dict[str, Any]] = []
+
+    def check(name: str, run: Callable[[], str]) -> None:
+        try:
+            checks.append({"check": name, "ok": True, "found": run()})
+        except SafeholdError as error:
+            checks.append({"check": name, "ok": False, "found": error.message, "fix": error.fix})
+        except OSError as error:
+            checks.append({"check": name, "ok": False, "found": type(error).__name__, "fix": None})
+
+    check("python", lambda: ".".join(map(str, sys.version_info[:3])))
+    check("sandbox", lambda: f"level {probe_sandbox()['level']}")
+    check("training", _training)
+    if (path / "home.json").exists() or path.exists():
+        check("home", lambda: Home.open(path).id)
+        check("outside", lambda: _outside(Home.open(path)))
+        check("disk", lambda: _disk(path))
+        check("ledger", lambda: _ledger(path))
+        check("charter", lambda: _charter(path))
+        check("keeper", lambda: _keeper(Home.open(path)))
+    else:
+        checks.append(
+            {"check": "home", "ok": True, "found": "there is no home here yet: safehold init"}
+        )
+    return {"ok": all(item["ok"] for item in checks), "checks": checks}
+
+
+def _training() -> str:
+    missing = [
+        name
+        for name in ("jax", "jax_privacy", "optax", "dp_accounting", "safetensors")
+        if importlib.util.find_spec(name) is None
+    ]
+    if missing:
+        raise SafeholdError(
+            f"not installed: {', '.join(missing)}", fix="pip install 'safehold[train]'"
+        )
+    return "installed"
+
+
+def _outside(home: Home) -> str:
+    if home.outside.stat().st_mode & 0o077:
+        raise SafeholdError(
+            "others may look into the outside directory", fix=f"chmod 700 {home.outside.name}"
+        )
+    if os.path.commonpath([home.path, home.outside]) == str(home.path):
+        raise SafeholdError(
+            "the outside lies inside the home", fix="set SAFEHOLD_OUTSIDE to another place"
+        )
+    return "apart from the home, private"
+
+
+def _disk(path: Path) -> str:
+    free = shutil.disk_usage(path).free
+    if free < LEAST_FREE:
+        raise SafeholdError(f"{free >> 20} MiB free", fix="make room: a full disk stops the ledger")
+    return f"{free >> 30} GiB free"
+
+
+def _ledger(path: Path) -> str:
+    from safehold.app.verification import verify_home
+
+    return f"{verify_home(path)['size']} entries, verified"
+
+
+def _charter(path: Path) -> str:
+    from safehold.app.charters import charter_in_force
+
+    charter = charter_in_force(Home.open(path))
+    return f"{charter.id} version {charter.version}"
+
+
+def _keeper(home: Home) -> str:
+    from safehold.app.embedded import answers
+    from safehold.keeper.client import KeeperClient
+
+    return "running" if answers(KeeperClient(home.socket)) else "not running; started when needed"

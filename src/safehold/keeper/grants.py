@@ -1,0 +1,209 @@
+"""Grants: approved by seats, kept in the ledger, used through short-lived capabilities.
+
+At every use the approvals are checked again against the board and the charter in force, never only the token:
+a minting key that leaked alone opens nothing. How often a grant was used is counted in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from safehold import canonical
+from safehold.access import (
+    Approval,
+    ApprovedGrant,
+    Claims,
+    Grant,
+    Nonces,
+    mint,
+    verify_approvals,
+    verify_capability,
+)
+from safehold.canonical import b64, unb64
+from safehold.errors import ConflictError, DeniedError, MissingError
+from safehold.keeper import tables
+from safehold.keeper.desk import Desk
+from safehold.keeper.server import Report
+from safehold.ledger import Entry
+from safehold.signing import SigningKey
+
+USE = "safehold.use/1"
+
+
+class Grants:
+    """The verbs about grants, and the check at every use.
+
+    Args:
+        desk: What the keeper works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._seed = desk.vault.derive("capability-mint")
+        self._public = SigningKey(self._seed).public
+        self._nonces = Nonces()
+
+    def nonce(
+        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Return a fresh nonce for one use."""
+        return {"nonce": b64(self._nonces.issue(self._desk.now_us()))}
+
+    def enact(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Take an approved grant, log it, and mint a capability; again for a longer grant.
+
+        Raises:
+            QuorumError: Too few seats approved it.
+            DeniedError: The charter does not give it, a seat denied it, or it was revoked.
+        """
+        desk = self._desk
+        desk.trust.require_running()
+        record = {"grant": arguments["grant"], "approvals": arguments["approvals"]}
+        approved = self._approve(record)
+        name = approved.grant.id
+        with desk.engine.begin() as connection:
+            row = connection.execute(
+                sa.select(tables.grant).where(tables.grant.c.id == name)
+            ).one_or_none()
+        if row is None:
+            (receipt,) = desk.log(
+                Entry(
+                    kind="grant",
+                    actor=approved.grant.requester.id,
+                    object=name,
+                    detail={
+                        "grant": approved.grant.to_json(),
+                        "seats": sorted(one.seat for one in approved.approvals),
+                    },
+                    charter=desk.trust.digest(),
+                    public={"state": "approved"},
+                    key=f"grant/{name}/{approved.grant.digest().hex()}",
+                )
+            )
+            with desk.engine.begin() as connection:
+                connection.execute(
+                    tables.grant.insert().values(
+                        id=name,
+                        record=canonical.encode(record),
+                        entry=receipt.index,
+                        revoked=False,
+                    )
+                )
+        elif canonical.decode(row.record)["grant"] != record["grant"]:
+            raise ConflictError("another grant has this id", rule="grant.id")
+        elif row.revoked:
+            raise DeniedError("this grant was revoked", rule="grant.revoked")
+        return {
+            "grant": name,
+            "token": mint(approved, self._seed, now_us=desk.now_us()),
+            "runs_left": approved.grant.max_runs - desk.trust.uses(self._entry(name)),
+        }
+
+    def listing(
+        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """List the grants with their use so far."""
+        desk = self._desk
+        with desk.engine.begin() as connection:
+            rows = connection.execute(sa.select(tables.grant).order_by(tables.grant.c.entry)).all()
+        shown = []
+        for row in rows:
+            grant = Grant.from_json(canonical.decode(row.record)["grant"])
+            shown.append(
+                {
+                    "id": row.id,
+                    "purpose": grant.purpose,
+                    "recipes": list(grant.recipes),
+                    "expires_us": grant.expires_us,
+                    "runs": desk.trust.uses(row.entry),
+                    "of": grant.max_runs,
+                    "revoked": row.revoked,
+                    "entry": row.entry,
+                }
+            )
+        return {"grants": shown}
+
+    def revoke(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """End a grant at once; whoever may speak to the keeper may narrow."""
+        desk = self._desk
+        name = str(arguments["grant"])
+        entry = self._entry(name)
+        (receipt,) = desk.log(
+            Entry(
+                kind="grant",
+                actor="operator",
+                object=name,
+                detail={"step": "revoke"},
+                charter=desk.trust.digest(),
+                public={"state": "revoked"},
+                ref=entry,
+            )
+        )
+        with desk.engine.begin() as connection:
+            connection.execute(
+                tables.grant.update().where(tables.grant.c.id == name).values(revoked=True)
+            )
+        return {"grant": name, "entry": receipt.index}
+
+    def admit(self, arguments: dict[str, Any], *, verb: str, purpose: str) -> tuple[Claims, int]:
+        """Return the claims of the capability that came with a request, and its grant's entry.
+
+        Raises:
+            SignInError: No capability, or the caller does not hold its key.
+            DeniedError: It was revoked, is used up, has ended, or its approvals no longer hold.
+        """
+        desk = self._desk
+        now = desk.now_us()
+        claims = verify_capability(
+            str(arguments["token"]),
+            self._public,
+            nonce=self._nonces.spend(unb64(str(arguments["nonce"])), now),
+            proof=unb64(str(arguments["proof"])),
+            message=use_message(verb, purpose),
+            revoked=(),
+            now_us=now,
+        )
+        with desk.engine.begin() as connection:
+            row = connection.execute(
+                sa.select(tables.grant).where(tables.grant.c.id == claims.grant)
+            ).one_or_none()
+        if row is None or row.revoked:
+            raise DeniedError("this grant was revoked", rule="grant.revoked")
+        approved = self._approve(canonical.decode(row.record))
+        if approved.grant.holder != claims.holder or approved.grant.purpose != claims.purpose:
+            raise DeniedError("the capability is for another grant", rule="grant.mismatch")
+        if now >= approved.grant.expires_us:
+            raise DeniedError("this grant has ended", rule="grant.expired", fix="ask for a new one")
+        if desk.trust.uses(row.entry) >= approved.grant.max_runs:
+            raise DeniedError("this grant is used up", rule="grant.runs", fix="ask for a new one")
+        return claims, row.entry
+
+    def _approve(self, record: dict[str, Any]) -> ApprovedGrant:
+        trust = self._desk.trust
+        return verify_approvals(
+            Grant.from_json(record["grant"]),
+            [Approval.from_json(one) for one in record["approvals"]],
+            trust.roster,
+            trust.charter(),
+        )
+
+    def _entry(self, name: str) -> int:
+        with self._desk.engine.begin() as connection:
+            entry: int | None = connection.execute(
+                sa.select(tables.grant.c.entry).where(tables.grant.c.id == name)
+            ).scalar_one_or_none()
+        if entry is None:
+            raise MissingError("no such grant", rule="grant.missing")
+        return entry
+
+
+def use_message(verb: str, purpose: str) -> bytes:
+    """Return what a caller signs, beside a nonce, to use a capability."""
+    return canonical.encode({"v": USE, "verb": verb, "purpose": purpose})

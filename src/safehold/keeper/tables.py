@@ -1,0 +1,28 @@
+"""Tables of the keeper itself."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from safehold.db import metadata
+
+grant = sa.Table(
+    "access_grant",
+    metadata,
+    sa.Column("id", sa.String(128), primary_key=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),  # canonical JSON: grant and approvals
+    sa.Column("entry", sa.Integer, nullable=False),  # index of its leaf
+    sa.Column("revoked", sa.Boolean, nullable=False, default=False),
+)
+
+mark = sa.Table(
+    "device_mark",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("person", sa.String(40), nullable=False, index=True),
+    sa.Column("device", sa.String(64), nullable=False),  # public key, base64
+    sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Column("ledger_size", sa.Integer, nullable=False),
+    sa.Column("ledger_root", sa.String(64), nullable=False),
+    sa.Column("record", sa.LargeBinary, nullable=False),  # signed by the device
+)

@@ -1,0 +1,185 @@
+"""Everything a caller can ask the keeper for. None of it returns a key or a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from safehold.errors import MissingError
+from safehold.ids import PersonId
+from safehold.keeper.crowd import Crowd
+from safehold.keeper.desk import Desk
+from safehold.keeper.grants import Grants
+from safehold.keeper.intake import Intake
+from safehold.keeper.leases import Leases
+from safehold.keeper.models import Models
+from safehold.keeper.retention import Retention
+from safehold.keeper.server import Report, Verb
+from safehold.keeper.work import Work
+
+KEEPER_LEVEL = "K1"  # a process of its own under the caller's user id; stronger levels come with part 5
+
+
+class Verbs:
+    """The table of verbs.
+
+    Args:
+        desk: What the keeper works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.level = KEEPER_LEVEL
+        self.intake = Intake(desk)
+        self.leases = Leases(desk, self.intake)
+        self.crowd = Crowd(desk, on_silence=self._on_silence, on_sound=self.leases.reopen)
+        self.grants = Grants(desk)
+        self.models = Models(desk)
+        self.work = Work(desk, self.grants, self.models)
+        self.retention = Retention(desk)
+
+    def recover(self) -> None:
+        """Finish what a crash left unfinished."""
+        self.intake.recover(keep=self.models.objects())
+
+    def table(self) -> dict[str, Verb]:
+        """Return every verb by name."""
+        return {
+            "hello": self._hello,
+            "status": self._status,
+            "charter.enact": self._enact,
+            "stop": self._stop,
+            "resume": self._resume,
+            "people.enrol": self.crowd.enrol,
+            "people.choose": self.crowd.choose,
+            "people.show": self.crowd.show,
+            "people.count": self.crowd.count,
+            "ingest": self.intake.ingest,
+            "lease.obtain": self.leases.obtain,
+            "lease.submit": self.leases.submit,
+            "lease.mark": self.leases.mark,
+            "gap": self.leases.gap,
+            "nonce": self.grants.nonce,
+            "grant.enact": self.grants.enact,
+            "grant.list": self.grants.listing,
+            "grant.revoke": self.grants.revoke,
+            "feature": self.work.feature,
+            "train": self.work.train,
+            "artifact.list": self.models.listing,
+            "artifact.show": self.models.show,
+            "dataset.list": self._datasets,
+            "dataset.lineage": self._lineage,
+            "dataset.sweep": self.retention.sweep,
+            "budget.show": self._budget,
+            "ledger.show": self._entry,
+            "ledger.publish": self._publish,
+        }
+
+    def _on_silence(self, person: PersonId, reason: str) -> None:
+        self.leases.close(person, reason)
+
+    def _hello(
+        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        return {"home": self.desk.home.id, "level": self.level}
+
+    def _status(
+        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        desk = self.desk
+        charter = None
+        if desk.trust.digest():
+            charter = {
+                "id": desk.trust.charter().id,
+                "version": desk.trust.charter().version,
+                "digest": desk.trust.digest().hex(),
+            }
+        return {
+            "home": desk.home.id,
+            "synthetic": desk.home.synthetic,
+            "charter": charter,
+            "stopped": desk.trust.stopped,
+            "counts": desk.catalog.counts(),
+            "ledger": {"size": desk.ledger.size},
+            "keeper_level": self.level,
+            "sandbox_level": desk.workshop.level(),
+            "limits": [
+                "root on this machine can read the keeper's memory while it runs",
+                "the witness is on this machine, outside the home",
+            ],
+        }
+
+    def _enact(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        return self.desk.trust.enact(arguments["charter"], arguments["signatures"])
+
+    def _stop(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        answer = self.desk.trust.order("stop", arguments)
+        return {**answer, "leases_ended": self.leases.close(None, "stop")}
+
+    def _resume(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        answer = self.desk.trust.order("resume", arguments)
+        self.leases.reopen(None)
+        return answer
+
+    def _datasets(
+        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        return {"datasets": self.desk.lineage.show()}
+
+    def _lineage(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        known = {item["id"]: item for item in self.desk.lineage.show()}
+        start = str(arguments["dataset"])
+        names = [name for name in known if name.startswith(start)]
+        if not start or len(names) != 1:
+            raise MissingError("no such dataset, or more than one", rule="catalog.dataset")
+        found: list[dict[str, Any]] = []
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop(0)
+            if name in known:
+                found.append(known.pop(name))
+                waiting += found[-1]["parents"]
+        return {"lineage": found}
+
+    def _budget(
+        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        trust = self.desk.trust
+        shown = []
+        for name, purpose in sorted(trust.charter().purposes.items()):
+            if purpose.privacy is not None:
+                allowed, left = trust.allowed(name), trust.left(name)
+                shown.append(
+                    {
+                        "purpose": name,
+                        "unit": "person",
+                        "epsilon": allowed.epsilon_micro / 1e6,
+                        "epsilon_left": left.epsilon_micro / 1e6,
+                        "delta": allowed.delta_e12 / 1e12,
+                        "delta_left": left.delta_e12 / 1e12,
+                    }
+                )
+        return {"budgets": shown}
+
+    def _entry(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        index = int(arguments["index"])
+        leaves = list(self.desk.ledger.leaves(index, index + 1)) if index >= 0 else []
+        if not leaves:
+            raise MissingError("no such entry", rule="ledger.index")
+        return {"index": index, "leaf": leaves[0][1], **self.desk.ledger.detail(index)}
+
+    def _publish(
+        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        self.desk.ledger.publish()
+        return {"size": self.desk.ledger.size}
