@@ -1,1 +1,40 @@
 """Who may ask, and who agreed."""
+
+from safehold.access.approval import Approval, ApprovedGrant, approve, verify_approvals
+from safehold.access.capability import (
+    Claims,
+    Demand,
+    Holder,
+    Nonces,
+    attenuate,
+    mint,
+    revocation_ids,
+    verify_capability,
+)
+from safehold.access.grant import Grant, check_grant
+from safehold.access.policy import AccessRequest, Decision, authorise
+from safehold.access.principal import Agent, Human, Principal, Workload
+
+__all__ = [
+    "AccessRequest",
+    "Agent",
+    "Approval",
+    "ApprovedGrant",
+    "Claims",
+    "Decision",
+    "Demand",
+    "Grant",
+    "Holder",
+    "Human",
+    "Nonces",
+    "Principal",
+    "Workload",
+    "approve",
+    "attenuate",
+    "authorise",
+    "check_grant",
+    "mint",
+    "revocation_ids",
+    "verify_approvals",
+    "verify_capability",
+]
