@@ -65,6 +65,9 @@ class _Spawner:
     def start(
         self, argv: Sequence[str], *, keep: Sequence[int], printed: int, close: bool, clean: bool
     ) -> subprocess.Popen[bytes]:
+        if not close:
+            for fd in keep:
+                os.set_inheritable(fd, True)  # noqa: FBT003 - the one parameter there is
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, "sandbox-spawn")
