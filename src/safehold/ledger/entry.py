@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from safehold import canonical, ids
+from safehold import canonical
 from safehold.errors import InvalidError, TamperedError
 from safehold.ledger.kind import KINDS, VERSION, check_public
 from safehold.ledger.subjects import Subject, SubjectSet, gather
@@ -121,8 +121,12 @@ class Draft:
         return leaf, sealed
 
 
-def draft(entry: Entry) -> Draft:
+def draft(entry: Entry, blind: bytes) -> Draft:
     """Check an entry and commit to its fields.
+
+    Args:
+        entry: What to record.
+        blind: 96 fresh random bytes, for this entry alone.
 
     Raises:
         InvalidError: Unknown kind, wrong type or size, or a reference that its kind cannot have.
@@ -143,7 +147,6 @@ def draft(entry: Entry) -> Draft:
         check_public(entry.kind, entry.public)
         public = b',"pub":' + orjson.dumps(dict(entry.public), option=orjson.OPT_SORT_KEYS)
     values = (_text(entry.actor, "actor"), _text(entry.object, "object"), _detail(entry.detail))
-    blind = ids.random_bytes(96)
     act, obj, det = (
         _b64(commit(name, value, blind[at : at + 32]))
         for name, value, at in zip(FIELDS, values, (0, 32, 64), strict=True)
@@ -256,7 +259,7 @@ def _detail(value: Mapping[str, Any]) -> bytes:
 
 def _pack(blind: bytes, key: bytes, values: Sequence[bytes], people: SubjectSet) -> bytes:
     parts = (blind, key, *values, people.nonce, b"".join(people.items))
-    return b"\1" + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return b"\1" + b"".join([len(part).to_bytes(4, "big") + part for part in parts])
 
 
 def _unpack(plaintext: bytes) -> tuple[bytes, bytes, list[bytes], SubjectSet]:

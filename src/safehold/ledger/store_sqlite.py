@@ -270,7 +270,7 @@ class Journal:
 
 def pack_sidecars(sealed: list[bytes]) -> bytes:
     """Return sealed side-cars one after the other, each behind its length in four bytes."""
-    return b"".join(len(one).to_bytes(4, "big") + one for one in sealed)
+    return b"".join([len(one).to_bytes(4, "big") + one for one in sealed])
 
 
 def _place(level: int, number: int) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from safehold import ids
 from safehold.errors import InvalidError
-from safehold.ledger.tree import leaf_hash, merkle_root
+from safehold.ledger.tree import EMPTY, leaf_hash, merkle_root
 
 _TAG = b"sh/tag/v1"
 _BLIND = b"sh/blind/v1"
@@ -47,6 +47,8 @@ class SubjectSet:
     @property
     def root(self) -> bytes:
         """RFC 6962 root over the items."""
+        if not self.items:
+            return EMPTY
         return merkle_root([leaf_hash(item) for item in self.items])
 
     def find(self, subject: Subject) -> int | None:

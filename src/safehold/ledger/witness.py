@@ -131,27 +131,22 @@ class Witness:
             200 with the cosignature lines; 400, 403, 404, 409 (body: the size known here) or 422.
         """
         try:
-            text, signatures = split_note(note)
-            head = Checkpoint.parse(text)
+            head = Checkpoint.parse(note[: note.rfind(b"\n\n") + 1])
         except InvalidError:
             return Answer(400, b"malformed checkpoint\n")
         trusted = [key for key in self._logs if key.name == head.origin]
         if not trusted:
             return Answer(404, b"unknown log\n")
         try:
-            open_note(note, trusted)
-        except TamperedError:
+            text, held = open_note(note, trusted)
+        except (InvalidError, TamperedError):
             return Answer(403, b"invalid signature\n")
         if old > head.size:
             return Answer(400, b"the old size is larger than the checkpoint\n")
         with self._exclusive():
             answer = self._extend(old, proof, text, head)
             if answer.status == 200:
-                kept = [
-                    _line(text, note, key.name, key.key_id)
-                    for key in trusted
-                    if any(one.key_id == key.key_id for one in signatures)
-                ]
+                kept = [_line(text, note, key) for key in held]
                 memory = self._memory(head.origin)
                 memory.parent.mkdir(exist_ok=True, mode=0o700)
                 replace_file(memory, text + b"\n" + b"".join(kept) + answer.body)
@@ -209,10 +204,10 @@ class Witness:
                 os.close(fd)
 
 
-def _line(text: bytes, note: bytes, name: str, key_id: bytes) -> bytes:
+def _line(text: bytes, note: bytes, key: VKey) -> bytes:
     """Return the signature line of a key, as it stands in a note."""
     for line in note[len(text) + 1 :].splitlines(keepends=True):
         _, found, blob = line.decode().split(" ")
-        if found == name and unb64(blob.strip())[:4] == key_id:
+        if found == key.name and unb64(blob.strip())[:4] == key.key_id:
             return line
     return b""

@@ -1,0 +1,105 @@
+"""A small ledger for tests: a log, a witness outside, a side-car sealer whose keys can be destroyed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from safehold.clock import Clock, FixedClock
+from safehold.errors import ShreddedError, TamperedError
+from safehold.ledger import Entry, Ledger, LogSigner, Witness, policy_text
+
+ORIGIN = "example.com/acme/audit"
+START_US = 1_790_000_000_000_000
+
+
+class Sealer:
+    """AES-GCM under one key a month, in memory."""
+
+    def __init__(self) -> None:
+        self.keys: dict[tuple[str, int], AESGCM] = {}
+        self.gone: set[tuple[str, int]] = set()
+        self.aads: list[bytes] = []
+        self.fixed: bytes | None = None
+
+    def _key(self, segment: str, month: int) -> AESGCM:
+        if (segment, month) in self.gone:
+            raise ShreddedError("the audit key of that month is gone")
+        place = (segment, month)
+        if place not in self.keys:
+            self.keys[place] = AESGCM(self.fixed or os.urandom(32))
+        return self.keys[place]
+
+    def seal(self, *, segment: str, month: int, plaintext: bytes, aad: bytes) -> bytes:
+        nonce = os.urandom(12)
+        self.aads.append(aad)
+        return nonce + self._key(segment, month).encrypt(nonce, plaintext, aad)
+
+    def open(self, *, segment: str, month: int, sealed: bytes, aad: bytes) -> bytes:
+        try:
+            return self._key(segment, month).decrypt(sealed[:12], sealed[12:], aad)
+        except InvalidTag as error:
+            raise TamperedError("a side-car does not open") from error
+
+
+class Desk:
+    """Everything around one log in one temporary directory."""
+
+    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+        self.directory = path / "ledger"
+        self.outside = path / "witness"
+        self.clock: Any = clock or FixedClock(START_US)
+        self.signer = LogSigner(b"s" * 32, name=ORIGIN)
+        self.sealer = Sealer()
+        Ledger.create(self.directory, origin=ORIGIN, signer=self.signer)
+        self.witness = Witness.create(
+            self.outside,
+            name="works-council.example",
+            logs=[self.signer.vkey.text()],
+            clock=self.clock,
+        )
+        self.policy = path / "policy"
+        self.policy.write_text(
+            policy_text(self.signer.vkey.text(), {"council": self.witness.vkey}), "utf-8"
+        )
+
+    def open(self, *, witnesses: list[Any] | None = None) -> Ledger:
+        return Ledger.open(
+            self.directory,
+            signer=self.signer,
+            witnesses=[self.witness] if witnesses is None else witnesses,
+            sidecar=self.sealer,
+            clock=self.clock,
+        )
+
+    @property
+    def head(self) -> bytes:
+        note = self.witness.head(ORIGIN)
+        assert note is not None
+        return note
+
+    def files(self) -> list[Path]:
+        tiles = [one for one in (self.directory / "tile").rglob("*") if one.is_file()]
+        return sorted([self.directory / "checkpoint", *tiles])
+
+
+def entry(number: int = 0, **changes: Any) -> Entry:
+    fields: dict[str, Any] = {
+        "kind": "ingest",
+        "actor": f"actor-{number}",
+        "object": "dataset",
+        "detail": {"n": number, "why": "test"},
+        "public": {"rows": number, "objects": 1},
+        "segment": "eu/keys",
+        "charter": b"c" * 32,
+    }
+    return Entry(**{**fields, **changes})
+
+
+def intent(number: int = 0, **changes: Any) -> Entry:
+    charge = {"purpose": "train", "epsilon_micro": 1_000, "delta_e12": 1, "unit": "person"}
+    return entry(number, kind="access.intent", public=charge, **changes)

@@ -1,0 +1,401 @@
+"""Append, read, publish, refuse."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import safehold_verify as verifier
+from safehold.clock import FixedClock
+from safehold.errors import (
+    ConflictError,
+    InvalidError,
+    MissingError,
+    SafeholdError,
+    ShreddedError,
+    TamperedError,
+    UnavailableError,
+)
+from safehold.ledger import Ledger, LogSigner, Subject
+from safehold.ledger import log as log_module
+from safehold.ledger.entry import aad_of, unseal
+from safehold.ledger.sequencer import LARGEST_GROUP
+from tests.ledger_desk import START_US, Desk, entry, intent
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_what_was_appended_is_read_back(desk: Desk) -> None:
+    with desk.open() as ledger:
+        receipts = ledger.append([entry(at) for at in range(3)])
+        assert [one.index for one in receipts] == [0, 1, 2]
+        assert {one.size for one in receipts} == {3}
+        assert ledger.detail(1) == {
+            "actor": "actor-1",
+            "object": "dataset",
+            "detail": {"n": 1, "why": "test"},
+        }
+        leaves = dict(ledger.leaves(1))
+        assert sorted(leaves) == [1, 2]
+        assert leaves[2]["pub"] == {"objects": 1, "rows": 2}
+        assert leaves[2]["t"] == START_US // 1000
+        assert receipts[2].leaf_hash == verifier.leaf_hash(ledger.leaf(2))
+        for wrong in (-1, 3):
+            with pytest.raises(MissingError):
+                ledger.detail(wrong)
+    with desk.open() as again:
+        assert again.size == 3
+        assert dict(again.leaves(1)) == leaves
+
+
+def test_no_value_reaches_the_exported_files_or_the_journal(desk: Desk) -> None:
+    with desk.open() as ledger:
+        ledger.append([entry(actor="canary-actor", object="canary-object", detail={"canary": 1})])
+    for file in [one for one in desk.directory.rglob("*") if one.is_file()]:
+        assert b"canary" not in file.read_bytes(), file
+
+
+def test_commitments_of_equal_entries_differ(desk: Desk) -> None:
+    with desk.open() as ledger:
+        ledger.append([entry(1), entry(1)])
+        one, two = (leaf for _, leaf in ledger.leaves())
+    assert all(one[name] != two[name] for name in ("act", "obj", "det", "ct"))
+
+
+def test_the_side_car_is_bound_to_its_leaf_without_a_circle(desk: Desk) -> None:
+    with desk.open() as ledger:
+        ledger.append([entry(1), entry(2)])
+        assert desk.sealer.aads == [aad_of(ledger.leaf(0)), aad_of(ledger.leaf(1))]
+        assert len(set(desk.sealer.aads)) == 2
+    base = sqlite3.connect(desk.directory / "journal.db")
+    [body] = base.execute("SELECT body FROM sidecar").fetchone()
+    half = len(body) // 2
+    base.execute("UPDATE sidecar SET body = ?", (body[half:] + body[:half],))
+    base.commit()
+    base.close()
+    with desk.open() as ledger, pytest.raises(TamperedError, match="not the one its leaf names"):
+        ledger.detail(0)
+
+
+def test_the_nonce_of_a_side_car_is_no_part_of_a_blinding_value(desk: Desk) -> None:
+    with desk.open() as ledger:
+        ledger.append([entry(1)])
+        leaf, sealed = ledger.leaf(0), ledger._journal.sidecar(0)
+        assert sealed is not None
+        plain = desk.sealer.open(
+            segment="eu/keys", month=202609, sealed=sealed, aad=aad_of(leaf)
+        )
+        for blind in unseal(leaf, plain).blinds.values():
+            assert blind[:12] not in sealed
+            assert blind not in leaf
+
+
+def test_a_side_car_that_says_something_else_is_refused(desk: Desk) -> None:
+    with desk.open() as ledger:
+        ledger.append([entry(1), entry(2)])
+        leaf, sealed = ledger.leaf(0), ledger._journal.sidecar(0)
+        plain = desk.sealer.open(
+            segment="eu/keys", month=202609, sealed=sealed or b"", aad=aad_of(leaf)
+        )
+        for changed in (plain.replace(b"actor-1", b"actor-2"), plain[:-1], plain + b"\0", b""):
+            with pytest.raises(TamperedError):
+                unseal(leaf, changed)
+
+
+def test_a_destroyed_audit_key_hides_the_detail_and_keeps_the_log(desk: Desk) -> None:
+    with desk.open() as ledger:
+        ledger.append([entry()])
+        desk.sealer.gone.add(("eu/keys", 202609))
+        with pytest.raises(ShreddedError):
+            ledger.detail(0)
+    desk.open().close()
+    verifier.verify_log(desk.directory, desk.policy, heads=[desk.head])
+
+
+def test_the_same_key_appends_nothing(desk: Desk) -> None:
+    with desk.open() as ledger:
+        [one, two] = ledger.append([entry(1, key="a"), entry(2, key="a")])
+        assert one == two
+        [three] = ledger.append([entry(3, key="a")])
+        assert (three.index, three.leaf_hash, ledger.size) == (0, one.leaf_hash, 1)
+        found = ledger.find("a")
+        assert found == three
+        assert ledger.find("b") is None
+        with pytest.raises(ConflictError):
+            ledger.append([intent(key="a")])
+    with desk.open() as ledger:
+        assert ledger.append([entry(key="a")])[0].index == 0
+
+
+def test_a_planted_idempotency_row_does_not_make_an_access_look_logged(desk: Desk) -> None:
+    import hashlib
+
+    with desk.open() as ledger:
+        ledger.append([intent(1, key="a")])
+    base = sqlite3.connect(desk.directory / "journal.db")
+    base.execute("INSERT INTO idem VALUES(?, 0)", (hashlib.sha256(b"b").digest(),))
+    base.commit()
+    base.close()
+    with desk.open() as ledger:
+        with pytest.raises(TamperedError):
+            ledger.append([intent(2, key="b")])
+        with pytest.raises(TamperedError):
+            ledger.find("b")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "access.secret"},
+        {"charter": b"short"},
+        {"segment": 'eu"keys'},
+        {"segment": "x" * 70_000},
+        {"public": {"rows": -1}},
+        {"public": {"rows": True}},
+        {"public": {"rows": "1"}},
+        {"public": {"person": 1}},
+        {"public": {"rows": 2**53}},
+        {"kind": "refusal", "public": {"rule": "two words"}},
+        {"kind": "choice", "public": {"state": "withdrawn"}},
+        {"ref": 0, "kind": "home", "public": {}},
+        {"ref": 7, "kind": "feature"},
+        {"ref": -1, "kind": "feature"},
+        {"ref": True, "kind": "feature"},
+        {"kind": "access.result", "public": {}},
+        {"actor": "\ud800"},
+        {"actor": "x" * 5_000},
+        {"detail": {"x": 1.5}},
+        {"detail": {"é": 1}},
+        {"detail": "text"},
+        {"detail": {"x": "y" * 1_100_000}},
+        {"subjects": [Subject(key=b"short")]},
+        {"subjects": [Subject(key=b"k" * 32, flags=256)]},
+        {"subjects": [Subject(key=b"k" * 32), Subject(key=b"k" * 32, flags=1)]},
+    ],
+)
+def test_what_is_wrong_is_refused_at_the_door(desk: Desk, changes: dict[str, Any]) -> None:
+    with desk.open() as ledger:
+        with pytest.raises(InvalidError):
+            ledger.append([entry(), entry(**changes)])
+        assert ledger.size == 0  # all or none
+        ledger.append([entry()])
+
+
+def test_a_result_names_an_earlier_intent(desk: Desk) -> None:
+    with desk.open() as ledger:
+        ledger.append([intent(), entry()])
+        ledger.append([entry(kind="access.result", public={}, ref=0)])
+        ledger.append([intent(), entry(kind="access.result", public={}, ref=3)])
+        for wrong in (1, 2, 99):
+            with pytest.raises(InvalidError):
+                ledger.append([entry(kind="access.result", public={}, ref=wrong)])
+
+
+def test_time_never_goes_back(desk: Desk) -> None:
+    with desk.open() as ledger:
+        ledger.append([entry()])
+        desk.clock.advance(-86_400_000_000)
+        ledger.append([entry()])
+    with desk.open() as ledger:
+        ledger.append([entry()])
+        assert len({leaf["t"] for _, leaf in ledger.leaves()}) == 1
+
+
+def test_callers_share_one_commit_and_one_bad_caller_fails_alone(desk: Desk) -> None:
+    class Slow(FixedClock):
+        """Count the commits; each asks the time once."""
+
+        asked = 0
+
+        def now_us(self) -> int:
+            self.asked += 1
+            threading.Event().wait(0.01)
+            return super().now_us()
+
+    desk.clock = clock = Slow(START_US)
+    done: list[int] = []
+    errors: list[SafeholdError] = []
+
+    def work(number: int, ledger: Ledger) -> None:
+        try:
+            ref = 10_000 if number % 10 == 0 else None
+            kind = "feature" if ref else "ingest"
+            done.extend(one.index for one in ledger.append([entry(number, kind=kind, ref=ref)] * 2))
+        except SafeholdError as error:
+            errors.append(error)
+
+    with desk.open() as ledger:
+        threads = [threading.Thread(target=work, args=(at, ledger)) for at in range(60)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(done) == list(range(108))
+        assert [type(one) for one in errors] == [InvalidError] * 6
+        assert ledger.size == 108
+        assert clock.asked < 40
+    verifier.verify_log(desk.directory, desk.policy, heads=[desk.head])
+
+
+def test_a_group_is_bounded(desk: Desk) -> None:
+    with desk.open() as ledger:
+        receipts = ledger.append([entry(public={})] * (LARGEST_GROUP + 1))
+        assert receipts[-1].index == LARGEST_GROUP
+        ledger._sequencer._waiting = 65_000
+        with pytest.raises(UnavailableError, match="queue is full"):
+            ledger.append([entry()] * 1_000)
+        ledger._sequencer._waiting = 0
+
+
+def test_published_by_itself_within_a_second(desk: Desk) -> None:
+    with desk.open() as ledger:
+        ledger.append([entry()])
+        for _ in range(200):
+            if b"\n1\n" in (desk.directory / "checkpoint").read_bytes():
+                break
+            threading.Event().wait(0.02)
+        assert b"\n1\n" in desk.head
+
+
+def test_a_failed_commit_stops_the_log_and_loses_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = desk.open()
+    ledger.append([entry(1)])
+
+    def full(_batch: object) -> None:
+        raise UnavailableError("the ledger cannot commit")
+
+    monkeypatch.setattr(ledger._journal, "commit", full)
+    with pytest.raises(UnavailableError):
+        ledger.append([entry(2)])
+    monkeypatch.undo()
+    with pytest.raises(UnavailableError):
+        ledger.append([entry(3)])
+    with pytest.raises(UnavailableError):
+        ledger.check_health()
+    ledger.close()
+    with desk.open() as again:
+        assert again.size == 1
+
+
+def test_a_sealer_that_is_away_fails_its_caller_only(desk: Desk) -> None:
+    with desk.open() as ledger:
+        desk.sealer.gone.add(("us/keys", 202609))
+        with pytest.raises(ShreddedError):
+            ledger.append([entry(), entry(segment="us/keys")])
+        assert ledger.append([entry()])[0].index == 0
+        ledger.check_health()
+
+
+def test_two_sequencers_are_refused_three_times(desk: Desk) -> None:
+    first = desk.open()
+    with pytest.raises(ConflictError, match="another process"):
+        desk.open()
+    first.append([entry()])
+    # Past the lock: the database says that the log has moved, whether in size or in root.
+    for change in ("size = size + 1", "root = zeroblob(32)"):
+        base = sqlite3.connect(desk.directory / "journal.db")
+        before = base.execute("SELECT size, root FROM state").fetchone()
+        base.execute(f"UPDATE state SET {change}")
+        base.commit()
+        with pytest.raises(TamperedError, match="somebody else"):
+            first.append([entry()])
+        first._sequencer.stopped = None
+        base.execute("UPDATE state SET size = ?, root = ?", before)
+        base.commit()
+        base.close()
+    # BEGIN IMMEDIATE: a writer that holds the database is waited for, then refused.
+    first._journal._writer.execute("PRAGMA busy_timeout=50")
+    base = sqlite3.connect(desk.directory / "journal.db", isolation_level=None)
+    base.execute("BEGIN IMMEDIATE")
+    with pytest.raises(UnavailableError):
+        first.append([entry()])
+    base.execute("ROLLBACK")
+    base.close()
+    first.close()
+    assert desk.open().size == 1
+
+
+def test_the_journal_syncs_every_commit(desk: Desk) -> None:
+    with desk.open() as ledger:
+        writer = ledger._journal._writer
+        assert writer.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        ledger.append([entry() for _ in range(300)])
+        assert writer.execute("SELECT count(*) FROM journal").fetchone() == (1,)
+
+
+def test_another_key_and_no_log(desk: Desk, tmp_path: Path) -> None:
+    right = desk.signer
+    desk.signer = LogSigner(b"t" * 32, name=right.name)
+    with pytest.raises(TamperedError):
+        desk.open()
+    with pytest.raises(InvalidError):
+        Ledger.create(tmp_path / "new", origin="elsewhere", signer=right)
+    with pytest.raises(ConflictError):
+        Ledger.create(desk.directory, origin=right.name, signer=right)
+    desk.directory = tmp_path / "nothing"
+    desk.directory.mkdir()
+    with pytest.raises(MissingError):
+        desk.open()
+
+
+def test_proof_of_one_entry(desk: Desk) -> None:
+    policy = verifier.parse_policy(desk.policy.read_bytes())
+    with desk.open() as ledger:
+        ledger.append([entry(at) for at in range(300)])
+        with pytest.raises(MissingError):
+            ledger.prove(5)
+        ledger.publish()
+        proof, leaf = ledger.prove(299).encode(), ledger.leaf(299)
+        assert verifier.verify_proof(proof, leaf, policy)[0] == 299
+        for wrong in (
+            lambda: verifier.verify_proof(proof, ledger.leaf(298), policy),
+            lambda: verifier.verify_proof(proof.replace(b"299", b"298"), leaf, policy),
+            lambda: verifier.verify_proof(proof[:-5], leaf, policy),
+        ):
+            with pytest.raises(verifier.VerificationError):
+                wrong()
+        extra = proof.replace(b"index", b"extra AAAA\nindex", 1)
+        assert verifier.verify_proof(extra, leaf, policy)[0] == 299  # decides nothing
+
+
+def test_after_close_nothing_goes(desk: Desk) -> None:
+    ledger = desk.open()
+    ledger.close()
+    ledger.close()
+    with pytest.raises(UnavailableError):
+        ledger.append([entry()])
+    with pytest.raises(UnavailableError):
+        ledger.check_health()
+
+
+def test_disk_full_at_export_is_unavailable_and_heals(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "INTERVAL", 3_600)
+    with desk.open() as ledger:
+        ledger.append([entry()])
+        real = os.fsync
+        monkeypatch.setattr("safehold.ledger.files.os.fsync", _no_space)
+        with pytest.raises(UnavailableError):
+            ledger.publish()
+        with pytest.raises(UnavailableError):
+            ledger.check_health()
+        monkeypatch.setattr("safehold.ledger.files.os.fsync", real)
+        ledger.publish()
+        ledger.check_health()
+    verifier.verify_log(desk.directory, desk.policy, heads=[desk.head])
+
+
+def _no_space(_fd: int) -> None:
+    raise OSError(28, "No space left on device")
