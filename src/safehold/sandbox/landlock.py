@@ -8,6 +8,7 @@ is left out; the ABI version that was used goes into the run record.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import stat
 import struct
@@ -52,6 +53,8 @@ def confine(libc: ctypes.CDLL, rules: Iterable[tuple[str, int]], *, abi: int) ->
     Raises:
         OSError: The kernel refused; the process must not go on.
     """
+    if abi < 1:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     handled = (1 << 13) - 1
     handled |= (REFER if abi >= 2 else 0) | (TRUNCATE if abi >= 3 else 0)
     handled |= IOCTL_DEV if abi >= 5 else 0
