@@ -113,8 +113,12 @@ def _small_model(train, test, *, window, hidden, epochs=14):
     rows, wanted, width = _features(train, vocabulary, apps, window)
     rng = np.random.default_rng(3)
     out = len(vocabulary) + 1
-    shapes = [(width, hidden), (hidden,), (hidden, out), (out,)] if hidden else [(width, out), (out,)]
-    weights = [rng.normal(0, 0.1, shape) if len(shape) == 2 else np.zeros(shape) for shape in shapes]
+    shapes = (
+        [(width, hidden), (hidden,), (hidden, out), (out,)] if hidden else [(width, out), (out,)]
+    )
+    weights = [
+        rng.normal(0, 0.1, shape) if len(shape) == 2 else np.zeros(shape) for shape in shapes
+    ]
     first, second = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
 
     def forward(rows):
