@@ -99,7 +99,9 @@ class Envelope:
         return encode({"v": 1, **fields})
 
 
-def seal_envelope(header: Mapping[str, Any], body: bytes, *, to: bytes, device: SigningKey) -> bytes:
+def seal_envelope(
+    header: Mapping[str, Any], body: bytes, *, to: bytes, device: SigningKey
+) -> bytes:
     """Seal a batch to a lease.
 
     Args:

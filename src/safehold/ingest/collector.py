@@ -110,7 +110,9 @@ class Collector:
         self._positions = dict(positions or {})
         self._event_us = 0
         self._mapping = parse_mapping(load_mapping("canonical"))
-        self._kinds = source_kinds(self._mapping, pa.schema([("stream", pa.null())]), name="recorder")
+        self._kinds = source_kinds(
+            self._mapping, pa.schema([("stream", pa.null())]), name="recorder"
+        )
         self._pipeline = self._fresh_pipeline()
 
     def run(self, lines: Iterable[bytes]) -> Counters:

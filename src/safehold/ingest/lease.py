@@ -265,8 +265,6 @@ class Lessor:
         self._numbers.pop(lease, None)
 
 
-
-
 __all__ = [
     "DOMAIN", "LONGEST_US", "KeyStore", "Lease", "Lessor", "MemoryStore", "read_lease",
 ]  # fmt: skip

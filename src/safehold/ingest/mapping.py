@@ -109,7 +109,9 @@ def load_mapping(name: str | Path) -> dict[str, Any]:
     """
     if str(name) in SHIPPED:
         text = (
-            resources.files("safehold.ingest").joinpath("mappings", f"{name}.yaml").read_text("utf-8")
+            resources.files("safehold.ingest")
+            .joinpath("mappings", f"{name}.yaml")
+            .read_text("utf-8")
         )
         return _parse_text(text, name=str(name))
     path = Path(name)
@@ -270,9 +272,7 @@ def _parse_foreign(
     return mapping
 
 
-def _parse_fields(
-    value: Any, stream: str | Expression
-) -> dict[str, dict[str, Expression]]:
+def _parse_fields(value: Any, stream: str | Expression) -> dict[str, dict[str, Expression]]:
     if not isinstance(value, AnyMapping) or not value:
         raise InvalidError(
             "fields names, for each stream, each field", field="fields", rule="mapping.fields"
@@ -323,9 +323,7 @@ def _parse_time(value: Any) -> TimeRule:
             )
     pair = "press" in value and "release" in value
     if pair == ("from" in value) or ("press" in value) != ("release" in value):
-        raise InvalidError(
-            "time has from, or press and release", field="time", rule="mapping.time"
-        )
+        raise InvalidError("time has from, or press and release", field="time", rule="mapping.time")
     if value.get("unit", "us") not in UNITS:
         raise InvalidError(
             f"a unit is one of {', '.join(UNITS)}", field="time.unit", rule="mapping.time"

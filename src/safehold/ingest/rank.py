@@ -47,9 +47,7 @@ def rank_events(
     if not names:
         return dict(after)
     group = np.concatenate(groups)
-    order = np.lexsort(
-        (np.concatenate(seqs), np.concatenate(places), np.concatenate(times), group)
-    )
+    order = np.lexsort((np.concatenate(seqs), np.concatenate(places), np.concatenate(times), group))
     code = group[order]
     starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
     lengths = np.diff(np.r_[starts, len(code)])

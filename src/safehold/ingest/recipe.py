@@ -12,11 +12,12 @@ import pyarrow as pa
 from safehold.errors import InvalidError
 from safehold.ingest.chunk import Chunk, cut_chunks
 from safehold.ingest.convert import Converted, convert, source_kinds
-from safehold.ingest.mapping import guess_mapping, load_mapping, parse_mapping, wire_mapping
+from safehold.ingest.leased import read_leased
 from safehold.ingest.mapping import Mapping as SourceMapping
+from safehold.ingest.mapping import guess_mapping, load_mapping, parse_mapping, wire_mapping
 from safehold.ingest.pipeline import Order, Pipeline, Tally
 from safehold.ingest.refusal import RefusalReport
-from safehold.ingest.rest import pack
+from safehold.ingest.rest import RestBatch, pack
 from safehold.ingest.source import open_source
 from safehold.workforce import Spec, person_day
 
@@ -43,9 +44,13 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
         _run_file(dict(source or {}), spec, inputs[0], order, done, emit)
     elif kind == "synthetic":
         _run_workforce(dict(source or {}), order, done, emit)
+    elif kind == "leased" and len(inputs) == 1:
+        _run_leased(inputs[0], order, done, emit)
     else:
         raise InvalidError(
-            "a source is a file with one input, or synthetic", field="source", rule="ingest.spec"
+            "a source is a file or leased with one input, or synthetic",
+            field="source",
+            rule="ingest.spec",
         )
 
 
@@ -73,19 +78,40 @@ class _Run:
             )  # fmt: skip
         tally.refused = Counter(item.rule for item in chunk.refusals)
         for batch in self.pipeline.carry(accepted, chunk.keys, offsets, tally):
-            self._emit(
-                {
-                    "type": "batch",
-                    "person": batch.person,
-                    "stream": batch.stream,
-                    "window": batch.window,
-                    "rows": len(batch.table),
-                    "chunk": index,
-                    "extents": batch.extents,
-                },
-                pack(batch.table),
-            )
+            _emit_batch(batch, index, self._emit)
         self._emit({"type": "chunk", "chunk": index, "rows_read": read, "tally": tally.to_frame()})
+
+
+def _emit_batch(batch: RestBatch, chunk: int, emit: Emit) -> None:
+    header = {
+        "type": "batch",
+        "person": batch.person,
+        "stream": batch.stream,
+        "window": batch.window,
+        "rows": len(batch.table),
+        "chunk": chunk,
+        "extents": batch.extents,
+    }
+    emit(header, pack(batch.table))
+
+
+def _run_leased(fd: int, order: Order, done: frozenset[int], emit: Emit) -> None:
+    rows = 0
+    for index, chunk in enumerate(read_leased(fd, order)):
+        rows += chunk.rows
+        if index in done:
+            continue
+        for batch in chunk.batches:
+            _emit_batch(batch, index, emit)
+        emit(
+            {
+                "type": "chunk",
+                "chunk": index,
+                "rows_read": chunk.rows,
+                "tally": chunk.tally.to_frame(),
+            }
+        )
+    emit({"type": "done", "rows_read": rows, "refused": 0, "mapping": "leased"})
 
 
 def _run_file(
@@ -195,5 +221,3 @@ def _join_streams(parts: Mapping[str, Sequence[pa.Table]], run: _Run) -> tuple[C
             merged.streams[stream] = type(events)(events.table, events.rows, place[events.group])
     merged.keys = list(number)
     return merged, read
-
-

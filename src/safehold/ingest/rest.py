@@ -53,9 +53,7 @@ def pseudonym(key: bytes, meaning: str, value: str, size: int) -> bytes:
     return hmac.digest(key, meaning.encode() + b"\0" + value.encode(), "sha256")[:size]
 
 
-def rest_batches(
-    stream: str, table: pa.Table, *, key: bytes, policy: bytes
-) -> Iterator[RestBatch]:
+def rest_batches(stream: str, table: pa.Table, *, key: bytes, policy: bytes) -> Iterator[RestBatch]:
     """Yield the rest form of minimised events, a person, stream and day at a time.
 
     Args:
@@ -201,4 +199,3 @@ def pack(table: pa.Table) -> memoryview:
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return memoryview(sink.getvalue()).cast("B")
-

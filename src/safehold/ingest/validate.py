@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safehold.clock import DAY_US, SECOND_US
-from safehold.ingest.convert import COORDINATES, KINDS, Events, running_max
+from safehold.ingest.convert import KINDS, Events
 from safehold.ingest.expression import encode_words
+from safehold.ingest.fit import COORDINATES
 from safehold.ingest.limits import Limits
 from safehold.ingest.refusal import Refusal, Sieve
 from safehold.ingest.session import Key, Sessions
+from safehold.ingest.timing import running_max
 from safehold.telemetry.schema import REST, VOCABULARIES, WIRE
 
 SKEW_US: Final = 300 * SECOND_US  # how far a recorder's clock may run ahead
@@ -116,7 +118,9 @@ def _check_words(
         if item.name in _FREE_TEXT or not pa.types.is_string(item.type):
             continue
         words = encode_words(table.column(item.name))
-        long = [value is not None and len(value.encode()) > limits.word_bytes for value in words.values]
+        long = [
+            value is not None and len(value.encode()) > limits.word_bytes for value in words.values
+        ]
         if any(long):
             sieve.refuse(np.array(long)[words.index], item.name, "wire.word_size")
         closed = VOCABULARIES.get(item.name)

@@ -35,7 +35,11 @@ class Source(Protocol):
 
 
 def open_source(
-    fd: int, *, name: str, limits: Limits, format: str | None = None  # noqa: A002 - the word of the job
+    fd: int,
+    *,
+    name: str,
+    limits: Limits,
+    format: str | None = None,  # noqa: A002 - the word of the job
 ) -> Source:
     """Open a source by its file descriptor.
 
@@ -59,9 +63,7 @@ def open_source(
         return JsonlSource(reader, name=name, limits=limits)
     if format == "csv":
         return CsvSource(reader, name=name, limits=limits)
-    raise InvalidError(
-        f"a format is one of {', '.join(FORMATS)}", file=name, rule="source.format"
-    )
+    raise InvalidError(f"a format is one of {', '.join(FORMATS)}", file=name, rule="source.format")
 
 
 def _detect(reader: FileReader, name: str) -> str:

@@ -57,9 +57,7 @@ class JsonlSource:
                 "the first line is not JSON", file=name, row=0, rule="source.json"
             ) from error
         if not isinstance(value, dict) or not value:
-            raise InvalidError(
-                "each line is a JSON object", file=name, row=0, rule="source.json"
-            )
+            raise InvalidError("each line is a JSON object", file=name, row=0, rule="source.json")
         if len(value) > limits.columns:
             raise InvalidError(
                 f"more than {limits.columns} columns", file=name, row=0, rule="source.columns"

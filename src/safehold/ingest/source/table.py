@@ -95,7 +95,9 @@ def _bring_column(
             have = array.type
             if have.tz not in (None, "UTC", "+00:00", "Z"):
                 raise _wrong_type(name, column, "a UTC time")
-            return _cast(array.cast(pa.timestamp("us", have.tz), safe=False), pa.int64(), sieve, column)
+            return _cast(
+                array.cast(pa.timestamp("us", have.tz), safe=False), pa.int64(), sieve, column
+            )
         if pa.types.is_duration(have):
             return array.cast(pa.duration("us"), safe=False).cast(pa.int64())
         if pa.types.is_integer(have):
@@ -202,7 +204,9 @@ def _holds_nul(raw: pa.Array) -> bool:
     data = raw.buffers()[2]
     if data is None or len(raw) == 0:
         return False
-    offsets = np.frombuffer(raw.buffers()[1], dtype=np.int64)[raw.offset : raw.offset + len(raw) + 1]
+    offsets = np.frombuffer(raw.buffers()[1], dtype=np.int64)[
+        raw.offset : raw.offset + len(raw) + 1
+    ]
     window = memoryview(data)[int(offsets[0]) : int(offsets[-1])]
     return bytes(window).find(b"\0") >= 0
 
@@ -253,5 +257,7 @@ def _bring_texts(
     lengths = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return pa.ListArray.from_arrays(
-        pa.array(offsets), values.cast(pa.string()), mask=array.is_null() if array.null_count else None
+        pa.array(offsets),
+        values.cast(pa.string()),
+        mask=array.is_null() if array.null_count else None,
     )

@@ -1,0 +1,103 @@
+"""What a collector sealed and the keeper opened: minimised on the device, checked again here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from safehold.clock import DAY_US
+from safehold.errors import InvalidError
+from safehold.ingest.pipeline import Order, Tally
+from safehold.ingest.rest import RestBatch, rest_batches
+from safehold.ingest.validate import SKEW_US
+from safehold.sandbox.channel import read_parts
+from safehold.telemetry.schema import STREAMS, WIRE
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedChunk:
+    """One opened envelope.
+
+    Args:
+        rows: Events in it.
+        tally: What became of them.
+        batches: Rest form.
+    """
+
+    rows: int
+    tally: Tally
+    batches: Sequence[RestBatch]
+
+
+def leased_schema(stream: str) -> pa.Schema:
+    """Return the schema of a batch that a collector seals: wire form, minimised."""
+    extra = (pa.field("sens", pa.uint32()), pa.field("minim", pa.uint8()))
+    return pa.schema([*(item.with_nullable(True) for item in WIRE[stream]), *extra])
+
+
+def read_leased(fd: int, order: Order) -> Iterator[LeasedChunk]:
+    """Yield the rest form of opened envelopes, one chunk each.
+
+    Args:
+        fd: Sealed memory with one part an envelope; a part's header has ``person`` and ``stream``.
+        order: What the run is told to do.
+
+    Raises:
+        InvalidError: A batch is not minimised far enough, holds somebody else's events, or does not fit.
+    """
+    for number, (header, table) in enumerate(read_parts(fd)):
+        stream, person = header.get("stream"), header.get("person")
+        if stream not in STREAMS or not isinstance(person, str):
+            raise InvalidError(
+                "a leased batch names its stream and person", row=number, rule="leased.header"
+            )
+        yield _carry(str(stream), person, table, order, number)
+
+
+def _carry(stream: str, person: str, table: pa.Table, order: Order, number: int) -> LeasedChunk:
+    tally = Tally()
+    rules = order.rules.get(stream)
+    if rules is None or order.roll.agreed(person, stream) is None:
+        reason = "not_collected" if rules is None else "not_participating"
+        tally.dropped[reason] += len(table)
+        return LeasedChunk(len(table), tally, [])
+    _check_batch(stream, person, table, order, number)
+    tally.taken[stream] += len(table)
+    batches = list(rest_batches(stream, table, key=order.key, policy=order.policy))
+    return LeasedChunk(len(table), tally, batches)
+
+
+def _check_batch(stream: str, person: str, table: pa.Table, order: Order, number: int) -> None:
+    def refuse(rule: str, field: str) -> InvalidError:
+        return InvalidError(
+            f"leased batch {number} breaks a rule", rule=rule, row=number, field=field
+        )
+
+    wanted = leased_schema(stream)
+    if table.schema.names != wanted.names or any(
+        table.schema.field(item.name).type != item.type for item in wanted
+    ):
+        raise refuse("leased.schema", "")
+    table.validate(full=True)
+    needed = [item.name for item in WIRE[stream] if not item.nullable]
+    for name in (*needed, "sens", "minim"):
+        if table.column(name).null_count:
+            raise refuse("wire.missing", name)
+    if not len(table):
+        return
+    if table.column("person").unique().to_pylist() != [person]:
+        raise refuse("leased.person", "person")
+    if int(np.min(table.column("minim").to_numpy())) < int(order.rules[stream].level):
+        raise refuse("leased.level", "minim")
+    if stream == "key" and "password" in table.column("field_kind").unique().to_pylist():
+        raise refuse("leased.password", "field_kind")
+    t = table.column("t").cast(pa.int64()).to_numpy()
+    if t.min() < 0 or t.max() > order.now_us + SKEW_US:
+        raise refuse("leased.time", "t")
+    keep: Any = order.keep_days.get(stream)
+    if keep is not None and t.min() // DAY_US + keep <= order.now_us // DAY_US:
+        raise refuse("leased.expired", "t")
