@@ -62,7 +62,9 @@ def _opens(vault, block) -> bool:
 
 def _wrapped(home, **where) -> list[bytes]:
     with home.engine.begin() as connection:
-        return list(connection.execute(sa.select(tables.key.c.wrapped).filter_by(**where)).scalars())
+        return list(
+            connection.execute(sa.select(tables.key.c.wrapped).filter_by(**where)).scalars()
+        )
 
 
 def _raw_files(home) -> bytes:

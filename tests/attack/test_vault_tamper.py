@@ -85,9 +85,9 @@ def test_every_flipped_byte_of_a_block_is_found_even_with_a_forged_digest(home):
         forged = replace(block, sha256=hashlib.sha256(bad).digest())
         with pytest.raises(TamperedError):
             container.open_block(memoryview(bad), forged, seal=seal, window_key=window)
-    assert container.open_block(
-        memoryview(data), block, seal=seal, window_key=window
-    ).equals(rows(3))
+    assert container.open_block(memoryview(data), block, seal=seal, window_key=window).equals(
+        rows(3)
+    )
 
 
 def _window_key(home, block: SealedBlock) -> bytes:
@@ -221,9 +221,7 @@ def test_a_record_that_lies_opens_nothing(home, change):
         data = bytes(_bytes(home, sealed)[_span(block)])
         true = _window_key(home, block)
         with pytest.raises(TamperedError):
-            container.open_block(
-                memoryview(data), lie, seal=_seal(home, sealed), window_key=true
-            )
+            container.open_block(memoryview(data), lie, seal=_seal(home, sealed), window_key=true)
     assert _read(home, block)[0].equals(rows())
 
 

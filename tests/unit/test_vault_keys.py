@@ -253,7 +253,9 @@ def test_secrets_are_kept_by_name(home):
 def test_the_side_car_is_bound_to_segment_month_and_leaf(home):
     sealer = home.vault.sidecar
     sealed = sealer.seal(segment="de", month=600, plaintext=b"detail", aad=b"leaf")
-    assert home.open().sidecar.open(segment="de", month=600, sealed=sealed, aad=b"leaf") == b"detail"
+    assert (
+        home.open().sidecar.open(segment="de", month=600, sealed=sealed, aad=b"leaf") == b"detail"
+    )
     assert b"detail" not in sealed
     sealer.seal(segment="de", month=601, plaintext=b"x", aad=b"")
     sealer.seal(segment="", month=600, plaintext=b"x", aad=b"")

@@ -45,7 +45,11 @@ def test_the_right_passphrase_opens_the_same_root(file):
 def test_the_root_is_not_in_the_file_nor_in_what_python_prints(file):
     made = create_sealed(file, WORDS, cost=CHEAP)
     data = file.read_bytes()
-    for form in (made.secret(), made.secret().hex().encode(), canonical.b64(made.secret()).encode()):
+    for form in (
+        made.secret(),
+        made.secret().hex().encode(),
+        canonical.b64(made.secret()).encode(),
+    ):
         assert form not in data
     assert repr(made) == str(made) == "LocalRoot(hidden)"
     with pytest.raises(TypeError):
@@ -224,7 +228,11 @@ def test_shares_of_another_root_are_refused(file, tmp_path):
 def test_with_shares_nothing_on_disk_helps(file):
     made, shares = create_shared(file, threshold=2, count=2)
     data = file.read_bytes()
-    for form in (made.secret(), made.secret().hex().encode(), canonical.b64(made.secret()).encode()):
+    for form in (
+        made.secret(),
+        made.secret().hex().encode(),
+        canonical.b64(made.secret()).encode(),
+    ):
         assert form not in data
     assert not any(share.split()[-1].encode() in data for share in shares)
     with pytest.raises(TamperedError):

@@ -37,9 +37,7 @@ def test_buckets_are_few_and_cheap():
     sizes = range(1, 200_000, 7)
     padded = [payload.bucket(size) for size in sizes]
     assert all(size <= new for size, new in zip(sizes, padded, strict=True))
-    assert all(
-        new <= size * 1.12 for size, new in zip(sizes, padded, strict=True) if size > 512
-    )
+    assert all(new <= size * 1.12 for size, new in zip(sizes, padded, strict=True) if size > 512)
     assert all(payload.bucket(new) == new for new in padded)
     assert padded == sorted(padded)
     assert len(set(padded)) < 200
@@ -69,7 +67,11 @@ def test_a_slice_carries_no_value_of_the_others():
 def test_chunks_with_different_dictionaries_become_one():
     def part(*values):
         return pa.table(
-            {"key": pa.array(values).dictionary_encode().cast(pa.dictionary(pa.int16(), pa.string()))}
+            {
+                "key": pa.array(values)
+                .dictionary_encode()
+                .cast(pa.dictionary(pa.int16(), pa.string()))
+            }
         )
 
     table = pa.concat_tables([part("a", "b"), part("c", "a")])
@@ -89,7 +91,8 @@ def test_schema_metadata_is_dropped():
 def test_a_length_that_does_not_fit_is_refused(length):
     codec, data = payload.encode(_table(3))
     assert len(data) == 512
-    data[:8] = length.to_bytes(8, "big")
+    data = bytearray(data)
+    data[-8:] = length.to_bytes(8, "big")
     with pytest.raises(TamperedError):
         payload.decode(codec, data)
 
@@ -104,8 +107,8 @@ def test_a_bomb_is_refused():
     forged = body[:4] + bytes([0xE0]) + size.to_bytes(8, "little") + body[6:]
     assert zstandard.frame_content_size(forged) == size
     data = bytearray(512)
-    data[:8] = len(forged).to_bytes(8, "big")
-    data[8 : 8 + len(forged)] = forged
+    data[-8:] = len(forged).to_bytes(8, "big")
+    data[: len(forged)] = forged
     with pytest.raises(TamperedError, match="bounds"):
         payload.decode(payload.WHOLE, data)
 
@@ -113,8 +116,8 @@ def test_a_bomb_is_refused():
 @pytest.mark.parametrize("codec", payload.CODECS)
 def test_rubbish_that_opened_is_refused(codec):
     data = bytearray(512)
-    data[:8] = (40).to_bytes(8, "big")
-    data[8:48] = b"\x5a" * 40
+    data[-8:] = (40).to_bytes(8, "big")
+    data[:40] = b"\x5a" * 40
     with pytest.raises(TamperedError):
         payload.decode(codec, data)
 

@@ -116,7 +116,7 @@ def seal_object(
     *,
     metadata_key: bytes,
     window_keys: Sequence[bytes],
-) -> tuple[bytearray, SealedObject]:
+) -> tuple[bytes, SealedObject]:
     """Return the bytes of a new object and the record of its blocks.
 
     Args:
@@ -128,45 +128,47 @@ def seal_object(
     if not 1 <= len(blocks) <= MOST_BLOCKS:
         raise InvalidError("an object has 1 to 65536 blocks", rule="object.blocks")
     seal = ObjectSeal(metadata_key, place.name)
-    out = bytearray(seal.preamble)
     about = {"blocks": len(blocks), "generation": place.generation, "segment": place.segment}
     sealed_about = seal.seal(_HEADER_NONCE, headers.pad(canonical.encode(about)))
-    out += len(sealed_about).to_bytes(4, "big") + sealed_about
-    root = _start_root(out)
+    head = seal.preamble + len(sealed_about).to_bytes(4, "big") + sealed_about
+    root = _start_root(head)
+    parts, at = [head], len(head)
     records, tags = [], []
     for sequence, (block, window_key) in enumerate(zip(blocks, window_keys, strict=True)):
-        header, block_id, data = _seal_block(place, seal, sequence, block, window_key)
-        digest = hashlib.sha256(data).digest()
-        root.update(digest)
+        header, front, data = _seal_block(place, seal, sequence, block, window_key)
+        whole = hashlib.sha256(front)
+        whole.update(data)
+        root.update(digest := whole.digest())
         tags.append(header.tag)
         records.append(
             SealedBlock(
-                block_id=block_id,
+                block_id=front[:16],
                 person=block.person,
                 stream=block.stream,
                 segment=place.segment,
                 window=block.window,
                 label=block.label,
                 object=place.name,
-                offset=len(out),
-                length=len(data),
+                offset=at,
+                length=len(front) + len(data),
                 rows=header.rows,
                 sha256=digest,
                 generation=place.generation,
                 sequence=sequence,
             )
         )
-        out += data
-    sealed_index = seal.seal(_INDEX_NONCE, _index(records, tags, len(out)))
+        parts += [front, data]  # joined once, at the end: copies of large blocks are what costs
+        at += len(front) + len(data)
+    sealed_index = seal.seal(_INDEX_NONCE, _index(records, tags, at))
     root.update(hashlib.sha256(sealed_index).digest())
-    out += sealed_index
-    out += len(sealed_index).to_bytes(4, "big") + root.digest() + MAGIC
-    if len(out) > LARGEST_OBJECT:
+    parts += [sealed_index, len(sealed_index).to_bytes(4, "big"), root.digest(), MAGIC]
+    size = at + len(sealed_index) + TAIL_BYTES
+    if size > LARGEST_OBJECT:
         raise InvalidError(
             "an object holds at most 2 GiB", rule="object.size", fix="seal fewer blocks"
         )
-    return out, SealedObject(
-        name=place.name, root=root.digest(), size=len(out), blocks=tuple(records)
+    return b"".join(parts), SealedObject(
+        name=place.name, root=root.digest(), size=size, blocks=tuple(records)
     )
 
 
@@ -293,7 +295,7 @@ def _seal_block(
     sealed_header = seal.seal(_FIRST_BLOCK_NONCE + sequence, headers.pad(raw))
     sealed = keys.encrypt(one.key, one.nonce, plain, _additional(raw, block_id, sequence))
     length = len(sealed_header).to_bytes(4, "big")
-    return header, block_id, b"".join((block_id, one.commitment, length, sealed_header, sealed))
+    return header, b"".join((block_id, one.commitment, length, sealed_header)), sealed
 
 
 def _additional(header: bytes, block_id: bytes, sequence: int) -> bytes:

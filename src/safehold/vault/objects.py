@@ -52,7 +52,7 @@ class Objects:
         self._path = path
         self._store = LocalStore(path, mkdir=True)
 
-    def put(self, name: str, data: bytes | bytearray) -> None:
+    def put(self, name: str, data: bytes) -> None:
         """Store an object under a new name; durable when this returns.
 
         Raises:
@@ -61,7 +61,7 @@ class Objects:
         """
         name_id(name)
         try:
-            obstore.put(self._store, name, bytes(data), mode="create")
+            obstore.put(self._store, name, data, mode="create")
         except AlreadyExistsError as error:
             raise ConflictError("an object of this name exists", rule="object.create") from error
         except (BaseError, OSError) as error:

@@ -42,8 +42,8 @@ def bucket(size: int) -> int:
     return (size + mask) & ~mask
 
 
-def encode(table: pa.Table) -> tuple[str, bytearray]:
-    """Return the codec and the padded bytes of a table.
+def encode(table: pa.Table) -> tuple[str, memoryview]:
+    """Return the codec and the padded bytes of a table: body, zeros, and the body's length.
 
     Chunks are joined, schema metadata is dropped (other tools keep names there), and dictionaries
     are cut to the values in use: a batch sliced by person would otherwise carry everybody's values
@@ -54,25 +54,27 @@ def encode(table: pa.Table) -> tuple[str, bytearray]:
     """
     table = compact(table)
     codec = WHOLE if table.nbytes < SMALL else BUFFERS
+    options = ipc.IpcWriteOptions(
+        compression=pa.Codec("zstd", compression_level=1) if codec == BUFFERS else None,
+        use_threads=False,
+    )
     sink = pa.BufferOutputStream()
-    compression = pa.Codec("zstd", compression_level=1) if codec == BUFFERS else None
-    options = ipc.IpcWriteOptions(compression=compression, use_threads=False)
     with ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table)
-    # cryptography refuses Arrow buffers, and memoryviews of them that are not bytes
-    body: memoryview | bytes = memoryview(sink.getvalue()).cast("B")
-    if len(body) > LARGEST:
-        raise InvalidError("a block holds at most 1 GiB", rule="block.size", fix="split the table")
     if codec == WHOLE:
-        body = _compressor().compress(body)
-    used = _LENGTH_BYTES + len(body)
-    out = bytearray(bucket(used))
-    out[:_LENGTH_BYTES] = len(body).to_bytes(_LENGTH_BYTES, "big")
-    out[_LENGTH_BYTES:used] = body
-    return codec, out
+        body = _compressor().compress(memoryview(sink.getvalue()).cast("B"))
+        return codec, memoryview(body + _end(len(body)))
+    length = sink.tell()
+    if length > LARGEST:
+        raise InvalidError("a block holds at most 1 GiB", rule="block.size", fix="split the table")
+    sink.write(_end(length))
+    # cryptography refuses Arrow buffers, and memoryviews of them that are not bytes
+    return codec, memoryview(sink.getvalue()).cast("B")
 
 
-def decode(codec: str, data: bytes | bytearray, *, columns: list[str] | None = None) -> pa.Table:
+def decode(
+    codec: str, data: bytes | bytearray | memoryview, *, columns: list[str] | None = None
+) -> pa.Table:
     """Return the table of an opened payload.
 
     Args:
@@ -85,10 +87,10 @@ def decode(codec: str, data: bytes | bytearray, *, columns: list[str] | None = N
         InvalidError: A column does not exist.
     """
     view = memoryview(data)
-    length = int.from_bytes(view[:_LENGTH_BYTES], "big")
+    length = int.from_bytes(view[-_LENGTH_BYTES:], "big")
     if not 0 < length <= len(view) - _LENGTH_BYTES or bucket(length + _LENGTH_BYTES) != len(view):
         raise TamperedError("a block's length does not fit its bucket", rule="block.payload")
-    body: memoryview | bytes = view[_LENGTH_BYTES : _LENGTH_BYTES + length]
+    body: memoryview | bytes = view[:length]
     try:
         if codec == WHOLE:
             size = zstandard.frame_content_size(body)
@@ -115,6 +117,12 @@ def compact(table: pa.Table) -> pa.Table:
             if trimmed is not column:
                 table = table.set_column(place, item, trimmed)
     return table
+
+
+def _end(length: int) -> bytes:
+    """Return the zeros that fill the bucket, and the length of what they follow."""
+    fill = bucket(length + _LENGTH_BYTES) - length - _LENGTH_BYTES
+    return bytes(fill) + length.to_bytes(_LENGTH_BYTES, "big")
 
 
 def _trim(column: pa.DictionaryArray) -> pa.DictionaryArray:
