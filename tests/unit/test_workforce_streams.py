@@ -55,7 +55,12 @@ def test_same_bytes_in_another_process(days):
     for seed in ("1", "2"):  # sets and dicts of strings iterate in another order
         env = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(SOURCE)}
         done = subprocess.run(
-            [sys.executable, "-c", code], env=env, cwd=root, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env=env,
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert done.stdout.strip() == _digest(days[5, 1])
 
@@ -183,7 +188,9 @@ def test_those_who_agreed_talk_to_those_who_did_not(days):
 @pytest.mark.parametrize("form", ["parquet", "jsonl", "csv"])
 def test_files_hold_the_same_rows(tmp_path, days, form):
     paths = write_files(Spec(people=2, days=1, start_day=START, seed=7), tmp_path, form)
-    assert [path.name for path in paths] == [f"{s}.{form}" for s in ("key", "pointer", "chat", "ai", "focus")]
+    assert [path.name for path in paths] == [
+        f"{s}.{form}" for s in ("key", "pointer", "chat", "ai", "focus")
+    ]
     for path in paths:
         stream = path.stem
         wanted = pa.concat_tables([days[0, 0][stream], days[1, 0][stream]])

@@ -65,12 +65,16 @@ class Field:
 
 def _replay(tables, row):
     """Return the text before the caret when the value has just been typed, and the field's last text."""
-    keys = tables["key"].filter(
-        pa.compute.and_(
-            pa.compute.equal(tables["key"]["session"], row["session"]),
-            pa.compute.equal(tables["key"]["kind"], int(KeyKind.DOWN)),
+    keys = (
+        tables["key"]
+        .filter(
+            pa.compute.and_(
+                pa.compute.equal(tables["key"]["session"], row["session"]),
+                pa.compute.equal(tables["key"]["kind"], int(KeyKind.DOWN)),
+            )
         )
-    ).to_pydict()
+        .to_pydict()
+    )
     pointer = tables["pointer"]
     clicks = pointer.filter(pa.compute.equal(pointer["kind"], int(PointerKind.CLICK)))
     click_times = clicks["t"].cast(pa.int64()).to_numpy()

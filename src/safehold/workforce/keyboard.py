@@ -184,9 +184,9 @@ def time_presses(
     noise = rng.standard_normal((2, count))
     tail = rng.random(count)
     gap = hand.gap + (_KEY_GAP + hand.key_gap)[op] + (_PAIR_GAP + hand.pair_gap)[before, pair]
-    gap += 0.38 * noise[0]
-    gap += np.where(tail < 0.085, 0.8 + 10.0 * tail, 0.0)  # pauses
-    hold = hand.hold + (_KEY_HOLD + hand.key_hold)[op] + 0.31 * noise[1]
+    gap += 0.36 * noise[0]
+    gap += np.where(tail < 0.085, 0.85 + 11.0 * tail, 0.0)  # pauses
+    hold = hand.hold + (_KEY_HOLD + hand.key_hold)[op] + 0.32 * noise[1]
     gap_us = (1000.0 * np.exp(gap)).astype(np.int64) + 1000
     hold_us = (1000.0 * np.exp(hold)).astype(np.int64) + 1000
     held = op == HELD

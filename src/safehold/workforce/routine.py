@@ -94,7 +94,8 @@ class Day:
         while self.plan.cost < budget or plants:
             if self.plan.second_session < 0 and self.plan.cost > 0.55 * budget:
                 self.plan.second_session = len(self.plan.kinds)
-                self.plan.look_at(self.plan.app, title=words.title(self.draw))
+                app = self.plan.app
+                self.plan.look_at(app, title=words.title(self.draw), host=_HOSTS.get(app))
             if plants and (self.plan.cost >= plants[-1].at * budget):
                 self._plant(plants.pop())
                 continue
