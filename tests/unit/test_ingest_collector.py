@@ -21,8 +21,8 @@ from safehold.errors import (
 )
 from safehold.ingest import recipe
 from safehold.ingest.collector import Collector
-from safehold.ingest.gap import Head, Mark, commit_person, make_gap, sign_mark, verify_gap
-from safehold.ingest.lease import LONGEST_US, Lessor, MemoryStore, read_lease
+from safehold.access.gap import Head, Mark, commit_person, make_gap, sign_mark, verify_gap
+from safehold.access.lease import LONGEST_US, Lessor, MemoryStore, read_lease
 from safehold.ingest.leased import leased_schema
 from safehold.sandbox.channel import pack_parts
 from safehold.signing import SigningKey

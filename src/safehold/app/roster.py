@@ -6,7 +6,9 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from safehold.clock import SystemClock
 from safehold.errors import InvalidError
+from safehold.ingest.preview import people_of
 
 MOST_PEOPLE = 1_000_000
 
@@ -57,9 +59,7 @@ def roster_of_source(path: Path, mapping: str | None, jurisdiction: str) -> list
     This is for published research data whose people agreed to its use, and for trying things out: the caller
     says where that agreement is recorded.
     """
-    from safehold.ingest import people_of
-
-    names, streams = people_of(path, mapping)
+    names, streams = people_of(path, mapping, now_us=SystemClock().now_us())
     return [
         {"person": name, "jurisdiction": jurisdiction, "streams": sorted(streams)}
         for name in sorted(names)

@@ -16,7 +16,8 @@ from typing import Any
 from safehold.app.charters import enact_for
 from safehold.app.grants import Pass, pass_for
 from safehold.app.verification import verify_home
-from safehold.errors import BudgetSpentError, DeniedError, InvalidError
+from safehold.errors import DeniedError, InvalidError
+from safehold.ingest.preview import file_source
 from safehold.keeper.client import KeeperClient, Progress
 
 
@@ -78,7 +79,7 @@ def use(client: KeeperClient, permit: Pass, purpose: str, progress: Progress) ->
         progress({"title": title, "done": 0, "of": 1, "note": ""})
         try:
             result[name] = step(client, purpose, progress)
-        except (DeniedError, BudgetSpentError) as error:
+        except DeniedError as error:
             result[name] = {"refused": error.message, "rule": error.rule, "entry": error.entry}
             break
     return result
@@ -97,8 +98,6 @@ def ingest_file(
     Raises:
         InvalidError: The file is refused; names file, row and rule.
     """
-    from safehold.ingest import file_source
-
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:

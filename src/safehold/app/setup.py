@@ -10,7 +10,8 @@ from typing import Any
 from safehold import canonical
 from safehold.app.charters import enact_for
 from safehold.app.embedded import start
-from safehold.charter import SEATS, Roster
+from safehold.charter import Roster
+from safehold.charter.model import SEATS
 from safehold.errors import InvalidError, UnavailableError
 from safehold.keeper.client import KeeperClient
 from safehold.settings import Home

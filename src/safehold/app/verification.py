@@ -42,7 +42,7 @@ def verify_home(path: Path) -> dict[str, Any]:
     return {
         "verified": True,
         "size": report.size,
-        "root": report.root.hex(),
+        "root": report.root,
         "witnesses": list(report.witnesses),
     }
 

@@ -21,8 +21,8 @@ from safehold.dlp import Rules
 from safehold.errors import InvalidError, SafeholdError
 from safehold.ingest.admission import Roll
 from safehold.ingest.convert import convert, source_kinds
-from safehold.ingest.gap import Mark, sign_mark
-from safehold.ingest.lease import SKEW_US, Lease, read_lease
+from safehold.access.gap import Mark, sign_mark
+from safehold.access.lease import SKEW_US, Lease, read_lease
 from safehold.ingest.limits import Limits
 from safehold.ingest.mapping import load_mapping, parse_mapping
 from safehold.ingest.pipeline import Order, Pipeline, Tally, minimise_streams
@@ -173,6 +173,11 @@ class Collector:
             at_us=self._clock.now_us(), event_us=self._event_us, positions=dict(self._positions)
         )
         return sign_mark(mark, self._device)
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """For each stream, the number that the next event will get."""
+        return dict(self._positions)
 
     @property
     def waiting(self) -> int:

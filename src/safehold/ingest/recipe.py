@@ -180,8 +180,10 @@ def _run_workforce(
     source: Mapping[str, Any], order: Order, done: frozenset[int], emit: Emit
 ) -> None:
     company = Spec.from_spec(dict(source.get("spec") or {}))
+    first = int(source.get("first", 0))
+    last = min(first + int(source.get("count", company.people)), company.people)
     run = _Run(Pipeline(order, name="synthetic"), emit)
-    places = [(index, day) for index in range(company.people) for day in range(company.days)]
+    places = [(index, day) for index in range(first, last) for day in range(company.days)]
     for number, start in enumerate(range(0, len(places), PERSON_DAYS)):
         if number in done:
             continue  # a person-day is a session of its own: nothing is carried over

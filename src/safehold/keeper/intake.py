@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from safehold import canonical
@@ -69,6 +70,28 @@ class Intake:
         finally:
             for item in inputs:
                 os.close(item)
+
+    def take_sealed(
+        self, name: str, header: dict[str, Any], body: bytes, report: Report
+    ) -> dict[str, Any]:
+        """Take the opened body of an envelope in; it is checked and brought to rest in a sandbox.
+
+        Args:
+            name: Hash of the envelope, hex; the same envelope is taken once.
+            header: ``person`` and ``stream``.
+            body: Arrow stream of minimised rows.
+            report: Told how far it is.
+        """
+        try:
+            table = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
+        except pa.ArrowException as error:
+            raise InvalidError("an envelope holds no table", rule="leased.body") from error
+        memory = self._desk.workshop.pack([(header, table)])
+        try:
+            with self._alone(name):
+                return self._take(name, {"kind": "leased"}, [memory], {}, report)
+        finally:
+            os.close(memory)
 
     def recover(self, *, keep: set[str]) -> None:
         """Finish what a crash left: missing closing leaves, objects that nothing knows.
@@ -273,7 +296,7 @@ class Intake:
     def _identity(self, source: Mapping[str, Any], inputs: Sequence[int]) -> str:
         state = hashlib.sha256(b"safehold.source.v1\0")
         shown = {key: value for key, value in source.items() if key != "name"}
-        state.update(canonical.digest(shown))
+        state.update(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))
         for item in inputs:
             offset = 0
             while piece := os.pread(item, 1 << 20, offset):

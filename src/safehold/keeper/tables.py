@@ -15,6 +15,19 @@ grant = sa.Table(
     sa.Column("revoked", sa.Boolean, nullable=False, default=False),
 )
 
+# when recording of a person (or, for a stop, of everybody) ended, and the ledger's head at that moment
+silence = sa.Table(
+    "silence",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("person", sa.String(40), nullable=False, index=True),  # empty: everybody
+    sa.Column("reason", sa.String(16), nullable=False),
+    sa.Column("from_us", sa.BigInteger, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("root", sa.String(64), nullable=False),
+)
+
+# how far a device had counted when it said so, signed by the device
 mark = sa.Table(
     "device_mark",
     metadata,
@@ -22,7 +35,5 @@ mark = sa.Table(
     sa.Column("person", sa.String(40), nullable=False, index=True),
     sa.Column("device", sa.String(64), nullable=False),  # public key, base64
     sa.Column("at_us", sa.BigInteger, nullable=False),
-    sa.Column("ledger_size", sa.Integer, nullable=False),
-    sa.Column("ledger_root", sa.String(64), nullable=False),
-    sa.Column("record", sa.LargeBinary, nullable=False),  # signed by the device
+    sa.Column("record", sa.LargeBinary, nullable=False),
 )

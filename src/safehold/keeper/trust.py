@@ -22,10 +22,10 @@ from safehold.charter import (
     Roster,
     Signature,
     SignedCharter,
-    check_quorum,
     compile,
     verify,
 )
+from safehold.charter.board import check_quorum
 from safehold.clock import SECOND_US, Clock
 from safehold.errors import (
     DeniedError,

@@ -16,7 +16,7 @@ from safehold.canonical import b64, unb64
 from safehold.clock import SECOND_US, Clock
 from safehold.errors import ConflictError, DeniedError, InvalidError, MissingError
 from safehold.ids import new_id
-from safehold.ingest.record import open_record, sign_record
+from safehold.access.record import open_record, sign_record
 from safehold.signing import SigningKey, VerifyKey
 from safehold.telemetry.schema import STREAMS
 

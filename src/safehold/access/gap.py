@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, TamperedError
-from safehold.ingest.record import open_record, sign_record
+from safehold.access.record import open_record, sign_record
 from safehold.signing import SigningKey, VerifyKey
 from safehold.telemetry.schema import STREAMS
 

@@ -1,0 +1,150 @@
+"""What the command line does with sources: formats, the collector, and gap records."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from safehold.access.gap import verify_gap
+from safehold.canonical import b64
+from safehold.clock import SystemClock
+from safehold.dlp import Rules
+from safehold.errors import InvalidError
+from safehold.ingest.collector import Collector
+from safehold.ingest.mapping import describe, shipped_mappings
+from safehold.keeper.client import KeeperClient
+from safehold.keeper.leases import rules_hash
+from safehold.settings import Home
+from safehold.signing import SigningKey, VerifyKey
+
+
+def formats() -> list[dict[str, Any]]:
+    """Return the formats that are understood without writing a mapping."""
+    return [describe(mapping) for _, mapping in sorted(shipped_mappings().items())]
+
+
+class KeeperLine:
+    """A collector's way to the keeper.
+
+    Args:
+        client: The line.
+        person: Whose events.
+        device: The device's key.
+    """
+
+    def __init__(self, client: KeeperClient, *, person: str, device: SigningKey) -> None:
+        self._client = client
+        self._who = {"person": person, "device": device.public.text()}
+
+    def obtain(self) -> bytes:
+        """Return a signed lease, or raise why there is none."""
+        lease: str = self._client.call("lease.obtain", **self._who)["lease"]
+        return lease.encode()
+
+    def submit(self, envelope: bytes) -> None:
+        """Hand in an envelope, or raise why it is refused."""
+        self._client.call("lease.submit", envelope=b64(envelope), device=self._who["device"])
+
+    def say(self, mark: bytes) -> None:
+        """Tell the keeper, signed, how far the device has counted."""
+        self._client.call("lease.mark", mark=mark.decode(), **self._who)
+
+
+def collect(
+    client: KeeperClient, *, person: str, device: Path, events: Path
+) -> dict[str, Any]:
+    """Run the reference collector over events until they end.
+
+    The numbering goes on where this device stopped; the numbers are kept beside its key.
+
+    Raises:
+        DeniedError: The person has not opted in, has paused, or everything is stopped.
+    """
+    if not device.exists():
+        SigningKey.generate().write(device)
+    key = SigningKey.read(device)
+    line = KeeperLine(client, person=person, device=key)
+    memory = device.with_name(device.name + ".positions")
+    positions = orjson.loads(memory.read_bytes()) if memory.exists() else {}
+    first = client.call("lease.obtain", person=person, device=key.public.text())
+    rules: dict[str, Any] = first["rules"]
+    collector = Collector(
+        line,
+        person=person,
+        device=key,
+        keeper=VerifyKey.from_text(first["keeper"]),
+        rules={stream: Rules.from_spec(spec) for stream, spec in rules.items()},
+        hashes={stream: rules_hash(spec) for stream, spec in rules.items()},
+        clock=SystemClock(),
+        positions=positions,
+    )
+    line.say(collector.mark())
+    try:
+        for event in _lines(events):
+            collector.feed(event)
+        collector.flush()
+    finally:
+        temporary = memory.with_name(memory.name + ".part")
+        temporary.write_bytes(orjson.dumps(collector.positions))
+        temporary.replace(memory)
+    line.say(collector.mark())
+    counters = collector.counters
+    return {
+        "sealed": dict(counters.sealed),
+        "masked": dict(counters.masked),
+        "dropped": dict(counters.dropped),
+        "refused": dict(counters.refused),
+        "not_recorded": counters.not_recorded,
+        "discarded": counters.discarded,
+    }
+
+
+def write_gap(client: KeeperClient, *, person: str, out: Path | None) -> dict[str, Any]:
+    """Fetch a signed gap record, and write it where asked."""
+    answer = client.call("gap", person=person)
+    if out is not None:
+        out.write_bytes(orjson.dumps(answer) + b"\n")
+    return answer
+
+
+def check_gap(home: Path, file: Path) -> dict[str, Any]:
+    """Verify a gap record: signatures, times, and that the counts join up.
+
+    Raises:
+        TamperedError: It does not hold.
+    """
+    Home.open(home)
+    try:
+        answer = orjson.loads(file.read_bytes())
+        record, keeper = answer["record"].encode(), VerifyKey.from_text(answer["keeper"])
+        devices = [VerifyKey.from_text(one) for one in answer["devices"]]
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidError("not a gap record", file=file.name, rule="gap.shape") from error
+    gap = verify_gap(record, keeper=keeper, devices=devices)
+    return {
+        "verified": True,
+        "from_us": gap.from_us,
+        "to_us": gap.to_us,
+        "reason": gap.reason,
+        "streams": list(gap.streams),
+        "devices": gap.devices,
+        "ledger": [gap.before.size, gap.after.size],
+    }
+
+
+def _lines(events: Path) -> Iterator[bytes]:
+    if str(events) == "-":
+        yield from sys.stdin.buffer
+        return
+    try:
+        with open(os.fspath(events), "rb") as file:  # noqa: PTH123 - may be a pipe by number
+            yield from file
+    except OSError as error:
+        raise InvalidError("the events cannot be opened", file=events.name, rule="source.open") from error
+
+

@@ -1,0 +1,237 @@
+"""Leases for collectors, the envelopes they hand in, and the proof of their silence.
+
+A lease is given only while the person agrees, has not paused, and nothing is stopped. A pause or a stop destroys
+the private half of every live lease at once: what was sealed but not handed in opens for nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from safehold import canonical
+from safehold.access.gap import Head, commit_person, make_gap, read_mark
+from safehold.access.lease import Lease, Lessor, MemoryStore
+from safehold.canonical import unb64
+from safehold.errors import DeniedError, InvalidError, MissingError
+from safehold.ids import PersonId
+from safehold.keeper import tables
+from safehold.keeper.desk import Desk
+from safehold.keeper.intake import Intake
+from safehold.keeper.server import Report
+from safehold.keeper.terms import streams_of
+from safehold.ledger import Entry
+from safehold.signing import SigningKey, VerifyKey
+
+EVERYBODY = ""
+
+
+class Leases:
+    """The verbs of collectors.
+
+    Args:
+        desk: What the keeper works with.
+        intake: Takes opened envelopes in.
+    """
+
+    def __init__(self, desk: Desk, intake: Intake) -> None:
+        self._desk = desk
+        self._intake = intake
+        self._key = SigningKey(desk.vault.derive("lease-signing"))
+        # private halves live in this process's memory only: a restart ends every lease
+        self._lessor = Lessor(self._key, store=MemoryStore(), clock=desk.clock)
+
+    def obtain(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Give a lease for one device of one person, or say why not."""
+        desk = self._desk
+        desk.trust.require_running()
+        desk.ledger.check_health()
+        charter = desk.trust.charter()
+        person = desk.people.find(str(arguments["person"]))
+        device = VerifyKey.from_text(str(arguments["device"]))
+        standing = desk.people.standing(person)
+        allowed = standing.allowed(at_us=desk.now_us())
+        if standing.jurisdiction not in charter.jurisdictions:
+            raise DeniedError("nothing is collected where this person works", rule="charter.place")
+        rules = {stream: spec for stream, spec in streams_of(charter).items() if stream in allowed}
+        if not rules:
+            raise DeniedError("the charter collects nothing of this person", rule="charter.collect")
+        hashes = {stream: rules_hash(spec) for stream, spec in rules.items()}
+        desk.log(
+            Entry(
+                kind="lease",
+                actor=device.key_id,
+                object=person,
+                detail={"streams": hashes},
+                charter=charter.digest(),
+                subjects=desk.subjects([person]),
+            )
+        )
+        apps = {app for spec in rules.values() for app in spec["apps"] or ()}
+        lease = self._lessor.grant(
+            person=standing.external,
+            device=device,
+            charter=charter.digest(),
+            streams=hashes,
+            apps=tuple(sorted(apps)) or None,
+        )
+        return {"lease": lease.decode(), "rules": rules, "keeper": self._key.public.text()}
+
+    def submit(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], report: Report
+    ) -> dict[str, Any]:
+        """Take an envelope in that was sealed under a live lease."""
+        desk = self._desk
+        desk.trust.require_running()
+        data = unb64(str(arguments["envelope"]))
+        device = VerifyKey.from_text(str(arguments["device"]))
+        lease, envelope, body = self._lessor.receive(data, device=device)
+        self._require_agreement(lease)
+        answer = self._intake.take_sealed(
+            hashlib.sha256(b"safehold.envelope\0" + data).hexdigest(),
+            {"person": lease.person, "stream": envelope.stream},
+            body,
+            report,
+        )
+        return {"rows": envelope.rows, "tally": answer["tally"]}
+
+    def mark(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Keep a device's signed word on how far it has counted."""
+        desk = self._desk
+        person = desk.people.find(str(arguments["person"]))
+        device = VerifyKey.from_text(str(arguments["device"]))
+        record = str(arguments["mark"]).encode()
+        mark = read_mark(record, device=device)
+        with desk.engine.begin() as connection:
+            connection.execute(
+                tables.mark.insert().values(
+                    person=person, device=device.text(), at_us=mark.at_us, record=record
+                )
+            )
+        return {"at_us": mark.at_us}
+
+    def gap(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Return a signed record that the devices of a person were silent since their last pause or stop.
+
+        Raises:
+            MissingError: There was no pause or stop, or a device has not said how far it counted.
+        """
+        desk = self._desk
+        person = desk.people.find(str(arguments["person"]))
+        with desk.engine.begin() as connection:
+            silence = connection.execute(
+                sa.select(tables.silence)
+                .where(tables.silence.c.person.in_([person, EVERYBODY]))
+                .order_by(tables.silence.c.from_us.desc())
+                .limit(1)
+            ).one_or_none()
+            marks = connection.execute(
+                sa.select(tables.mark)
+                .where(tables.mark.c.person == person)
+                .order_by(tables.mark.c.at_us)
+            ).all()
+        if silence is None:
+            raise MissingError("there was no pause and no stop", rule="gap.none")
+        pairs: dict[str, tuple[bytes, bytes]] = {}
+        ends: list[int] = []
+        for device in sorted({row.device for row in marks}):
+            said = [row for row in marks if row.device == device and row.at_us >= silence.from_us]
+            if len(said) < 2:
+                raise MissingError(
+                    "a device has not said twice how far it counted since then",
+                    rule="gap.marks",
+                    fix="let the collector run: it says so when it stops and when it starts",
+                )
+            pairs[device] = (bytes(said[0].record), bytes(said[-1].record))
+            ends.append(said[-1].at_us)
+        if not pairs:
+            raise MissingError("no device of this person has said anything", rule="gap.marks")
+        secret = desk.vault.subject_key(person)
+        standing = desk.people.standing(person)
+        record = make_gap(
+            person=commit_person(standing.external, secret),
+            streams=sorted(streams_of(desk.trust.charter())),
+            from_us=silence.from_us,
+            to_us=min(ends),
+            reason=silence.reason,
+            heads=(Head(size=silence.size, root=silence.root), self._head()),
+            marks=pairs,
+            key=self._key,
+        )
+        (receipt,) = desk.log(
+            Entry(
+                kind="gap",
+                actor="keeper",
+                object=person,
+                detail={"record": hashlib.sha256(record).hexdigest()},
+                charter=desk.trust.digest(),
+                subjects=desk.subjects([person]),
+            )
+        )
+        return {
+            "record": record.decode(),
+            "keeper": self._key.public.text(),
+            "devices": sorted(pairs),
+            "entry": receipt.index,
+        }
+
+    def close(self, person: PersonId | None, reason: str) -> int:
+        """End recording of a person, or of everybody, at once; return how many leases ended."""
+        desk = self._desk
+        external = EVERYBODY if person is None else desk.people.standing(person).external
+        ended = self._lessor.close(reason=reason, person=external)
+        head = self._head()
+        with desk.engine.begin() as connection:
+            connection.execute(
+                tables.silence.insert().values(
+                    person=EVERYBODY if person is None else person,
+                    reason=reason,
+                    from_us=desk.now_us(),
+                    size=head.size,
+                    root=head.root,
+                )
+            )
+        return ended
+
+    def reopen(self, person: PersonId | None) -> None:
+        """Give leases again."""
+        external = EVERYBODY
+        if person is not None:
+            external = self._desk.people.standing(person).external
+        self._lessor.reopen(person=external)
+
+    def expire(self) -> None:
+        """Destroy the keys of leases that are over."""
+        self._lessor.end_expired()
+
+    def _require_agreement(self, lease: Lease) -> None:
+        desk = self._desk
+        standing = desk.people.standing(desk.people.find(lease.person))
+        allowed = standing.allowed(at_us=desk.now_us())
+        if not set(lease.streams) <= allowed or lease.charter != desk.trust.digest().hex():
+            raise DeniedError("the lease is for another agreement", rule="lease.charter")
+
+    def _head(self) -> Head:
+        self._desk.ledger.publish()
+        note = self._desk.ledger.head().decode()
+        _, size, root, *_ = note.split("\n")
+        return Head(size=int(size), root=unb64(root).hex())
+
+
+def rules_hash(spec: dict[str, Any]) -> str:
+    """Return the hash by which a lease names minimisation rules, hex."""
+    if not spec:
+        raise InvalidError("no rules", rule="lease.rules")
+    return canonical.digest(spec).hex()
+
+
+
