@@ -102,7 +102,9 @@ def enact_for(
     signatures = read_signatures(signatures_file(path), charter)
     if seats is not None:
         signatures = [sign(charter, name, one) for name, one in keys_in(seats).items()]
-    verify(charter, signatures, roster)  # the keeper checks again; this names what is missing sooner
+    verify(
+        charter, signatures, roster
+    )  # the keeper checks again; this names what is missing sooner
     return client.call(
         "charter.enact",
         charter=charter.to_json(),
@@ -131,7 +133,9 @@ def sign_order(
     signatures = []
     for seat, key in keys.items():
         one = key if isinstance(key, SigningKey) else SigningKey.read(key)
-        signatures.append(Signature(seat=seat, value=one.sign(f"safehold.{what}.v1", text)).to_json())
+        signatures.append(
+            Signature(seat=seat, value=one.sign(f"safehold.{what}.v1", text)).to_json()
+        )
     return {"order": text.decode(), "signatures": signatures}
 
 
@@ -158,7 +162,9 @@ def read_signatures(file: Path, charter: Charter) -> list[Signature]:
                 return []
             return [Signature.from_json(one) for one in signatures]
         case _:
-            raise InvalidError("not a file of signatures", file=file.name, rule="charter.signatures")
+            raise InvalidError(
+                "not a file of signatures", file=file.name, rule="charter.signatures"
+            )
 
 
 def write_signatures(file: Path, charter: Charter, signatures: list[Signature]) -> None:

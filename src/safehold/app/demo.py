@@ -140,9 +140,7 @@ def _take_in(client: KeeperClient, spec: Spec, progress: Progress) -> dict[str, 
                 with lock:
                     rows[number] += message["rows"]
                     done = sum(rows)
-                progress(
-                    {"title": "taking in", "done": done, "of": max(total, done), "rows": done}
-                )
+                progress({"title": "taking in", "done": done, "of": max(total, done), "rows": done})
 
         return client.call(
             "ingest",
@@ -164,5 +162,3 @@ def _take_in(client: KeeperClient, spec: Spec, progress: Progress) -> dict[str, 
             }
         ),
     }
-
-

@@ -25,7 +25,9 @@ def probe_sandbox() -> dict[str, Any]:
         "level": probe.level,
         "kernel": probe.kernel,
         "mechanisms": list(probe.mechanisms),
-        "real_data": "allowed up to the charter's least level" if probe.level != "E0" else "refused",
+        "real_data": "allowed up to the charter's least level"
+        if probe.level != "E0"
+        else "refused",
     }
 
 

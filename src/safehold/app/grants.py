@@ -147,7 +147,9 @@ def pass_for(client: KeeperClient, path: Path, plan: Plan) -> Pass | None:
     """Return the pass of a run: from its grant file, or from a folder of seat keys, or none."""
     if plan.grant is not None:
         if plan.holder is None:
-            raise InvalidError("a grant is used with its holder's key", rule="cli.options", fix="--holder")
+            raise InvalidError(
+                "a grant is used with its holder's key", rule="cli.options", fix="--holder"
+            )
         grant, approvals = _read(plan.grant)
         return _enact(client, grant, approvals, SigningKey.read(plan.holder))
     if plan.seats is not None:

@@ -55,7 +55,9 @@ def run_job(client: KeeperClient, home: Path, plan: Plan, progress: Progress) ->
     for number, path in enumerate(plan.sources):
         mapping = plan.mappings[number] if number < len(plan.mappings) else None
         progress({"title": f"taking in {path.name}", "done": number, "of": len(plan.sources)})
-        taken.append(ingest_file(client, path, mapping=mapping, tolerate=plan.tolerate, progress=progress))
+        taken.append(
+            ingest_file(client, path, mapping=mapping, tolerate=plan.tolerate, progress=progress)
+        )
     result: dict[str, Any] = {"sources": taken}
     permit = pass_for(client, home, plan)
     if permit is None:
@@ -101,7 +103,9 @@ def ingest_file(
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise InvalidError("the file cannot be opened", file=path.name, rule="source.open") from error
+        raise InvalidError(
+            "the file cannot be opened", file=path.name, rule="source.open"
+        ) from error
     try:
         source = file_source(path, mapping)
         answer = client.call(

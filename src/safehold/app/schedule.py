@@ -63,7 +63,7 @@ class Schedule:
                 _LOG.warning("task %s failed: %s", task.name, error.code)
             except Exception as error:  # noqa: BLE001 - one task must not end the others
                 task.failures += 1
-                _LOG.error("task %s failed: %s", task.name, type(error).__name__)  # noqa: TRY400
+                _LOG.error("task %s failed: %s", task.name, type(error).__name__)
             else:
                 task.last_us = now
             ran.append(task.name)

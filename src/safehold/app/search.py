@@ -35,9 +35,7 @@ def search_home(home: Home, planted: pa.Table) -> dict[str, Any]:
         )
         if not decoy and len(value) >= SHORTEST
     }
-    found, files = search(
-        [home.path, home.outside, Path(tempfile.gettempdir()) / home.id], values
-    )
+    found, files = search([home.path, home.outside, Path(tempfile.gettempdir()) / home.id], values)
     return {"looked_for": len(values), "found": len(found), "files": files}
 
 
@@ -59,9 +57,7 @@ def search(folders: Iterable[Path], values: Iterable[str]) -> tuple[set[str], in
                 continue
             files += 1
             for data in views(file.read_bytes()[:LARGEST]):
-                found |= {
-                    needles[order[hit[0]]] for hit in machine.find_matches_as_indexes(data)
-                }
+                found |= {needles[order[hit[0]]] for hit in machine.find_matches_as_indexes(data)}
     return found, files
 
 

@@ -88,7 +88,9 @@ def _secret(shares: str | None, passphrase: str | None) -> dict[str, Any]:
     if shares is not None:
         found = re.fullmatch(r"(\d{1,2})-of-(\d{1,2})", shares)
         if found is None:
-            raise InvalidError("shares are given as k-of-n", rule="init.shares", fix="--shares 3-of-5")
+            raise InvalidError(
+                "shares are given as k-of-n", rule="init.shares", fix="--shares 3-of-5"
+            )
         return {"split": [int(found[1]), int(found[2])]}
     given = passphrase or os.environ.get("SAFEHOLD_PASSPHRASE")
     if given is None and (named := os.environ.get("SAFEHOLD_PASSPHRASE_FILE")):

@@ -55,9 +55,7 @@ class KeeperLine:
         self._client.call("lease.mark", mark=mark.decode(), **self._who)
 
 
-def collect(
-    client: KeeperClient, *, person: str, device: Path, events: Path
-) -> dict[str, Any]:
+def collect(client: KeeperClient, *, person: str, device: Path, events: Path) -> dict[str, Any]:
     """Run the reference collector over events until they end.
 
     The numbering goes on where this device stopped; the numbers are kept beside its key.
@@ -145,6 +143,6 @@ def _lines(events: Path) -> Iterator[bytes]:
         with open(os.fspath(events), "rb") as file:  # noqa: PTH123 - may be a pipe by number
             yield from file
     except OSError as error:
-        raise InvalidError("the events cannot be opened", file=events.name, rule="source.open") from error
-
-
+        raise InvalidError(
+            "the events cannot be opened", file=events.name, rule="source.open"
+        ) from error

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import safehold_verify
 
+import safehold_verify
 from safehold.errors import MissingError, TamperedError
 from safehold.ledger.tile import tile_path, unpack_entries
 from safehold.settings import Home
@@ -24,7 +24,9 @@ def verify_home(path: Path) -> dict[str, Any]:
     Raises:
         TamperedError: It does not hold; says where.
     """
-    home = Home.open(path.parent if path.name == "ledger" and not (path / "home.json").exists() else path)
+    home = Home.open(
+        path.parent if path.name == "ledger" and not (path / "home.json").exists() else path
+    )
     heads = [
         file.read_bytes() for file in sorted(home.witness.glob("**/checkpoint")) if file.is_file()
     ]

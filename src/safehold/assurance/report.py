@@ -125,7 +125,10 @@ def _facts(result: Mapping[str, Any]) -> str:
         facts.append(("epsilon, per person", f"{training['epsilon']:.2f}"))
     if "search" in result:
         facts.append(
-            ("planted secrets found", f"{result['search']['found']} of {result['search']['looked_for']:,}")
+            (
+                "planted secrets found",
+                f"{result['search']['found']} of {result['search']['looked_for']:,}",
+            )
         )
     return (
         '<ul class="facts">'
@@ -184,10 +187,14 @@ def _record(result: Mapping[str, Any]) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     def cell(tag: str, value: Any, place: int) -> str:
         text = f"{value:,}" if isinstance(value, int) else str(value)
-        return f'<{tag}{" class=n" if place else ""}>{escape(text)}</{tag}>'
+        return f"<{tag}{' class=n' if place else ''}>{escape(text)}</{tag}>"
 
     def line(tag: str, values: Sequence[Any]) -> str:
-        return "<tr>" + "".join(cell(tag, value, place) for place, value in enumerate(values)) + "</tr>"
+        return (
+            "<tr>"
+            + "".join(cell(tag, value, place) for place, value in enumerate(values))
+            + "</tr>"
+        )
 
     body = "".join(line("td", row) for row in rows)
     return f'<div class="wide"><table><thead>{line("th", head)}</thead><tbody>{body}</tbody></table></div>'

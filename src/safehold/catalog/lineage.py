@@ -48,9 +48,9 @@ class Lineage:
                 )
             for parent in parents:
                 connection.execute(
-                    tables.edge.insert().prefix_with("OR IGNORE").values(
-                        parent=parent, child=dataset
-                    )
+                    tables.edge.insert()
+                    .prefix_with("OR IGNORE")
+                    .values(parent=parent, child=dataset)
                 )
 
     def label(self, dataset: str) -> DatasetLabel:

@@ -162,7 +162,9 @@ class Catalog:
             )
             sources = [
                 row.source
-                for row in connection.execute(sa.select(tables.block.c.source).where(where).distinct())
+                for row in connection.execute(
+                    sa.select(tables.block.c.source).where(where).distinct()
+                )
             ]
             return [name for source in sources for name in self._forget(connection, source)]
 

@@ -47,7 +47,9 @@ block = sa.Table(
     sa.Column("expires", sa.Integer, nullable=False, index=True),
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("record", sa.LargeBinary, nullable=False),  # canonical JSON of the whole sealed block
-    sa.Column("mac", sa.LargeBinary(32), nullable=False),  # over state-free fields, keyed by the keeper
+    sa.Column(
+        "mac", sa.LargeBinary(32), nullable=False
+    ),  # over state-free fields, keyed by the keeper
 )
 
 extent = sa.Table(

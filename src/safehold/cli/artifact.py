@@ -22,7 +22,9 @@ def listing(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> 
 
 
 @group.command()
-def show(artifact: Artifact, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+def show(
+    artifact: Artifact, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
+) -> None:
     """Check an artifact against its signed provenance and show both; never its weights."""
     with keeper(home) as client:
         put(client.call("artifact.show", artifact=artifact), as_json=as_json)

@@ -24,7 +24,9 @@ def check(file: File, *, as_json: JsonOption = False) -> None:
 
 @group.command()
 def show(
-    file: Annotated[Path | None, typer.Argument(help="A charter; default: the one in force.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="A charter; default: the one in force.")
+    ] = None,
     *,
     policy: Annotated[bool, typer.Option(help="Show the compiled Cedar policy instead.")] = False,
     home: HomeOption = DEFAULT_HOME,
@@ -44,7 +46,9 @@ def sign(
     key: Annotated[Path | None, typer.Option(help="Your seat's key file.")] = None,
     seats: Annotated[
         Path | None,
-        typer.Option(help="A folder of seat keys; signs as all of them. For trying things out only."),
+        typer.Option(
+            help="A folder of seat keys; signs as all of them. For trying things out only."
+        ),
     ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,

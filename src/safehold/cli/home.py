@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, put, secret_of
+from safehold.cli.surface import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    existing,
+    keeper,
+    put,
+    secret_of,
+)
 
 Seat = Annotated[str, typer.Option(help="Your seat on the board.")]
 Key = Annotated[Path, typer.Option(help="Your seat's key file.")]
@@ -23,7 +31,8 @@ def init(
     *,
     seats: Annotated[Path, typer.Option(help="Folder for the six seat keys, outside the home.")],
     charter: Annotated[
-        Path | None, typer.Option(help="Sign this charter with all seats and enact it. For trying out.")
+        Path | None,
+        typer.Option(help="Sign this charter with all seats and enact it. For trying out."),
     ] = None,
     shares: Annotated[
         str | None, typer.Option(help="Seal the root by k-of-n shares instead, such as 3-of-5.")
@@ -46,9 +55,7 @@ def serve(*, home: HomeOption = DEFAULT_HOME) -> None:
     place = Home.open(home)
     secret = secret_of(place)
     if secret is None:
-        raise UnavailableError(
-            "no passphrase", rule="keeper.locked", fix="set SAFEHOLD_PASSPHRASE"
-        )
+        raise UnavailableError("no passphrase", rule="keeper.locked", fix="set SAFEHOLD_PASSPHRASE")
     run(place, secret)
 
 

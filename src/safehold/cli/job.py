@@ -32,17 +32,24 @@ def run(
     ] = None,
     mapping: Annotated[
         list[str] | None,
-        typer.Option(help="Mapping of each source in turn: a name or a file. Default: recognised by its columns."),
+        typer.Option(
+            help="Mapping of each source in turn: a name or a file. Default: recognised by its columns."
+        ),
     ] = None,
     tolerate: Annotated[
-        float | None, typer.Option(help="Share of rows that may be refused before a source is refused whole.")
+        float | None,
+        typer.Option(help="Share of rows that may be refused before a source is refused whole."),
     ] = None,
     purpose: Annotated[str, typer.Option(help="Purpose of the training.")] = "train_ui_agent",
-    grant: Annotated[Path | None, typer.Option(help="An approved request; without it nothing is trained.")] = None,
+    grant: Annotated[
+        Path | None, typer.Option(help="An approved request; without it nothing is trained.")
+    ] = None,
     holder: Annotated[Path | None, typer.Option(help="The key of the grant's holder.")] = None,
     seats: Annotated[
         Path | None,
-        typer.Option(help="Folder of seat keys: sign charter and grant with all of them. For trying out only."),
+        typer.Option(
+            help="Folder of seat keys: sign charter and grant with all of them. For trying out only."
+        ),
     ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
@@ -75,7 +82,8 @@ def demo(
     days: Annotated[int, typer.Option(min=1, help="How many working days.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the made-up people; noise never has one.")] = 7,
     truth: Annotated[
-        Path | None, typer.Option(help="Write what was planted to this Parquet file, outside the home.")
+        Path | None,
+        typer.Option(help="Write what was planted to this Parquet file, outside the home."),
     ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
@@ -85,7 +93,9 @@ def demo(
     from safehold.cli.summary import show_demo
 
     with progress_bar("preparing", quiet=as_json) as progress:
-        result = run_demo(home, people=people, days=days, seed=seed, truth_file=truth, progress=progress)
+        result = run_demo(
+            home, people=people, days=days, seed=seed, truth_file=truth, progress=progress
+        )
     if as_json:
         put(result, as_json=True)
     else:

@@ -31,7 +31,13 @@ def new(
 
     put(
         write_request(
-            home, file, requester=requester, purpose=purpose, reason=reason, holder=holder, minutes=minutes
+            home,
+            file,
+            requester=requester,
+            purpose=purpose,
+            reason=reason,
+            holder=holder,
+            minutes=minutes,
         ),
         as_json=as_json,
     )

@@ -9,7 +9,9 @@ import typer
 
 from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, put
 
-group = typer.Typer(no_args_is_help=True, help="Sources: run a collector, prove a gap, list formats.")
+group = typer.Typer(
+    no_args_is_help=True, help="Sources: run a collector, prove a gap, list formats."
+)
 
 
 @group.command(name="list")
@@ -26,7 +28,8 @@ def run(
     person: Annotated[str, typer.Option(help="Whose device this is.")],
     device: Annotated[Path, typer.Option(help="The device's key file; made if it does not exist.")],
     events: Annotated[
-        Path, typer.Option("--from", help="Events as JSON lines in wire form; - for standard input.")
+        Path,
+        typer.Option("--from", help="Events as JSON lines in wire form; - for standard input."),
     ] = Path("-"),
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,

@@ -32,7 +32,7 @@ from safehold.keeper.terms import label_of, least_level, streams_of
 from safehold.ledger import Entry
 from safehold.subjects import Standing
 from safehold.telemetry.schema import REST, STREAM_TO_WHAT
-from safehold.vault import Label, PlainBlock
+from safehold.vault import PlainBlock
 
 ENGINEER = "engineer"
 FOR_EVER = canonical.LARGEST
@@ -183,9 +183,7 @@ class Intake:
             label = label_of(
                 charter, stream, jurisdiction=standing.jurisdiction, window=header["window"]
             )
-            table = with_subject(
-                _read(stream, frame.body), self._pseudonym(segment, person)
-            )
+            table = with_subject(_read(stream, frame.body), self._pseudonym(segment, person))
             if table.num_rows != header["rows"]:
                 raise TamperedError("a batch has another number of rows", rule="ingest.frames")
             by_segment.setdefault(segment, []).append(

@@ -232,6 +232,3 @@ def rules_hash(spec: dict[str, Any]) -> str:
     if not spec:
         raise InvalidError("no rules", rule="lease.rules")
     return canonical.digest(spec).hex()
-
-
-

@@ -57,7 +57,10 @@ class Models:
                 purpose=purpose,
                 materials={
                     "charter": desk.trust.digest().hex(),
-                    **{f"dataset/{one}": hashlib.sha256(one.encode()).hexdigest() for one in datasets},
+                    **{
+                        f"dataset/{one}": hashlib.sha256(one.encode()).hexdigest()
+                        for one in datasets
+                    },
                 },
                 run=ids.new_id("run"),
                 intent=intent,
@@ -79,7 +82,10 @@ class Models:
             name,
             model,
             label=Label(
-                purposes=(purpose,), jurisdiction="any", expires=expires, charter=desk.trust.digest()
+                purposes=(purpose,),
+                jurisdiction="any",
+                expires=expires,
+                charter=desk.trust.digest(),
             ),
             segment=SEGMENT,
         )

@@ -25,11 +25,11 @@ from safehold import ids
 from safehold.access import AccessRequest, Claims, Principal, authorise
 from safehold.clock import DAY_US
 from safehold.errors import ConsentError, DeniedError
+from safehold.ids import PersonId
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Passed
 from safehold.keeper.server import Report
 from safehold.keeper.terms import least_level, sources_of
-from safehold.ids import PersonId
 from safehold.ledger import Entry, Receipt
 from safehold.privacy.budget import Charge
 from safehold.vault import SealedBlock
@@ -332,4 +332,3 @@ def shards(
 
 def _segments(chosen: Mapping[PersonId, Iterable[SealedBlock]]) -> frozenset[str]:
     return frozenset(block.segment for blocks in chosen.values() for block in blocks)
-

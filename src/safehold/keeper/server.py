@@ -121,12 +121,17 @@ class Server:
             _LOG.exception("verb failed: %s", type(error).__name__, exc_info=False)
             wire.send(
                 link,
-                {"error": InvalidError("the request has another shape", rule="keeper.verb").payload()},
+                {
+                    "error": InvalidError(
+                        "the request has another shape", rule="keeper.verb"
+                    ).payload()
+                },
             )
         except Exception as error:  # noqa: BLE001 - one caller's failure must not end the keeper
-            _LOG.error("verb failed: %s", type(error).__name__)  # noqa: TRY400 - no traceback: it may hold a value
+            _LOG.error("verb failed: %s", type(error).__name__)
             wire.send(
-                link, {"error": SafeholdError("the keeper failed", rule="keeper.internal").payload()}
+                link,
+                {"error": SafeholdError("the keeper failed", rule="keeper.internal").payload()},
             )
         else:
             wire.send(link, {"answer": answer})

@@ -17,7 +17,9 @@ from safehold.keeper.retention import Retention
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.work import Work
 
-KEEPER_LEVEL = "K1"  # a process of its own under the caller's user id; stronger levels come with part 5
+KEEPER_LEVEL = (
+    "K1"  # a process of its own under the caller's user id; stronger levels come with part 5
+)
 
 
 class Verbs:

@@ -16,9 +16,9 @@ from safehold.errors import TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.grants import Grants
+from safehold.keeper.intake import ENGINEER
 from safehold.keeper.models import Models
 from safehold.keeper.ports import Passed
-from safehold.keeper.intake import ENGINEER
 from safehold.keeper.release import Ask, Asker, Opening, Release, shards
 from safehold.keeper.server import Report
 from safehold.keeper.terms import derived_expiry, sources_of

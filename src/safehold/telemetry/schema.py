@@ -91,7 +91,9 @@ WHAT_TO_STREAM: Final = {
     "screen": "screen",
 }
 STREAM_TO_WHAT: Final = {stream: what for what, stream in WHAT_TO_STREAM.items()}
-HIGH_RATE: Final = frozenset({"key", "pointer"})  # these carry no event_id: it would be 2/3 of the bytes
+HIGH_RATE: Final = frozenset(
+    {"key", "pointer"}
+)  # these carry no event_id: it would be 2/3 of the bytes
 
 
 def _field(name: str, kind: pa.DataType, *, null: bool = True) -> pa.Field:
