@@ -347,7 +347,9 @@ def _read(opened: Any, blocks: tuple[str, ...]) -> Claims:
         try:
             facts = authorizer.query(biscuit.Rule(f"found($x) <- {name}($x)"))
         except biscuit.AuthorizationError as error:
-            raise DeniedError("too much to read in this capability", rule="capability.limits") from error
+            raise DeniedError(
+                "too much to read in this capability", rule="capability.limits"
+            ) from error
         return [fact.terms[0] for fact in facts]
 
     def one(name: str) -> Any:
@@ -390,7 +392,9 @@ def _open(token: str, public_key: VerifyKey) -> Any:
     try:
         return biscuit.Biscuit.from_base64(token, key)
     except (biscuit.BiscuitValidationError, ValueError) as error:
-        raise SignInError("this capability was not minted here", rule="capability.signature") from error
+        raise SignInError(
+            "this capability was not minted here", rule="capability.signature"
+        ) from error
 
 
 def _limit(builder: Any) -> None:

@@ -186,11 +186,7 @@ def _check_shape(grant: Grant) -> None:
         raise InvalidError("not a digest", field="people", rule="grant.shape")
     if not isinstance(grant.reason, str) or len(grant.reason) > 500:
         raise InvalidError("at most 500 characters", field="reason", rule="grant.shape")
-    if (
-        grant.first_day > grant.last_day
-        or grant.asked_us >= grant.expires_us
-        or grant.max_runs < 1
-    ):
+    if grant.first_day > grant.last_day or grant.asked_us >= grant.expires_us or grant.max_runs < 1:
         raise InvalidError("ends before it begins, or covers nothing", rule="grant.shape")
 
 

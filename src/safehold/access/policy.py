@@ -110,8 +110,7 @@ def authorise(policy: Policy, request: AccessRequest) -> Decision:
         ConsentError: Somebody in the data does not take part now.
         DeniedError: Another condition does not hold, or nothing in the charter allows it.
     """
-    charter = policy.charter
-    question, entities = _translate(charter, request)
+    question, entities = _translate(policy, request)
     try:
         loaded = cedarpy.Entities.from_json_str(json.dumps(entities), schema=policy.types)
         result = cedarpy.is_authorized(question, policy.policies, loaded, policy.types)
@@ -135,7 +134,7 @@ def authorise(policy: Policy, request: AccessRequest) -> Decision:
         purpose=request.purpose,
         rules=tuple(sorted(rule.id for rule in rules)),
         plain=tuple(sorted(rule.plain for rule in rules)),
-        charter=charter.digest().hex(),
+        charter=policy.digest,
     )
 
 
@@ -163,7 +162,8 @@ def _refusal(
     )
 
 
-def _translate(charter: Charter, request: AccessRequest) -> tuple[dict[str, Any], list[Any]]:
+def _translate(policy: Policy, request: AccessRequest) -> tuple[dict[str, Any], list[Any]]:
+    charter = policy.charter
     if request.action not in ACTIONS or request.stage not in STAGES:
         raise DeniedError("the charter language has no such action or stage", rule="policy.action")
     claims = request.claims
@@ -173,7 +173,9 @@ def _translate(charter: Charter, request: AccessRequest) -> tuple[dict[str, Any]
     places = [place if place in charter.jurisdictions else OTHER for place in request.jurisdictions]
     who = _uid(kind_of(request.principal).capitalize(), request.principal.id)
     attributes: dict[str, Any] = {
-        "role": _e("Role", request.principal.role if request.principal.role in charter.who_may else OTHER),
+        "role": _e(
+            "Role", request.principal.role if request.principal.role in charter.who_may else OTHER
+        ),
         "sub": request.principal.id,
     }
     if operator := operator_of(request.principal):
@@ -199,7 +201,7 @@ def _translate(charter: Charter, request: AccessRequest) -> tuple[dict[str, Any]
         "assurance": ASSURANCE.index(request.assurance) if request.assurance in ASSURANCE else 0,
         "holder": request.holder,
         "gates": [_e("Gate", gate) for gate in request.gates],
-        **_grant(charter, claims),
+        **_grant(policy, claims),
     }
     resource = _uid("Dataset", request.segment or request.owner or "none")
     question = {
@@ -214,7 +216,7 @@ def _translate(charter: Charter, request: AccessRequest) -> tuple[dict[str, Any]
     ]
 
 
-def _grant(charter: Charter, claims: Claims | None) -> dict[str, Any]:
+def _grant(policy: Policy, claims: Claims | None) -> dict[str, Any]:
     if claims is None:
         return {
             "granted": False,
@@ -231,14 +233,14 @@ def _grant(charter: Charter, claims: Claims | None) -> dict[str, Any]:
     role = claims.principal.role
     return {
         # a grant of another charter version counts for nothing
-        "granted": claims.charter == charter.digest().hex(),
+        "granted": claims.charter == policy.digest,
         "grant_purpose": _e("Purpose", claims.purpose),
         "grant_stages": [_e("Stage", stage) for stage in sorted(claims.stages)],
         "grant_what": [_e("What", kind) for kind in whats(claims.streams)],
         "grant_segments": sorted(claims.segments),
         "grant_expires": min(claims.expires_us, claims.grant_expires_us),
         "grant_holder": claims.holder.text(),
-        "grant_role": _e("Role", role if role in charter.who_may else OTHER),
+        "grant_role": _e("Role", role if role in policy.charter.who_may else OTHER),
         "grant_approvals": claims.approvals,
         "grant_operator": operator_of(claims.principal),
     }

@@ -165,9 +165,7 @@ def _allowed(requests: Sequence[Request], policies: Any, entities: Any) -> list[
         results = [result for decided in pool.map(decide, parts) for result in decided]
     if any(result.diagnostics.errors for result in results):
         raise InvalidError("a request of the grid is malformed", rule="charter.check.grid")
-    return [
-        request for request, result in zip(requests, results, strict=True) if result.allowed
-    ]
+    return [request for request, result in zip(requests, results, strict=True) if result.allowed]
 
 
 class Grid:
@@ -262,9 +260,7 @@ class Grid:
                 use: dict[str, Any] = {}
                 data: dict[str, Any] = {}
                 spoil(use, data)
-                yield self.request(
-                    action, who, stage=stage, purpose=purpose, use=use, data=data
-                )
+                yield self.request(action, who, stage=stage, purpose=purpose, use=use, data=data)
 
     def _closed(self, action: str) -> Iterator[Request]:
         for who in self.principals:

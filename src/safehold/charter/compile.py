@@ -14,8 +14,9 @@ Cedar policy language: https://docs.cedarpolicy.com/policies/syntax-policy.html
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 import cedarpy
@@ -23,7 +24,6 @@ import cedarpy
 from safehold.charter import terms
 from safehold.charter.model import (
     ACTIONS,
-    ASSURANCE,
     DATA,
     DERIVED,
     GRANTED,
@@ -38,7 +38,7 @@ from safehold.charter.model import (
 )
 from safehold.charter.redline import forms
 from safehold.charter.review import check_meaning
-from safehold.errors import InvalidError
+from safehold.errors import InvalidError, MissingError
 from safehold.telemetry.schema import WHAT_TO_STREAM
 
 NONE: Final = "none"  # the purpose of a request without a grant; no permit names it
@@ -69,7 +69,9 @@ class Rule:
 
     def text(self) -> str:
         """Return the policy in Cedar."""
-        body = f" when {{ {' && '.join(f'({term})' for term in self.terms)} }}" if self.terms else ""
+        body = (
+            f" when {{ {' && '.join(f'({term})' for term in self.terms)} }}" if self.terms else ""
+        )
         return f"@id({_quote(self.id)})\n{self.head}{body};"
 
 
@@ -84,6 +86,8 @@ class Policy:
         schema: The types as text.
         policies: Parsed policies; parsing per request costs 15 to 28 times as much.
         types: Parsed schema, passed on every request.
+        digest: SHA-256 of the charter's canonical bytes, hex.
+        by_id: Every rule by its id.
     """
 
     charter: Charter
@@ -92,10 +96,18 @@ class Policy:
     schema: str
     policies: Any = field(repr=False, compare=False)
     types: Any = field(repr=False, compare=False)
+    digest: str
+    by_id: Mapping[str, Rule] = field(repr=False, compare=False)
 
-    def rule(self, id: str) -> Rule:  # noqa: A002
-        """Return a rule by its id."""
-        return next(rule for rule in self.rules if rule.id == id)
+    def rule(self, name: str) -> Rule:
+        """Return a rule by its id.
+
+        Raises:
+            MissingError: There is no such rule.
+        """
+        if name not in self.by_id:
+            raise MissingError("the policy has no such rule", rule="charter.rule")
+        return self.by_id[name]
 
 
 def compile(charter: Charter) -> Policy:  # noqa: A001
@@ -138,6 +150,8 @@ def build(charter: Charter, rules: Sequence[Rule]) -> Policy:
         schema=schema,
         policies=policies,
         types=types_,
+        digest=charter.digest().hex(),
+        by_id=MappingProxyType({rule.id: rule for rule in rules}),
     )
 
 
@@ -162,7 +176,9 @@ def least_people(charter: Charter) -> int:
 
 def kinds(charter: Charter) -> tuple[str, ...]:
     """Return every kind of data the schema knows."""
-    del charter  # the list is the language's, so that naming an uncollected kind is well formed and denied
+    del (
+        charter
+    )  # the list is the language's, so that naming an uncollected kind is well formed and denied
     return (*sorted(WHAT_TO_STREAM), *INTERNAL, DERIVED)
 
 
@@ -219,7 +235,8 @@ def _red_lines(charter: Charter) -> Iterator[Rule]:
             yield part(_in(line.forbid_actions))
         if line.forbid_beside:
             yield part(
-                "", f"resource.telemetry && {_set('Silo', line.forbid_beside)}.containsAny(resource.silos)"
+                "",
+                f"resource.telemetry && {_set('Silo', line.forbid_beside)}.containsAny(resource.silos)",
             )
         if line.min_people is not None:
             yield part(_in(GRANTED), f"context.people < {line.min_people}")
@@ -249,21 +266,75 @@ def _guards(charter: Charter) -> Iterator[Rule]:
 
     known = _set("Purpose", sorted(charter.purposes))
     places = _set("Place", sorted(set(charter.jurisdictions)))
-    yield guard("purpose", "Each use states one purpose of the charter", DATA, f"!{known}.contains(context.purpose)")
-    yield guard("label", "Data is used only for what it was sealed for", DATA, "!resource.purposes.contains(context.purpose)")
-    yield guard("unlabelled", "Data without kind, place or purpose is not used", DATA, "resource.what.isEmpty() || resource.places.isEmpty() || resource.purposes.isEmpty()")
+    yield guard(
+        "purpose",
+        "Each use states one purpose of the charter",
+        DATA,
+        f"!{known}.contains(context.purpose)",
+    )
+    yield guard(
+        "label",
+        "Data is used only for what it was sealed for",
+        DATA,
+        "!resource.purposes.contains(context.purpose)",
+    )
+    yield guard(
+        "unlabelled",
+        "Data without kind, place or purpose is not used",
+        DATA,
+        "resource.what.isEmpty() || resource.places.isEmpty() || resource.purposes.isEmpty()",
+    )
     yield guard("consent", "Only people who take part now are included", DATA, "!context.consent")
-    yield guard("jurisdiction", "Data is used only where the charter allows", DATA, f"!{places}.containsAll(resource.places)")
-    yield guard("retention", "Data past its end is not used", DATA, "context.now >= resource.expires")
-    yield guard("assurance", "The sandbox is as strong as the data demands", DATA, "!resource.synthetic && context.assurance < resource.assurance")
+    yield guard(
+        "jurisdiction",
+        "Data is used only where the charter allows",
+        DATA,
+        f"!{places}.containsAll(resource.places)",
+    )
+    yield guard(
+        "retention", "Data past its end is not used", DATA, "context.now >= resource.expires"
+    )
+    yield guard(
+        "assurance",
+        "The sandbox is as strong as the data demands",
+        DATA,
+        "!resource.synthetic && context.assurance < resource.assurance",
+    )
     yield guard("grant", "Nobody has standing access", GRANTED, "!context.granted")
-    yield guard("grant-purpose", "A grant is for one purpose", GRANTED, "context.grant_purpose != context.purpose")
-    yield guard("grant-stage", "A grant names its stages", GRANTED, "!context.grant_stages.contains(context.stage)")
-    yield guard("grant-what", "A grant names its data", GRANTED, "!context.grant_what.containsAll(resource.what)")
-    yield guard("grant-segment", "A grant names its segments", GRANTED, "!context.grant_segments.contains(resource.segment)")
+    yield guard(
+        "grant-purpose",
+        "A grant is for one purpose",
+        GRANTED,
+        "context.grant_purpose != context.purpose",
+    )
+    yield guard(
+        "grant-stage",
+        "A grant names its stages",
+        GRANTED,
+        "!context.grant_stages.contains(context.stage)",
+    )
+    yield guard(
+        "grant-what",
+        "A grant names its data",
+        GRANTED,
+        "!context.grant_what.containsAll(resource.what)",
+    )
+    yield guard(
+        "grant-segment",
+        "A grant names its segments",
+        GRANTED,
+        "!context.grant_segments.contains(resource.segment)",
+    )
     yield guard("grant-expired", "A grant ends", GRANTED, "context.now >= context.grant_expires")
-    yield guard("grant-holder", "A grant belongs to one key", GRANTED, 'context.grant_holder != context.holder || context.holder == ""')
-    yield guard("grant-role", "A grant belongs to one role", GRANTED, "context.grant_role != principal.role")
+    yield guard(
+        "grant-holder",
+        "A grant belongs to one key",
+        GRANTED,
+        'context.grant_holder != context.holder || context.holder == ""',
+    )
+    yield guard(
+        "grant-role", "A grant belongs to one role", GRANTED, "context.grant_role != principal.role"
+    )
     yield Rule(
         id="guard.agent-operator",
         kind=GUARD,
@@ -287,15 +358,35 @@ def _guards(charter: Charter) -> Iterator[Rule]:
         head="forbid(principal is Agent, action, resource)",
         terms=(f"principal.role != {agent}",) if "agent" in charter.who_may else (),
     )
-    yield guard("own-data", "Self-service reaches only one's own data", SELF, 'resource.owner != principal.sub || resource.owner == ""')
+    yield guard(
+        "own-data",
+        "Self-service reaches only one's own data",
+        SELF,
+        'resource.owner != principal.sub || resource.owner == ""',
+    )
     if charter.gates:
         names = _set("Gate", gates(charter))
-        yield guard("gates", "A model leaves only after every attack on it failed", ("pull_artifact",), f"!context.gates.containsAll({names})")
+        yield guard(
+            "gates",
+            "A model leaves only after every attack on it failed",
+            ("pull_artifact",),
+            f"!context.gates.containsAll({names})",
+        )
     for name, role in sorted(charter.who_may.items()):
         if role.grant is not None:
-            yield guard(f"approvers-{name}", f"A grant of {name} has {role.grant.approvers} approvals", GRANTED, f"principal.role == {_ref('Role', name)} && context.grant_approvals < {role.grant.approvers}")
+            yield guard(
+                f"approvers-{name}",
+                f"A grant of {name} has {role.grant.approvers} approvals",
+                GRANTED,
+                f"principal.role == {_ref('Role', name)} && context.grant_approvals < {role.grant.approvers}",
+            )
         if role.sees_data is False:
-            yield guard(f"blind-{name}", f"The role {name} never sees data", ROWS + ("query",), f"principal.role == {_ref('Role', name)}")
+            yield guard(
+                f"blind-{name}",
+                f"The role {name} never sees data",
+                ROWS + ("query",),
+                f"principal.role == {_ref('Role', name)}",
+            )
     for action in ACTIONS:
         able = [name for name, role in sorted(charter.who_may.items()) if action in role.do]
         yield guard(
@@ -328,7 +419,14 @@ def _uses(
     words = action.replace("_", " ")
     is_role = f"principal.role == {_ref('Role', name)}"
     if action in SELF:
-        yield f"{name} may {words}", (is_role, "resource.owner == principal.sub", f"context.stage == {_ref('Stage', 'self')}")
+        yield (
+            f"{name} may {words}",
+            (
+                is_role,
+                "resource.owner == principal.sub",
+                f"context.stage == {_ref('Stage', 'self')}",
+            ),
+        )
         return
     if action == "verify":
         stages = _set("Stage", role.stages)
@@ -373,6 +471,3 @@ def _ref(kind: str, name: str) -> str:
 def _quote(text: str) -> str:
     """Return a Cedar string; names were checked to be plain words, so JSON's escapes are Cedar's."""
     return json.dumps(text)
-
-
-__all__ = ["ASSURANCE", "Policy", "Rule", "build", "compile"]

@@ -475,4 +475,3 @@ class Charter:
         if name not in self.who_may:
             raise DeniedError("the charter has no such role", rule="charter.role")
         return self.who_may[name]
-

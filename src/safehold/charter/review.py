@@ -60,9 +60,7 @@ def check_meaning(charter: Charter) -> None:
         InvalidError: The first problem.
     """
     for problem in review(charter):
-        raise InvalidError(
-            problem.message, rule=problem.rule, fix=problem.fix, field=problem.field
-        )
+        raise InvalidError(problem.message, rule=problem.rule, fix=problem.fix, field=problem.field)
 
 
 def _known(word: str, field: str, *, kind: str, vocabulary: str = "fides") -> Iterator[Problem]:
@@ -217,7 +215,9 @@ def _roles(charter: Charter) -> Iterator[Problem]:
                 rule="charter.role.grant",
             )
         if set(role.do) & set(SELF) and "self" not in role.stages:
-            yield Problem(field=field, message="own data is used in stage self", rule="charter.role")
+            yield Problem(
+                field=field, message="own data is used in stage self", rule="charter.role"
+            )
         if set(role.do) & set(DATA) and "self" in role.stages:
             yield Problem(
                 field=field, message="data actions have no stage self", rule="charter.role"

@@ -119,9 +119,7 @@ def read(text: str, *, name: str, limits: Limits = LIMITS) -> Node:
     except UnicodeEncodeError as error:
         raise InvalidError("not valid Unicode", file=name, rule="charter.utf8") from error
     if size > limits.size:
-        raise InvalidError(
-            f"larger than {limits.size} bytes", file=name, rule="charter.size"
-        )
+        raise InvalidError(f"larger than {limits.size} bytes", file=name, rule="charter.size")
     return _Reader(name, limits).read(text)
 
 
@@ -164,7 +162,16 @@ class _Reader:
                 rule="charter.yaml",
             ) from error
         # the foreign parser meets text nobody vetted; whatever it throws means the text is not YAML
-        except (YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, AssertionError) as error:  # noqa: E501
+        except (
+            YAMLError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+            RuntimeError,
+            AssertionError,
+        ) as error:
             raise InvalidError("not YAML 1.2", file=self.name, rule="charter.yaml") from error
 
     def _node(self, event: Event, events: Iterator[Event], depth: int) -> Node:
@@ -246,7 +253,9 @@ class _Reader:
         return Scalar(word, plain, _line(event))
 
     def _refuse(self, what: str, event: Event, rule: str) -> InvalidError:
-        return InvalidError(f"{what} cannot stand here", file=self.name, row=_line(event), rule=rule)
+        return InvalidError(
+            f"{what} cannot stand here", file=self.name, row=_line(event), rule=rule
+        )
 
 
 def _line(event: Any) -> int:
