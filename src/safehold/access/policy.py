@@ -1,9 +1,12 @@
 """One decision of the charter's policy, with reasons.
 
-1. Parsed policies and the schema are used on every request; a request that does not fit the schema is denied.
-2. Any error while a policy is evaluated denies: Cedar itself skips a ``forbid`` that errs, and would allow.
+1. Parsed policies and the schema are used on every request; a request that does not fit the schema
+   is denied.
+2. Any error while a policy is evaluated denies: Cedar itself skips a ``forbid`` that errs, and
+   would allow.
 3. A red line is told apart from every other refusal, because nobody can lift it.
-4. What the charter fixes (silos, sensitivity, assurance) is looked up here and never claimed by the caller.
+4. What the charter fixes (silos, sensitivity, assurance) is looked up here and never claimed by the
+   caller.
 """
 
 from __future__ import annotations
@@ -20,8 +23,10 @@ from safehold.access.explain import missing_terms
 from safehold.access.grant import DERIVED, whats
 from safehold.access.principal import Principal, kind_of, operator_of
 from safehold.charter import Policy, Rule
-from safehold.charter.compile import GUARD, NONE, OTHER, RED_LINE
-from safehold.charter.model import ACTIONS, ASSURANCE, INTERNAL, SILOS, STAGES, Charter
+from safehold.charter.model import Charter
+from safehold.charter.rule import GUARD, RED_LINE
+from safehold.charter.types import NONE, OTHER
+from safehold.charter.vocabulary import ACTIONS, ASSURANCE, INTERNAL, STAGES
 from safehold.errors import ConsentError, DeniedError, RedLineError
 
 _FIX: Final[Mapping[str, str]] = {
@@ -106,7 +111,8 @@ def authorise(policy: Policy, request: AccessRequest) -> Decision:
         request: The use; every fact in it was established by the caller, not by whoever asks.
 
     Raises:
-        RedLineError: It would cross a red line; the rule names it, the message says it in plain words.
+        RedLineError: It would cross a red line; the rule names it, the message says it in plain
+            words.
         ConsentError: Somebody in the data does not take part now.
         DeniedError: Another condition does not hold, or nothing in the charter allows it.
     """
@@ -247,7 +253,7 @@ def _grant(policy: Policy, claims: Claims | None) -> dict[str, Any]:
 
 
 def _lookup(charter: Charter, kinds: tuple[str, ...]) -> tuple[set[str], int, bool]:
-    """Return silos, least assurance level and whether telemetry is in it, as the charter has them."""
+    """Return silos, least assurance level, and whether telemetry is among the data."""
     silos: set[str] = set()
     sensitivity, telemetry = 1, False
     items = {item.what: item for item in charter.collect}
@@ -264,7 +270,6 @@ def _lookup(charter: Charter, kinds: tuple[str, ...]) -> tuple[set[str], int, bo
                 telemetry = True
         elif kind not in INTERNAL:
             sensitivity, telemetry = 4, True
-    assert silos <= set(SILOS)
     return silos, charter.assurance.least(sensitivity), telemetry
 
 

@@ -1,4 +1,4 @@
-"""Who asks: a person, a workload, or an agent that acts for a person. Never a string that says which."""
+"""Who asks: a person, a workload, or an agent that acts for a person; the type says which."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What a charter must mean, beyond its shape: known terms, no forbidden purpose, roles and seats that fit.
+"""What a charter must mean, beyond its shape: known terms, no forbidden purpose, fitting roles.
 
-The hierarchy of every vocabulary is checked: a purpose whose use is, lies under, or contains a forbidden term is
+The hierarchy of every vocabulary is checked: a purpose whose use is, lies under, or contains a
+forbidden term is
 refused, and so is data whose category touches ``never_collect``.
 """
 
@@ -10,17 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from safehold.charter import terms
-from safehold.charter.model import (
-    DATA,
-    GRANTED,
-    INTERNAL,
-    ROWS,
-    SEATS,
-    SELF,
-    Category,
-    Charter,
-)
+from safehold.charter.model import Category, Charter
 from safehold.charter.redline import forms
+from safehold.charter.vocabulary import DATA, GRANTED, INTERNAL, ROWS, SEATS, SELF
 from safehold.errors import InvalidError
 
 
