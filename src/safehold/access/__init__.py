@@ -4,8 +4,6 @@ from safehold.access.approval import Approval, ApprovedGrant, approve, verify_ap
 from safehold.access.capability import (
     Claims,
     Demand,
-    Holder,
-    Nonces,
     attenuate,
     mint,
     revocation_ids,
@@ -14,6 +12,7 @@ from safehold.access.capability import (
 from safehold.access.grant import Grant, check_grant
 from safehold.access.policy import AccessRequest, Decision, authorise
 from safehold.access.principal import Agent, Human, Principal, Workload
+from safehold.access.proof import Holder, Nonces
 
 __all__ = [
     "AccessRequest",

@@ -1,6 +1,7 @@
 """Approvals: board seats that agreed to one grant, each with their own key.
 
-1. An approval names the hash of the grant, the seat, the decision and the moment; changing any of them breaks it.
+1. An approval names the hash of the grant, the seat, the decision and the moment; changing any of
+   them breaks it.
 2. Who asked never counts, whichever seat they hold; nor does the operator of an agent that asked.
 3. A person counts once. One valid denial ends it. What is not approved within a day has expired.
 """
@@ -135,9 +136,7 @@ def verify_approvals(
         DeniedError: The charter cannot give this grant, or a seat denied it.
         QuorumError: Too few different people approved it in time.
     """
-    check_grant(grant, charter)
-    rule = charter.role(grant.requester.role).grant
-    assert rule is not None
+    rule = check_grant(grant, charter)
     excluded = {grant.requester.id, operator_of(grant.requester)}
     counted: dict[str, Approval] = {}
     refused: list[str] = []

@@ -1,9 +1,12 @@
 """Capabilities: short tokens minted from an approved grant, useless without the holder's key.
 
-Holds: a token lives at most an hour (an agent's 15 minutes), names everything it allows in its first block, and can
-only be narrowed afterwards: facts that a later block claims are never read. It is accepted only with a signature of
+Holds: a token lives at most an hour (an agent's 15 minutes), names everything it allows in its
+first block, and can
+only be narrowed afterwards: facts that a later block claims are never read. It is accepted only
+with a signature of
 the holder's key over a nonce that the verifier has just issued.
-Does not hold: the verifier's limits of running time are generous (50 ms), because the library's 1 ms refuses valid
+Does not hold: the verifier's limits of running time are generous (50 ms), because the library's 1
+ms refuses valid
 tokens on a busy machine; a token that needs more is refused.
 
 Biscuit tokens: https://doc.biscuitsec.org/reference/specifications
@@ -11,30 +14,28 @@ Biscuit tokens: https://doc.biscuitsec.org/reference/specifications
 
 from __future__ import annotations
 
-import hashlib
-import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import biscuit_auth as biscuit
+import biscuit_auth
 
-from safehold import ids
 from safehold.access.approval import ApprovedGrant
 from safehold.access.principal import KINDS, Agent, Principal, kind_of, operator_of
+from safehold.access.proof import POP_DOMAIN, proof_message
 from safehold.clock import SECOND_US
 from safehold.errors import DeniedError, InvalidError, SignInError, TamperedError
-from safehold.signing import SigningKey, VerifyKey
+from safehold.signing import VerifyKey
 
-POP_DOMAIN: Final = "safehold.pop.v1"
 LONGEST_S: Final = 3600
 LONGEST_AGENT_S: Final = 900
 MAX_TIME: Final = timedelta(milliseconds=50)
 MAX_TOKEN: Final = 16_384  # characters; a minted token has about 1,500
 MAX_BLOCKS: Final = 4
-NONCE_LIFE_US: Final = 60 * SECOND_US
-MAX_NONCES: Final = 10_000
+# the binding's type hints lag behind the binding
+biscuit: Final[Any] = biscuit_auth
+_ED25519: Final = biscuit.Algorithm.Ed25519
 _RIGHTS: Final = ("segment", "stream", "stage", "recipe")
 
 
@@ -102,58 +103,6 @@ class Demand:
     rows: int = 0
 
 
-class Nonces:
-    """Nonces that were issued and not yet used; each counts once, for a minute."""
-
-    def __init__(self) -> None:
-        self._open: dict[bytes, int] = {}
-        self._lock = threading.Lock()
-
-    def issue(self, now_us: int) -> bytes:
-        """Return a fresh nonce of 32 bytes."""
-        nonce = ids.random_bytes(32)
-        with self._lock:
-            for old in [key for key, end in self._open.items() if end <= now_us]:
-                del self._open[old]
-            while len(self._open) >= MAX_NONCES:
-                del self._open[next(iter(self._open))]
-            self._open[nonce] = now_us + NONCE_LIFE_US
-        return nonce
-
-    def spend(self, nonce: bytes, now_us: int) -> bytes:
-        """Return the nonce, once.
-
-        Raises:
-            SignInError: It was never issued here, was used before, or is too old.
-        """
-        with self._lock:
-            end = self._open.pop(nonce, None)
-        if end is None or end <= now_us:
-            raise SignInError(
-                "this proof does not answer an open question",
-                rule="capability.nonce",
-                fix="ask for a new nonce and sign again",
-            )
-        return nonce
-
-
-class Holder:
-    """The owner of a capability: a token and the key it is bound to.
-
-    Args:
-        token: The capability.
-        key: The holder's key.
-    """
-
-    def __init__(self, token: str, key: SigningKey) -> None:
-        self.token = token
-        self._key = key
-
-    def prove(self, nonce: bytes, message: bytes) -> bytes:
-        """Return a signature over nonce, token and message, 64 bytes."""
-        return self._key.sign(POP_DOMAIN, _proof_message(self.token, nonce, message))
-
-
 def mint(approved: ApprovedGrant, seed: bytes, *, now_us: int) -> str:
     """Return a capability for an approved grant.
 
@@ -199,7 +148,7 @@ def mint(approved: ApprovedGrant, seed: bytes, *, now_us: int) -> str:
     for name in _RIGHTS:
         for item in getattr(grant, f"{name}s"):
             builder.add_fact(biscuit.Fact(f"right_{name}({{item}})", {"item": item}))
-    key = biscuit.PrivateKey.from_bytes(seed, biscuit.Algorithm.Ed25519)
+    key = biscuit.PrivateKey.from_bytes(seed, _ED25519)
     return str(builder.build(key).to_base64())
 
 
@@ -242,7 +191,7 @@ def attenuate(
 
 
 def revocation_ids(token: str, public_key: VerifyKey) -> tuple[str, ...]:
-    """Return the ids of a token's blocks: revoke the first to end it and all that was narrowed from it."""
+    """Return the ids of a token's blocks; revoking the first ends all that was narrowed from it."""
     return tuple(_open(token, public_key).revocation_ids)
 
 
@@ -264,10 +213,12 @@ def verify_capability(
         public_key: The minting key.
         nonce: From ``Nonces.spend``: issued here, not used before.
         proof: From ``Holder.prove``.
-        message: What the holder signed beside the nonce, usually the canonical bytes of the request.
+        message: What the holder signed beside the nonce, usually the canonical bytes of the
+            request.
         revoked: Revocation ids that no longer count.
         now_us: Microseconds.
-        demand: What this use asks for. Without it a narrowed token is refused unless it was narrowed in time only.
+        demand: What this use asks for. Without it a narrowed token is refused unless it was
+            narrowed in time only.
 
     Raises:
         SignInError: The token was not minted here, or the proof is not its holder's.
@@ -282,7 +233,7 @@ def verify_capability(
     # nothing in the token is believed before its holder is known: the claims are only read here
     claims = _read(opened, blocks)
     try:
-        claims.holder.verify(POP_DOMAIN, _proof_message(token, nonce, message), proof)
+        claims.holder.verify(POP_DOMAIN, proof_message(token, nonce, message), proof)
     except TamperedError as error:
         raise SignInError(
             "the holder of this capability has not proved themselves", rule="capability.holder"
@@ -338,7 +289,7 @@ def _authorize(opened: Any, claims: Claims, demand: Demand | None, now_us: int) 
 
 
 def _read(opened: Any, blocks: tuple[str, ...]) -> Claims:
-    """Return the claims of the first block; queries of the authorizer see no later block's facts."""
+    """Return the claims of the first block; what later blocks claim is never read."""
     builder = biscuit.AuthorizerBuilder("")
     _limit(builder)
     authorizer = builder.build(opened)
@@ -347,7 +298,9 @@ def _read(opened: Any, blocks: tuple[str, ...]) -> Claims:
         try:
             facts = authorizer.query(biscuit.Rule(f"found($x) <- {name}($x)"))
         except biscuit.AuthorizationError as error:
-            raise DeniedError("too much to read in this capability", rule="capability.limits") from error
+            raise DeniedError(
+                "too much to read in this capability", rule="capability.limits"
+            ) from error
         return [fact.terms[0] for fact in facts]
 
     def one(name: str) -> Any:
@@ -360,7 +313,7 @@ def _read(opened: Any, blocks: tuple[str, ...]) -> Claims:
     principal: Principal = (
         Agent(id=name, operator=one("operator"))
         if kind == "agent"
-        else KINDS[kind](id=name, role=role)  # type: ignore[call-arg]
+        else KINDS[kind](id=name, role=role)
     )
     return Claims(
         grant=one("grant"),
@@ -386,11 +339,13 @@ def _read(opened: Any, blocks: tuple[str, ...]) -> Claims:
 def _open(token: str, public_key: VerifyKey) -> Any:
     if len(token) > MAX_TOKEN:
         raise SignInError("too long for a capability", rule="capability.size")
-    key = biscuit.PublicKey.from_bytes(public_key.raw, biscuit.Algorithm.Ed25519)
+    key = biscuit.PublicKey.from_bytes(public_key.raw, _ED25519)
     try:
         return biscuit.Biscuit.from_base64(token, key)
     except (biscuit.BiscuitValidationError, ValueError) as error:
-        raise SignInError("this capability was not minted here", rule="capability.signature") from error
+        raise SignInError(
+            "this capability was not minted here", rule="capability.signature"
+        ) from error
 
 
 def _limit(builder: Any) -> None:
@@ -401,11 +356,3 @@ def _limit(builder: Any) -> None:
 
 def _moment(at_us: int) -> datetime:
     return datetime.fromtimestamp(at_us // SECOND_US, tz=UTC)
-
-
-def _proof_message(token: str, nonce: bytes, message: bytes) -> bytes:
-    return (
-        hashlib.sha256(token.encode("utf-8")).digest()
-        + hashlib.sha256(nonce).digest()
-        + hashlib.sha256(message).digest()
-    )

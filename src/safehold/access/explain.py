@@ -1,6 +1,7 @@
 """Why nothing allowed a request: the permit that came nearest, and what it still wanted.
 
-Every condition of every permit is tried on its own, in one call. A condition on its own may lack what stood before
+Every condition of every permit is tried on its own, in one call. A condition on its own may lack
+what stood before
 it and err; that counts as not met. These split policies never decide anything.
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 import cedarpy
 
 from safehold.charter import Policy, Rule
-from safehold.charter.compile import PERMIT
+from safehold.charter.rule import PERMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from safehold import canonical
 from safehold.access import principal as principals
 from safehold.access.principal import Agent, Principal
 from safehold.charter import Charter
+from safehold.charter.model import GrantRule
 from safehold.clock import SECOND_US
 from safehold.errors import DeniedError, InvalidError
 from safehold.signing import VerifyKey
@@ -95,22 +96,20 @@ class Grant:
             grant = cls(
                 requester=principals.from_json(tree["requester"]),
                 holder=VerifyKey.from_text(tree["holder"]),
-                **{name: tuple(tree[name]) for name in _LISTS},
-                **{
-                    name: tree[name]
-                    for name in (
-                        "id",
-                        "purpose",
-                        "people",
-                        "first_day",
-                        "last_day",
-                        "asked_us",
-                        "expires_us",
-                        "max_runs",
-                        "reason",
-                        "charter",
-                    )
-                },
+                segments=tuple(tree["segments"]),
+                streams=tuple(tree["streams"]),
+                stages=tuple(tree["stages"]),
+                recipes=tuple(tree["recipes"]),
+                id=tree["id"],
+                purpose=tree["purpose"],
+                people=tree["people"],
+                first_day=tree["first_day"],
+                last_day=tree["last_day"],
+                asked_us=tree["asked_us"],
+                expires_us=tree["expires_us"],
+                max_runs=tree["max_runs"],
+                reason=tree["reason"],
+                charter=tree["charter"],
             )
             if grant.to_json() != tree:
                 raise InvalidError("not a grant", rule="grant.shape")
@@ -136,8 +135,8 @@ def whats(streams: tuple[str, ...] | frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(STREAM_TO_WHAT.get(name, name) for name in streams))
 
 
-def check_grant(grant: Grant, charter: Charter) -> None:
-    """Check that a charter could give this grant to this requester at all.
+def check_grant(grant: Grant, charter: Charter) -> GrantRule:
+    """Return what a charter demands of this grant, if it could give it to this requester at all.
 
     Raises:
         DeniedError: It asks for more than the role or the purpose has; the rule says what.
@@ -167,6 +166,7 @@ def check_grant(grant: Grant, charter: Charter) -> None:
         raise DeniedError(
             "a grant says why", rule="grant.reason", fix="name the ticket, or write a sentence"
         )
+    return role.grant
 
 
 def _check_shape(grant: Grant) -> None:
@@ -184,13 +184,9 @@ def _check_shape(grant: Grant) -> None:
         raise InvalidError("not a digest", field="charter", rule="grant.shape")
     if re.fullmatch(r"(|[0-9a-f]{64})", grant.people) is None:
         raise InvalidError("not a digest", field="people", rule="grant.shape")
-    if not isinstance(grant.reason, str) or len(grant.reason) > 500:
+    if len(grant.reason) > 500:
         raise InvalidError("at most 500 characters", field="reason", rule="grant.shape")
-    if (
-        grant.first_day > grant.last_day
-        or grant.asked_us >= grant.expires_us
-        or grant.max_runs < 1
-    ):
+    if grant.first_day > grant.last_day or grant.asked_us >= grant.expires_us or grant.max_runs < 1:
         raise InvalidError("ends before it begins, or covers nothing", rule="grant.shape")
 
 

@@ -1,9 +1,12 @@
 """One decision of the charter's policy, with reasons.
 
-1. Parsed policies and the schema are used on every request; a request that does not fit the schema is denied.
-2. Any error while a policy is evaluated denies: Cedar itself skips a ``forbid`` that errs, and would allow.
+1. Parsed policies and the schema are used on every request; a request that does not fit the schema
+   is denied.
+2. Any error while a policy is evaluated denies: Cedar itself skips a ``forbid`` that errs, and
+   would allow.
 3. A red line is told apart from every other refusal, because nobody can lift it.
-4. What the charter fixes (silos, sensitivity, assurance) is looked up here and never claimed by the caller.
+4. What the charter fixes (silos, sensitivity, assurance) is looked up here and never claimed by the
+   caller.
 """
 
 from __future__ import annotations
@@ -20,8 +23,10 @@ from safehold.access.explain import missing_terms
 from safehold.access.grant import DERIVED, whats
 from safehold.access.principal import Principal, kind_of, operator_of
 from safehold.charter import Policy, Rule
-from safehold.charter.compile import GUARD, NONE, OTHER, RED_LINE
-from safehold.charter.model import ACTIONS, ASSURANCE, INTERNAL, SILOS, STAGES, Charter
+from safehold.charter.model import Charter
+from safehold.charter.rule import GUARD, RED_LINE
+from safehold.charter.types import NONE, OTHER
+from safehold.charter.vocabulary import ACTIONS, ASSURANCE, INTERNAL, STAGES
 from safehold.errors import ConsentError, DeniedError, RedLineError
 
 _FIX: Final[Mapping[str, str]] = {
@@ -106,12 +111,12 @@ def authorise(policy: Policy, request: AccessRequest) -> Decision:
         request: The use; every fact in it was established by the caller, not by whoever asks.
 
     Raises:
-        RedLineError: It would cross a red line; the rule names it, the message says it in plain words.
+        RedLineError: It would cross a red line; the rule names it, the message says it in plain
+            words.
         ConsentError: Somebody in the data does not take part now.
         DeniedError: Another condition does not hold, or nothing in the charter allows it.
     """
-    charter = policy.charter
-    question, entities = _translate(charter, request)
+    question, entities = _translate(policy, request)
     try:
         loaded = cedarpy.Entities.from_json_str(json.dumps(entities), schema=policy.types)
         result = cedarpy.is_authorized(question, policy.policies, loaded, policy.types)
@@ -135,7 +140,7 @@ def authorise(policy: Policy, request: AccessRequest) -> Decision:
         purpose=request.purpose,
         rules=tuple(sorted(rule.id for rule in rules)),
         plain=tuple(sorted(rule.plain for rule in rules)),
-        charter=charter.digest().hex(),
+        charter=policy.digest,
     )
 
 
@@ -163,7 +168,8 @@ def _refusal(
     )
 
 
-def _translate(charter: Charter, request: AccessRequest) -> tuple[dict[str, Any], list[Any]]:
+def _translate(policy: Policy, request: AccessRequest) -> tuple[dict[str, Any], list[Any]]:
+    charter = policy.charter
     if request.action not in ACTIONS or request.stage not in STAGES:
         raise DeniedError("the charter language has no such action or stage", rule="policy.action")
     claims = request.claims
@@ -173,7 +179,9 @@ def _translate(charter: Charter, request: AccessRequest) -> tuple[dict[str, Any]
     places = [place if place in charter.jurisdictions else OTHER for place in request.jurisdictions]
     who = _uid(kind_of(request.principal).capitalize(), request.principal.id)
     attributes: dict[str, Any] = {
-        "role": _e("Role", request.principal.role if request.principal.role in charter.who_may else OTHER),
+        "role": _e(
+            "Role", request.principal.role if request.principal.role in charter.who_may else OTHER
+        ),
         "sub": request.principal.id,
     }
     if operator := operator_of(request.principal):
@@ -199,7 +207,7 @@ def _translate(charter: Charter, request: AccessRequest) -> tuple[dict[str, Any]
         "assurance": ASSURANCE.index(request.assurance) if request.assurance in ASSURANCE else 0,
         "holder": request.holder,
         "gates": [_e("Gate", gate) for gate in request.gates],
-        **_grant(charter, claims),
+        **_grant(policy, claims),
     }
     resource = _uid("Dataset", request.segment or request.owner or "none")
     question = {
@@ -214,7 +222,7 @@ def _translate(charter: Charter, request: AccessRequest) -> tuple[dict[str, Any]
     ]
 
 
-def _grant(charter: Charter, claims: Claims | None) -> dict[str, Any]:
+def _grant(policy: Policy, claims: Claims | None) -> dict[str, Any]:
     if claims is None:
         return {
             "granted": False,
@@ -231,21 +239,21 @@ def _grant(charter: Charter, claims: Claims | None) -> dict[str, Any]:
     role = claims.principal.role
     return {
         # a grant of another charter version counts for nothing
-        "granted": claims.charter == charter.digest().hex(),
+        "granted": claims.charter == policy.digest,
         "grant_purpose": _e("Purpose", claims.purpose),
         "grant_stages": [_e("Stage", stage) for stage in sorted(claims.stages)],
         "grant_what": [_e("What", kind) for kind in whats(claims.streams)],
         "grant_segments": sorted(claims.segments),
         "grant_expires": min(claims.expires_us, claims.grant_expires_us),
         "grant_holder": claims.holder.text(),
-        "grant_role": _e("Role", role if role in charter.who_may else OTHER),
+        "grant_role": _e("Role", role if role in policy.charter.who_may else OTHER),
         "grant_approvals": claims.approvals,
         "grant_operator": operator_of(claims.principal),
     }
 
 
 def _lookup(charter: Charter, kinds: tuple[str, ...]) -> tuple[set[str], int, bool]:
-    """Return silos, least assurance level and whether telemetry is in it, as the charter has them."""
+    """Return silos, least assurance level, and whether telemetry is among the data."""
     silos: set[str] = set()
     sensitivity, telemetry = 1, False
     items = {item.what: item for item in charter.collect}
@@ -262,7 +270,6 @@ def _lookup(charter: Charter, kinds: tuple[str, ...]) -> tuple[set[str], int, bo
                 telemetry = True
         elif kind not in INTERNAL:
             sensitivity, telemetry = 4, True
-    assert silos <= set(SILOS)
     return silos, charter.assurance.least(sensitivity), telemetry
 
 

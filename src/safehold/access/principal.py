@@ -1,4 +1,4 @@
-"""Who asks: a person, a workload, or an agent that acts for a person. Never a string that says which."""
+"""Who asks: a person, a workload, or an agent that acts for a person; the type says which."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def from_json(tree: Any) -> Principal:
             return Human(id=name, role=role)
         case {"kind": "workload", "id": str(name), "role": str(role), "operator": ""}:
             return Workload(id=name, role=role)
-        case {"kind": "agent", "id": str(name), "role": "agent", "operator": str(operator)} if operator:
+        case {"kind": "agent", "id": str(name), "role": "agent", "operator": str(operator)} if (
+            operator
+        ):
             return Agent(id=name, operator=operator)
         case _:
             raise InvalidError("not a principal", rule="principal.shape")

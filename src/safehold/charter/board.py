@@ -1,8 +1,10 @@
 """The board: who holds which seat, and what their signatures are worth.
 
-1. A roster is signed by every seat in it, so nobody is a member without having said so with their own key.
+1. A roster is signed by every seat in it, so nobody is a member without having said so with their
+   own key.
 2. A person counts once, whatever seats they hold; a seat counts once, however often it signs.
-3. Signatures cover the canonical bytes of a charter, so nothing that is read differently was signed.
+3. Signatures cover the canonical bytes of a charter, so nothing that is read differently was
+   signed.
 4. The stricter of roster and charter decides how many signatures a direction takes.
 """
 
@@ -14,7 +16,8 @@ from typing import Any, Final
 
 from safehold import canonical
 from safehold.canonical import b64, unb64
-from safehold.charter.model import DOMAIN, SEATS, Charter
+from safehold.charter.model import DOMAIN, Charter
+from safehold.charter.vocabulary import SEATS
 from safehold.errors import InvalidError, QuorumError, TamperedError
 from safehold.signing import SigningKey, VerifyKey
 
@@ -349,7 +352,8 @@ def verify(
         direction: ``widen`` (also the first charter of a home) or ``narrow``.
 
     Raises:
-        QuorumError: Too few different people signed, a seat that must sign did not, or nobody signed at all.
+        QuorumError: Too few different people signed, a seat that must sign did not, or nobody
+            signed at all.
     """
     needed = roster.needed(direction, charter)
     good, bad = roster.count(DOMAIN, charter.encode(), signatures)

@@ -1,11 +1,17 @@
 """Every promise of a charter, tried on the compiled policy.
 
-For each red line and each condition of use, the requests that would break it are enumerated: all actions of the
-compiled schema, all roles, the stages, and every way to cross that line, with everything else as favourable as it can
-be. They are decided by the policy with a careless ``permit(principal, action, resource);`` added, and none may be
-allowed. A further permit only ever adds to what Cedar allows, so what holds with it holds without it.
+For each red line and each condition of use, the requests that would break it are enumerated: all
+actions of the
+compiled schema, all roles, the stages, and every way to cross that line, with everything else as
+favourable as it can
+be. They are decided by the policy with a careless ``permit(principal, action, resource);`` added,
+and none may be
+allowed. A further permit only ever adds to what Cedar allows, so what holds with it holds without
+it.
 
-By default each dimension beside action and role is varied on its own; ``exhaustive`` takes their whole product.
+By default every action meets every value of each dimension (role, stage, term, purpose, ...) with
+the others
+held; ``exhaustive`` takes the whole product.
 What this shows holds for the compiled policy over this grid. It is no proof for values outside it.
 """
 
@@ -13,19 +19,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from typing import Any, Final
 
 import cedarpy
 
 from safehold.charter import compile as compiler
-from safehold.charter.compile import NONE, OTHER, Policy
-from safehold.charter.model import ACTIONS, ASSURANCE, DATA, GRANTED, SELF, STAGES, Charter, RedLine
+from safehold.charter import types as names
+from safehold.charter.compile import Policy
+from safehold.charter.model import Charter, RedLine
 from safehold.charter.redline import forms
+from safehold.charter.types import NONE, OTHER
+from safehold.charter.vocabulary import ACTIONS, ASSURANCE, DATA, GRANTED, SELF, STAGES
 from safehold.errors import InvalidError, RedLineError
 
 CARELESS: Final = "permit(principal, action, resource);"
@@ -107,7 +115,8 @@ def check(charter: Charter, *, exhaustive: bool = False) -> Findings:
 
     Args:
         charter: What to check.
-        exhaustive: Take the product of all dimensions (minutes) instead of each on its own (seconds).
+        exhaustive: Take the product of all dimensions (minutes) instead of each on its own
+            (seconds).
 
     Raises:
         InvalidError: It does not compile, or its schema lacks an action of the language.
@@ -155,8 +164,10 @@ def examine(policy: Policy, *, exhaustive: bool = False) -> Findings:
 
 def _allowed(requests: Sequence[Request], policies: Any, entities: Any) -> list[Request]:
     def decide(part: list[Request]) -> list[Any]:
-        # the grid builds its requests from the schema's own names; without the schema a malformed one would
-        # make a forbid err and so show up as a breach, which is the safe side, and it takes half the time
+        # the grid builds its requests from the schema's own names; without the schema a malformed
+        # one would
+        # make a forbid err and so show up as a breach, which is the safe side, and it takes half
+        # the time
         results: list[Any] = cedarpy.is_authorized_batch(part, policies, entities)
         return results
 
@@ -165,9 +176,7 @@ def _allowed(requests: Sequence[Request], policies: Any, entities: Any) -> list[
         results = [result for decided in pool.map(decide, parts) for result in decided]
     if any(result.diagnostics.errors for result in results):
         raise InvalidError("a request of the grid is malformed", rule="charter.check.grid")
-    return [
-        request for request, result in zip(requests, results, strict=True) if result.allowed
-    ]
+    return [request for request, result in zip(requests, results, strict=True) if result.allowed]
 
 
 class Grid:
@@ -193,85 +202,93 @@ class Grid:
         """Every principal, and every resource that a request made so far names."""
         return [*(entity for _, _, entity in self.principals), *self._resources.values()]
 
-    def _vary(self, *dimensions: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-        """Yield the product of the dimensions, or each on its own with the others at their first."""
+    def _each(
+        self, actions: Sequence[str], *dimensions: Sequence[Any]
+    ) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Yield every action with the product of the dimensions, or with each varied on its own."""
         if self.exhaustive:
-            yield from product(*dimensions)
-            return
-        first = tuple(dimension[0] for dimension in dimensions)
-        yield first
-        for place, dimension in enumerate(dimensions):
-            for value in dimension[1:]:
-                yield (*first[:place], value, *first[place + 1 :])
+            points = list(product(*dimensions))
+        else:
+            first = tuple(dimension[0] for dimension in dimensions)
+            points = [first]
+            for place, dimension in enumerate(dimensions):
+                points += [(*first[:place], one, *first[place + 1 :]) for one in dimension[1:]]
+        yield from product(actions, points)
 
     def promises(self) -> Iterator[tuple[str, str, Iterator[Request]]]:
         """Yield every promise with the requests that would break it."""
         for written in self.charter.red_lines:
             line = forms(written)
             yield f"red_line.{line.id}", line.words(), self._crossings(written)
-        for name, (actions, spoil) in _GUARDS.items():
+        for name, (actions, use, data) in _GUARDS.items():
             if name == "gates" and not self.charter.gates:
                 continue
-            yield f"guard.{name}", f"without {name}", self._spoilt(actions, spoil)
+            yield f"guard.{name}", f"without {name}", self._spoilt(actions, use, data)
         for name, role in sorted(self.charter.who_may.items()):
             if role.grant is not None:
-                few = partial(_few_approvals, role.grant.approvers - 1)
+                few = {"grant_approvals": role.grant.approvers - 1}
                 yield (
                     f"guard.approvers-{name}",
                     f"fewer approvals than {name} needs",
-                    self._spoilt(GRANTED, few, role=name),
+                    self._spoilt(GRANTED, few, {}, role=name),
                 )
         for action in self.actions:
             yield f"guard.closed-{action}", f"{action} by other roles", self._closed(action)
 
     def _crossings(self, written: RedLine) -> Iterator[Request]:
         line = forms(written)
-        everywhere = tuple(product(self.actions, self.principals))
-        if banned := compiler.banned_terms(line):
-            for action, who in everywhere:
-                for term, stage in self._vary(banned, STAGES):
-                    yield self.request(action, who, stage=stage, purpose=term)
-                for term, purpose in self._vary(banned, self.purposes):
-                    both = [_e("Purpose", purpose), _e("Purpose", term)]
-                    yield self.request(action, who, purpose=purpose, use={"grant_purpose": both[1]})
-                    yield self.request(action, who, purpose=purpose, data={"purposes": both})
-        kinds = compiler.kinds(self.charter)
-        for action, who in product(line.forbid_actions, self.principals):
-            for stage, purpose, what in self._vary(STAGES, self.purposes, kinds):
-                data = {"what": [_e("What", what)]}
-                yield self.request(action, who, stage=stage, purpose=purpose, data=data)
+        people = self.principals
+        if banned := names.banned_terms(line):
+            for action, (who, term, stage) in self._each(self.actions, people, banned, STAGES):
+                yield self.request(action, who, stage=stage, purpose=term)
+            for action, (who, term, one) in self._each(self.actions, people, banned, self.purposes):
+                both = [_e("Purpose", one), _e("Purpose", term)]
+                yield self.request(action, who, purpose=one, use={"grant_purpose": both[1]})
+                yield self.request(action, who, purpose=one, data={"purposes": both})
+        kinds = names.kinds()
+        for action, (who, stage, purpose, what) in self._each(
+            line.forbid_actions, people, STAGES, self.purposes, kinds
+        ):
+            data = {"what": [_e("What", what)]}
+            yield self.request(action, who, stage=stage, purpose=purpose, data=data)
         if line.forbid_beside:
-            for action, who in everywhere:
-                for silo, purpose, stage in self._vary(line.forbid_beside, self.purposes, STAGES):
-                    data = {"silos": [_e("Silo", silo)]}
-                    yield self.request(action, who, stage=stage, purpose=purpose, data=data)
+            for action, (who, silo, purpose, stage) in self._each(
+                self.actions, people, line.forbid_beside, self.purposes, STAGES
+            ):
+                data = {"silos": [_e("Silo", silo)]}
+                yield self.request(action, who, stage=stage, purpose=purpose, data=data)
         if line.min_people is not None:
             few = (line.min_people - 1, 1, 0)
-            for action, who in product(GRANTED, self.principals):
-                for people, stage, purpose in self._vary(few, STAGES, self.purposes):
-                    use = {"people": people}
-                    yield self.request(action, who, stage=stage, purpose=purpose, use=use)
+            for action, (who, count, stage, purpose) in self._each(
+                GRANTED, people, few, STAGES, self.purposes
+            ):
+                use = {"people": count}
+                yield self.request(action, who, stage=stage, purpose=purpose, use=use)
 
     def _spoilt(
-        self, actions: Sequence[str], spoil: _Spoil, *, role: str | None = None
+        self,
+        actions: Sequence[str],
+        use: Mapping[str, Any],
+        data: Mapping[str, Any],
+        *,
+        role: str | None = None,
     ) -> Iterator[Request]:
-        for action, who in product(actions, self.principals):
-            if role is not None and who[0] != role:
-                continue
-            for stage, purpose in self._vary(STAGES, self.purposes):
-                use: dict[str, Any] = {}
-                data: dict[str, Any] = {}
-                spoil(use, data)
-                yield self.request(
-                    action, who, stage=stage, purpose=purpose, use=use, data=data
-                )
+        # a request by nobody the charter names has no grant role to spoil
+        people = [
+            who
+            for who in self.principals
+            if role in (None, who[0]) and not ("grant_role" in use and who[0] == OTHER)
+        ]
+        for action, (who, stage, purpose) in self._each(actions, people, STAGES, self.purposes):
+            yield self.request(action, who, stage=stage, purpose=purpose, use=use, data=data)
 
     def _closed(self, action: str) -> Iterator[Request]:
-        for who in self.principals:
-            role = self.charter.who_may.get(who[0])
-            if role is None or action not in role.do:
-                for stage, purpose in self._vary(STAGES, self.purposes):
-                    yield self.request(action, who, stage=stage, purpose=purpose)
+        people = [who for who in self.principals if not self._able(who[0], action)]
+        for _, (who, stage, purpose) in self._each((action,), people, STAGES, self.purposes):
+            yield self.request(action, who, stage=stage, purpose=purpose)
+
+    def _able(self, role: str, action: str) -> bool:
+        return role in self.charter.who_may and action in self.charter.who_may[role].do
 
     def request(
         self,
@@ -290,21 +307,21 @@ class Grid:
             "purpose": _e("Purpose", purpose),
             "stage": _e("Stage", stage),
             "now": 1,
-            "people": max(compiler.least_people(charter), 1_000),
+            "people": max(names.least_people(charter), 1_000),
             "consent": True,
             "assurance": len(ASSURANCE) - 1,
             "holder": "key",
             "granted": True,
             "grant_purpose": _e("Purpose", purpose),
             "grant_stages": [_e("Stage", stage)],
-            "grant_what": [_e("What", what) for what in compiler.kinds(charter)],
+            "grant_what": [_e("What", what) for what in names.kinds()],
             "grant_segments": ["segment"],
             "grant_expires": 2,
             "grant_holder": "key",
             "grant_role": _e("Role", role),
             "grant_approvals": 6,
             "grant_operator": "me",
-            "gates": [_e("Gate", gate) for gate in compiler.gates(charter)],
+            "gates": [_e("Gate", gate) for gate in names.gates(charter)],
         }
         attributes = {
             "what": [_e("What", "keys")],
@@ -340,7 +357,7 @@ class Grid:
 
 
 def _principals(charter: Charter) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for role in compiler.roles(charter):
+    for role in names.roles(charter):
         for kind in ("Agent",) if role == "agent" else ("Human", "Workload"):
             if kind == "Workload" and role in (OTHER, "employee", "auditor"):
                 continue
@@ -359,26 +376,24 @@ def _e(kind: str, name: str) -> dict[str, dict[str, str]]:
     return {"__entity": {"type": kind, "id": name}}
 
 
-def _few_approvals(count: int, use: dict[str, Any], _: dict[str, Any]) -> None:
-    use["grant_approvals"] = count
-
-
-_Spoil = Callable[[dict[str, Any], dict[str, Any]], Any]
-_GUARDS: Final[Mapping[str, tuple[Sequence[str], _Spoil]]] = {
-    "purpose": (DATA, lambda use, data: use.update(purpose=_e("Purpose", NONE))),
-    "label": (DATA, lambda use, data: data.update(purposes=[_e("Purpose", NONE)])),
-    "unlabelled": (DATA, lambda use, data: data.update(what=[])),
-    "consent": (DATA, lambda use, data: use.update(consent=False)),
-    "jurisdiction": (DATA, lambda use, data: data.update(places=[_e("Place", OTHER)])),
-    "retention": (DATA, lambda use, data: use.update(now=2, grant_expires=3)),
-    "assurance": (DATA, lambda use, data: use.update(assurance=0)),
-    "grant": (GRANTED, lambda use, data: use.update(granted=False)),
-    "grant-purpose": (GRANTED, lambda use, data: use.update(grant_purpose=_e("Purpose", NONE))),
-    "grant-stage": (GRANTED, lambda use, data: use.update(grant_stages=[])),
-    "grant-what": (GRANTED, lambda use, data: use.update(grant_what=[])),
-    "grant-segment": (GRANTED, lambda use, data: use.update(grant_segments=["another"])),
-    "grant-expired": (GRANTED, lambda use, data: use.update(grant_expires=1)),
-    "grant-holder": (GRANTED, lambda use, data: use.update(holder="another")),
-    "own-data": (SELF, lambda use, data: data.update(owner="another")),
-    "gates": (("pull_artifact",), lambda use, data: use.update(gates=[])),
+# what is spoilt, in the request and in the data, to break each condition of use
+_Spoilt = tuple[Sequence[str], Mapping[str, Any], Mapping[str, Any]]
+_GUARDS: Final[Mapping[str, _Spoilt]] = {
+    "purpose": (DATA, {"purpose": _e("Purpose", NONE)}, {}),
+    "label": (DATA, {}, {"purposes": [_e("Purpose", NONE)]}),
+    "unlabelled": (DATA, {}, {"what": []}),
+    "consent": (DATA, {"consent": False}, {}),
+    "jurisdiction": (DATA, {}, {"places": [_e("Place", OTHER)]}),
+    "retention": (DATA, {"now": 2, "grant_expires": 3}, {}),
+    "assurance": (DATA, {"assurance": 0}, {}),
+    "grant": (GRANTED, {"granted": False}, {}),
+    "grant-purpose": (GRANTED, {"grant_purpose": _e("Purpose", NONE)}, {}),
+    "grant-stage": (GRANTED, {"grant_stages": []}, {}),
+    "grant-what": (GRANTED, {"grant_what": []}, {}),
+    "grant-segment": (GRANTED, {"grant_segments": ["another"]}, {}),
+    "grant-expired": (GRANTED, {"grant_expires": 1}, {}),
+    "grant-holder": (GRANTED, {"holder": "another"}, {}),
+    "grant-role": (GRANTED, {"grant_role": _e("Role", OTHER)}, {}),
+    "own-data": (SELF, {}, {"owner": "another"}),
+    "gates": (("pull_artifact",), {"gates": []}, {}),
 }

@@ -1,76 +1,42 @@
 """The charter as Cedar: types, permits from ``who_may``, and one ``forbid`` for every promise.
 
-1. Deny overrides: a promise is never held only by the absence of a permit, because one careless permit would break
+1. Deny overrides: a promise is never held only by the absence of a permit, because one careless
+   permit would break
    it. Each red line and each condition of use has its own ``forbid``.
-2. Every name that the charter fixes (purpose, stage, role, kind of data, place) is an enumerated entity type, so a
+2. Every name that the charter fixes (purpose, stage, role, kind of data, place) is an enumerated
+   entity type, so a
    misspelling is a type error and not another purpose.
-3. No attribute is optional and nothing is computed, so no policy can fail while it is evaluated; strict validation
+3. No attribute is optional and nothing is computed, so no policy can fail while it is evaluated;
+   strict validation
    proves it before anything is loaded.
-4. Forbidden uses are purposes of the schema too: a request that states one is well formed, and meets its red line.
+4. Forbidden uses are purposes of the schema too: a request that states one is well formed, and
+   meets its red line.
 
 Cedar policy language: https://docs.cedarpolicy.com/policies/syntax-policy.html
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any
 
 import cedarpy
 
-from safehold.charter import terms
-from safehold.charter.model import (
-    ACTIONS,
-    ASSURANCE,
-    DATA,
-    DERIVED,
-    GRANTED,
-    INTERNAL,
-    ROWS,
-    SELF,
-    SILOS,
-    STAGES,
-    Charter,
-    RedLine,
-    Role,
-)
+from safehold.charter.model import Charter, Role
 from safehold.charter.redline import forms
 from safehold.charter.review import check_meaning
-from safehold.errors import InvalidError
-from safehold.telemetry.schema import WHAT_TO_STREAM
-
-NONE: Final = "none"  # the purpose of a request without a grant; no permit names it
-OTHER: Final = "other"  # a role or a place that the charter does not name
-
-RED_LINE: Final = "red_line"
-GUARD: Final = "guard"
-PERMIT: Final = "permit"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One Cedar policy and what it is for.
-
-    Args:
-        id: ``red_line.<id>``, ``guard.<id>`` or ``permit.<n>``.
-        kind: ``red_line``, ``guard`` or ``permit``.
-        plain: What it says, for people.
-        head: The scope, up to the closing bracket.
-        terms: Conditions, all of which must hold for the rule to apply.
-    """
-
-    id: str
-    kind: str
-    plain: str
-    head: str
-    terms: tuple[str, ...] = ()
-
-    def text(self) -> str:
-        """Return the policy in Cedar."""
-        body = f" when {{ {' && '.join(f'({term})' for term in self.terms)} }}" if self.terms else ""
-        return f"@id({_quote(self.id)})\n{self.head}{body};"
+from safehold.charter.rule import GUARD, PERMIT, RED_LINE, Rule, among, quote, ref, refs
+from safehold.charter.types import banned_terms, gates, schema
+from safehold.charter.vocabulary import (
+    ACTIONS,
+    DATA,
+    GRANTED,
+    ROWS,
+    SELF,
+)
+from safehold.errors import InvalidError, MissingError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +50,8 @@ class Policy:
         schema: The types as text.
         policies: Parsed policies; parsing per request costs 15 to 28 times as much.
         types: Parsed schema, passed on every request.
+        digest: SHA-256 of the charter's canonical bytes, hex.
+        by_id: Every rule by its id.
     """
 
     charter: Charter
@@ -92,17 +60,26 @@ class Policy:
     schema: str
     policies: Any = field(repr=False, compare=False)
     types: Any = field(repr=False, compare=False)
+    digest: str
+    by_id: Mapping[str, Rule] = field(repr=False, compare=False)
 
-    def rule(self, id: str) -> Rule:  # noqa: A002
-        """Return a rule by its id."""
-        return next(rule for rule in self.rules if rule.id == id)
+    def rule(self, name: str) -> Rule:
+        """Return a rule by its id.
+
+        Raises:
+            MissingError: There is no such rule.
+        """
+        if name not in self.by_id:
+            raise MissingError("the policy has no such rule", rule="charter.rule")
+        return self.by_id[name]
 
 
 def compile(charter: Charter) -> Policy:  # noqa: A001
     """Return the policy that a charter promises.
 
     Raises:
-        InvalidError: The charter cannot be enforced: a forbidden purpose, a red line of prose alone, or policies
+        InvalidError: The charter cannot be enforced: a forbidden purpose, a red line of prose
+            alone, or policies
             that do not pass strict validation.
     """
     check_meaning(charter)
@@ -117,12 +94,12 @@ def build(charter: Charter, rules: Sequence[Rule]) -> Policy:
         InvalidError: The rules do not pass strict validation against the charter's types.
     """
     cedar = "\n\n".join(rule.text() for rule in rules)
-    schema = _schema(charter)
+    types = schema(charter)
     try:
-        result = cedarpy.validate_policies(cedar, schema)
+        result = cedarpy.validate_policies(cedar, types)
         sound = bool(result.validation_passed)
         policies = cedarpy.PolicySet.from_str(cedar)
-        types_ = cedarpy.Schema.from_str(schema)
+        types_ = cedarpy.Schema.from_str(types)
     except (ValueError, RuntimeError, TypeError) as error:
         raise InvalidError("the policy does not parse", rule="charter.cedar.parse") from error
     if not sound:
@@ -135,72 +112,12 @@ def build(charter: Charter, rules: Sequence[Rule]) -> Policy:
         charter=charter,
         rules=tuple(rules),
         cedar=cedar,
-        schema=schema,
+        schema=types,
         policies=policies,
         types=types_,
+        digest=charter.digest().hex(),
+        by_id=MappingProxyType({rule.id: rule for rule in rules}),
     )
-
-
-def purposes(charter: Charter) -> tuple[str, ...]:
-    """Return every purpose of the schema: the declared ones, the forbidden uses, and none."""
-    banned = {term for line in charter.red_lines for term in banned_terms(forms(line))}
-    return (*sorted(charter.purposes), *sorted(banned), NONE)
-
-
-def banned_terms(line: RedLine) -> tuple[str, ...]:
-    """Return the uses a red line forbids, with everything under them, sorted."""
-    found: set[str] = set()
-    for word in line.terms():
-        found |= terms.within(terms.find(word, kind="use").name)
-    return tuple(sorted(found))
-
-
-def least_people(charter: Charter) -> int:
-    """Return the largest number of people that a red line demands; 1 without one."""
-    return max((forms(line).min_people or 1 for line in charter.red_lines), default=1)
-
-
-def kinds(charter: Charter) -> tuple[str, ...]:
-    """Return every kind of data the schema knows."""
-    del charter  # the list is the language's, so that naming an uncollected kind is well formed and denied
-    return (*sorted(WHAT_TO_STREAM), *INTERNAL, DERIVED)
-
-
-def roles(charter: Charter) -> tuple[str, ...]:
-    """Return every role of the schema; ``other`` is anybody the charter does not name."""
-    return (*sorted(charter.who_may), OTHER)
-
-
-def gates(charter: Charter) -> tuple[str, ...]:
-    """Return the ids of the release gates."""
-    return tuple(sorted(gate.id for gate in charter.gates))
-
-
-def _schema(charter: Charter) -> str:
-    places = (*sorted(set(charter.jurisdictions)), OTHER)
-    applies = (
-        "appliesTo { principal: [Human, Workload, Agent], resource: [Dataset], context: Use };"
-    )
-    lines = [
-        _enum("Purpose", purposes(charter)),
-        _enum("Stage", STAGES),
-        _enum("Role", roles(charter)),
-        _enum("What", kinds(charter)),
-        _enum("Place", places),
-        _enum("Silo", SILOS),
-        _enum("Gate", (*gates(charter), NONE)),
-        "entity Human { role: Role, sub: String };",
-        "entity Workload { role: Role, sub: String };",
-        "entity Agent { role: Role, sub: String, operator: String };",
-        "entity Dataset { what: Set<What>, purposes: Set<Purpose>, places: Set<Place>, silos: Set<Silo>,"
-        " telemetry: Bool, synthetic: Bool, assurance: Long, expires: Long, segment: String, owner: String };",
-        "type Use = { purpose: Purpose, stage: Stage, now: Long, people: Long, consent: Bool, assurance: Long,"
-        " holder: String, granted: Bool, grant_purpose: Purpose, grant_stages: Set<Stage>, grant_what: Set<What>,"
-        " grant_segments: Set<String>, grant_expires: Long, grant_holder: String, grant_role: Role,"
-        " grant_approvals: Long, grant_operator: String, gates: Set<Gate> };",
-        *(f"action {_quote(action)} {applies}" for action in ACTIONS),
-    ]
-    return "\n".join(lines)
 
 
 def _red_lines(charter: Charter) -> Iterator[Rule]:
@@ -209,23 +126,25 @@ def _red_lines(charter: Charter) -> Iterator[Rule]:
         part = _parts(f"red_line.{line.id}", RED_LINE, line.words())
         banned = banned_terms(line)
         if banned:
-            names = _set("Purpose", banned)
+            names = refs("Purpose", banned)
             yield part(
                 "",
                 f"{names}.contains(context.purpose) || {names}.contains(context.grant_purpose)"
                 f" || {names}.containsAny(resource.purposes)",
             )
         if line.forbid_actions:
-            yield part(_in(line.forbid_actions))
+            yield part(among(line.forbid_actions))
         if line.forbid_beside:
             yield part(
-                "", f"resource.telemetry && {_set('Silo', line.forbid_beside)}.containsAny(resource.silos)"
+                "",
+                "resource.telemetry",
+                f"{refs('Silo', line.forbid_beside)}.containsAny(resource.silos)",
             )
         if line.min_people is not None:
-            yield part(_in(GRANTED), f"context.people < {line.min_people}")
+            yield part(among(GRANTED), f"context.people < {line.min_people}")
 
 
-def _parts(id: str, kind: str, plain: str) -> Any:  # noqa: A002
+def _parts(id: str, kind: str, plain: str) -> Callable[..., Rule]:  # noqa: A002
     """Return a maker of the numbered rules that one promise becomes."""
     count = 0
 
@@ -245,25 +164,79 @@ def _parts(id: str, kind: str, plain: str) -> Any:  # noqa: A002
 
 def _guards(charter: Charter) -> Iterator[Rule]:
     def guard(name: str, plain: str, actions: Iterable[str], *conditions: str) -> Rule:
-        return _parts(f"guard.{name}", GUARD, plain)(_in(tuple(actions)), *conditions)
+        return _parts(f"guard.{name}", GUARD, plain)(among(tuple(actions)), *conditions)
 
-    known = _set("Purpose", sorted(charter.purposes))
-    places = _set("Place", sorted(set(charter.jurisdictions)))
-    yield guard("purpose", "Each use states one purpose of the charter", DATA, f"!{known}.contains(context.purpose)")
-    yield guard("label", "Data is used only for what it was sealed for", DATA, "!resource.purposes.contains(context.purpose)")
-    yield guard("unlabelled", "Data without kind, place or purpose is not used", DATA, "resource.what.isEmpty() || resource.places.isEmpty() || resource.purposes.isEmpty()")
+    known = refs("Purpose", sorted(charter.purposes))
+    places = refs("Place", sorted(set(charter.jurisdictions)))
+    yield guard(
+        "purpose",
+        "Each use states one purpose of the charter",
+        DATA,
+        f"!{known}.contains(context.purpose)",
+    )
+    yield guard(
+        "label",
+        "Data is used only for what it was sealed for",
+        DATA,
+        "!resource.purposes.contains(context.purpose)",
+    )
+    yield guard(
+        "unlabelled",
+        "Data without kind, place or purpose is not used",
+        DATA,
+        "resource.what.isEmpty() || resource.places.isEmpty() || resource.purposes.isEmpty()",
+    )
     yield guard("consent", "Only people who take part now are included", DATA, "!context.consent")
-    yield guard("jurisdiction", "Data is used only where the charter allows", DATA, f"!{places}.containsAll(resource.places)")
-    yield guard("retention", "Data past its end is not used", DATA, "context.now >= resource.expires")
-    yield guard("assurance", "The sandbox is as strong as the data demands", DATA, "!resource.synthetic && context.assurance < resource.assurance")
+    yield guard(
+        "jurisdiction",
+        "Data is used only where the charter allows",
+        DATA,
+        f"!{places}.containsAll(resource.places)",
+    )
+    yield guard(
+        "retention", "Data past its end is not used", DATA, "context.now >= resource.expires"
+    )
+    yield guard(
+        "assurance",
+        "The sandbox is as strong as the data demands",
+        DATA,
+        "!resource.synthetic && context.assurance < resource.assurance",
+    )
     yield guard("grant", "Nobody has standing access", GRANTED, "!context.granted")
-    yield guard("grant-purpose", "A grant is for one purpose", GRANTED, "context.grant_purpose != context.purpose")
-    yield guard("grant-stage", "A grant names its stages", GRANTED, "!context.grant_stages.contains(context.stage)")
-    yield guard("grant-what", "A grant names its data", GRANTED, "!context.grant_what.containsAll(resource.what)")
-    yield guard("grant-segment", "A grant names its segments", GRANTED, "!context.grant_segments.contains(resource.segment)")
+    yield guard(
+        "grant-purpose",
+        "A grant is for one purpose",
+        GRANTED,
+        "context.grant_purpose != context.purpose",
+    )
+    yield guard(
+        "grant-stage",
+        "A grant names its stages",
+        GRANTED,
+        "!context.grant_stages.contains(context.stage)",
+    )
+    yield guard(
+        "grant-what",
+        "A grant names its data",
+        GRANTED,
+        "!context.grant_what.containsAll(resource.what)",
+    )
+    yield guard(
+        "grant-segment",
+        "A grant names its segments",
+        GRANTED,
+        "!context.grant_segments.contains(resource.segment)",
+    )
     yield guard("grant-expired", "A grant ends", GRANTED, "context.now >= context.grant_expires")
-    yield guard("grant-holder", "A grant belongs to one key", GRANTED, 'context.grant_holder != context.holder || context.holder == ""')
-    yield guard("grant-role", "A grant belongs to one role", GRANTED, "context.grant_role != principal.role")
+    yield guard(
+        "grant-holder",
+        "A grant belongs to one key",
+        GRANTED,
+        'context.grant_holder != context.holder || context.holder == ""',
+    )
+    yield guard(
+        "grant-role", "A grant belongs to one role", GRANTED, "context.grant_role != principal.role"
+    )
     yield Rule(
         id="guard.agent-operator",
         kind=GUARD,
@@ -287,22 +260,43 @@ def _guards(charter: Charter) -> Iterator[Rule]:
         head="forbid(principal is Agent, action, resource)",
         terms=(f"principal.role != {agent}",) if "agent" in charter.who_may else (),
     )
-    yield guard("own-data", "Self-service reaches only one's own data", SELF, 'resource.owner != principal.sub || resource.owner == ""')
+    yield guard(
+        "own-data",
+        "Self-service reaches only one's own data",
+        SELF,
+        'resource.owner != principal.sub || resource.owner == ""',
+    )
     if charter.gates:
-        names = _set("Gate", gates(charter))
-        yield guard("gates", "A model leaves only after every attack on it failed", ("pull_artifact",), f"!context.gates.containsAll({names})")
+        names = refs("Gate", gates(charter))
+        yield guard(
+            "gates",
+            "A model leaves only after every attack on it failed",
+            ("pull_artifact",),
+            f"!context.gates.containsAll({names})",
+        )
     for name, role in sorted(charter.who_may.items()):
         if role.grant is not None:
-            yield guard(f"approvers-{name}", f"A grant of {name} has {role.grant.approvers} approvals", GRANTED, f"principal.role == {_ref('Role', name)} && context.grant_approvals < {role.grant.approvers}")
+            yield guard(
+                f"approvers-{name}",
+                f"A grant of {name} has {role.grant.approvers} approvals",
+                GRANTED,
+                f"principal.role == {ref('Role', name)}",
+                f"context.grant_approvals < {role.grant.approvers}",
+            )
         if role.sees_data is False:
-            yield guard(f"blind-{name}", f"The role {name} never sees data", ROWS + ("query",), f"principal.role == {_ref('Role', name)}")
+            yield guard(
+                f"blind-{name}",
+                f"The role {name} never sees data",
+                (*ROWS, "query"),
+                f"principal.role == {ref('Role', name)}",
+            )
     for action in ACTIONS:
         able = [name for name, role in sorted(charter.who_may.items()) if action in role.do]
         yield guard(
             f"closed-{action}",
             f"Only {', '.join(able) or 'nobody'} may {action.replace('_', ' ')}",
             (action,),
-            *((f"!{_set('Role', able)}.contains(principal.role)",) if able else ()),
+            *((f"!{refs('Role', able)}.contains(principal.role)",) if able else ()),
         )
 
 
@@ -317,7 +311,7 @@ def _permits(charter: Charter) -> Iterator[Rule]:
                     id=f"permit.{count}",
                     kind=PERMIT,
                     plain=plain,
-                    head=f"permit({who}, action == Action::{_quote(action)}, resource)",
+                    head=f"permit({who}, action == Action::{quote(action)}, resource)",
                     terms=conditions,
                 )
 
@@ -326,12 +320,19 @@ def _uses(
     charter: Charter, name: str, role: Role, action: str
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     words = action.replace("_", " ")
-    is_role = f"principal.role == {_ref('Role', name)}"
+    is_role = f"principal.role == {ref('Role', name)}"
     if action in SELF:
-        yield f"{name} may {words}", (is_role, "resource.owner == principal.sub", f"context.stage == {_ref('Stage', 'self')}")
+        yield (
+            f"{name} may {words}",
+            (
+                is_role,
+                "resource.owner == principal.sub",
+                f"context.stage == {ref('Stage', 'self')}",
+            ),
+        )
         return
     if action == "verify":
-        stages = _set("Stage", role.stages)
+        stages = refs("Stage", role.stages)
         yield f"{name} may verify", (is_role, f"{stages}.contains(context.stage)")
         return
     for title, purpose in sorted(charter.purposes.items()):
@@ -340,9 +341,9 @@ def _uses(
             continue
         conditions = [
             is_role,
-            f"context.purpose == {_ref('Purpose', title)}",
-            f"{_set('Stage', shared)}.contains(context.stage)",
-            f"{_set('What', purpose.covers())}.containsAll(resource.what)",
+            f"context.purpose == {ref('Purpose', title)}",
+            f"{refs('Stage', shared)}.contains(context.stage)",
+            f"{refs('What', purpose.covers())}.containsAll(resource.what)",
             "resource.purposes.contains(context.purpose)",
         ]
         if action in GRANTED:
@@ -352,27 +353,3 @@ def _uses(
                 "context.now < context.grant_expires",
             ]
         yield f"{name} may {words} for {title}", tuple(conditions)
-
-
-def _enum(kind: str, names: Iterable[str]) -> str:
-    return f"entity {kind} enum [{', '.join(_quote(name) for name in dict.fromkeys(names))}];"
-
-
-def _in(actions: Sequence[str]) -> str:
-    return f" in [{', '.join(f'Action::{_quote(action)}' for action in actions)}]"
-
-
-def _set(kind: str, names: Iterable[str]) -> str:
-    return f"[{', '.join(_ref(kind, name) for name in names)}]"
-
-
-def _ref(kind: str, name: str) -> str:
-    return f"{kind}::{_quote(name)}"
-
-
-def _quote(text: str) -> str:
-    """Return a Cedar string; names were checked to be plain words, so JSON's escapes are Cedar's."""
-    return json.dumps(text)
-
-
-__all__ = ["ASSURANCE", "Policy", "Rule", "build", "compile"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingType
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, cast, get_args, get_origin
 
 from safehold.charter import record, source, value
 from safehold.charter.model import Charter
 from safehold.charter.review import review
 from safehold.charter.source import Mapping, Node, Scalar, Sequence
+from safehold.charter.value import Reader
 from safehold.errors import InvalidError, MissingError
 
 SIGNATURES: Final = "signatures"  # stands in the document for its readers; signatures are detached
@@ -52,8 +53,7 @@ def parse(text: str, *, name: str = "charter") -> Charter:
     root = source.read(text, name=name)
     if not isinstance(root, Mapping):
         raise InvalidError("not a mapping of keys", file=name, row=1, rule="charter.shape")
-    charter = builder.record(Charter, _detach(root, name), "")
-    assert isinstance(charter, Charter)
+    charter = cast("Charter", builder.record(Charter, _detach(root, name), ""))
     for problem in review(charter):
         raise InvalidError(
             problem.message,
@@ -120,7 +120,7 @@ class _Builder:
                 raise self._refuse(f"the key {key} is missing", node, path, "charter.missing_key")
         return kind(**values)
 
-    def value(self, declared: Any, node: Node, path: str, read: value.Reader | None) -> Any:
+    def value(self, declared: Any, node: Node, path: str, read: Reader | None) -> Any:
         self.lines[path] = node.line
         kind = record.optional(declared)
         origin = get_origin(kind)
@@ -146,7 +146,7 @@ class _Builder:
             found[key] = self.value(kind, entry, f"{path}.{key}", None)
         return found
 
-    def _word(self, read: value.Reader, node: Node, path: str) -> Any:
+    def _word(self, read: Reader, node: Node, path: str) -> Any:
         if not isinstance(node, Scalar):
             raise self._refuse("expected one value", node, path, "charter.shape")
         if read in QUOTED and node.plain:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from safehold.charter import value
 from safehold.errors import InvalidError
 
 R = TypeVar("R")
+
+
+def key(read: value.Reader | None = None, *, key: str | None = None, **rest: Any) -> Any:
+    """Declare a field: how its words are read, and its key in YAML where that differs."""
+    return field(metadata={"read": read, "key": key}, **rest)
 
 
 @cache
@@ -20,9 +25,9 @@ def hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def key_of(field: Field[Any]) -> str:
+def key_of(declared: Field[Any]) -> str:
     """Return the YAML key of a field."""
-    return field.metadata.get("key") or field.name
+    return declared.metadata.get("key") or declared.name
 
 
 def optional(kind: Any) -> Any:
@@ -32,15 +37,15 @@ def optional(kind: Any) -> Any:
     return kind
 
 
-def required(field: Field[Any]) -> bool:
+def required(declared: Field[Any]) -> bool:
     """Tell whether a field has no default."""
-    return field.default is MISSING and field.default_factory is MISSING
+    return declared.default is MISSING and declared.default_factory is MISSING
 
 
 def dump(item: Any) -> Any:
     """Return a record as a tree of JSON; keys are field names."""
     if is_dataclass(item) and not isinstance(item, type):
-        return {field.name: dump(getattr(item, field.name)) for field in fields(item)}
+        return {each.name: dump(getattr(item, each.name)) for each in fields(item)}
     if isinstance(item, Mapping):
         return {key: dump(inner) for key, inner in item.items()}
     if isinstance(item, tuple):
@@ -54,9 +59,7 @@ def load(kind: type[R], tree: Any) -> R:
     Raises:
         InvalidError: A key is unknown or missing, or a value has another type.
     """
-    result = _load(kind, tree, kind.__name__.lower())
-    assert isinstance(result, kind)
-    return result
+    return cast("R", _load(kind, tree, kind.__name__.lower()))
 
 
 def _load(kind: Any, tree: Any, path: str, read: Any = None) -> Any:
@@ -85,17 +88,17 @@ def _load(kind: Any, tree: Any, path: str, read: Any = None) -> Any:
 
 def _load_record(kind: Any, tree: Any, path: str) -> Any:
     declared = fields(kind)
-    if not isinstance(tree, dict) or set(tree) != {field.name for field in declared}:
+    if not isinstance(tree, dict) or set(tree) != {each.name for each in declared}:
         raise InvalidError("other keys than this record has", field=path, rule="record.keys")
     types_ = hints(kind)
     return kind(
         **{
-            field.name: _load(
-                types_[field.name],
-                tree[field.name],
-                f"{path}.{field.name}",
-                field.metadata.get("read"),
+            each.name: _load(
+                types_[each.name],
+                tree[each.name],
+                f"{path}.{each.name}",
+                each.metadata.get("read"),
             )
-            for field in declared
+            for each in declared
         }
     )

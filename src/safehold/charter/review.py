@@ -1,6 +1,7 @@
-"""What a charter must mean, beyond its shape: known terms, no forbidden purpose, roles and seats that fit.
+"""What a charter must mean, beyond its shape: known terms, no forbidden purpose, fitting roles.
 
-The hierarchy of every vocabulary is checked: a purpose whose use is, lies under, or contains a forbidden term is
+The hierarchy of every vocabulary is checked: a purpose whose use is, lies under, or contains a
+forbidden term is
 refused, and so is data whose category touches ``never_collect``.
 """
 
@@ -10,17 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from safehold.charter import terms
-from safehold.charter.model import (
-    DATA,
-    GRANTED,
-    INTERNAL,
-    ROWS,
-    SEATS,
-    SELF,
-    Category,
-    Charter,
-)
+from safehold.charter.model import Category, Charter
 from safehold.charter.redline import forms
+from safehold.charter.vocabulary import DATA, GRANTED, INTERNAL, ROWS, SEATS, SELF
 from safehold.errors import InvalidError
 
 
@@ -60,9 +53,7 @@ def check_meaning(charter: Charter) -> None:
         InvalidError: The first problem.
     """
     for problem in review(charter):
-        raise InvalidError(
-            problem.message, rule=problem.rule, fix=problem.fix, field=problem.field
-        )
+        raise InvalidError(problem.message, rule=problem.rule, fix=problem.fix, field=problem.field)
 
 
 def _known(word: str, field: str, *, kind: str, vocabulary: str = "fides") -> Iterator[Problem]:
@@ -217,7 +208,9 @@ def _roles(charter: Charter) -> Iterator[Problem]:
                 rule="charter.role.grant",
             )
         if set(role.do) & set(SELF) and "self" not in role.stages:
-            yield Problem(field=field, message="own data is used in stage self", rule="charter.role")
+            yield Problem(
+                field=field, message="own data is used in stage self", rule="charter.role"
+            )
         if set(role.do) & set(DATA) and "self" in role.stages:
             yield Problem(
                 field=field, message="data actions have no stage self", rule="charter.role"

@@ -1,13 +1,18 @@
 """YAML 1.2 text to a tree of nodes that know their lines; nothing is guessed.
 
-1. Scalars stay text. What a word means is decided by the key it stands under, never by how it looks.
-2. Unquoted ``on``, ``off``, ``yes`` and ``no`` are refused: YAML 1.1 tools read them as booleans, and a tool that
+1. Scalars stay text. What a word means is decided by the key it stands under, never by how it
+   looks.
+2. Unquoted ``on``, ``off``, ``yes`` and ``no`` are refused: YAML 1.1 tools read them as booleans,
+   and a tool that
    then drops a restriction widens what is allowed.
-3. A key stands once. Anchors, aliases, tags and further documents are refused, so the text cannot grow when it is
+3. A key stands once. Anchors, aliases, tags and further documents are refused, so the text cannot
+   grow when it is
    read.
 4. Size, depth and number of nodes are bounded.
-5. A comma splits unquoted prose inside ``{...}`` into a sentence and a word group without a value. After the keys
-   in ``PROSE``, which carry no machine meaning, the pieces are joined again; anywhere else a key without a value is
+5. A comma splits unquoted prose inside ``{...}`` into a sentence and a word group without a value.
+   After the keys
+   in ``PROSE``, which carry no machine meaning, the pieces are joined again; anywhere else a key
+   without a value is
    refused.
 """
 
@@ -119,9 +124,7 @@ def read(text: str, *, name: str, limits: Limits = LIMITS) -> Node:
     except UnicodeEncodeError as error:
         raise InvalidError("not valid Unicode", file=name, rule="charter.utf8") from error
     if size > limits.size:
-        raise InvalidError(
-            f"larger than {limits.size} bytes", file=name, rule="charter.size"
-        )
+        raise InvalidError(f"larger than {limits.size} bytes", file=name, rule="charter.size")
     return _Reader(name, limits).read(text)
 
 
@@ -152,7 +155,7 @@ class _Reader:
 
     def _events(self, text: str) -> Iterator[Event]:
         yaml = YAML(typ="safe", pure=True)
-        yaml.version = (1, 2)  # type: ignore[assignment]
+        yaml.version = (1, 2)
         try:
             yield from yaml.parse(text)
         except MarkedYAMLError as error:
@@ -164,7 +167,16 @@ class _Reader:
                 rule="charter.yaml",
             ) from error
         # the foreign parser meets text nobody vetted; whatever it throws means the text is not YAML
-        except (YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, AssertionError) as error:  # noqa: E501
+        except (
+            YAMLError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+            RuntimeError,
+            AssertionError,
+        ) as error:
             raise InvalidError("not YAML 1.2", file=self.name, rule="charter.yaml") from error
 
     def _node(self, event: Event, events: Iterator[Event], depth: int) -> Node:
@@ -246,7 +258,9 @@ class _Reader:
         return Scalar(word, plain, _line(event))
 
     def _refuse(self, what: str, event: Event, rule: str) -> InvalidError:
-        return InvalidError(f"{what} cannot stand here", file=self.name, row=_line(event), rule=rule)
+        return InvalidError(
+            f"{what} cannot stand here", file=self.name, row=_line(event), rule=rule
+        )
 
 
 def _line(event: Any) -> int:

@@ -1,7 +1,9 @@
 """Words with a fixed meaning: uses and categories of data, from three vocabularies.
 
-A selection of fideslang (CC BY 4.0) and of the W3C Data Privacy Vocabulary is shipped as ``terms.json`` with
-attribution, beside Safehold's own ``sh:`` terms for what neither vocabulary can say. Terms form a hierarchy: a
+A selection of fideslang (CC BY 4.0) and of the W3C Data Privacy Vocabulary is shipped as
+``terms.json`` with
+attribution, beside Safehold's own ``sh:`` terms for what neither vocabulary can say. Terms form a
+hierarchy: a
 forbidden term forbids all that lies under it.
 """
 

@@ -1,6 +1,7 @@
 """Typed values of the charter: each has one spelling, and each becomes whole numbers.
 
-``24h`` and ``14d`` become seconds, ``1.0e-6`` a count of 10^-12, epsilon a count of 10^-6, ``"<=1"`` an operator and
+``24h`` and ``14d`` become seconds, ``1.0e-6`` a count of 10^-12, epsilon a count of 10^-6,
+``"<=1"`` an operator and
 millionths. A value that is not exactly representable is refused, never rounded.
 """
 
@@ -130,7 +131,7 @@ def prose(text: str) -> str:
 
 
 def word(text: str) -> str:
-    """Return a short word such as a term: at most 128 printable ASCII characters without spaces or quotes."""
+    """Return a word such as a term: at most 128 plain ASCII characters without spaces."""
     if re.fullmatch(r"[A-Za-z0-9:_.@/+-]{1,128}", text) is None:
         raise _refuse("one word of printable characters", "charter.word")
     return text

@@ -1,0 +1,77 @@
+"""Proof of possession: the holder of a capability signs a nonce just issued by the verifier."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import Final
+
+from safehold import ids
+from safehold.clock import SECOND_US
+from safehold.errors import SignInError
+from safehold.signing import SigningKey
+
+POP_DOMAIN: Final = "safehold.pop.v1"
+NONCE_LIFE_US: Final = 60 * SECOND_US
+MAX_NONCES: Final = 10_000
+
+
+class Nonces:
+    """Nonces that were issued and not yet used; each counts once, for a minute."""
+
+    def __init__(self) -> None:
+        self._open: dict[bytes, int] = {}
+        self._lock = threading.Lock()
+
+    def issue(self, now_us: int) -> bytes:
+        """Return a fresh nonce of 32 bytes."""
+        nonce = ids.random_bytes(32)
+        with self._lock:
+            for old in [key for key, end in self._open.items() if end <= now_us]:
+                del self._open[old]
+            while len(self._open) >= MAX_NONCES:
+                del self._open[next(iter(self._open))]
+            self._open[nonce] = now_us + NONCE_LIFE_US
+        return nonce
+
+    def spend(self, nonce: bytes, now_us: int) -> bytes:
+        """Return the nonce, once.
+
+        Raises:
+            SignInError: It was never issued here, was used before, or is too old.
+        """
+        with self._lock:
+            end = self._open.pop(nonce, None)
+        if end is None or end <= now_us:
+            raise SignInError(
+                "this proof does not answer an open question",
+                rule="capability.nonce",
+                fix="ask for a new nonce and sign again",
+            )
+        return nonce
+
+
+class Holder:
+    """The owner of a capability: a token and the key it is bound to.
+
+    Args:
+        token: The capability.
+        key: The holder's key.
+    """
+
+    def __init__(self, token: str, key: SigningKey) -> None:
+        self.token = token
+        self._key = key
+
+    def prove(self, nonce: bytes, message: bytes) -> bytes:
+        """Return a signature over nonce, token and message, 64 bytes."""
+        return self._key.sign(POP_DOMAIN, proof_message(self.token, nonce, message))
+
+
+def proof_message(token: str, nonce: bytes, message: bytes) -> bytes:
+    """Return what a holder signs: the hashes of token, nonce and message."""
+    return (
+        hashlib.sha256(token.encode("utf-8")).digest()
+        + hashlib.sha256(nonce).digest()
+        + hashlib.sha256(message).digest()
+    )
