@@ -42,14 +42,12 @@ def metrics(**more):
         "clip": 0.1, "rounds": 40, "sampling_ppm": 1_000_000, "people": 100, "trained": 80,
         "held_out": 20, "actions_per_person": 64, "tokens": 3, "parameters": 90, **scores,
         "top1_error": 0.04,
-        "plain": {name: scores for name in ("private", "non_private", "majority", "bigram")},
+        "plain": dict.fromkeys(("private", "non_private", "majority", "bigram"), scores),
         **more,
     }  # fmt: skip
 
 
-TENSORS = {
-    name: np.zeros(shape, np.float32) for name, shape in SHAPE.tensors.items()
-}
+TENSORS = {name: np.zeros(shape, np.float32) for name, shape in SHAPE.tensors.items()}
 META = {"architecture": ARCHITECTURE, "vocabulary": WORDS.digest()}
 
 
@@ -64,9 +62,7 @@ def model(body=None, **more):
 
 
 def features(rows=3):
-    actions = Actions(
-        np.arange(rows) % 3, np.arange(rows) % 3, np.arange(rows) == 0
-    )
+    actions = Actions(np.arange(rows) % 3, np.arange(rows) % 3, np.arange(rows) == 0)
     return {"type": "derived", "person": "r1", "rows": rows}, write_actions(actions, WORDS)
 
 
@@ -297,7 +293,13 @@ def test_a_run_without_a_model_is_not_whole():
 
 
 def test_an_error_does_not_carry_words_out():
-    frame = {"type": "error", "code": "invalid", "message": "maria", "rule": "maria", "fix": "maria"}
+    frame = {
+        "type": "error",
+        "code": "invalid",
+        "message": "maria",
+        "rule": "maria",
+        "fix": "maria",
+    }
     with pytest.raises(SafeholdError) as caught:
         gate().admit(frame)
     assert "maria" not in str(caught.value.payload())

@@ -68,7 +68,13 @@ def test_a_spent_budget_says_no_and_exact_spending_is_allowed():
 
 @pytest.mark.parametrize(
     "change",
-    [{"epsilon_micro": -1}, {"delta_e12": -1}, {"epsilon_micro": 0}, {"unit": "row"}, {"purpose": ""}],
+    [
+        {"epsilon_micro": -1},
+        {"delta_e12": -1},
+        {"epsilon_micro": 0},
+        {"unit": "row"},
+        {"purpose": ""},
+    ],
 )
 def test_a_refund_in_the_ledger_is_tampering(change):
     leaf = {"purpose": "train", "epsilon_micro": 1, "delta_e12": 1, "unit": "person", **change}

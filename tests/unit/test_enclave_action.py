@@ -35,9 +35,7 @@ def keys(ranks, names, kind=None, **more):
 
 def clicks(ranks, roles, kind=3, **more):
     kinds = pa.array([kind] * len(ranks), pa.uint8())
-    return rows(
-        ranks, kind=kinds, target_role=pa.array(roles, pa.string()).cast(D16), **more
-    )
+    return rows(ranks, kind=kinds, target_role=pa.array(roles, pa.string()).cast(D16), **more)
 
 
 def words(parts, *, fold=True, most=100):
@@ -62,7 +60,9 @@ def test_streams_of_a_session_merge_by_rank():
 
 
 def test_a_correction_belongs_to_the_typing_around_it():
-    table = keys(range(1, 8), ["letter", "backspace", "arrow", "digit", "tab", "backspace", "backspace"])
+    table = keys(
+        range(1, 8), ["letter", "backspace", "arrow", "digit", "tab", "backspace", "backspace"]
+    )
     assert words([("key", table, 1)])[0] == ["TYPE", "KEY|TAB", "KEY|BKSP"]
     kept = ["TYPE", "KEY|BKSP", "KEY|OTHER", "TYPE", "KEY|TAB", "KEY|BKSP"]
     assert words([("key", table, 1)], fold=False)[0] == kept
@@ -81,9 +81,7 @@ def test_typing_does_not_run_across_a_click_a_session_or_an_application():
 
 
 def test_masked_pasted_and_released_keys():
-    table = keys(
-        [1, 2, 3, 4], ["<CARD>", "letter", None, "shift"], kind=[1, 0, 3, 1]
-    )
+    table = keys([1, 2, 3, 4], ["<CARD>", "letter", None, "shift"], kind=[1, 0, 3, 1])
     assert words([("key", table, 1)])[0] == ["TYPE"]
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from safehold.enclave import score, train, training
 from safehold.enclave.action import Actions
-from safehold.enclave.egress import Allowance, Gate, Metrics, Progress
 from safehold.enclave.artifact import Model
+from safehold.enclave.egress import Allowance, Gate, Metrics, Progress
 from safehold.enclave.feature import write_actions
 from safehold.enclave.model import DEPTH, Shape, make_examples, predict
 from safehold.enclave.vocabulary import Vocabulary

@@ -15,9 +15,7 @@ from safehold.privacy.account import calibrate, epsilon_pld, epsilon_rdp, gaussi
 
 @pytest.mark.parametrize(("rounds", "ppm"), [(1, 1_000_000), (40, 1_000_000), (30, 200_000)])
 def test_both_accountants_keep_the_promise(rounds, ppm):
-    plan = calibrate(
-        epsilon_micro=4_000_000, delta_e12=1_000_000, rounds=rounds, sampling_ppm=ppm
-    )
+    plan = calibrate(epsilon_micro=4_000_000, delta_e12=1_000_000, rounds=rounds, sampling_ppm=ppm)
     assert epsilon_pld(plan) <= 4.0
     event = dp_accounting.GaussianDpEvent(plan.multiplier)
     if ppm < 1_000_000:
