@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from safehold.enclave.action import SCHEMA
 from safehold.enclave.artifact import Model, read_model
-from safehold.enclave.vocabulary import Vocabulary
+from safehold.enclave.vocabulary import MOST_TOKENS, Vocabulary
 from safehold.errors import ERRORS, DeniedError, SafeholdError, TamperedError
 
 Body = bytes | bytearray | memoryview
@@ -211,7 +211,7 @@ class Gate:
             raise TamperedError("the figures do not add up", rule="egress.people")
         if values["trained"] < allowance.min_people:
             raise DeniedError("the figures are about too few people", rule="charter.min_people")
-        scores = ("top1", "macro_f1", "top1_error")
+        scores = ("top1", "macro_f1", "macro_over", "top1_error")
         if values["held_out"] < allowance.min_people and any(
             values[name] is not None for name in scores
         ):
@@ -245,6 +245,7 @@ class Gate:
             "parameters": _whole(1, 100_000_000),
             "top1": share,
             "macro_f1": share,
+            "macro_over": _maybe(_whole(0, len(allowance.vocabulary.tokens))),
             "top1_error": _maybe(_number(0, 1e3)),
         }
 
@@ -294,9 +295,10 @@ def _plain(plain: Any) -> dict[str, dict[str, float]]:
     for scores in plain.values():
         if not isinstance(scores, dict):
             raise TamperedError("baselines are no figures", rule="egress.number")
-        _keys(scores, {"top1", "macro_f1"})
-        for value in scores.values():
-            _number(0, 1)(value)
+        _keys(scores, {"top1", "macro_f1", "macro_over"})
+        _number(0, 1)(scores["top1"])
+        _number(0, 1)(scores["macro_f1"])
+        _whole(0, MOST_TOKENS)(scores["macro_over"])
     return {name: dict(scores) for name, scores in plain.items()}
 
 

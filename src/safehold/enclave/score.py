@@ -29,15 +29,17 @@ BOUND: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Two figures.
+    """Two figures, and what the second is about.
 
     Args:
         top1: Share of actions predicted right, averaged over people.
-        macro_f1: F1 averaged over the actions that occur.
+        macro_f1: F1 averaged over the actions that occur; under noise, that stand out of it.
+        macro_over: Number of those actions.
     """
 
     top1: float
     macro_f1: float
+    macro_over: int
 
 
 def count_person(target: Rows, guess: Rows, *, tokens: int) -> Floats:
@@ -100,4 +102,5 @@ def _score(total: Floats, *, people: int, floor: float) -> Score:
     return Score(
         top1=float(np.clip(total[0] / HIT_WEIGHT / max(1, people), 0.0, 1.0)),
         macro_f1=float(each.mean()) if len(each) else 0.0,
+        macro_over=len(each),
     )

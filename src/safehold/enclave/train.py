@@ -262,7 +262,7 @@ def _score_private(
     model: Trained, held_out: list[Examples], shape: Shape, settings: Settings
 ) -> dict[str, Any]:
     if not held_out:
-        return {"top1": None, "macro_f1": None, "top1_error": None}
+        return {"top1": None, "macro_f1": None, "macro_over": None, "top1_error": None}
     noise = calibrate(epsilon_micro=settings.epsilon_micro, delta_e12=settings.delta_e12)
     vectors = [
         count_person(
@@ -313,5 +313,9 @@ def _score_plain(
     }
 
 
-def _figures(score: Score) -> dict[str, float]:
-    return {"top1": round(score.top1, 4), "macro_f1": round(score.macro_f1, 4)}
+def _figures(score: Score) -> dict[str, float | int]:
+    return {
+        "top1": round(score.top1, 4),
+        "macro_f1": round(score.macro_f1, 4),
+        "macro_over": score.macro_over,
+    }

@@ -11,6 +11,7 @@ anybody did.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ def gather_people(examples: Sequence[Examples], shape: Shape, *, most: int) -> P
     return people
 
 
+@functools.lru_cache(maxsize=16)  # one compilation for each public shape
 def sum_clipped(shape: Shape, *, clip: float) -> Callable[[Params, Any, Any, Any], Params]:
     """Return the function that adds up clipped gradients, one per person.
 

@@ -110,10 +110,11 @@ WORKFORCE: Final = Vocabulary.from_spec(
             "SEND|teamchat",
             *_clicks(
                 "button|back button|cancel button|copy button|next button|ok button|reply "
-                "button|save button|send button|submit cell|grid checkbox|confirm combobox|status icon|window "
+                "button|save button|send button|submit cell|grid checkbox|confirm "
+                "combobox|status icon|window "
                 "link|channel link|person link|record link|result menu|edit menu|file menu|insert "
                 "menuitem|export menuitem|find menuitem|new menuitem|save option|item row|item "
-                "tab|details tab|review textbox|body textbox|field textbox|message textbox|prompt "
+                "tab|details tab|main textbox|body textbox|field textbox|message textbox|prompt "
                 "textbox|search"
             ),
         ],
@@ -131,11 +132,19 @@ MINIWOB: Final = Vocabulary.from_spec(
             *PLAIN,
             *_clicks(
                 "a body button canvas circle col div ellipse fieldset form g h1 h2 h3 h4 h5 h6 hr "
-                "html i img input label legend li line ol optgroup option p path polygon polyline rect "
-                "select span strong sub sup svg table tbody td text textarea th thead tr tspan ul "
-                "button|secondary-action input|bold div|ui-slider-handl span|ui-slider-handl "
-                "a|ui-state-default span|ui-icon div|ui-accordion-hea h3|ui-accordion-hea "
-                "a|ui-tabs-anchor a|page-link a|ui-datepicker-pr a|ui-datepicker-ne"
+                "html i img input label legend li line ol optgroup option p path polygon polyline "
+                "rect select span strong sub sup svg table tbody td text textarea th thead tr tspan "
+                "ul input_button input_checkbox input_date input_number input_password input_radio "
+                "input_search input_submit input_text input_time "
+                "a|cal-day a|page-link a|ui-state-default a|ui-tabs-anchor button|secondary-action "
+                "div|button-link div|email-body div|email-sender div|email-subject div|icon "
+                "div|tnum-button div|ui-datepicker-header div|ui-menu-item-wrapper h2|closed "
+                "h3|ui-accordion-header input_submit|button input_text|forward-sender "
+                "input_text|hasdatepicker input_text|text-input-pad input_text|text-input "
+                "input_text|ui-autocomplete-input label|css-lbl label|right-link "
+                "li|input-selection li|menu-user li|share span|alink span|like span|more "
+                "span|reply span|retweet span|star span|trash span|ui-icon "
+                "span|ui-slider-handle"
             ),
         ],
         "apps": ["miniwob"],

@@ -37,8 +37,8 @@ class Plan:
         delta_e12: The promise, delta in 10^-12.
         rounds: Noisy sums that are released.
         sampling_ppm: Chance of each person to be in a round, in millionths, independent of all
-            others. multiplier: Standard deviation of the noise, in units of one person's largest
-            contribution.
+            others.
+        multiplier: Standard deviation of the noise, in units of one person's largest contribution.
     """
 
     epsilon_micro: int

@@ -1,0 +1,263 @@
+"""Training: sensitivity, noise, sampling, refusals, and that it learns."""
+
+import dataclasses
+import hashlib
+import inspect
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from safehold.enclave import score, train, training
+from safehold.enclave.action import Actions
+from safehold.enclave.artifact import Model
+from safehold.enclave.egress import Allowance, Gate, Metrics, Progress
+from safehold.enclave.feature import write_actions
+from safehold.enclave.model import DEPTH, Shape, make_examples, predict
+from safehold.enclave.vocabulary import Vocabulary
+from safehold.errors import DeniedError, InvalidError
+from safehold.privacy.account import Plan, calibrate
+from safehold.sandbox.channel import pack_parts
+
+# jax-privacy 2.0 still calls it
+pytestmark = pytest.mark.filterwarnings("ignore:optax.global_norm:DeprecationWarning")
+
+WORDS = Vocabulary.from_spec({"vocabulary": list("ABCDEF"), "apps": ["x", "y"]})
+SHAPE = Shape(tokens=7, apps=4)
+# two tasks that share their middle: what follows C depends on what came before it
+TASKS = ([1, 3, 4], [2, 3, 5], [6, 3, 4, 3])
+
+
+def walk(rng, count):
+    token, app = [], []
+    while len(token) < count:
+        task = rng.integers(3)
+        token += TASKS[task]
+        app += [2 + task % 2] * len(TASKS[task])
+    start = np.zeros(count, bool)
+    start[0] = True
+    return Actions(np.array(token[:count]), np.array(app[:count]), start)
+
+
+def people(count, *, seed=1, length=40):
+    rng = np.random.default_rng(seed)
+    return [walk(rng, length) for _ in range(count)]
+
+
+def gathered(count, **more):
+    examples = [make_examples(one, SHAPE) for one in people(count, **more)]
+    return training.gather_people(examples, SHAPE, most=16)
+
+
+def gradient(data, present, clip=0.1, params=None):
+    params = params or {
+        "weights": np.full((SHAPE.rows, 7), 0.1, np.float32), "bias": np.zeros(7, np.float32),
+    }  # fmt: skip
+    weight = (data.weight * present[:, None]).astype(np.float32)
+    total = training.sum_clipped(SHAPE, clip=clip)(params, data.slots, data.target, weight)
+    return np.concatenate([np.asarray(total["weights"]).ravel(), np.asarray(total["bias"])])
+
+
+def test_one_person_moves_the_sum_by_the_clip_at_most():
+    data = gathered(32)
+    whole = gradient(data, np.ones(32))
+    for at in range(0, 32, 4):
+        present = np.ones(32)
+        present[at] = 0
+        moved = np.linalg.norm(whole - gradient(data, present))
+        assert 0.09 < moved <= 0.1 * training.SLACK  # clipped, and not to nothing
+
+
+def test_clipping_is_per_person_and_not_per_row():
+    data = gathered(32)
+    only = np.zeros(32)
+    only[0] = 1
+    one = np.linalg.norm(gradient(data, only))
+    # sixteen rows clipped one by one would reach up to sixteen times the bound
+    assert one <= 0.1 * training.SLACK
+    more_rows = training.gather_people(
+        [make_examples(one, SHAPE) for one in people(32, length=400)], SHAPE, most=256
+    )
+    assert np.linalg.norm(gradient(more_rows, only)) <= 0.1 * training.SLACK
+
+
+def test_a_person_who_is_not_in_a_round_moves_nothing():
+    data = gathered(33)  # padded to a whole chunk
+    assert len(data.weight) == 64
+    assert not gradient(data, np.zeros(64)).any()
+
+
+def test_shapes_do_not_depend_on_how_much_people_did():
+    few, many = gathered(20, length=3), gathered(20, length=300)
+    assert few.slots.shape == many.slots.shape == (32, 16, DEPTH + 2)
+    assert np.allclose(many.weight.sum(axis=1)[:20], 1.0)
+
+
+PLAN = Plan(epsilon_micro=1, delta_e12=1, rounds=3, sampling_ppm=1_000_000, multiplier=7.0)
+
+
+def run(noise, plan=PLAN, **more):
+    data = gathered(32)
+    return training.train(data, SHAPE, plan=plan, clip=0.1, rate=1.0, count=32, noise=noise, **more)
+
+
+def test_each_round_asks_for_the_noise_of_the_plan():
+    asked = []
+
+    def record(shape, deviation):
+        asked.append((shape, deviation))
+        return np.zeros(shape)
+
+    run(record)
+    assert asked == [((SHAPE.rows + 1, 7), 7.0 * 0.1 * training.SLACK)] * 3
+
+
+def test_the_noise_is_in_the_model():
+    silent = run(lambda shape, deviation: np.zeros(shape))
+    again = run(lambda shape, deviation: np.zeros(shape))
+    # the cap on examples draws at random, so two silent runs differ a little
+    drift = np.abs(silent.weights - again.weights).max()
+    noisy = run(training.draw_gaussian)
+    # never-used rows hold noise alone: mean over the later iterates of a momentum walk
+    unused = np.abs(silent.weights).sum(axis=1) == 0
+    assert unused.sum() > 5
+    spread = noisy.weights[unused].std()
+    step = 7.0 * 0.1 / 32  # one round's noise, after the division by people
+    assert step < spread < 5 * step
+    assert spread > 3 * drift
+
+
+def test_the_noise_of_one_round_has_the_deviation_of_the_plan():
+    plan = dataclasses.replace(PLAN, rounds=1)
+    silent = run(lambda shape, deviation: np.zeros(shape), plan=plan)
+    unused = np.abs(silent.weights).sum(axis=1) == 0
+    got = [run(training.draw_gaussian, plan=plan).weights[unused].ravel() for _ in range(5)]
+    assert abs(np.concatenate(got).std() / (7.0 * 0.1 * training.SLACK / 32) - 1) < 0.12
+
+
+def test_sampling_takes_the_plan_and_not_a_batch_size(monkeypatch):
+    asked = []
+
+    def record(count, *, ppm):
+        asked.append((count, ppm))
+        return np.zeros(count, bool)
+
+    monkeypatch.setattr(training, "draw_people", record)
+    plan = Plan(epsilon_micro=1, delta_e12=1, rounds=3, sampling_ppm=250_000, multiplier=1.0)
+    run(lambda shape, deviation: np.zeros(shape), plan=plan)
+    assert asked == [(32, 250_000)] * 3
+
+
+def test_examples_look_back_within_the_session():
+    actions = Actions(
+        np.array([1, 2, 3, 4]), np.array([2, 2, 3, 3]), np.array([True, False, True, False])
+    )
+    examples = make_examples(actions, SHAPE)
+    assert examples.target.tolist() == [2, 4]
+    assert examples.slots[:, :DEPTH].tolist() == [[1, 7, 7, 7, 7], [3, 7, 7, 7, 7]]
+    assert examples.slots[:, DEPTH].tolist() == [2, 3]
+    assert examples.slots.max(axis=0).tolist() < list(SHAPE.slots)
+
+
+def parts(count, **more):
+    for at, actions in enumerate(people(count, **more)):
+        yield {"person": f"r{at}"}, pa.ipc.open_stream(write_actions(actions, WORDS)).read_all()
+
+
+SPEC = {
+    "epsilon_micro": 8_000_000, "delta_e12": 1_000_000, "min_people": 30, "synthetic": True,
+    "rounds": 15, "actions_per_person": 32, **WORDS.to_spec(),
+}  # fmt: skip
+
+
+def recipe(count, **more):
+    frames = []
+    fd = pack_parts(parts(count))
+    train.main({**SPEC, **more}, [fd], lambda h, b=b"": frames.append((h, b)))
+    return frames
+
+
+def test_the_recipe_learns_under_the_promise_and_passes_the_gate():
+    frames = recipe(200)
+    gate = Gate(
+        Allowance(
+            recipe="train", vocabulary=WORDS, people=frozenset(f"r{i}" for i in range(200)),
+            epsilon_micro=8_000_000, delta_e12=1_000_000, min_people=30, synthetic=True,
+        )
+    )  # fmt: skip
+    messages = [gate.admit(header, body) for header, body in frames]
+    gate.close()
+    assert {type(one) for one in messages} == {Progress, Metrics, Model}
+    plain = next(one.values["plain"] for one in messages if isinstance(one, Metrics))
+    assert plain["private"]["top1"] > plain["bigram"]["top1"] + 0.02
+    assert plain["private"]["top1"] > plain["majority"]["top1"] + 0.1
+    model = messages[-1]
+    assert frames[-1][0]["sha256"] == hashlib.sha256(model.body).hexdigest()
+    example = make_examples(people(1)[0], SHAPE)
+    guess = predict(model.tensors["weights"], model.tensors["bias"], example.slots, SHAPE)
+    assert (guess == example.target).mean() > 0.4
+
+
+def test_exact_figures_need_made_up_people():
+    metrics = next(h for h, _ in recipe(70, synthetic=False, rounds=2) if h["type"] == "metrics")
+    assert "plain" not in metrics
+    assert metrics["top1"] is not None
+
+
+def test_too_few_people_are_refused_and_no_score_is_about_too_few():
+    with pytest.raises(DeniedError) as caught:
+        recipe(29)
+    assert caught.value.rule == "charter.min_people"
+    metrics = next(h for h, _ in recipe(40, rounds=1) if h["type"] == "metrics")
+    assert (metrics["held_out"], metrics["top1"], metrics["macro_f1"]) == (0, None, None)
+    assert metrics["plain"] == {}
+
+
+@pytest.mark.parametrize("name", ["seed", "noise_seed", "Seed", "prng_seed"])
+def test_a_seed_is_refused(name):
+    with pytest.raises(InvalidError) as caught:
+        train.Settings.from_spec({**SPEC, name: 1})
+    assert caught.value.rule == "privacy.no_seed"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"noise": 0}, {"noise_multiplier": 0}, {"rounds": 0}, {"clip_micro": 0}, {"min_people": 1},
+     {"epsilon_micro": 51_000_000}, {"synthetic": 1}, {"rounds": 2.0}, {"unit": "row"}],
+)  # fmt: skip
+def test_nothing_else_is_taken(more):
+    with pytest.raises(InvalidError):
+        train.Settings.from_spec({**SPEC, **more})
+
+
+def test_no_spec_key_reaches_the_noise_source():
+    assert "noise" in inspect.signature(training.train).parameters
+    assert "noise=" not in inspect.getsource(train).replace("noise=noise.", "")
+    assert not any("noise" in name for name in train.Settings.__slots__)
+
+
+def test_private_scores_come_near_exact_ones_with_many_people():
+    rng = np.random.default_rng(3)
+    vectors = []
+    for _ in range(4000):
+        target = rng.integers(0, 5, 30)
+        guess = np.where(rng.random(30) < 0.7, target, 0)
+        vectors.append(score.count_person(target, guess, tokens=7))
+    exact = score.score_exact(np.stack(vectors))
+    multiplier = calibrate(epsilon_micro=4_000_000, delta_e12=1_000_000).multiplier
+    private = score.score_private(np.stack(vectors), multiplier=multiplier)
+    error = score.top1_error(people=4000, multiplier=multiplier)
+    assert abs(private.top1 - exact.top1) < 6 * error
+    assert abs(private.macro_f1 - exact.macro_f1) < 0.05
+    assert private.macro_over == exact.macro_over == 5
+
+
+def test_one_person_moves_a_score_by_its_bound():
+    vector = score.count_person(np.zeros(9, int), np.zeros(9, int), tokens=7)
+    assert np.linalg.norm(vector) > score.BOUND  # so that the clip is what bounds it
+    seen = []
+    score.score_private(
+        np.stack([vector]), multiplier=2.0,
+        noise=lambda shape, deviation: (seen.append(deviation), np.zeros(shape))[1],
+    )  # fmt: skip
+    assert seen == [2.0 * score.BOUND * training.SLACK]
