@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -179,7 +180,7 @@ def test_leftovers_of_a_crashed_export_go(desk: Desk) -> None:
 
 def test_after_shredding_no_person_can_be_guessed() -> None:
     people = [b"%032d" % number for number in range(500)]
-    keys = {person: bytes(reversed(person)) for person in people}  # stands for random keys
+    keys = {person: os.urandom(32) for person in people}
     inside = people[:37]
     made = gather([Subject(key=keys[one]) for one in inside])
     assert len(made.items) == 64  # only the bucket of the count leaks
