@@ -9,7 +9,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from safehold.clock import Clock, FixedClock
+from safehold.clock import Clock, FixedClock, SystemClock
 from safehold.errors import ShreddedError, TamperedError
 from safehold.ledger import Entry, Ledger, LogSigner, Witness, policy_text
 
@@ -66,6 +66,21 @@ class Desk:
         self.policy.write_text(
             policy_text(self.signer.vkey.text(), {"council": self.witness.vkey}), "utf-8"
         )
+
+    def save(self) -> None:
+        """Let another process use the same side-car key, through ``reopen``."""
+        self.sealer.fixed = os.urandom(32)
+        (self.directory.parent / "audit-key").write_bytes(self.sealer.fixed)
+
+    @classmethod
+    def reopen(cls, path: Path) -> Desk:
+        desk = cls.__new__(cls)
+        desk.directory, desk.outside, desk.clock = path / "ledger", path / "witness", SystemClock()
+        desk.signer = LogSigner(b"s" * 32, name=ORIGIN)
+        desk.sealer = Sealer()
+        desk.sealer.fixed = (path / "audit-key").read_bytes()
+        desk.witness = Witness(desk.outside)
+        return desk
 
     def open(self, *, witnesses: list[Any] | None = None) -> Ledger:
         return Ledger.open(

@@ -131,6 +131,9 @@ class Ledger:
                 sidecar=sidecar,
                 clock=clock,
             )
+        except InvalidError as error:
+            journal.close()
+            raise TamperedError("a stored head is malformed", rule="ledger.replay") from error
         except BaseException:
             journal.close()
             raise

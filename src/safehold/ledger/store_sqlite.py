@@ -119,13 +119,18 @@ class Journal:
 
     def identity(self) -> tuple[str, str]:
         """Return the origin and the verifier key that the log was made with."""
-        origin, vkey = self._one("SELECT origin, vkey FROM meta")
-        return str(origin), str(vkey)
+        origin, vkey = self._one("SELECT origin, vkey FROM meta", str, str)
+        return origin, vkey
 
     def state(self) -> State:
         """Return the newest committed state."""
         size, root, time, note, exported = self._one(
-            "SELECT size, root, time, note, exported FROM state WHERE id = 1"
+            "SELECT size, root, time, note, exported FROM state WHERE id = 1",
+            int,
+            bytes,
+            int,
+            bytes,
+            int,
         )
         return State(size=size, root=root, time=time, note=note, exported=exported)
 
@@ -183,22 +188,19 @@ class Journal:
 
     def head(self, size: int | None = None) -> tuple[int, bytes] | None:
         """Return (size, note) of the published head of a size, or of the newest."""
-        where = "" if size is None else "WHERE size = ?"
-        rows = self._all(
-            f"SELECT size, note FROM head {where} ORDER BY size DESC LIMIT 1",  # noqa: S608
-            () if size is None else (size,),
-        )
-        return (int(rows[0][0]), bytes(rows[0][1])) if rows else None
+        query = "SELECT size, note FROM head WHERE ? IN (size, -1) ORDER BY size DESC LIMIT 1"
+        rows = self._all(query, (-1 if size is None else size,), int, bytes)
+        return (rows[0][0], rows[0][1]) if rows else None
 
     def find(self, key: bytes) -> int | None:
         """Return the index that an idempotency key (its hash) stands for."""
-        rows = self._all("SELECT place FROM idem WHERE key = ?", (key,))
-        return int(rows[0][0]) if rows else None
+        rows = self._all("SELECT place FROM idem WHERE key = ?", (key,), int)
+        return rows[0][0] if rows else None
 
     def tile(self, level: int, number: int) -> bytes | None:
         """Return a full tile."""
-        rows = self._all("SELECT data FROM tile WHERE place = ?", (_place(level, number),))
-        return bytes(rows[0][0]) if rows else None
+        rows = self._all("SELECT data FROM tile WHERE place = ?", (_place(level, number),), bytes)
+        return rows[0][0] if rows else None
 
     def batches(self, start: int = 0) -> Iterator[tuple[int, list[bytes]]]:
         """Yield (first index, leaves) of every batch from the one that holds ``start``.
@@ -206,12 +208,10 @@ class Journal:
         Raises:
             TamperedError: A row is missing, doubled or does not hold what it counts.
         """
-        rows = self._all("SELECT max(first) FROM journal WHERE first <= ?", (start,))
-        first, expected = rows[0][0] or 0, None
-        while batch := self._all(
-            "SELECT first, count, body FROM journal WHERE first >= ? ORDER BY first LIMIT 1",
-            (first,),
-        ):
+        query = "SELECT coalesce(max(first), 0) FROM journal WHERE first <= ?"
+        first, expected = self._all(query, (start,), int)[0][0], None
+        query = "SELECT first, count, body FROM journal WHERE first >= ? ORDER BY first LIMIT 1"
+        while batch := self._all(query, (first,), int, int, bytes):
             at, count, body = batch[0]
             leaves = list(unpack_entries(body))
             if len(leaves) != count or not count or expected not in (None, at):
@@ -219,7 +219,7 @@ class Journal:
                     f"the journal row at leaf {at} does not follow the one before",
                     rule="ledger.journal",
                 )
-            yield int(at), leaves
+            yield at, leaves
             first = expected = at + count
 
     def leaf(self, index: int) -> bytes:
@@ -236,30 +236,33 @@ class Journal:
 
     def sidecar(self, index: int) -> bytes | None:
         """Return the sealed side-car of a leaf, or nothing if it was deleted."""
-        rows = self._all(
-            "SELECT first, body FROM sidecar WHERE first <= ? ORDER BY first DESC LIMIT 1",
-            (index,),
-        )
+        query = "SELECT first, body FROM sidecar WHERE first <= ? ORDER BY first DESC LIMIT 1"
+        rows = self._all(query, (index,), int, bytes)
         if not rows:
             return None
-        first, body, at = rows[0][0], rows[0][1], 0
+        first, body = rows[0]
+        at = 0
         for _ in range(index - first):
             at += 4 + int.from_bytes(body[at : at + 4], "big")
         length = int.from_bytes(body[at : at + 4], "big")
         return bytes(body[at + 4 : at + 4 + length]) if at + 4 <= len(body) else None
 
-    def _one(self, query: str) -> tuple[Any, ...]:
-        rows = self._all(query, ())
+    def _one(self, query: str, *types: type) -> tuple[Any, ...]:
+        rows = self._all(query, (), *types)
         if len(rows) != 1:
             raise TamperedError("the journal has lost its state", rule="ledger.journal")
         return rows[0]
 
-    def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def _all(self, query: str, values: tuple[Any, ...], *types: type) -> list[tuple[Any, ...]]:
+        """Return rows whose columns have the given types; SQLite itself would take any."""
         try:
             with self._reading:
-                return self._reader.execute(query, values).fetchall()
+                rows: list[tuple[Any, ...]] = self._reader.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:
             raise TamperedError("the journal cannot be read", rule="ledger.journal") from error
+        if any(type(one) is not kind for row in rows for one, kind in zip(row, types, strict=True)):
+            raise TamperedError("the journal holds a foreign value", rule="ledger.journal")
+        return rows
 
     def _write(self, query: str, values: tuple[Any, ...]) -> None:
         try:
