@@ -154,7 +154,7 @@ def execute(world, inputs, emit):
     child = os.fork()
     if child == 0:
         with contextlib.suppress(OSError):
-            os.execv("/bin/true", ["true"])
+            os.execv("/bin/true", ["true"])  # noqa: S606
         os._exit(9)
     if os.waitpid(child, 0)[1]:
         raise RuntimeError("no program")
@@ -166,7 +166,7 @@ def execute_memory(world, inputs, emit):
     child = os.fork()
     if child == 0:
         with contextlib.suppress(OSError):
-            os.execve(fd, ["program"], {})
+            os.execve(fd, ["program"], {})  # noqa: S606
         os._exit(9)
     if os.waitpid(child, 0)[1]:
         raise RuntimeError("no program")
@@ -399,7 +399,13 @@ def surface(x86, arm, *arguments):
         try:
             call(arm if ARM else x86, *arguments)
         except OSError as error:
-            if error.errno not in {errno.EFAULT, errno.EINVAL, errno.EBADF, errno.ENOKEY, errno.E2BIG}:
+            if error.errno not in {
+                errno.EFAULT,
+                errno.EINVAL,
+                errno.EBADF,
+                errno.ENOKEY,
+                errno.E2BIG,
+            }:
                 raise
 
     return attack

@@ -18,6 +18,7 @@ import threading
 import time
 import uuid
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 
@@ -57,7 +58,7 @@ def loosen(*without: str, recipes: dict[str, str] | None = None) -> Launcher:
 class World:
     """Everything a job must not reach, all of it reachable by its user."""
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             self._fill(stack)
             self.stack = stack.pop_all()
@@ -86,7 +87,9 @@ class World:
         path.bind(str(folder / "socket"))
         path.listen(50)
         victim = stack.enter_context(
-            subprocess.Popen(["/bin/sleep", "600"], env={"SECRET": secret}, stdin=subprocess.DEVNULL)
+            subprocess.Popen(
+                ["/bin/sleep", "600"], env={"SECRET": secret}, stdin=subprocess.DEVNULL
+            )
         )
         stack.callback(victim.kill)
         time.sleep(0.05)

@@ -79,7 +79,10 @@ def interpreter_for_everybody() -> list[str] | None:
     for python in (sys._base_executable, shutil.which(version, path="/usr/bin:/usr/local/bin")):
         command = [*drop, "env", f"PYTHONPATH={':'.join([source, *folders])}", str(python)]
         check = [*command, "-c", "import pyarrow, orjson, safehold.sandbox.launch"]
-        if python and subprocess.run(check, capture_output=True, check=False, cwd="/").returncode == 0:
+        if (
+            python
+            and subprocess.run(check, capture_output=True, check=False, cwd="/").returncode == 0
+        ):
             return command
     return None
 

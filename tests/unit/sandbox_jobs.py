@@ -130,7 +130,10 @@ def arrow(spec, inputs, emit):
     stream = pa.BufferOutputStream()
     with pa.ipc.new_stream(stream, groups.schema) as writer:
         writer.write_table(groups)
-    emit({"type": "sum", "sum": pc.sum(table["n"]).as_py(), "rows": groups.num_rows}, stream.getvalue())
+    emit(
+        {"type": "sum", "sum": pc.sum(table["n"]).as_py(), "rows": groups.num_rows},
+        stream.getvalue(),
+    )
 
 
 def jax(spec, inputs, emit):

@@ -49,7 +49,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, linked: bool) ->
     monkeypatch.setattr(sys, "base_prefix", str(prefix))
     monkeypatch.setattr(sys, "base_exec_prefix", str(prefix))
     monkeypatch.setattr(sys, "path", [str(tmp_path / "checkout"), str(packages), str(tmp_path)])
-    monkeypatch.setattr(safehold, "__file__", str(tmp_path / "checkout" / "safehold" / "__init__.py"))
+    monkeypatch.setattr(
+        safehold, "__file__", str(tmp_path / "checkout" / "safehold" / "__init__.py")
+    )
     return prefix
 
 
@@ -110,10 +112,14 @@ def test_no_file_rule_lets_a_job_execute_or_write_what_is_shown():
         rules = file_rules(found, private=private)
         assert not any(access & EXECUTE for _, access in rules)
         assert not any(access & WRITE_FILE for path, access in rules if path in shown)
-    assert {path for path, access in file_rules(found, private=False) if access & WRITE_FILE} == {"/dev/null"}
+    assert {path for path, access in file_rules(found, private=False) if access & WRITE_FILE} == {
+        "/dev/null"
+    }
 
 
 def test_a_folder_that_is_no_package_folder_is_not_shown(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path), "", str(tmp_path / "site-packages")])
+    monkeypatch.setattr(
+        sys, "path", [*sys.path, str(tmp_path), "", str(tmp_path / "site-packages")]
+    )
     assert not any(tmp_path in path.parents or path == tmp_path for path in find_layout().shown)
-    assert layout._SYSTEM == (Path("/usr"), Path("/etc/ld.so.cache"))
+    assert (Path("/usr"), Path("/etc/ld.so.cache")) == layout._SYSTEM

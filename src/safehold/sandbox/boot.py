@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
-import platform
 import resource
 import signal
 import struct
@@ -86,7 +85,7 @@ def confine(config: Mapping[str, Any]) -> list[str]:
     if "landlock" in wanted:
         landlock.confine(libc, config["rules"], abi=config["abi"])
     if "seccomp" in wanted:
-        seccomp.confine(libc, TABLES[platform.machine()])
+        seccomp.confine(libc, TABLES[os.uname().machine])
     return sorted(wanted)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import tempfile
 from functools import cache
 
@@ -78,7 +77,7 @@ def try_level(level: Level, mechanisms: frozenset[str]) -> Probe | None:
 
 def _can_try(level: Level, mechanisms: frozenset[str]) -> bool:
     """Ask the cheap questions first, so that a missing part does not cost a failed start."""
-    if "seccomp" in mechanisms and platform.machine() not in TABLES:
+    if "seccomp" in mechanisms and os.uname().machine not in TABLES:
         return False
     if "landlock" in mechanisms:
         abi = landlock.find_abi(ctypes.CDLL(None, use_errno=True))
