@@ -12,8 +12,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from safehold.errors import InvalidError
 from tests.ingest_job import (
     DAY_US,
     NOW_US,
@@ -27,6 +25,8 @@ from tests.ingest_job import (
     run_bytes,
     wire_table,
 )
+
+from safehold.errors import InvalidError
 
 CANARY = "Zx9-canary-must-not-show"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from safehold.telemetry.schema import KeyKind, PointerKind
-from safehold.workforce import Spec, person_day, roster
+from safehold.workforce import Spec, person_day
 
 SPEC = Spec(people=110, days=2, start_day=20_780, seed=11)
 NAMED = {"Enter": "ENTER", "Tab": "TAB", "Backspace": "BKSP", "Delete": "DEL"}
