@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,11 @@ def write(path: Path, sessions: int) -> int:
 
 def measure(path: Path) -> tuple[int, int]:
     done = subprocess.run(
-        [sys.executable, "-c", CODE, str(path)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", CODE, str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     rows, peak = done.stdout.split()
     return int(rows), int(peak)

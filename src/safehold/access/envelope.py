@@ -5,7 +5,7 @@ is the ``info`` of the encryption, so another header does not open it; the devic
 that only the device named by the lease can have made it.
 
 Layout: ``SHE1`` | u32 length | header, canonical JSON | u32 length | HPKE ciphertext | 64 bytes of
-Ed25519 signature.
+Ed25519 signature. Lengths are big-endian.
 """
 
 from __future__ import annotations
