@@ -147,6 +147,8 @@ def guess_mapping(schema: pa.Schema, *, name: str = "") -> dict[str, Any]:
         needed = {field.name for field in wire if not field.nullable}
         if needed <= columns <= set(wire.names):
             fits.append(wire_mapping(stream))
+    if len(fits) == 1:
+        return fits[0]
     for known in SHIPPED:
         mapping = parse_mapping(load_mapping(known))
         needed = set(mapping.columns) - mapping.ignore
