@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -12,8 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from safehold.errors import InvalidError
 from tests.ingest_job import (
     DAY_US,
     NOW_US,
@@ -27,6 +26,8 @@ from tests.ingest_job import (
     run_bytes,
     wire_table,
 )
+
+from safehold.errors import InvalidError
 
 CANARY = "Zx9-canary-must-not-show"
 
@@ -349,7 +350,11 @@ def test_one_row_of_a_gigabyte(tmp_path: Path) -> None:
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     rule, peak = done.stdout.split()
     assert rule == "source.line"

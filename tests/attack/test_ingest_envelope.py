@@ -57,9 +57,7 @@ def test_a_device_cannot_speak_for_another() -> None:
     """Signed by the right key, but the header names somebody else."""
     other = SigningKey.generate()
     data = sealed()
-    forged = data.replace(
-        encode(DEVICE.public.text()), encode(other.public.text())
-    )
+    forged = data.replace(encode(DEVICE.public.text()), encode(other.public.text()))
     body = forged[:-64]
     forged = body + DEVICE.sign("safehold.envelope.v1", body)
     with pytest.raises(TamperedError) as caught:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pytest
+from tests.ingest_job import NOW_US, Frames, job, key_rows, rules_spec
 
 from safehold.clock import FixedClock
 from safehold.dlp import Rules
@@ -27,11 +28,11 @@ from safehold.ingest.leased import leased_schema
 from safehold.sandbox.channel import pack_parts
 from safehold.signing import SigningKey
 from safehold.telemetry.schema import Level
-from tests.ingest_job import NOW_US, Frames, job, key_rows, rules_spec
 
 KEEPER, DEVICE = SigningKey(b"k" * 32), SigningKey(b"d" * 32)
 SECOND = 1_000_000
-HASHES = {"key": "aa" * 32, "pointer": "bb" * 32}
+RULES = {stream: Rules.from_spec(rules_spec(stream)) for stream in ("key", "pointer")}
+HASHES = {stream: rules.version for stream, rules in RULES.items()}
 
 
 class World:
@@ -51,8 +52,7 @@ class World:
             person="ann",
             device=DEVICE,
             keeper=KEEPER.public,
-            rules={s: Rules.from_spec(rules_spec(s)) for s in HASHES},
-            hashes=HASHES,
+            rules=RULES,
             clock=self.clock,
         )
 
@@ -303,8 +303,8 @@ def test_a_leased_batch_that_breaks_a_rule_is_refused(column: str, value: Any, r
     index = table.schema.get_field_index(column)
     kind = table.schema.field(index).type
     table = table.set_column(index, table.schema.field(index), pa.array([value] * len(table), kind))
+    parts = pack_parts([({"person": "ann", "stream": "key"}, table)])
     with pytest.raises(InvalidError) as caught:
-        parts = pack_parts([({"person": "ann", "stream": "key"}, table)])
         recipe.main(job({"kind": "leased"}), [parts], Frames())
     assert caught.value.rule == rule
 
@@ -312,9 +312,7 @@ def test_a_leased_batch_that_breaks_a_rule_is_refused(column: str, value: Any, r
 # gap records
 
 
-def silent(
-    *, meddle: Callable[[World], None] = lambda _: None
-) -> tuple[bytes, World]:
+def silent(*, meddle: Callable[[World], None] = lambda _: None) -> tuple[bytes, World]:
     """Record, pause for ten minutes, resume; return the gap record."""
     world = World()
     world.type("abc", step_us=1000)

@@ -8,11 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-
-from safehold.errors import InvalidError
-from safehold.ingest import recipe
-from safehold.ingest.rest import pseudonym
-from safehold.telemetry.schema import REST
 from tests.ingest_job import (
     NOW_US,
     STREAMS,
@@ -27,6 +22,11 @@ from tests.ingest_job import (
     run_bytes,
     wire_table,
 )
+
+from safehold.errors import InvalidError
+from safehold.ingest import recipe
+from safehold.ingest.rest import pseudonym
+from safehold.telemetry.schema import REST
 
 LEVEL_2 = {"rules": {stream: rules_spec(stream, 2) for stream in STREAMS}}
 

@@ -1,10 +1,11 @@
 """Envelopes: a batch that a device seals to the key of its lease.
 
-HPKE base mode (RFC 9180) with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM. The header is the
-``info`` of the encryption, so another header does not open it; the device signs the whole, so that only the
-device named by the lease can have made it.
+HPKE base mode (RFC 9180) with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM. The header
+is the ``info`` of the encryption, so another header does not open it; the device signs the whole,
+so that only the device named by the lease can have made it.
 
-Layout: ``SHE1`` | u32 length | header, canonical JSON | u32 length | HPKE ciphertext | 64-byte Ed25519 signature.
+Layout: ``SHE1`` | u32 length | header, canonical JSON | u32 length | HPKE ciphertext | 64 bytes of
+Ed25519 signature. Lengths are big-endian.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Gap records: the proof that nothing was recorded while it should not be.
 
-Before and after the gap the device signs how far it has counted. Events are numbered when they are recorded
-and every number is used, so a count that goes on where it stopped leaves no room for an event in between.
-The keeper signs the whole together with the heads of the ledger before and after.
+Before and after the gap the device signs how far it has counted. Events are numbered when they are
+recorded and every number is used, so a count that goes on where it stopped leaves no room for an
+event in between. The keeper signs the whole together with the heads of the ledger before and after.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Gap:
         streams: Streams that were silent.
         from_us, to_us: When, microseconds.
         reason: ``pause``, ``stop``, ``withdrawn`` or ``no_consent``.
-        before, after: Heads of the ledger; whoever has the ledger checks that one extends the other.
+        before, after: Heads of the ledger; whoever has it checks that one extends the other.
         devices: How many devices were silent.
     """
 
@@ -161,8 +161,8 @@ def verify_gap(data: bytes, *, keeper: VerifyKey, devices: Sequence[VerifyKey]) 
 
     Raises:
         InvalidError: It is no gap record.
-        TamperedError: A signature does not hold, a device is missing, a time lies in the gap, or a number was
-            used in between.
+        TamperedError: A signature does not hold, a device is missing, a time lies in the gap, or a
+            number was used in between.
     """
     value = open_record(data, domain=DOMAIN, key=keeper)
     gap, marks = _parse(value)

@@ -1,7 +1,8 @@
 """Leases: for a quarter of an hour at most, one device may record some streams of one person.
 
-A lease carries the public half of a sealing key. The private half stays with the keeper, which destroys it
-when the person pauses, the board stops, or the lease ends: what was not handed in by then opens for nobody.
+A lease carries the public half of a sealing key. The private half stays with the keeper, which
+destroys it when the person pauses, the board stops, or the lease ends: what was not handed in by
+then opens for nobody.
 Formats: ``docs/reference/lease.md``.
 """
 
@@ -77,7 +78,7 @@ def read_lease(data: bytes, *, keeper: VerifyKey) -> Lease:
     """
     value = open_record(data, domain=DOMAIN, key=keeper)
     wrong = InvalidError("not a lease", rule="lease.shape")
-    names = {field for field in Lease.__dataclass_fields__}
+    names = set(Lease.__dataclass_fields__)
     if value.pop("v", None) != 1 or set(value) != names:
         raise wrong
     if not isinstance(value["streams"], dict) or not set(value["streams"]) <= set(STREAMS):
@@ -140,8 +141,8 @@ class MemoryStore:
 class Lessor:
     """The keeper's side: give leases, take envelopes, end leases.
 
-    Whether a person agreed and has not paused is asked before ``grant``; this class makes sure that nothing
-    gets in without a live lease.
+    Whether a person agreed and has not paused is asked before ``grant``; this class makes sure that
+    nothing gets in without a live lease.
 
     Args:
         key: The keeper's signing key.
@@ -206,7 +207,7 @@ class Lessor:
         return lease.sign(self._key)
 
     def close(self, *, reason: str, person: str = "") -> int:
-        """End every lease of a person (of everybody without one) and give no new one; return how many.
+        """End all leases of a person (without one: of everybody), give no new one, return how many.
 
         Args:
             reason: ``pause``, ``stop``, ``withdrawn`` ...

@@ -10,7 +10,7 @@ from safehold.signing import SigningKey, VerifyKey
 
 
 def sign_record(value: Any, *, domain: str, key: SigningKey) -> bytes:
-    """Return a value with its signature, canonical JSON with ``body``, ``key`` and ``signature``."""
+    """Return canonical JSON with the value as ``body``, the ``key`` and the ``signature``."""
     body = encode(value)
     return encode(
         {"body": b64(body), "key": key.public.text(), "signature": b64(key.sign(domain, body))}

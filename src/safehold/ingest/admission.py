@@ -36,7 +36,8 @@ class Roll:
 
     Args:
         people: External id to the streams that person agreed to.
-        pauses: External id to the intervals (from, to) in microseconds in which nothing is recorded.
+        pauses: External id to the intervals (from, to), microseconds, in which nothing is
+            recorded.
         cohorts: People by prefix.
     """
 

@@ -38,8 +38,8 @@ def cut_chunks(
 ) -> Iterator[Chunk]:
     """Yield chunks of at most ``limits.chunk_rows`` rows, cut where a session ends.
 
-    A session that is longer than a chunk is cut at its longest pause within the last fifth of the chunk, so
-    that a cut seldom falls into a word.
+    A session that is longer than a chunk is cut at its longest pause within the last fifth of the
+    chunk, so that a cut seldom falls into a word.
 
     Args:
         batches: The rows in order.

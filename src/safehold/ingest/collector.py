@@ -1,7 +1,7 @@
-"""The reference collector: what a recorder hands over is scanned, minimised and sealed on the device.
+"""The reference collector: a recorder's events are scanned, minimised and sealed on the device.
 
-Without a valid lease nothing is read, kept or sealed; what waits in the buffer when a lease dies is thrown
-away. Only counters survive.
+Without a valid lease nothing is read, kept or sealed; what waits in the buffer when a lease dies is
+thrown away. Only counters survive.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from safehold.ingest.convert import convert, source_kinds
 from safehold.access.gap import Mark, sign_mark
 from safehold.access.lease import SKEW_US, Lease, read_lease
 from safehold.ingest.limits import Limits
-from safehold.ingest.mapping import load_mapping, parse_mapping
+from safehold.ingest.mapping import parse_mapping
 from safehold.ingest.pipeline import Order, Pipeline, Tally, minimise_streams
 from safehold.ingest.rest import pack
+from safehold.ingest.shelf import load_mapping
 from safehold.ingest.source.jsonl import read_lines
 from safehold.signing import SigningKey, VerifyKey
 
@@ -75,8 +76,7 @@ class Collector:
         person: External id of the person.
         device: The device's signing key.
         keeper: The keeper's key.
-        rules: Minimisation rules by stream; a lease must carry the hash of each.
-        hashes: The hash of the rules of each stream, hex.
+        rules: Minimisation rules by stream; a lease carries the version of each.
         clock: The time.
         positions: Where the numbering of each stream goes on.
     """
@@ -89,7 +89,6 @@ class Collector:
         device: SigningKey,
         keeper: VerifyKey,
         rules: Mapping[str, Rules],
-        hashes: Mapping[str, str],
         clock: Clock,
         positions: Mapping[str, int] | None = None,
     ) -> None:
@@ -99,7 +98,7 @@ class Collector:
         self._device = device
         self._keeper = keeper
         self._rules = rules
-        self._hashes = dict(hashes)
+        self._hashes = {stream: item.version for stream, item in rules.items()}
         self._clock = clock
         self._lease: Lease | None = None
         self._paused = False
@@ -203,8 +202,8 @@ class Collector:
     def _obtain(self, keep: Lease | None) -> bool:
         """Get a new lease; what waits under the old one is handed in first.
 
-        A refusal is a word from the keeper: recording stops there and then, even if the old lease has minutes
-        left.
+        A refusal is a word from the keeper: recording stops there and then, even if the old lease
+        has minutes left.
         """
         if keep is not None:
             self.flush()

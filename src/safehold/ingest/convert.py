@@ -153,7 +153,15 @@ def convert(
     if mapping.wire:
         _convert_wire(result, table, sieve, group, stream)
     else:
-        _convert_foreign(result, mapping, table, sieve, (group, stream), sessions, now_us)
+        _convert_foreign(
+            result,
+            mapping,
+            table,
+            sieve,
+            who=(group, stream),
+            sessions=sessions,
+            now_us=now_us,
+        )
     result.refusals = sorted({*sieve.refusals(), *result.refusals})
     return result
 
@@ -216,7 +224,7 @@ def _keep(
 
 
 def _loose(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([item.with_nullable(True) for item in schema])
+    return pa.schema([item.with_nullable(nullable=True) for item in schema])
 
 
 def _convert_foreign(
@@ -224,6 +232,7 @@ def _convert_foreign(
     mapping: Mapping,
     table: pa.Table,
     sieve: Sieve,
+    *,
     who: tuple[Words, Words],
     sessions: Sessions,
     now_us: int,
@@ -240,9 +249,17 @@ def _convert_foreign(
         here = np.flatnonzero((stream.index == number) & sieve.ok)
         if not len(here):
             continue
-        held = find_held(mapping, target, table, here, group.index, press, release)
+        held = find_held(mapping, target, table, here, group.index, press=press, release=release)
         timed = order_events(mapping, here, group.index, press, release)
-        timed = number_events(mapping, timed, group, target, sessions, table, (anchor, now_us))
+        timed = number_events(
+            mapping,
+            timed,
+            group,
+            target,
+            sessions=sessions,
+            table=table,
+            moments=(anchor, now_us),
+        )
         part = table.take(pa.array(timed.index))
         own = Sieve(sieve.rows[timed.index])
         shift = held[0][timed.index] if held is not None else None
@@ -263,7 +280,7 @@ def _convert_foreign(
                 mask = held[1][timed.index] if held is not None else np.zeros(len(part), np.uint8)
                 columns.append(pa.array(mask, pa.uint8()))
             else:
-                columns.append(_evaluate(expression, item, target, part, own, shift))
+                columns.append(_evaluate(expression, item, target, part, own, shift=shift))
         result.refusals.extend(own.refusals())
         _keep(result, target, columns, own, group.index[timed.index])
 
@@ -274,6 +291,7 @@ def _evaluate(
     target: str,
     table: pa.Table,
     sieve: Sieve,
+    *,
     shift: np.ndarray | None,
 ) -> pa.Array:
     if expression.plain:

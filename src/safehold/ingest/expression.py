@@ -1,7 +1,7 @@
 """Values of a mapping: how one field of the wire form comes out of foreign columns.
 
-An expression is evaluated for a whole table. Words are translated once per distinct value and spread by
-index, so the cost does not grow with the number of rows.
+An expression is evaluated for a whole table. Words are translated once per distinct value and
+spread by index, so the cost does not grow with the number of rows.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Expression:
         prefix: Text put before the result.
         constant: The value, when it reads no column.
         translate: Words to words (or numbers).
-        otherwise: What happens to a word that ``translate`` does not know: ``keep``, ``none``, ``refuse``,
-            ``drop``, or a literal.
+        otherwise: What happens to a word that ``translate`` does not know: ``keep``, ``none``,
+            ``refuse``, ``drop``, or a literal.
         lower: Whether words become lower case.
         words: How many words of each column are kept, 0 for all.
         table: A built-in table of key codes.
@@ -147,7 +147,8 @@ class Words:
 
     Args:
         index: Index of each row's value.
-        values: The distinct values; ``None`` for null, ``REFUSED`` where the mapping does not allow it.
+        values: The distinct values; ``None`` for null, ``REFUSED`` where the mapping does not
+            allow one.
     """
 
     index: np.ndarray
@@ -155,7 +156,8 @@ class Words:
 
     def refused(self) -> np.ndarray:
         """Return which rows hold a value that is not allowed."""
-        return np.array([value is REFUSED for value in self.values], dtype=bool)[self.index]
+        marked: np.ndarray = np.array([value is REFUSED for value in self.values], dtype=bool)
+        return np.asarray(marked[self.index])
 
     def array(self, kind: pa.DataType) -> pa.Array:
         """Return the column; what is refused becomes null."""

@@ -1,7 +1,7 @@
 """Windows virtual-key codes as W3C UI Events names.
 
-Sources: UI Events KeyboardEvent key and code values (W3C), and the virtual-key numbers that browsers put in
-``keyCode`` (UI Events, annex on legacy key attributes).
+Sources: UI Events KeyboardEvent key and code values (W3C), and the virtual-key numbers that
+browsers put in ``keyCode`` (UI Events, annex on legacy key attributes).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 _NAMED: Final[dict[int, tuple[str, str]]] = {
-    # number: (code, key)
+    # a number has its code and its key
     8: ("Backspace", "Backspace"),
     9: ("Tab", "Tab"),
     13: ("Enter", "Enter"),
@@ -43,7 +43,7 @@ _NAMED: Final[dict[int, tuple[str, str]]] = {
     226: ("IntlBackslash", "Unidentified"),
 }
 _PUNCTUATION: Final[dict[int, tuple[str, str, str]]] = {
-    # number: (code, without Shift, with Shift), US layout
+    # code, then key without and with Shift, US layout
     186: ("Semicolon", ";", ":"),
     59: ("Semicolon", ";", ":"),
     187: ("Equal", "=", "+"),

@@ -36,7 +36,7 @@ class LeasedChunk:
 def leased_schema(stream: str) -> pa.Schema:
     """Return the schema of a batch that a collector seals: wire form, minimised."""
     extra = (pa.field("sens", pa.uint32()), pa.field("minim", pa.uint8()))
-    return pa.schema([*(item.with_nullable(True) for item in WIRE[stream]), *extra])
+    return pa.schema([*(item.with_nullable(nullable=True) for item in WIRE[stream]), *extra])
 
 
 def read_leased(fd: int, order: Order) -> Iterator[LeasedChunk]:
@@ -47,7 +47,8 @@ def read_leased(fd: int, order: Order) -> Iterator[LeasedChunk]:
         order: What the run is told to do.
 
     Raises:
-        InvalidError: A batch is not minimised far enough, holds somebody else's events, or does not fit.
+        InvalidError: A batch is not minimised far enough, holds somebody else's events, or does
+            not fit.
     """
     for number, (header, table) in enumerate(read_parts(fd)):
         stream, person = header.get("stream"), header.get("person")

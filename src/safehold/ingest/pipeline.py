@@ -123,7 +123,8 @@ class Pipeline:
         Args:
             chunk: The chunk in wire form; what is refused is added to its refusals.
             tally: Where the counts go.
-            now_us: The present moment where it moves on (a collector); a source keeps to its order's.
+            now_us: The present moment where it moves on (a collector); a source keeps to its
+                order's.
 
         Returns:
             Accepted events by stream, and for each group how many events earlier chunks held.

@@ -23,8 +23,9 @@ def rank_events(
 ) -> dict[str, pa.Table]:
     """Write the rank into ``mono`` of every event at level L3 or above.
 
-    Minimised events have lost their time, so their order is looked up in the events as they were. Events
-    of every stream count, whatever their level, so that streams of different levels can be merged.
+    Minimised events have lost their time, so their order is looked up in the events as they were.
+    Events of every stream count, whatever their level, so that streams of different levels can be
+    merged.
 
     Args:
         before: Accepted events of the chunk, by stream.
@@ -64,7 +65,7 @@ def rank_events(
 def _groups(table: pa.Table, number: Mapping[Key, int]) -> np.ndarray:
     parts = [encode_words(table.column(name)) for name in ("person", "device", "session")]
     words = combine_words(parts, lambda row: number[row])
-    return np.array(words.values, dtype=np.int64)[words.index]
+    return np.asarray(np.array(words.values, dtype=np.int64)[words.index])
 
 
 def _times(events: Events, group: np.ndarray, seq: np.ndarray) -> np.ndarray:

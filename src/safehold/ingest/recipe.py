@@ -14,10 +14,11 @@ from safehold.ingest.chunk import Chunk, cut_chunks
 from safehold.ingest.convert import Converted, convert, source_kinds
 from safehold.ingest.leased import read_leased
 from safehold.ingest.mapping import Mapping as SourceMapping
-from safehold.ingest.mapping import guess_mapping, load_mapping, parse_mapping, wire_mapping
+from safehold.ingest.mapping import parse_mapping
 from safehold.ingest.pipeline import Order, Pipeline, Tally
 from safehold.ingest.refusal import RefusalReport
 from safehold.ingest.rest import RestBatch, pack
+from safehold.ingest.shelf import guess_mapping, load_mapping, wire_mapping
 from safehold.ingest.source import open_source
 from safehold.workforce import Spec, person_day
 
@@ -41,7 +42,7 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
     kind = source.get("kind") if isinstance(source, dict) else None
     done = frozenset(spec.get("done", ()))
     if kind == "file" and len(inputs) == 1:
-        _run_file(dict(source or {}), spec, inputs[0], order, done, emit)
+        _run_file(dict(source or {}), spec, inputs[0], order, done=done, emit=emit)
     elif kind == "synthetic":
         _run_workforce(dict(source or {}), order, done, emit)
     elif kind == "leased" and len(inputs) == 1:
@@ -119,6 +120,7 @@ def _run_file(
     spec: Mapping[str, Any],
     fd: int,
     order: Order,
+    *,
     done: frozenset[int],
     emit: Emit,
 ) -> None:

@@ -1,4 +1,4 @@
-"""From wire form to rest form: ranks, pseudonyms, closed vocabularies, one batch a person, stream and day."""
+"""From wire form to rest form: pseudonyms, vocabularies, one batch a person, stream and day."""
 
 from __future__ import annotations
 

@@ -62,6 +62,7 @@ def read_times(mapping: Mapping, table: pa.Table, sieve: Sieve) -> tuple[np.ndar
 def order_events(
     mapping: Mapping, here: np.ndarray, group: np.ndarray, press: np.ndarray, release: np.ndarray
 ) -> Timed:
+    """Return the events of these rows; one with press and release makes two, in order of time."""
     empty = np.zeros(0, dtype=np.int64)
     if not mapping.time.press:
         return Timed(here, None, press[here], empty, empty)
@@ -77,11 +78,12 @@ def number_events(
     timed: Timed,
     group: Words,
     target: str,
+    *,
     sessions: Sessions,
     table: pa.Table,
     moments: tuple[int, int],
 ) -> Timed:
-    """Give each event its ``mono``, ``t`` and ``seq``, continuing sessions begun in earlier chunks."""
+    """Give each event its ``mono``, ``t`` and ``seq``, going on where earlier chunks ended."""
     anchor, now_us = moments
     code = group.index[timed.index]
     order = np.argsort(code, kind="stable")
@@ -131,8 +133,9 @@ def running_max(values: np.ndarray, segment: np.ndarray, least: np.ndarray) -> n
     low, high = int(raised.min()), int(raised.max())
     span = high - low + 1
     if span * (int(segment[-1]) + 1) < 2**62:
-        return np.maximum.accumulate(raised - low + segment * span) - segment * span + low
-    result = raised.copy()
+        shifted = np.maximum.accumulate(raised - low + segment * span)
+        return np.asarray(shifted - segment * span + low)
+    result = np.array(raised)
     starts = np.flatnonzero(np.r_[True, segment[1:] != segment[:-1]])
     for start, stop in zip(starts, np.r_[starts[1:], len(values)], strict=True):
         result[start:stop] = np.maximum.accumulate(result[start:stop])
@@ -145,13 +148,14 @@ def find_held(
     table: pa.Table,
     here: np.ndarray,
     group: np.ndarray,
+    *,
     press: np.ndarray,
     release: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return whether Shift is held at each press, and the mask of modifiers held.
 
-    A modifier is held while an earlier press of it in the same session has not been released: the latest
-    release so far lies after this press.
+    A modifier is held while an earlier press of it in the same session has not been released: the
+    latest release so far lies after this press.
     """
     if target != "key" or not mapping.time.press:
         return None

@@ -27,7 +27,7 @@ _FREE_TEXT: Final = frozenset({"text", "commit", "title"})
 
 @dataclass(slots=True)
 class Vocabulary:
-    """Distinct words of each dictionary field so far: a dictionary has room for so many and no more."""
+    """Distinct words of each dictionary field so far: a dictionary has room for so many."""
 
     seen: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
@@ -93,7 +93,7 @@ def validate(
     sieve.refuse(mono < 0, "mono", "time.negative")
     table = _check_words(stream, table, sieve, vocabulary, limits)
     table = _clamp(stream, table, clamped)
-    _check_order(stream, table, events.group, mono, sieve, keys, sessions)
+    _check_order(stream, table, events.group, mono, sieve=sieve, keys=keys, sessions=sessions)
     expired = np.zeros(len(table), dtype=bool)
     if keep_days is not None:
         expired = (t // DAY_US + keep_days <= now_us // DAY_US) & sieve.ok
@@ -169,11 +169,12 @@ def _check_order(
     table: pa.Table,
     group: np.ndarray,
     mono: np.ndarray,
+    *,
     sieve: Sieve,
     keys: list[Key],
     sessions: Sessions,
 ) -> None:
-    """Refuse sequence numbers that repeat or fall, and monotonic times that fall, within a session."""
+    """Refuse sequence numbers that repeat or fall, and times that fall, within a session."""
     here = np.flatnonzero(sieve.ok)
     if not len(here):
         return

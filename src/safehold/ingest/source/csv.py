@@ -1,4 +1,4 @@
-"""CSV with a header line (RFC 4180), a block at a time; every cell is text until a rule has read it."""
+"""CSV with a header line (RFC 4180), a block at a time; a cell is text until a rule reads it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """JSON Lines: one object a line, no nesting but a list of texts.
 
-A block of lines is read at once by Arrow's parser; where that refuses, the same lines are read one by one so
-that the row and the rule can be named.
+A block of lines is read at once by Arrow's parser; where that refuses, the same lines are read one
+by one so that the row and the rule can be named.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _read_slow(
     return table, np.array(good, dtype=np.int64), refusals
 
 
-def _read_line(
+def _read_line(  # noqa: PLR0911 - one return a rule
     line: bytes, kinds: Mapping[str, str], limits: Limits
 ) -> tuple[dict[str, Any], tuple[str, str] | None]:
     if len(line) > limits.line_bytes:

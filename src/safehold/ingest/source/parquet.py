@@ -1,8 +1,8 @@
 """Parquet, one row group and one small batch at a time.
 
-What a file says about itself is checked before anything is decoded: the footer's size, the number of columns,
-the size of each column chunk. Text columns are read as dictionaries, so a value that is repeated a million
-times is held once.
+What a file says about itself is checked before anything is decoded: the footer's size, the number
+of columns, the size of each column chunk. Text columns are read as dictionaries, so a value that is
+repeated a million times is held once.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class ParquetSource:
         meta = self._file.metadata
         size = sum(meta.row_group(index).total_byte_size for index in range(meta.num_row_groups))
         width = max(1, size // max(1, meta.num_rows))
-        return max(64, min(self._limits.batch_rows, self._limits.batch_bytes // width))
+        return int(max(64, min(self._limits.batch_rows, self._limits.batch_bytes // width)))
 
     def _broken(self) -> InvalidError:
         return InvalidError(

@@ -75,7 +75,7 @@ def bring(
     return Batch(result, kept, len(rows), sieve.refusals())
 
 
-def _bring_column(
+def _bring_column(  # noqa: PLR0911, PLR0912 - one return a pair of types
     array: pa.Array, column: str, kind: str, sieve: Sieve, *, name: str, limits: Limits
 ) -> pa.Array:
     have = array.type
