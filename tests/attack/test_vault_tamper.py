@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from tests.vaults import LABEL, TODAY, make_home, plain, rows
 
 from safehold.errors import (
     InvalidError,
@@ -17,7 +18,6 @@ from safehold.errors import (
 )
 from safehold.vault import SealedBlock, SealedObject, container, header, keys, objects, tables
 from safehold.vault.keyring import METADATA, KeyName
-from tests.vaults import LABEL, TODAY, make_home, plain, rows
 
 _METADATA = KeyName(METADATA)
 

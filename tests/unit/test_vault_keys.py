@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from tests.vaults import LABEL, TODAY, make_home, plain, rows
 
 from safehold.errors import ConflictError, InvalidError, MissingError, TamperedError
 from safehold.vault import Label, Objects, keys, tables
 from safehold.vault.keyring import KeyName, check_segment
 from safehold.vault.kms import LocalRoot
-from tests.vaults import LABEL, TODAY, make_home, plain, rows
 
 
 @pytest.fixture
