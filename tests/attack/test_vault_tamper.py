@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from tests.vaults import LABEL, TODAY, make_home, plain, rows
 
 from safehold.errors import (
     InvalidError,
@@ -15,9 +16,17 @@ from safehold.errors import (
     ShreddedError,
     TamperedError,
 )
-from safehold.vault import SealedBlock, SealedObject, container, header, keys, objects, tables
+from safehold.vault import (
+    SealedBlock,
+    SealedObject,
+    container,
+    header,
+    keys,
+    objects,
+    payload,
+    tables,
+)
 from safehold.vault.keyring import METADATA, KeyName
-from tests.vaults import LABEL, TODAY, make_home, plain, rows
 
 _METADATA = KeyName(METADATA)
 
@@ -278,6 +287,36 @@ def test_a_header_forged_by_who_holds_the_metadata_key_opens_nothing(home):
             container.open_block(
                 memoryview(bytes(part)), record, seal=seal, window_key=_window_key(home, block)
             )
+
+
+def test_rows_forged_by_who_holds_every_key_of_the_block_are_found(home):
+    """An opener with the window key seals other rows in the block's place: only the digest tells."""
+    sealed = home.vault.seal([plain()], segment="de")
+    (block,) = sealed.blocks
+    data = _bytes(home, sealed)
+    part = bytes(data[_span(block)])
+    seal, window = _seal(home, sealed), _window_key(home, block)
+    end = 52 + int.from_bytes(part[48:52], "big")
+    raw = seal.open(2, part[52:end]).rstrip(b" ")
+    one = keys.block_keys(window, block_id=block.block_id, header=raw)
+    _, other = payload.encode(rows(20, seed=9))
+    aad = raw + block.block_id + bytes(4)
+    forged = part[:end] + keys.encrypt(one.key, one.nonce, other, aad)
+    assert len(forged) == len(part)
+    data[_span(block)] = forged
+    # without the digest it would pass
+    assert _opened(forged, block, seal, window).equals(rows(20, seed=9))
+    _write(home, sealed, bytes(data))
+    with pytest.raises(TamperedError) as caught:
+        _read(home, block)
+    assert caught.value.rule == "block.digest"
+    with pytest.raises(TamperedError):
+        _check(home, sealed)
+
+
+def _opened(part, block, seal, window):
+    record = replace(block, sha256=hashlib.sha256(part).digest())
+    return container.open_block(memoryview(part), record, seal=seal, window_key=window)
 
 
 @pytest.mark.parametrize("length", [0, 1, 16, 2**14 + 17, 2**31, 2**32 - 1])

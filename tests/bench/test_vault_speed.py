@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.vaults import make_home, plain
 
 from safehold.vault import container, keys, objects, payload
-from tests.vaults import make_home, plain
 
 pytestmark = pytest.mark.bench
 

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.vaults import LABEL, TODAY, make_home, plain
 
 from safehold.telemetry.schema import REST
 from safehold.vault import keys, payload
 from safehold.vault.header import Header, parse
 from safehold.vault.label import Label
-from tests.vaults import LABEL, TODAY, make_home, plain
 
 _WORDS = st.text(string.ascii_letters + "\u00e4\u4e2d ", max_size=8)
 

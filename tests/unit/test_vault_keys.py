@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from tests.vaults import LABEL, TODAY, make_home, plain, rows
 
 from safehold.errors import ConflictError, InvalidError, MissingError, TamperedError
 from safehold.vault import Label, Objects, keys, tables
 from safehold.vault.keyring import KeyName, check_segment
 from safehold.vault.kms import LocalRoot
-from tests.vaults import LABEL, TODAY, make_home, plain, rows
 
 
 @pytest.fixture
@@ -154,6 +154,30 @@ def test_sealing_and_reading_go_on_while_others_are_erased(home):
     for number, one in sealed:
         ((_, table),) = home.vault.read(one.blocks)
         assert table.equals(rows(seed=number))
+
+
+@pytest.mark.parametrize("state", ["gone", "overwritten"])
+def test_a_reader_that_meets_an_ending_epoch_looks_again(home, monkeypatch, state):
+    """Between its snapshot and its look at the secret, an erasure may have moved the segment on."""
+    from safehold.vault.epoch import Epochs
+
+    sealed = home.vault.seal([plain("psn_a"), plain("psn_b")], segment="de")
+    real, fired = Epochs.read, []
+
+    def read(self, name):
+        if not fired:
+            fired.append(name)
+            home.open().shred(person="psn_a")
+            if state == "overwritten":
+                (home.epochs / name).write_bytes(bytes(44))
+        return real(self, name)
+
+    vault = home.open()
+    monkeypatch.setattr(Epochs, "read", read)
+    monkeypatch.setattr("safehold.db.truncate_wal", lambda _engine: None)  # the reader waits within
+    ((_, table),) = vault.read(sealed.blocks[1:])
+    assert fired
+    assert table.equals(rows())
 
 
 def test_another_root_is_refused_at_the_door(home):
@@ -328,14 +352,23 @@ def test_a_label_that_says_too_little_is_refused(change):
         Label(**given)
 
 
-@pytest.mark.parametrize("name", ["", "De", "a b", "../x", "a/b", "x" * 65, "\u00e4"])
+@pytest.mark.parametrize("name", ["", "a b", "-a", "../x", "a/b", "x" * 65, "\u00e4"])
 def test_a_segment_has_a_plain_name(name):
     with pytest.raises(InvalidError):
         check_segment(name)
 
 
+def test_segments_that_differ_in_case_have_keys_of_their_own(home):
+    one, two = (home.vault.seal([plain()], segment=name) for name in ("EU-de", "eu-de"))
+    assert len({row.segment for row in _key_rows(home)}) == 2
+    for block in one.blocks:
+        with pytest.raises(TamperedError):
+            list(home.vault.read([replace(block, segment="eu-de")]))
+    assert len(list(home.vault.read([*one.blocks, *two.blocks]))) == 2
+
+
 def test_sealing_refuses_what_it_cannot_keep(home):
-    for blocks, segment in (([], "de"), ([plain()], "@subjects"), ([plain()], "De")):
+    for blocks, segment in (([], "de"), ([plain()], "@subjects"), ([plain()], "d e")):
         with pytest.raises(InvalidError):
             home.vault.seal(blocks, segment=segment)
     with pytest.raises(InvalidError):

@@ -25,6 +25,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 import pyarrow as pa
@@ -116,7 +117,7 @@ def seal_object(
     *,
     metadata_key: bytes,
     window_keys: Sequence[bytes],
-) -> tuple[bytes, SealedObject]:
+) -> tuple[bytearray, SealedObject]:
     """Return the bytes of a new object and the record of its blocks.
 
     Args:
@@ -131,18 +132,30 @@ def seal_object(
     about = {"blocks": len(blocks), "generation": place.generation, "segment": place.segment}
     sealed_about = seal.seal(_HEADER_NONCE, headers.pad(canonical.encode(about)))
     head = seal.preamble + len(sealed_about).to_bytes(4, "big") + sealed_about
-    root = _start_root(head)
-    parts, at = [head], len(head)
-    records, tags = [], []
-    for sequence, (block, window_key) in enumerate(zip(blocks, window_keys, strict=True)):
-        header, front, data = _seal_block(place, seal, sequence, block, window_key)
-        whole = hashlib.sha256(front)
-        whole.update(data)
-        root.update(digest := whole.digest())
-        tags.append(header.tag)
+    drafts = [
+        _draft(place, seal, sequence, block, window_key)
+        for sequence, (block, window_key) in enumerate(zip(blocks, window_keys, strict=True))
+    ]
+    index = _index(drafts, len(head))
+    end = len(head) + sum(draft.length for draft in drafts)
+    size = end + len(index) + keys.TAG_BYTES + TAIL_BYTES
+    if size > LARGEST_OBJECT:
+        raise InvalidError(
+            "an object holds at most 2 GiB", rule="object.size", fix="seal fewer blocks"
+        )
+    # every block is encrypted straight into its place: touching fresh memory is what costs
+    out = bytearray(size)
+    view = memoryview(out)
+    view[: len(head)] = head
+    root, at, records = _start_root(head), len(head), []
+    for sequence, (block, draft) in enumerate(zip(blocks, drafts, strict=True)):
+        whole = view[at : at + draft.length]
+        draft.write(whole)
+        digest = hashlib.sha256(whole).digest()
+        root.update(digest)
         records.append(
             SealedBlock(
-                block_id=front[:16],
+                block_id=draft.front[:16],
                 person=block.person,
                 stream=block.stream,
                 segment=place.segment,
@@ -150,26 +163,18 @@ def seal_object(
                 label=block.label,
                 object=place.name,
                 offset=at,
-                length=len(front) + len(data),
-                rows=header.rows,
+                length=draft.length,
+                rows=draft.rows,
                 sha256=digest,
                 generation=place.generation,
                 sequence=sequence,
             )
         )
-        parts += [front, data]  # joined once, at the end: copies of large blocks are what costs
-        at += len(front) + len(data)
-    sealed_index = seal.seal(_INDEX_NONCE, _index(records, tags, at))
+        at += draft.length
+    sealed_index = seal.seal(_INDEX_NONCE, index)
     root.update(hashlib.sha256(sealed_index).digest())
-    parts += [sealed_index, len(sealed_index).to_bytes(4, "big"), root.digest(), MAGIC]
-    size = at + len(sealed_index) + TAIL_BYTES
-    if size > LARGEST_OBJECT:
-        raise InvalidError(
-            "an object holds at most 2 GiB", rule="object.size", fix="seal fewer blocks"
-        )
-    return b"".join(parts), SealedObject(
-        name=place.name, root=root.digest(), size=size, blocks=tuple(records)
-    )
+    view[at:] = sealed_index + len(sealed_index).to_bytes(4, "big") + root.digest() + MAGIC
+    return out, SealedObject(name=place.name, root=root.digest(), size=size, blocks=tuple(records))
 
 
 def open_block(
@@ -273,9 +278,31 @@ def check_object(data: memoryview, *, root: bytes, size: int, seal: ObjectSeal) 
     return int(index.num_rows)
 
 
-def _seal_block(
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Draft:
+    """A block packed and about to be sealed."""
+
+    tag: bytes
+    rows: int
+    front: bytes  # all before the payload
+    plain: memoryview
+    one: keys.BlockKeys
+    additional: bytes
+
+    @property
+    def length(self) -> int:
+        return len(self.front) + len(self.plain) + keys.TAG_BYTES
+
+    def write(self, into: memoryview) -> None:
+        into[: len(self.front)] = self.front
+        keys.encrypt_into(
+            self.one.key, self.one.nonce, self.plain, self.additional, into[len(self.front) :]
+        )
+
+
+def _draft(
     place: Place, seal: ObjectSeal, sequence: int, block: PlainBlock, window_key: bytes
-) -> tuple[Header, bytes, bytes]:
+) -> _Draft:
     codec, plain = payload.encode(block.table)
     header = Header(
         tag=keys.person_tag(window_key, block.person),
@@ -293,9 +320,14 @@ def _seal_block(
     block_id = ids.random_bytes(16)
     one = keys.block_keys(window_key, block_id=block_id, header=raw)
     sealed_header = seal.seal(_FIRST_BLOCK_NONCE + sequence, headers.pad(raw))
-    sealed = keys.encrypt(one.key, one.nonce, plain, _additional(raw, block_id, sequence))
-    length = len(sealed_header).to_bytes(4, "big")
-    return header, b"".join((block_id, one.commitment, length, sealed_header)), sealed
+    return _Draft(
+        tag=header.tag,
+        rows=header.rows,
+        front=block_id + one.commitment + len(sealed_header).to_bytes(4, "big") + sealed_header,
+        plain=plain,
+        one=one,
+        additional=_additional(raw, block_id, sequence),
+    )
 
 
 def _additional(header: bytes, block_id: bytes, sequence: int) -> bytes:
@@ -325,14 +357,17 @@ def _start_root(head: bytes | bytearray | memoryview) -> hashlib._Hash:
     return root
 
 
-def _index(records: Sequence[SealedBlock], tags: Sequence[bytes], before: int) -> bytes:
+def _index(drafts: Sequence[_Draft], first: int) -> bytes:
+    lengths = [draft.length for draft in drafts]
+    offsets = list(accumulate(lengths, initial=first))
+    before = offsets.pop()
     table = pa.table(
         {
-            "tag": pa.array(tags, pa.binary(16)),
-            "block_id": pa.array([record.block_id for record in records], pa.binary(16)),
-            "offset": pa.array([record.offset for record in records], pa.uint64()),
-            "length": pa.array([record.length for record in records], pa.uint64()),
-            "rows": pa.array([record.rows for record in records], pa.uint64()),
+            "tag": pa.array([draft.tag for draft in drafts], pa.binary(16)),
+            "block_id": pa.array([draft.front[:16] for draft in drafts], pa.binary(16)),
+            "offset": pa.array(offsets, pa.uint64()),
+            "length": pa.array(lengths, pa.uint64()),
+            "rows": pa.array([draft.rows for draft in drafts], pa.uint64()),
         },
         schema=_INDEX,
     )

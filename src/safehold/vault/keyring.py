@@ -22,7 +22,7 @@ from safehold.vault.epoch import Epochs
 from safehold.vault.kms.interface import Root
 
 KEK_SECONDS: Final = 300  # a segment KEK is forgotten after this long
-_SEGMENT: Final = re.compile(r"[a-z0-9@][a-z0-9._-]{0,63}")
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9@][A-Za-z0-9._:-]{0,63}")
 _MANY: Final = 500  # owners looked up in one statement
 
 PERSON: Final = "person"
@@ -242,7 +242,7 @@ def check_segment(segment: str) -> str:
     """
     if not _SEGMENT.fullmatch(segment):
         raise InvalidError(
-            "a segment's name has 1 to 64 characters of a-z, 0-9, dot, dash and underscore",
+            "a segment's name has 1 to 64 letters, digits, dots, dashes, colons, underscores",
             rule="vault.segment",
         )
     return segment

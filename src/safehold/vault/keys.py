@@ -152,6 +152,11 @@ def encrypt(key: bytes, nonce: bytes, data: bytes | bytearray | memoryview, aad:
     return AESGCM(key).encrypt(nonce, data, aad)
 
 
+def encrypt_into(key: bytes, nonce: bytes, data: memoryview, aad: bytes, into: memoryview) -> None:
+    """Write what ``encrypt`` returns into a buffer of exactly that size."""
+    AESGCM(key).encrypt_into(nonce, data, aad, into)
+
+
 def decrypt(
     key: bytes, nonce: bytes, data: bytes | memoryview, aad: bytes, *, what: str, rule: str
 ) -> bytes:

@@ -52,7 +52,7 @@ class Objects:
         self._path = path
         self._store = LocalStore(path, mkdir=True)
 
-    def put(self, name: str, data: bytes) -> None:
+    def put(self, name: str, data: bytes | bytearray) -> None:
         """Store an object under a new name; durable when this returns.
 
         Raises:

@@ -23,6 +23,7 @@ from safehold.errors import (
     ConflictError,
     InvalidError,
     ShreddedError,
+    TamperedError,
 )
 from safehold.vault import artifact as artifacts
 from safehold.vault import container, keys, objects, tables
@@ -416,9 +417,9 @@ class Vault:
         try:
             with self._engine.execution_options(reading=True).begin() as connection:
                 return self._keyring.find(connection, segment, names)
-        except ShreddedError:
-            # the epoch may have ended between the snapshot and the look at its secret: with the
-            # write lock held, nothing can
+        except (ShreddedError, TamperedError):
+            # the epoch may have ended, or be ending, between the snapshot and the look at its
+            # secret; with the write lock held, what the row names is alive, or the failure is real
             with self._engine.begin() as connection:
                 return self._keyring.find(connection, segment, names)
 
