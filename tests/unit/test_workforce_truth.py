@@ -100,6 +100,7 @@ def test_typed_values_are_in_the_keys(days, rows):
         typed, final = _replay(days[row["person"]], row)
         assert typed.endswith(row["value"]), row["span_id"]
         assert (row["value"] in final) == (not row["erased"]), row["span_id"]
+        assert not row["erased"] or row["value"][:3] not in final, row["span_id"]
         erased += row["erased"]
     assert erased >= 15
 
@@ -207,3 +208,27 @@ def test_densities_of_a_large_company():
     assert len(plants) / days == pytest.approx(115, rel=0.15)
     assert decoys / days == pytest.approx(20, rel=0.35)
     assert private / days == pytest.approx(10, rel=0.5)
+
+
+def test_values_are_deleted_in_every_way_people_do(days, rows):
+    """One backspace at a time, held down, everything selected, word by word, late, and from far."""
+    ways = set()
+    for row in rows:
+        if row["stream"] != "key" or not row["erased"]:
+            continue
+        after = [
+            key
+            for key in days[row["person"]]["key"].to_pylist()
+            if key["session"] == row["session"]
+            and row["last_seq"] < key["seq"] <= row["last_seq"] + 1_500
+            and key["kind"] == KeyKind.DOWN
+            and key["key"] not in ("Shift", "Control")
+        ]
+        first, second = after[0], after[1]
+        if first["mods"] & 2:
+            ways.add("select" if first["key"] == "a" else "word")
+        elif first["key"] == "Backspace":
+            ways.add("held" if second["repeat"] else "single")
+        else:
+            ways.add("late")
+    assert ways == {"select", "word", "held", "single", "late"}
