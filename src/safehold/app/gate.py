@@ -63,6 +63,10 @@ class EgressGatekeeper:
             )
         raise DeniedError("nothing leaves this recipe through the gate", rule="egress.recipe")
 
+    def reads(self, recipe: str) -> frozenset[str]:
+        """Return the streams a recipe understands."""
+        return frozenset({"feature"} if recipe == "train" else {"key", "pointer", "chat", "ai"})
+
     def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:
         """Return the public vocabulary of a home's models."""
         del recipe  # features and training share one vocabulary

@@ -11,7 +11,7 @@ from safehold import canonical
 from safehold.app.charters import enact_for
 from safehold.app.embedded import start
 from safehold.charter import Roster
-from safehold.charter.model import SEATS
+from safehold.charter.vocabulary import SEATS
 from safehold.errors import InvalidError, UnavailableError
 from safehold.keeper.client import KeeperClient
 from safehold.settings import Home

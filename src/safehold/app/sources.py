@@ -16,7 +16,7 @@ from safehold.clock import SystemClock
 from safehold.dlp import Rules
 from safehold.errors import InvalidError
 from safehold.ingest.collector import Collector
-from safehold.ingest.mapping import describe, shipped_mappings
+from safehold.ingest.shelf import describe, shipped_mappings
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.leases import rules_hash
 from safehold.settings import Home

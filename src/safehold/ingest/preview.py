@@ -9,7 +9,8 @@ from typing import Any
 from safehold.ingest.chunk import cut_chunks
 from safehold.ingest.convert import convert, source_kinds
 from safehold.ingest.limits import Limits
-from safehold.ingest.mapping import guess_mapping, load_mapping, parse_mapping
+from safehold.ingest.mapping import parse_mapping
+from safehold.ingest.shelf import guess_mapping, load_mapping
 from safehold.ingest.session import Sessions
 from safehold.ingest.source import open_source
 

@@ -110,6 +110,10 @@ class Gatekeeper(Protocol):
         """
         ...
 
+    def reads(self, recipe: str) -> frozenset[str]:
+        """Return the streams a recipe understands; others are not opened for it."""
+        ...
+
     def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:
         """Return the public settings of a recipe, its vocabulary first."""
         ...

@@ -54,7 +54,8 @@ class Work:
         ask = Ask(
             recipe="feature",
             kind="telemetry",
-            streams=sources_of(desk.trust.charter(), purpose),
+            streams=sources_of(desk.trust.charter(), purpose)
+            & desk.gatekeeper.reads("feature"),
             purpose=purpose,
             stage="feature",
             least_people=1,
