@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from tests.ledger_desk import Desk, intent
 
 import safehold_verify as verifier
 from safehold.clock import SystemClock
-from tests.ledger_desk import Desk, intent
 
 ROUNDS = 20
 
