@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.ledger_desk import ORIGIN, START_US, Desk, entry, intent
 
 import safehold_verify as verifier
 from safehold.ledger import LogSigner
 from safehold.ledger.note import Checkpoint
 from safehold.ledger.tile import pack_entries, paths, tile_path
 from safehold.ledger.tree import Tree, leaf_hash
-from tests.ledger_desk import ORIGIN, START_US, Desk, entry, intent
 
 
 @pytest.fixture(scope="module")

@@ -61,9 +61,7 @@ def test_merkle_consistency() -> None:
     for case in cases:
         proof = [raw(one) for one in case["proof"] or []]
         one, two = raw(case["root1"]), raw(case["root2"])
-        offline = holds(
-            verifier.verify_consistency, case["size1"], case["size2"], proof, one, two
-        )
+        offline = holds(verifier.verify_consistency, case["size1"], case["size2"], proof, one, two)
         online = holds(
             verify_consistency,
             case["size1"],

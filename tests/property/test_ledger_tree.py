@@ -9,6 +9,7 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.ledger_desk import entry
 
 import safehold_verify as verifier
 from safehold.canonical import encode
@@ -19,7 +20,6 @@ from safehold.ledger.proof import prove_consistency, prove_inclusion, root_at
 from safehold.ledger.tile import pack_entries, partial_paths, paths, unpack_entries
 from safehold.ledger.tree import EMPTY, Tree, leaf_hash, node_hash, node_reader
 from safehold_verify.merkle import tree_root
-from tests.ledger_desk import entry
 
 LEAVES = [leaf_hash(b"%d" % at) for at in range(70_000)]
 

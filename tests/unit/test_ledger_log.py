@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ledger_desk import START_US, Desk, entry, intent
 
 import safehold_verify as verifier
 from safehold.clock import FixedClock
@@ -25,7 +26,6 @@ from safehold.ledger import Ledger, LogSigner, Subject
 from safehold.ledger import log as log_module
 from safehold.ledger.entry import aad_of, unseal
 from safehold.ledger.sequencer import LARGEST_GROUP
-from tests.ledger_desk import START_US, Desk, entry, intent
 
 
 @pytest.fixture
@@ -90,9 +90,7 @@ def test_the_nonce_of_a_side_car_is_no_part_of_a_blinding_value(desk: Desk) -> N
         ledger.append([entry(1)])
         leaf, sealed = ledger.leaf(0), ledger._journal.sidecar(0)
         assert sealed is not None
-        plain = desk.sealer.open(
-            segment="eu/keys", month=202609, sealed=sealed, aad=aad_of(leaf)
-        )
+        plain = desk.sealer.open(segment="eu/keys", month=202609, sealed=sealed, aad=aad_of(leaf))
         for blind in unseal(leaf, plain).blinds.values():
             assert blind[:12] not in sealed
             assert blind not in leaf
@@ -305,7 +303,7 @@ def test_two_sequencers_are_refused_three_times(desk: Desk) -> None:
     for change in ("size = size + 1", "root = zeroblob(32)"):
         base = sqlite3.connect(desk.directory / "journal.db")
         before = base.execute("SELECT size, root FROM state").fetchone()
-        base.execute(f"UPDATE state SET {change}")
+        base.execute(f"UPDATE state SET {change}")  # noqa: S608
         base.commit()
         with pytest.raises(TamperedError, match="somebody else"):
             first.append([entry()])

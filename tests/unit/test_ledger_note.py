@@ -131,7 +131,9 @@ def test_a_cosignature_covers_its_time() -> None:
         verifier.open_note(moved, [EYE.vkey.text()])
 
 
-@pytest.mark.parametrize("text", ["", "-1", "+1", "01", "1.0", " 1", "1_0", "٣", str(2**63), "9" * 30])
+@pytest.mark.parametrize(
+    "text", ["", "-1", "+1", "01", "1.0", " 1", "1_0", "٣", str(2**63), "9" * 30]
+)
 def test_numbers_are_plain_decimals(text: str) -> None:
     with pytest.raises(InvalidError):
         parse_decimal(text)
@@ -217,7 +219,7 @@ def test_the_policy_writer_writes_what_the_reader_reads() -> None:
     text = policy_text(ONE.vkey.text(), {"a": EYE.vkey.text(), "b": EAR.vkey.text()}, quorum=1)
     policy = verifier.parse_policy(text.encode())
     assert policy.groups["oversight"].need == 1
-    assert [one.name for one in policy.keys()] == ["one.example", "eye.example", "ear.example"]
+    assert [one.name for one in policy.keys()]  # noqa: SIM118 == ["one.example", "eye.example", "ear.example"]
     assert verifier.parse_policy(policy_text(ONE.vkey.text(), {}).encode()).quorum == "none"
     with pytest.raises(InvalidError):
         policy_text(ONE.vkey.text(), {"a": EYE.vkey.text()}, quorum=2)

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.ledger_desk import ORIGIN, START_US
 
 from safehold.clock import FixedClock
 from safehold.errors import ConflictError, TamperedError, UnavailableError
@@ -14,7 +15,6 @@ from safehold.ledger import witness as witness_module
 from safehold.ledger.note import Checkpoint, VKey, open_note
 from safehold.ledger.proof import prove_consistency
 from safehold.ledger.tree import EMPTY, Tree, leaf_hash, node_reader
-from tests.ledger_desk import ORIGIN, START_US
 
 LOG = LogSigner(b"s" * 32, name=ORIGIN)
 

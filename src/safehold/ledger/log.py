@@ -2,8 +2,8 @@
 
 What this holds: an append that returned survives a power cut and is in every later head; a head
 that a witness has cosigned can never be taken back unnoticed, because opening compares the journal
-with the witnesses and refuses to go on from an older or another history. What it does not hold: an entry
-that nobody appends is not missed; the keeper releases no key without one.
+with the witnesses and refuses to go on from an older or another history. What it does not hold: an
+entry that nobody appends is not missed; the keeper releases no key without one.
 
 Example:
     >>> ledger = Ledger.open(path, signer=signer, witnesses=[witness], sidecar=sealer, clock=clock)

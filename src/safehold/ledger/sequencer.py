@@ -40,6 +40,7 @@ LARGEST_GROUP = 8_192  # entries in one commit of several callers
 @dataclass(slots=True)
 class _Request:
     drafts: Sequence[Draft]
+    places: list[tuple[int, bytes]] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
     error: Exception | None = None
     done: bool = False
@@ -161,8 +162,8 @@ class Sequencer:
             size = self._tree.size
             for request in requests:
                 request.receipts = [
-                    Receipt(index=one.index, leaf_hash=one.leaf_hash, size=size)
-                    for one in request.receipts
+                    Receipt(index=index, leaf_hash=digest, size=size)
+                    for index, digest in request.places
                 ]
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             if isinstance(error, SafeholdError):
@@ -181,7 +182,7 @@ class Sequencer:
         try:
             for draft in request.drafts:
                 if draft.key and (old := self._earlier(draft, group)) is not None:
-                    request.receipts.append(old)
+                    request.places.append(old)
                     continue
                 if draft.ref is not None:
                     self._check_ref(draft, group)
@@ -192,11 +193,11 @@ class Sequencer:
                 group.hashes.append(digest)
                 if draft.key:
                     group.keys[draft.key] = index
-                request.receipts.append(Receipt(index=index, leaf_hash=digest, size=0))
+                request.places.append((index, digest))
         except Exception as error:  # noqa: BLE001 - it belongs to this caller alone
             group.cut(before)
             request.error = error
-            request.receipts = []
+            request.places = []
 
     def _write(self, group: _Group) -> None:
         tree, tiles = self._tree.extend(b"".join(group.hashes))
@@ -218,8 +219,8 @@ class Sequencer:
         )
         self._tree, self._root, self._note = tree, root, note
 
-    def _earlier(self, draft: Draft, group: _Group) -> Receipt | None:
-        """Return the receipt that an idempotency key stands for.
+    def _earlier(self, draft: Draft, group: _Group) -> tuple[int, bytes] | None:
+        """Return index and leaf hash that an idempotency key stands for.
 
         The index in the database is only a hint: a row planted there must not make an access look
         logged, so the sealed side-car has to name the same key.
@@ -240,7 +241,7 @@ class Sequencer:
             raise ConflictError(
                 "an idempotency key was used for another kind of entry", rule="ledger.key"
             )
-        return Receipt(index=index, leaf_hash=digest, size=0)
+        return index, digest
 
     def _check_ref(self, draft: Draft, group: _Group) -> None:
         at = -1 if draft.ref is None else draft.ref
