@@ -211,15 +211,13 @@ def check_password(buffer: bytes, start: int, end: int) -> int:
 
 def check_shape(buffer: bytes, start: int, end: int) -> int:
     """Keep a word without a cue that only a password rule would make: four kinds of characters."""
-    text = buffer[start:end]
+    text = buffer[start:end].rstrip(b"!?")
     if not 8 <= len(text) <= 40 or _variety(text) < 4:
         return 0
-    if b"&&" in text or b"++" in text or (b"@" in text and b"." in buffer[end : end + 8]):
+    if sum(48 <= byte <= 57 for byte in text) < 2 or b"@" in text or b"&&" in text or b"++" in text:
         return 0
     border = buffer[max(0, start - 1) : start] + buffer[end : end + 1]
-    if any(byte in b"/=&.-_:\\<>{}()[]%" for byte in border):
-        return 0
-    if b"?" in text[:-1] or text.count(b"%") > 1:
+    if any(byte in b"/=&.-_:\\<>{}()[]%" for byte in border) or b"?" in text or text.count(b"%") > 1:
         return 0
     return 65
 

@@ -88,6 +88,12 @@ def load_patterns() -> tuple[Rule, ...]:
 
 
 @cache
+def load_gate() -> str:
+    """Return the pattern that every text with a span matches."""
+    return str(json.loads(read_data("patterns.json"))["gate"])
+
+
+@cache
 def data_version() -> str:
     """Return the SHA-256 of patterns, contexts and class table: which rules a result was made with."""
     digest = hashlib.sha256()
