@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests import boardroom
+from tests.conftest import SHARED
 
 from safehold import charter as charters
 from safehold.charter import terms
 from safehold.errors import DeniedError, InvalidError
 from safehold.telemetry.schema import Level
-from tests import boardroom
-from tests.conftest import SHARED
 
 TEXT = charters.shipped("example").read_text("utf-8")
 USES = '{fides: train_ai_system, dpv: "dpv:ResearchAndDevelopment"}'
@@ -26,13 +26,28 @@ def refuse(old: str, new: str) -> InvalidError:
     ("uses", "line"),
     [
         ('{fides: employment, dpv: "dpv:ResearchAndDevelopment"}', "no-performance-use"),
-        ('{fides: employment.recruitment, dpv: "dpv:ResearchAndDevelopment"}', "no-performance-use"),
-        ('{fides: train_ai_system, dpv: "dpv:PersonnelPerformanceEvaluation"}', "no-performance-use"),
-        ('{fides: train_ai_system, dpv: "dpv:PersonnelTerminationManagement"}', "no-performance-use"),
+        (
+            '{fides: employment.recruitment, dpv: "dpv:ResearchAndDevelopment"}',
+            "no-performance-use",
+        ),
+        (
+            '{fides: train_ai_system, dpv: "dpv:PersonnelPerformanceEvaluation"}',
+            "no-performance-use",
+        ),
+        (
+            '{fides: train_ai_system, dpv: "dpv:PersonnelTerminationManagement"}',
+            "no-performance-use",
+        ),
         ('{fides: train_ai_system, dpv: "dpv:Purpose"}', "no-performance-use"),
         ('{fides: train_ai_system, dpv: "dpv:DirectMarketing"}', "no-onward-transfer"),
-        ('{fides: marketing.advertising.profiling, dpv: "dpv:ResearchAndDevelopment"}', "no-onward-transfer"),
-        ('{fides: train_ai_system, dpv: "dpv:ResearchAndDevelopment", sh: "sh:infer_emotion"}', "no-emotion-inference"),
+        (
+            '{fides: marketing.advertising.profiling, dpv: "dpv:ResearchAndDevelopment"}',
+            "no-onward-transfer",
+        ),
+        (
+            '{fides: train_ai_system, dpv: "dpv:ResearchAndDevelopment", sh: "sh:infer_emotion"}',
+            "no-emotion-inference",
+        ),
     ],
 )
 def test_a_purpose_under_a_forbidden_term_does_not_compile_in_any_vocabulary(uses, line):
@@ -61,14 +76,30 @@ def test_what_is_never_collected_is_refused_with_all_that_lies_under_or_over_it(
         ("fides: train_ai_system", "fides: train_ai_sytem", "charter.term"),
         ('dpv: "dpv:ResearchAndDevelopment"', 'dpv: "dpv:ResearchAndDevelopmen"', "charter.term"),
         ("forbid_terms: [employment,", "forbid_terms: [employmnt,", "charter.term"),
-        ("never_collect: [user.authorization.credentials", "never_collect: [user.creds", "charter.term"),
+        (
+            "never_collect: [user.authorization.credentials",
+            "never_collect: [user.creds",
+            "charter.term",
+        ),
         ("include: [employee,", "include: [employe,", "charter.term"),
-        ("    forbid_actions: [read_raw, read_rows, export_vectors, bulk_export]\n", "    rule: nobody sees rows\n", None),
+        (
+            "    forbid_actions: [read_raw, read_rows, export_vectors, bulk_export]\n",
+            "    rule: nobody sees rows\n",
+            None,
+        ),
         ("    min_people: 50\n", "    min_people: 1\n", "charter.red_line.min_people"),
         ("  - id: no-reidentification", "  - id: no-emotion-inference", "charter.red_line.id"),
-        ("    forbid_terms: [\"sh:reidentify\"]\n", "    rule: be nice\n", "charter.red_line.machine_form"),
+        (
+            '    forbid_terms: ["sh:reidentify"]\n',
+            "    rule: be nice\n",
+            "charter.red_line.machine_form",
+        ),
         ("widen:  {approve: 5", "widen:  {approve: 4", "charter.quorum.widen"),
-        ("must_include: [privacy, employee_representative]", "must_include: [privacy]", "charter.quorum.widen"),
+        (
+            "must_include: [privacy, employee_representative]",
+            "must_include: [privacy]",
+            "charter.quorum.widen",
+        ),
         ("narrow: {approve: 1", "narrow: {approve: 0", "charter.quorum"),
         ("seats: [security, ", "seats: [", "charter.seats"),
         ("token: 60m", "token: 61m", "charter.role.token"),
@@ -94,13 +125,15 @@ def test_meaning_is_checked(old, new, rule):
 
 
 def test_a_purpose_cannot_use_what_is_not_collected_nor_go_without_a_budget():
-    text = TEXT[: TEXT.index("  - what: performance_metrics")] + TEXT[TEXT.index("never_collect:") :]
+    text = (
+        TEXT[: TEXT.index("  - what: performance_metrics")] + TEXT[TEXT.index("never_collect:") :]
+    )
     with pytest.raises(InvalidError) as caught:
         charters.parse(text)
     assert caught.value.rule == "charter.purpose.from"
-    assert refuse("    privacy: {unit: person, epsilon: 4.0, delta: 1.0e-6, min_people: 50}\n", "").rule == (
-        "charter.purpose.privacy"
-    )
+    assert refuse(
+        "    privacy: {unit: person, epsilon: 4.0, delta: 1.0e-6, min_people: 50}\n", ""
+    ).rule == ("charter.purpose.privacy")
 
 
 def test_compile_checks_the_meaning_of_a_stored_charter_again():

@@ -6,12 +6,12 @@ import re
 
 import pytest
 from ruamel.yaml import YAML
+from tests import boardroom
 
 from safehold import charter as charters
 from safehold.charter import source, value
 from safehold.charter.source import Mapping, Scalar, Sequence
 from safehold.errors import InvalidError, MissingError
-from tests import boardroom
 
 TEXT = charters.shipped("example").read_text("utf-8")
 WORDS = ("on", "off", "yes", "no", "On", "OFF", "Yes", "NO")
@@ -35,7 +35,10 @@ def test_ambiguous_words_are_refused_as_value_and_as_key(word):
     assert error.rule == "charter.ambiguous_word"
     assert f"row {line}" in error.message
     assert refuse(f"{TEXT}{word}: 1\n").rule == "charter.ambiguous_word"
-    assert refuse(swap("[employee, consultant]", f"[employee, {word}]")).rule == "charter.ambiguous_word"
+    assert (
+        refuse(swap("[employee, consultant]", f"[employee, {word}]")).rule
+        == "charter.ambiguous_word"
+    )
 
 
 def test_yaml_1_1_would_have_dropped_the_key():
@@ -57,7 +60,10 @@ def test_an_unknown_and_a_doubled_key_are_refused_at_every_level(name):
     text = charters.shipped(name).read_text("utf-8")
     count = 0
     for place, kind in _mappings(text):
-        for extra, rule in (("zzz: 1", "charter.unknown_key"), (f"{kind}: 1", "charter.duplicate_key")):
+        for extra, rule in (
+            ("zzz: 1", "charter.unknown_key"),
+            (f"{kind}: 1", "charter.duplicate_key"),
+        ):
             error = refuse(f"{text[:place]}{extra}, {text[place:]}")
             if extra.startswith("zzz") and error.rule in {"charter.shape", "charter.missing_key"}:
                 pytest.fail(f"an unknown key was taken for a name at {place}")
@@ -74,12 +80,20 @@ def _mappings(text):
 
 
 def test_an_unknown_key_in_each_block_mapping_is_refused():
-    for key in ("  legal_basis:", "  collect_in:", "  - what: chat", "  train_ui_agent:", "  seats:"):
+    for key in (
+        "  legal_basis:",
+        "  collect_in:",
+        "  - what: chat",
+        "  train_ui_agent:",
+        "  seats:",
+    ):
         place = TEXT.index(key)
         indent = " " * (len(key) - len(key.lstrip(" -")))
-        stray = TEXT[: TEXT.index("\n", place) + 1] + (
-            f"{'    ' if key.endswith('agent:') else indent}zzz: 1\n"
-        ) + TEXT[TEXT.index("\n", place) + 1 :]
+        stray = (
+            TEXT[: TEXT.index("\n", place) + 1]
+            + (f"{'    ' if key.endswith('agent:') else indent}zzz: 1\n")
+            + TEXT[TEXT.index("\n", place) + 1 :]
+        )
         assert refuse(stray).rule == "charter.unknown_key", key
 
 
@@ -124,7 +138,9 @@ def test_billion_laughs_stay_small():
 def test_a_comma_in_unquoted_prose_loses_nothing_and_gains_nothing():
     node = source.read("{rule: no raw pointer, keystroke or prompt data, ever}", name="x")
     assert isinstance(node, Mapping)
-    assert node.items["rule"] == Scalar("no raw pointer, keystroke or prompt data, ever", plain=True, line=1)
+    assert node.items["rule"] == Scalar(
+        "no raw pointer, keystroke or prompt data, ever", plain=True, line=1
+    )
     assert refuse("{id: raw, pointer}").rule == "charter.empty_value"
     assert refuse('{rule: "raw", pointer}').rule == "charter.empty_value"
 
@@ -180,7 +196,9 @@ def test_values_become_whole_numbers():
     assert value.micro("4.0") == 4_000_000
     assert value.every("every 180d") == 180
     assert value.threshold("<=0.15") == value.Threshold(op="<=", micro=150_000)
-    assert value.effect("crypto_shred_within 24h") == value.Effect(name="crypto_shred", within_s=86_400)
+    assert value.effect("crypto_shred_within 24h") == value.Effect(
+        name="crypto_shred", within_s=86_400
+    )
 
 
 def test_errors_carry_no_value():
@@ -205,7 +223,9 @@ def test_the_canonical_form_is_read_back_and_has_no_float():
     tree = promise.to_json()
     assert charters.Charter.from_json(tree) == promise
     assert b"." not in re.sub(rb'"[^"]*"', b"", promise.encode())
-    again = charters.parse(TEXT.replace("\n# ", "\n#  ").replace("[US-CA, US-WA]", "[ US-CA,  US-WA ]"))
+    again = charters.parse(
+        TEXT.replace("\n# ", "\n#  ").replace("[US-CA, US-WA]", "[ US-CA,  US-WA ]")
+    )
     assert again.digest() == promise.digest()
     assert charters.parse(swap("keep: 14d", "keep: 15d")).digest() != promise.digest()
 
