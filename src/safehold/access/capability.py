@@ -21,8 +21,9 @@ from typing import Any, Final
 
 import biscuit_auth
 
+from safehold.access import principal as principals
 from safehold.access.approval import ApprovedGrant
-from safehold.access.principal import KINDS, Agent, Principal, kind_of, operator_of
+from safehold.access.principal import Agent, Principal, kind_of, operator_of
 from safehold.access.proof import POP_DOMAIN, proof_message
 from safehold.clock import SECOND_US
 from safehold.errors import DeniedError, InvalidError, SignInError, TamperedError
@@ -310,10 +311,8 @@ def _read(opened: Any, blocks: tuple[str, ...]) -> Claims:
         return values[0]
 
     kind, role, name = one("kind"), one("role"), one("requester")
-    principal: Principal = (
-        Agent(id=name, operator=one("operator"))
-        if kind == "agent"
-        else KINDS[kind](id=name, role=role)
+    principal = principals.from_json(
+        {"kind": kind, "id": name, "role": role, "operator": one("operator")}
     )
     return Claims(
         grant=one("grant"),

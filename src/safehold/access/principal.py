@@ -50,11 +50,6 @@ class Agent:
 
 
 Principal = Human | Workload | Agent
-KINDS: dict[str, type[Human | Workload | Agent]] = {
-    "human": Human,
-    "workload": Workload,
-    "agent": Agent,
-}
 
 
 def kind_of(principal: Principal) -> str:

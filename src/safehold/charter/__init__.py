@@ -11,9 +11,10 @@ from pathlib import Path
 
 from safehold.charter.board import Roster, Seat, Signature, SignedCharter, sign, verify
 from safehold.charter.check import Finding, Findings, check, examine
-from safehold.charter.compile import Policy, Rule, compile  # noqa: A004
+from safehold.charter.compile import Policy, compile  # noqa: A004
 from safehold.charter.model import Charter, CollectRule, Purpose, RedLine, Role
 from safehold.charter.parse import load, parse
+from safehold.charter.rule import Rule
 
 
 def shipped(name: str) -> Path:

@@ -27,9 +27,9 @@ from typing import Any, Final
 
 import cedarpy
 
-from safehold.charter import compile as compiler
 from safehold.charter import types as names
 from safehold.charter.compile import Policy
+from safehold.charter.compile import compile as compile_charter
 from safehold.charter.model import Charter, RedLine
 from safehold.charter.redline import forms
 from safehold.charter.types import NONE, OTHER
@@ -122,7 +122,7 @@ def check(charter: Charter, *, exhaustive: bool = False) -> Findings:
         InvalidError: It does not compile, or its schema lacks an action of the language.
         RedLineError: A request that breaks a promise is allowed.
     """
-    return examine(compiler.compile(charter), exhaustive=exhaustive)
+    return examine(compile_charter(charter), exhaustive=exhaustive)
 
 
 def examine(policy: Policy, *, exhaustive: bool = False) -> Findings:
