@@ -133,8 +133,9 @@ MINIWOB: Final = Vocabulary.from_spec(
             *_clicks(
                 "a body button canvas circle col div ellipse fieldset form g h1 h2 h3 h4 h5 h6 hr "
                 "html i img input label legend li line ol optgroup option p path polygon polyline "
-                "rect select span strong sub sup svg table tbody td text textarea th thead tr tspan "
-                "ul input_button input_checkbox input_date input_number input_password input_radio "
+                "rect select span strong sub sup svg table tbody td text textarea th thead tr "
+                "tspan ul input_button input_checkbox input_date input_number input_password "
+                "input_radio "
                 "input_search input_submit input_text input_time "
                 "a|cal-day a|page-link a|ui-state-default a|ui-tabs-anchor button|secondary-action "
                 "div|button-link div|email-body div|email-sender div|email-subject div|icon "
