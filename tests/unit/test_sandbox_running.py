@@ -21,7 +21,7 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
-from safehold.sandbox import launch, start
+from safehold.sandbox import cgroup, launch, start
 from safehold.sandbox.job import Job, Probe
 from safehold.sandbox.start import EVERYTHING
 
@@ -210,11 +210,17 @@ def test_a_job_waits_for_its_reader(launcher):
 # --- what stays behind ---
 
 
-def test_nothing_stays_behind(launcher):
+def test_nothing_stays_behind(launcher, monkeypatch):
     run(launcher, "empty")
+    made = []
+
+    def create_group(**bounds):
+        made.append(cgroup.create_group(**bounds))
+        return made[-1]
+
+    monkeypatch.setattr(start, "create_group", create_group)
     before = set(os.listdir("/proc/self/fd"))
     threads = threading.active_count()
-    groups = sorted(Path("/sys/fs/cgroup").rglob("safehold_*"))
     for name in ("empty", "crash", "echo"):
         launcher.start(job(name)).wait()
     end(launcher, "giant")
@@ -228,7 +234,8 @@ def test_nothing_stays_behind(launcher):
         time.sleep(0.01)
     assert set(os.listdir("/proc/self/fd")) == before
     assert threading.active_count() <= threads
-    assert sorted(Path("/sys/fs/cgroup").rglob("safehold_*")) == groups
+    assert len(made) == 4
+    assert not any(folder.exists() for group in made for folder in group.folders)
 
 
 def test_nothing_stays_behind_when_no_process_starts(launcher, monkeypatch):
@@ -259,13 +266,17 @@ def test_a_boot_that_cannot_confine_never_runs_the_recipe(launcher, monkeypatch)
 def test_a_job_outlives_the_thread_that_started_it(launcher):
     """A sandbox dies with the thread that forked it, so no caller's thread may be that one."""
     started: list = []
-    thread = threading.Thread(target=lambda: started.append(launcher.start(job("sleep"))))
+
+    def begin():
+        running = launcher.start(job("sleep"))
+        started.extend([running, next(running.frames()).header["type"]])
+
+    thread = threading.Thread(target=begin)
     thread.start()
     thread.join()
-    time.sleep(0.4)
-    (running,) = started
-    assert next(running.frames()).header["type"] == "asleep"
-    assert not running._over.wait(0.3)
+    running, first = started
+    assert first == "asleep"
+    assert not running._over.wait(0.5)
     running.kill()
     running.wait()
 
