@@ -1,0 +1,261 @@
+"""Key events: rebuild the text, find what is sensitive, and leave what the level allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from safehold.dlp.classes import CLASSES, NAMES
+from safehold.dlp.context import numbers_of, sessions_of, words_of
+from safehold.dlp.keymap import MODIFIERS, OPAQUE, TOKENS, Op, operate, resolve
+from safehold.dlp.keystroke import Piece, replay
+from safehold.dlp.mask import Marks, mark_pieces, spread
+from safehold.telemetry.schema import KeyKind
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+_BATCH: Final = 1 << 20  # characters scanned at a time
+_HELD_US: Final = 500_000  # before a held key repeats
+_REPEAT_US: Final = 33_000
+_MOST_REPEATS: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """Key events as editing operations, in order of session and sequence.
+
+    Args:
+        order: Row of the table at each place of this order.
+        ops: Operation at each place; ups are ``NOP``.
+        texts: Text each place inserts.
+        names: Number of the resolved key at each place.
+        vocabulary: Resolved keys by number.
+        segments: Segment at each place.
+        counts: Repeats at each place.
+        kinds: ``KeyKind`` at each place.
+        release: For each up, the place of its press; -1 where there is none.
+    """
+
+    order: Ints
+    ops: Ints
+    texts: list[str]
+    names: Ints
+    vocabulary: list[str]
+    segments: Ints
+    counts: Ints
+    kinds: Ints
+    release: Ints
+
+
+def _changes(values: Ints) -> Bools:
+    return np.r_[True, values[1:] != values[:-1]] if len(values) else np.zeros(0, bool)
+
+
+def _held(session: Ints, kinds: Ints, names: Ints, vocabulary: list[str]) -> Ints:
+    """Return the modifiers held at each place, from their own presses and releases."""
+    mods = np.zeros(len(kinds), np.int64)
+    at = np.arange(len(kinds))
+    starts = np.maximum.accumulate(np.where(_changes(session), at, 0))
+    for name, bit in MODIFIERS.items():
+        if name in vocabulary:
+            last = np.where(names == vocabulary.index(name), at, -1)
+            last = np.maximum.accumulate(np.r_[-1, last[:-1]])  # strictly before this event
+            mods |= np.where(
+                (last >= starts) & (kinds[np.maximum(last, 0)] == KeyKind.DOWN), bit, 0
+            )
+    return mods
+
+
+def _caps(session: Ints, kinds: Ints, names: Ints, vocabulary: list[str]) -> Ints:
+    if "CapsLock" not in vocabulary:
+        return np.zeros(len(kinds), np.int64)
+    pressed = (names == vocabulary.index("CapsLock")) & (kinds == KeyKind.DOWN)
+    total = np.cumsum(pressed)
+    base = np.maximum.accumulate(np.where(_changes(session), total - pressed, 0))
+    return (total - base) % 2
+
+
+def _pair(session: Ints, kinds: Ints, names: Ints) -> Ints:
+    """Return for each up the place of the press it ends, and for each press that of its up; else -1."""
+    code = session * (int(names.max(initial=0)) + 1) + names
+    order = np.argsort(code, kind="stable")
+    same = np.r_[False, code[order][1:] == code[order][:-1]] if len(code) else np.zeros(0, bool)
+    kind = kinds[order]
+    place = np.arange(len(order))
+    group = np.maximum.accumulate(np.where(~same, place, 0))
+    down = np.maximum.accumulate(np.where(kind == KeyKind.DOWN, place, -1))
+    ok = (kind == KeyKind.UP) & (down >= group)
+    partner = np.full(len(order), -1)
+    partner[order[ok]] = order[down[ok]]
+    # forward: only when nothing of the same key lies between
+    next_up = np.r_[(kind[1:] == KeyKind.UP) & same[1:], False] if len(kind) else ok
+    ahead = np.flatnonzero(next_up & (kind == KeyKind.DOWN))
+    partner[order[ahead]] = order[ahead + 1]
+    return partner
+
+
+def read_keys(table: pa.Table, *, clicks: pa.Table | None = None) -> Typed:
+    """Turn key events into operations.
+
+    Args:
+        table: Key events in wire form, in any order.
+        clicks: Pointer events of the same sessions; a press ends the segment.
+    """
+    group, clicked = sessions_of(table), None
+    if clicks is not None and clicks.num_rows:
+        group = sessions_of(table, clicks)
+        clicked = clicks, group[1]
+    session, seq = group[0], numbers_of(table, "seq")
+    order = np.lexsort((seq, session))
+    session = session[order]
+    kinds = numbers_of(table, "kind")[order]
+    keys, key_names = words_of(table.column("key"))
+    codes, code_names = words_of(table.column("code"))
+    keys, codes = keys[order], codes[order]
+    pair, back = np.unique(keys * len(code_names) + codes, return_inverse=True)
+    looked = [
+        (key_names[p // len(code_names)], code_names[p % len(code_names)]) for p in pair.tolist()
+    ]
+    # first without Shift: enough to know the modifiers themselves
+    first = [resolve(key, code) for key, code in looked]
+    vocabulary = list(dict.fromkeys(first))
+    number = {name: at for at, name in enumerate(vocabulary)}
+    plain = np.array([number[name] for name in first], np.int64)[back]
+    mods = numbers_of(table, "mods")[order]
+    told = pc.is_valid(table.column("mods")).to_numpy()[order]
+    if not told.all():
+        mods = np.where(told, mods, _held(session, kinds, plain, vocabulary))
+    mods &= 15
+    caps = _caps(session, kinds, plain, vocabulary)
+    combined, back = np.unique((back * 2 + caps) * 16 + mods, return_inverse=True)
+    acts, named = [], []
+    for item in combined.tolist():
+        key, code = looked[item // 32]
+        name = resolve(key, code, shift=item & 1, caps=item // 16 % 2)
+        named.append(name)
+        acts.append(operate(name, item % 16))
+    vocabulary = list(dict.fromkeys(named))
+    number = {name: at for at, name in enumerate(vocabulary)}
+    names = np.array([number[name] for name in named], np.int64)[back]
+    ops = np.array([int(op) for op, _ in acts], np.int64)[back]
+    inserted = [text for _, text in acts]
+    texts = list(map(inserted.__getitem__, back.tolist()))
+    physical = np.where(codes == len(code_names) - 1, len(code_names) + plain, codes)
+    release = _pair(session, kinds, physical)
+    ops = np.where(kinds == KeyKind.DOWN, ops, Op.NOP)
+    _take_blocks(table, order, session, kinds, ops, texts)
+    counts = _repeats(table, order, session, kinds, ops, release)
+    return Typed(
+        order=order, ops=ops, texts=texts, names=names, vocabulary=vocabulary, counts=counts, kinds=kinds,
+        segments=_segments(table, order, session, ops, clicked), release=release,
+    )  # fmt: skip
+
+
+def _take_blocks(
+    table: pa.Table, order: Ints, session: Ints, kinds: Ints, ops: Ints, texts: list[str]
+) -> None:
+    """Give commits and pastes their text, and take away what they make redundant."""
+    composing = np.asarray(
+        pc.fill_null(table.column("composing"), False).to_numpy(zero_copy_only=False)
+    )
+    # keys under composition: the commit brings the text
+    commits = np.isin(session, np.unique(session[kinds == KeyKind.COMMIT]))
+    ops[composing[order] & commits & (kinds == KeyKind.DOWN) & (ops == Op.INS)] = Op.NOP
+    # Ctrl+V where the recorder reports pastes itself
+    reported = np.isin(session, np.unique(session[kinds == KeyKind.PASTE]))
+    ops[reported & (ops == Op.PASTE)] = Op.NOP
+    for place in np.flatnonzero(ops == Op.PASTE).tolist():
+        texts[place] = OPAQUE
+    blocks = np.flatnonzero(kinds >= KeyKind.COMMIT)
+    if len(blocks):
+        values = table.column("commit").take(pa.array(order[blocks])).to_pylist()
+        for place, value in zip(blocks.tolist(), values, strict=True):
+            ops[place], texts[place] = Op.PASTE, value or OPAQUE
+
+
+def _repeats(
+    table: pa.Table, order: Ints, session: Ints, kinds: Ints, ops: Ints, release: Ints
+) -> Ints:
+    counts = np.ones(len(order), np.int64)
+    erasing = np.flatnonzero(
+        ((ops == Op.BKSP) | (ops == Op.DEL)) & (release > np.arange(len(order)))
+    )
+    if not len(erasing):
+        return counts
+    repeat = pc.fill_null(table.column("repeat"), False).to_numpy(zero_copy_only=False)[order]  # noqa: FBT003
+    erasing = erasing[~np.isin(session[erasing], np.unique(session[repeat]))]
+    mono = numbers_of(table, "mono")[order]
+    held = mono[release[erasing]] - mono[erasing]
+    many = 2 + (held - _HELD_US) // _REPEAT_US
+    counts[erasing] = np.where(held >= _HELD_US, np.minimum(many, _MOST_REPEATS), 1)
+    return counts
+
+
+def _segments(
+    table: pa.Table, order: Ints, session: Ints, ops: Ints, clicked: tuple[pa.Table, Ints] | None
+) -> Ints:
+    new = _changes(session)
+    for name in ("app", "ctx", "field_kind"):
+        column = table.column(name)
+        index = words_of(column)[0] if pa.types.is_string(column.type) else numbers_of(table, name)
+        new |= _changes(index[order])
+    after = ops == Op.SEG
+    new |= np.r_[False, after[:-1]] if len(after) else after
+    if clicked is not None:
+        clicks, groups = clicked
+        press = np.isin(numbers_of(clicks, "kind"), (1, 3))
+        mark = np.sort(
+            groups[press] * (1 << 43) + np.clip(numbers_of(clicks, "mono")[press], 0, (1 << 42) - 1)
+        )
+        mono = np.clip(numbers_of(table, "mono")[order], 0, (1 << 42) - 1)
+        new |= _changes(np.searchsorted(mark, session * (1 << 43) + mono))
+    return np.cumsum(new)
+
+
+def find_marks(typed: Typed, *, groups: frozenset[str]) -> Marks:
+    """Return which events are masked, by class.
+
+    Args:
+        typed: The events as operations.
+        groups: Groups of classes to look for.
+    """
+    marks = Marks.clean(len(typed.order))
+    pieces: list[Piece] = []
+    held = 0
+    for piece in replay(typed.ops, typed.texts, typed.segments, counts=typed.counts):
+        pieces.append(piece)
+        held += len(piece.text)
+        if held > _BATCH:
+            mark_pieces(pieces, typed, marks, groups=groups)
+            pieces, held = [], 0
+    mark_pieces(pieces, typed, marks, groups=groups)
+    spread(typed, marks)
+    return marks
+
+
+def class_tokens(
+    typed: Typed, marks: Marks, *, name_of: Any, vocabulary: tuple[str, ...]
+) -> pa.Array:
+    """Return what stands for each key: its class or zone, or ``<CLASS>`` where it is masked."""
+    words = [*vocabulary, *(f"<{name}>" for name in NAMES)]
+    place = {word: at for at, word in enumerate(vocabulary)}
+    table = np.array([place[name_of(name)] for name in typed.vocabulary] or [0], np.int64)
+    masked = marks.kind >= 0
+    index = np.where(masked, len(vocabulary) + marks.kind, table[typed.names])
+    block = ~masked & (typed.kinds >= KeyKind.COMMIT)
+    index[block] = place["other"]
+    return pc.take(pa.array(words, pa.string()), pa.array(index))
+
+
+def count_classes(kind: Ints) -> dict[str, int]:
+    """Return how many events each class masked."""
+    counts = np.bincount(kind[kind >= 0], minlength=len(CLASSES))
+    return {NAMES[at]: int(count) for at, count in enumerate(counts) if count}
+
+
+__all__ = ["TOKENS", "Typed", "class_tokens", "count_classes", "find_marks", "read_keys"]

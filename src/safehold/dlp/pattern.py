@@ -1,0 +1,98 @@
+"""Patterns as data, compiled once.
+
+RE2 matches in linear time and has no look-around; a border that needs one is checked by the rule's check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import re2
+
+from safehold.dlp.check import CHECKS, Check
+from safehold.dlp.classes import CLASSES, NAMES
+from safehold.errors import InvalidError
+
+_MEMORY: Final = 64 << 20  # bytes a compiled expression may take; RE2's own 8 MiB is too little
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One pattern.
+
+    Args:
+        id: Name of the rule, as reported with every span.
+        number: Place in the file.
+        kind: Number of its class in ``classes.NAMES``.
+        pattern: Expression in RE2 syntax.
+        group: Which group of it is the span; 0 is the whole.
+        check: What sets the confidence.
+        compiled: The compiled expression.
+    """
+
+    id: str
+    number: int
+    kind: int
+    pattern: str
+    group: int
+    check: Check
+    compiled: Any
+
+
+def compile_expression(pattern: str) -> Any:
+    """Return the compiled expression.
+
+    Raises:
+        InvalidError: RE2 does not take it, for example because of look-around.
+    """
+    options = re2.Options()
+    options.max_mem = _MEMORY
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        raise InvalidError(
+            "an expression is not RE2 syntax", rule="dlp.pattern", fix="RE2 has no look-around"
+        ) from error
+
+
+def read_data(name: str) -> bytes:
+    """Return one of the data files of this package."""
+    return files("safehold.dlp").joinpath(name).read_bytes()
+
+
+@cache
+def load_patterns() -> tuple[Rule, ...]:
+    """Return the rules in the order of their file."""
+    rules = []
+    for number, item in enumerate(json.loads(read_data("patterns.json"))["rules"]):
+        if item["class"] not in CLASSES or item["check"] not in CHECKS:
+            raise InvalidError("a rule names an unknown class or check", rule="dlp.pattern")
+        rules.append(
+            Rule(
+                id=item["id"],
+                number=number,
+                kind=NAMES.index(item["class"]),
+                pattern=item["pattern"],
+                group=item.get("group", 0),
+                check=CHECKS[item["check"]],
+                compiled=compile_expression(item["pattern"]),
+            )
+        )
+    return tuple(rules)
+
+
+@cache
+def data_version() -> str:
+    """Return the SHA-256 of patterns, contexts and class table: which rules a result was made with."""
+    digest = hashlib.sha256()
+    for name in ("patterns.json", "contexts.json"):
+        digest.update(hashlib.sha256(read_data(name)).digest())
+    for each in CLASSES.values():
+        digest.update(f"{each.name}\0{each.group}\0{each.rank}\0".encode())
+    return digest.hexdigest()

@@ -1,0 +1,99 @@
+"""Replace what was found in text by the name of its class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from safehold.dlp.classes import CLASSES, NAMES
+from safehold.dlp.scan import ALL, Spans, find_spans
+
+_ROUNDS: Final = (
+    6  # a mask may complete another pattern; what is still found then takes the whole text
+)
+_RANKS: Final = np.array([each.rank for each in CLASSES.values()])
+_BITS: Final = np.array([int(each.bit) for each in CLASSES.values()], np.uint32)
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Text after masking.
+
+    Args:
+        text: The text, ``large_string``.
+        sens: Bits of what was found, per row.
+        classes: Rows in which each class was found.
+    """
+
+    text: pa.Array
+    sens: npt.NDArray[np.uint32]
+    classes: dict[str, int]
+
+
+def mask_text(texts: Any, *, groups: frozenset[str] = ALL) -> Masked:
+    """Return text without the spans of the given groups.
+
+    Masking is repeated until nothing is found any more; a text in which something is still found after
+    some rounds is replaced whole.
+
+    Args:
+        texts: Arrow strings; sliced arrays and nulls are fine.
+        groups: Groups of classes to mask.
+    """
+    array = pa.array([], pa.large_string()) if texts is None else texts
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    array = array.cast(pa.large_string())
+    sens = np.zeros(len(array), np.uint32)
+    seen: set[tuple[int, int]] = set()
+    todo = np.arange(len(array))
+    for turn in range(_ROUNDS):
+        spans = find_spans(array if turn == 0 else array.take(pa.array(todo)), groups=groups)
+        if not len(spans):
+            break
+        rows = todo[spans.row]
+        np.bitwise_or.at(sens, rows, _BITS[spans.kind])
+        seen.update(zip(rows.tolist(), spans.kind.tolist(), strict=True))
+        todo = np.unique(rows)
+        values = array.take(pa.array(todo)).to_pylist()
+        local = np.searchsorted(todo, rows)
+        bounds = np.searchsorted(local, np.arange(len(todo) + 1))
+        fresh = [
+            _replace(value, spans, low, high, whole=turn == _ROUNDS - 1)
+            for value, low, high in zip(
+                values, bounds[:-1].tolist(), bounds[1:].tolist(), strict=True
+            )
+        ]
+        place = np.zeros(len(array), bool)
+        place[todo] = True
+        array = pc.replace_with_mask(array, pa.array(place), pa.array(fresh, pa.large_string()))
+    counts: dict[str, int] = {}
+    for _, kind in seen:
+        counts[NAMES[kind]] = counts.get(NAMES[kind], 0) + 1
+    return Masked(array, sens, counts)
+
+
+def _replace(text: str, spans: Spans, low: int, high: int, *, whole: bool) -> str:
+    kinds = spans.kind[low:high]
+    if whole:
+        return f"[{NAMES[int(kinds[np.argmax(_RANKS[kinds])])]}]"
+    parts: list[str] = []
+    at, end, best = 0, -1, 0
+    for start, stop, kind in zip(
+        spans.start[low:high].tolist(), spans.end[low:high].tolist(), kinds.tolist(), strict=True
+    ):
+        if start >= end:
+            if end >= 0:
+                parts.append(f"[{NAMES[best]}]")
+                at = end
+            parts.append(text[at:start])
+            end, best = stop, kind
+        else:
+            end = max(end, stop)
+            best = kind if _RANKS[kind] > _RANKS[best] else best
+    parts += [f"[{NAMES[best]}]", text[end:]]
+    return "".join(parts)

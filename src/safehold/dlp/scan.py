@@ -1,0 +1,207 @@
+"""Find sensitive spans in Arrow text.
+
+Rows are gated by one Arrow kernel call over all patterns; spans are sought only in the rows that hit, in one
+buffer in which a zero byte separates the rows. No pattern matches a zero byte, so no span crosses a border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from safehold.dlp.classes import CLASSES, GROUPS, NAMES
+from safehold.dlp.pattern import Rule, load_patterns
+from safehold.errors import InvalidError
+
+Ints = npt.NDArray[np.int64]
+SPANS: Final = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("column", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("byte_start", pa.int64()),
+        ("byte_end", pa.int64()),
+        ("class", pa.string()),
+        ("confidence", pa.uint8()),
+        ("rule_id", pa.string()),
+    ]
+)
+ALL: Final = frozenset(GROUPS)
+_GATE_LENGTH: Final = 1_600  # characters of pattern in one gate: Arrow's RE2 has 8 MiB for it
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Spans found, ordered by row and start; they may overlap.
+
+    Args:
+        row: Row of each span.
+        start: First code point.
+        end: Code point after the last.
+        byte_start: First byte within the row.
+        byte_end: Byte after the last.
+        rule: Number of the rule.
+        confidence: Percent.
+    """
+
+    row: Ints
+    start: Ints
+    end: Ints
+    byte_start: Ints
+    byte_end: Ints
+    rule: Ints
+    confidence: Ints
+
+    @property
+    def kind(self) -> Ints:
+        """Number of the class of each span."""
+        return np.array([rule.kind for rule in load_patterns()], np.int64)[self.rule]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+_EMPTY: Final = Spans(*(np.zeros(0, np.int64) for _ in range(7)))
+
+
+@cache
+def _rules_of(groups: frozenset[str]) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+    rules = tuple(r for r in load_patterns() if CLASSES[NAMES[r.kind]].group in groups)
+    gates: list[str] = []
+    for rule in rules:
+        part = f"(?:{rule.pattern})"
+        if gates and len(gates[-1]) + len(part) < _GATE_LENGTH:
+            gates[-1] += "|" + part
+        else:
+            gates.append(part)
+    return rules, tuple(gates)
+
+
+def _plain(texts: Any) -> pa.Array:
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+        if isinstance(texts, pa.ChunkedArray):
+            texts = (
+                pa.concat_arrays(texts.chunks)
+                if texts.num_chunks
+                else pa.array([], pa.large_string())
+            )
+    return texts.cast(pa.large_string())
+
+
+def find_spans(texts: Any, *, groups: frozenset[str] = ALL) -> Spans:
+    """Return every span of the given groups.
+
+    Args:
+        texts: An Arrow array of strings; it may be sliced and hold nulls.
+        groups: Groups of classes that are looked for.
+    """
+    array = _plain(texts)
+    rules, gates = _rules_of(groups)
+    if not len(array) or not rules:
+        return _EMPTY
+    hit = None
+    for gate in gates:
+        found = pc.match_substring_regex(array, gate)
+        hit = found if hit is None else pc.or_kleene(hit, found)
+    rows = np.flatnonzero(pc.fill_null(hit, fill_value=False).to_numpy(zero_copy_only=False))
+    if not len(rows):
+        return _EMPTY
+    joined = pc.binary_join_element_wise(
+        array.take(pa.array(rows)),
+        pa.scalar("", pa.large_string()),
+        pa.scalar("\0", pa.large_string()),
+    )
+    offsets = np.frombuffer(joined.buffers()[1], np.int64, len(rows) + 1 + joined.offset)[
+        joined.offset :
+    ]
+    data = joined.buffers()[2].to_pybytes()[: offsets[-1]]
+    return _seek(data, rules, rows=rows, offsets=offsets)
+
+
+def _seek(data: bytes, rules: Iterable[Rule], *, rows: Ints, offsets: Ints) -> Spans:
+    found: list[tuple[int, int, int, int]] = []
+    for rule in rules:
+        group, check, number = rule.group, rule.check, rule.number
+        for match in rule.compiled.finditer(data):
+            start, end = match.span(group)
+            confidence = check(data, start, end)
+            if confidence:
+                found.append((start, end, number, confidence))
+    if not found:
+        return _EMPTY
+    table = np.array(found, np.int64)
+    table = table[np.lexsort((table[:, 1], table[:, 0]))]
+    start, end = table[:, 0], table[:, 1]
+    place = np.searchsorted(offsets, start, side="right") - 1
+    begin = offsets[place]
+    code = np.frombuffer(data, np.uint8)
+    points = np.concatenate([[0], np.cumsum((code & 0xC0) != 0x80)])  # code points before each byte
+    return Spans(
+        row=rows[place],
+        start=points[start] - points[begin],
+        end=points[end] - points[begin],
+        byte_start=start - begin,
+        byte_end=end - begin,
+        rule=table[:, 2],
+        confidence=table[:, 3],
+    )
+
+
+def scan(
+    batch: pa.RecordBatch | pa.Table, columns: Iterable[str], *, groups: frozenset[str] = ALL
+) -> pa.Table:
+    """Return the sensitive spans of some text columns.
+
+    Args:
+        batch: The rows.
+        columns: Names of text columns; dictionaries are taken too.
+        groups: Groups of classes that are looked for.
+
+    Returns:
+        A table with the schema ``SPANS``: ``start`` and ``end`` in code points, ``byte_start`` and
+        ``byte_end`` in UTF-8 bytes of the row. It never holds the text.
+
+    Raises:
+        InvalidError: There is no such column.
+    """
+    parts = []
+    ids = np.array([rule.id for rule in load_patterns()])
+    for name in columns:
+        if name not in batch.schema.names:
+            raise InvalidError("there is no such column", field=name, rule="dlp.scan")
+        spans = find_spans(batch.column(name), groups=groups)
+        values = [
+            spans.row, [name] * len(spans), spans.start, spans.end, spans.byte_start, spans.byte_end,
+            np.array(NAMES)[spans.kind], spans.confidence.astype(np.uint8), ids[spans.rule],
+        ]  # fmt: skip
+        arrays = [pa.array(v, f.type) for v, f in zip(values, SPANS, strict=True)]
+        parts.append(pa.Table.from_arrays(arrays, schema=SPANS))
+    return pa.concat_tables(parts) if parts else SPANS.empty_table()
+
+
+def scan_names(names: Iterable[str], *, groups: frozenset[str] = ALL) -> pa.Table:
+    """Scan names of things: files, folders, objects, columns, windows.
+
+    Underscores, dots and dashes that join words hide a border, so each name is scanned as it is and with
+    underscores read as spaces; both have the same offsets.
+    """
+    listed = list(names)
+    plain = pa.table({"name": pa.array(listed, pa.large_string())})
+    loose = pa.table({"name": pa.array([x.replace("_", " ") for x in listed], pa.large_string())})
+    found = pa.concat_tables(
+        [scan(plain, ["name"], groups=groups), scan(loose, ["name"], groups=groups)]
+    )
+    return (
+        found.group_by(found.schema.names)
+        .aggregate([])
+        .sort_by([("row", "ascending"), ("start", "ascending")])
+    )
