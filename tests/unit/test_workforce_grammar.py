@@ -3,12 +3,14 @@
 from collections import Counter, defaultdict
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from safehold.telemetry.schema import KeyKind, PointerKind
 from safehold.workforce import Spec, person_day
 
-SPEC = Spec(people=110, days=2, start_day=20_780, seed=11)
+SPEC = Spec(people=100, days=2, start_day=20_780, seed=11)
 NAMED = {"Enter": "ENTER", "Tab": "TAB", "Backspace": "BKSP", "Delete": "DEL"}
 DENIED = ("bank", "portal", "login")
 
@@ -16,32 +18,33 @@ DENIED = ("bank", "portal", "login")
 def tokens_of_day(tables):
     """Reduce a day to (token, app): what is left at L3, repeats of typing, keys and scrolls joined."""
     events = []
-    focus = tables["focus"].to_pydict()
+    focus = tables["focus"].select(["ctx", "app", "url_host"]).to_pydict()
     denied = {
         ctx
         for ctx, app, host in zip(focus["ctx"], focus["app"], focus["url_host"], strict=True)
         if app == "keepassxc" or any(name in (host or "") for name in DENIED)
     }
-    key = tables["key"].to_pydict()
+    key = tables["key"]
+    key = key.filter(pc.equal(key["kind"], int(KeyKind.DOWN)))
+    key = key.select(["seq", "t", "key", "app", "ctx", "field_kind"]).to_pydict()
     for at in range(len(key["seq"])):
-        if key["kind"][at] != KeyKind.DOWN or key["field_kind"][at] == "password":
-            continue
-        if key["ctx"][at] in denied:
+        if key["field_kind"][at] == "password" or key["ctx"][at] in denied:
             continue
         name = key["key"][at]
         token = f"KEY|{NAMED[name]}" if name in NAMED else "TYPE" if len(name) == 1 else None
         if token:
             events.append((key["t"][at], token, key["app"][at]))
-    pointer = tables["pointer"].to_pydict()
+    pointer = tables["pointer"]
+    acts = [int(PointerKind.CLICK), int(PointerKind.SCROLL)]
+    pointer = pointer.filter(pc.is_in(pointer["kind"], pa.array(acts, pa.uint8())))
+    pointer = pointer.select(["seq", "t", "kind", "app", "ctx", "target_role"]).to_pydict()
     for at in range(len(pointer["seq"])):
         if pointer["ctx"][at] in denied:
             continue
         if pointer["kind"][at] == PointerKind.CLICK:
             token = f"CLICK|{pointer['target_role'][at]}"
-        elif pointer["kind"][at] == PointerKind.SCROLL:
-            token = "SCROLL"
         else:
-            continue
+            token = "SCROLL"
         events.append((pointer["t"][at], token, pointer["app"][at]))
     chat = tables["chat"].to_pydict()
     for at in range(len(chat["seq"])):
@@ -66,8 +69,8 @@ def split():
         [tokens_of_day(person_day(SPEC, index, day)) for day in range(SPEC.days)]
         for index in range(SPEC.people)
     ]
-    train = [day for person in days[:80] for day in person]
-    test = [day for person in days[80:] for day in person]
+    train = [day for person in days[:75] for day in person]
+    test = [day for person in days[75:] for day in person]
     return train, test
 
 
@@ -106,6 +109,12 @@ def _features(days, vocabulary, apps, window):
     return np.array(rows), np.array(wanted), window * size + len(apps) + 1
 
 
+def _one_hot(rows, width):
+    hot = np.zeros((len(rows), width), np.float32)
+    np.put_along_axis(hot, rows, 1.0, axis=1)
+    return hot
+
+
 def _small_model(train, test, *, window, hidden, epochs=14):
     """A small perceptron (one hidden layer, or none) trained with Adam."""
     vocabulary = {name: at for at, name in enumerate(sorted({t for day in train for t, _ in day}))}
@@ -122,7 +131,7 @@ def _small_model(train, test, *, window, hidden, epochs=14):
     first, second = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
 
     def forward(rows):
-        inner = weights[0][rows].sum(1) + weights[1]
+        inner = _one_hot(rows, width) @ weights[0] + weights[1]
         if not hidden:
             return inner, inner
         inner = np.maximum(inner, 0)
@@ -143,14 +152,12 @@ def _small_model(train, test, *, window, hidden, epochs=14):
                 slopes = [None, back.sum(0), inner.T @ odds, odds.sum(0)]
             else:
                 back, slopes = odds, [None, odds.sum(0)]
-            slopes[0] = np.zeros_like(weights[0])
-            np.add.at(slopes[0], rows[batch].ravel(), np.repeat(back, rows.shape[1], axis=0))
-            for weight, slope, mean, square in zip(weights, slopes, first, second, strict=True):
-                mean += 0.1 * (slope - mean)
-                square += 0.001 * (slope * slope - square)
-                weight -= (
-                    0.01 * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
-                )
+            slopes[0] = _one_hot(rows[batch], width).T @ back
+            for at, slope in enumerate(slopes):
+                first[at] += 0.1 * (slope - first[at])
+                second[at] += 0.001 * (slope * slope - second[at])
+                size = np.sqrt(second[at] / (1 - 0.999**step)) + 1e-8
+                weights[at] -= 0.01 * (first[at] / (1 - 0.9**step)) / size
     rows, wanted, _ = _features(test, vocabulary, apps, window)
     return float((forward(rows)[1].argmax(1) == wanted).mean())
 
@@ -170,8 +177,8 @@ def test_context_predicts_what_a_bigram_cannot(split):
         f"logistic {logistic:.3f}, perceptron {perceptron:.3f}"
     )
     assert 30 <= len(vocabulary) <= 45
-    assert majority < 0.27
-    assert 0.48 <= bigram <= 0.60
-    assert fourgram > bigram + 0.08
-    assert logistic > bigram + 0.15
-    assert 0.78 <= perceptron <= 0.87
+    assert majority < 0.25
+    assert 0.50 <= bigram <= 0.58
+    assert fourgram > bigram + 0.10
+    assert logistic > bigram + 0.20
+    assert 0.80 <= perceptron <= 0.87

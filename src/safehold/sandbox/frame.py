@@ -37,10 +37,12 @@ class Frame:
     Args:
         header: A JSON object; ``type`` is always a string.
         body: Read-only bytes, in memory of their own (so Arrow can use them in place).
+        size: Bytes it took on the wire, lengths included.
     """
 
     header: dict[str, Any]
     body: memoryview = field(default_factory=lambda: memoryview(b""), repr=False)
+    size: int = 0
 
 
 def write_frame(fd: int, header: Mapping[str, Any], body: Body | Any = b"") -> int:
@@ -106,7 +108,8 @@ def read_frames(fd: int, *, budget: int, largest: int = MAX_FRAME) -> Iterator[F
         header = parse_header(_take(stream, head_length))
         if not isinstance(header.get("type"), str):
             raise _broken("a header has no type")
-        yield Frame(header, memoryview(_take(stream, length - 4 - head_length)).toreadonly())
+        body = memoryview(_take(stream, length - 4 - head_length)).toreadonly()
+        yield Frame(header, body, 4 + length)
 
 
 def dump_header(header: Mapping[str, Any]) -> bytes:

@@ -1,7 +1,8 @@
 """Made-up people with planted secrets and known truth.
 
-Seeded test data, so numpy randomness with a seed is right here and only here. ``roster`` says who they
-are, ``person_day`` makes the streams of one person on one day, ``truth`` says what was planted where.
+Seeded test data, so numpy randomness with a seed is right here and only here. ``roster`` says who
+they are, ``person_day`` makes the streams of one person on one day, ``truth`` says what was
+planted where.
 """
 
 from safehold.workforce.day import person_day

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -49,7 +49,8 @@ def time_plan(spec: Spec, index: int, day: int) -> Timed:
     plan = plan_day(spec, index, day)
     kinds = np.asarray(plan.kinds, np.int64)
     total = len(kinds)
-    sizes = np.diff(np.asarray([0, *plan.op_ends], np.int64))
+    ends_of_ops = np.asarray([0, *plan.op_ends], np.int64)
+    sizes = ends_of_ops[1:] - ends_of_ops[:-1]
     op = np.frombuffer(bytes(plan.ops), np.uint8)
     presses = time_presses(
         op,
@@ -102,8 +103,6 @@ def time_plan(spec: Spec, index: int, day: int) -> Timed:
 
 
 def _hurry(timed: Any, scale: float) -> Any:
-    from dataclasses import fields, replace  # noqa: PLC0415 - rare path
-
     names = {item.name for item in fields(timed)} & {"down", "up", "offset"}
     return replace(timed, **{at: (getattr(timed, at) * scale).astype(np.int64) for at in names})
 
@@ -124,8 +123,8 @@ def person_day(spec: Spec, index: int, day: int) -> dict[str, pa.Table]:
         day: Number of the day, 0 to ``spec.days - 1``.
 
     Returns:
-        Tables for ``key``, ``pointer``, ``chat``, ``ai`` and ``focus``, each ordered by time, with the
-        schema ``telemetry.schema.WIRE``. A day off has no rows.
+        Tables for ``key``, ``pointer``, ``chat``, ``ai`` and ``focus``, each ordered by time,
+        with the schema ``telemetry.schema.WIRE``. A day off has no rows.
 
     Raises:
         InvalidError: There is no such person or day.

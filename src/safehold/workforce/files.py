@@ -23,9 +23,9 @@ FORMATS: Final = ("parquet", "jsonl", "csv")
 def write_files(spec: Spec, folder: Path, format: str = "parquet") -> list[Path]:  # noqa: A002
     """Write one file per stream and return their paths.
 
-    Rows are ordered by person, day and time. In JSONL and CSV, ``t`` and ``mono`` and every other time is
-    an integer count of microseconds; a CSV cell holds participants separated by spaces. The files hold
-    raw text, secrets included.
+    Rows are ordered by person, day and time. In JSONL and CSV, ``t`` and ``mono`` and every other
+    time is an integer count of microseconds; a CSV cell holds participants separated by spaces.
+    The files hold raw text, secrets included.
 
     Args:
         spec: The company.

@@ -1,22 +1,23 @@
 """How people use their applications: tasks, their steps, and what follows what.
 
-Everybody shares one grammar; a role weighs the applications, a person varies the weights a little. The
-next action depends on the application, the task and how far it has come, which shows in the last four or
-five actions but not in the last one alone: after typing comes a tab, a save, a submit or an enter,
-according to what was opened before.
+Everybody shares one grammar; a role weighs the applications, a person varies the weights a
+little. The next action depends on the application, the task and how far it has come, which shows
+in the last four or five actions but not in the last one alone: after typing comes a tab, a save,
+a submit or an enter, according to what was opened before.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from safehold.workforce.spec import Draw
 
-SLIP: Final = 0.02  # chance per step of a scroll in between
+SLIP: Final = 0.025  # chance per step of a scroll in between
 ABANDON: Final = 0.006  # chance per step that the task is cancelled
-HABIT: Final = 0.68  # chance that a task is followed by its usual successor
+HABIT: Final = 0.6  # chance that a task is followed by its usual successor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class Step:
     """One thing a person does.
 
     Args:
-        what: ``click``, ``scroll``, ``drag``, ``type``, ``tab``, ``enter``, ``delete``, ``send`` or ``ask``.
+        what: ``click``, ``scroll``, ``drag``, ``type``, ``tab``, ``enter``, ``delete``, ``send``
+            or ``ask``.
         name: Role of the thing clicked, or kind of text typed.
         chance: How often the step is done at all.
     """
@@ -53,27 +55,52 @@ class Task:
 
 # `role` clicks, `T:kind` types, capitals are keys and messages; `?p` = done with chance p
 _SCRIPTS: Final = """
-editor.write > assistant.ask: textbox|body DRAG?.15 T:prose ENTER T:prose ENTER T:prose menu|file menuitem|save
-editor.insert > chat.channel: menu|edit option|item button|ok textbox|body T:short button|save
-editor.find > editor.write: menu|edit menuitem|find T:search ENTER link|result T:short button|save
-editor.review > chat.channel: tab|main SCROLL textbox|body T:short button|save SCROLL button|next
-spreadsheet.fill > spreadsheet.export: cell|grid T:number TAB T:number TAB T:number ENTER T:number TAB T:number TAB T:number ENTER DRAG?.3 button|save
-spreadsheet.formula > spreadsheet.fill: cell|grid DELETE T:formula ENTER cell|grid DELETE T:formula ENTER SCROLL
-spreadsheet.export > mail.reply: menu|file menuitem|export option|item button|ok
-ticketing.triage > ticketing.answer: link|record combobox|status option|item checkbox|confirm button|save
-ticketing.answer > crm.update: link|record SCROLL button|reply T:prose button|send combobox|status option|item button|save
-ticketing.new > chat.channel: menu|file menuitem|new textbox|field T:word TAB T:short TAB T:prose button|submit
-crm.lookup > ticketing.triage: textbox|search T:search ENTER link|result SCROLL button|back
-crm.update > ticketing.new: textbox|search T:search ENTER link|result tab|main textbox|field T:word TAB T:number button|save
-crm.new > mail.reply: menu|file menuitem|new textbox|field T:word TAB T:number TAB T:word TAB T:number checkbox|confirm button|save
-browser.search > browser.form: textbox|search T:search ENTER SCROLL link|result SCROLL button|back link|result SCROLL
-browser.form > spreadsheet.formula: link|record textbox|field T:word TAB T:number checkbox|confirm button|submit button|ok
-mail.read > ticketing.triage: link|record SCROLL button|next SCROLL button|next SCROLL
-mail.reply > browser.search: link|record SCROLL button|reply T:prose button|send
-chat.channel > mail.read: link|channel SCROLL textbox|body T:channel ENTER SEND:channel
-chat.direct > editor.review: link|person textbox|body T:direct ENTER SEND:direct
-assistant.ask > editor.insert: textbox|body T:ask ENTER ASK SCROLL button|copy
-assistant.refine > editor.write: textbox|body T:ask ENTER ASK SCROLL textbox|body T:ask ENTER ASK SCROLL button|copy
+editor.write > assistant.ask:
+    textbox|body DRAG?.6 T:prose ENTER T:prose ENTER T:prose menu|file menuitem|save
+editor.insert > chat.channel:
+    menu|edit option|item button|next textbox|body T:short button|save
+editor.find > editor.write:
+    menu|edit menuitem|find T:search ENTER link|result DRAG?.6 T:short button|save
+editor.review > chat.channel:
+    tab|main SCROLL textbox|body DELETE T:short button|save SCROLL button|next
+spreadsheet.fill > spreadsheet.export:
+    cell|grid T:number TAB T:number TAB T:number ENTER T:number TAB T:number TAB T:number ENTER
+    DRAG?.8 button|save
+spreadsheet.formula > spreadsheet.fill:
+    cell|grid DRAG?.5 DELETE cell|grid T:formula ENTER cell|grid DELETE T:formula ENTER SCROLL
+spreadsheet.export > mail.reply:
+    menu|file menuitem|export option|item button|next
+ticketing.triage > ticketing.answer:
+    link|record combobox|status option|item checkbox|confirm button|save
+ticketing.answer > crm.update:
+    link|record SCROLL button|reply option|item T:prose button|send combobox|status
+    option|item button|save
+ticketing.new > chat.channel:
+    menu|file menuitem|new textbox|field T:word TAB T:prose TAB option|item button|submit
+crm.lookup > ticketing.triage:
+    textbox|search option|item link|result SCROLL button|back
+crm.update > ticketing.new:
+    textbox|search T:search ENTER link|result tab|main textbox|field T:word TAB option|item
+    button|save
+crm.new > mail.reply:
+    menu|file menuitem|new textbox|field T:word TAB T:number TAB T:word TAB T:number
+    checkbox|confirm button|save
+browser.search > browser.form:
+    textbox|search T:search ENTER SCROLL link|result SCROLL button|back link|result SCROLL
+browser.form > spreadsheet.formula:
+    link|record textbox|field T:word TAB checkbox|confirm button|submit button|next
+mail.read > ticketing.triage:
+    link|record SCROLL button|next SCROLL button|next SCROLL
+mail.reply > browser.search:
+    link|record SCROLL button|reply T:prose button|send
+chat.channel > mail.read:
+    link|channel textbox|body T:channel ENTER SEND:channel
+chat.direct > editor.review:
+    link|person textbox|body T:direct ENTER SEND:direct
+assistant.ask > editor.insert:
+    textbox|body T:ask ENTER ASK SCROLL button|copy
+assistant.refine > editor.write:
+    textbox|body T:ask ENTER ASK SCROLL textbox|body T:ask ENTER ASK SCROLL button|copy
 """
 
 _KEYS: Final = {"TAB": "tab", "ENTER": "enter", "DELETE": "delete", "SCROLL": "scroll"}
@@ -95,8 +122,8 @@ def _read_step(word: str) -> Step:
 
 def _read_scripts() -> dict[str, Task]:
     tasks = {}
-    for line in _SCRIPTS.strip().splitlines():
-        head, _, body = line.partition(": ")
+    for script in re.split(r"\n(?=\S)", _SCRIPTS.strip()):
+        head, _, body = script.partition(":\n")
         name, _, follower = head.partition(" > ")
         app, _, short = name.partition(".")
         steps = tuple(_read_step(word) for word in body.split())

@@ -1,7 +1,8 @@
+# ruff: noqa: SIM905 - long lists of words read better as text
 """From text to key presses, and from key presses to key events.
 
-One byte stands for one key press: printable ASCII for itself, control bytes for named keys. So the typing
-of a whole day is one byte string, and everything about it is a table look-up.
+One byte stands for one key press: printable ASCII for itself, control bytes for named keys. So
+the typing of a whole day is one byte string, and everything about it is a table look-up.
 
 Names of keys and codes follow W3C UI Events; the layout is US.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -89,15 +90,15 @@ CODES, KEYS, _CODE, _KEY, _MODS, _GROUP = _name_keys()
 
 _COMMON: Final = np.random.Generator(np.random.PCG64(20_240_611))  # shared by everybody: the layout
 _KEY_GAP: Final = 0.12 * _COMMON.standard_normal(128)
-_PAIR_GAP: Final = 0.20 * _COMMON.standard_normal((32, 32))
+_PAIR_GAP: Final = 0.15 * _COMMON.standard_normal((32, 32))
 _KEY_HOLD: Final = 0.08 * _COMMON.standard_normal(128)
 
 
 def strike(text: str, *, rate: float, draw: Draw) -> bytes:
     """Return the key presses that leave ``text``, with errors that are noticed and corrected.
 
-    Errors replace a letter by a neighbour, are noticed after 0 to 5 characters, and are corrected by
-    backspaces (most), by moving the caret, or by deleting the word.
+    Errors replace a letter by a neighbour, are noticed after 0 to 5 characters, and are corrected
+    by backspaces (most), by moving the caret, or by deleting the word.
 
     Args:
         text: Printable ASCII.
@@ -116,7 +117,7 @@ def strike(text: str, *, rate: float, draw: Draw) -> bytes:
             out.append(raw[slip])
             at = slip + 1
             continue
-        late = draw.weigh((0, 1, 2, 3, 4, 5, 6), (0.62, 0.78, 0.87, 0.93, 0.96, 0.98, 1.0))
+        late = draw.weigh((0, 1, 2, 3, 4, 5, 6), (0.54, 0.70, 0.81, 0.89, 0.94, 0.97, 1.0))
         at = min(slip + 1 + late, len(raw))
         late = at - slip - 1
         out.append(draw.pick(near))
@@ -130,8 +131,8 @@ def _correct(out: bytearray, raw: bytes, *, slip: int, at: int, style: float) ->
     if style > 0.93 and begin > 0 and raw[begin:at].isalpha():
         out.append(ERASE_WORD)
         out += raw[begin:at]
-    elif style > 0.5 and late > 0:
-        if style > 0.65:
+    elif style > 0.75 and late > 0:
+        if style > 0.84:
             out += bytes([LEFT]) * late + bytes([BACKSPACE])
         else:
             out += bytes([LEFT]) * (late + 1) + bytes([DELETE])
@@ -178,14 +179,14 @@ def time_presses(
     if count == 0:
         empty = np.zeros(0, np.int64)
         return Presses(op=op, action=action, down=empty, up=empty, length=length)
-    group = _GROUP[op]
-    before = np.roll(group, 1)
+    pair = _GROUP[op]
+    before = np.roll(pair, 1)
     noise = rng.standard_normal((2, count))
     tail = rng.random(count)
-    gap = hand.gap + (_KEY_GAP + hand.key_gap)[op] + (_PAIR_GAP + hand.pair_gap)[before, group]
-    gap += 0.40 * noise[0]
-    gap += np.where(tail < 0.085, 0.75 + 9.0 * tail, 0.0)  # pauses
-    hold = hand.hold + (_KEY_HOLD + hand.key_hold)[op] + 0.26 * noise[1]
+    gap = hand.gap + (_KEY_GAP + hand.key_gap)[op] + (_PAIR_GAP + hand.pair_gap)[before, pair]
+    gap += 0.36 * noise[0]
+    gap += np.where(tail < 0.085, 0.85 + 11.0 * tail, 0.0)  # pauses
+    hold = hand.hold + (_KEY_HOLD + hand.key_hold)[op] + 0.32 * noise[1]
     gap_us = (1000.0 * np.exp(gap)).astype(np.int64) + 1000
     hold_us = (1000.0 * np.exp(hold)).astype(np.int64) + 1000
     held = op == HELD
@@ -198,12 +199,13 @@ def time_presses(
     base = np.repeat(clock[starts] - gap_us[starts], np.diff(np.append(starts, count)))
     down = clock - base
     # a key must be up before it goes down again
-    same = np.zeros(count, bool)
-    same[:-1] = (_CODE[op[1:]] == _CODE[op[:-1]]) & ~first[1:]
-    room = np.empty(count, np.int64)
-    room[:-1], room[-1] = gap_us[1:], 1
-    hold_us = np.where(same, np.minimum(hold_us, np.maximum(room - 2_000, 500)), hold_us)
-    up = down + hold_us
+    group = action * 256 + _CODE[op]
+    order = np.argsort(group, kind="stable")
+    now, later = order[:-1], order[1:]
+    again = group[now] == group[later]
+    limit = np.full(count, np.iinfo(np.int64).max)
+    limit[now[again]] = down[later[again]] - 600
+    up = np.maximum(np.minimum(down + hold_us, limit), down + 300)
     length[action[starts]] = np.maximum.reduceat(up, starts) + 90_000
     return Presses(op=op, action=action, down=down, up=up, length=length)
 
@@ -251,7 +253,7 @@ def list_events(presses: Presses, start: Ints) -> KeyEvents:
     begins = np.zeros(len(op), bool)
     begins[:-1] = (op[:-1] == BACKSPACE) & (op[1:] == HELD) & (action[1:] == action[:-1])
     released = released[~begins[released]]
-    parts = [
+    parts: list[tuple[Any, ...]] = [
         (down, action, KeyKind.DOWN, _CODE[op], _KEY[op], mods, op == HELD),
         (up[released], action[released], KeyKind.UP, *_look(op[released]), mods[released], None),
     ]
@@ -294,7 +296,7 @@ def _look(op: Bytes) -> tuple[Bytes, Bytes]:
 
 def _press_modifier(
     down: Ints, up: Ints, action: Ints, needed: npt.NDArray[np.bool_], *, bit: int, name: int
-) -> list[tuple[object, ...]]:
+) -> list[tuple[Any, ...]]:
     """Hold a modifier over each run of presses that need it."""
     if not needed.any():
         return []

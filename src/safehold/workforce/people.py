@@ -1,7 +1,8 @@
+# ruff: noqa: SIM905 - long lists of words read better as text
 """Who works here: the roster, and how each person types and points.
 
-Nothing about a person depends on how many people there are. A colleague whose number lies beyond the
-roster is somebody who was never asked, and so has not agreed to anything.
+Nothing about a person depends on how many people there are. A colleague whose number lies beyond
+the roster is somebody who was never asked, and so has not agreed to anything.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ _LAST: Final = (
     "Lundhex Marvell Norvick Ostrand Pellwyn Quarndon Rostvik Sandrel Tarnholt Umberly Valdrik "
     "Westrow Yarnfeld Zanderby Ashvale Brenholt Corwick Drayfeld Elmgard"
 ).split()
-_HOURS: Final = {"US-CA": 15, "US-WA": 15, "DE": 7}  # start of work in UTC; the day ends before 24:00
+_HOURS: Final = {
+    "US-CA": 15,
+    "US-WA": 15,
+    "DE": 7,
+}  # start of work in UTC; the day ends before 24:00
 
 Floats = npt.NDArray[np.float64]
 
@@ -157,8 +162,8 @@ def roster(spec: Spec) -> list[Person]:
 def hand(seed: int, index: int) -> Hand:
     """Return how this person types and points.
 
-    Medians and spreads between people follow public keystroke and mouse studies (Aalto 136M, Balabit,
-    SapiMouse); the offsets per key and per pair are what makes a typist recognisable.
+    Medians and spreads between people follow public keystroke and mouse studies (Aalto 136M,
+    Balabit, SapiMouse); the offsets per key and per pair are what makes a typist recognisable.
     """
     rng = generator(seed, index, TRAITS)
     first, second = rng.standard_normal(2).tolist()
@@ -166,10 +171,10 @@ def hand(seed: int, index: int) -> Hand:
     return Hand(
         gap=5.02 + 0.319 * first,
         hold=4.631 + 0.211 * (0.13 * first + 0.99 * second),
-        typo=float(np.clip(0.026 * np.exp(0.68 * traits[0]), 0.004, 0.09)),
-        key_gap=0.10 * rng.standard_normal(128),
-        key_hold=0.14 * rng.standard_normal(128),
-        pair_gap=0.22 * rng.standard_normal((32, 32)),
+        typo=float(np.clip(0.043 * np.exp(0.64 * traits[0]), 0.006, 0.13)),
+        key_gap=0.09 * rng.standard_normal(128),
+        key_hold=0.115 * rng.standard_normal(128),
+        pair_gap=0.20 * rng.standard_normal((32, 32)),
         tempo=float(np.exp(0.15 * traits[1])),
         bend=0.10 * traits[2],
         shake=float(2.5 * np.exp(0.4 * traits[3])),

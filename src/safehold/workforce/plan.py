@@ -1,6 +1,7 @@
 """What a person does in a day: actions, contexts, typed text, messages, and what was planted.
 
-The plan knows no times. It is drawn from the person-day's own entropy, so it is the same for whoever asks.
+The plan knows no times. It is drawn from the person-day's own entropy, so it is the same for
+whoever asks.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """When and where something sensitive is planted.
 
-The first people of the first day carry a fixed list, so that a small run holds every class a few times;
-everybody else carries it at the rates of a working company (per 1,000 person-days: 40 identifiers, 10
-health, 10 financial or legal, 15 credentials, 10 remarks on performance, 10 private messages, 20 decoys).
+The first people of the first day carry a fixed list, so that a small run holds every class a few
+times; everybody else carries it at the rates of a working company (per 1,000 person-days: 40
+identifiers, 10 health, 10 financial or legal, 15 credentials, 10 remarks on performance, 10
+private messages, 20 decoys).
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ FIRST_PEOPLE: Final = 30  # who carry the fixed list
 
 KEPT: Final = "key"  # typed into a text field and kept
 ERASED: Final = "key-erased"  # typed and deleted again
-WRONG: Final = "key-wrong-window"  # a password typed into a chat box, deleted, typed where it belongs
+WRONG: Final = (
+    "key-wrong-window"  # a password typed into a chat box, deleted, typed where it belongs
+)
 RESET: Final = "key-password"  # a password reset: three password fields
 CHAT: Final = "chat"
 DIRECT: Final = "chat-dm"
@@ -40,11 +43,13 @@ class Plant:
         way: How it appears, one of the constants of this module.
         secret: What appears.
         at: Where in the day, 0 to 1.
+        style: How it is deleted, 0 to 1, where it is.
     """
 
     way: str
     secret: Secret
     at: float
+    style: float = 0.0
 
 
 def _list_floor() -> tuple[tuple[str, str], ...]:
@@ -88,16 +93,18 @@ def list_plants(spec: Spec, index: int, day: int) -> list[Plant]:
         day: Number of the day, 0 for the first.
     """
     draw = Draw(generator(spec.seed, index, day, PLANTS))
-    wanted: list[tuple[str, str]] = []
+    wanted: list[tuple[str, str, float]] = []
     if day == 0 and index < FIRST_PEOPLE:
         wanted += [
-            each for place, each in enumerate(_FLOOR) if (place * 7 + 1) % FIRST_PEOPLE == index
+            (kind, way, place * 0.382 % 1.0)  # every way of deleting comes up
+            for place, (kind, way) in enumerate(_FLOOR)
+            if (place * 7 + 1) % FIRST_PEOPLE == index
         ]
     for rate, kinds, ways in _RATES:
         if draw.unit() < rate / 1000:
-            wanted.append((draw.pick(kinds), draw.pick(ways)))
+            wanted.append((draw.pick(kinds), draw.pick(ways), draw.unit()))
     plants = []
-    for kind, way in wanted:
+    for kind, way, style in wanted:
         name = way
         if way.startswith(_DECOY):
             name = way.partition(":")[2]
@@ -106,5 +113,6 @@ def list_plants(spec: Spec, index: int, day: int) -> list[Plant]:
             secret = make_secret(kind, draw)
         if name in _DENIED:
             secret = Secret(kind=secret.kind, value=secret.value)
-        plants.append(Plant(way=name, secret=secret, at=0.05 + 0.9 * draw.unit()))
+        at = 0.05 + 0.9 * draw.unit()
+        plants.append(Plant(way=name, secret=secret, at=at, style=style))
     return sorted(plants, key=lambda plant: plant.at)

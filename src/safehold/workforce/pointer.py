@@ -54,7 +54,7 @@ def _pause(rng: np.random.Generator, count: int, who: Hand) -> Ints:
     ms = np.where(
         pick < who.quick,
         16.0 + 0.8 * noise,
-        np.where(pick < 0.88, 110.0 * np.exp(0.18 * noise), 270.0 * np.exp(0.45 * noise)),
+        np.where(pick < 0.88, 110.0 * np.exp(0.18 * noise), 300.0 * np.exp(0.5 * noise)),
     )
     return (np.clip(ms * who.tempo, 4.0, 3_000.0) * 1000.0).astype(np.int64)
 
@@ -86,10 +86,11 @@ def move_pointer(
     sizes = steps + extra
     run, place = _spread(sizes)
     tau = np.minimum((place + 1 - drags[run]) / steps[run], 1.0)
-    ease = tau**3 * (10.0 - 15.0 * tau + 6.0 * tau**2)  # Flash and Hogan 1985
+    rise = np.minimum(2.2 * tau, 1.0)  # the rest of the stroke homes in
+    ease = rise**3 * (10.0 - 15.0 * rise + 6.0 * rise**2)  # Flash and Hogan 1985
     way = (target - origin).astype(np.float64)
     normal = np.stack([-way[:, 1], way[:, 0]], axis=1)
-    bend = (hand.bend + 0.06 * rng.standard_normal(count))[run] * np.sin(np.pi * tau)
+    bend = (hand.bend + 0.06 * rng.standard_normal(count))[run] * np.sin(np.pi * rise)
     shake = hand.shake * rng.standard_normal((len(run), 2)) * (tau < 1.0)[:, None]
     spot = origin[run] + way[run] * ease[:, None] + normal[run] * bend[:, None] + shake
     spot[stays[run]] = target[run[stays[run]]]
@@ -116,7 +117,9 @@ def move_pointer(
     length = np.zeros(total, np.int64)
     length[actions] = lengths + 40_000
     pressed = (kind == PointerKind.PRESS) | (kind == PointerKind.DRAG)
-    button = np.where(np.isin(kind, (PointerKind.PRESS, PointerKind.RELEASE, PointerKind.CLICK)), 0, -1)
+    button = np.where(
+        np.isin(kind, (PointerKind.PRESS, PointerKind.RELEASE, PointerKind.CLICK)), 0, -1
+    )
     turn = np.where(rng.random(count) < 0.8, -120, 120)
     display = (rng.random(count) < (0.3 if hand.displays > 1 else 0.0)).astype(np.int64)
     return Moves(

@@ -94,7 +94,8 @@ class Day:
         while self.plan.cost < budget or plants:
             if self.plan.second_session < 0 and self.plan.cost > 0.55 * budget:
                 self.plan.second_session = len(self.plan.kinds)
-                self.plan.look_at(self.plan.app, title=words.title(self.draw))
+                app = self.plan.app
+                self.plan.look_at(app, title=words.title(self.draw), host=_HOSTS.get(app))
             if plants and (self.plan.cost >= plants[-1].at * budget):
                 self._plant(plants.pop())
                 continue
@@ -295,7 +296,7 @@ class Day:
             self._strike_secret(secret, lead=words.phrase(self.draw) + " ")
             self.plan.add(CLICK, role="button|save")
         elif way == ERASED:
-            self._erase(secret)
+            self._erase(secret, plant.style)
         elif way == WRONG:
             self._mistake(secret)
         elif way == RESET:
@@ -317,7 +318,11 @@ class Day:
         """Use something no recorder may watch: a password manager, a bank, a clinic."""
         app, title, host = {
             VAULT: ("keepassxc", "Passwords.kdbx", None),
-            BANK: ("browser", "Online banking - Transfer - Northfield Bank", "online-banking.example"),
+            BANK: (
+                "browser",
+                "Online banking - Transfer - Northfield Bank",
+                "online-banking.example",
+            ),
             CLINIC: ("browser", "Patient portal - Health record", "patient-portal.example"),
         }[way]
         self._open(app, title=title, host=host)
@@ -325,7 +330,7 @@ class Day:
         self._strike_secret(secret)
         self.plan.add(CLICK, role="button|save")
 
-    def _erase(self, secret: Secret) -> None:
+    def _erase(self, secret: Secret, style: float) -> None:
         """Type a secret and delete it again, in one of the ways people do."""
         draw, plan = self.draw, self.plan
         self._open(draw.pick(("editor", "ticketing", "mail")))
@@ -335,7 +340,7 @@ class Day:
         ahead = strike(lead, rate=rate, draw=draw)
         value = strike(secret.value, rate=rate, draw=draw)
         first = len(plan.ops) + len(ahead)
-        ops = ahead + value + self._delete(secret.value, lead, draw.unit())
+        ops = ahead + value + self._delete(secret.value, lead, style)
         ops += strike(words.phrase(draw), rate=rate, draw=draw)
         plan.add(KEYS, ops=ops)
         plan.add(CLICK, role="button|save")
@@ -344,14 +349,14 @@ class Day:
     def _delete(self, value: str, lead: str, style: float) -> bytes:
         """Return the presses that remove ``value``, just typed after ``lead``."""
         length, back = len(value), bytes([BACKSPACE])
+        if 0.18 < style < 0.35 and value.isalnum() and lead.endswith(" "):
+            return bytes([ERASE_WORD])
         if style < 0.40:
             return back * length
         if style < 0.60:  # held down
             return back + bytes([HELD]) * (length - 1)
-        if style < 0.72:  # select everything and type over it
+        if style < 0.82:  # select everything and write over it
             return bytes([SELECT_ALL, BACKSPACE])
-        if style < 0.82 and value.isalnum() and lead.endswith(" "):
-            return bytes([ERASE_WORD])
         more = ""
         while len(more) < (_FAR if style >= 0.91 else 120):
             more += " " + words.sentence(self.draw)

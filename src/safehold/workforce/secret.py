@@ -1,7 +1,8 @@
 """Values that must never be stored, made so that they never occur by chance.
 
-Every value is at least eight characters long and holds enough random digits to be searched for byte by
-byte. Numbers of people, cards and accounts are invented; domains end in ``.example`` (RFC 2606).
+Every value is at least eight characters long and holds enough random digits to be searched for
+byte by byte. Numbers of people, cards and accounts are invented; domains end in ``.example`` (RFC
+2606).
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def _group(digits: str, mark: str) -> str:
 
 
 def _email(draw: Draw) -> str:
-    return f"{_letters(draw, _LOWER, 5)}.{_letters(draw, _LOWER, 6)}{draw.digits(4)}@mailbox.example"
+    return (
+        f"{_letters(draw, _LOWER, 5)}.{_letters(draw, _LOWER, 6)}{draw.digits(4)}@mailbox.example"
+    )
 
 
 def _phone(draw: Draw) -> str:
@@ -118,7 +121,9 @@ def _record(draw: Draw) -> str:
 
 
 def _health(draw: Draw) -> str:
-    what = draw.pick(("type 2 diabetes", "severe migraine", "asthma", "a slipped disc", "depression"))
+    what = draw.pick(
+        ("type 2 diabetes", "severe migraine", "asthma", "a slipped disc", "depression")
+    )
     return f"diagnosed with {what}, chart {draw.digits(6)}"
 
 
@@ -135,7 +140,9 @@ def _remark(draw: Draw) -> str:
 
 
 def _private(draw: Draw) -> str:
-    what = draw.pick(("do not tell anybody but i am leaving", "my marriage is over", "i am in debt"))
+    what = draw.pick(
+        ("do not tell anybody but i am leaving", "my marriage is over", "i am in debt")
+    )
     return f"{what}, call me on extension {draw.digits(6)}"
 
 
@@ -175,7 +182,8 @@ def make_secret(kind: str, draw: Draw) -> Secret:
 def make_decoy(draw: Draw) -> Secret:
     """Return something that looks like a secret and is none.
 
-    Order numbers, card-like numbers that fail the Luhn check, version numbers, prose about passwords.
+    Order numbers, card-like numbers that fail the Luhn check, version numbers, prose about
+    passwords.
     """
     at = draw.whole(0, 3)
     if at == 0:

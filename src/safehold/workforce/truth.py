@@ -35,9 +35,9 @@ TRUTH: Final = pa.schema(
 def truth(spec: Spec) -> pa.Table:
     """Return one row per planted value.
 
-    ``first_seq`` and ``last_seq`` are the sequence numbers of the first and last key *down* of the value
-    (corrections inside it included), or of the one message or window that holds it. Passwords typed into
-    password fields are rows as well: they must not be stored either.
+    ``first_seq`` and ``last_seq`` are the sequence numbers of the first and last key *down* of
+    the value (corrections inside it included), or of the one message or window that holds it.
+    Passwords typed into password fields are rows as well: they must not be stored either.
     """
     rows: dict[str, list[object]] = {name: [] for name in TRUTH.names}
     for index in range(spec.people):
@@ -55,7 +55,8 @@ def _add_day(rows: dict[str, list[object]], spec: Spec, index: int, day: int) ->
         who = external_id(index)
         values = (
             who, span.stream, span.kind, span.value, span.erased, span.decoy, first, last,
-            f"ses-{who}-{day}-{session}", f"dev-{who}", day, f"{who}/{day}/{number}", span.retyped, kind,
+            f"ses-{who}-{day}-{session}", f"dev-{who}", day, f"{who}/{day}/{number}",
+            span.retyped, kind,
         )  # fmt: skip
         for name, value in zip(TRUTH.names, values, strict=True):
             rows[name].append(value)
@@ -65,9 +66,7 @@ def _has_title(timed: Timed) -> bool:
     return any(span.stream == "focus" for span in timed.plan.spans)
 
 
-def _locate(
-    timed: Timed, span: Span, titles: pa.Table | None
-) -> tuple[int, int, int, str | None]:
+def _locate(timed: Timed, span: Span, titles: pa.Table | None) -> tuple[int, int, int, str | None]:
     """Return session number, first and last sequence number, and the kind of the field."""
     plan = timed.plan
     if span.stream == "key":

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905 - long lists of words read better as text
 """Small word lists of our own, and the plain sentences made from them."""
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ _OPENERS: Final = (
     "please|can you|could we|i will|we should|let me|they want to|remember to|time to|i want to"
 ).split("|")
 _ASKS: Final = (
-    "Write a short note to {0} the {1} {2}|How do I {0} a {2} in the {1} system|Give me three ways to"
-    " {0} the {1} {2}|Make a table of every {1} {2}|Explain how to {0} the {2}|Turn this {1} {2} into"
-    " a list"
+    "Write a short note to {0} the {1} {2}|How do I {0} a {2} in the {1} system|"
+    "Give me three ways to {0} the {1} {2}|Make a table of every {1} {2}|"
+    "Explain how to {0} the {2}|Turn this {1} {2} into a list"
 ).split("|")
 _FUNCTIONS: Final = ("SUM", "AVERAGE", "COUNT", "MAX", "MIN")
 

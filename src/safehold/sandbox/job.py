@@ -1,0 +1,156 @@
+"""What a sandbox is asked to do, how much it may use, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from safehold.errors import InvalidError
+
+Level = Literal["E0", "E1", "E2", "E3"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+Reason = Literal[
+    "finished", "not started", "failed", "refused", "protocol", "budget", "time", "stopped"
+]
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+RECIPES = {
+    "ingest": "safehold.ingest.recipe",
+    "feature": "safehold.enclave.feature",
+    "train": "safehold.enclave.train",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one job may use. Going over any of them ends the job.
+
+    Args:
+        address_space: Bytes of virtual memory per process.
+        memory: Bytes of real memory of the whole job, where a cgroup can be made.
+        cpu: Seconds of processor time per process.
+        wall: Seconds from start to end of the whole job.
+        fsize: Bytes of the largest file it may write.
+        temp: Bytes of its private temporary files, all together.
+        nofile: Open descriptors per process.
+        pids: Processes and threads of the whole job.
+        egress: Bytes of all its frames, lengths included.
+        frame: Bytes of one frame.
+        stderr: Bytes it may print; they are counted and thrown away.
+    """
+
+    address_space: int = 4 * GIB
+    memory: int = 4 * GIB
+    cpu: int = 600
+    wall: float = 900.0
+    fsize: int = 16 * MIB
+    temp: int = 32 * MIB
+    nofile: int = 256
+    pids: int = 128
+    egress: int = 64 * MIB
+    frame: int = 64 * MIB
+    stderr: int = 256 * 1024
+
+    @classmethod
+    def of(cls, recipe: str) -> Limits:
+        """Return the limits that fit a recipe.
+
+        JAX reserves far more addresses than it touches, and Arrow and XLA start a thread pool each,
+        so address space and threads are wide while real memory stays bounded.
+        """
+        match recipe:
+            case "ingest":
+                return cls(cpu=86_400, wall=86_400.0, egress=8 * GIB)
+            case "feature":
+                return cls(address_space=8 * GIB, cpu=14_400, wall=14_400.0, egress=2 * GIB)
+            case "train":
+                return cls(
+                    address_space=64 * GIB,
+                    memory=16 * GIB,
+                    cpu=864_000,
+                    wall=172_800.0,
+                    nofile=1024,
+                    pids=512,
+                    egress=1 * GIB,
+                    frame=256 * MIB,
+                )
+            case _:
+                return cls()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One recipe and what it gets.
+
+    Args:
+        recipe: Name in the allow-list of recipes.
+        spec: JSON object for the recipe; it may hold secrets, so it travels in sealed memory.
+        inputs: Read-only descriptors, sealed memory or regular files; they stay the caller's.
+        limits: What it may use.
+        least: Lowest assurance level it may run at.
+    """
+
+    recipe: str
+    spec: bytes = field(default=b"{}", repr=False)
+    inputs: Sequence[int] = ()
+    limits: Limits
+    least: str = "E3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What this machine can enforce, found out by doing it.
+
+    Args:
+        level: Assurance level E0 to E3.
+        kernel: Release of the running kernel.
+        mechanisms: What confines a job here, sorted.
+    """
+
+    level: Level
+    kernel: str
+    mechanisms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a job ended, for the run record. The exit code of the job is not in it.
+
+    Args:
+        ok: True only if the recipe returned and every limit was kept.
+        reason: One of a closed list.
+        started: True if the job's own process reported from inside its confinement.
+        level: Level the job ran at.
+        kernel: Release of the running kernel.
+        mechanisms: What confined the job, sorted.
+        frames: Frames received.
+        egress: Bytes received.
+        printed: True if the job printed anything; what it was is never kept.
+        seconds: From start to end.
+    """
+
+    ok: bool
+    reason: Reason
+    started: bool
+    level: Level
+    kernel: str
+    mechanisms: tuple[str, ...]
+    frames: int
+    egress: int
+    printed: bool
+    seconds: float
+
+
+def check_level(least: str, have: Level) -> bool:
+    """Return whether ``have`` reaches ``least``.
+
+    Raises:
+        InvalidError: ``least`` is no level.
+    """
+    if least not in LEVELS:
+        raise InvalidError("no such assurance level", rule="sandbox.level", fix="E0, E1, E2 or E3")
+    return LEVELS.index(have) >= LEVELS.index(least)
