@@ -193,7 +193,9 @@ def minimise_streams(
         roll: Who takes part.
         tally: Where the counts go.
     """
+    # context even where it is not collected: what is in front, and clicks that end a stretch of typing
     focus = accepted["focus"].table if "focus" in accepted else None
+    pointer = accepted["pointer"].table if "pointer" in accepted else None
     minimised: dict[str, pa.Table] = {}
     for stream, events in accepted.items():
         if stream not in rules:
@@ -210,6 +212,7 @@ def minimise_streams(
             admitted.table,
             rules[stream],
             focus=focus,
+            pointer=pointer if stream == "key" else None,
             consented=roll.consented(stream, columns),
         )
         tally.dropped.update(result.dropped)
