@@ -97,6 +97,12 @@ def test_a_length_that_does_not_fit_is_refused(length):
         payload.decode(codec, data)
 
 
+def test_padding_beyond_the_bucket_is_refused():
+    codec, data = payload.encode(_table(3))
+    with pytest.raises(TamperedError, match="bucket"):
+        payload.decode(codec, bytes(data[:-8]) + bytes(512) + bytes(data[-8:]))
+
+
 def test_a_bomb_is_refused():
     import zstandard
 
