@@ -55,6 +55,7 @@ _ALIASES: Final = {
     "CTRL": "Control", "CONTROL": "Control", "ALT": "Alt", "ALTGRAPH": "Alt", "WIN": "Meta", "META": "Meta",
     "CAPS_LOCK": "CapsLock", "CAPSLOCK": "CapsLock", "SPACE": " ", "SPACEBAR": " ", "OS": "Meta",
 }  # fmt: skip
+_CONTROLS: Final = {"\b": "Backspace", "\t": "Tab", "\r": "Enter", "\n": "Enter", "\x7f": "Delete", "\x1b": "Escape"}
 _CODES: Final = {
     "8": "Backspace", "9": "Tab", "13": "Enter", "16": "Shift", "17": "Control", "18": "Alt",
     "20": "CapsLock", "32": " ", "35": "End", "36": "Home", "37": "ArrowLeft", "38": "ArrowUp",
@@ -92,7 +93,9 @@ def resolve(key: str | None, code: str | None, *, shift: int = 0, caps: int = 0)
         caps: 1 when CapsLock is on.
     """
     if key and key != "Unidentified":
-        return key if len(key) == 1 else _ALIASES.get(key.upper(), key)
+        if len(key) == 1:
+            return _CONTROLS.get(key, key)
+        return _ALIASES.get(key.upper(), key)
     if not code:
         return ""
     if code in _CODES:
