@@ -193,7 +193,7 @@ def minimise_streams(
         roll: Who takes part.
         tally: Where the counts go.
     """
-    # context even where it is not collected: what is in front, and clicks that end a stretch of typing
+    # context even where it is not collected: the window in front, clicks that end typing
     focus = accepted["focus"].table if "focus" in accepted else None
     pointer = accepted["pointer"].table if "pointer" in accepted else None
     minimised: dict[str, pa.Table] = {}
