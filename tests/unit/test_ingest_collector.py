@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 from tests.ingest_job import NOW_US, Frames, job, key_rows, rules_spec
 
+from safehold.access.gap import Head, Mark, commit_person, make_gap, sign_mark, verify_gap
+from safehold.access.lease import LONGEST_US, Lessor, MemoryStore, read_lease
 from safehold.clock import FixedClock
 from safehold.dlp import Rules
 from safehold.errors import (
@@ -22,8 +24,6 @@ from safehold.errors import (
 )
 from safehold.ingest import recipe
 from safehold.ingest.collector import Collector
-from safehold.access.gap import Head, Mark, commit_person, make_gap, sign_mark, verify_gap
-from safehold.access.lease import LONGEST_US, Lessor, MemoryStore, read_lease
 from safehold.ingest.leased import leased_schema
 from safehold.sandbox.channel import pack_parts
 from safehold.signing import SigningKey

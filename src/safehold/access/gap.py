@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from safehold.access.record import open_record, sign_record
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, TamperedError
-from safehold.access.record import open_record, sign_record
 from safehold.signing import SigningKey, VerifyKey
 from safehold.telemetry.schema import STREAMS
 

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from typing import Final, Protocol
 
 from safehold.access.envelope import Envelope, LeaseKey, open_envelope, read_envelope
+from safehold.access.record import open_record, sign_record
 from safehold.canonical import b64, unb64
 from safehold.clock import SECOND_US, Clock
 from safehold.errors import ConflictError, DeniedError, InvalidError, MissingError
 from safehold.ids import new_id
-from safehold.access.record import open_record, sign_record
 from safehold.signing import SigningKey, VerifyKey
 from safehold.telemetry.schema import STREAMS
 

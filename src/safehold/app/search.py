@@ -7,6 +7,7 @@ searched; the truth file is not among them.
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import tempfile
 import zlib
@@ -80,10 +81,8 @@ def views(data: bytes) -> Iterator[bytes]:
     yield data
     at = data.find(ZSTD)
     while at >= 0:
-        try:
+        with contextlib.suppress(zstandard.ZstdError):  # four bytes may only look like a beginning
             yield zstandard.ZstdDecompressor().decompressobj().decompress(data[at:])
-        except zstandard.ZstdError:
-            pass  # four bytes that only look like a beginning
         at = data.find(ZSTD, at + 1)
     if data[:2] == GZIP:
         try:

@@ -39,20 +39,25 @@ class KeeperLine:
 
     def __init__(self, client: KeeperClient, *, person: str, device: SigningKey) -> None:
         self._client = client
-        self._who = {"person": person, "device": device.public.text()}
+        self._person = person
+        self._device = device.public.text()
 
     def obtain(self) -> bytes:
         """Return a signed lease, or raise why there is none."""
-        lease: str = self._client.call("lease.obtain", **self._who)["lease"]
+        lease: str = self._client.call("lease.obtain", person=self._person, device=self._device)[
+            "lease"
+        ]
         return lease.encode()
 
     def submit(self, envelope: bytes) -> None:
         """Hand in an envelope, or raise why it is refused."""
-        self._client.call("lease.submit", envelope=b64(envelope), device=self._who["device"])
+        self._client.call("lease.submit", envelope=b64(envelope), device=self._device)
 
     def say(self, mark: bytes) -> None:
         """Tell the keeper, signed, how far the device has counted."""
-        self._client.call("lease.mark", mark=mark.decode(), **self._who)
+        self._client.call(
+            "lease.mark", mark=mark.decode(), person=self._person, device=self._device
+        )
 
 
 def collect(client: KeeperClient, *, person: str, device: Path, events: Path) -> dict[str, Any]:

@@ -12,23 +12,35 @@ from typing import Any
 
 LIMITS = (
     "Root on the machine of the keeper can read the keeper's memory while it runs. This home is at level {level}.",
-    "The witness lies on the same machine, outside the home: it finds a rolled-back or rewritten ledger, but it does not survive somebody with root.",
-    "Detection by patterns misses things. What it misses is sealed like everything else and is used only inside sandboxes.",
+    "The witness lies on the same machine, outside the home: it finds a ledger that was rolled back or rewritten, "
+    "but it does not survive somebody with root.",
+    "Detection by patterns misses things. What it misses is sealed like everything else and is used only inside "
+    "sandboxes.",
     "Epsilon and delta bound what the model can reveal about one person; they do not make it nothing.",
     "Sandboxes share one kernel with the machine. Faults of the kernel and timing channels are not covered.",
 )
 
 _STYLE = """
-:root{--ink:#14212e;--soft:#566573;--line:#d5dde5;--fill:#2b5c8a;--pale:#eef3f8;--good:#2c7a45;--paper:#fff}
-@media (prefers-color-scheme:dark){:root{--ink:#e8eef4;--soft:#a9b7c4;--line:#3a4856;--fill:#7fb2e0;--pale:#1f2a35;--good:#7fcf9a;--paper:#121a22}}
-*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-main{max-width:60rem;margin:0 auto;padding:1.5rem}h1{font-size:1.7rem;margin:.2rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem}
-.lead{font-size:1.1rem}.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.7rem;padding:0;margin:1rem 0;list-style:none}
-.facts li{background:var(--pale);border-radius:.5rem;padding:.7rem}.facts b{display:block;font-size:1.4rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;margin:.4rem 0}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line)}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}svg{width:100%;height:auto;max-width:44rem}
-.bar{fill:var(--fill)}.base{fill:var(--soft)}.label{fill:var(--ink);font-size:13px}.ok{color:var(--good);font-weight:bold}
-code{font-size:.9em;overflow-wrap:anywhere}footer{color:var(--soft);margin-top:2rem;border-top:1px solid var(--line);padding-top:.7rem}
+:root{--ink:#14212e;--soft:#566573;--line:#d5dde5;--fill:#2b5c8a;--pale:#eef3f8;--good:#2c7a45;
+--paper:#fff}
+@media (prefers-color-scheme:dark){:root{--ink:#e8eef4;--soft:#a9b7c4;--line:#3a4856;
+--fill:#7fb2e0;--pale:#1f2a35;--good:#7fcf9a;--paper:#121a22}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
+main{max-width:60rem;margin:0 auto;padding:1.5rem}
+h1{font-size:1.7rem;margin:.2rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem}
+.lead{font-size:1.1rem}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.7rem;padding:0;
+margin:1rem 0;list-style:none}
+.facts li{background:var(--pale);border-radius:.5rem;padding:.7rem}
+.facts b{display:block;font-size:1.4rem}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;margin:.4rem 0}
+th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line)}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+svg{width:100%;height:auto;max-width:44rem}
+.bar{fill:var(--fill)}.base{fill:var(--soft)}.label{fill:var(--ink);font-size:13px}
+.ok{color:var(--good);font-weight:bold}code{font-size:.9em;overflow-wrap:anywhere}
+footer{color:var(--soft);margin-top:2rem;border-top:1px solid var(--line);padding-top:.7rem}
 """
 
 
@@ -87,9 +99,9 @@ def bars(rows: Sequence[Mapping[str, Any]]) -> str:
     step, left, width = 34, 150, 400
     height = step * len(rows) + 10
     drawn = [
-        f'<svg viewBox="0 0 {left + width + 70} {height}" role="img" aria-labelledby="bt bd">'
-        '<title id="bt">Top-1 accuracy by model</title>'
-        '<desc id="bd">The same figures are in the table below.</desc>'
+        f'<svg viewBox="0 0 {left + width + 70} {height}" role="img" aria-labelledby="bt bd">',
+        '<title id="bt">Top-1 accuracy by model</title>',
+        '<desc id="bd">The same figures are in the table below.</desc>',
     ]
     for place, row in enumerate(rows):
         top = 6 + place * step

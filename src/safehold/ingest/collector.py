@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 
 from safehold.access.envelope import seal_envelope
+from safehold.access.gap import Mark, sign_mark
+from safehold.access.lease import SKEW_US, Lease, read_lease
 from safehold.canonical import unb64
 from safehold.clock import SECOND_US, Clock
 from safehold.dlp import Rules
 from safehold.errors import InvalidError, SafeholdError
 from safehold.ingest.admission import Roll
 from safehold.ingest.convert import convert, source_kinds
-from safehold.access.gap import Mark, sign_mark
-from safehold.access.lease import SKEW_US, Lease, read_lease
 from safehold.ingest.limits import Limits
 from safehold.ingest.mapping import parse_mapping
 from safehold.ingest.pipeline import Order, Pipeline, Tally, minimise_streams

@@ -10,8 +10,8 @@ from safehold.ingest.chunk import cut_chunks
 from safehold.ingest.convert import convert, source_kinds
 from safehold.ingest.limits import Limits
 from safehold.ingest.mapping import parse_mapping
-from safehold.ingest.shelf import guess_mapping, load_mapping
 from safehold.ingest.session import Sessions
+from safehold.ingest.shelf import guess_mapping, load_mapping
 from safehold.ingest.source import open_source
 
 
@@ -47,9 +47,7 @@ def people_of(path: Path, mapping: str | None, *, now_us: int) -> tuple[set[str]
     source = file_source(path, mapping)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        file = open_source(
-            descriptor, name=path.name, limits=limits, format=source.get("format")
-        )
+        file = open_source(descriptor, name=path.name, limits=limits, format=source.get("format"))
         raw = source.get("mapping") or guess_mapping(file.schema, name=path.name)
         rules = parse_mapping(load_mapping(raw) if isinstance(raw, str) else raw)
         sessions = Sessions(most=limits.sessions, name=path.name)

@@ -151,6 +151,8 @@ class Intake:
                             )
                         case "done":
                             report({"read": frame.header["rows_read"]})
+                        case _:
+                            raise TamperedError("an unknown frame", rule="ingest.frames")
                 if pending:
                     raise TamperedError("rows outside a chunk", rule="ingest.frames")
         except InvalidError:

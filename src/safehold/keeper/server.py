@@ -100,6 +100,15 @@ class Server:
             except (SafeholdError, OSError):
                 return  # the caller broke off; whatever it asked for is finished or undone by itself
 
+    def _carry_out(
+        self, message: dict[str, Any], descriptors: Sequence[int], report: Report
+    ) -> dict[str, Any]:
+        match message:
+            case {"verb": str(name), "arguments": dict(arguments)} if name in self._verbs:
+                return self._verbs[name](arguments, descriptors, report)
+            case _:
+                raise InvalidError("no such verb", rule="keeper.verb")
+
     def _one(
         self, link: socket.socket, message: dict[str, Any], descriptors: Sequence[int]
     ) -> None:
@@ -109,11 +118,7 @@ class Server:
                 wire.send(link, {"progress": progress})
 
         try:
-            match message:
-                case {"verb": str(name), "arguments": dict(arguments)} if name in self._verbs:
-                    answer = self._verbs[name](arguments, descriptors, report)
-                case _:
-                    raise InvalidError("no such verb", rule="keeper.verb")
+            answer = self._carry_out(message, descriptors, report)
         except SafeholdError as error:
             wire.send(link, {"error": error.payload()})
         except (KeyError, TypeError, ValueError) as error:

@@ -22,9 +22,9 @@ from safehold.charter import (
     Roster,
     Signature,
     SignedCharter,
-    compile,
     verify,
 )
+from safehold.charter import compile as compile_charter
 from safehold.charter.board import check_quorum
 from safehold.clock import SECOND_US, Clock
 from safehold.errors import (
@@ -74,11 +74,13 @@ class Trust:
                     self._stopped = leaf["k"] == "stop"
                 case "access.intent":
                     self._count(leaf.get("pub", {}), leaf.get("ref"))
+                case _:
+                    pass
         if roster_leaf is not None and roster_leaf != self.roster.digest():
             raise TamperedError("the roster is not the one in the ledger", rule="trust.roster")
         if self._charter_leaf is not None:
             self._charter = self._newest(self._charter_leaf)
-            self._policy = compile(self._charter.charter)
+            self._policy = compile_charter(self._charter.charter)
 
     @property
     def stopped(self) -> bool:
@@ -143,7 +145,7 @@ class Trust:
         with self._lock:
             new = Charter.from_json(tree)
             signed = verify(new, [Signature.from_json(one) for one in signatures], self.roster)
-            policy = compile(new)
+            policy = compile_charter(new)
             if self._charter is not None:
                 if new.digest() == self.digest():
                     return {"version": new.version, "digest": new.digest().hex(), "new": False}

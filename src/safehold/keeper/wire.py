@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -45,16 +45,9 @@ def receive(link: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     try:
         if not head:
             return None
-        head += _exactly(link, 4 - len(head))
-        (length,) = _LENGTH.unpack(head)
-        if length > LARGEST:
-            raise InvalidError("message too large", rule="keeper.message")
-        try:
-            message = orjson.loads(_exactly(link, length))
-        except orjson.JSONDecodeError as error:
-            raise InvalidError("not a message", rule="keeper.message") from error
-        if not isinstance(message, dict) or message.pop("descriptors", None) != len(descriptors):
-            raise InvalidError("not a message", rule="keeper.message")
+        message = _body(link, head + _exactly(link, 4 - len(head)))
+        if message.pop("descriptors", None) != len(descriptors):
+            _refuse("not a message")
     except BaseException:
         close_all(descriptors)
         raise
@@ -65,6 +58,23 @@ def close_all(descriptors: Sequence[int]) -> None:
     """Close descriptors that nobody will use."""
     for descriptor in descriptors:
         os.close(descriptor)
+
+
+def _body(link: socket.socket, head: bytes) -> dict[str, Any]:
+    (length,) = _LENGTH.unpack(head)
+    if length > LARGEST:
+        _refuse("message too large")
+    try:
+        message = orjson.loads(_exactly(link, length))
+    except orjson.JSONDecodeError as error:
+        raise InvalidError("not a message", rule="keeper.message") from error
+    if not isinstance(message, dict):
+        _refuse("not a message")
+    return message
+
+
+def _refuse(why: str) -> NoReturn:
+    raise InvalidError(why, rule="keeper.message")
 
 
 def _exactly(link: socket.socket, count: int) -> bytes:

@@ -54,8 +54,7 @@ class Work:
         ask = Ask(
             recipe="feature",
             kind="telemetry",
-            streams=sources_of(desk.trust.charter(), purpose)
-            & desk.gatekeeper.reads("feature"),
+            streams=sources_of(desk.trust.charter(), purpose) & desk.gatekeeper.reads("feature"),
             purpose=purpose,
             stage="feature",
             least_people=1,
