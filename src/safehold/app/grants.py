@@ -188,28 +188,24 @@ def _enact(
 
 
 def _figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    rows = []
+    """Return the figures as rows: exact ones where everybody is made up, the noisy ones otherwise."""
     plain = metrics.get("plain") or {}
-    if metrics["top1"] is not None:
-        rows.append(
-            {
-                "name": "private",
-                "top1": metrics["top1"],
-                "macro_f1": metrics["macro_f1"],
-                "private": True,
-            }
-        )
-    rows += [
-        {"name": title, **plain[name]}
+    rows = [
+        {"name": title, **plain[name], "private": name == "private"}
         for name, title in (
+            ("private", "private"),
             ("non_private", "not private"),
             ("bigram", "bigram"),
             ("majority", "majority"),
         )
         if name in plain
     ]
+    if not rows and metrics["top1"] is not None:
+        scores = {name: metrics[name] for name in ("top1", "macro_f1")}
+        rows.append({"name": "private", **scores, "private": True})
     return {
         "models": rows,
+        "noisy": {name: metrics.get(name) for name in ("top1", "macro_f1", "top1_error")},
         "epsilon": metrics["epsilon_micro"] / 1e6,
         "delta": metrics["delta_e12"] / 1e12,
     }

@@ -12,10 +12,14 @@ from typing import Any
 
 LIMITS = (
     "Root on the machine of the keeper can read the keeper's memory while it runs. This home is at level {level}.",
-    "The witness lies on the same machine, outside the home: it finds a ledger that was rolled back or rewritten, "
-    "but it does not survive somebody with root.",
-    "Detection by patterns misses things. What it misses is sealed like everything else and is used only inside "
-    "sandboxes.",
+    (
+        "The witness lies on the same machine, outside the home: it finds a ledger that was rolled back or "
+        "rewritten, but it does not survive somebody with root."
+    ),
+    (
+        "Detection by patterns misses things. What it misses is sealed like everything else and is used only "
+        "inside sandboxes."
+    ),
     "Epsilon and delta bound what the model can reveal about one person; they do not make it nothing.",
     "Sandboxes share one kernel with the machine. Faults of the kernel and timing channels are not covered.",
 )
@@ -173,7 +177,7 @@ def _model_words(training: Mapping[str, Any]) -> str:
     return (
         f"A model of the next action, trained over {training['people']:,} people with differential privacy: "
         f"epsilon {training['epsilon']:.2f}, delta {training['delta']:.0e}, the unit is the person. "
-        "Figures are for people who were not in the training, and are noisy themselves."
+        "Figures are for people who were not in the training."
     )
 
 

@@ -78,7 +78,7 @@ def run(
 
 def demo(
     *,
-    people: Annotated[int, typer.Option(min=2, help="How many made-up people.")] = 600,
+    people: Annotated[int, typer.Option(min=2, help="How many made-up people.")] = 300,
     days: Annotated[int, typer.Option(min=1, help="How many working days.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the made-up people; noise never has one.")] = 7,
     truth: Annotated[

@@ -88,6 +88,16 @@ def _model(console: Any, result: Mapping[str, Any]) -> None:
         console.print(
             f"  {mark}{row['name']:<14} top-1 {row['top1']:.3f}   macro-F1 {row['macro_f1']:.3f}{end}"
         )
+    _noisy(console, training)
+
+
+def _noisy(console: Any, training: Mapping[str, Any]) -> None:
+    noisy = training["noisy"]
+    if noisy["top1"] is not None:
+        console.print(
+            f"  what may be released about real people: top-1 {noisy['top1']:.3f} "
+            f"(+-{noisy['top1_error']:.3f}, itself private)"
+        )
 
 
 def _record(console: Any, result: Mapping[str, Any]) -> None:
