@@ -103,10 +103,10 @@ def secret(draw, number):
 
 @pytest.fixture(scope="module")
 def suite():
-    """600 secrets typed among prose, each in its own field, a third of them erased afterwards."""
+    """300 secrets typed among prose, each in its own field, a third of them erased afterwards."""
     shares = {True: [], False: []}
     kinds = {}
-    for number in range(600):
+    for number in range(300):
         hand = Hand(number)
         hand.prose(5)
         kind, cue, value = secret(hand.draw, number)
