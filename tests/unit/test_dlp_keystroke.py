@@ -31,7 +31,11 @@ def events(keys, **more):
 
 def pieces(table, kind="final", **more):
     typed = read_keys(table, **more)
-    return [p for p in replay(typed.ops, typed.texts, typed.segments, counts=typed.counts) if p.kind == kind]
+    return [
+        p
+        for p in replay(typed.ops, typed.texts, typed.segments, counts=typed.counts)
+        if p.kind == kind
+    ]
 
 
 def final(table, **more):
@@ -40,7 +44,11 @@ def final(table, **more):
 
 def masked(table, **more):
     out = minimise("key", table, Rules(stream="key"), **more).table
-    return {s for s, k in zip(out["seq"].to_pylist(), out["key"].to_pylist(), strict=True) if k.startswith("<")}
+    return {
+        s
+        for s, k in zip(out["seq"].to_pylist(), out["key"].to_pylist(), strict=True)
+        if k.startswith("<")
+    }
 
 
 def with_mods(pairs):
@@ -82,11 +90,18 @@ def test_a_key_with_modifiers_is_an_operation(name, mods, op):
 
 
 def test_a_letter_under_control_is_never_inserted():
-    assert all(operate(letter, CTRL)[0] != Op.INS for letter in "abcdefghijklmnopqrstuvwxyz0123456789")
+    assert all(
+        operate(letter, CTRL)[0] != Op.INS for letter in "abcdefghijklmnopqrstuvwxyz0123456789"
+    )
 
 
 def test_modifiers_are_read_from_their_own_presses_where_none_are_told():
-    table = events(["Shift", "", "Shift", ""], kind=[1, 1, 0, 1], code=["16", "65", "16", "66"], mods=[None] * 4)
+    table = events(
+        ["Shift", "", "Shift", ""],
+        kind=[1, 1, 0, 1],
+        code=["16", "65", "16", "66"],
+        mods=[None] * 4,
+    )
     assert final(table) == ["Ab"]
     table = events(["Control", "Backspace", "Control", "x"], kind=[1, 1, 0, 1], mods=[None] * 4)
     assert read_keys(table).ops.tolist()[1] == Op.WBKSP
@@ -100,21 +115,21 @@ def test_a_modifier_held_in_one_session_is_not_held_in_the_next():
 @pytest.mark.parametrize(
     ("strokes", "text"),
     [
-        (chars("abc") + [("Backspace", 0)], "ab"),
-        (chars("abc") + [("Home", 0), ("Delete", 0)], "bc"),
-        (chars("one two") + [("Backspace", CTRL)], "one "),
-        (chars("one two") + [("Home", 0), ("Delete", CTRL)], " two"),
-        (chars("one two") + [("ArrowLeft", CTRL)] + chars("x"), "one xtwo"),
-        (chars("one two") + [("Home", 0), ("ArrowRight", CTRL)] + chars("x"), "onex two"),
-        (chars("abc") + [("a", CTRL)] + chars("z"), "z"),
-        (chars("abc") + [("ArrowLeft", 1), ("ArrowLeft", 1)] + chars("z"), "az"),
-        (chars("abc") + [("Home", 0), ("ArrowRight", 1), ("Delete", 0)], "bc"),
-        (chars("abc") + [("Home", 1), ("x", CTRL)] + chars("q"), "q"),
-        (chars("abc") + [("Home", 0), ("End", 1), ("Backspace", 0)] + chars("q"), "q"),
-        (chars("abc") + [("a", CTRL), ("ArrowRight", 0)] + chars("d"), "abcd"),
-        (chars("ab") + [("v", CTRL)] + chars("c"), f"ab{OPAQUE}c"),
-        (chars("ab") + [("c", CTRL), ("z", CTRL)] + chars("c"), "abc"),
-        (chars("one two") + [("ArrowLeft", 3), ("Backspace", 0)], "one "),
+        ([*chars("abc"), ("Backspace", 0)], "ab"),
+        ([*chars("abc"), ("Home", 0), ("Delete", 0)], "bc"),
+        ([*chars("one two"), ("Backspace", CTRL)], "one "),
+        ([*chars("one two"), ("Home", 0), ("Delete", CTRL)], " two"),
+        ([*chars("one two"), ("ArrowLeft", CTRL), *chars("x")], "one xtwo"),
+        ([*chars("one two"), ("Home", 0), ("ArrowRight", CTRL), *chars("x")], "onex two"),
+        ([*chars("abc"), ("a", CTRL), *chars("z")], "z"),
+        ([*chars("abc"), ("ArrowLeft", 1), ("ArrowLeft", 1), *chars("z")], "az"),
+        ([*chars("abc"), ("Home", 0), ("ArrowRight", 1), ("Delete", 0)], "bc"),
+        ([*chars("abc"), ("Home", 1), ("x", CTRL), *chars("q")], "q"),
+        ([*chars("abc"), ("Home", 0), ("End", 1), ("Backspace", 0), *chars("q")], "q"),
+        ([*chars("abc"), ("a", CTRL), ("ArrowRight", 0), *chars("d")], "abcd"),
+        ([*chars("ab"), ("v", CTRL), *chars("c")], f"ab{OPAQUE}c"),
+        ([*chars("ab"), ("c", CTRL), ("z", CTRL), *chars("c")], "abc"),
+        ([*chars("one two"), ("ArrowLeft", 3), ("Backspace", 0)], "one "),
     ],
 )
 def test_editing_leaves_the_text_an_editor_would_leave(strokes, text):
@@ -141,7 +156,15 @@ def test_enter_tab_window_field_and_click_end_a_segment():
     assert final(events("abcd", app=["x", "x", "y", "y"])) == ["ab", "cd"]
     assert final(events("abcd", ctx=[1, 1, 2, 2])) == ["ab", "cd"]
     schema = WIRE["pointer"]
-    row = {"person": "p", "device": "d", "session": "s", "seq": 1, "t": 0, "mono": 150_000, "kind": 3}
+    row = {
+        "person": "p",
+        "device": "d",
+        "session": "s",
+        "seq": 1,
+        "t": 0,
+        "mono": 150_000,
+        "kind": 3,
+    }
     arrays = [
         pa.array([row[f.name]], pa.int64() if pa.types.is_temporal(f.type) else f.type).cast(f.type)
         if f.name in row else pa.nulls(1, f.type) for f in schema
@@ -151,12 +174,19 @@ def test_enter_tab_window_field_and_click_end_a_segment():
 
 
 def test_commits_bring_the_text_of_a_composition():
-    table = events([*"ni", None, "x"], kind=[1, 1, 2, 1], composing=[True, True, False, False], commit=[None, None, "你好", None])
+    table = events(
+        [*"ni", None, "x"],
+        kind=[1, 1, 2, 1],
+        composing=[True, True, False, False],
+        commit=[None, None, "你好", None],
+    )
     assert final(table) == ["你好x"]
 
 
 def test_a_reported_paste_is_not_inserted_twice_and_its_text_is_scanned():
-    table = events(["a", "v", None], mods=[0, CTRL, 0], kind=[1, 1, 3], commit=[None, None, "123-45-6789"])
+    table = events(
+        ["a", "v", None], mods=[0, CTRL, 0], kind=[1, 1, 3], commit=[None, None, "123-45-6789"]
+    )
     assert final(table) == ["a123-45-6789"] or final(table) == ["a" + "123-45-6789"]
     table = events(["v", None], mods=[CTRL, 0], kind=[1, 3], commit=[None, "123-45-6789"])
     out = minimise("key", table, Rules(stream="key")).table
@@ -199,7 +229,9 @@ def test_edits_modifiers_and_releases_of_a_masked_run_are_masked():
     for key in [*"ok ", "Shift", *"123-45-6789", "Backspace", *"9"]:
         keys += [key, key]
         kind += [1, 0]
-    out = minimise("key", events(keys, kind=kind), Rules.from_spec({"stream": "key", "level": 1})).table
+    out = minimise(
+        "key", events(keys, kind=kind), Rules.from_spec({"stream": "key", "level": 1})
+    ).table
     said = out["key"].to_pylist()
     assert said[:6] == ["right_top"] * 2 + ["right_home"] * 2 + ["space"] * 2
     assert set(said[6:]) == {"<SSN>"}
@@ -235,7 +267,11 @@ def test_replay_is_linear_in_hostile_input():
 
 
 def test_rows_in_any_order_and_odd_values_do_not_fail():
-    table = events([None, "", "\0", "\ud800"[:0] or "x", "NoSuchKey"], kind=[1, 0, 1, 9, 7], mods=[None, 255, 0, 3, 0])
+    table = events(
+        [None, "", "\0", "\ud800"[:0] or "x", "NoSuchKey"],
+        kind=[1, 0, 1, 9, 7],
+        mods=[None, 255, 0, 3, 0],
+    )
     shuffled = table.take(pa.array(np.array([4, 0, 3, 1, 2])))
     for level in range(5):
         minimise("key", shuffled, Rules.from_spec({"stream": "key", "level": level}))

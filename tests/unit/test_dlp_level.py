@@ -6,7 +6,7 @@ import pytest
 from safehold.clock import DAY_US
 from safehold.dlp import Rules, minimise
 from safehold.dlp.context import title_class
-from safehold.dlp.keymap import TOKENS, ZONES
+from safehold.dlp.keymap import ZONES
 from safehold.errors import InvalidError
 from safehold.telemetry.schema import STREAMS, WIRE
 
@@ -34,14 +34,23 @@ def make(stream, rows, **columns):
 
 def run(stream, table, level=3, **more):
     extra = {k: more.pop(k) for k in ("focus", "consented", "pointer") if k in more}
-    return minimise(stream, table, Rules.from_spec({"stream": stream, "level": level} | more), **extra)
+    return minimise(
+        stream, table, Rules.from_spec({"stream": stream, "level": level} | more), **extra
+    )
 
 
 def ints(table, name):
     return table[name].cast(pa.int64()).to_pylist()
 
 
-KEYS = make("key", 6, key=["s", "s", "E", "Backspace", "7", "?"], code=["KeyS"] * 6, kind=[1, 0, 1, 1, 1, 1], mods=[0] * 6)
+KEYS = make(
+    "key",
+    6,
+    key=["s", "s", "E", "Backspace", "7", "?"],
+    code=["KeyS"] * 6,
+    kind=[1, 0, 1, 1, 1, 1],
+    mods=[0] * 6,
+)
 
 
 def test_keys_at_l3_are_classes_in_order_without_time():
@@ -75,7 +84,11 @@ def test_keys_at_l1_are_zones_to_a_tenth_of_a_second():
 def test_keys_at_l0_are_raw_but_masked_and_at_l4_gone():
     table = make("key", 12, key=list("123-45-6789x"), mods=[0] * 12)
     assert "<SSN>" not in run("key", make("key", 2, key=list("ab")), 0).table["key"].to_pylist()
-    got = run("key", make("key", 12, key=list("a123-45-6789"[1:]) + ["Enter"]), 0).table["key"].to_pylist()
+    got = (
+        run("key", make("key", 12, key=[*list("a123-45-6789"[1:]), "Enter"]), 0)
+        .table["key"]
+        .to_pylist()
+    )
     assert got == ["<SSN>"] * 11 + ["Enter"]
     gone = run("key", table, 4)
     assert gone.table.num_rows == 0
@@ -121,7 +134,9 @@ def test_password_fields_are_dropped_whatever_the_rules_say():
 
 
 def test_pastes_are_dropped_when_the_charter_says_clipboard():
-    result = run("key", make("key", 2, kind=[3, 1], key=[None, "a"], commit=["x", None]), drop=["clipboard"])
+    result = run(
+        "key", make("key", 2, kind=[3, 1], key=[None, "a"], commit=["x", None]), drop=["clipboard"]
+    )
     assert result.dropped == {"clipboard": 1}
 
 
@@ -142,7 +157,9 @@ def test_nothing_is_recorded_in_a_denied_window_and_some_seconds_after(window):
     column, value = next(iter(window.items()))
     more = {column: [value[0], "notes"], "kind": [0, 0], "mono": [1_000_000, 3_000_000]}
     focus = make("focus", 2, **more)
-    table = make("key", 5, key=list("abcde"), mono=[500_000, 1_500_000, 2_900_000, 7_000_000, 8_500_000])
+    table = make(
+        "key", 5, key=list("abcde"), mono=[500_000, 1_500_000, 2_900_000, 7_000_000, 8_500_000]
+    )
     result = run("key", table, focus=focus, after_s=5)
     assert result.table["seq"].to_pylist() == [1, 5]
     assert result.dropped["denied_context"] == 3
@@ -153,7 +170,13 @@ def test_nothing_is_recorded_in_a_denied_window_and_some_seconds_after(window):
 
 
 def test_a_denied_application_named_by_the_event_itself_is_enough():
-    table = make("pointer", 3, kind=[3] * 3, app=["bitwarden", "editor", "editor"], mono=[0, 4_000_000, 9_000_000])
+    table = make(
+        "pointer",
+        3,
+        kind=[3] * 3,
+        app=["bitwarden", "editor", "editor"],
+        mono=[0, 4_000_000, 9_000_000],
+    )
     assert run("pointer", table).table["seq"].to_pylist() == [3]
 
 
@@ -164,7 +187,13 @@ def test_the_context_number_denies_as_well_as_the_time():
 
 
 def test_similar_hosts_and_titles_are_not_denied():
-    focus = make("focus", 2, kind=[0, 0], url_host=["riverbank.example", "unionize.example"], title=["River bank report", "Mailbox"])
+    focus = make(
+        "focus",
+        2,
+        kind=[0, 0],
+        url_host=["riverbank.example", "unionize.example"],
+        title=["River bank report", "Mailbox"],
+    )
     assert run("key", make("key", 2, key=list("ab")), focus=focus).table.num_rows == 2
 
 
@@ -180,9 +209,17 @@ def test_a_turn_needs_the_consent_of_everybody_in_it():
 
 
 def test_direct_and_private_channels_are_dropped_unless_listed():
-    table = make("chat", 4, text=["a"] * 4, channel_kind=["dm", "private", "channel", "odd"], participants=[["p"]] * 4)
+    table = make(
+        "chat",
+        4,
+        text=["a"] * 4,
+        channel_kind=["dm", "private", "channel", "odd"],
+        participants=[["p"]] * 4,
+    )
     assert run("chat", table, consented=PEOPLE).table["seq"].to_pylist() == [3]
-    assert run("chat", table, consented=PEOPLE, channels=["direct", "public"]).table["seq"].to_pylist() == [1, 3]
+    assert run("chat", table, consented=PEOPLE, channels=["direct", "public"]).table[
+        "seq"
+    ].to_pylist() == [1, 3]
     assert run("chat", table, consented=PEOPLE, channels=[]).table.num_rows == 0
 
 
@@ -201,7 +238,12 @@ def test_prompts_are_masked_and_lose_their_time():
 
 
 def test_a_title_becomes_its_class():
-    out = run("focus", make("focus", 1, kind=[0], title=["Budget 4111 1111 1111 1111 - Excel"], app_name=["Excel"]))
+    out = run(
+        "focus",
+        make(
+            "focus", 1, kind=[0], title=["Budget 4111 1111 1111 1111 - Excel"], app_name=["Excel"]
+        ),
+    )
     assert out.table["title"].to_pylist() == ["spreadsheet"]
     assert out.masked == {"CARD": 1}
     gone = run("focus", make("focus", 1, kind=[0], title=["x"]), titles="dropped").table
@@ -211,7 +253,13 @@ def test_a_title_becomes_its_class():
 
 
 def test_names_that_carry_a_secret_are_masked():
-    table = make("pointer", 1, kind=[3], target_role=["button|send to ann@example.org"], app=["notes_ann@example.org"])
+    table = make(
+        "pointer",
+        1,
+        kind=[3],
+        target_role=["button|send to ann@example.org"],
+        app=["notes_ann@example.org"],
+    )
     result = run("pointer", table)
     assert "ann" not in str(result.table.to_pylist())
     assert result.masked == {"NAME": 2}
@@ -229,11 +277,20 @@ def test_every_stream_at_every_level_keeps_its_schema(stream, level):
 
 
 def test_rules_survive_json_and_name_their_version():
-    rules = Rules.from_spec({"stream": "key", "level": "L2", "apps": ["Editor"], "drop": ["clipboard"], "groups": []})
+    rules = Rules.from_spec(
+        {"stream": "key", "level": "L2", "apps": ["Editor"], "drop": ["clipboard"], "groups": []}
+    )
     assert Rules.from_spec(rules.to_spec()) == rules
     assert len(rules.version) == 64
     assert rules.version != Rules(stream="key").version
-    for bad in ({"version": "0" * 64}, {"levle": 3}, {"level": 9}, {"groups": ["x"]}, {"stream": "y"}, {"after_s": -1}):
+    for bad in (
+        {"version": "0" * 64},
+        {"levle": 3},
+        {"level": 9},
+        {"groups": ["x"]},
+        {"stream": "y"},
+        {"after_s": -1},
+    ):
         with pytest.raises(InvalidError):
             Rules.from_spec(rules.to_spec() | bad)
 

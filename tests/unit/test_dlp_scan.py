@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from safehold.dlp import mask_text, scan, scan_names
-from safehold.dlp.classes import CLASSES, GROUPS
 from safehold.dlp.check import luhn_holds, mod97_of
+from safehold.dlp.classes import CLASSES, GROUPS
 from safehold.dlp.pattern import compile_expression, data_version, load_gate, load_patterns
 from safehold.errors import InvalidError
 
@@ -42,7 +42,11 @@ FOUND = [
     ("USERNAME", "log in as ann_1234", "ann_1234"),
     ("EMPID", "employee id NF-2218795", "NF-2218795"),
     ("MRN", "file MRN-87447195", "MRN-87447195"),
-    ("HEALTH", "she was diagnosed with asthma, chart 123456", "diagnosed with asthma, chart 123456"),
+    (
+        "HEALTH",
+        "she was diagnosed with asthma, chart 123456",
+        "diagnosed with asthma, chart 123456",
+    ),
     ("FINANCE", "a salary of 123,000 dollars", "salary of 123,000 dollars"),
     ("LEGAL", "settlement in case 6:26-cv-26893", "settlement in case 6:26-cv-26893"),
     ("PERFORMANCE", "he was rated 2 of 5, improvement plan", "rated 2 of 5, improvement plan"),
@@ -79,7 +83,19 @@ def test_versions_dates_and_prose_are_no_secrets(text):
 
 
 def test_a_failed_checksum_lowers_the_confidence_and_never_hides():
-    rows = scan(pa.table({"t": ["4111111111111111", "4111111111111112", "DE89370400440532013000", "DE89370400440532013001"]}), ["t"]).to_pylist()
+    rows = scan(
+        pa.table(
+            {
+                "t": [
+                    "4111111111111111",
+                    "4111111111111112",
+                    "DE89370400440532013000",
+                    "DE89370400440532013001",
+                ]
+            }
+        ),
+        ["t"],
+    ).to_pylist()
     best = {}
     for row in rows:
         best[row["row"]] = max(best.get(row["row"], 0), row["confidence"])
@@ -119,14 +135,16 @@ def test_findings_never_hold_the_value():
 
 
 def test_names_of_things_are_scanned():
-    rows = scan_names(["recordings_of_ann@b.example_2024", "budget_123-45-6789_final.xlsx", "plain"]).to_pylist()
+    rows = scan_names(
+        ["recordings_of_ann@b.example_2024", "budget_123-45-6789_final.xlsx", "plain"]
+    ).to_pylist()
     assert {(r["row"], r["class"]) for r in rows} >= {(0, "EMAIL"), (1, "SSN")}
 
 
 def test_the_gate_is_wider_than_every_rule():
     gate = compile_expression(load_gate())
     for _, text, value in FOUND:
-        assert gate.search(text) and gate.search(value)[0] or gate.search(text)
+        assert (gate.search(text) and gate.search(value)[0]) or gate.search(text)
     for rule in load_patterns():
         assert any(rule.compiled.search(text) for _, text, _ in EXTRA + FOUND), rule.id
         assert all(gate.search(text) for _, text, _ in EXTRA + FOUND if rule.compiled.search(text))
@@ -154,7 +172,9 @@ def test_masks_replace_whole_overlaps_by_the_worse_class():
 
 def test_only_the_groups_asked_for_are_masked():
     text = pa.array(["ann@b.example and 4111 1111 1111 1111"])
-    assert mask_text(text, groups=frozenset({"identifiers"})).text.to_pylist() == ["[EMAIL] and 4111 1111 1111 1111"]
+    assert mask_text(text, groups=frozenset({"identifiers"})).text.to_pylist() == [
+        "[EMAIL] and 4111 1111 1111 1111"
+    ]
 
 
 def test_the_version_is_that_of_the_data():
@@ -165,12 +185,19 @@ def test_the_version_is_that_of_the_data():
 
 def test_the_page_of_classes_is_the_table():
     page = (Path(__file__).parents[2] / "docs/reference/classes.md").read_text()
-    rows = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.M))
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.MULTILINE))
     assert rows == {each.name: each.group for each in CLASSES.values()}
     assert set(rows.values()) == set(GROUPS)
-    found = {row[0] for row in re.findall(r"^\| `(\w+)` \|.*\| yes \|$", page, re.M)} or set(
-        re.findall(r"^\| `(\w+)` \|.*\| yes \|$", page, re.M)
-    )
-    assert set(re.findall(r"^\| `(\w+)` \|.*\| yes \|$", page, re.M)) == {c.name for c in CLASSES.values() if c.found}
+    found = {
+        row[0] for row in re.findall(r"^\| `(\w+)` \|.*\| yes \|$", page, re.MULTILINE)
+    } or set(re.findall(r"^\| `(\w+)` \|.*\| yes \|$", page, re.MULTILINE))
+    assert set(re.findall(r"^\| `(\w+)` \|.*\| yes \|$", page, re.MULTILINE)) == {
+        c.name for c in CLASSES.values() if c.found
+    }
     assert found
-    assert {c.name for c in CLASSES.values() if c.found} == {load["class"] for load in json.loads((Path(__file__).parents[2] / "src/safehold/dlp/patterns.json").read_text())["rules"]}
+    assert {c.name for c in CLASSES.values() if c.found} == {
+        load["class"]
+        for load in json.loads(
+            (Path(__file__).parents[2] / "src/safehold/dlp/patterns.json").read_text()
+        )["rules"]
+    }
