@@ -168,3 +168,29 @@ def test_secrets_are_masked_over_nine_tenths_of_their_presses(suite):
     )
     assert rate >= 0.97
     assert sum(x >= 0.9 for x in shares[True]) / len(shares[True]) >= 0.95
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("number", range(6))
+def test_no_press_of_a_secret_tells_its_key(number, level):
+    hand = Hand(1000 + number)
+    hand.prose(3)
+    kind, cue, value = secret(hand.draw, number)
+    for char in f" {cue}":
+        hand.char(char)
+    made = [hand.char(char) for char in value]
+    hand.press(" ")
+    rules = Rules.from_spec({"stream": "key", "level": level})
+    out = minimise("key", hand.table(), rules).table
+    said = dict(zip(out["seq"].to_pylist(), out["key"].to_pylist(), strict=True))
+    assert {said[at + 1] for at in made} == {f"<{kind}>"}
+    assert (
+        out["code"].null_count == out["mods"].null_count == out["commit"].null_count == out.num_rows
+    )
+    held = [
+        m
+        for s, m in zip(out["seq"].to_pylist(), out["mono"].to_pylist(), strict=True)
+        if s - 1 in made
+    ]
+    if level == 1:
+        assert len(set(held)) == 1  # no timing inside the span

@@ -71,13 +71,15 @@ _CODES: Final = {
     "39": "ArrowRight", "40": "ArrowDown", "46": "Delete", "91": "Meta", "Space": " ",
     "ShiftLeft": "Shift", "ShiftRight": "Shift",
     "ControlLeft": "Control", "ControlRight": "Control",
-    "AltLeft": "Alt", "AltRight": "Alt", "MetaLeft": "Meta", "MetaRight": "Meta", "NumpadEnter": "Enter",
+    "AltLeft": "Alt", "AltRight": "Alt", "MetaLeft": "Meta", "MetaRight": "Meta",
+    "NumpadEnter": "Enter",
 }  # fmt: skip
 _PAIRS: Final = {
     "Semicolon": ";:", "Equal": "=+", "Comma": ",<", "Minus": "-_", "Period": ".>", "Slash": "/?",
     "Backquote": "`~", "BracketLeft": "[{", "Backslash": "\\|", "BracketRight": "]}",
     "Quote": "'\"",
-    "186": ";:", "59": ";:", "187": "=+", "61": "=+", "188": ",<", "189": "-_", "173": "-_", "190": ".>",
+    "186": ";:", "59": ";:", "187": "=+", "61": "=+", "188": ",<", "189": "-_",
+    "173": "-_", "190": ".>",
     "191": "/?", "192": "`~", "219": "[{", "220": "\\|", "221": "]}", "222": "'\"",
     "NumpadAdd": "++", "NumpadSubtract": "--", "NumpadMultiply": "**", "NumpadDivide": "//",
     "NumpadDecimal": "..",
