@@ -277,3 +277,15 @@ def test_rows_in_any_order_and_odd_values_do_not_fail():
         minimise("key", shuffled, Rules.from_spec({"stream": "key", "level": level}))
         minimise("key", table.slice(0, 0), Rules.from_spec({"stream": "key", "level": level}))
     assert KeyKind.PASTE == 3
+
+
+def test_a_caret_moved_by_unrecorded_means_is_caught_by_the_order_of_typing():
+    # a click back to the end was not recorded, so the rebuilt text is wrong
+    table = events([*"4111 1111 1111 11", *["ArrowLeft"] * 9, *"11"])
+    assert set(range(1, 18)) | {27, 28} <= masked(table)
+
+
+def test_edits_after_a_masked_run_are_masked_and_typing_is_not():
+    table = events([*"ok 123-45-6789", "ArrowLeft", "Backspace", *" so"])
+    assert masked(table) >= set(range(4, 17))
+    assert not masked(table) & {1, 2, 18, 19}
