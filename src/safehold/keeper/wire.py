@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import orjson
@@ -18,7 +20,21 @@ from safehold.errors import InvalidError, UnavailableError
 
 LARGEST = 64 << 20  # bytes of one message
 MOST_DESCRIPTORS = 16
+LONGEST_ADDRESS = 107  # bytes: sun_path of unix(7) without its closing zero
 _LENGTH = struct.Struct(">I")
+
+
+@contextmanager
+def address(path: Path) -> Iterator[str]:
+    """Yield what a socket is bound or connected to by; a path too long for that goes by its open folder."""
+    if len(os.fsencode(path)) <= LONGEST_ADDRESS:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def send(link: socket.socket, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
