@@ -115,7 +115,7 @@ def test_the_way_of_the_readme(tmp_path: Path) -> None:
     for seat in ("privacy", "legal"):
         world.run("request", "approve", request, "--seat", seat, "--key", world.seats / f"{seat}.key")
     assert world.ask("request", "show", request)["decisions"] == {
-        "legal": "approved", "privacy": "approved"
+        "legal": "approve", "privacy": "approve"
     }  # fmt: skip
     stranger = tmp_path / "stranger.key"
     stranger.write_bytes((world.seats / "hr.key").read_bytes())
