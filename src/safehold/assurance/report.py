@@ -123,8 +123,10 @@ def _outcome(training: Mapping[str, Any]) -> list[str]:
     if "artifact" in training:
         return [
             "<h2>What came out</h2>",
-            f"<p>A model over {training['people']:,} people with differential privacy, epsilon "
-            f"{training['epsilon']:.2f}. They are too few to say anything about how good it is.</p>",
+            (
+                f"<p>A model over {training['people']:,} people with differential privacy, epsilon "
+                f"{training['epsilon']:.2f}. They are too few to say anything about how good it is.</p>"
+            ),
         ]
     if training:
         why = training.get("refused") or training.get("skipped") or "no score was released"
