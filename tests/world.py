@@ -28,6 +28,7 @@ from safehold.canonical import b64, unb64
 from safehold.charter import Charter, Roster, Signature, load, shipped, sign
 from safehold.clock import DAY_US, SECOND_US, FixedClock, SystemClock, day_of
 from safehold.errors import SafeholdError, UnavailableError
+from safehold.keeper import wire
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.grants import use_message
 from safehold.sandbox.launch import Launcher
@@ -336,7 +337,8 @@ def dial(home: Home) -> socket.socket:
     """Return a bare connection to the keeper's socket."""
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     link.settimeout(20)
-    link.connect(str(home.socket))
+    with wire.address(home.socket) as address:
+        link.connect(address)
     return link
 
 
