@@ -49,6 +49,7 @@ class Verbs:
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
+        self.crowd.recover()
         self.intake.recover(keep=self.models.objects())
 
     def table(self) -> dict[str, Verb]:
