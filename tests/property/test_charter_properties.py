@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from dataclasses import replace
 
@@ -59,10 +60,8 @@ SCRAPS = st.sampled_from(
 
 
 def attempt(text: str) -> None:
-    try:
-        charters.parse(text)
-    except InvalidError as error:
-        assert error.rule
+    with contextlib.suppress(InvalidError):
+        assert charters.parse(text).id
 
 
 @FAST

@@ -14,7 +14,9 @@ def as_wire(keys: pa.Table) -> pa.Table:
     """Presses and releases as events, one session a sentence, in the order of time."""
     rows = keys.num_rows
     who, part = keys["participant"].to_numpy(), keys["section"].to_numpy()
-    times = np.concatenate([keys["press_ms"].to_numpy(), keys["release_ms"].to_numpy()]).astype(np.int64)
+    times = np.concatenate([keys["press_ms"].to_numpy(), keys["release_ms"].to_numpy()]).astype(
+        np.int64
+    )
     pick = np.concatenate([np.arange(rows)] * 2)
     kind = np.repeat([1, 0], rows)
     order = np.lexsort((np.arange(2 * rows), times, part[pick], who[pick]))

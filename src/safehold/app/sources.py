@@ -18,7 +18,6 @@ from safehold.errors import InvalidError
 from safehold.ingest.collector import Collector
 from safehold.ingest.shelf import describe, shipped_mappings
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.leases import rules_hash
 from safehold.settings import Home
 from safehold.signing import SigningKey, VerifyKey
 
@@ -82,7 +81,6 @@ def collect(client: KeeperClient, *, person: str, device: Path, events: Path) ->
         device=key,
         keeper=VerifyKey.from_text(first["keeper"]),
         rules={stream: Rules.from_spec(spec) for stream, spec in rules.items()},
-        hashes={stream: rules_hash(spec) for stream, spec in rules.items()},
         clock=SystemClock(),
         positions=positions,
     )

@@ -1,7 +1,8 @@
 """What must never be stored, or not as it was.
 
-``minimise`` takes a chunk of events in wire form and returns what may be stored of it. ``scan`` finds sensitive
-spans in text columns, ``scan_names`` in the names of things. No result, error or count holds a value.
+``minimise`` takes a chunk of events in wire form and returns what may be stored of it. ``scan``
+finds sensitive spans in text columns, ``scan_names`` in the names of things. No result, error or
+count holds a value.
 """
 
 from safehold.dlp.minimise import Minimised, minimise

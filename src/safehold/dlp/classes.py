@@ -1,7 +1,8 @@
 """The one table of classes: what a span can be called, here, in the rules and in every report.
 
-A class belongs to one group of the charter's ``dlp`` list. ``bit`` goes into the ``sens`` column. ``rank``
-decides which name a stretch gets when two rules claim it: the higher one, so that the worse secret is told.
+A class belongs to one group of the charter's ``dlp`` list. ``bit`` goes into the ``sens`` column.
+``rank`` decides which name a stretch gets when two rules claim it: the higher one, so that the
+worse secret is told.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where nothing is recorded: password fields, and windows the charter denies.
 
-A denied window is known by application, host or title. It stays denied for some seconds after it has lost
-the focus, for that is when a copied password is pasted elsewhere. The seconds are counted on the monotonic
-clock within one session.
+A denied window is known by application, host or title. It stays denied for some seconds after it
+has lost the focus, for that is when a copied password is pasted elsewhere. The seconds are
+counted on the monotonic clock within one session.
 """
 
 from __future__ import annotations
@@ -140,9 +140,9 @@ def denied_events(table: pa.Table, rules: Rules, focus: pa.Table | None) -> Bool
         rules: The stream's rules.
         focus: Focus events of the same sessions, where there are any.
     """
+    if "url_host" in table.schema.names:  # focus events: each is judged by itself
+        return _denied_windows(table, rules)
     own = _flags(table.column("app"), lambda app: _is_denied_app(app, rules))
-    if "url_host" in table.schema.names:
-        own |= _denied_windows(table, rules)
     windows = None if focus is None or not focus.num_rows else focus
     if windows is None and not own.any():
         return own
@@ -197,4 +197,5 @@ def _in_context(
     bad = _denied_windows(focus, rules) & pc.is_valid(focus.column("ctx")).to_numpy()
     known = session[bad] << 32 | numbers_of(focus, "ctx")[bad]
     here = group << 32 | numbers_of(table, "ctx")
-    return np.isin(here, known) & pc.is_valid(table.column("ctx")).to_numpy()
+    found: Bools = np.isin(here, known) & pc.is_valid(table.column("ctx")).to_numpy()
+    return found

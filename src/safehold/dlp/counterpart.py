@@ -1,7 +1,7 @@
 """The other people in a conversation.
 
-A turn is kept only when its author and every other participant have opted in. Direct and private channels
-are dropped whole unless the rules list them.
+A turn is kept only when its author and every other participant have opted in. Direct and private
+channels are dropped whole unless the rules list them.
 """
 
 from __future__ import annotations

@@ -48,25 +48,38 @@ class Op(IntEnum):
 
 
 _ALIASES: Final = {
-    "BKSP": "Backspace", "BACKSPACE": "Backspace", "DELETE": "Delete", "DEL": "Delete", "HOME": "Home",
+    "BKSP": "Backspace", "BACKSPACE": "Backspace", "DELETE": "Delete", "DEL": "Delete",
+    "HOME": "Home",
     "END": "End", "ARW_LEFT": "ArrowLeft", "ARW_RIGHT": "ArrowRight", "ARW_UP": "ArrowUp",
     "ARW_DOWN": "ArrowDown", "LEFT": "ArrowLeft", "RIGHT": "ArrowRight", "UP": "ArrowUp",
     "DOWN": "ArrowDown", "ENTER": "Enter", "RETURN": "Enter", "TAB": "Tab", "SHIFT": "Shift",
-    "CTRL": "Control", "CONTROL": "Control", "ALT": "Alt", "ALTGRAPH": "Alt", "WIN": "Meta", "META": "Meta",
+    "CTRL": "Control", "CONTROL": "Control", "ALT": "Alt", "ALTGRAPH": "Alt",
+    "WIN": "Meta", "META": "Meta",
     "CAPS_LOCK": "CapsLock", "CAPSLOCK": "CapsLock", "SPACE": " ", "SPACEBAR": " ", "OS": "Meta",
 }  # fmt: skip
-_CONTROLS: Final = {"\b": "Backspace", "\t": "Tab", "\r": "Enter", "\n": "Enter", "\x7f": "Delete", "\x1b": "Escape"}
+_CONTROLS: Final = {
+    "\b": "Backspace",
+    "\t": "Tab",
+    "\r": "Enter",
+    "\n": "Enter",
+    "\x7f": "Delete",
+    "\x1b": "Escape",
+}
 _CODES: Final = {
     "8": "Backspace", "9": "Tab", "13": "Enter", "16": "Shift", "17": "Control", "18": "Alt",
     "20": "CapsLock", "32": " ", "35": "End", "36": "Home", "37": "ArrowLeft", "38": "ArrowUp",
     "39": "ArrowRight", "40": "ArrowDown", "46": "Delete", "91": "Meta", "Space": " ",
-    "ShiftLeft": "Shift", "ShiftRight": "Shift", "ControlLeft": "Control", "ControlRight": "Control",
-    "AltLeft": "Alt", "AltRight": "Alt", "MetaLeft": "Meta", "MetaRight": "Meta", "NumpadEnter": "Enter",
+    "ShiftLeft": "Shift", "ShiftRight": "Shift",
+    "ControlLeft": "Control", "ControlRight": "Control",
+    "AltLeft": "Alt", "AltRight": "Alt", "MetaLeft": "Meta", "MetaRight": "Meta",
+    "NumpadEnter": "Enter",
 }  # fmt: skip
 _PAIRS: Final = {
     "Semicolon": ";:", "Equal": "=+", "Comma": ",<", "Minus": "-_", "Period": ".>", "Slash": "/?",
-    "Backquote": "`~", "BracketLeft": "[{", "Backslash": "\\|", "BracketRight": "]}", "Quote": "'\"",
-    "186": ";:", "59": ";:", "187": "=+", "61": "=+", "188": ",<", "189": "-_", "173": "-_", "190": ".>",
+    "Backquote": "`~", "BracketLeft": "[{", "Backslash": "\\|", "BracketRight": "]}",
+    "Quote": "'\"",
+    "186": ";:", "59": ";:", "187": "=+", "61": "=+", "188": ",<", "189": "-_",
+    "173": "-_", "190": ".>",
     "191": "/?", "192": "`~", "219": "[{", "220": "\\|", "221": "]}", "222": "'\"",
     "NumpadAdd": "++", "NumpadSubtract": "--", "NumpadMultiply": "**", "NumpadDivide": "//",
     "NumpadDecimal": "..",
@@ -83,7 +96,9 @@ _NAMED: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
 @lru_cache(maxsize=65536)
-def resolve(key: str | None, code: str | None, *, shift: int = 0, caps: int = 0) -> str:
+def resolve(  # noqa: PLR0911 - one line a rule reads best
+    key: str | None, code: str | None, *, shift: int = 0, caps: int = 0
+) -> str:
     """Return the key as W3C names it: one character, or a name.
 
     Args:
@@ -119,7 +134,7 @@ def resolve(key: str | None, code: str | None, *, shift: int = 0, caps: int = 0)
 
 
 @lru_cache(maxsize=65536)
-def operate(name: str, mods: int) -> tuple[Op, str]:
+def operate(name: str, mods: int) -> tuple[Op, str]:  # noqa: PLR0911 - as above
     """Return the operation of a key press and the text it inserts.
 
     Args:
@@ -163,7 +178,8 @@ _ZONES: Final = {
 }  # fmt: skip
 _TOKENS: Final = {
     " ": "space", "Backspace": "backspace", "Delete": "delete", "Enter": "enter", "Tab": "tab",
-    "Shift": "shift", "ArrowLeft": "arrow", "ArrowRight": "arrow", "ArrowUp": "arrow", "ArrowDown": "arrow",
+    "Shift": "shift", "ArrowLeft": "arrow", "ArrowRight": "arrow",
+    "ArrowUp": "arrow", "ArrowDown": "arrow",
 }  # fmt: skip
 
 
@@ -189,6 +205,7 @@ def zone_of(name: str) -> str:
 
 
 TOKENS: Final = (
-    "letter", "digit", "space", "backspace", "delete", "enter", "tab", "shift", "arrow", "punct", "other",
+    "letter", "digit", "space", "backspace", "delete", "enter", "tab", "shift", "arrow",
+    "punct", "other",
 )  # fmt: skip
 ZONES: Final = (*dict.fromkeys(_ZONES.values()), "space", "backspace", "shift", "other")

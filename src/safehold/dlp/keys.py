@@ -81,7 +81,7 @@ def _caps(session: Ints, kinds: Ints, names: Ints, vocabulary: list[str]) -> Int
 
 
 def _pair(session: Ints, kinds: Ints, names: Ints) -> Ints:
-    """Return for each up the place of the press it ends, and for each press that of its up; else -1."""
+    """Return the place of the press each up ends, and of the up of each press; -1 for none."""
     code = session * (int(names.max(initial=0)) + 1) + names
     order = np.argsort(code, kind="stable")
     same = np.r_[False, code[order][1:] == code[order][:-1]] if len(code) else np.zeros(0, bool)
@@ -148,20 +148,21 @@ def read_keys(table: pa.Table, *, clicks: pa.Table | None = None) -> Typed:
     physical = np.where(codes == len(code_names) - 1, len(code_names) + plain, codes)
     release = _pair(session, kinds, physical)
     ops = np.where(kinds == KeyKind.DOWN, ops, Op.NOP)
-    _take_blocks(table, order, session, kinds, ops, texts)
-    counts = _repeats(table, order, session, kinds, ops, release)
+    _take_blocks(table, order, session, kinds=kinds, ops=ops, texts=texts)
+    counts = _repeats(table, order, session, ops=ops, release=release)
     return Typed(
-        order=order, ops=ops, texts=texts, names=names, vocabulary=vocabulary, counts=counts, kinds=kinds,
+        order=order, ops=ops, texts=texts, names=names, vocabulary=vocabulary, counts=counts,
+        kinds=kinds,
         segments=_segments(table, order, session, ops, clicked), release=release,
     )  # fmt: skip
 
 
 def _take_blocks(
-    table: pa.Table, order: Ints, session: Ints, kinds: Ints, ops: Ints, texts: list[str]
+    table: pa.Table, order: Ints, session: Ints, *, kinds: Ints, ops: Ints, texts: list[str]
 ) -> None:
     """Give commits and pastes their text, and take away what they make redundant."""
     composing = np.asarray(
-        pc.fill_null(table.column("composing"), False).to_numpy(zero_copy_only=False)
+        pc.fill_null(table.column("composing"), fill_value=False).to_numpy(zero_copy_only=False)
     )
     # keys under composition: the commit brings the text
     commits = np.isin(session, np.unique(session[kinds == KeyKind.COMMIT]))
@@ -178,16 +179,16 @@ def _take_blocks(
             ops[place], texts[place] = Op.PASTE, value or OPAQUE
 
 
-def _repeats(
-    table: pa.Table, order: Ints, session: Ints, kinds: Ints, ops: Ints, release: Ints
-) -> Ints:
+def _repeats(table: pa.Table, order: Ints, session: Ints, *, ops: Ints, release: Ints) -> Ints:
     counts = np.ones(len(order), np.int64)
     erasing = np.flatnonzero(
         ((ops == Op.BKSP) | (ops == Op.DEL)) & (release > np.arange(len(order)))
     )
     if not len(erasing):
         return counts
-    repeat = pc.fill_null(table.column("repeat"), False).to_numpy(zero_copy_only=False)[order]  # noqa: FBT003
+    repeat = pc.fill_null(table.column("repeat"), fill_value=False).to_numpy(zero_copy_only=False)[
+        order
+    ]
     erasing = erasing[~np.isin(session[erasing], np.unique(session[repeat]))]
     mono = numbers_of(table, "mono")[order]
     held = mono[release[erasing]] - mono[erasing]

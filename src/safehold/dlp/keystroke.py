@@ -1,22 +1,25 @@
 """Rebuild typed text from key events, with the event every character came from.
 
-The text of one field is a list of characters with a parallel list of origins and a caret. Three kinds of
-pieces come out, each to be scanned:
+The text of one field is a list of characters with a parallel list of origins and a caret. Three
+kinds of pieces come out, each to be scanned:
 
 * ``final``: what stood in the field when the segment ended;
-* ``removed``: what stood around the caret just before a run of destroying operations, with every character
-  the whole run removed (so a long erase hides nothing), or before an insertion into the middle. Each such run
-  gives one, whatever was edited elsewhere before (so a far edit hides nothing);
-* ``raw``: the characters in the order of typing, for carets moved by means that were not recorded.
+* ``removed``: what stood around the caret just before a run of destroying operations, with every
+  character the whole run removed (so a long erase hides nothing), or before an insertion into the
+  middle. Each such run gives one, whatever was edited elsewhere before (so a far edit hides
+  nothing);
+* ``raw``: the characters in the order of typing, for carets moved by means that were not
+  recorded.
 
-A segment ends at a change of window or field, at Enter and Tab, at a click, and when it grows too long; then
-its last characters are carried over.
+A segment ends at a change of window or field, at Enter and Tab, at a click, and when it grows too
+long; then its last characters are carried over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -248,43 +251,45 @@ def replay(
     """
     live = np.flatnonzero(ops != Op.NOP)
     ops, segments = ops[live], segments[live]
-    chars = np.empty(len(live), object)
-    chars[:] = [texts[row] for row in live.tolist()] if len(live) else []
     many = None if counts is None else counts[live]
-    bounds = np.flatnonzero(np.r_[True, segments[1:] != segments[:-1], True]) if len(live) else []
+    if not len(live):
+        return
+    bounds = np.flatnonzero(np.r_[True, segments[1:] != segments[:-1], True])
     special = np.flatnonzero(ops != _INS)
-    listed = chars.tolist()
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    listed = [texts[row] for row in live.tolist()]
+    for low, high in pairwise(bounds.tolist()):
         first, last = np.searchsorted(special, (low, high))
         number = int(segments[low])
         if first == last:
             yield from _plain(listed[low:high], live[low:high], number)
         else:
             field = _Field(number)
-            yield from _edit(
-                field, ops, listed, live, many, special[first:last], int(low), int(high)
-            )
+            work = _Work(ops, listed, live, many, special[first:last])
+            yield from _edit(field, work, low, high)
 
 
 def _plain(chars: list[str], rows: Ints, number: int) -> Iterator[Piece]:
-    if any(len(char) > 1 for char in chars):
-        rows = np.repeat(rows, [len(char) for char in chars])
     text = "".join(chars)
+    if len(text) != len(chars):
+        rows = np.repeat(rows, [len(char) for char in chars])
     for start in range(0, len(text), LONGEST):
         low = max(0, start - _CARRIED)
         yield Piece("final", text[low : start + LONGEST], rows[low : start + LONGEST], number)
 
 
-def _edit(
-    field: _Field,
-    ops: Ints,
-    chars: list[str],
-    rows: Ints,
-    many: Ints | None,
-    special: Ints,
-    low: int,
-    high: int,
-) -> Iterator[Piece]:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The live operations of a call, and which of one segment are not plain insertions."""
+
+    ops: Ints
+    chars: list[str]
+    rows: Ints
+    many: Ints | None
+    special: Ints
+
+
+def _edit(field: _Field, work: _Work, low: int, high: int) -> Iterator[Piece]:
+    ops, chars, rows, many, special = work.ops, work.chars, work.rows, work.many, work.special
     at = low
     for place in [*special.tolist(), high]:
         while at < place:  # a run of insertions
@@ -319,7 +324,8 @@ def _edit(
 
 
 def _insert(field: _Field, chars: list[str], rows: list[int]) -> None:
-    if any(len(char) != 1 for char in chars):
+    joined = "".join(chars)
+    if len(joined) != len(chars):
         rows = [row for row, char in zip(rows, chars, strict=True) for _ in char]
-        chars = list("".join(chars))
+        chars = list(joined)
     field.insert(chars, rows)

@@ -1,7 +1,8 @@
 """From spans of text to key events.
 
-Masked are: the events a span's characters came from; what lies between two of them that are near each other;
-editing operations and modifiers next to a masked run; and the releases of all of these.
+Masked are: the events a span's characters came from; what lies between two of them that are near
+each other; editing operations and modifiers next to a masked run; and the releases of all of
+these.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One call per chunk: what must not be stored is gone from what comes back.
 
-In this order, and the first reason that fits is the one counted: password fields, clipboard, applications that
-are not listed, denied contexts, the counterpart rule. Then text is masked and the level applied. Nothing is
-remembered between calls.
+In this order, and the first reason that fits is the one counted: password fields, clipboard,
+applications that are not listed, denied contexts, the counterpart rule. Then text is masked and
+the level applied. Nothing is remembered between calls.
 """
 
 from __future__ import annotations
@@ -123,6 +123,7 @@ def _drop(
     stream: str, wire: pa.Table, rules: Rules, *, focus: pa.Table | None, consented: frozenset[str]
 ) -> tuple[pa.Table, dict[str, int]]:
     losses: dict[str, Bools] = {}
+    dropped: dict[str, int] = {}
     if stream == "key":
         index, values = words_of(wire.column("field_kind"))
         losses["password_field"] = np.array([v == "password" for v in values])[index]
@@ -133,15 +134,14 @@ def _drop(
         losses["app_not_listed"] = np.array([(v or "").lower() not in rules.apps for v in values])[
             index
         ]
-    windows = wire if stream == "focus" else focus
-    losses["denied_context"] = denied_events(wire, rules, windows)
+    losses["denied_context"] = denied_events(wire, rules, focus)
     if stream == "chat":
         losses |= chat_losses(wire, rules, consented=consented)
     elif stream == "speech":
         losses |= speech_losses(wire, consented=consented)
     elif stream == "screen" and "screen" in rules.drop:
         losses["screen"] = np.ones(wire.num_rows, bool)
-    keep, dropped = np.ones(wire.num_rows, bool), {}
+    keep = np.ones(wire.num_rows, bool)
     for reason, lost in losses.items():
         _count(dropped, reason, int((keep & lost).sum()))
         keep &= ~lost
@@ -205,13 +205,14 @@ def _keys(
     )
     sorted_already = bool((order[1:] > order[:-1]).all())
     ordered = table if sorted_already else table.take(pa.array(order))
-    return _level_keys(ordered, tokens, marks, typed.kinds, level, dropped)
+    return _level_keys(ordered, tokens, marks, kinds=typed.kinds, level=level, dropped=dropped)
 
 
 def _level_keys(
     table: pa.Table,
     tokens: pa.Array,
     marks: Marks,
+    *,
     kinds: Ints,
     level: Level,
     dropped: dict[str, int],

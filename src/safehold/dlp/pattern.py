@@ -1,6 +1,7 @@
 """Patterns as data, compiled once.
 
-RE2 matches in linear time and has no look-around; a border that needs one is checked by the rule's check.
+RE2 matches in linear time and has no look-around; a border that needs one is checked by the
+rule's check.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def load_gate() -> str:
 
 @cache
 def data_version() -> str:
-    """Return the SHA-256 of patterns, contexts and class table: which rules a result was made with."""
+    """Return the SHA-256 of patterns, contexts and classes: what a result was made with."""
     digest = hashlib.sha256()
     for name in ("patterns.json", "contexts.json"):
         digest.update(hashlib.sha256(read_data(name)).digest())

@@ -1,7 +1,7 @@
 """Pointer events at each level, without a loop over events.
 
-At L3 a pointer stream is a sequence of user-interface actions: a click with the role of its target, a drag, a
-run of scrolling. Moves, places, buttons and times are gone.
+At L3 a pointer stream is a sequence of user-interface actions: a click with the role of its
+target, a drag, a run of scrolling. Moves, places, buttons and times are gone.
 """
 
 from __future__ import annotations
@@ -48,13 +48,10 @@ def reduce_pointer(table: pa.Table, level: Level) -> pa.Table:
     order = np.lexsort((numbers_of(table, "seq"), session))
     session, mono_in = session[order], mono[order]
     kind = _clicks(numbers_of(table, "kind")[order], session)
-    if level == Level.L2:
-        keep = _endpoints(kind, session, mono_in)
-    else:
-        keep = _actions(kind, session)
+    left = _endpoints(kind, session, mono_in) if level == Level.L2 else _actions(kind, session)
     kinds = np.zeros(rows, np.int64)
     kinds[order] = kind
-    kept = np.sort(order[keep])
+    kept = np.sort(order[left])
     return _reduce(table.take(pa.array(kept)), kinds[kept], level)
 
 
@@ -111,4 +108,5 @@ def _actions(kind: Ints, session: Ints) -> Ints:
     # a new press between two drags makes two of them
     presses = np.cumsum(kind == PointerKind.PRESS)[live]
     first[1:] |= presses[1:] != presses[:-1]
-    return live[first | (kind[live] == PointerKind.CLICK)]
+    kept: Ints = live[first | (kind[live] == PointerKind.CLICK)]
+    return kept

@@ -38,8 +38,8 @@ class Masked:
 def mask_text(texts: Any, *, groups: frozenset[str] = ALL) -> Masked:
     """Return text without the spans of the given groups.
 
-    Masking is repeated until nothing is found any more; a text in which something is still found after
-    some rounds is replaced whole.
+    Masking is repeated until nothing is found any more; a text in which something is
+    still found after some rounds is replaced whole.
 
     Args:
         texts: Arrow strings; sliced arrays and nulls are fine.

@@ -13,7 +13,19 @@ from safehold.errors import InvalidError
 from safehold.telemetry.schema import STREAMS, Level
 
 _KNOWN: Final = frozenset(
-    ["stream", "level", "apps", "channels", "drop", "groups", "titles", "after_s", "denied_apps", "denied_hosts", "version"]
+    [
+        "stream",
+        "level",
+        "apps",
+        "channels",
+        "drop",
+        "groups",
+        "titles",
+        "after_s",
+        "denied_apps",
+        "denied_hosts",
+        "version",
+    ]
 )
 
 
@@ -50,7 +62,7 @@ class Rules:
         """Read rules from JSON values.
 
         Raises:
-            InvalidError: A value does not fit, a key is unknown, or the version is that of other rules.
+            InvalidError: A value does not fit, a key is unknown, or the version is another.
         """
         if unknown := set(spec) - _KNOWN:
             raise InvalidError(
@@ -97,7 +109,7 @@ class Rules:
 
     @property
     def version(self) -> str:
-        """SHA-256 over these rules and every pattern, context and class; it goes into the ledger."""
+        """SHA-256 over these rules and all patterns, contexts, classes; for the ledger."""
         return canonical.digest(self._fields() | {"data": data_version()}).hex()
 
     def _fields(self) -> dict[str, Any]:

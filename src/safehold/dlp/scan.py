@@ -1,7 +1,8 @@
 """Find sensitive spans in Arrow text.
 
-Rows are gated by one Arrow kernel call with one cheap, wide pattern; spans are sought only in the rows that hit, in one
-buffer in which a zero byte separates the rows. No pattern matches a zero byte, so no span crosses a border.
+Rows are gated by one Arrow kernel call with one cheap, wide pattern; spans are sought only in the
+rows that hit, in one buffer in which a zero byte separates the rows. No pattern matches a zero
+byte, so no span crosses a border.
 """
 
 from __future__ import annotations
@@ -168,7 +169,8 @@ def scan(
             raise InvalidError("there is no such column", field=name, rule="dlp.scan")
         spans = find_spans(batch.column(name), groups=groups)
         values = [
-            spans.row, [name] * len(spans), spans.start, spans.end, spans.byte_start, spans.byte_end,
+            spans.row, [name] * len(spans), spans.start, spans.end,
+            spans.byte_start, spans.byte_end,
             np.array(NAMES)[spans.kind], spans.confidence.astype(np.uint8), ids[spans.rule],
         ]  # fmt: skip
         arrays = [pa.array(v, f.type) for v, f in zip(values, SPANS, strict=True)]
@@ -179,8 +181,8 @@ def scan(
 def scan_names(names: Iterable[str], *, groups: frozenset[str] = ALL) -> pa.Table:
     """Scan names of things: files, folders, objects, columns, windows.
 
-    Underscores, dots and dashes that join words hide a border, so each name is scanned as it is and with
-    underscores read as spaces; both have the same offsets.
+    Underscores, dots and dashes that join words hide a border, so each name is scanned as it
+    is and with underscores read as spaces; both have the same offsets.
     """
     listed = list(names)
     plain = pa.table({"name": pa.array(listed, pa.large_string())})

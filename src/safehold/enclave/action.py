@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from safehold.enclave.vocabulary import Vocabulary
 from safehold.errors import InvalidError
-from safehold.telemetry.schema import KeyKind, PointerKind
+from safehold.telemetry.schema import KeyKind, Level, PointerKind
 
 Codes = NDArray[np.int64]
 
@@ -75,6 +75,9 @@ class Events:
     manner: Codes
 
 
+_TIMED: Final = np.uint64(0x5A5A_5A5A_5A5A_5A5A)
+
+
 def read_events(stream: str, table: pa.Table, vocabulary: Vocabulary, *, window: int) -> Events:
     """Return the actions of one table of a stream.
 
@@ -99,6 +102,10 @@ def read_events(stream: str, table: pa.Table, vocabulary: Vocabulary, *, window:
     token = _lookup(words, lambda word: -1 if word is None else vocabulary.token(word))
     keep = token >= 0
     device, session = (_numbers(column)[keep] for column in columns[:2])
+    if "minim" in table.column_names:
+        # streams that keep their times and streams that have none are not in one order
+        timed = table["minim"].to_numpy()[keep] < Level.L3
+        session = np.where(timed, session ^ _TIMED, session)
     rank = columns[2].cast(pa.int64()).to_numpy()[keep]
     return Events(
         device,

@@ -24,8 +24,8 @@ def rank_events(
     """Write the rank into ``mono`` of every event at level L3 or above.
 
     Minimised events have lost their time, so their order is looked up in the events as they were.
-    Events of every stream count, whatever their level, so that streams of different levels can be
-    merged.
+    Only events without a time are ranked together: a rank counted over pointer events that still have
+    theirs would give the key events between them a time again.
 
     Args:
         before: Accepted events of the chunk, by stream.
@@ -36,7 +36,7 @@ def rank_events(
     number = {key: index for index, key in enumerate(keys)}
     names, groups, times, places, seqs = [], [], [], [], []
     for stream, table in after.items():
-        if not len(table):
+        if not len(table) or not _timeless(table):
             continue
         group = _groups(table, number)
         seq = table.column("seq").to_numpy().astype(np.int64)
@@ -77,11 +77,12 @@ def _times(events: Events, group: np.ndarray, seq: np.ndarray) -> np.ndarray:
     return np.asarray(mono[np.searchsorted(known, group * 2**32 + seq)])
 
 
+def _timeless(table: pa.Table) -> bool:
+    """Return whether a stream has lost its times; a stream has one level throughout."""
+    return bool((table.column("minim").to_numpy() >= Level.L3).all())
+
+
 def _write(table: pa.Table, rank: np.ndarray) -> Any:
-    level = table.column("minim").to_numpy()
-    if (level < Level.L3).all():
-        return table
     index = table.schema.get_field_index("mono")
-    mono = table.column("mono").cast(pa.int64()).to_numpy()
-    values = pa.array(np.where(level >= Level.L3, rank, mono)).cast(pa.duration("us"))
+    values = pa.array(rank).cast(pa.duration("us"))
     return table.set_column(index, table.schema.field(index), values)

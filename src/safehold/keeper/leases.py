@@ -12,11 +12,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from safehold import canonical
 from safehold.access.gap import Head, commit_person, make_gap, read_mark
 from safehold.access.lease import Lease, Lessor, MemoryStore
 from safehold.canonical import unb64
-from safehold.errors import DeniedError, InvalidError, MissingError
+from safehold.dlp import Rules
+from safehold.errors import DeniedError, MissingError
 from safehold.ids import PersonId
 from safehold.keeper import tables
 from safehold.keeper.desk import Desk
@@ -61,7 +61,7 @@ class Leases:
         rules = {stream: spec for stream, spec in streams_of(charter).items() if stream in allowed}
         if not rules:
             raise DeniedError("the charter collects nothing of this person", rule="charter.collect")
-        hashes = {stream: rules_hash(spec) for stream, spec in rules.items()}
+        hashes = {stream: Rules.from_spec(spec).version for stream, spec in rules.items()}
         desk.log(
             Entry(
                 kind="lease",
@@ -225,10 +225,3 @@ class Leases:
         note = self._desk.ledger.head().decode()
         _, size, root, *_ = note.split("\n")
         return Head(size=int(size), root=unb64(root).hex())
-
-
-def rules_hash(spec: dict[str, Any]) -> str:
-    """Return the hash by which a lease names minimisation rules, hex."""
-    if not spec:
-        raise InvalidError("no rules", rule="lease.rules")
-    return canonical.digest(spec).hex()
