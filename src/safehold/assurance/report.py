@@ -24,6 +24,29 @@ LIMITS = (
     "Sandboxes share one kernel with the machine. Faults of the kernel and timing channels are not covered.",
 )
 
+WORDS = "what that is"  # head of the one column that holds words
+REASONS = {
+    "reduced": "a minimised stream does not keep it: paths between clicks, keys let go, times",
+    "not_participating": "from people who did not opt in, withdrew, or work elsewhere",
+    "not_collected": "a stream that the charter does not name",
+    "not_mapped": "nothing in the mapping says what it is",
+    "denied_context": "in a password manager, at a bank, on a health or sign-in page, or just after",
+    "paused": "while the person had paused",
+    "password_field": "typed into a password field",
+    "channel": "in a private channel or a direct message",
+    "counterpart": "a conversation with somebody who has not opted in",
+    "not_consented": "written by somebody who has not opted in",
+    "participants_unknown": "a conversation with people who are not known",
+    "clipboard": "pasted",
+    "app_not_listed": "in an application that the charter does not list",
+    "past_retention": "older than it may be kept",
+    "key": "key presses, as classes such as letter or digit",
+    "pointer": "what was clicked and scrolled",
+    "focus": "which kind of window was in front",
+    "chat": "messages in public work channels",
+    "ai": "turns with an AI assistant",
+}
+
 _STYLE = """
 :root{--ink:#14212e;--soft:#566573;--line:#d5dde5;--fill:#2b5c8a;--pale:#eef3f8;--good:#2c7a45;
 --paper:#fff}
@@ -56,9 +79,10 @@ def render(result: Mapping[str, Any]) -> str:
         "<h1>What happened to the data</h1>",
         f'<p class="lead">{escape(_lead(result))}</p>',
         _facts(result),
+        *_outcome(training),
         "<h2>What went in, and what did not</h2>",
         _table(
-            ("source", "taken", "masked", "dropped", "refused"),
+            ("source", "taken", "of these masked", "dropped", "refused"),
             [
                 (
                     source["file"],
@@ -72,8 +96,19 @@ def render(result: Mapping[str, Any]) -> str:
         ),
         _groups(result["sources"]),
     ]
-    if "models" in training:
-        parts += [
+    parts += [
+        "<h2>The record</h2>",
+        _record(result),
+        "<h2>What is not proved</h2><ul>",
+        *(f"<li>{escape(line.format(level=status['keeper_level']))}</li>" for line in LIMITS),
+        "</ul>",
+    ]
+    return _page("".join(parts), result["verification"])
+
+
+def _outcome(training: Mapping[str, Any]) -> list[str]:
+    if training.get("models"):
+        return [
             "<h2>What came out</h2>",
             f"<p>{escape(_model_words(training))}</p>",
             bars(training["models"]),
@@ -85,17 +120,18 @@ def render(result: Mapping[str, Any]) -> str:
                 ],
             ),
         ]
-    elif training:
-        why = training.get("refused") or training.get("skipped") or "nothing was trained"
-        parts.append(f"<h2>What came out</h2><p>No model: {escape(str(why))}.</p>")
-    parts += [
-        "<h2>The record</h2>",
-        _record(result),
-        "<h2>What is not proved</h2><ul>",
-        *(f"<li>{escape(line.format(level=status['keeper_level']))}</li>" for line in LIMITS),
-        "</ul>",
-    ]
-    return _page("".join(parts), result["verification"])
+    if "artifact" in training:
+        return [
+            "<h2>What came out</h2>",
+            (
+                f"<p>A model over {training['people']:,} people with differential privacy, epsilon "
+                f"{training['epsilon']:.2f}. They are too few to say anything about how good it is.</p>"
+            ),
+        ]
+    if training:
+        why = training.get("refused") or training.get("skipped") or "no score was released"
+        return [f"<h2>What came out</h2><p>{escape(str(why))}.</p>"]
+    return []
 
 
 def bars(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -166,10 +202,12 @@ def _groups(sources: Sequence[Mapping[str, Any]]) -> str:
             for name, count in source[group].items():
                 total[name] = total.get(name, 0) + count
         if total:
-            rows = sorted(total.items(), key=lambda item: -item[1])
-            drawn.append(
-                f"<details open><summary>{title}</summary>{_table(('', 'events'), rows)}</details>"
-            )
+            rows = [
+                (name, count, REASONS.get(name, ""))
+                for name, count in sorted(total.items(), key=lambda item: -item[1])
+            ]
+            table = _table(("", "events", WORDS), rows)
+            drawn.append(f"<details><summary>{title}</summary>{table}</details>")
     return "".join(drawn)
 
 
@@ -203,7 +241,8 @@ def _record(result: Mapping[str, Any]) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     def cell(tag: str, value: Any, place: int) -> str:
         text = f"{value:,}" if isinstance(value, int) else str(value)
-        return f"<{tag}{' class=n' if place else ''}>{escape(text)}</{tag}>"
+        number = place and (text[:1].isdigit() or (tag == "th" and text != WORDS))
+        return f"<{tag}{' class=n' if number else ''}>{escape(text)}</{tag}>"
 
     def line(tag: str, values: Sequence[Any]) -> str:
         return (

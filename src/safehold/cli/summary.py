@@ -12,7 +12,7 @@ def show_run(result: Mapping[str, Any]) -> None:
     """Print what a run took, left out and made."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     _sources(console, result["sources"])
     _model(console, result)
     _record(console, result)
@@ -22,7 +22,7 @@ def show_demo(result: Mapping[str, Any]) -> None:
     """Print the same for the demo, with what it proved about itself."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     people = result["people"]
     console.print(
         f"[bold]{people['enrolled']:,} made-up people[/bold]: {people['participating']:,} take part, "
@@ -72,6 +72,12 @@ def _sources(console: Any, sources: Sequence[Mapping[str, Any]]) -> None:
 
 def _model(console: Any, result: Mapping[str, Any]) -> None:
     training = result.get("training", {})
+    if "artifact" in training and not training["models"]:
+        console.print(
+            f"[bold]model[/bold] over {training['people']:,} people, epsilon {training['epsilon']:.2f}; "
+            "they are too few to say how good it is"
+        )
+        return
     if "models" not in training:
         why = training.get("refused") or training.get("skipped")
         console.print(f"model: none ({why})")

@@ -243,6 +243,9 @@ def _split(people: list[Examples], settings: Settings) -> tuple[list[Examples], 
     held = max(least, round(len(people) * settings.held_out_ppm / 1e6))
     if len(people) < 2 * least:
         held = 0  # nothing may be said about so few
+    if settings.synthetic and held == 0:
+        # exact figures about made-up people need no crowd to hide in
+        held = max(0, min(round(len(people) * settings.held_out_ppm / 1e6), len(people) - least))
     if len(people) - held < least:
         raise DeniedError(
             f"{len(people)} people are too few: the charter asks for {least}",
@@ -261,7 +264,7 @@ def _cap(held_out: list[Examples], most: int) -> list[tuple[Examples, Any]]:
 def _score_private(
     model: Trained, held_out: list[Examples], shape: Shape, settings: Settings
 ) -> dict[str, Any]:
-    if not held_out:
+    if len(held_out) < settings.min_people:
         return {"top1": None, "macro_f1": None, "macro_over": None, "top1_error": None}
     noise = calibrate(epsilon_micro=settings.epsilon_micro, delta_e12=settings.delta_e12)
     vectors = [
