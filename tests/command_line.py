@@ -169,6 +169,11 @@ class World:
                 name: base.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
                 for name in names
             }
+            # that a source was refused is remembered, without any of it
+            (refused,) = base.execute(
+                "SELECT count(*) FROM source WHERE state = 'refused'"
+            ).fetchone()
+            rows["source"] -= refused
         finally:
             base.close()
         objects = sorted(
@@ -233,9 +238,7 @@ def company(people: int, *, pace: int = 400, seed: int = 5) -> Spec:
 
 def write_people(spec: Spec, file: Path) -> Path:
     """Write the CSV of ``people enrol --file``."""
-    lines = [
-        f"{one.id},{one.jurisdiction},{' '.join(sorted(one.consent))}" for one in roster(spec)
-    ]
+    lines = [f"{one.id},{one.jurisdiction},{' '.join(sorted(one.consent))}" for one in roster(spec)]
     file.write_text("\n".join(["person,jurisdiction,streams", *lines]) + "\n", "utf-8")
     return file
 
@@ -244,7 +247,9 @@ def write_sources(spec: Spec, folder: Path) -> dict[str, Path]:
     """Write a company's streams: keys and pointer as Parquet, the rest as JSON lines."""
     parquet = {file.stem: file for file in write_files(spec, folder, "parquet")}
     lines = {file.stem: file for file in write_files(spec, folder, "jsonl")}
-    return {stream: (parquet if stream in {"key", "pointer"} else lines)[stream] for stream in lines}
+    return {
+        stream: (parquet if stream in {"key", "pointer"} else lines)[stream] for stream in lines
+    }
 
 
 def eventually(check: Callable[[], bool], *, seconds: float = 10) -> None:

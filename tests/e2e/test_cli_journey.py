@@ -85,9 +85,9 @@ def test_the_way_of_the_readme(tmp_path: Path) -> None:
         one = by_file[file.name]
         assert not one["already"]
         assert set(one["taken"]) <= {stream}
-        assert one["totals"] == {
-            group: sum(one[group].values()) for group in one["totals"]
-        }, "the totals are the sums of what is listed"
+        assert one["totals"] == {group: sum(one[group].values()) for group in one["totals"]}, (
+            "the totals are the sums of what is listed"
+        )
     assert by_file["key.parquet"]["taken"]["key"] > 0
     assert by_file["key.parquet"]["masked"], "secrets were planted, so something is masked"
     assert taken["training"] == {"skipped": "no grant was given"}
@@ -113,7 +113,9 @@ def test_the_way_of_the_readme(tmp_path: Path) -> None:
     use = (*job, "--grant", request, "--holder", holder)
     assert world.refuse(*use, code=3)["rule"]
     for seat in ("privacy", "legal"):
-        world.run("request", "approve", request, "--seat", seat, "--key", world.seats / f"{seat}.key")
+        world.run(
+            "request", "approve", request, "--seat", seat, "--key", world.seats / f"{seat}.key"
+        )
     assert world.ask("request", "show", request)["decisions"] == {
         "legal": "approve", "privacy": "approve"
     }  # fmt: skip

@@ -114,7 +114,9 @@ def write_request(
         holder=SigningKey.read(holder),
         minutes=minutes,
     )
-    check_grant(grant, charter)  # what the keeper would refuse later is refused before anybody signs
+    check_grant(
+        grant, charter
+    )  # what the keeper would refuse later is refused before anybody signs
     if file.exists():
         raise InvalidError("this file exists", file=file.name, rule="request.file")
     _write(file, grant, [])

@@ -72,7 +72,10 @@ class Catalog:
         self._key = key
 
     def begin(self, source: str, *, now_us: int) -> SourceState:
-        """Open a source for ingestion, or find out how far it got before."""
+        """Open a source for ingestion, or find out how far it got before.
+
+        A source that was refused, or of which nothing was taken, is opened anew.
+        """
         with self._engine.begin() as connection:
             row = connection.execute(
                 sa.select(tables.source).where(tables.source.c.id == source)
@@ -88,7 +91,12 @@ class Catalog:
                     )
                 )
                 return SourceState(state=STAGING, begun_us=now_us, done=frozenset(), tally={})
-            if row.state == REFUSED:
+            # nothing was taken, for instance because nobody was enrolled yet: it may come again
+            empty = row.state == LIVE and not any(canonical.decode(row.tally).get("taken", {}))
+            if empty:
+                connection.execute(tables.chunk.delete().where(tables.chunk.c.source == source))
+            again = empty or row.state == REFUSED
+            if again:
                 connection.execute(
                     tables.source.update()
                     .where(tables.source.c.id == source)
@@ -98,8 +106,8 @@ class Catalog:
                 sa.select(tables.chunk).where(tables.chunk.c.source == source)
             ).all()
         return SourceState(
-            state=STAGING if row.state == REFUSED else row.state,
-            begun_us=now_us if row.state == REFUSED else row.begun_us,
+            state=STAGING if again else row.state,
+            begun_us=now_us if again else row.begun_us,
             done=frozenset(chunk.number for chunk in chunks),
             tally=add_tallies(canonical.decode(chunk.tally) for chunk in chunks),
         )

@@ -243,7 +243,7 @@ class Intake:
                 detail={"step": "live", "tally": tally},
                 charter=desk.trust.digest(),
                 public={"rows": sum(taken.values())},
-                key=f"ingest/{name}/live",
+                key=f"ingest/{name}/live/{sum(taken.values())}",  # one of nothing may be followed by more
             )
         )
         charter = desk.trust.charter()
