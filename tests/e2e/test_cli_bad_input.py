@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +49,12 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     world = World(tmp_path_factory.mktemp("bad-input")).init(CHARTERS / "demo.yaml")
     spec = company(PEOPLE)
     people = write_people(spec, world.root / "people.csv")
     world.run("people", "enrol", "--file", people, "--evidence", EVIDENCE)
-    yield Bench(world, write_sources(spec, world.root / "sources"))
+    return Bench(world, write_sources(spec, world.root / "sources"))
 
 
 def change(table: pa.Table, column: str, row: int, value: object) -> pa.Table:

@@ -149,7 +149,7 @@ def look_around(world: World, trained: dict[str, Any]) -> None:
     assert [entry["index"] for entry in newest] == list(range(proof["size"] - 3, proof["size"]))
     whole = world.ask("ledger", "tail", "-n", "1000")["entries"]
     kinds = [entry["leaf"]["k"] for entry in whole]
-    assert {"charter", "consent", "ingest", "grant", "access.intent", "access.result"} <= set(kinds)
+    assert {"charter", "choice", "ingest", "grant", "access.intent", "access.result"} <= set(kinds)
     refusal = kinds.index("refusal")
     shown = world.ask("ledger", "show", str(refusal))
     assert shown["detail"]["rule"]
