@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import struct
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from safehold_verify.errors import VerificationError
 from safehold_verify.leaf import RESULTS, Leaf, parse_leaf
-from safehold_verify.merkle import HASH, WIDTH, leaf_hash, root_at, tree_root, tree_rows
+from safehold_verify.merkle import HASH, WIDTH, leaf_hashes, root_at, tree_root, tree_rows
 from safehold_verify.notes import Checkpoint, Note, open_note, parse_checkpoint
 from safehold_verify.policy import Policy, parse_policy
 
@@ -84,7 +85,7 @@ def verify_log(
         files = _Files(root)
         files.check_names(head.size)
         entries = _entries(files, head.size)
-        rows = tree_rows(b"".join(map(leaf_hash, entries)))
+        rows = tree_rows(leaf_hashes(entries))
         _check_tree(files, rows, head)
     for number, outside in enumerate(heads, 1):
         _check_head(outside, policy, rows, head, f"head {number}")
@@ -149,16 +150,16 @@ class _Files:
 def _entries(files: _Files, size: int) -> list[bytes]:
     """Return every entry of the bundles, which must hold nothing else."""
     entries: list[bytes] = []
+    length = struct.Struct(">H").unpack_from
     for number, width in _parts(size):
         data, name = files.read("entries", number, width), _path("entries", number, width)
-        at = 0
+        at, end = 0, len(data)
         for count in range(width):
-            stop = at + 2 + int.from_bytes(data[at : at + 2], "big")
-            if stop > len(data) or at + 2 > len(data):
+            start = at + 2
+            if start > end or (at := start + length(data, at)[0]) > end:
                 raise VerificationError("the bundle breaks off", where=f"{name}, entry {count}")
-            entries.append(data[at + 2 : stop])
-            at = stop
-        if at != len(data):
+            entries.append(data[start:at])
+        if at != end:
             raise VerificationError("bytes after the last entry", where=f"{name}, byte {at}")
     return entries
 

@@ -7,7 +7,7 @@ root passes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from safehold_verify.errors import VerificationError
 
@@ -21,6 +21,11 @@ _sha256 = hashlib.sha256
 def leaf_hash(data: bytes) -> bytes:
     """Return the hash of an entry."""
     return _sha256(b"\0" + data).digest()
+
+
+def leaf_hashes(entries: Iterable[bytes]) -> bytes:
+    """Return the hashes of entries, joined."""
+    return b"".join([_sha256(b"\0" + data).digest() for data in entries])
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
