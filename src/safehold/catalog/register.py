@@ -240,20 +240,24 @@ class Catalog:
 
     def overlap(self, source: str, extents: Iterable[Extent]) -> Extent | None:
         """Return the first extent that another source has delivered already, if any."""
+        wanted = list(extents)
+        column = tables.extent.c
+        delivered: dict[tuple[bytes, str], list[tuple[int, int]]] = {}
         with self._engine.begin() as connection:
-            for extent in extents:
-                found = connection.execute(
-                    sa.select(tables.extent.c.id)
-                    .where(
-                        tables.extent.c.origin == extent.origin,
-                        tables.extent.c.stream == extent.stream,
-                        tables.extent.c.source != source,
-                        tables.extent.c.first <= extent.last,
-                        tables.extent.c.last >= extent.first,
+            for start in range(0, len(wanted), 500):
+                some = wanted[start : start + 500]
+                for row in connection.execute(
+                    sa.select(column.origin, column.stream, column.first, column.last).where(
+                        column.origin.in_({extent.origin for extent in some}),
+                        column.source != source,
+                        column.last >= min(extent.first for extent in some),
+                        column.first <= max(extent.last for extent in some),
                     )
-                    .limit(1)
-                ).first()
-                if found is not None:
+                ):
+                    delivered.setdefault((row.origin, row.stream), []).append((row.first, row.last))
+        for extent in wanted:
+            for first, last in delivered.get((extent.origin, extent.stream), ()):
+                if first <= extent.last and last >= extent.first:
                     return extent
         return None
 

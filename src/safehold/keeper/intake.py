@@ -32,10 +32,11 @@ from safehold.keeper.terms import label_of, least_level, streams_of
 from safehold.ledger import Entry
 from safehold.subjects import Standing
 from safehold.telemetry.schema import REST, STREAM_TO_WHAT
-from safehold.vault import PlainBlock
+from safehold.vault import Label, PlainBlock
 
 ENGINEER = "engineer"
 FOR_EVER = canonical.LARGEST
+MOST_LABELS = 4_096  # kept in memory
 
 
 class Intake:
@@ -48,6 +49,7 @@ class Intake:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._running: set[str] = set()
+        self._labels: dict[tuple[bytes, str, str, int], Label] = {}
         self._lock = threading.Lock()
 
     def ingest(
@@ -173,7 +175,6 @@ class Intake:
         self, name: str, number: int, tally: Mapping[str, Any], batches: Sequence[Frame]
     ) -> None:
         desk = self._desk
-        charter = desk.trust.charter()
         by_segment: dict[str, list[PlainBlock]] = {}
         extents: list[Extent] = []
         for frame in batches:
@@ -182,9 +183,7 @@ class Intake:
             person = desk.people.find(header["person"])
             standing = desk.people.standing(person)
             segment = segment_name(standing.jurisdiction, stream)
-            label = label_of(
-                charter, stream, jurisdiction=standing.jurisdiction, window=header["window"]
-            )
+            label = self._label(stream, standing.jurisdiction, header["window"])
             table = with_subject(_read(stream, frame.body), self._pseudonym(segment, person))
             if table.num_rows != header["rows"]:
                 raise TamperedError("a batch has another number of rows", rule="ingest.frames")
@@ -222,7 +221,7 @@ class Intake:
                         "step": "chunk",
                         "chunk": number,
                         "objects": [[item.name, item.root.hex()] for item in objects],
-                        "rules": canonical.digest(streams_of(charter)).hex(),
+                        "rules": canonical.digest(streams_of(desk.trust.charter())).hex(),
                     },
                     charter=desk.trust.digest(),
                     subjects=desk.subjects(people),
@@ -231,6 +230,18 @@ class Intake:
                 )
             )
         desk.catalog.commit_chunk(name, number, tally=tally, objects=objects, extents=extents)
+
+    def _label(self, stream: str, jurisdiction: str, window: int) -> Label:
+        """Return a label, kept because every block of a day has the same one."""
+        trust = self._desk.trust
+        place = (trust.digest(), stream, jurisdiction, window)
+        held = self._labels.get(place)
+        if held is None:
+            held = label_of(trust.charter(), stream, jurisdiction=jurisdiction, window=window)
+            if len(self._labels) >= MOST_LABELS:
+                self._labels.clear()
+            self._labels[place] = held
+        return held
 
     def _close(self, name: str, tally: Mapping[str, Mapping[str, int]]) -> None:
         desk = self._desk
@@ -337,7 +348,10 @@ def roll_entry(standing: Standing, jurisdictions: Sequence[str]) -> dict[str, An
 def with_subject(table: pa.Table, subject: bytes) -> pa.Table:
     """Return a rest-form table whose ``subject`` column holds one pseudonym."""
     place = table.schema.get_field_index("subject")
-    column = pa.array([subject], pa.binary(16)).take(pa.array([0] * table.num_rows, pa.int32()))
+    rows = table.num_rows
+    column = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(16), rows, [None, pa.py_buffer(subject * rows)]
+    )
     return table.set_column(place, table.schema.field(place), column)
 
 

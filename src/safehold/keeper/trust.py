@@ -65,6 +65,7 @@ class Trust:
         self._granted: list[int] = []
         self._charter_leaf: bytes | None = None
         self._charter: SignedCharter | None = None
+        self._digest = b""
         self._policy: Policy | None = None
         roster_leaf = None
         for index, leaf in ledger.leaves():
@@ -88,6 +89,7 @@ class Trust:
             raise TamperedError("the roster is not the one in the ledger", rule="trust.roster")
         if self._charter_leaf is not None:
             self._charter = self._newest(self._charter_leaf)
+            self._digest = self._charter.charter.digest()
             self._policy = compile_charter(self._charter.charter)
 
     @property
@@ -115,7 +117,7 @@ class Trust:
 
     def digest(self) -> bytes:
         """Return the digest of the charter in force, or nothing."""
-        return b"" if self._charter is None else self._charter.charter.digest()
+        return self._digest
 
     def require_running(self) -> None:
         """Pass unless a stop is in force.
@@ -182,7 +184,7 @@ class Trust:
                 ]
             )
             following.replace(self._home.charter_file)
-            self._charter, self._policy = signed, policy
+            self._charter, self._policy, self._digest = signed, policy, new.digest()
             return {
                 "version": new.version,
                 "digest": new.digest().hex(),
