@@ -63,9 +63,7 @@ def test_those_who_never_opted_in_are_nowhere(world: World) -> None:
 @pytest.mark.parametrize(
     ("choice", "rule"), [("withdraw", "subjects.withdrawn"), ("pause", "subjects.paused")]
 )
-def test_rows_are_absent_from_features(
-    world: World, somebody: str, choice: str, rule: str
-) -> None:
+def test_rows_are_absent_from_features(world: World, somebody: str, choice: str, rule: str) -> None:
     people = _feature(world)["people"]
     assert len(world.workshop.seen) == people
     blocks = world.held()[somebody]

@@ -144,9 +144,7 @@ class Crowd:
             if behind == 1:
                 self._take(person, record["choice"], read_choice(record))
 
-    def _take(
-        self, person: PersonId, choice: str, how: Callable[[Standing], Standing]
-    ) -> None:
+    def _take(self, person: PersonId, choice: str, how: Callable[[Standing], Standing]) -> None:
         desk = self._desk
         if choice in {"consent", "withdraw"}:
             # before the register: no crash may leave features of streams that were taken back
