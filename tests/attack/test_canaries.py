@@ -83,9 +83,7 @@ def test_no_canary_and_no_name_can_be_read(world: World, tmp_path: Path) -> None
                 (Path(copies) / str(number)).write_bytes(file.read_bytes())
             except OSError:
                 continue
-        found, files = search(
-            [world.home.path, world.path / "outside", Path(copies)], looked_for
-        )
+        found, files = search([world.home.path, world.path / "outside", Path(copies)], looked_for)
     assert files > 10
     assert not found, f"{len(found)} of {len(looked_for)} can be read: {sorted(found)[:5]}"
 
@@ -134,9 +132,7 @@ def test_a_demo_over_the_command_line_leaves_nothing(tmp_path: Path) -> None:
     table = pq.read_table(truth)
     values = {
         value
-        for value, decoy in zip(
-            table["value"].to_pylist(), table["decoy"].to_pylist(), strict=True
-        )
+        for value, decoy in zip(table["value"].to_pylist(), table["decoy"].to_pylist(), strict=True)
         if not decoy and len(value) >= 6
     }
     with tempfile.TemporaryDirectory(dir=tmp_path) as copies:
