@@ -97,16 +97,18 @@ class Grants:
             )
             if known is None:
                 desk.trust.note_grant(receipt.index)
+            # requester and reason are words about people, so the record is sealed
+            desk.vault.seal_secret(_secret(name), canonical.encode(record))
             with desk.engine.begin() as connection:
                 connection.execute(
                     tables.grant.insert().values(
                         id=name,
-                        record=canonical.encode(record),
+                        record=approved.grant.digest(),
                         entry=receipt.index,
                         revoked=False,
                     )
                 )
-        elif canonical.decode(row.record)["grant"] != record["grant"]:
+        elif self._record(row.id)["grant"] != record["grant"]:
             raise ConflictError("another grant has this id", rule="grant.id")
         return {
             "grant": name,
@@ -123,7 +125,7 @@ class Grants:
             rows = connection.execute(sa.select(tables.grant).order_by(tables.grant.c.entry)).all()
         shown = []
         for row in rows:
-            grant = Grant.from_json(canonical.decode(row.record)["grant"])
+            grant = Grant.from_json(self._record(row.id)["grant"])
             shown.append(
                 {
                     "id": row.id,
@@ -184,7 +186,7 @@ class Grants:
         row, entry = self._row(claims.grant), self._entry(claims.grant)
         if row is None or row.revoked or desk.trust.revoked(entry):
             raise DeniedError("this grant was revoked", rule="grant.revoked")
-        approved = self._approve(canonical.decode(row.record))
+        approved = self._approve(self._record(row.id))
         if approved.grant.holder != claims.holder or approved.grant.purpose != claims.purpose:
             raise DeniedError("the capability is for another grant", rule="grant.mismatch")
         if now >= approved.grant.expires_us:
@@ -217,6 +219,9 @@ class Grants:
             raise TamperedError("a grant's row is not what the ledger says", rule="grant.row")
         return entry
 
+    def _record(self, name: str) -> Any:
+        return canonical.decode(self._desk.vault.open_secret(_secret(name)))
+
     def _said(self, entry: int) -> Any:
         return self._desk.ledger.detail(entry)["detail"].get("grant")
 
@@ -232,6 +237,10 @@ class Grants:
                 except ShreddedError:  # long ago; no capability lives that long
                     continue
         return self._leaves.get(name)
+
+
+def _secret(name: str) -> str:
+    return f"grant/{name}"
 
 
 def use_message(verb: str, purpose: str) -> bytes:
