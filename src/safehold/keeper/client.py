@@ -68,7 +68,8 @@ class KeeperClient:
     def _connect(self) -> socket.socket:
         link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            link.connect(str(self._path))
+            with wire.address(self._path) as address:
+                link.connect(address)
         except OSError as error:
             link.close()
             raise UnavailableError(

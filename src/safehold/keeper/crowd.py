@@ -6,10 +6,11 @@ so that the ledger does not tell who did which.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from safehold.errors import InvalidError
+from safehold import canonical
+from safehold.errors import InvalidError, MissingError, ShreddedError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
@@ -19,6 +20,8 @@ from safehold.telemetry.schema import STREAMS
 
 LONGEST_NAME = 200  # characters
 SILENT = {"pause": "pause", "withdraw": "withdrawn"}
+ENROLMENT = "enrolment"
+PAD = 4096  # bytes: what a leaf says of a choice is equally long for all of them
 
 
 class Crowd:
@@ -62,19 +65,21 @@ class Crowd:
             if streams:
                 standing = standing.consent(streams, at_us=now, evidence=evidence)
             fresh.append(standing)
-        names = desk.people.enrol(fresh)
-        if names:
+
+        def note(names: list[PersonId]) -> None:
             # one padded leaf for the whole batch: how many opted in is not readable from it
             desk.log(
                 Entry(
                     kind="choice",
                     actor="people",
-                    object="enrolment",
-                    detail={"choice": "enrol", "evidence": evidence},
+                    object=ENROLMENT,
+                    detail=_padded({"choice": "enrol", "evidence": evidence}),
                     charter=desk.trust.digest(),
-                    subjects=desk.subjects(list(names)),
+                    subjects=desk.subjects([str(name) for name in names]),
                 )
             )
+
+        names = desk.people.enrol(fresh, first=note)
         return {"enrolled": len(names), "known": len(arguments["people"]) - len(names)}
 
     def choose(
@@ -84,47 +89,69 @@ class Crowd:
         desk = self._desk
         person = desk.people.find(_text(arguments["person"], "person", LONGEST_NAME))
         choice = arguments["choice"]
-        now = desk.now_us()
-        how: Callable[[Standing], Standing]
-        match choice:
-            case "consent":
-                streams = _streams(arguments["streams"])
-                evidence = _text(arguments["evidence"], "evidence", 500)
-
-                def how(standing: Standing) -> Standing:
-                    return standing.consent(streams, at_us=now, evidence=evidence)
-            case "pause":
-
-                def how(standing: Standing) -> Standing:
-                    return standing.pause(at_us=now)
-            case "resume":
-
-                def how(standing: Standing) -> Standing:
-                    return standing.resume(at_us=now)
-            case "withdraw":
-
-                def how(standing: Standing) -> Standing:
-                    return standing.withdraw(at_us=now)
-            case _:
-                raise InvalidError("no such choice", rule="subjects.choice")
-        (receipt,) = desk.log(
-            Entry(
-                kind="choice",
-                actor="people",
-                object=person,
-                detail={"choice": choice},
-                charter=desk.trust.digest(),
-                subjects=desk.subjects([person]),
+        record: dict[str, Any] = {"choice": choice, "at_us": desk.now_us()}
+        if choice == "consent":
+            record["streams"] = sorted(_streams(arguments["streams"]))
+            record["evidence"] = _text(arguments["evidence"], "evidence", 500)
+        how = read_choice(record)
+        with desk.lock:  # two choices at once must not get one number
+            record["version"] = desk.people.version(person) + 1
+            (receipt,) = desk.log(
+                Entry(
+                    kind="choice",
+                    actor="people",
+                    object=person,
+                    detail=_padded(record),
+                    charter=desk.trust.digest(),
+                    subjects=desk.subjects([person]),
+                )
             )
-        )
-        desk.people.change(person, how)
-        if choice in {"consent", "withdraw"}:
-            desk.catalog.forget_derived(person)
+            self._take(person, choice, how)
         if choice in SILENT:
             self._on_silence(person, SILENT[choice])
         else:
             self._on_sound(person)
-        return {"choice": choice, "at_us": now, "entry": receipt.index}
+        return {"choice": choice, "at_us": record["at_us"], "entry": receipt.index}
+
+    def recover(self) -> None:
+        """Compare the register with the ledger, and finish a choice that a crash cut short.
+
+        Raises:
+            TamperedError: The register lacks choices that the ledger holds: an older copy was restored.
+        """
+        desk = self._desk
+        newest: dict[PersonId, dict[str, Any]] = {}
+        for index, leaf in desk.ledger.leaves():
+            if leaf["k"] != "choice":
+                continue
+            try:
+                said = desk.ledger.detail(index)
+            except ShreddedError:  # its time is over, and so is that of what it was about
+                continue
+            if said["object"] != ENROLMENT:
+                newest[PersonId(said["object"])] = said["detail"]
+        for person, record in newest.items():
+            try:
+                behind = record["version"] - desk.people.version(person)
+            except MissingError:
+                behind = -1
+            if behind not in (0, 1):
+                raise TamperedError(
+                    "the register of people is not the one that the ledger tells of",
+                    rule="subjects.rollback",
+                    fix="put back the newest control database",
+                )
+            if behind == 1:
+                self._take(person, record["choice"], read_choice(record))
+
+    def _take(
+        self, person: PersonId, choice: str, how: Callable[[Standing], Standing]
+    ) -> None:
+        desk = self._desk
+        if choice in {"consent", "withdraw"}:
+            # before the register: no crash may leave features of streams that were taken back
+            desk.catalog.forget_derived(person)
+        desk.people.change(person, how)
 
     def show(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -148,6 +175,32 @@ class Crowd:
             "paused": sum(one.paused(now) for one in everybody),
             "withdrawn": sum(one.withdrawn_us is not None for one in everybody),
         }
+
+
+def read_choice(record: Mapping[str, Any]) -> Callable[[Standing], Standing]:
+    """Return what a recorded choice makes of a standing.
+
+    Raises:
+        InvalidError: There is no such choice.
+    """
+    at = int(record["at_us"])
+    match record["choice"]:
+        case "consent":
+            streams, evidence = frozenset(record["streams"]), str(record["evidence"])
+            return lambda standing: standing.consent(streams, at_us=at, evidence=evidence)
+        case "pause":
+            return lambda standing: standing.pause(at_us=at)
+        case "resume":
+            return lambda standing: standing.resume(at_us=at)
+        case "withdraw":
+            return lambda standing: standing.withdraw(at_us=at)
+        case _:
+            raise InvalidError("no such choice", rule="subjects.choice")
+
+
+def _padded(record: dict[str, Any]) -> dict[str, Any]:
+    short = {**record, "pad": ""}
+    return {**record, "pad": "0" * (-len(canonical.encode(short)) % PAD)}
 
 
 def _streams(given: Any) -> frozenset[str]:

@@ -23,7 +23,13 @@ from safehold.access import (
     verify_capability,
 )
 from safehold.canonical import b64, unb64
-from safehold.errors import ConflictError, DeniedError, MissingError
+from safehold.errors import (
+    ConflictError,
+    DeniedError,
+    MissingError,
+    ShreddedError,
+    TamperedError,
+)
 from safehold.keeper import tables
 from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
@@ -45,6 +51,7 @@ class Grants:
         self._seed = desk.vault.derive("capability-mint")
         self._public = SigningKey(self._seed).public
         self._nonces = Nonces()
+        self._leaves: dict[str, int] = {}  # id of a grant to the index of its leaf
 
     def nonce(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -66,11 +73,14 @@ class Grants:
         record = {"grant": arguments["grant"], "approvals": arguments["approvals"]}
         approved = self._approve(record)
         name = approved.grant.id
-        with desk.engine.begin() as connection:
-            row = connection.execute(
-                sa.select(tables.grant).where(tables.grant.c.id == name)
-            ).one_or_none()
+        row = self._row(name)
+        known = self._leaf(name)
+        if known is not None and desk.trust.revoked(known):
+            raise DeniedError("this grant was revoked", rule="grant.revoked")
+        if known is not None and self._said(known) != record["grant"]:
+            raise ConflictError("another grant has this id", rule="grant.id")
         if row is None:
+            # after a crash the leaf may be there without its row: the same key finds it again
             (receipt,) = desk.log(
                 Entry(
                     kind="grant",
@@ -85,6 +95,8 @@ class Grants:
                     key=f"grant/{name}/{approved.grant.digest().hex()}",
                 )
             )
+            if known is None:
+                desk.trust.note_grant(receipt.index)
             with desk.engine.begin() as connection:
                 connection.execute(
                     tables.grant.insert().values(
@@ -96,8 +108,6 @@ class Grants:
                 )
         elif canonical.decode(row.record)["grant"] != record["grant"]:
             raise ConflictError("another grant has this id", rule="grant.id")
-        elif row.revoked:
-            raise DeniedError("this grant was revoked", rule="grant.revoked")
         return {
             "grant": name,
             "token": mint(approved, self._seed, now_us=desk.now_us()),
@@ -122,7 +132,7 @@ class Grants:
                     "expires_us": grant.expires_us,
                     "runs": desk.trust.uses(row.entry),
                     "of": grant.max_runs,
-                    "revoked": row.revoked,
+                    "revoked": desk.trust.revoked(row.entry),
                     "entry": row.entry,
                 }
             )
@@ -146,6 +156,7 @@ class Grants:
                 ref=entry,
             )
         )
+        desk.trust.note_grant(receipt.index, revokes=entry)
         with desk.engine.begin() as connection:
             connection.execute(
                 tables.grant.update().where(tables.grant.c.id == name).values(revoked=True)
@@ -170,20 +181,17 @@ class Grants:
             revoked=(),
             now_us=now,
         )
-        with desk.engine.begin() as connection:
-            row = connection.execute(
-                sa.select(tables.grant).where(tables.grant.c.id == claims.grant)
-            ).one_or_none()
-        if row is None or row.revoked:
+        row, entry = self._row(claims.grant), self._entry(claims.grant)
+        if row is None or row.revoked or desk.trust.revoked(entry):
             raise DeniedError("this grant was revoked", rule="grant.revoked")
         approved = self._approve(canonical.decode(row.record))
         if approved.grant.holder != claims.holder or approved.grant.purpose != claims.purpose:
             raise DeniedError("the capability is for another grant", rule="grant.mismatch")
         if now >= approved.grant.expires_us:
             raise DeniedError("this grant has ended", rule="grant.expired", fix="ask for a new one")
-        if desk.trust.uses(row.entry) >= approved.grant.max_runs:
+        if desk.trust.uses(entry) >= approved.grant.max_runs:
             raise DeniedError("this grant is used up", rule="grant.runs", fix="ask for a new one")
-        return claims, row.entry
+        return claims, entry
 
     def _approve(self, record: dict[str, Any]) -> ApprovedGrant:
         trust = self._desk.trust
@@ -194,14 +202,36 @@ class Grants:
             trust.charter(),
         )
 
-    def _entry(self, name: str) -> int:
+    def _row(self, name: str) -> Any:
         with self._desk.engine.begin() as connection:
-            entry: int | None = connection.execute(
-                sa.select(tables.grant.c.entry).where(tables.grant.c.id == name)
-            ).scalar_one_or_none()
+            return connection.execute(
+                sa.select(tables.grant).where(tables.grant.c.id == name)
+            ).one_or_none()
+
+    def _entry(self, name: str) -> int:
+        """Return the index of a grant's leaf; the ledger says so, the row only repeats it."""
+        row, entry = self._row(name), self._leaf(name)
         if entry is None:
             raise MissingError("no such grant", rule="grant.missing")
+        if row is None or row.entry != entry:
+            raise TamperedError("a grant's row is not what the ledger says", rule="grant.row")
         return entry
+
+    def _said(self, entry: int) -> Any:
+        return self._desk.ledger.detail(entry)["detail"].get("grant")
+
+    def _leaf(self, name: str) -> int | None:
+        desk = self._desk
+        if name not in self._leaves:
+            seen = set(self._leaves.values())
+            for index in desk.trust.grants():
+                if index in seen:
+                    continue
+                try:
+                    self._leaves[desk.ledger.detail(index)["object"]] = index
+                except ShreddedError:  # long ago; no capability lives that long
+                    continue
+        return self._leaves.get(name)
 
 
 def use_message(verb: str, purpose: str) -> bytes:

@@ -172,10 +172,11 @@ class Release:
     def _choose(self, ask: Ask) -> tuple[dict[PersonId, list[SealedBlock]], dict[str, int]]:
         desk = self._desk
         now, today = desk.now_us(), desk.today()
-        charter = desk.trust.charter()
+        places = set(desk.trust.charter().jurisdictions)
         chosen: dict[PersonId, list[SealedBlock]] = {}
         left_out: dict[str, int] = {}
         refused: dict[PersonId, str] = {}
+        passed_over: dict[PersonId, str] = {}  # by the last rule; counts if nothing of them is left
         for block in desk.catalog.blocks(kind=ask.kind, streams=ask.streams, after_day=today):
             person = PersonId(block.person)
             if person in refused:
@@ -188,14 +189,14 @@ class Release:
                 chosen.pop(person, None)
                 continue
             if ask.kind == "telemetry" and block.stream not in allowed:
-                continue
-            if (
-                ask.purpose not in block.label.purposes
-                or block.label.jurisdiction not in charter.jurisdictions
-                or standing.jurisdiction not in charter.jurisdictions
-            ):
-                continue
-            chosen.setdefault(person, []).append(block)
+                passed_over[person] = "subjects.stream"
+            elif not {block.label.jurisdiction, standing.jurisdiction} <= places:
+                passed_over[person] = "charter.place"
+            elif ask.purpose not in block.label.purposes:
+                passed_over[person] = "label.purpose"
+            else:
+                chosen.setdefault(person, []).append(block)
+        refused |= {person: rule for person, rule in passed_over.items() if person not in chosen}
         for rule in refused.values():
             left_out[rule] = left_out.get(rule, 0) + 1
         return chosen, left_out

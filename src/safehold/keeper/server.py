@@ -70,7 +70,8 @@ class Server:
         if self._path.exists():
             probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
-                probe.connect(str(self._path))
+                with wire.address(self._path) as address:
+                    probe.connect(address)
             except OSError:
                 self._path.unlink()
             else:
@@ -79,7 +80,8 @@ class Server:
                 probe.close()
         old = os.umask(0o177)
         try:
-            self._socket.bind(str(self._path))
+            with wire.address(self._path) as address:
+                self._socket.bind(address)
         finally:
             os.umask(old)
         self._socket.listen(64)

@@ -60,18 +60,26 @@ class Trust:
         self._spent: list[dict[str, Any]] = []
         self._uses: dict[int, int] = {}
         self._stopped = False
+        self._ordered_us = 0
+        self._revoked: set[int] = set()
+        self._granted: list[int] = []
         self._charter_leaf: bytes | None = None
         self._charter: SignedCharter | None = None
         self._policy: Policy | None = None
         roster_leaf = None
-        for _, leaf in ledger.leaves():
+        for index, leaf in ledger.leaves():
             match leaf["k"]:
+                case "home":
+                    self._check_home(leaf.get("pub", {}))
+                case "grant":
+                    self._note_grant(index, leaf.get("ref"))
                 case "roster":
                     roster_leaf = unb64(leaf["chr"])
                 case "charter":
                     self._charter_leaf = unb64(leaf["chr"])
                 case "stop" | "resume":
                     self._stopped = leaf["k"] == "stop"
+                    self._ordered_us = int(leaf["t"]) * 1000
                 case "access.intent":
                     self._count(leaf.get("pub", {}), leaf.get("ref"))
                 case _:
@@ -208,7 +216,11 @@ class Trust:
                 raise InvalidError("not an order", rule="oversight.order")
         if said != what or home != self._home.id:
             raise DeniedError("an order for something else", rule="oversight.order")
-        if not now - ORDER_LIFE_US <= at <= now + SECOND_US:
+        # an order counts once, and none that is older than the last: one seat's stop must not be undone
+        # by a resumption that was signed before it
+        used = f"order/{canonical.digest(order).hex()}"
+        late = what == "resume" and at < self._ordered_us
+        if late or not now - ORDER_LIFE_US <= at <= now + SECOND_US or self._ledger.find(used):
             raise DeniedError("an order of another time", rule="oversight.order")
         signatures = [Signature.from_json(one) for one in arguments["signatures"]]
         direction = DIRECTIONS[what]
@@ -225,10 +237,12 @@ class Trust:
                         detail={"reason": reason, "seats": sorted(seat.name for seat in seats)},
                         charter=self.digest(),
                         public={"state": what},
+                        key=used,
                     )
                 ]
             )
             self._stopped = what == "stop"
+            self._ordered_us = now
         return {"state": what, "entry": receipt.index}
 
     def allowed(self, purpose: str) -> Allowed:
@@ -272,6 +286,32 @@ class Trust:
     def uses(self, grant: int) -> int:
         """Return how many intents name a grant, by the index of the grant's leaf."""
         return self._uses.get(grant, 0)
+
+    def note_grant(self, index: int, *, revokes: int | None = None) -> None:
+        """Remember a grant's leaf, or that a leaf revokes a grant."""
+        with self._lock:
+            self._note_grant(index, revokes)
+
+    def grants(self) -> list[int]:
+        """Return the indices of the leaves of all grants."""
+        with self._lock:
+            return list(self._granted)
+
+    def revoked(self, grant: int) -> bool:
+        """Return whether the ledger says that a grant was revoked, by the index of its leaf."""
+        return grant in self._revoked
+
+    def _note_grant(self, index: int, revokes: int | None) -> None:
+        if revokes is None:
+            self._granted.append(index)
+        else:
+            self._revoked.add(revokes)
+
+    def _check_home(self, facts: Mapping[str, Any]) -> None:
+        if facts.get("synthetic") != int(self._home.synthetic):
+            raise TamperedError(
+                "the record of the home is not what the ledger says of it", rule="trust.home"
+            )
 
     def _count(self, facts: dict[str, Any], grant: int | None) -> None:
         self._spent.append(facts)

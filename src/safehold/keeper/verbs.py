@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from safehold.errors import MissingError
+from safehold.errors import (
+    DeniedError,
+    MissingError,
+    SignInError,
+    TamperedError,
+    UnavailableError,
+)
 from safehold.ids import PersonId
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.desk import Desk
@@ -16,6 +22,7 @@ from safehold.keeper.models import Models
 from safehold.keeper.retention import Retention
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.work import Work
+from safehold.ledger import Entry
 
 KEEPER_LEVEL = (
     "K1"  # a process of its own under the caller's user id; stronger levels come with part 5
@@ -42,11 +49,12 @@ class Verbs:
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
+        self.crowd.recover()
         self.intake.recover(keep=self.models.objects())
 
     def table(self) -> dict[str, Verb]:
-        """Return every verb by name."""
-        return {
+        """Return every verb by name; each refusal is an entry of the ledger."""
+        verbs: dict[str, Verb] = {
             "hello": self._hello,
             "status": self._status,
             "charter.enact": self._enact,
@@ -76,6 +84,35 @@ class Verbs:
             "ledger.show": self._entry,
             "ledger.publish": self._publish,
         }
+        return {name: self._recorded(name, verb) for name, verb in verbs.items()}
+
+    def _recorded(self, name: str, verb: Verb) -> Verb:
+        def carry_out(
+            arguments: dict[str, Any], descriptors: Sequence[int], report: Report
+        ) -> dict[str, Any]:
+            try:
+                return verb(arguments, descriptors, report)
+            except (DeniedError, SignInError) as error:
+                if error.entry is None:
+                    error.entry = self._note_refusal(name, error.rule or error.code)
+                raise
+
+        return carry_out
+
+    def _note_refusal(self, verb: str, rule: str) -> int | None:
+        try:
+            (receipt,) = self.desk.log(
+                Entry(
+                    kind="refusal",
+                    actor="caller",
+                    object=verb,
+                    detail={"rule": rule},
+                    charter=self.desk.trust.digest(),
+                )
+            )
+        except (UnavailableError, TamperedError):
+            return None  # a ledger that takes nothing must not turn a refusal into something else
+        return receipt.index
 
     def _on_silence(self, person: PersonId, reason: str) -> None:
         self.leases.close(person, reason)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import orjson
@@ -19,6 +21,19 @@ from safehold.errors import InvalidError, UnavailableError
 LARGEST = 64 << 20  # bytes of one message
 MOST_DESCRIPTORS = 16
 _LENGTH = struct.Struct(">I")
+
+
+@contextmanager
+def address(path: Path) -> Iterator[str]:
+    """Yield an address of a socket that is short enough, wherever it lies.
+
+    The kernel takes 107 bytes; a home may lie deeper, so the folder is named by a descriptor.
+    """
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def send(link: socket.socket, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:

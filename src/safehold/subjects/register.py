@@ -59,35 +59,48 @@ class People:
                 standing = Standing.from_record(canonical.decode(plain.rstrip(b"\0")))
                 self._remember(name, standing, row.version)
 
-    def enrol(self, standings: Iterable[Standing]) -> list[PersonId]:
+    def enrol(
+        self,
+        standings: Iterable[Standing],
+        *,
+        first: Callable[[list[PersonId]], object] = lambda _names: None,
+    ) -> list[PersonId]:
         """Add people in one transaction.
+
+        Args:
+            standings: Who, and what they chose.
+            first: Called with the new ids before anything is written; what it raises ends the enrolment.
 
         Raises:
             ConflictError: One of them is known already.
         """
-        new = []
-        with self._lock, self._engine.begin() as connection:
+        new: list[tuple[PersonId, Standing]] = []
+        with self._lock:
             for standing in standings:
                 if standing.external in self._ids:
                     raise ConflictError("this person is enrolled already", rule="subjects.enrol")
                 new.append((PersonId(ids.opaque_id("psn")), standing))
             if new:
-                connection.execute(
-                    tables.person.insert(),
-                    [
-                        {
-                            "id": name,
-                            "lookup": self._lookup(standing.external),
-                            "sealed": self._seal(name, 1, standing),
-                            "version": 1,
-                        }
-                        for name, standing in new
-                    ],
-                )
-            # inside the transaction: a failed commit must not leave people in memory only
-        for name, standing in new:
-            self._remember(name, standing, 1)
+                first([name for name, _ in new])
+                self._insert(new)
+            for name, standing in new:
+                self._remember(name, standing, 1)
         return [name for name, _ in new]
+
+    def _insert(self, new: list[tuple[PersonId, Standing]]) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(
+                tables.person.insert(),
+                [
+                    {
+                        "id": name,
+                        "lookup": self._lookup(standing.external),
+                        "sealed": self._seal(name, 1, standing),
+                        "version": 1,
+                    }
+                    for name, standing in new
+                ],
+            )
 
     def find(self, external: str) -> PersonId:
         """Return the id of a person by the company's name for them.
@@ -112,6 +125,15 @@ class People:
             return self._standing[person]
         except KeyError:
             raise MissingError("no such person", rule="subjects.standing") from None
+
+    def version(self, person: PersonId) -> int:
+        """Return how many choices of a person the register has seen, enrolment included.
+
+        Raises:
+            MissingError: Nobody has this id.
+        """
+        self.standing(person)
+        return self._version[person]
 
     def everybody(self) -> Mapping[PersonId, Standing]:
         """Return all standings."""

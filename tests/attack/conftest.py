@@ -1,0 +1,22 @@
+"""One company for all attacks; each gets a copy of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.world import World, copy_world, found_world
+
+
+@pytest.fixture(scope="session")
+def made_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return found_world(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def world(made_world: World, tmp_path: Path) -> Iterator[World]:
+    """A running company with data in it."""
+    copy = copy_world(made_world, tmp_path).start()
+    yield copy
+    copy.stop()
