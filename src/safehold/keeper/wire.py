@@ -56,7 +56,9 @@ def receive(link: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
         InvalidError: The bytes are no message.
         UnavailableError: The other side went away in the middle of one.
     """
-    head, descriptors, _flags, _address = socket.recv_fds(link, 4, MOST_DESCRIPTORS)
+    head, descriptors, _flags, _address = socket.recv_fds(
+        link, 4, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+    )
     try:
         if not head:
             return None
