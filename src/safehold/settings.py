@@ -98,6 +98,7 @@ class Home:
         """
         path = path.resolve()
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.chmod(0o700)  # it may have been there before, open to others
         if any(path.iterdir()):
             raise ConflictError(
                 f"{path.name} is not empty", rule="home.empty", fix="choose a new directory"

@@ -131,7 +131,7 @@ def test_a_crash_between_witness_and_export(
             real(path, data)
 
         ledger.append([entry()] * 5)
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(files, "_write", crash)
             ledger.publish()
             raise KeyboardInterrupt

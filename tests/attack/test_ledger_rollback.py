@@ -66,7 +66,7 @@ def test_a_restore_under_a_running_ledger_stops_releases(desk: Desk) -> None:
     with pytest.raises(TamperedError):
         blind.check_health()
     blind._dirty.clear()
-    with pytest.raises(TamperedError):  # noqa: PT012 - the publisher may be faster
+    with pytest.raises(TamperedError):
         blind.append([entry(5), entry(6)])
         blind.publish()
     with pytest.raises(TamperedError):

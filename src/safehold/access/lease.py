@@ -8,6 +8,7 @@ Formats: ``docs/reference/lease.md``.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, Protocol
@@ -157,6 +158,7 @@ class Lessor:
         self._live: dict[str, Lease] = {}
         self._numbers: dict[str, int] = {}
         self._closed: dict[str, str] = {}  # person -> why nothing is given to them
+        self._lock = threading.RLock()
 
     def grant(
         self,
@@ -181,30 +183,31 @@ class Lessor:
         Raises:
             DeniedError: The person paused, or everything is stopped.
         """
-        self.end_expired()
-        reason = self._closed.get(person) or self._closed.get("")
-        if reason is not None:
-            raise DeniedError(
-                "no lease is given now", rule=f"lease.{reason}", fix="wait until it is resumed"
+        with self._lock:
+            self.end_expired()
+            reason = self._closed.get(person) or self._closed.get("")
+            if reason is not None:
+                raise DeniedError(
+                    "no lease is given now", rule=f"lease.{reason}", fix="wait until it is resumed"
+                )
+            if not 0 < length_us <= LONGEST_US:
+                raise InvalidError("a lease lasts 15 minutes at most", rule="lease.length")
+            secret = LeaseKey.generate()
+            now = self._clock.now_us()
+            lease = Lease(
+                id=new_id("lea"),
+                charter=charter.hex(),
+                person=person,
+                device=device.text(),
+                streams=dict(streams),
+                apps=apps,
+                sealing=b64(secret.public),
+                from_us=now,
+                until_us=now + length_us,
             )
-        if not 0 < length_us <= LONGEST_US:
-            raise InvalidError("a lease lasts 15 minutes at most", rule="lease.length")
-        secret = LeaseKey.generate()
-        now = self._clock.now_us()
-        lease = Lease(
-            id=new_id("lea"),
-            charter=charter.hex(),
-            person=person,
-            device=device.text(),
-            streams=dict(streams),
-            apps=apps,
-            sealing=b64(secret.public),
-            from_us=now,
-            until_us=now + length_us,
-        )
-        self._store.put(lease.id, secret.raw())
-        self._live[lease.id] = lease
-        return lease.sign(self._key)
+            self._store.put(lease.id, secret.raw())
+            self._live[lease.id] = lease
+            return lease.sign(self._key)
 
     def close(self, *, reason: str, person: str = "") -> int:
         """End all leases of a person (without one: of everybody), give no new one, return how many.
@@ -213,11 +216,12 @@ class Lessor:
             reason: ``pause``, ``stop``, ``withdrawn`` ...
             person: External id, empty for everybody.
         """
-        self._closed[person] = reason
-        ended = [item.id for item in self._live.values() if person in ("", item.person)]
-        for lease in ended:
-            self._destroy(lease)
-        return len(ended)
+        with self._lock:
+            self._closed[person] = reason
+            ended = [item.id for item in self._live.values() if person in ("", item.person)]
+            for lease in ended:
+                self._destroy(lease)
+            return len(ended)
 
     def holds(self, *, person: str, device: VerifyKey) -> bool:
         """Return whether a device has a live lease for a person."""
@@ -228,7 +232,8 @@ class Lessor:
 
     def reopen(self, *, person: str = "") -> None:
         """Give leases again."""
-        self._closed.pop(person, None)
+        with self._lock:
+            self._closed.pop(person, None)
 
     def receive(self, data: bytes, *, device: VerifyKey) -> tuple[Lease, Envelope, bytes]:
         """Open an envelope that was made under a live lease.
@@ -242,30 +247,34 @@ class Lessor:
             ConflictError: The envelope came before.
             TamperedError: It was changed, or belongs to another device or lease.
         """
-        self.end_expired()
-        envelope = read_envelope(data, device=device)
-        lease = self._live.get(envelope.lease)
-        if lease is None:
-            raise DeniedError(
-                "there is no live lease for this envelope; its key was destroyed",
-                rule="lease.dead",
-            )
-        if lease.device != envelope.device:
-            raise DeniedError("the lease belongs to another device", rule="lease.device")
-        if envelope.stream not in lease.streams:
-            raise DeniedError("the lease does not cover this stream", rule="lease.stream")
-        lease.check_time(envelope.sealed_us)
-        if envelope.number <= self._numbers.get(lease.id, -1):
-            raise ConflictError("this envelope came before", rule="lease.replay")
-        body = open_envelope(envelope, LeaseKey(self._store.get(lease.id)))
-        self._numbers[lease.id] = envelope.number
-        return lease, envelope, body
+        with self._lock:
+            self.end_expired()
+            envelope = read_envelope(data, device=device)
+            lease = self._live.get(envelope.lease)
+            if lease is None:
+                raise DeniedError(
+                    "there is no live lease for this envelope; its key was destroyed",
+                    rule="lease.dead",
+                )
+            if lease.device != envelope.device:
+                raise DeniedError("the lease belongs to another device", rule="lease.device")
+            if envelope.stream not in lease.streams:
+                raise DeniedError("the lease does not cover this stream", rule="lease.stream")
+            lease.check_time(envelope.sealed_us)
+            if envelope.number <= self._numbers.get(lease.id, -1):
+                raise ConflictError("this envelope came before", rule="lease.replay")
+            body = open_envelope(envelope, LeaseKey(self._store.get(lease.id)))
+            self._numbers[lease.id] = envelope.number
+            return lease, envelope, body
 
     def end_expired(self) -> None:
         """Destroy the keys of leases that are over."""
-        now = self._clock.now_us()
-        for lease in [item.id for item in self._live.values() if item.until_us + SKEW_US <= now]:
-            self._destroy(lease)
+        with self._lock:
+            now = self._clock.now_us()
+            for lease in [
+                item.id for item in self._live.values() if item.until_us + SKEW_US <= now
+            ]:
+                self._destroy(lease)
 
     def _destroy(self, lease: str) -> None:
         self._store.destroy(lease)

@@ -62,7 +62,8 @@ def answers(client: KeeperClient) -> bool:
 def start(home: Home, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Start a keeper, wait until it is ready, yield what it said, and end it afterwards."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "safehold.app.keeper", str(home.path)],
+        # -P: no module of the directory it happens to be started in
+        [sys.executable, "-P", "-m", "safehold.app.keeper", str(home.path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=keeper_environment(),

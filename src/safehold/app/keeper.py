@@ -150,6 +150,7 @@ def open_desk(
             gatekeeper=EgressGatekeeper(),
             notary=ProvenanceNotary(),
             engine=engine,
+            sealer=Records(root),
         )
     except BaseException:
         ledger.close()
@@ -221,6 +222,7 @@ def origin_of(home: Home) -> str:
 
 def harden() -> None:
     """Keep this process's memory from debuggers and core dumps of the same user."""
+    os.umask(0o077)  # whatever it writes is its owner's alone
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:

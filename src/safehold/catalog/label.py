@@ -7,11 +7,12 @@ ends the chain, and that is recorded as a release and not as a label.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from safehold.errors import DeniedError
+from safehold.vault import SealedBlock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,4 +81,19 @@ def derive(parents: Iterable[DatasetLabel], *, people: int) -> DatasetLabel:
         purposes=purposes,
         jurisdictions=frozenset.union(*(label.jurisdictions for label in labels)),
         expires=min(label.expires for label in labels),
+    )
+
+
+def label_blocks(blocks: Sequence[SealedBlock]) -> DatasetLabel:
+    """Return the narrowest label over some blocks; it may serve no purpose at all.
+
+    Args:
+        blocks: At least one.
+    """
+    return DatasetLabel(
+        people=len({block.person for block in blocks}),
+        streams=frozenset(block.stream for block in blocks),
+        purposes=frozenset.intersection(*(frozenset(block.label.purposes) for block in blocks)),
+        jurisdictions=frozenset(block.label.jurisdiction for block in blocks),
+        expires=min(block.label.expires for block in blocks),
     )

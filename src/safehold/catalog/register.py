@@ -11,52 +11,20 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from safehold import canonical
-from safehold.canonical import b64, unb64
 from safehold.catalog import tables
+from safehold.catalog.label import DatasetLabel, label_blocks
+from safehold.catalog.record import from_record, to_record
+from safehold.catalog.state import Extent, SourceState, add_tallies
 from safehold.errors import ConflictError, TamperedError
-from safehold.vault import Label, SealedBlock, SealedObject
+from safehold.vault import SealedBlock, SealedObject
 
 STAGING, LIVE, REFUSED = "staging", "live", "refused"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
-    """A run of sequence numbers of one device, session and stream.
-
-    Args:
-        origin: 16 bytes, device pseudonym and session pseudonym.
-        stream: Name of the stream.
-        first: First sequence number.
-        last: Last sequence number, inclusive.
-    """
-
-    origin: bytes
-    stream: str
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceState:
-    """How far a source has come.
-
-    Args:
-        state: ``staging``, ``live`` or ``refused``.
-        begun_us: When it was first begun; a rerun uses the same moment.
-        done: Numbers of the chunks that are committed.
-        tally: Counters summed over them.
-    """
-
-    state: str
-    begun_us: int
-    done: frozenset[int]
-    tally: dict[str, dict[str, int]]
+DERIVED = "derived"
 
 
 class Catalog:
@@ -156,44 +124,64 @@ class Catalog:
                 )
 
     def add_derived(self, source: str, objects: Sequence[SealedObject]) -> None:
-        """Make derived blocks known; they are live at once."""
+        """Make derived blocks known; they are staged until the whole build replaces the last one."""
         with self._engine.begin() as connection:
-            self._insert(connection, source, objects, kind="derived", state=LIVE)
+            self._insert(connection, source, objects, kind=DERIVED, state=STAGING)
 
     def replace_derived(self, purpose: str, keep: str) -> list[str]:
-        """Forget derived blocks of a purpose made by earlier builds, and return their objects."""
+        """Turn a build live and forget the earlier ones of its purpose; return their objects."""
         with self._engine.begin() as connection:
-            where = (
-                (tables.block.c.kind == "derived")
-                & (tables.block.c.source.startswith(f"{purpose}:"))
-                & (tables.block.c.source != keep)
+            connection.execute(
+                tables.block.update().where(tables.block.c.source == keep).values(state=LIVE)
             )
-            sources = [
-                row.source
+            earlier = tables.object_.c.source
+            sources = connection.execute(
+                sa.select(earlier)
+                .where(earlier.startswith(f"{purpose}:", autoescape=True), earlier != keep)
+                .distinct()
+            ).scalars()
+            return [name for source in list(sources) for name in self._forget(connection, source)]
+
+    def drop_unfinished(self) -> list[str]:
+        """Forget builds that a crash cut short, and return their objects; no build may be under way."""
+        with self._engine.begin() as connection:
+            sources = connection.execute(
+                sa.select(tables.block.c.source)
+                .where(tables.block.c.kind == DERIVED, tables.block.c.state == STAGING)
+                .distinct()
+            ).scalars()
+            return [name for source in list(sources) for name in self._forget(connection, source)]
+
+    def waiting(self, before_us: int) -> list[str]:
+        """Return sources that were begun before a moment and never finished."""
+        with self._engine.begin() as connection:
+            return list(
+                connection.execute(
+                    sa.select(tables.source.c.id).where(
+                        tables.source.c.state == STAGING, tables.source.c.begun_us < before_us
+                    )
+                ).scalars()
+            )
+
+    def label_of(self, source: str) -> DatasetLabel | None:
+        """Return the narrowest label over a source's blocks, or None if it has none."""
+        with self._engine.begin() as connection:
+            blocks = [
+                self._checked(row)
                 for row in connection.execute(
-                    sa.select(tables.block.c.source).where(where).distinct()
+                    sa.select(tables.block).where(tables.block.c.source == source)
                 )
             ]
-            return [name for source in sources for name in self._forget(connection, source)]
+        return label_blocks(blocks) if blocks else None
 
     def forget_derived(self, person: str) -> None:
         """Forget what was derived from one person; the next build leaves out what they left out."""
         with self._engine.begin() as connection:
             connection.execute(
                 tables.block.delete().where(
-                    tables.block.c.kind == "derived", tables.block.c.person == person
+                    tables.block.c.kind == DERIVED, tables.block.c.person == person
                 )
             )
-
-    def people_of(self, source: str) -> int:
-        """Return how many people a source holds."""
-        with self._engine.begin() as connection:
-            count: int = connection.execute(
-                sa.select(sa.func.count(sa.distinct(tables.block.c.person))).where(
-                    tables.block.c.source == source
-                )
-            ).scalar_one()
-        return count
 
     def sources_of(self, blocks: Sequence[bytes]) -> list[str]:
         """Return the sources (or earlier builds) that hold these blocks."""
@@ -384,7 +372,7 @@ class Catalog:
         rows = []
         for item in objects:
             for sealed in item.blocks:
-                record = canonical.encode(_record(sealed))
+                record = canonical.encode(to_record(sealed))
                 rows.append(
                     {
                         "id": sealed.block_id,
@@ -409,7 +397,7 @@ class Catalog:
     def _checked(self, row: Any) -> SealedBlock:
         if not hmac.compare_digest(self._mac(row.kind, row.record), row.mac):
             raise TamperedError("a catalogue row was changed", rule="catalog.mac")
-        sealed = _from_record(canonical.decode(row.record))
+        sealed = from_record(canonical.decode(row.record))
         shown = (row.id, row.person, row.stream, row.segment, row.window, row.expires, row.rows)
         held = (
             sealed.block_id,
@@ -423,56 +411,3 @@ class Catalog:
         if shown != held:
             raise TamperedError("a catalogue row was changed", rule="catalog.mac")
         return sealed
-
-
-def add_tallies(tallies: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
-    """Return the sum of tallies, group by group."""
-    total: dict[str, dict[str, int]] = {}
-    for tally in tallies:
-        for group, counts in tally.items():
-            into = total.setdefault(group, {})
-            for name, count in counts.items():
-                into[name] = into.get(name, 0) + count
-    return total
-
-
-_PLAIN = (
-    "person",
-    "stream",
-    "segment",
-    "window",
-    "object",
-    "offset",
-    "length",
-    "rows",
-    "generation",
-    "sequence",
-)
-
-
-def _record(sealed: SealedBlock) -> dict[str, Any]:
-    record: dict[str, Any] = {name: getattr(sealed, name) for name in _PLAIN}
-    record["block_id"] = b64(sealed.block_id)
-    record["sha256"] = b64(sealed.sha256)
-    record["label"] = {
-        "purposes": list(sealed.label.purposes),
-        "jurisdiction": sealed.label.jurisdiction,
-        "expires": sealed.label.expires,
-        "charter": b64(sealed.label.charter),
-    }
-    return record
-
-
-def _from_record(record: dict[str, Any]) -> SealedBlock:
-    label = record["label"]
-    return SealedBlock(
-        **{name: record[name] for name in _PLAIN},
-        block_id=unb64(record["block_id"]),
-        sha256=unb64(record["sha256"]),
-        label=Label(
-            purposes=tuple(label["purposes"]),
-            jurisdiction=label["jurisdiction"],
-            expires=label["expires"],
-            charter=unb64(label["charter"]),
-        ),
-    )

@@ -19,6 +19,9 @@ from safehold.subjects import Pause, Standing
 from safehold.telemetry.schema import STREAMS
 
 LONGEST_NAME = 200  # characters
+MOST_PEOPLE = 100_000  # in one call
+MOST_PAUSES = 1_000
+PERSON = frozenset({"person", "jurisdiction", "streams", "pauses"})
 SILENT = {"pause": "pause", "withdraw": "withdrawn"}
 ENROLMENT = "enrolment"
 PAD = 4096  # bytes: what a leaf says of a choice is equally long for all of them
@@ -52,16 +55,22 @@ class Crowd:
         evidence = _text(arguments["evidence"], "evidence", 500)
         now = desk.now_us()
         fresh: list[Standing] = []
-        for given in arguments["people"]:
-            external = _text(given["person"], "person", LONGEST_NAME)
-            if desk.people.knows(external):
-                continue
+        named: set[str] = set()
+        for given in _list(arguments["people"], "people", MOST_PEOPLE):
+            if not isinstance(given, dict) or not set(given) <= PERSON:
+                raise InvalidError("not a person", field="people", rule="subjects.enrol")
+            external = _text(given.get("person"), "person", LONGEST_NAME)
+            if external in named:
+                raise InvalidError("somebody is named twice", rule="subjects.enrol")
+            named.add(external)
             streams = _streams(given.get("streams", []))
             standing = Standing(
                 external=external,
-                jurisdiction=_text(given["jurisdiction"], "jurisdiction", 16),
-                pauses=tuple(Pause(int(start), int(end)) for start, end in given.get("pauses", [])),
+                jurisdiction=_text(given.get("jurisdiction"), "jurisdiction", 16),
+                pauses=_pauses(given.get("pauses", [])),
             )
+            if desk.people.knows(external):
+                continue
             if streams:
                 standing = standing.consent(streams, at_us=now, evidence=evidence)
             fresh.append(standing)
@@ -79,8 +88,11 @@ class Crowd:
                 )
             )
 
-        names = desk.people.enrol(fresh, first=note)
-        return {"enrolled": len(names), "known": len(arguments["people"]) - len(names)}
+        with desk.lock:
+            # somebody else may have enrolled some of them in the meantime
+            fresh = [one for one in fresh if not desk.people.knows(one.external)]
+            names = desk.people.enrol(fresh, first=note)
+        return {"enrolled": len(names), "known": len(named) - len(names)}
 
     def choose(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -201,8 +213,30 @@ def _padded(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "pad": "0" * (-len(canonical.encode(short)) % PAD)}
 
 
+def _list(given: Any, field: str, most: int) -> list[Any]:
+    if not isinstance(given, list) or len(given) > most:
+        raise InvalidError("not a list, or too long", field=field, rule="subjects.list")
+    return given
+
+
+def _pauses(given: Any) -> tuple[Pause, ...]:
+    pauses = []
+    for item in _list(given, "pauses", MOST_PAUSES):
+        match item:
+            case [int(start), int(end)] if (
+                type(start) is int and type(end) is int and 0 <= start < end <= canonical.LARGEST
+            ):
+                pauses.append(Pause(start, end))
+            case _:
+                raise InvalidError("not a pause", field="pauses", rule="subjects.pause")
+    return tuple(sorted(pauses, key=lambda pause: pause.start_us))
+
+
 def _streams(given: Any) -> frozenset[str]:
-    streams = frozenset(given)
+    names = _list(given, "streams", len(STREAMS))
+    if not all(isinstance(name, str) for name in names):
+        raise InvalidError("a stream is named by a word", field="streams", rule="stream.unknown")
+    streams = frozenset(names)
     if not streams <= frozenset(STREAMS):
         raise InvalidError(
             "an unknown stream", rule="stream.unknown", fix=f"known: {', '.join(STREAMS)}"

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from safehold.catalog import Catalog, Lineage
-from safehold.clock import Clock, day_of
+from safehold.clock import SECOND_US, Clock, day_of
 from safehold.errors import UnavailableError
-from safehold.keeper.ports import Gatekeeper, Notary, Workshop
+from safehold.keeper.ports import Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.trust import Trust
 from safehold.ledger import Entry, Ledger, Receipt, Subject
 from safehold.settings import Home
-from safehold.subjects import People
+from safehold.subjects import People, Sealer
 from safehold.vault import Vault
+
+CLOCK_SLACK_US = 300 * SECOND_US
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +39,10 @@ class Desk:
         gatekeeper: Opens a gate that judges what leaves them.
         notary: Signs what artifacts were made from.
         engine: The control database.
+        sealer: Seals small records of the control database.
+        lock: Held from a decision about people to the leaf that records it, and around each of their choices;
+            so no leaf of a use follows the leaf of a choice against it. A stop does not wait for it.
+        jobs: Sandboxes that run now.
     """
 
     home: Home
@@ -49,7 +57,9 @@ class Desk:
     gatekeeper: Gatekeeper
     notary: Notary
     engine: sa.Engine
+    sealer: Sealer
     lock: threading.RLock = field(default_factory=threading.RLock)
+    jobs: set[Job] = field(default_factory=set)
 
     def now_us(self) -> int:
         """Return the present moment in microseconds."""
@@ -58,6 +68,41 @@ class Desk:
     def today(self) -> int:
         """Return the UTC day number."""
         return day_of(self.clock.now_us())
+
+    def check_time(self) -> None:
+        """Pass unless the clock stands well before the newest leaf: a term that was over must stay over.
+
+        Raises:
+            UnavailableError: The clock went back.
+        """
+        size = self.ledger.size
+        for _, leaf in self.ledger.leaves(max(size - 1, 0), size):
+            if self.now_us() < int(leaf["t"]) * 1000 - CLOCK_SLACK_US:
+                raise UnavailableError(
+                    "the clock stands before the newest entry of the ledger",
+                    rule="clock.back",
+                    fix="set the clock of this machine right",
+                )
+
+    @contextmanager
+    def watching(self, job: Job) -> Iterator[None]:
+        """Let a stop end a job while it runs."""
+        self.jobs.add(job)
+        try:
+            self.trust.require_running()  # a stop that came before it was on the list
+            yield
+        except UnavailableError:
+            self.trust.require_running()  # say that it was the stop
+            raise
+        finally:
+            self.jobs.discard(job)
+
+    def halt(self) -> int:
+        """End every sandbox that runs, and return how many."""
+        running = list(self.jobs)
+        for job in running:
+            job.kill()
+        return len(running)
 
     def log(self, *entries: Entry) -> list[Receipt]:
         """Append to the ledger; returns only when durable.

@@ -6,7 +6,8 @@ a minting key that leaked alone opens nothing. How often a grant was used is cou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from safehold.access import (
     Approval,
     ApprovedGrant,
     Claims,
+    Demand,
     Grant,
     Nonces,
     mint,
@@ -31,12 +33,48 @@ from safehold.errors import (
     TamperedError,
 )
 from safehold.keeper import tables
-from safehold.keeper.desk import Desk
+from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
 from safehold.signing import SigningKey
 
 USE = "safehold.use/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What a caller means to do with a capability.
+
+    Args:
+        verb: The verb.
+        purpose: The stated purpose.
+        stage: Stage of the charter.
+        recipe: The recipe.
+        stream: The stream.
+    """
+
+    verb: str
+    purpose: str
+    stage: str
+    recipe: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """A capability whose holder is proved and whose grant holds.
+
+    Args:
+        claims: What it allows.
+        entry: Index of the grant's leaf.
+        most_uses: How many intents may name that leaf.
+        check: Raises unless the capability, as it may have been narrowed, covers a demand.
+    """
+
+    claims: Claims
+    entry: int
+    most_uses: int
+    check: Callable[[Demand], object]
 
 
 class Grants:
@@ -70,6 +108,11 @@ class Grants:
         """
         desk = self._desk
         desk.trust.require_running()
+        with desk.lock:
+            return self._enact(arguments)
+
+    def _enact(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        desk = self._desk
         record = {"grant": arguments["grant"], "approvals": arguments["approvals"]}
         approved = self._approve(record)
         name = approved.grant.id
@@ -97,18 +140,16 @@ class Grants:
             )
             if known is None:
                 desk.trust.note_grant(receipt.index)
-            # requester and reason are words about people, so the record is sealed
-            desk.vault.seal_secret(_secret(name), canonical.encode(record))
             with desk.engine.begin() as connection:
                 connection.execute(
                     tables.grant.insert().values(
                         id=name,
-                        record=approved.grant.digest(),
+                        record=desk.sealer.seal(canonical.encode(record), aad=_aad(name)),
                         entry=receipt.index,
                         revoked=False,
                     )
                 )
-        elif self._record(row.id)["grant"] != record["grant"]:
+        elif self._record(row)["grant"] != record["grant"]:
             raise ConflictError("another grant has this id", rule="grant.id")
         return {
             "grant": name,
@@ -125,7 +166,7 @@ class Grants:
             rows = connection.execute(sa.select(tables.grant).order_by(tables.grant.c.entry)).all()
         shown = []
         for row in rows:
-            grant = Grant.from_json(self._record(row.id)["grant"])
+            grant = Grant.from_json(self._record(row)["grant"])
             shown.append(
                 {
                     "id": row.id,
@@ -147,7 +188,7 @@ class Grants:
         desk = self._desk
         name = str(arguments["grant"])
         entry = self._entry(name)
-        (receipt,) = desk.log(
+        receipt = desk.trust.revoke(
             Entry(
                 kind="grant",
                 actor="operator",
@@ -158,15 +199,14 @@ class Grants:
                 ref=entry,
             )
         )
-        desk.trust.note_grant(receipt.index, revokes=entry)
         with desk.engine.begin() as connection:
             connection.execute(
                 tables.grant.update().where(tables.grant.c.id == name).values(revoked=True)
             )
         return {"grant": name, "entry": receipt.index}
 
-    def admit(self, arguments: dict[str, Any], *, verb: str, purpose: str) -> tuple[Claims, int]:
-        """Return the claims of the capability that came with a request, and its grant's entry.
+    def admit(self, arguments: dict[str, Any], use: Use) -> Admitted:
+        """Return the capability that came with a request, if it holds and its grant does.
 
         Raises:
             SignInError: No capability, or the caller does not hold its key.
@@ -174,26 +214,53 @@ class Grants:
         """
         desk = self._desk
         now = desk.now_us()
-        claims = verify_capability(
-            str(arguments["token"]),
-            self._public,
-            nonce=self._nonces.spend(unb64(str(arguments["nonce"])), now),
-            proof=unb64(str(arguments["proof"])),
-            message=use_message(verb, purpose),
-            revoked=(),
-            now_us=now,
-        )
+        token, proof = str(arguments["token"]), unb64(str(arguments["proof"]))
+        nonce = self._nonces.spend(unb64(str(arguments["nonce"])), now)
+
+        def check(demand: Demand) -> Claims:
+            return verify_capability(
+                token,
+                self._public,
+                nonce=nonce,
+                proof=proof,
+                message=use_message(use.verb, use.purpose),
+                revoked=(),
+                now_us=desk.now_us(),
+                demand=demand,
+            )
+
+        claims = self._claims(check, use)
         row, entry = self._row(claims.grant), self._entry(claims.grant)
         if row is None or row.revoked or desk.trust.revoked(entry):
             raise DeniedError("this grant was revoked", rule="grant.revoked")
-        approved = self._approve(self._record(row.id))
+        approved = self._approve(self._record(row))
         if approved.grant.holder != claims.holder or approved.grant.purpose != claims.purpose:
             raise DeniedError("the capability is for another grant", rule="grant.mismatch")
         if now >= approved.grant.expires_us:
             raise DeniedError("this grant has ended", rule="grant.expired", fix="ask for a new one")
         if desk.trust.uses(entry) >= approved.grant.max_runs:
             raise DeniedError("this grant is used up", rule="grant.runs", fix="ask for a new one")
-        return claims, entry
+        if approved.grant.people:
+            raise DeniedError("no filter of people is carried out yet", rule="grant.people")
+        return Admitted(claims=claims, entry=entry, most_uses=approved.grant.max_runs, check=check)
+
+    def _claims(self, check: Callable[[Demand], Claims], use: Use) -> Claims:
+        # a narrowed capability may be for some segments only; each is checked again before its release
+        refusal: DeniedError | None = None
+        for place in self._desk.trust.charter().jurisdictions:
+            try:
+                return check(
+                    Demand(
+                        purpose=use.purpose,
+                        segment=segment_name(place, use.stream),
+                        streams=(use.stream,),
+                        stage=use.stage,
+                        recipe=use.recipe,
+                    )
+                )
+            except DeniedError as error:
+                refusal = refusal or error
+        raise refusal or DeniedError("the charter has no place", rule="charter.place")
 
     def _approve(self, record: dict[str, Any]) -> ApprovedGrant:
         trust = self._desk.trust
@@ -203,6 +270,12 @@ class Grants:
             trust.roster,
             trust.charter(),
         )
+
+    def _record(self, row: Any) -> dict[str, Any]:
+        # sealed: who asked and why is nobody's who only has the database
+        plain = self._desk.sealer.open(row.record, aad=_aad(row.id))
+        record: dict[str, Any] = canonical.decode(plain)
+        return record
 
     def _row(self, name: str) -> Any:
         with self._desk.engine.begin() as connection:
@@ -218,9 +291,6 @@ class Grants:
         if row is None or row.entry != entry:
             raise TamperedError("a grant's row is not what the ledger says", rule="grant.row")
         return entry
-
-    def _record(self, name: str) -> Any:
-        return canonical.decode(self._desk.vault.open_secret(_secret(name)))
 
     def _said(self, entry: int) -> Any:
         return self._desk.ledger.detail(entry)["detail"].get("grant")
@@ -239,8 +309,8 @@ class Grants:
         return self._leaves.get(name)
 
 
-def _secret(name: str) -> str:
-    return f"grant/{name}"
+def _aad(name: str) -> bytes:
+    return f"grant/{name}".encode()
 
 
 def use_message(verb: str, purpose: str) -> bytes:

@@ -12,31 +12,52 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import stat
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
 from safehold import canonical
-from safehold.catalog import DatasetLabel, Extent, SourceState
-from safehold.catalog.register import LIVE, add_tallies
-from safehold.errors import ConflictError, InvalidError, MissingError, TamperedError
+from safehold.catalog import SourceState, add_tallies
+from safehold.catalog.register import LIVE
+from safehold.charter import Charter
+from safehold.errors import ConflictError, InvalidError, TamperedError
+from safehold.keeper.arrival import Arrival, Tally, read_batch, read_chunk, read_refusal
 from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.offer import check_source, reopen, roll_entry, with_subject
 from safehold.keeper.ports import Frame
 from safehold.keeper.server import Report
 from safehold.keeper.terms import label_of, least_level, streams_of
 from safehold.ledger import Entry
 from safehold.subjects import Standing
-from safehold.telemetry.schema import REST, STREAM_TO_WHAT
-from safehold.vault import Label, PlainBlock
+from safehold.vault import Label, PlainBlock, SealedObject
 
 ENGINEER = "engineer"
-FOR_EVER = canonical.LARGEST
-MOST_LABELS = 4_096  # kept in memory
+MOST_REFUSALS = 100  # shown of one source
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One source on its way in.
+
+    Args:
+        name: Its id.
+        charter: The charter it was begun under.
+        roll: What the sandbox was told of people.
+        report: Told how far it is.
+    """
+
+    name: str
+    charter: Charter
+    roll: Mapping[str, Mapping[str, Any]]
+    report: Report
+    pending: list[Arrival] = field(default_factory=list)
+    tallies: list[Tally] = field(default_factory=list)
+    refusals: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Intake:
@@ -49,7 +70,6 @@ class Intake:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._running: set[str] = set()
-        self._labels: dict[tuple[bytes, str, str, int], Label] = {}
         self._lock = threading.Lock()
 
     def ingest(
@@ -59,13 +79,15 @@ class Intake:
         desk = self._desk
         desk.trust.require_running()
         desk.ledger.check_health()
-        source = dict(arguments["source"])
+        desk.check_time()
+        source = check_source(arguments)
         inputs: list[int] = []
-        if source.get("kind") == "file":
+        if source["kind"] == "file":
             if len(descriptors) != 1:
                 raise InvalidError("a file source comes with one open file", rule="ingest.source")
-            inputs = [_reopen(descriptors[0])]
+            inputs = [reopen(descriptors[0])]
         try:
+            self._check_home(source)
             name = self._identity(source, inputs)
             with self._alone(name):
                 return self._take(name, source, inputs, arguments, report)
@@ -86,7 +108,7 @@ class Intake:
         """
         try:
             table = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
             raise InvalidError("an envelope holds no table", rule="leased.body") from error
         memory = self._desk.workshop.pack([(header, table)])
         try:
@@ -102,6 +124,7 @@ class Intake:
             keep: Objects that something other than the catalogue knows.
         """
         desk = self._desk
+        desk.vault.remove(desk.catalog.drop_unfinished())
         for name, tally in desk.catalog.unnoted():
             self._close(name, tally)
         desk.vault.sweep(desk.catalog.objects() | keep)
@@ -119,7 +142,7 @@ class Intake:
         if state.state == LIVE:
             return {"source": name, "already": True, "tally": state.tally, "refusals": []}
         charter = desk.trust.charter()
-        desk.log(
+        desk.trust.log_running(
             Entry(
                 kind="ingest",
                 actor=ENGINEER,
@@ -129,119 +152,167 @@ class Intake:
                 key=f"ingest/{name}/begin/{charter.digest().hex()[:16]}",
             )
         )
-        tallies = [state.tally]
-        refusals: list[dict[str, Any]] = []
-        spec = self._spec(source, arguments, state=state)
+        spec = self._spec(charter, source, arguments, state=state)
         least = least_level(charter, frozenset(spec["rules"]), synthetic=desk.home.synthetic)
+        run = _Run(name=name, charter=charter, roll=spec["people"], report=report)
+        run.tallies.append(state.tally)
         try:
-            with desk.workshop.start("ingest", spec, inputs, least=least) as job:
-                pending: list[Frame] = []
+            with (
+                desk.workshop.start("ingest", spec, inputs, least=least) as job,
+                desk.watching(job),
+            ):
                 for frame in job.frames():
-                    match frame.header["type"]:
-                        case "batch":
-                            pending.append(frame)
-                        case "chunk":
-                            tally = frame.header["tally"]
-                            self._commit(name, frame.header["chunk"], tally, pending)
-                            tallies.append(tally)
-                            pending = []
-                            report({"rows": frame.header["rows_read"], "tally": tally})
-                            desk.trust.require_running()
-                        case "refused":
-                            refusals.append(
-                                {key: frame.header[key] for key in ("row", "field", "rule")}
-                            )
-                        case "done":
-                            report({"read": frame.header["rows_read"]})
-                        case _:
-                            raise TamperedError("an unknown frame", rule="ingest.frames")
-                if pending:
+                    self._receive(run, frame)
+                if run.pending:
                     raise TamperedError("rows outside a chunk", rule="ingest.frames")
         except InvalidError:
             desk.vault.remove(desk.catalog.discard(name))
             raise
-        total = add_tallies(tallies)
-        desk.catalog.finish(name, total)
+        total = add_tallies(run.tallies)
+        with (
+            desk.lock
+        ):  # after the last chunk, so that no stop comes between it and the closing leaf
+            desk.trust.require_running()
+            desk.catalog.finish(name, total)
         self._close(name, total)
         return {
             "source": name,
             "already": False,
             "tally": total,
-            "refusals": refusals[:100],
+            "refusals": run.refusals,
             "level": job.level,
         }
 
-    def _commit(
-        self, name: str, number: int, tally: Mapping[str, Any], batches: Sequence[Frame]
-    ) -> None:
+    def abandon(self, before_us: int) -> int:
+        """Forget sources that were begun before a moment and never finished; return how many."""
         desk = self._desk
+        gone = 0
+        for name in desk.catalog.waiting(before_us):
+            with suppress(ConflictError), self._alone(name):
+                desk.vault.remove(desk.catalog.discard(name))
+                gone += 1
+        return gone
+
+    def _receive(self, run: _Run, frame: Frame) -> None:
+        desk = self._desk
+        match frame.header.get("type"):
+            case "batch":
+                run.pending.append(read_batch(frame, run.roll, last_day=desk.today() + 1))
+            case "chunk":
+                number, tally, rows = read_chunk(frame)
+                run.tallies.append(self._commit(run, number, tally))
+                run.pending = []
+                run.report({"rows": rows, "tally": tally})
+                desk.trust.require_running()
+            case "refused":
+                refusal = read_refusal(frame)
+                if len(run.refusals) < MOST_REFUSALS:
+                    run.refusals.append(refusal)
+            case "done":
+                read = frame.header.get("rows_read")
+                run.report({"read": read if type(read) is int else 0})
+            case _:
+                raise TamperedError("an unknown frame", rule="ingest.frames")
+
+    def _commit(self, run: _Run, number: int, tally: Tally) -> Tally:
+        """Seal what came, log it and make it known; return what was counted in the end."""
+        desk = self._desk
+        while True:
+            standings = {
+                arrival.person: desk.people.standing(desk.people.find(arrival.person))
+                for arrival in run.pending
+            }
+            staying = [
+                one for one in run.pending if one.stream in standings[one.person].streams
+            ]  # somebody may have left since the source was begun
+            counted = _without(tally, [one for one in run.pending if one not in staying])
+            by_segment = self._plain(run, staying, standings)
+            objects = [
+                desk.vault.seal(blocks, segment=segment) for segment, blocks in by_segment.items()
+            ]
+            try:
+                with desk.lock:
+                    if self._same(standings):
+                        self._make_known(run, number, counted, staying, objects)
+                        return counted
+            except BaseException:
+                desk.vault.remove(item.name for item in objects)
+                raise
+            # a choice came while the rows were being sealed: once more, without who left
+            desk.vault.remove(item.name for item in objects)
+
+    def _plain(
+        self, run: _Run, arrivals: Sequence[Arrival], standings: Mapping[str, Standing]
+    ) -> dict[str, list[PlainBlock]]:
         by_segment: dict[str, list[PlainBlock]] = {}
-        extents: list[Extent] = []
-        for frame in batches:
-            header = frame.header
-            stream = header["stream"]
-            person = desk.people.find(header["person"])
-            standing = desk.people.standing(person)
-            segment = segment_name(standing.jurisdiction, stream)
-            label = self._label(stream, standing.jurisdiction, header["window"])
-            table = with_subject(_read(stream, frame.body), self._pseudonym(segment, person))
-            if table.num_rows != header["rows"]:
-                raise TamperedError("a batch has another number of rows", rule="ingest.frames")
+        labels: dict[tuple[str, str, int], Label] = {}  # many blocks of a chunk share one
+        for one in arrivals:
+            person = self._desk.people.find(one.person)
+            place = standings[one.person].jurisdiction
+            segment = segment_name(place, one.stream)
+            kind = (one.stream, place, one.window)
+            if kind not in labels:
+                labels[kind] = label_of(
+                    run.charter, one.stream, jurisdiction=place, window=one.window
+                )
             by_segment.setdefault(segment, []).append(
                 PlainBlock(
-                    person=person, stream=stream, window=header["window"], label=label, table=table
+                    person=person,
+                    stream=one.stream,
+                    window=one.window,
+                    label=labels[kind],
+                    table=with_subject(one.table, self._pseudonym(segment, person)),
                 )
             )
-            extents += [
-                Extent(
-                    origin=bytes.fromhex(device) + bytes.fromhex(session),
-                    stream=stream,
-                    first=first,
-                    last=last,
-                )
-                for device, session, first, last in header["extents"]
-            ]
-        if (twice := desk.catalog.overlap(name, extents)) is not None:
+        return by_segment
+
+    def _same(self, standings: Mapping[str, Standing]) -> bool:
+        people = self._desk.people
+        return all(people.standing(people.find(name)) == held for name, held in standings.items())
+
+    def _make_known(
+        self,
+        run: _Run,
+        number: int,
+        tally: Tally,
+        arrivals: Sequence[Arrival],
+        objects: Sequence[SealedObject],
+    ) -> None:
+        desk = self._desk
+        if desk.trust.digest() != run.charter.digest():
+            raise ConflictError(
+                "the charter has changed while a source was taken in",
+                rule="charter.changed",
+                fix="take the source in again; what is done is kept",
+            )
+        extents = [extent for one in arrivals for extent in one.extents]
+        if (twice := desk.catalog.overlap(run.name, extents)) is not None:
             raise InvalidError(
                 f"sequence numbers {twice.first} to {twice.last} of a session came before",
                 rule="sequence.duplicate",
                 fix="send each event once; nothing of this source was kept",
             )
-        objects = [
-            desk.vault.seal(blocks, segment=segment) for segment, blocks in by_segment.items()
-        ]
         if objects:
-            people = sorted({block.person for blocks in by_segment.values() for block in blocks})
-            desk.log(
+            people = sorted({desk.people.find(one.person) for one in arrivals})
+            desk.trust.log_running(
                 Entry(
                     kind="ingest",
                     actor=ENGINEER,
-                    object=name,
+                    object=run.name,
                     detail={
                         "step": "chunk",
                         "chunk": number,
                         "objects": [[item.name, item.root.hex()] for item in objects],
-                        "rules": canonical.digest(streams_of(desk.trust.charter())).hex(),
+                        "rules": canonical.digest(streams_of(run.charter)).hex(),
                     },
-                    charter=desk.trust.digest(),
-                    subjects=desk.subjects(people),
+                    charter=run.charter.digest(),
+                    subjects=desk.subjects([str(person) for person in people]),
                     public={"objects": len(objects)},
                     key=f"ingest/{objects[0].name}",
                 )
             )
-        desk.catalog.commit_chunk(name, number, tally=tally, objects=objects, extents=extents)
-
-    def _label(self, stream: str, jurisdiction: str, window: int) -> Label:
-        """Return a label, kept because every block of a day has the same one."""
-        trust = self._desk.trust
-        place = (trust.digest(), stream, jurisdiction, window)
-        held = self._labels.get(place)
-        if held is None:
-            held = label_of(trust.charter(), stream, jurisdiction=jurisdiction, window=window)
-            if len(self._labels) >= MOST_LABELS:
-                self._labels.clear()
-            self._labels[place] = held
-        return held
+        desk.trust.require_running()
+        desk.catalog.commit_chunk(run.name, number, tally=tally, objects=objects, extents=extents)
 
     def _close(self, name: str, tally: Mapping[str, Mapping[str, int]]) -> None:
         desk = self._desk
@@ -257,30 +328,31 @@ class Intake:
                 key=f"ingest/{name}/live/{sum(taken.values())}",  # one of nothing may be followed by more
             )
         )
-        charter = desk.trust.charter()
-        today = desk.today()
-        labels = [label_of(charter, stream, jurisdiction="any", window=today) for stream in taken]
-        if labels:
-            desk.lineage.add(
-                name,
-                kind="source",
-                label=DatasetLabel(
-                    people=desk.catalog.people_of(name),
-                    streams=frozenset(taken),
-                    purposes=frozenset.intersection(*(frozenset(one.purposes) for one in labels)),
-                    jurisdictions=frozenset(charter.jurisdictions),
-                    expires=min(one.expires for one in labels),
-                ),
-                parents=[],
-                created_us=desk.now_us(),
-            )
+        # from the blocks themselves: a charter that came since says nothing about what is sealed
+        if (label := desk.catalog.label_of(name)) is not None:
+            desk.lineage.add(name, kind="source", label=label, parents=[], created_us=desk.now_us())
         desk.catalog.note(name)
 
+    def _check_home(self, source: Mapping[str, Any]) -> None:
+        # a home of made-up people runs weak sandboxes and shows exact figures: nobody real may come in
+        if self._desk.home.synthetic != (source["kind"] == "synthetic"):
+            raise InvalidError(
+                "this home is for made-up people only"
+                if self._desk.home.synthetic
+                else "made-up people do not come into a home of real ones",
+                rule="home.synthetic",
+                fix="make another home: safehold init",
+            )
+
     def _spec(
-        self, source: dict[str, Any], arguments: dict[str, Any], *, state: SourceState
+        self,
+        charter: Charter,
+        source: dict[str, Any],
+        arguments: dict[str, Any],
+        *,
+        state: SourceState,
     ) -> dict[str, Any]:
         desk = self._desk
-        charter = desk.trust.charter()
         rules = streams_of(charter)
         spec: dict[str, Any] = {
             "source": source,
@@ -328,47 +400,13 @@ class Intake:
                 self._running.discard(name)
 
 
-def roll_entry(standing: Standing, jurisdictions: Sequence[str]) -> dict[str, Any] | None:
-    """Return what the ingestion sandbox is told of one person, or None if nothing may be taken."""
-    if (
-        standing.withdrawn_us is not None
-        or not standing.streams
-        or standing.jurisdiction not in jurisdictions
-    ):
-        return None
-    return {
-        "streams": sorted(standing.streams),
-        "pauses": [
-            [pause.start_us, FOR_EVER if pause.end_us is None else pause.end_us]
-            for pause in standing.pauses
-        ],
-    }
-
-
-def with_subject(table: pa.Table, subject: bytes) -> pa.Table:
-    """Return a rest-form table whose ``subject`` column holds one pseudonym."""
-    place = table.schema.get_field_index("subject")
-    rows = table.num_rows
-    column = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(16), rows, [None, pa.py_buffer(subject * rows)]
-    )
-    return table.set_column(place, table.schema.field(place), column)
-
-
-def _read(stream: str, body: memoryview) -> pa.Table:
-    if stream not in STREAM_TO_WHAT:
-        raise TamperedError("a batch of an unknown stream", rule="ingest.frames")
-    table = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
-    if not table.schema.equals(REST[stream]):
-        raise TamperedError("a batch has another schema", rule="ingest.frames")
-    return table
-
-
-def _reopen(descriptor: int) -> int:
-    """Return a read-only descriptor of the same regular file, with an offset of its own."""
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise InvalidError("a source is a regular file", rule="ingest.source")
-    try:
-        return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise MissingError("the source cannot be opened", rule="ingest.source") from error
+def _without(tally: Tally, left: Sequence[Arrival]) -> Tally:
+    """Return a tally in which the rows of those who left since count as dropped."""
+    if not left:
+        return tally
+    counted = {group: dict(counts) for group, counts in tally.items()}
+    taken, dropped = counted.setdefault("taken", {}), counted.setdefault("dropped", {})
+    for one in left:
+        taken[one.stream] = max(taken.get(one.stream, 0) - one.table.num_rows, 0)
+        dropped["choice_changed"] = dropped.get("choice_changed", 0) + one.table.num_rows
+    return counted

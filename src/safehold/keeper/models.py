@@ -100,7 +100,7 @@ class Models:
                 tables.artifact.insert().values(
                     id=name,
                     purpose=purpose,
-                    record=canonical.encode(record),
+                    record=self._desk.sealer.seal(canonical.encode(record), aad=_aad(name)),
                     created_us=desk.now_us(),
                 )
             )
@@ -109,10 +109,8 @@ class Models:
     def objects(self) -> set[str]:
         """Return the sealed objects that artifacts lie in."""
         with self._engine.begin() as connection:
-            return {
-                canonical.decode(record)["sealed"]["object"]
-                for record in connection.execute(sa.select(tables.artifact.c.record)).scalars()
-            }
+            rows = connection.execute(sa.select(tables.artifact)).all()
+        return {self._open(row)["sealed"]["object"] for row in rows}
 
     def listing(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -127,10 +125,11 @@ class Models:
                 {
                     "id": row.id,
                     "purpose": row.purpose,
-                    "size": canonical.decode(row.record)["sealed"]["length"],
-                    "expires": canonical.decode(row.record)["sealed"]["label"]["expires"],
+                    "size": record["sealed"]["length"],
+                    "expires": record["sealed"]["label"]["expires"],
                 }
                 for row in rows
+                for record in [self._open(row)]
             ]
         }
 
@@ -146,11 +145,11 @@ class Models:
         name = str(arguments["artifact"])
         with self._engine.begin() as connection:
             found = connection.execute(
-                sa.select(tables.artifact.c.record).where(tables.artifact.c.id == name)
-            ).scalar_one_or_none()
+                sa.select(tables.artifact).where(tables.artifact.c.id == name)
+            ).one_or_none()
         if found is None:
             raise MissingError("no such artifact", rule="artifact.missing")
-        record = canonical.decode(found)
+        record = self._open(found)
         body = self._desk.vault.read_artifact(_sealed(record["sealed"]))
         statement = self._notary.check(
             record["provenance"].encode(), body=body, key=self._key.public
@@ -162,6 +161,17 @@ class Models:
             "metrics": orjson.loads(record["metrics"]),
             "provenance": statement,
         }
+
+    def _open(self, row: Any) -> dict[str, Any]:
+        # sealed under its id: figures and provenance are those of this artifact and no other
+        record: dict[str, Any] = canonical.decode(
+            self._desk.sealer.open(row.record, aad=_aad(row.id))
+        )
+        return record
+
+
+def _aad(name: str) -> bytes:
+    return f"artifact/{name}".encode()
 
 
 def _record(sealed: SealedArtifact) -> dict[str, Any]:

@@ -15,23 +15,24 @@ passes the egress gate. The caller gets counters.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from safehold import ids
-from safehold.access import AccessRequest, Claims, Principal, authorise
-from safehold.clock import DAY_US
+from safehold.access import AccessRequest, Claims, Demand, Principal, authorise
+from safehold.clock import DAY_US, day_of
 from safehold.errors import ConsentError, DeniedError
 from safehold.ids import PersonId
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Passed
 from safehold.keeper.server import Report
-from safehold.keeper.terms import least_level, sources_of
+from safehold.keeper.terms import end_of, least_level, sources_of
 from safehold.ledger import Entry, Receipt
 from safehold.privacy.budget import Charge
+from safehold.subjects import Standing
 from safehold.vault import SealedBlock
 
 
@@ -67,12 +68,16 @@ class Asker:
         action: What they do, in the charter's language.
         claims: Their verified capability, where the action needs a grant.
         grant: Index of the grant's leaf.
+        most_uses: How many intents may name that leaf.
+        check: Raises unless the capability covers a demand.
     """
 
     principal: Principal
     action: str
     claims: Claims | None = None
     grant: int | None = None
+    most_uses: int | None = None
+    check: Callable[[Demand], object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +89,16 @@ class Opening:
         blocks: Blocks by person.
         aliases: Run-scoped name of each person.
         left_out: How many people were left out, by rule.
+        standings: What each of them had chosen when the intent was written.
+        charter: Digest of the charter it was decided under.
     """
 
     intent: Receipt
     blocks: Mapping[PersonId, Sequence[SealedBlock]]
     aliases: Mapping[PersonId, str]
     left_out: Mapping[str, int]
+    standings: Mapping[PersonId, Standing]
+    charter: bytes
 
 
 class Release:
@@ -111,8 +120,10 @@ class Release:
         desk = self._desk
         desk.trust.require_running()
         desk.ledger.check_health()
+        desk.check_time()
         try:
-            return self._decide(ask, asker)
+            with desk.lock:
+                return self._decide(ask, asker)
         except DeniedError as error:
             if error.entry is None:
                 (receipt,) = desk.log(
@@ -161,18 +172,22 @@ class Release:
                 ref=asker.grant,
             ),
             charge,
+            most_uses=asker.most_uses,
         )
         return Opening(
             intent=intent,
             blocks=chosen,
             aliases={person: ids.opaque_id("p") for person in people},
             left_out=left_out,
+            standings={person: desk.people.standing(person) for person in people},
+            charter=desk.trust.digest(),
         )
 
     def _choose(self, ask: Ask) -> tuple[dict[PersonId, list[SealedBlock]], dict[str, int]]:
         desk = self._desk
         now, today = desk.now_us(), desk.today()
-        places = set(desk.trust.charter().jurisdictions)
+        charter = desk.trust.charter()
+        places = set(charter.jurisdictions)
         chosen: dict[PersonId, list[SealedBlock]] = {}
         left_out: dict[str, int] = {}
         refused: dict[PersonId, str] = {}
@@ -194,6 +209,18 @@ class Release:
                 passed_over[person] = "charter.place"
             elif ask.purpose not in block.label.purposes:
                 passed_over[person] = "label.purpose"
+            elif ask.kind == "telemetry" and end_of(charter, block) <= today:
+                passed_over[person] = "charter.retention"
+            elif (
+                ask.kind == "telemetry"
+                and standing.anew_us
+                and block.window <= day_of(standing.anew_us)
+            ):
+                passed_over[person] = "subjects.anew"  # from before they had withdrawn
+            elif ask.kind != "telemetry" and block.label.charter != charter.digest():
+                passed_over[person] = (
+                    "label.charter"  # features of a wider charter: build them again
+                )
             else:
                 chosen.setdefault(person, []).append(block)
         refused |= {person: rule for person, rule in passed_over.items() if person not in chosen}
@@ -234,6 +261,17 @@ class Release:
             )
             if asker.claims is not None:
                 self._within(ask, asker.claims, segment, held)
+            if asker.check is not None:
+                asker.check(
+                    Demand(
+                        purpose=ask.purpose,
+                        segment=segment,
+                        streams=tuple(sorted({block.stream for block in held})),
+                        stage=ask.stage,
+                        recipe=ask.recipe,
+                        rows=sum(block.rows for block in held),
+                    )
+                )
 
     def _within(
         self, ask: Ask, claims: Claims, segment: str, blocks: Sequence[SealedBlock]
@@ -275,7 +313,19 @@ class Release:
             What passed the gate, and the assurance level of the sandbox.
         """
         desk = self._desk
+        desk.trust.require_running()
         charter = desk.trust.charter()
+        if charter.digest() != opening.charter:
+            raise DeniedError(
+                "the charter has changed since this was decided",
+                rule="charter.changed",
+                fix="ask again",
+            )
+        people = self.still(opening, people)
+        if not people:
+            return [], desk.workshop.level()
+        if len(people) < ask.least_people:
+            raise DeniedError("too few people are left", rule="purpose.min_people")
         least = least_level(
             charter, sources_of(charter, ask.purpose), synthetic=desk.home.synthetic
         )
@@ -285,7 +335,10 @@ class Release:
         out: list[Passed] = []
         memory = desk.workshop.pack(self.open(opening, people))
         try:
-            with desk.workshop.start(ask.recipe, spec, [memory], least=least) as job:
+            with (
+                desk.workshop.start(ask.recipe, spec, [memory], least=least) as job,
+                desk.watching(job),
+            ):
                 for frame in job.frames():
                     passed = gate.admit(frame)
                     if passed.kind == "progress":
@@ -297,6 +350,15 @@ class Release:
                 return out, job.level
         finally:
             os.close(memory)
+
+    def still(self, opening: Opening, people: Sequence[PersonId]) -> list[PersonId]:
+        """Return those who have chosen nothing else since the intent was written."""
+        with self._desk.lock:
+            return [
+                person
+                for person in people
+                if self._desk.people.standing(person) == opening.standings[person]
+            ]
 
     def close(self, ask: Ask, opening: Opening, asker: Asker, detail: Mapping[str, Any]) -> Receipt:
         """Write the result that belongs to an intent."""

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from safehold.clock import DAY_US
 from safehold.keeper.desk import Desk
+from safehold.keeper.intake import Intake
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
+
+PATIENCE_US = 7 * DAY_US  # a source that was begun and not finished is given up after this
 
 
 class Retention:
@@ -19,10 +23,12 @@ class Retention:
 
     Args:
         desk: What the keeper works with.
+        intake: Knows what is being taken in.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, intake: Intake) -> None:
         self._desk = desk
+        self._intake = intake
 
     def sweep(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -30,29 +36,27 @@ class Retention:
         """End what is past its retention today."""
         desk = self._desk
         today = desk.today()
-        if not desk.vault.due(today):
-            # a crash after the keys leaves rows and objects behind
-            empty = desk.catalog.expire(today)
-            desk.vault.remove(empty)
-            return {"day": today, "keys": 0, "objects": len(empty)}
-        (intent,) = desk.log(
-            Entry(
-                kind="retention",
-                actor="keeper",
-                object="expiry",
-                detail={"day": today},
-                charter=desk.trust.digest(),
-                public={"day": today},
-                key=f"retention/{today}/{desk.now_us()}",
+        abandoned = self._intake.abandon(desk.now_us() - PATIENCE_US)
+        answer: dict[str, Any] = {"day": today, "keys": 0, "abandoned": abandoned}
+        if desk.vault.due(today):
+            (intent,) = desk.log(
+                Entry(
+                    kind="retention",
+                    actor="keeper",
+                    object="expiry",
+                    detail={"day": today},
+                    charter=desk.trust.digest(),
+                    public={"day": today},
+                    key=f"retention/{today}/{desk.now_us()}",
+                )
             )
-        )
-        shredded = desk.vault.shred(expired_on=today)
+            shredded = desk.vault.shred(expired_on=today)
+            answer |= {
+                "keys": shredded.keys,
+                "segments": len(shredded.segments),
+                "entry": intent.index,
+            }
+        # also when no key is due: a crash after the keys leaves rows and objects behind
         empty = desk.catalog.expire(today)
         desk.vault.remove(empty)
-        return {
-            "day": today,
-            "keys": shredded.keys,
-            "segments": len(shredded.segments),
-            "objects": len(empty),
-            "entry": intent.index,
-        }
+        return {**answer, "objects": len(empty)}

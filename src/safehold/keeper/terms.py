@@ -7,7 +7,7 @@ from typing import Any
 from safehold.charter import Charter
 from safehold.errors import DeniedError
 from safehold.telemetry.schema import WHAT_TO_STREAM
-from safehold.vault import Label
+from safehold.vault import Label, SealedBlock
 
 STRONGEST = 3  # the strongest sandbox that part 1 can start: E3
 DELTA_E12 = 1  # the charter's delta is in units of 1e-12 already
@@ -28,6 +28,14 @@ def label_of(charter: Charter, stream: str, *, jurisdiction: str, window: int) -
         expires=window + 1 + rules.keep_days,
         charter=charter.digest(),
     )
+
+
+def end_of(charter: Charter, block: SealedBlock) -> int:
+    """Return the day on which a block of telemetry may no longer be used, whichever rule is narrower.
+
+    Its label says what the charter said when it was sealed; a newer charter may have shortened that.
+    """
+    return min(block.label.expires, block.window + 1 + charter.retention(block.stream))
 
 
 def streams_of(charter: Charter) -> dict[str, dict[str, Any]]:

@@ -26,6 +26,7 @@ from safehold.charter import (
 )
 from safehold.charter import compile as compile_charter
 from safehold.charter.board import check_quorum
+from safehold.charter.model import DOMAIN
 from safehold.clock import SECOND_US, Clock
 from safehold.errors import (
     DeniedError,
@@ -39,6 +40,7 @@ from safehold.privacy.budget import Allowed, Amount, Charge, remaining, reserve
 from safehold.settings import Home
 
 DIRECTIONS = {"stop": "stop", "resume": "restart"}
+LONGEST_REASON = 1000  # characters
 ORDER_LIFE_US = 600 * SECOND_US  # an order to stop or resume is taken this long after it was signed
 
 
@@ -67,6 +69,7 @@ class Trust:
         self._charter: SignedCharter | None = None
         self._digest = b""
         self._policy: Policy | None = None
+        self._home_leaf = False
         roster_leaf = None
         for index, leaf in ledger.leaves():
             match leaf["k"]:
@@ -85,8 +88,10 @@ class Trust:
                     self._count(leaf.get("pub", {}), leaf.get("ref"))
                 case _:
                     pass
-        if roster_leaf is not None and roster_leaf != self.roster.digest():
+        if roster_leaf != self.roster.digest():
             raise TamperedError("the roster is not the one in the ledger", rule="trust.roster")
+        if not self._home_leaf:
+            raise TamperedError("the ledger does not name this home", rule="trust.home")
         if self._charter_leaf is not None:
             self._charter = self._newest(self._charter_leaf)
             self._digest = self._charter.charter.digest()
@@ -157,6 +162,7 @@ class Trust:
             signed = verify(new, [Signature.from_json(one) for one in signatures], self.roster)
             policy = compile_charter(new)
             if self._charter is not None:
+                self._check_board(signed)
                 if new.digest() == self.digest():
                     return {"version": new.version, "digest": new.digest().hex(), "new": False}
                 old = self._charter.charter
@@ -184,6 +190,7 @@ class Trust:
                 ]
             )
             following.replace(self._home.charter_file)
+            sync_folder(self._home.path)
             self._charter, self._policy, self._digest = signed, policy, new.digest()
             return {
                 "version": new.version,
@@ -216,20 +223,24 @@ class Trust:
                 pass
             case _:
                 raise InvalidError("not an order", rule="oversight.order")
+        if len(reason) > LONGEST_REASON:
+            raise InvalidError("a reason of an order is short", rule="oversight.order")
         if said != what or home != self._home.id:
             raise DeniedError("an order for something else", rule="oversight.order")
+        signatures = [Signature.from_json(one) for one in arguments["signatures"]]
         # an order counts once, and none that is older than the last: one seat's stop must not be undone
         # by a resumption that was signed before it
         used = f"order/{canonical.digest(order).hex()}"
         late = what == "resume" and at < self._ordered_us
         if late or not now - ORDER_LIFE_US <= at <= now + SECOND_US or self._ledger.find(used):
             raise DeniedError("an order of another time", rule="oversight.order")
-        signatures = [Signature.from_json(one) for one in arguments["signatures"]]
         direction = DIRECTIONS[what]
         seats, bad = self.roster.count(f"safehold.{what}.v1", text, signatures)
         needed = self.roster.needed(direction, self.signed().charter)
         check_quorum(seats, bad, needed, rule=f"oversight.{what}")
         with self._lock:
+            if what == "resume" and at < self._ordered_us:  # a stop came while we were counting
+                raise DeniedError("an order of another time", rule="oversight.order")
             (receipt,) = self._ledger.append(
                 [
                     Entry(
@@ -271,13 +282,40 @@ class Trust:
         """Return what a purpose has left."""
         return remaining(self.allowed(purpose), self._spent)
 
-    def log_charged(self, entry: Entry, charge: Charge | None) -> Receipt:
-        """Append an intent; with a charge, check the budget and append in one step.
+    def log_running(self, entry: Entry) -> Receipt:
+        """Append an entry unless a stop is in force; no such entry follows the leaf of a stop.
+
+        Raises:
+            DeniedError: Everything is stopped; nothing was appended.
+        """
+        with self._lock:
+            self.require_running()
+            (receipt,) = self._ledger.append([entry])
+            return receipt
+
+    def log_charged(
+        self, entry: Entry, charge: Charge | None, *, most_uses: int | None = None
+    ) -> Receipt:
+        """Append an intent; stop, revocation, uses and budget are checked in the same step.
+
+        Args:
+            entry: The intent; ``ref`` names the grant's leaf.
+            charge: What it costs, if it costs anything.
+            most_uses: How many intents may name the grant.
 
         Raises:
             BudgetSpentError: The budget does not cover the charge; nothing was appended.
+            DeniedError: Stopped, or the grant was revoked or used up in the meantime.
         """
         with self._lock:
+            self.require_running()
+            if entry.ref is not None:
+                if entry.ref in self._revoked:
+                    raise DeniedError("this grant was revoked", rule="grant.revoked")
+                if most_uses is not None and self.uses(entry.ref) >= most_uses:
+                    raise DeniedError(
+                        "this grant is used up", rule="grant.runs", fix="ask for a new one"
+                    )
             facts: dict[str, int | str] = dict(entry.public)
             if charge is not None:
                 facts |= reserve(self.allowed(charge.purpose), charge, self._spent)
@@ -289,10 +327,17 @@ class Trust:
         """Return how many intents name a grant, by the index of the grant's leaf."""
         return self._uses.get(grant, 0)
 
-    def note_grant(self, index: int, *, revokes: int | None = None) -> None:
-        """Remember a grant's leaf, or that a leaf revokes a grant."""
+    def revoke(self, entry: Entry) -> Receipt:
+        """Append the revocation of the grant that ``entry.ref`` names; no intent under it follows."""
         with self._lock:
-            self._note_grant(index, revokes)
+            (receipt,) = self._ledger.append([entry])
+            self._note_grant(receipt.index, entry.ref)
+            return receipt
+
+    def note_grant(self, index: int) -> None:
+        """Remember a grant's leaf."""
+        with self._lock:
+            self._note_grant(index, None)
 
     def grants(self) -> list[int]:
         """Return the indices of the leaves of all grants."""
@@ -309,7 +354,15 @@ class Trust:
         else:
             self._revoked.add(revokes)
 
+    def _check_board(self, signed: SignedCharter) -> None:
+        # the board that the charter in force asks for decides who may replace it, not the new text alone
+        seats, bad = self.roster.count(DOMAIN, signed.charter.encode(), signed.signatures)
+        check_quorum(
+            seats, bad, self.roster.needed("widen", self.charter()), rule="charter.quorum.widen"
+        )
+
     def _check_home(self, facts: Mapping[str, Any]) -> None:
+        self._home_leaf = True
         if facts.get("synthetic") != int(self._home.synthetic):
             raise TamperedError(
                 "the record of the home is not what the ledger says of it", rule="trust.home"
@@ -353,3 +406,13 @@ def _write(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -7,6 +7,7 @@ from typing import Any
 
 from safehold.errors import (
     DeniedError,
+    InvalidError,
     MissingError,
     SignInError,
     TamperedError,
@@ -45,7 +46,7 @@ class Verbs:
         self.grants = Grants(desk)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
-        self.retention = Retention(desk)
+        self.retention = Retention(desk, self.intake)
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
@@ -145,19 +146,26 @@ class Verbs:
             "limits": [
                 "root on this machine can read the keeper's memory while it runs",
                 "the witness is on this machine, outside the home",
+                "the keeper does not ask who speaks for a person: an operator enters choices, with evidence",
             ],
         }
 
     def _enact(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        return self.desk.trust.enact(arguments["charter"], arguments["signatures"])
+        with self.desk.lock:  # no decision under one charter is logged under another
+            return self.desk.trust.enact(arguments["charter"], arguments["signatures"])
 
     def _stop(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         answer = self.desk.trust.order("stop", arguments)
-        return {**answer, "leases_ended": self.leases.close(None, "stop")}
+        ended = self.desk.halt()
+        return {
+            **answer,
+            "jobs_ended": ended,
+            "leases_ended": self.leases.close(None, "stop"),
+        }
 
     def _resume(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -211,7 +219,9 @@ class Verbs:
     def _entry(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        index = int(arguments["index"])
+        index = arguments["index"]
+        if type(index) is not int:
+            raise InvalidError("an index is a whole number", field="index", rule="ledger.index")
         leaves = list(self.desk.ledger.leaves(index, index + 1)) if index >= 0 else []
         if not leaves:
             raise MissingError("no such entry", rule="ledger.index")

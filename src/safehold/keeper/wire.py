@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,14 @@ def receive(link: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
         InvalidError: The bytes are no message.
         UnavailableError: The other side went away in the middle of one.
     """
-    head, descriptors, _flags, _address = socket.recv_fds(link, 4, MOST_DESCRIPTORS)
+    # not socket.recv_fds: it ignores its flags, and what came would be inherited by a child
+    head, beside, _flags, _address = link.recvmsg(
+        4, socket.CMSG_LEN(MOST_DESCRIPTORS * array("i").itemsize), socket.MSG_CMSG_CLOEXEC
+    )
+    descriptors = array("i")
+    for level, kind, data in beside:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
     try:
         if not head:
             return None

@@ -6,25 +6,30 @@ sealed under that person's own key with a label no wider than its sources'.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from safehold.access import Workload
-from safehold.catalog import derive as derive_label
-from safehold.errors import TamperedError
+from safehold.catalog import DatasetLabel, label_blocks
+from safehold.charter import Charter
+from safehold.errors import InvalidError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.desk import Desk, segment_name
-from safehold.keeper.grants import Grants
+from safehold.keeper.grants import Grants, Use
 from safehold.keeper.intake import ENGINEER
 from safehold.keeper.models import Models
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Ask, Asker, Opening, Release, shards
 from safehold.keeper.server import Report
-from safehold.keeper.terms import derived_expiry, sources_of
+from safehold.keeper.terms import derived_expiry, end_of, sources_of
 from safehold.vault import Label, PlainBlock, SealedBlock
 
 SHARD_ROWS = 1_000_000
+LONGEST_WORD = 128  # characters of a purpose
 FEATURE = "feature"
 
 
@@ -42,13 +47,19 @@ class Work:
         self._grants = grants
         self._models = models
         self._release = Release(desk)
+        self._lock = threading.Lock()
+        self._busy: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def feature(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], report: Report
     ) -> dict[str, Any]:
         """Build features for a purpose from every block that may serve it."""
+        purpose = _word(arguments["purpose"])
+        with self._alone(purpose):
+            return self._build(purpose, report)
+
+    def _build(self, purpose: str, report: Report) -> dict[str, Any]:
         desk = self._desk
-        purpose = str(arguments["purpose"])
         # the charter lets an engineer operate this stage without a grant: who asks sees counters only
         asker = Asker(principal=Workload(id="pipeline", role=ENGINEER), action="operate")
         ask = Ask(
@@ -71,15 +82,16 @@ class Work:
             made = self._seal_features(opening, group, passed, build)
             rows += made[0]
             people += made[1]
-        old = desk.catalog.replace_derived(purpose, keep=build)
-        desk.vault.remove(old)
-        sources = desk.catalog.sources_of(
-            [block.block_id for blocks in opening.blocks.values() for block in blocks]
-        )
-        label = derive_label([desk.lineage.label(one) for one in sources], people=people)
+        opened = [block for blocks in opening.blocks.values() for block in blocks]
+        # before the build counts: whatever is live has its lineage
         desk.lineage.add(
-            build, kind=FEATURE, label=label, parents=sources, created_us=desk.now_us()
+            build,
+            kind=FEATURE,
+            label=replace(label_blocks(opened), people=people),
+            parents=desk.catalog.sources_of([block.block_id for block in opened]),
+            created_us=desk.now_us(),
         )
+        desk.vault.remove(desk.catalog.replace_derived(purpose, keep=build))
         receipt = self._release.close(
             ask, opening, asker, {"rows": rows, "people": people, "level": level, "dataset": build}
         )
@@ -96,12 +108,24 @@ class Work:
         self, arguments: dict[str, Any], _descriptors: Sequence[int], report: Report
     ) -> dict[str, Any]:
         """Train the next-action model of a purpose with person-level differential privacy."""
-        desk = self._desk
-        purpose = str(arguments["purpose"])
-        claims, entry = self._grants.admit(arguments, verb="train", purpose=purpose)
-        asker = Asker(
-            principal=claims.principal, action="run_approved_recipe", claims=claims, grant=entry
+        purpose = _word(arguments["purpose"])
+        admitted = self._grants.admit(
+            arguments,
+            Use(verb="train", purpose=purpose, stage="training", recipe="train", stream=FEATURE),
         )
+        asker = Asker(
+            principal=admitted.claims.principal,
+            action="run_approved_recipe",
+            claims=admitted.claims,
+            grant=admitted.entry,
+            most_uses=admitted.most_uses,
+            check=admitted.check,
+        )
+        with self._alone(purpose):  # features must not be replaced while they are read
+            return self._train(purpose, asker, report)
+
+    def _train(self, purpose: str, asker: Asker, report: Report) -> dict[str, Any]:
+        desk = self._desk
         allowed = desk.trust.allowed(purpose)
         least = desk.trust.least_people(purpose)
         ask = Ask(
@@ -122,15 +146,12 @@ class Work:
             "min_people": least,
             "synthetic": desk.home.synthetic,
         }
+        opened = [block for blocks in opening.blocks.values() for block in blocks]
+        datasets = desk.catalog.sources_of([block.block_id for block in opened])
+        label = self._label(opened, datasets)
         passed, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)
         metrics = dict(_only(passed, "metrics").values)
         model = _only(passed, "model").body
-        datasets = desk.catalog.sources_of(
-            [block.block_id for blocks in opening.blocks.values() for block in blocks]
-        )
-        label = derive_label(
-            [desk.lineage.label(one) for one in datasets], people=len(opening.blocks)
-        )
         artifact = self._models.keep(
             model,
             purpose=purpose,
@@ -168,6 +189,20 @@ class Work:
             "entry": receipt.index,
         }
 
+    @contextmanager
+    def _alone(self, purpose: str) -> Iterator[None]:
+        with self._lock:
+            mine = self._busy[purpose]
+        with mine:
+            yield
+
+    def _label(self, blocks: Sequence[SealedBlock], datasets: Sequence[str]) -> DatasetLabel:
+        """Return the label of what is made from derived blocks: the streams are those of their sources."""
+        parents = [self._desk.lineage.label(one) for one in datasets]
+        return replace(
+            label_blocks(blocks), streams=frozenset.union(*(one.streams for one in parents))
+        )
+
     def _ends(self, purpose: str, sources_end: int) -> int:
         desk = self._desk
         return derived_expiry(
@@ -180,35 +215,49 @@ class Work:
         desk = self._desk
         real = {opening.aliases[person]: person for person in group}
         by_segment: dict[str, list[PlainBlock]] = {}
-        rows = 0
-        seen: set[PersonId] = set()
         for one in passed:
             if one.kind != "derived" or one.table is None:
                 raise TamperedError("a feature run sent something else", rule="release.frames")
             person = real[one.person]
             table = one.table
-            label = inherit(opening.blocks[person], charter=desk.trust.digest())
-            rows += table.num_rows
-            seen.add(person)
+            label = inherit(opening.blocks[person], charter=desk.trust.charter())
             by_segment.setdefault(segment_name(label.jurisdiction, FEATURE), []).append(
                 PlainBlock(
                     person=person, stream=FEATURE, window=desk.today(), label=label, table=table
                 )
             )
-        objects = [desk.vault.seal(blocks, segment=name) for name, blocks in by_segment.items()]
-        desk.catalog.add_derived(build, objects)
-        return rows, len(seen)
+        with desk.lock:  # nothing of somebody who left while it was made
+            stay = set(self._release.still(opening, group))
+            kept = {
+                name: [block for block in blocks if block.person in stay]
+                for name, blocks in by_segment.items()
+            }
+            objects = [
+                desk.vault.seal(blocks, segment=name) for name, blocks in kept.items() if blocks
+            ]
+            desk.catalog.add_derived(build, objects)
+        held = [block for blocks in kept.values() for block in blocks]
+        return sum(block.table.num_rows for block in held), len({block.person for block in held})
 
 
-def inherit(blocks: Sequence[SealedBlock], *, charter: bytes) -> Label:
-    """Return the label of what is derived from one person's blocks: shared purposes, earliest expiry."""
+def inherit(blocks: Sequence[SealedBlock], *, charter: Charter) -> Label:
+    """Return the label of what is derived from one person's blocks: shared purposes, earliest expiry.
+
+    The charter in force may have shortened what their labels say.
+    """
     purposes = frozenset.intersection(*(frozenset(block.label.purposes) for block in blocks))
     return Label(
         purposes=tuple(sorted(purposes)),
         jurisdiction=blocks[0].label.jurisdiction,
-        expires=min(block.label.expires for block in blocks),
-        charter=charter,
+        expires=min(end_of(charter, block) for block in blocks),
+        charter=charter.digest(),
     )
+
+
+def _word(given: Any) -> str:
+    if not isinstance(given, str) or len(given) > LONGEST_WORD:
+        raise InvalidError("a purpose is a word", field="purpose", rule="keeper.purpose")
+    return given
 
 
 def _only(passed: Sequence[Passed], kind: str) -> Passed:

@@ -45,6 +45,7 @@ class Standing:
         withdrawn_us: When the person withdrew, or None.
         pauses: All pauses, oldest first.
         evidence: Where the opt-in is recorded, in words.
+        anew_us: When the person opted in again after a withdrawal, or 0; nothing older is used.
     """
 
     external: str
@@ -54,6 +55,7 @@ class Standing:
     withdrawn_us: int | None = None
     pauses: tuple[Pause, ...] = ()
     evidence: str = ""
+    anew_us: int = 0
 
     def allowed(self, *, at_us: int) -> frozenset[str]:
         """Return the streams whose data may be used now; never empty.
@@ -81,6 +83,7 @@ class Standing:
             consented_us=at_us,
             withdrawn_us=None,
             evidence=evidence,
+            anew_us=self.anew_us if self.withdrawn_us is None else at_us,
         )
 
     def pause(self, *, at_us: int) -> Standing:
@@ -110,6 +113,7 @@ class Standing:
             "withdrawn_us": self.withdrawn_us,
             "pauses": [[pause.start_us, pause.end_us] for pause in self.pauses],
             "evidence": self.evidence,
+            "anew_us": self.anew_us,
         }
 
     @classmethod
@@ -128,6 +132,7 @@ class Standing:
                 withdrawn_us=record["withdrawn_us"],
                 pauses=tuple(Pause(start, end) for start, end in record["pauses"]),
                 evidence=record["evidence"],
+                anew_us=record["anew_us"],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidError("a standing has another shape", rule="subjects.record") from error

@@ -1,0 +1,303 @@
+"""What is used was allowed when its intent became durable, and still is when it is opened."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.keeper_desk import CROWD, PURPOSE, Bench, copy_bench, found_bench, passed
+from tests.world import raised
+
+from safehold.access import attenuate
+from safehold.charter import Charter
+from safehold.clock import DAY_US
+from safehold.errors import DeniedError, InvalidError, SafeholdError
+from safehold.keeper.ports import Frame
+
+ALL = len(CROWD)
+METRICS = {"type": "metrics", "top1": 0.5}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    bench = found_bench(tmp_path_factory.mktemp("made"), people=CROWD).start()
+    bench.take(*CROWD)
+    bench.stop()
+    return bench
+
+
+@pytest.fixture
+def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
+    copy = copy_bench(made, tmp_path).start()
+
+    def train(_spec: Mapping[str, Any]) -> Iterator[Frame]:
+        yield passed("metrics", values=METRICS)
+        yield passed("model", body=b"weights")
+
+    copy.workshop.scripts["train"] = train
+    yield copy
+    copy.stop()
+
+
+def build(bench: Bench) -> dict[str, Any]:
+    return bench.call("feature", purpose=PURPOSE)
+
+
+def train(bench: Bench, holder: Any) -> dict[str, Any]:
+    return bench.call("train", **bench.use(holder))
+
+
+def test_a_run_ends_in_a_model_with_lineage(bench: Bench) -> None:
+    assert build(bench)["people"] == ALL
+    artifact = train(bench, bench.pass_())["artifact"]
+    shown = bench.call("artifact.show", artifact=artifact)
+    assert shown["verified"]
+    assert bench.call("artifact.list")["artifacts"][0]["id"] == artifact
+    line = bench.call("dataset.lineage", dataset=artifact)["lineage"]
+    assert [one["kind"] for one in line] == ["model", "feature", "source"]
+    assert line[0]["label"]["streams"] == ["pointer"]
+    bench.restart()
+    assert bench.call("artifact.show", artifact=artifact)["sha256"] == shown["sha256"]
+
+
+def test_the_figures_of_an_artifact_are_not_edited_or_swapped(bench: Bench) -> None:
+    build(bench)
+    holder = bench.pass_()
+    train(bench, holder)
+    with bench.desk.engine.begin() as connection:
+        (row,) = connection.exec_driver_sql("SELECT id, record FROM artifact").all()
+    assert b"weights" not in row.record
+    assert b"top1" not in row.record
+    with bench.desk.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE artifact SET id = 'art_other'")
+    assert raised(lambda: bench.call("artifact.show", artifact="art_other")).code == "tampered"
+
+
+def test_one_run_is_one_run_for_two_who_ask_at_once(bench: Bench) -> None:
+    build(bench)
+    tree = bench.charter().to_json()
+    holder = bench.pass_(max_runs=1)
+    uses = [bench.use(holder), bench.use(holder)]
+    together = threading.Barrier(2)
+    choose = bench.verbs.work._release._choose
+    ends: list[Any] = []
+
+    def choosing(ask: Any) -> Any:
+        return choose(ask)
+
+    bench.verbs.work._release._choose = choosing
+
+    def ask(use: dict[str, Any]) -> None:
+        together.wait(10)
+        try:
+            ends.append(bench.call("train", **use)["artifact"])
+        except SafeholdError as error:
+            ends.append(error.rule)
+
+    threads = [threading.Thread(target=ask, args=(use,)) for use in uses]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+    assert sorted(str(end)[:4] for end in ends) == ["art_", "gran"]
+    assert bench.leaves().count("access.intent") == 2  # the build, and one run
+    assert tree["version"] == bench.charter().version
+
+
+def test_a_grant_that_was_revoked_or_used_up_meanwhile_gets_no_intent(bench: Bench) -> None:
+    """The checks at admission are repeated in the step that appends the intent."""
+    build(bench)
+    holder = bench.pass_(max_runs=1)
+    grants = bench.verbs.grants
+    admit = grants.admit
+
+    def slow(*arguments: Any) -> Any:
+        admitted = admit(*arguments)
+        name = bench.call("grant.list")["grants"][0]["id"]
+        bench.call("grant.revoke", grant=name)
+        return admitted
+
+    grants.admit = slow
+    size = bench.desk.ledger.size
+    assert raised(lambda: train(bench, holder)).rule == "grant.revoked"
+    assert "access.intent" not in bench.leaves(size)
+
+
+def test_no_intent_follows_a_stop(bench: Bench) -> None:
+    choose = bench.verbs.work._release._choose
+
+    def stopped(ask: Any) -> Any:
+        chosen = choose(ask)
+        bench.desk.trust.order("stop", bench.order("stop"))
+        return chosen
+
+    bench.verbs.work._release._choose = stopped
+    assert raised(lambda: build(bench)).rule == "oversight.stop"
+    assert "access.intent" not in bench.leaves()
+
+
+def test_a_stop_ends_what_runs(bench: Bench) -> None:
+    def long(_spec: Mapping[str, Any]) -> Iterator[Frame]:
+        bench.call("stop", **bench.order("stop"))
+        yield passed("progress", values={"done": 1, "of": 2})
+
+    bench.workshop.scripts["feature"] = long
+    assert raised(lambda: build(bench)).rule == "oversight.stop"
+    assert not bench.desk.jobs
+    assert not bench.blocks("derived")
+
+
+def test_a_choice_waits_for_no_decision_and_none_is_missed(bench: Bench) -> None:
+    """Who withdraws between the intent and the opening is not opened; who does so later is not kept."""
+    bench.workshop.during_pack = lambda: bench.call("people.choose", person="bo", choice="withdraw")
+    answer = build(bench)
+    assert answer["people"] == ALL - 1
+    assert set(bench.blocks("derived")) == set(CROWD) - {"bo"}
+
+
+def test_who_left_after_the_intent_is_not_opened(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide = bench.verbs.work._release.decide
+
+    def leaving(*arguments: Any) -> Any:
+        opening = decide(*arguments)
+        bench.call("people.choose", person="bo", choice="pause")
+        return opening
+
+    monkeypatch.setattr(bench.verbs.work._release, "decide", leaving)
+    assert build(bench)["people"] == ALL - 1
+    assert len(bench.workshop.packed[-1]) == ALL - 1
+
+
+def test_too_few_that_are_left_end_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(bench)
+    holder = bench.pass_()
+    decide = bench.verbs.work._release.decide
+
+    def leaving(*arguments: Any) -> Any:
+        opening = decide(*arguments)
+        for one in CROWD[:4]:
+            bench.call("people.choose", person=one, choice="pause")
+        return opening
+
+    monkeypatch.setattr(bench.verbs.work._release, "decide", leaving)
+    assert raised(lambda: train(bench, holder)).rule == "purpose.min_people"
+
+
+def test_a_charter_that_changed_after_the_intent_ends_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide = bench.verbs.work._release.decide
+
+    def changing(*arguments: Any) -> Any:
+        opening = decide(*arguments)
+        bench.enact(bench.changed())
+        return opening
+
+    monkeypatch.setattr(bench.verbs.work._release, "decide", changing)
+    assert raised(lambda: build(bench)).rule == "charter.changed"
+
+
+def shorter(charter: Charter, days: int) -> Charter:
+    collect = tuple(replace(item, keep_days=days) for item in charter.collect)
+    return replace(charter, version=charter.version + 1, collect=collect)
+
+
+def test_a_shorter_retention_holds_for_what_was_sealed_before(bench: Bench) -> None:
+    bench.clock.advance(4 * DAY_US)
+    bench.enact(shorter(bench.charter(), 3))
+    error = raised(lambda: build(bench))
+    assert error.rule == "purpose.min_people"
+    assert bench.blocks() == dict.fromkeys(CROWD, 1), "their keys end later, their use now"
+
+
+def test_features_end_with_the_shorter_retention(bench: Bench) -> None:
+    bench.enact(shorter(bench.charter(), 3))
+    build(bench)
+    ends = {
+        block.label.expires
+        for block in bench.desk.catalog.blocks(kind="derived", streams=["feature"], after_day=0)
+    }
+    assert ends == {bench.today - 1 + 1 + 3}
+
+
+def test_features_of_an_older_charter_are_not_trained_on(bench: Bench) -> None:
+    build(bench)
+    bench.enact(bench.changed())
+    assert raised(lambda: train(bench, bench.pass_())).rule == "purpose.min_people"
+    build(bench)
+    assert train(bench, bench.pass_())["people"] == ALL
+
+
+def test_who_comes_back_begins_anew(bench: Bench) -> None:
+    bench.call("people.choose", person="bo", choice="withdraw")
+    bench.call(
+        "people.choose", person="bo", choice="consent", streams=["pointer"], evidence="again"
+    )
+    answer = build(bench)
+    assert answer["people"] == ALL - 1
+    assert answer["left_out"] == {"subjects.anew": 1}
+    bench.restart()
+    bench.clock.advance(2 * DAY_US)
+    bench.take("bo", name="later", first=100)
+    assert build(bench)["people"] == ALL
+    roll = bench.workshop.specs[-2][1]["people"]
+    assert roll["bo"]["pauses"][0][0] == 0
+
+
+def test_a_build_counts_whole_or_not_at_all(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = build(bench)["dataset"]
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.desk.catalog, "replace_derived", _fail)
+        with pytest.raises(ZeroDivisionError):
+            build(bench)
+    assert bench.blocks("derived") == dict.fromkeys(CROWD, 1)
+    bench.restart()
+    assert bench.blocks("derived") == dict.fromkeys(CROWD, 1)
+    found = bench.desk.catalog.blocks(kind="derived", streams=["feature"], after_day=0)
+    assert bench.desk.catalog.sources_of([block.block_id for block in found]) == [first]
+    assert train(bench, bench.pass_())["people"] == ALL
+
+
+def _fail(*_arguments: Any, **_more: Any) -> None:
+    raise ZeroDivisionError
+
+
+def test_a_narrowed_capability_covers_what_it_was_narrowed_to(bench: Bench) -> None:
+    build(bench)
+    holder = bench.pass_()
+    public = bench.verbs.grants._public
+    good = replace_token(holder, attenuate(holder.token, public, segments=["us-ca.feature"]))
+    assert train(bench, good)["people"] == ALL
+    for narrower in ({"segments": ["us-wa.feature"]}, {"max_rows": 1}, {"recipes": ["other"]}):
+        other = replace_token(holder, attenuate(holder.token, public, **narrower))
+        assert isinstance(raised(lambda o=other: train(bench, o)), DeniedError)
+
+
+def replace_token(holder: Any, token: str) -> Any:
+    return type(holder)(token, holder._key)
+
+
+def test_a_filter_of_people_that_nobody_applies_is_refused(bench: Bench) -> None:
+    build(bench)
+    assert raised(lambda: train(bench, bench.pass_(people="ab" * 32))).rule == "grant.people"
+
+
+def test_who_asked_and_why_is_not_readable_in_the_database(bench: Bench) -> None:
+    bench.pass_(reason="the reason of this test 8f3a")
+    bench.stop()
+    assert not any(
+        b"8f3a" in file.read_bytes() for file in bench.home.path.rglob("*") if file.is_file()
+    )
+    bench.start()
+    assert bench.call("grant.list")["grants"][0]["runs"] == 0
+
+
+@pytest.mark.parametrize("purpose", [3, None, [], "x" * 200])
+def test_a_purpose_is_a_word(bench: Bench, purpose: Any) -> None:
+    assert isinstance(raised(lambda: bench.call("feature", purpose=purpose)), InvalidError)
