@@ -200,7 +200,7 @@ def look(path: Path) -> Left:
 def search_everywhere(office: Office, path: Path, since: float) -> set[str]:
     """Return which planted values lie in home, outside, or anything temporary made since a moment."""
     found, _ = search([path], office.planted)
-    for folder in {Path(tempfile.gettempdir()), Path("/tmp"), Path("/dev/shm")}:  # noqa: S108
+    for folder in {Path(tempfile.gettempdir()), Path("/tmp"), Path("/dev/shm")}:
         for file in folder.iterdir() if folder.is_dir() else ():
             mine = office.path.is_relative_to(file) or path.is_relative_to(file)
             if mine or not file.exists() or file.lstat().st_mtime < since:

@@ -38,7 +38,7 @@ def _source(folder: Path, person: str, now_us: int) -> Path:
 
 def _fresh_temporary(since: float, mine: Path) -> list[Path]:
     found = []
-    for folder in {Path(tempfile.gettempdir()), Path("/dev/shm")}:  # noqa: S108
+    for folder in {Path(tempfile.gettempdir()), Path("/dev/shm")}:
         for file in folder.iterdir() if folder.is_dir() else ():
             if mine.is_relative_to(file) or not file.is_file():
                 continue

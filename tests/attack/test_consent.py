@@ -245,8 +245,9 @@ def test_a_real_home_does_not_become_a_synthetic_one(world: World) -> None:
     """The record in the home says whether rules of real people apply; the ledger says so too."""
     world.stop()
     _edited(world.home.path / "home.json", lambda tree: tree.update(synthetic=False))
-    from safehold.settings import Home
     from tests.world import outside
+
+    from safehold.settings import Home
 
     with outside(world.path):
         world.home = Home.open(world.home.path)

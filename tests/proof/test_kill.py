@@ -24,7 +24,7 @@ def test_kill_minus_nine_at_random_moments(tmp_path: Path) -> None:
     expected = look(whole)
     assert sum(expected.rows.values()) > 10_000
     seed = int(time.time())
-    dice = random.Random(seed)  # noqa: S311 - moments, not secrets
+    dice = random.Random(seed)
     killed = rounds = 0
     while killed < KILLS:
         rounds += 1

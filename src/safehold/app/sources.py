@@ -21,7 +21,6 @@ from safehold.keeper.client import KeeperClient
 from safehold.settings import Home
 from safehold.signing import SigningKey, VerifyKey
 
-
 PROOF = ("record", "keeper", "devices")
 
 
@@ -126,12 +125,12 @@ def check_gap(home: Path, file: Path) -> dict[str, Any]:
     pinned = Home.open(home).keeper_key
     try:
         answer = orjson.loads(file.read_bytes())
-        if set(answer) != set(PROOF):  # nothing in the file that no signature covers
-            raise KeyError
         record, keeper = answer["record"].encode(), VerifyKey.from_text(answer["keeper"])
         devices = [VerifyKey.from_text(one) for one in answer["devices"]]
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise InvalidError("not a gap record", file=file.name, rule="gap.shape") from error
+    if set(answer) != set(PROOF):  # nothing in the file that no signature covers
+        raise InvalidError("not a gap record", file=file.name, rule="gap.shape")
     # a record that names its own key proves nothing: the key is taken from outside the home
     if not pinned.exists() or pinned.read_text("ascii").strip() != keeper.text():
         raise TamperedError("another keeper signed this", rule="gap.keeper")
