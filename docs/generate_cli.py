@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, not a package
 """Write docs/reference/cli.md from the command line itself: ``python docs/generate_cli.py``.
 
 A test compares the file with what this makes, so that the page cannot drift from the program.
