@@ -149,15 +149,11 @@ class Leases:
         pairs: dict[str, tuple[bytes, bytes]] = {}
         ends: list[int] = []
         for device in sorted({row.device for row in marks}):
-            said = [row for row in marks if row.device == device and row.at_us >= silence.from_us]
-            if len(said) < 2:
-                raise MissingError(
-                    "a device has not said twice how far it counted since then",
-                    rule="gap.marks",
-                    fix="let the collector run: it says so when it stops and when it starts",
-                )
-            pairs[device] = (bytes(said[0].record), bytes(said[-1].record))
-            ends.append(said[-1].at_us)
+            first, last = quiet_pair(
+                [row for row in marks if row.device == device], silence.from_us
+            )
+            pairs[device] = (bytes(first.record), bytes(last.record))
+            ends.append(last.at_us)
         if not pairs:
             raise MissingError("no device of this person has said anything", rule="gap.marks")
         secret = desk.vault.subject_key(person)
@@ -258,3 +254,33 @@ def _pin(path: Path, key: VerifyKey) -> None:
         temporary.replace(path)
     elif path.read_text("ascii").strip() != key.text():
         raise TamperedError("the keeper's key is not the one outside the home", rule="keeper.key")
+
+
+def quiet_pair(said: Sequence[Any], from_us: int) -> tuple[Any, Any]:
+    """Return the two marks of a device that prove the longest silence from a moment on.
+
+    The count must be the same in both. The earlier one may be from before the moment, if nothing was recorded
+    between it and the silence; the later one is the last before anything was recorded again.
+
+    Args:
+        said: The device's marks, oldest first.
+        from_us: When the silence began, microseconds.
+
+    Raises:
+        MissingError: The device has not said twice how far it counted.
+    """
+
+    def count(row: Any) -> tuple[int, dict[str, int]]:
+        mark = read_mark(bytes(row.record), device=VerifyKey.from_text(row.device))
+        return mark.event_us, dict(mark.positions)
+
+    before = [row for row in said if row.at_us < from_us][-1:]
+    after = [row for row in said if row.at_us >= from_us]
+    quiet = [row for row in (*before, *after) if after and count(row) == count(after[0])]
+    if len(quiet) < 2:
+        raise MissingError(
+            "a device has not said twice how far it counted since then",
+            rule="gap.marks",
+            fix="let the collector run: it says so when it stops and when it starts",
+        )
+    return quiet[0], quiet[-1]

@@ -31,6 +31,7 @@ from safehold.vault import Label, PlainBlock, SealedBlock
 SHARD_ROWS = 1_000_000
 LONGEST_WORD = 128  # characters of a purpose
 FEATURE = "feature"
+CROWD = 1_000  # people in one round of training, on average: beyond it more of them add time, not accuracy
 
 
 class Work:
@@ -145,6 +146,7 @@ class Work:
             "delta_e12": allowed.delta_e12,
             "min_people": least,
             "synthetic": desk.home.synthetic,
+            "sampling_ppm": share_of(len(opening.blocks)),
         }
         opened = [block for blocks in opening.blocks.values() for block in blocks]
         datasets = desk.catalog.sources_of([block.block_id for block in opened])
@@ -238,6 +240,14 @@ class Work:
             desk.catalog.add_derived(build, objects)
         held = [block for blocks in kept.values() for block in blocks]
         return sum(block.table.num_rows for block in held), len({block.person for block in held})
+
+
+def share_of(people: int) -> int:
+    """Return the share of people in one round, in millionths: everybody, or about ``CROWD`` of a large crowd.
+
+    The number of people is public; the accountant is told the same share.
+    """
+    return min(1_000_000, round(CROWD / people * 1_000_000))
 
 
 def inherit(blocks: Sequence[SealedBlock], *, charter: Charter) -> Label:
