@@ -110,9 +110,7 @@ def found_office(path: Path, *, people: int, pace: int, seed: int) -> Office:
     table = truth(spec)
     values = {
         value
-        for value, decoy in zip(
-            table["value"].to_pylist(), table["decoy"].to_pylist(), strict=True
-        )
+        for value, decoy in zip(table["value"].to_pylist(), table["decoy"].to_pylist(), strict=True)
         if not decoy and len(value) >= SHORTEST
     }
     return Office(path, tuple(write_files(spec, path / "sources")), frozenset(values))

@@ -317,9 +317,7 @@ def planted(now_us: int) -> set[str]:
     table = truth(spec_at(now_us))
     return {
         value
-        for value, decoy in zip(
-            table["value"].to_pylist(), table["decoy"].to_pylist(), strict=True
-        )
+        for value, decoy in zip(table["value"].to_pylist(), table["decoy"].to_pylist(), strict=True)
         if not decoy and len(value) >= 6
     }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -77,20 +77,29 @@ def unb64(text: str) -> bytes:
 def _check(value: Any, depth: int) -> None:
     if depth > 64:
         raise InvalidError("nested too deeply", rule="canonical.depth")
-    if value is None or isinstance(value, str | bool):
+    if value is None or isinstance(value, (str, bool)):
         return
     if isinstance(value, int):
         if not -LARGEST <= value <= LARGEST:
             raise InvalidError("integer of 2^53 or more", rule="canonical.integer")
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
+    elif type(value) is dict or isinstance(value, Mapping):  # asking an ABC is slow
+        for key in value:
             if not isinstance(key, str) or not key.isascii():
                 raise InvalidError("key is not ASCII text", rule="canonical.key")
-            _check(item, depth + 1)
+        _check_items(value.values(), depth + 1)
     elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        for item in value:
-            _check(item, depth + 1)
+        _check_items(value, depth + 1)
     else:
         raise InvalidError(
             f"a {type(value).__name__} has no canonical form", rule="canonical.profile"
         )
+
+
+def _check_items(items: Iterable[Any], depth: int) -> None:
+    for item in items:
+        kind = type(item)
+        # nearly everything is a text or a small number: those need no call of their own
+        if depth > 64 or not (
+            kind is str or (kind is int and -LARGEST <= item <= LARGEST) or item is None
+        ):
+            _check(item, depth)

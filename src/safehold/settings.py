@@ -75,6 +75,11 @@ class Home:
         return self.outside / "policy"
 
     @property
+    def keeper_key(self) -> Path:
+        """The key with which the keeper signs leases and gap records, outside the home."""
+        return self.outside / "keeper.pub"
+
+    @property
     def epochs(self) -> Path:
         """Epoch secrets, outside the home and outside every backup set."""
         return self.outside / "epochs"

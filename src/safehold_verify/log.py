@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import struct
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from safehold_verify.errors import VerificationError
 from safehold_verify.leaf import RESULTS, Leaf, parse_leaf
-from safehold_verify.merkle import HASH, WIDTH, leaf_hash, tile_rows, tree_root
+from safehold_verify.merkle import HASH, WIDTH, leaf_hashes, root_at, tree_root, tree_rows
 from safehold_verify.notes import Checkpoint, Note, open_note, parse_checkpoint
 from safehold_verify.policy import Policy, parse_policy
 
@@ -84,11 +85,11 @@ def verify_log(
         files = _Files(root)
         files.check_names(head.size)
         entries = _entries(files, head.size)
-        hashes = b"".join(map(leaf_hash, entries))
-        _check_tree(files, hashes, head)
+        rows = tree_rows(leaf_hashes(entries))
+        _check_tree(files, rows, head)
     for number, outside in enumerate(heads, 1):
-        _check_head(outside, policy, hashes, head, f"head {number}")
-    leaves = [parse_leaf(data, where=_place(at, head.size)) for at, data in enumerate(entries)]
+        _check_head(outside, policy, rows, head, f"head {number}")
+    leaves = _parse(entries)
     _check_story(leaves, head.size)
     return Report(
         origin=head.origin,
@@ -149,24 +150,25 @@ class _Files:
 def _entries(files: _Files, size: int) -> list[bytes]:
     """Return every entry of the bundles, which must hold nothing else."""
     entries: list[bytes] = []
+    length = struct.Struct(">H").unpack_from
     for number, width in _parts(size):
         data, name = files.read("entries", number, width), _path("entries", number, width)
-        at = 0
+        at, end = 0, len(data)
         for count in range(width):
-            stop = at + 2 + int.from_bytes(data[at : at + 2], "big")
-            if stop > len(data) or at + 2 > len(data):
+            start = at + 2
+            if start > end or (at := start + length(data, at)[0]) > end:
                 raise VerificationError("the bundle breaks off", where=f"{name}, entry {count}")
-            entries.append(data[at + 2 : stop])
-            at = stop
-        if at != len(data):
+            entries.append(data[start:at])
+        if at != end:
             raise VerificationError("bytes after the last entry", where=f"{name}, byte {at}")
     return entries
 
 
-def _check_tree(files: _Files, hashes: bytes, head: Checkpoint) -> None:
+def _check_tree(files: _Files, rows: Sequence[bytes], head: Checkpoint) -> None:
     """Compare entries, tiles and root, and say which of them is wrong."""
+    hashes = rows[0] if rows else b""
     stored = b"".join(files.read("0", number, width) for number, width in _parts(head.size))
-    if tree_root(hashes) != head.root:
+    if root_at(rows, head.size) != head.root:
         if tree_root(stored) == head.root:
             at = _differs(hashes, stored) // HASH
             raise VerificationError("not the entry of the tree", where=_place(at, head.size))
@@ -176,7 +178,7 @@ def _check_tree(files: _Files, hashes: bytes, head: Checkpoint) -> None:
             if hashes != stored
             else "checkpoint and tile/",
         )
-    for level, row in enumerate(tile_rows(hashes)):
+    for level, row in enumerate(rows[::8]):
         for number, width in _parts(len(row) // HASH):
             at = number * WIDTH * HASH
             right = row[at : at + width * HASH]
@@ -192,7 +194,9 @@ def _check_tree(files: _Files, hashes: bytes, head: Checkpoint) -> None:
                 )
 
 
-def _check_head(note: bytes, policy: Policy, hashes: bytes, head: Checkpoint, where: str) -> None:
+def _check_head(
+    note: bytes, policy: Policy, rows: Sequence[bytes], head: Checkpoint, where: str
+) -> None:
     outside, _ = _open(note, policy, where, whole=False)
     if outside.origin != head.origin:
         raise VerificationError("the head of another log", where=where)
@@ -201,10 +205,20 @@ def _check_head(note: bytes, policy: Policy, hashes: bytes, head: Checkpoint, wh
             f"the log has {head.size} entries, this head {outside.size}: it was cut or rolled back",
             where=f"checkpoint against {where}",
         )
-    if tree_root(hashes[: outside.size * HASH]) != outside.root:
+    if root_at(rows, outside.size) != outside.root:
         raise VerificationError(
             "the log has another history than this head", where=f"checkpoint against {where}"
         )
+
+
+def _parse(entries: Sequence[bytes]) -> list[Leaf]:
+    leaves: list[Leaf] = []
+    try:
+        for data in entries:
+            leaves.append(parse_leaf(data))  # noqa: PERF401 - its length says which one is wrong
+    except VerificationError as error:
+        raise VerificationError(error.message, where=_place(len(leaves), len(entries))) from error
+    return leaves
 
 
 def _check_story(leaves: Sequence[Leaf], size: int) -> None:

@@ -7,7 +7,7 @@ root passes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from safehold_verify.errors import VerificationError
 
@@ -23,6 +23,11 @@ def leaf_hash(data: bytes) -> bytes:
     return _sha256(b"\0" + data).digest()
 
 
+def leaf_hashes(entries: Iterable[bytes]) -> bytes:
+    """Return the hashes of entries, joined."""
+    return b"".join([_sha256(b"\0" + data).digest() for data in entries])
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of two subtrees."""
     return _sha256(b"\1" + left + right).digest()
@@ -31,28 +36,42 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 def next_row(row: bytes) -> bytes:
     """Return the parents of a row of hashes; an odd last one is left out."""
     return b"".join(
-        _sha256(b"\1" + row[at : at + 64]).digest() for at in range(0, len(row) - 63, 64)
+        [_sha256(b"\1" + row[at : at + 64]).digest() for at in range(0, len(row) - 63, 64)]
     )
+
+
+def tree_rows(leaves: bytes) -> list[bytes]:
+    """Return the hashes of all complete subtrees, level by level, those of a level joined.
+
+    Args:
+        leaves: Leaf hashes, joined.
+    """
+    rows = []
+    while leaves:
+        rows.append(leaves)
+        leaves = next_row(leaves)
+    return rows
+
+
+def root_at(rows: Sequence[bytes], size: int) -> bytes:
+    """Return the root that a tree had when it held so many leaves (RFC 6962 section 2.1).
+
+    Args:
+        rows: All its rows now, from ``tree_rows``.
+        size: Leaves then, at most those of now; 0 is the empty tree.
+    """
+    carry = b""
+    for level in range(size.bit_length()):
+        if size >> level & 1:  # the last complete subtree of this level stands alone
+            stop = (size >> level) * HASH
+            last = rows[level][stop - HASH : stop]
+            carry = node_hash(last, carry) if carry else last
+    return carry or EMPTY
 
 
 def tree_root(leaves: bytes) -> bytes:
     """Return the root over leaf hashes, given joined; the empty tree included."""
-    row, carry = leaves, b""
-    while row:
-        if len(row) // HASH & 1:
-            carry = node_hash(row[-HASH:], carry) if carry else row[-HASH:]
-        row = next_row(row)
-    return carry or EMPTY
-
-
-def tile_rows(leaves: bytes) -> list[bytes]:
-    """Return, for every tile level, all its hashes joined."""
-    rows, row = [], leaves
-    while row:
-        rows.append(row)
-        for _ in range(8):
-            row = next_row(row)
-    return rows
+    return root_at(tree_rows(leaves), len(leaves) // HASH)
 
 
 def verify_inclusion(

@@ -19,8 +19,6 @@ def test_a_killed_run_loses_and_doubles_nothing(tmp_path: Path) -> None:
     longest = time.monotonic() - started
     expected = look(whole)
     dice = random.Random()  # noqa: S311 - moments, not secrets
-    killed, left = one_round(
-        office, tmp_path / "killed", kills=KILLS, longest=longest, dice=dice
-    )
+    killed, left = one_round(office, tmp_path / "killed", kills=KILLS, longest=longest, dice=dice)
     assert killed >= 1
     assert left == expected

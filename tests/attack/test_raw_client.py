@@ -98,9 +98,7 @@ def _secrets(world: World) -> dict[str, bytes]:
         )
     }
     secrets["log signing seed"] = vault.open_secret("ledger-signing-seed")
-    secrets |= {
-        f"subject key {at}": key for at, key in enumerate(vault.subject_keys(people))
-    }
+    secrets |= {f"subject key {at}": key for at, key in enumerate(vault.subject_keys(people))}
     return secrets
 
 
@@ -188,9 +186,7 @@ def _refused(world: World, error: SafeholdError, kind: type[SafeholdError], rule
 def test_a_nonce_counts_once(world: World, holder: Holder) -> None:
     use = world.use(holder)
     assert raised(lambda: world.call("train", **use)).rule == "test.train"
-    _refused(
-        world, raised(lambda: world.call("train", **use)), SignInError, "capability.nonce"
-    )
+    _refused(world, raised(lambda: world.call("train", **use)), SignInError, "capability.nonce")
 
 
 def test_a_nonce_of_the_client_s_own_is_refused(world: World, holder: Holder) -> None:
@@ -206,9 +202,7 @@ def test_a_nonce_of_the_client_s_own_is_refused(world: World, holder: Holder) ->
 def test_an_old_nonce_is_refused(world: World, holder: Holder) -> None:
     use = world.use(holder)
     world.later(seconds=61)
-    _refused(
-        world, raised(lambda: world.call("train", **use)), SignInError, "capability.nonce"
-    )
+    _refused(world, raised(lambda: world.call("train", **use)), SignInError, "capability.nonce")
 
 
 def test_a_stolen_token_is_worth_nothing(world: World, holder: Holder) -> None:

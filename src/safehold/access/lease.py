@@ -223,6 +223,15 @@ class Lessor:
                 self._destroy(lease)
             return len(ended)
 
+    def holds(self, *, person: str, device: VerifyKey) -> bool:
+        """Return whether a device has a live lease for a person."""
+        with self._lock:
+            self.end_expired()
+            return any(
+                (item.person, item.device) == (person, device.text())
+                for item in self._live.values()
+            )
+
     def reopen(self, *, person: str = "") -> None:
         """Give leases again."""
         with self._lock:

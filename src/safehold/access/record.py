@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from safehold.canonical import b64, decode, encode, unb64
-from safehold.errors import InvalidError
+from safehold.errors import InvalidError, TamperedError
 from safehold.signing import SigningKey, VerifyKey
 
 
@@ -34,6 +34,8 @@ def open_record(data: bytes, *, domain: str, key: VerifyKey) -> dict[str, Any]:
         raise InvalidError("not a signed record", rule=f"{domain}.shape")
     if not all(isinstance(item, str) for item in outer.values()):
         raise InvalidError("not a signed record", rule=f"{domain}.shape")
+    if outer["key"] != key.text():
+        raise TamperedError("another key signed this", rule=f"signing.{domain}")
     body = unb64(outer["body"])
     key.verify(domain, body, unb64(outer["signature"]))
     value = decode(body)

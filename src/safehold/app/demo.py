@@ -32,6 +32,7 @@ from safehold.workforce import Spec, roster, truth
 
 WORKERS = 2  # sandboxes that take in at once
 PURPOSE = "train_ui_agent"
+TRUTH_COLUMNS = ["person", "stream", "class", "value", "erased", "decoy", "first_seq", "last_seq"]
 EVIDENCE = "made-up people; nobody was asked and nobody exists"
 
 
@@ -62,7 +63,7 @@ def run_demo(
     planted = truth(spec)
     if truth_file is not None:
         truth_file.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(planted, truth_file)
+        pq.write_table(planted.select(TRUTH_COLUMNS), truth_file)
     secret = (home.outside / "demo" / "passphrase").read_text("utf-8").strip()
     with connect(home, {"passphrase": secret}) as client:
         staff = roster(spec)

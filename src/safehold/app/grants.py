@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safehold import canonical, ids
-from safehold.access import Approval, Grant, Holder, Human, approve
+from safehold.access import Approval, Grant, Holder, Human, approve, check_grant
 from safehold.app.charters import charter_in_force, keys_in, roster_of
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
@@ -105,14 +105,18 @@ def write_request(
     home = Home.open(path)
     if not holder.exists():
         SigningKey.generate().write(holder)
+    charter = charter_in_force(home)
     grant = draft_grant(
-        charter_in_force(home),
+        charter,
         requester=requester,
         purpose=purpose,
         reason=reason,
         holder=SigningKey.read(holder),
         minutes=minutes,
     )
+    check_grant(
+        grant, charter
+    )  # what the keeper would refuse later is refused before anybody signs
     if file.exists():
         raise InvalidError("this file exists", file=file.name, rule="request.file")
     _write(file, grant, [])

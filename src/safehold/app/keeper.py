@@ -27,7 +27,7 @@ from safehold.app.workshop import SandboxWorkshop
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import Clock, SystemClock
 from safehold.db import migrate, open_engine
-from safehold.errors import InvalidError, SafeholdError
+from safehold.errors import InvalidError, SafeholdError, UnavailableError
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Workshop
 from safehold.keeper.server import Server
@@ -248,6 +248,14 @@ def main(arguments: list[str]) -> int:
     except SafeholdError as error:
         _say({"error": error.payload()})
         return error.exit_code
+    except OSError as error:
+        failed = UnavailableError(
+            f"the keeper cannot start: {error.strerror or 'the system said no'}",
+            rule="keeper.start",
+            fix="safehold doctor",
+        )
+        _say({"error": failed.payload()})
+        return failed.exit_code
     _say({"ready": service.level, "shares": shares})
     threading.Thread(target=_wait_for_end, args=(service,), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):

@@ -64,6 +64,7 @@ def run_job(client: KeeperClient, home: Path, plan: Plan, progress: Progress) ->
         result["training"] = {"skipped": "no grant was given"}
     else:
         result |= use(client, permit, plan.purpose, progress)
+    client.call("ledger.publish")
     result["status"] = client.call("status")
     result["verification"] = verify_home(home)
     result["seconds"] = round(time.monotonic() - started, 1)
@@ -127,7 +128,7 @@ def counted(answer: Mapping[str, Any]) -> dict[str, Any]:
         "already": answer["already"],
         **{
             group: dict(sorted(tally.get(group, {}).items()))
-            for group in ("taken", "masked", "dropped", "refused")
+            for group in ("taken", "masked", "dropped", "refused", *sorted(tally))
         },
         "totals": {group: sum(counts.values()) for group, counts in sorted(tally.items())},
         "refusals": answer["refusals"][:10],

@@ -14,12 +14,15 @@ from safehold.access.gap import verify_gap
 from safehold.canonical import b64
 from safehold.clock import SystemClock
 from safehold.dlp import Rules
-from safehold.errors import InvalidError
+from safehold.errors import InvalidError, TamperedError
 from safehold.ingest.collector import Collector
 from safehold.ingest.shelf import describe, shipped_mappings
 from safehold.keeper.client import KeeperClient
 from safehold.settings import Home
 from safehold.signing import SigningKey, VerifyKey
+
+
+PROOF = ("record", "keeper", "devices")
 
 
 def formats() -> list[dict[str, Any]]:
@@ -109,7 +112,8 @@ def write_gap(client: KeeperClient, *, person: str, out: Path | None) -> dict[st
     """Fetch a signed gap record, and write it where asked."""
     answer = client.call("gap", person=person)
     if out is not None:
-        out.write_bytes(orjson.dumps(answer) + b"\n")
+        proof = {name: answer[name] for name in PROOF}
+        out.write_bytes(orjson.dumps(proof) + b"\n")
     return answer
 
 
@@ -119,13 +123,18 @@ def check_gap(home: Path, file: Path) -> dict[str, Any]:
     Raises:
         TamperedError: It does not hold.
     """
-    Home.open(home)
+    pinned = Home.open(home).keeper_key
     try:
         answer = orjson.loads(file.read_bytes())
+        if set(answer) != set(PROOF):  # nothing in the file that no signature covers
+            raise KeyError
         record, keeper = answer["record"].encode(), VerifyKey.from_text(answer["keeper"])
         devices = [VerifyKey.from_text(one) for one in answer["devices"]]
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise InvalidError("not a gap record", file=file.name, rule="gap.shape") from error
+    # a record that names its own key proves nothing: the key is taken from outside the home
+    if not pinned.exists() or pinned.read_text("ascii").strip() != keeper.text():
+        raise TamperedError("another keeper signed this", rule="gap.keeper")
     gap = verify_gap(record, keeper=keeper, devices=devices)
     return {
         "verified": True,

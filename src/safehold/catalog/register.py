@@ -40,7 +40,10 @@ class Catalog:
         self._key = key
 
     def begin(self, source: str, *, now_us: int) -> SourceState:
-        """Open a source for ingestion, or find out how far it got before."""
+        """Open a source for ingestion, or find out how far it got before.
+
+        A source that was refused, or of which nothing was taken, is opened anew.
+        """
         with self._engine.begin() as connection:
             row = connection.execute(
                 sa.select(tables.source).where(tables.source.c.id == source)
@@ -56,7 +59,12 @@ class Catalog:
                     )
                 )
                 return SourceState(state=STAGING, begun_us=now_us, done=frozenset(), tally={})
-            if row.state == REFUSED:
+            # nothing was taken, for instance because nobody was enrolled yet: it may come again
+            empty = row.state == LIVE and not any(canonical.decode(row.tally).get("taken", {}))
+            if empty:
+                connection.execute(tables.chunk.delete().where(tables.chunk.c.source == source))
+            again = empty or row.state == REFUSED
+            if again:
                 connection.execute(
                     tables.source.update()
                     .where(tables.source.c.id == source)
@@ -66,8 +74,8 @@ class Catalog:
                 sa.select(tables.chunk).where(tables.chunk.c.source == source)
             ).all()
         return SourceState(
-            state=STAGING if row.state == REFUSED else row.state,
-            begun_us=now_us if row.state == REFUSED else row.begun_us,
+            state=STAGING if again else row.state,
+            begun_us=now_us if again else row.begun_us,
             done=frozenset(chunk.number for chunk in chunks),
             tally=add_tallies(canonical.decode(chunk.tally) for chunk in chunks),
         )
@@ -220,20 +228,24 @@ class Catalog:
 
     def overlap(self, source: str, extents: Iterable[Extent]) -> Extent | None:
         """Return the first extent that another source has delivered already, if any."""
+        wanted = list(extents)
+        column = tables.extent.c
+        delivered: dict[tuple[bytes, str], list[tuple[int, int]]] = {}
         with self._engine.begin() as connection:
-            for extent in extents:
-                found = connection.execute(
-                    sa.select(tables.extent.c.id)
-                    .where(
-                        tables.extent.c.origin == extent.origin,
-                        tables.extent.c.stream == extent.stream,
-                        tables.extent.c.source != source,
-                        tables.extent.c.first <= extent.last,
-                        tables.extent.c.last >= extent.first,
+            for start in range(0, len(wanted), 500):
+                some = wanted[start : start + 500]
+                for row in connection.execute(
+                    sa.select(column.origin, column.stream, column.first, column.last).where(
+                        column.origin.in_({extent.origin for extent in some}),
+                        column.source != source,
+                        column.last >= min(extent.first for extent in some),
+                        column.first <= max(extent.last for extent in some),
                     )
-                    .limit(1)
-                ).first()
-                if found is not None:
+                ):
+                    delivered.setdefault((row.origin, row.stream), []).append((row.first, row.last))
+        for extent in wanted:
+            for first, last in delivered.get((extent.origin, extent.stream), ()):
+                if first <= extent.last and last >= extent.first:
                     return extent
         return None
 

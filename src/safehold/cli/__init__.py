@@ -6,7 +6,7 @@ stdout is data, stderr everything else. Exit codes: 0 ok, 1 failed, 2 usage or b
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -46,9 +46,32 @@ def build() -> typer.Typer:
         ("budget", artifact.budget),
     ):
         root.add_typer(group, name=noun)
+    root.callback()(_options)
     home.register(root)
     job.register(root)
     return root
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("safehold")
+        except PackageNotFoundError:  # run from its sources
+            number = "(not installed)"
+        typer.echo(f"safehold {number}")
+        raise typer.Exit
+
+
+def _options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Say which version."),
+    ] = False,
+) -> None:
+    """Train AI on how people work, and prove that nothing else happened to the data."""
 
 
 def main() -> NoReturn:

@@ -63,11 +63,28 @@ def _sources(console: Any, sources: Sequence[Mapping[str, Any]]) -> None:
             words = ", ".join(f"{name} {count:,}" for name, count in top[:MOST_ROWS])
             more = f", and {len(top) - MOST_ROWS} more" if len(top) > MOST_ROWS else ""
             console.print(f"  {group}: {words}{more}")
+    if hint := _forgotten(sources):
+        console.print(hint)
     for source in sources:
         for refusal in source["refusals"][:3]:
             console.print(
                 f"  refused: {source['file']} row {refusal['row']} field {refusal['field']}: {refusal['rule']}"
             )
+
+
+def _forgotten(sources: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what to tell somebody whose files hold only events of people who do not take part."""
+    names = [
+        source["file"]
+        for source in sources
+        if not source["totals"].get("taken") and source["dropped"].get("not_participating")
+    ]
+    if not names:
+        return None
+    return (
+        f"  [bold]nothing was taken from {', '.join(names)}[/bold]: nobody in it takes part. "
+        "Enrol those who opted in (safehold people enrol) and run again"
+    )
 
 
 def _model(console: Any, result: Mapping[str, Any]) -> None:

@@ -35,10 +35,11 @@ from safehold.keeper.server import Report
 from safehold.keeper.terms import label_of, least_level, streams_of
 from safehold.ledger import Entry
 from safehold.subjects import Standing
-from safehold.vault import PlainBlock, SealedObject
+from safehold.vault import Label, PlainBlock, SealedObject
 
 ENGINEER = "engineer"
 FOR_EVER = canonical.LARGEST
+MOST_LABELS = 4_096  # kept in memory
 MOST_REFUSALS = 100  # shown of one source
 LONGEST_NAME = 255
 LARGEST_SOURCE = 1 << 20  # bytes of a source's description
@@ -55,12 +56,14 @@ class _Run:
     Args:
         name: Its id.
         charter: The charter it was begun under.
+        digest: Its digest.
         roll: What the sandbox was told of people.
         report: Told how far it is.
     """
 
     name: str
     charter: Charter
+    digest: bytes
     roll: Mapping[str, Mapping[str, Any]]
     report: Report
     pending: list[Arrival] = field(default_factory=list)
@@ -78,6 +81,7 @@ class Intake:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._running: set[str] = set()
+        self._labels: dict[tuple[bytes, str, str, int], Label] = {}
         self._lock = threading.Lock()
 
     def ingest(
@@ -162,7 +166,9 @@ class Intake:
         )
         spec = self._spec(charter, source, arguments, state=state)
         least = least_level(charter, frozenset(spec["rules"]), synthetic=desk.home.synthetic)
-        run = _Run(name=name, charter=charter, roll=spec["people"], report=report)
+        run = _Run(
+            name=name, charter=charter, digest=charter.digest(), roll=spec["people"], report=report
+        )
         run.tallies.append(state.tally)
         try:
             with (
@@ -262,7 +268,7 @@ class Intake:
                     person=person,
                     stream=one.stream,
                     window=one.window,
-                    label=label_of(run.charter, one.stream, jurisdiction=place, window=one.window),
+                    label=self._label(run, one.stream, place, one.window),
                     table=with_subject(one.table, self._pseudonym(segment, person)),
                 )
             )
@@ -281,7 +287,7 @@ class Intake:
         objects: Sequence[SealedObject],
     ) -> None:
         desk = self._desk
-        if desk.trust.digest() != run.charter.digest():
+        if desk.trust.digest() != run.digest:
             raise ConflictError(
                 "the charter has changed while a source was taken in",
                 rule="charter.changed",
@@ -307,7 +313,7 @@ class Intake:
                         "objects": [[item.name, item.root.hex()] for item in objects],
                         "rules": canonical.digest(streams_of(run.charter)).hex(),
                     },
-                    charter=run.charter.digest(),
+                    charter=run.digest,
                     subjects=desk.subjects([str(person) for person in people]),
                     public={"objects": len(objects)},
                     key=f"ingest/{objects[0].name}",
@@ -315,6 +321,17 @@ class Intake:
             )
         desk.trust.require_running()
         desk.catalog.commit_chunk(run.name, number, tally=tally, objects=objects, extents=extents)
+
+    def _label(self, run: _Run, stream: str, jurisdiction: str, window: int) -> Label:
+        """Return a label, kept because every block of a day has the same one."""
+        place = (run.digest, stream, jurisdiction, window)
+        held = self._labels.get(place)
+        if held is None:
+            held = label_of(run.charter, stream, jurisdiction=jurisdiction, window=window)
+            if len(self._labels) >= MOST_LABELS:
+                self._labels.clear()
+            self._labels[place] = held
+        return held
 
     def _close(self, name: str, tally: Mapping[str, Mapping[str, int]]) -> None:
         desk = self._desk
@@ -327,7 +344,7 @@ class Intake:
                 detail={"step": "live", "tally": tally},
                 charter=desk.trust.digest(),
                 public={"rows": sum(taken.values())},
-                key=f"ingest/{name}/live",
+                key=f"ingest/{name}/live/{sum(taken.values())}",  # one of nothing may be followed by more
             )
         )
         # from the blocks themselves: a charter that came since says nothing about what is sealed
@@ -426,7 +443,10 @@ def roll_entry(standing: Standing, jurisdictions: Sequence[str]) -> dict[str, An
 def with_subject(table: pa.Table, subject: bytes) -> pa.Table:
     """Return a rest-form table whose ``subject`` column holds one pseudonym."""
     place = table.schema.get_field_index("subject")
-    column = pa.array([subject], pa.binary(16)).take(pa.array([0] * table.num_rows, pa.int32()))
+    rows = table.num_rows
+    column = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(16), rows, [None, pa.py_buffer(subject * rows)]
+    )
     return table.set_column(place, table.schema.field(place), column)
 
 

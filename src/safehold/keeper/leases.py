@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from safehold.access.gap import Head, commit_person, make_gap, read_mark
 from safehold.access.lease import Lease, Lessor, MemoryStore
 from safehold.canonical import unb64
 from safehold.dlp import Rules
-from safehold.errors import DeniedError, MissingError, UnavailableError
+from safehold.errors import DeniedError, MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper import tables
 from safehold.keeper.desk import Desk
@@ -42,6 +43,7 @@ class Leases:
         self._desk = desk
         self._intake = intake
         self._key = SigningKey(desk.vault.derive("lease-signing"))
+        _pin(desk.home.keeper_key, self._key.public)
         # private halves live in this process's memory only: a restart ends every lease
         self._lessor = Lessor(self._key, store=MemoryStore(), clock=desk.clock)
 
@@ -111,6 +113,7 @@ class Leases:
         device = VerifyKey.from_text(str(arguments["device"]))
         record = str(arguments["mark"]).encode()
         mark = read_mark(record, device=device)
+        self._require_known(person, device)
         with desk.engine.begin() as connection:
             connection.execute(
                 tables.mark.insert().values(
@@ -222,9 +225,36 @@ class Leases:
         if not set(lease.streams) <= allowed or lease.charter != desk.trust.digest().hex():
             raise DeniedError("the lease is for another agreement", rule="lease.charter")
 
+    def _require_known(self, person: PersonId, device: VerifyKey) -> None:
+        """Pass a device that records under a lease, or did; a stranger's word could hide or block a gap."""
+        if self._lessor.holds(person=self._desk.people.standing(person).external, device=device):
+            return
+        with self._desk.engine.begin() as connection:
+            known = connection.execute(
+                sa.select(tables.mark.c.id)
+                .where(tables.mark.c.person == person, tables.mark.c.device == device.text())
+                .limit(1)
+            ).first()
+        if known is None:
+            raise DeniedError(
+                "this device has never recorded this person",
+                rule="gap.device",
+                fix="obtain a lease",
+            )
+
     def _head(self) -> Head:
         with contextlib.suppress(UnavailableError):  # silence must not wait for a witness
             self._desk.ledger.publish()
         note = self._desk.ledger.head().decode()
         _, size, root, *_ = note.split("\n")
         return Head(size=int(size), root=unb64(root).hex())
+
+
+def _pin(path: Path, key: VerifyKey) -> None:
+    """Keep the keeper's public key outside the home, where whoever checks a gap record finds it."""
+    if not path.exists():
+        temporary = path.with_name(path.name + ".part")
+        temporary.write_text(key.text() + "\n", "ascii")
+        temporary.replace(path)
+    elif path.read_text("ascii").strip() != key.text():
+        raise TamperedError("the keeper's key is not the one outside the home", rule="keeper.key")

@@ -10,7 +10,9 @@ grant = sa.Table(
     "access_grant",
     metadata,
     sa.Column("id", sa.String(128), primary_key=True),
-    sa.Column("record", sa.LargeBinary, nullable=False),  # canonical JSON: grant and approvals
+    sa.Column(
+        "record", sa.LargeBinary, nullable=False
+    ),  # digest of the grant; it and its approvals are a sealed secret
     sa.Column("entry", sa.Integer, nullable=False),  # index of its leaf
     sa.Column("revoked", sa.Boolean, nullable=False, default=False),
 )

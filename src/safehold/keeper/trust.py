@@ -67,6 +67,7 @@ class Trust:
         self._granted: list[int] = []
         self._charter_leaf: bytes | None = None
         self._charter: SignedCharter | None = None
+        self._digest = b""
         self._policy: Policy | None = None
         self._home_leaf = False
         roster_leaf = None
@@ -93,6 +94,7 @@ class Trust:
             raise TamperedError("the ledger does not name this home", rule="trust.home")
         if self._charter_leaf is not None:
             self._charter = self._newest(self._charter_leaf)
+            self._digest = self._charter.charter.digest()
             self._policy = compile_charter(self._charter.charter)
 
     @property
@@ -120,7 +122,7 @@ class Trust:
 
     def digest(self) -> bytes:
         """Return the digest of the charter in force, or nothing."""
-        return b"" if self._charter is None else self._charter.charter.digest()
+        return self._digest
 
     def require_running(self) -> None:
         """Pass unless a stop is in force.
@@ -189,7 +191,7 @@ class Trust:
             )
             following.replace(self._home.charter_file)
             sync_folder(self._home.path)
-            self._charter, self._policy = signed, policy
+            self._charter, self._policy, self._digest = signed, policy, new.digest()
             return {
                 "version": new.version,
                 "digest": new.digest().hex(),

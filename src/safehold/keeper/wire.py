@@ -21,15 +21,16 @@ from safehold.errors import InvalidError, UnavailableError
 
 LARGEST = 64 << 20  # bytes of one message
 MOST_DESCRIPTORS = 16
+LONGEST_ADDRESS = 107  # bytes: sun_path of unix(7) without its closing zero
 _LENGTH = struct.Struct(">I")
 
 
 @contextmanager
 def address(path: Path) -> Iterator[str]:
-    """Yield an address of a socket that is short enough, wherever it lies.
-
-    The kernel takes 107 bytes; a home may lie deeper, so the folder is named by a descriptor.
-    """
+    """Yield what a socket is bound or connected to by; a path too long for that goes by its open folder."""
+    if len(os.fsencode(path)) <= LONGEST_ADDRESS:
+        yield str(path)
+        return
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"

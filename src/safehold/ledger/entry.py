@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
@@ -22,6 +24,7 @@ from safehold.errors import InvalidError, TamperedError
 from safehold.ledger.kind import KINDS, VERSION, check_public
 from safehold.ledger.subjects import Subject, SubjectSet, gather
 from safehold.ledger.tile import LARGEST_ENTRY
+from safehold.ledger.tree import EMPTY
 
 FIELDS = ("act", "obj", "det")  # the order of the blinding values in a side-car
 LARGEST_TEXT = 4_096  # bytes of an actor or an object
@@ -29,10 +32,12 @@ LARGEST_DETAIL = 1 << 20  # bytes of canonical detail
 
 _MARK = b"sh/sidecar/v1"
 _TEXT_MARK = b"sh/commit/v1/"
+_ACT, _OBJ, _DET = (_TEXT_MARK + name.encode() + b"\0" for name in FIELDS)
 _SEGMENT = re.compile(r"[A-Za-z0-9._:/@-]{0,128}")
 _CT = re.compile(rb'("ct":")[A-Za-z0-9+/]{43}=(")')
 _TAIL = b',"v":"' + VERSION.encode() + b'"}'
 _sha256 = hashlib.sha256
+_u32 = struct.Struct(">I").pack
 
 
 class SidecarSealer(Protocol):
@@ -140,17 +145,13 @@ def draft(entry: Entry, blind: bytes) -> Draft:
         raise InvalidError(f"{entry.kind} cannot refer to that", rule="ledger.ref", field="ref")
     if len(entry.charter) not in (0, 32):
         raise InvalidError("a charter hash has 32 bytes", rule="ledger.charter", field="charter")
-    if not _SEGMENT.fullmatch(entry.segment):
-        raise InvalidError("not a segment name", rule="ledger.segment", field="segment")
+    segment = _segment(entry.segment)
     public = b""
     if entry.public:
         check_public(entry.kind, entry.public)
         public = b',"pub":' + orjson.dumps(dict(entry.public), option=orjson.OPT_SORT_KEYS)
-    values = (_text(entry.actor, "actor"), _text(entry.object, "object"), _detail(entry.detail))
-    act, obj, det = (
-        _b64(commit(name, value, blind[at : at + 32]))
-        for name, value, at in zip(FIELDS, values, (0, 32, 64), strict=True)
-    )
+    actor, thing = _text(entry.actor, "actor"), _text(entry.object, "object")
+    detail = _detail(entry.detail)
     people = gather(entry.subjects)
     key = _sha256(entry.key.encode()).digest() if entry.key else b""
     return Draft(
@@ -158,18 +159,19 @@ def draft(entry: Entry, blind: bytes) -> Draft:
         entry.segment,
         entry.ref,
         key,
-        b'{"act":"%b","chr":"%b","ct":"' % (act, _b64(entry.charter)),
+        b'{"act":"%b","chr":"%b","ct":"'
+        % (_b64(_sha256(blind[:32] + _ACT + actor).digest()), _b64(entry.charter)),
         b'","det":"%b","k":"%b","obj":"%b"%b%b,"seg":"%b","sub":"%b","t":'
         % (
-            det,
+            _b64(_sha256(blind[64:] + _DET + detail).digest()),
             entry.kind.encode(),
-            obj,
+            _b64(_sha256(blind[32:64] + _OBJ + thing).digest()),
             public,
             b"" if entry.ref is None else b',"ref":%d' % entry.ref,
-            entry.segment.encode(),
-            _b64(people.root),
+            segment,
+            _b64(people.root) if people.items else _NOBODY,
         ),
-        _pack(blind, key, values, people),
+        _pack(blind, key, (actor, thing, detail), people),
     )
 
 
@@ -238,6 +240,16 @@ def _b64(data: bytes) -> bytes:
     return b2a_base64(data, newline=False)
 
 
+_NOBODY = _b64(EMPTY)
+
+
+@lru_cache(1024)
+def _segment(name: str) -> bytes:
+    if not _SEGMENT.fullmatch(name):
+        raise InvalidError("not a segment name", rule="ledger.segment", field="segment")
+    return name.encode()
+
+
 def _text(value: str, name: str) -> bytes:
     try:
         data = value.encode()
@@ -249,7 +261,7 @@ def _text(value: str, name: str) -> bytes:
 
 
 def _detail(value: Mapping[str, Any]) -> bytes:
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise InvalidError("detail is not a mapping", rule="ledger.detail", field="detail")
     data = canonical.encode(value)
     if len(data) > LARGEST_DETAIL:
@@ -257,9 +269,23 @@ def _detail(value: Mapping[str, Any]) -> bytes:
     return data
 
 
-def _pack(blind: bytes, key: bytes, values: Sequence[bytes], people: SubjectSet) -> bytes:
-    parts = (blind, key, *values, people.nonce, b"".join(people.items))
-    return b"\1" + b"".join([len(part).to_bytes(4, "big") + part for part in parts])
+def _pack(
+    blind: bytes, key: bytes, values: tuple[bytes, bytes, bytes], people: SubjectSet
+) -> bytes:
+    actor, thing, detail = values
+    nonce, items = people.nonce, b"".join(people.items)
+    return b"".join(
+        (
+            b"\1",
+            _u32(len(blind)), blind,
+            _u32(len(key)), key,
+            _u32(len(actor)), actor,
+            _u32(len(thing)), thing,
+            _u32(len(detail)), detail,
+            _u32(len(nonce)), nonce,
+            _u32(len(items)), items,
+        )
+    )  # fmt: skip
 
 
 def _unpack(plaintext: bytes) -> tuple[bytes, bytes, list[bytes], SubjectSet]:

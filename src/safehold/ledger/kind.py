@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from safehold.errors import InvalidError
 
@@ -82,7 +83,12 @@ def check_public(kind: str, public: Mapping[str, int | str]) -> None:
                 field=str(key),
             )
         if isinstance(value, str):
-            if not _WORD.fullmatch(value):
+            if not _is_word(value):
                 raise InvalidError("a public fact is one word", rule="ledger.public", field=key)
         elif not 0 <= value < 2**53:
             raise InvalidError("a public number is out of range", rule="ledger.public", field=key)
+
+
+@lru_cache(1024)  # purposes, units and outcomes come again and again
+def _is_word(text: str) -> bool:
+    return _WORD.fullmatch(text) is not None

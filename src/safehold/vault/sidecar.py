@@ -6,6 +6,7 @@ destroying a month's key ends the details and leaves the proofs.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from threading import Lock
 from typing import Final, Protocol
 
@@ -96,4 +97,9 @@ class Sidecar:
 
 
 def _bound(segment: str, month: int, aad: bytes) -> bytes:
-    return canonical.encode(["safehold/sidecar/1", segment, month]) + b"\0" + aad
+    return _place(segment, month) + aad
+
+
+@lru_cache(256)  # nearly every detail goes to the place of the one before
+def _place(segment: str, month: int) -> bytes:
+    return canonical.encode(["safehold/sidecar/1", segment, month]) + b"\0"

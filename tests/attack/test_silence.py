@@ -1,0 +1,360 @@
+"""A pause or a stop ends recording: nothing is taken afterwards, and the gap record proves it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from tests.ingest_job import key_rows
+from tests.world import World, outside, raised
+
+from safehold.access.envelope import seal_envelope
+from safehold.app.sources import KeeperLine, check_gap, write_gap
+from safehold.canonical import b64
+from safehold.dlp import Rules
+from safehold.errors import (
+    DeniedError,
+    InvalidError,
+    QuorumError,
+    SafeholdError,
+    TamperedError,
+)
+from safehold.ingest.collector import Collector
+from safehold.signing import SigningKey, VerifyKey
+
+DEVICE = SigningKey(b"d" * 32)
+
+
+class Recorder:
+    """The reference collector of one person, on the keeper's own clock."""
+
+    def __init__(self, world: World, person: str) -> None:
+        self.world = world
+        self.person = person
+        self.line = KeeperLine(world.client, person=person, device=DEVICE)
+        first = world.call("lease.obtain", person=person, device=DEVICE.public.text())
+        self.collector = Collector(
+            self.line,
+            person=person,
+            device=DEVICE,
+            keeper=VerifyKey.from_text(first["keeper"]),
+            rules={name: Rules.from_spec(spec) for name, spec in first["rules"].items()},
+            clock=world.clock,
+        )
+        self.number = 0
+
+    def type(self, text: str) -> None:
+        for row in key_rows(text, person=self.person):
+            self.world.later(seconds=0.05)
+            self.number += 1
+            at = {"t": self.world.clock.now_us(), "mono": self.number * 1000, "seq": self.number}
+            self.collector.feed(orjson.dumps({"stream": "key", **row, **at}))
+
+    def say(self) -> None:
+        self.line.say(self.collector.mark())
+
+    @property
+    def sealed(self) -> int:
+        return sum(self.collector.counters.sealed.values())
+
+
+@pytest.fixture
+def person(world: World) -> str:
+    return next(
+        one.external
+        for one in world.desk.people.everybody().values()
+        if "chat" in one.streams and one.external in world.participants()
+    )
+
+
+@pytest.fixture
+def recorder(world: World, person: str) -> Recorder:
+    made = Recorder(world, person)
+    made.say()
+    made.type("good morning all of you")
+    made.collector.flush()
+    assert made.sealed > 0
+    return made
+
+
+def _rows(world: World) -> int:
+    return int(world.call("status")["counts"]["rows"])
+
+
+def _silence(world: World, person: str, how: str) -> None:
+    if how == "stop":
+        world.call("stop", **world.order("stop", "employee_representative"))
+    else:
+        world.choose(person, how)
+
+
+def _gap(world: World, person: str, out: Path) -> dict[str, Any]:
+    write_gap(world.client, person=person, out=out)
+    with outside(world.path):
+        return check_gap(world.home.path, out)
+
+
+@pytest.mark.parametrize("how", ["pause", "withdraw", "stop"])
+def test_nothing_is_recorded_afterwards(
+    world: World, recorder: Recorder, person: str, tmp_path: Path, how: str
+) -> None:
+    recorder.type("what waits in the buffer")
+    assert recorder.collector.waiting > 0
+    sealed, rows = recorder.sealed, _rows(world)
+    world.later(seconds=1)
+    _silence(world, person, how)
+    recorder.collector.flush()
+    assert recorder.collector.counters.discarded > 0
+    recorder.type("typed in silence")
+    recorder.collector.flush()
+    world.later(seconds=1)
+    recorder.say()
+    world.later(seconds=30)
+    recorder.type("still silent")
+    recorder.collector.flush()
+    recorder.say()
+    assert recorder.sealed == sealed
+    assert _rows(world) == rows
+    assert recorder.collector.counters.not_recorded > 0
+    shown = _gap(world, person, tmp_path / "gap.json")
+    assert shown["verified"]
+    assert shown["reason"] == {"withdraw": "withdrawn"}.get(how, how)
+    _tampered_gaps_fail(world, tmp_path / "gap.json")
+
+
+def _tampered_gaps_fail(world: World, file: Path) -> None:
+    whole = json.loads(file.read_bytes())
+    text: str = whole["record"]
+    spoiled = [
+        {**whole, "entry": 1},
+        {**whole, "keeper": SigningKey.generate().public.text()},
+        {**whole, "devices": []},
+        {**whole, "devices": [SigningKey.generate().public.text()]},
+        {**whole, "devices": [*whole["devices"], SigningKey.generate().public.text()]},
+        {**whole, "record": text[:-10]},
+        {},
+    ]
+    for at in range(0, len(text), 11):
+        other = "A" if text[at] != "A" else "B"
+        spoiled.append({**whole, "record": text[:at] + other + text[at + 1 :]})
+    for one in spoiled:
+        file.write_bytes(orjson.dumps(one))
+        with outside(world.path):
+            try:
+                check_gap(world.home.path, file)
+            except SafeholdError as error:
+                assert isinstance(error, TamperedError | InvalidError)
+            else:
+                differs = [at for at, sign in enumerate(text) if one["record"][at] != sign]
+                around = [text[max(at - 30, 0) : at + 10] for at in differs]
+                pytest.fail(f"a spoiled record verifies: {around}")
+
+
+def test_a_gap_record_of_a_keeper_s_key_that_is_not_this_home_s(
+    world: World, recorder: Recorder, person: str, tmp_path: Path
+) -> None:
+    """A forger signs everything anew with a key of their own; the check must not take that key's word."""
+    from safehold.access.gap import Head, Mark, make_gap, sign_mark
+
+    forger, device = SigningKey.generate(), SigningKey.generate()
+    now = world.clock.now_us()
+    first = sign_mark(Mark(at_us=now, event_us=now - 10, positions={}), device)
+    last = sign_mark(Mark(at_us=now + 100, event_us=now - 10, positions={}), device)
+    record = make_gap(
+        person="00" * 32,
+        streams=["key"],
+        from_us=now,
+        to_us=now + 100,
+        reason="pause",
+        heads=(Head(size=1, root="00" * 32), Head(size=2, root="11" * 32)),
+        marks={device.public.text(): (first, last)},
+        key=forger,
+    )
+    file = tmp_path / "forged.json"
+    file.write_bytes(
+        orjson.dumps(
+            {
+                "record": record.decode(),
+                "keeper": forger.public.text(),
+                "devices": [device.public.text()],
+            }
+        )
+    )
+    with outside(world.path):
+        assert isinstance(raised(lambda: check_gap(world.home.path, file)), TamperedError)
+
+
+def test_what_was_sealed_before_and_comes_after_opens_for_nobody(
+    world: World, recorder: Recorder, person: str
+) -> None:
+    kept: list[bytes] = []
+    submit = recorder.line.submit
+    recorder.line.submit = kept.append  # type: ignore[method-assign]
+    recorder.type("sealed in time, sent too late")
+    recorder.collector.flush()
+    assert kept
+    world.choose(person, "pause")
+    rows = _rows(world)
+    for envelope in kept:
+        error = raised(lambda envelope=envelope: submit(envelope))
+        assert isinstance(error, DeniedError)
+        assert error.rule in {"lease.dead", "subjects.paused"}
+    world.choose(person, "resume")
+    for envelope in kept:  # not even when recording goes on: the key is gone
+        assert raised(lambda envelope=envelope: submit(envelope)).rule == "lease.dead"
+    assert _rows(world) == rows
+
+
+def test_one_seat_stops_and_six_resume(world: World, recorder: Recorder, person: str) -> None:
+    error = raised(
+        lambda: world.call("stop", order=world.order("stop", "hr")["order"], signatures=[])
+    )
+    assert isinstance(error, QuorumError)
+    world.call("stop", **world.order("stop", "hr"))
+    for verb, arguments in (
+        ("feature", {"purpose": "train_ui_agent"}),
+        ("ingest", {"source": {"kind": "synthetic", "spec": {}}}),
+        ("lease.obtain", {"person": person, "device": DEVICE.public.text()}),
+        ("train", {"purpose": "train_ui_agent", "token": "", "nonce": "", "proof": ""}),
+    ):
+        error = raised(lambda verb=verb, arguments=arguments: world.call(verb, **arguments))
+        assert isinstance(error, SafeholdError)
+    world.restart()
+    assert world.desk.trust.stopped, "a restart does not resume"
+    names = list(world.seats)
+    for count in range(1, 6):
+        few = world.order("resume", *names[:count])
+        assert isinstance(raised(lambda few=few: world.call("resume", **few)), QuorumError)
+    twice = world.order("resume", *names[:5])
+    twice["signatures"].append(twice["signatures"][0])
+    assert isinstance(raised(lambda: world.call("resume", **twice)), QuorumError)
+    assert world.desk.trust.stopped
+    world.later(seconds=1)
+    world.call("resume", **world.order("resume"))
+    assert not world.desk.trust.stopped
+    Recorder(world, person)
+
+
+def test_a_resumption_signed_before_a_stop_does_not_undo_it(world: World) -> None:
+    world.call("stop", **world.order("stop", "security"))
+    world.later(seconds=1)
+    resume = world.order("resume")
+    world.call("resume", **resume)
+    world.later(seconds=1)
+    unused = world.order("resume")
+    world.later(seconds=1)
+    world.call("stop", **world.order("stop", "privacy"))
+    for order in (resume, unused):
+        error = raised(lambda order=order: world.call("resume", **order))
+        assert error.rule == "oversight.order"
+    world.restart()
+    for order in (resume, unused):
+        assert raised(lambda order=order: world.call("resume", **order)).rule == "oversight.order"
+    assert world.desk.trust.stopped
+
+
+def test_an_order_ends(world: World) -> None:
+    order = world.order("stop", "security")
+    world.later(seconds=601)
+    assert raised(lambda: world.call("stop", **order)).rule == "oversight.order"
+
+
+def test_a_lease_dies_after_fifteen_minutes_without_contact(
+    world: World, recorder: Recorder
+) -> None:
+    """The keeper goes away: the collector stops by itself, and later the envelope is refused."""
+    kept: list[bytes] = []
+    recorder.line.submit = kept.append  # type: ignore[method-assign]
+    recorder.type("before the keeper went away")
+    recorder.collector.flush()
+    world.stop()
+    recorder.type("hello")
+    world.later(seconds=15 * 60)
+    recorder.type("nobody gave a lease for this")
+    recorder.collector.flush()
+    assert recorder.collector.counters.not_recorded > 0
+    assert recorder.collector.counters.discarded > 0
+    assert recorder.collector.waiting == 0
+    world.start()
+    error = raised(
+        lambda: world.call("lease.submit", envelope=b64(kept[0]), device=DEVICE.public.text())
+    )
+    assert isinstance(error, DeniedError)
+
+
+def test_a_lease_dies_at_the_keeper_too(world: World, recorder: Recorder) -> None:
+    kept: list[bytes] = []
+    recorder.line.submit = kept.append  # type: ignore[method-assign]
+    recorder.type("held back")
+    recorder.collector.flush()
+    world.later(seconds=15 * 60 + 6)
+    error = raised(
+        lambda: world.call("lease.submit", envelope=b64(kept[0]), device=DEVICE.public.text())
+    )
+    assert error.rule == "lease.dead"
+
+
+def test_unsealed_input_is_refused(world: World, recorder: Recorder, person: str) -> None:
+    rows = _rows(world)
+    lease = json.loads(recorder.line.obtain())
+    plain = b"\n".join(orjson.dumps(row) for row in key_rows("open text", person=person))
+    stranger = SigningKey.generate()
+    header = {
+        "lease": lease.get("id", lease.get("value", {}).get("id")),
+        "number": 0,
+        "stream": "key",
+        "rows": 1,
+        "sealed_us": world.clock.now_us(),
+    }
+    to = SigningKey.generate().public.text()
+    from safehold.canonical import unb64
+
+    foreign = seal_envelope(header, plain, to=unb64(to), device=stranger)
+    for data, device in (
+        (b"", DEVICE),
+        (plain, DEVICE),
+        (foreign, stranger),
+        (foreign, DEVICE),
+    ):
+        error = raised(
+            lambda data=data, device=device: world.call(
+                "lease.submit", envelope=b64(data), device=device.public.text()
+            )
+        )
+        assert isinstance(error, InvalidError | TamperedError | DeniedError), repr(error)
+    assert _rows(world) == rows
+
+
+def test_a_stranger_s_mark_does_not_block_the_proof(
+    world: World, recorder: Recorder, person: str, tmp_path: Path
+) -> None:
+    """Whoever reaches the socket can sign marks with a key of their own; the devices' word must stand."""
+    from safehold.access.gap import Mark, sign_mark
+
+    world.later(seconds=1)
+    world.choose(person, "pause")
+    world.later(seconds=1)
+    stranger = SigningKey.generate()
+    mark = sign_mark(Mark(at_us=world.clock.now_us(), event_us=0, positions={}), stranger)
+    raised(
+        lambda: world.call(
+            "lease.mark", person=person, device=stranger.public.text(), mark=mark.decode()
+        )
+    )
+    recorder.say()
+    world.later(seconds=9)
+    recorder.say()
+    assert _gap(world, person, tmp_path / "gap.json")["devices"] == 1
+
+
+def test_nobody_gets_a_lease_who_does_not_take_part(world: World) -> None:
+    everybody = {one.external for one in world.desk.people.everybody().values()}
+    for name in sorted(everybody - set(world.participants()))[:5]:
+        error = raised(
+            lambda name=name: world.call("lease.obtain", person=name, device=DEVICE.public.text())
+        )
+        assert isinstance(error, DeniedError)
+        assert error.entry is not None

@@ -1,0 +1,370 @@
+"""Every kind of bad input through ``safehold run``: refused in words, and nothing half-written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.command_line import (
+    CHARTERS,
+    EVIDENCE,
+    World,
+    company,
+    write_people,
+    write_sources,
+)
+
+from safehold.clock import DAY_US, SystemClock
+
+CANARY = "zq-canary-7741-not-to-be-shown"
+GIB = 1 << 30
+MOST_MEMORY = 2_000_000_000
+PEOPLE = 6
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A home with people, and good files to spoil."""
+
+    world: World
+    files: dict[str, Path]
+
+    def table(self, stream: str = "key") -> pa.Table:
+        return pq.read_table(self.files[stream].with_suffix(".parquet"))
+
+    def lines(self, stream: str = "key") -> list[dict[str, object]]:
+        text = self.files[stream].with_suffix(".jsonl").read_bytes()
+        return [orjson.loads(line) for line in text.splitlines()]
+
+    def path(self, name: str) -> Path:
+        return self.world.root / name
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    world = World(tmp_path_factory.mktemp("bad-input")).init(CHARTERS / "demo.yaml")
+    spec = company(PEOPLE)
+    people = write_people(spec, world.root / "people.csv")
+    world.run("people", "enrol", "--file", people, "--evidence", EVIDENCE)
+    return Bench(world, write_sources(spec, world.root / "sources"))
+
+
+def change(table: pa.Table, column: str, row: int, value: object) -> pa.Table:
+    """Return a table with one other value."""
+    values = table[column].to_pylist()
+    values[row] = value
+    at = table.schema.get_field_index(column)
+    return table.set_column(
+        at, table.schema.field(at), pa.array(values, table.schema.field(at).type)
+    )
+
+
+def spoil_parquet(column: str, row: int, value: Callable[[], object]) -> Callable[[Bench], Path]:
+    def make(bench: Bench) -> Path:
+        path = bench.path("bad.parquet")
+        pq.write_table(change(bench.table(), column, row, value()), path)
+        return path
+
+    return make
+
+
+def spoil_line(column: str, row: int, value: object) -> Callable[[Bench], Path]:
+    def make(bench: Bench) -> Path:
+        rows = bench.lines()
+        rows[row][column] = value
+        path = bench.path("bad.jsonl")
+        path.write_bytes(b"".join(orjson.dumps(one) + b"\n" for one in rows))
+        return path
+
+    return make
+
+
+def cut(share: float) -> Callable[[Bench], Path]:
+    def make(bench: Bench) -> Path:
+        data = bench.files["key"].read_bytes()
+        path = bench.path("bad.parquet")
+        path.write_bytes(data[: int(len(data) * share)])
+        return path
+
+    return make
+
+
+def other_type(bench: Bench) -> Path:
+    table = bench.table()
+    at = table.schema.get_field_index("seq")
+    path = bench.path("bad.parquet")
+    pq.write_table(table.set_column(at, "seq", pa.array([CANARY] * len(table))), path)
+    return path
+
+
+def same_number_twice(bench: Bench) -> Path:
+    table = bench.table()
+    numbers = table["seq"].to_pylist()
+    path = bench.path("bad.parquet")
+    pq.write_table(change(table, "seq", 40, numbers[39]), path)
+    return path
+
+
+def not_utf8(bench: Bench) -> Path:
+    rows = bench.lines("chat")
+    rows[3]["text"] = "@@"
+    data = b"".join(orjson.dumps(row) + b"\n" for row in rows)
+    path = bench.path("bad.jsonl")
+    path.write_bytes(data.replace(b"@@", b"\xff\xfe"))
+    return path
+
+
+def not_utf8_parquet(bench: Bench) -> Path:
+    table = bench.table("chat")
+    at = table.schema.get_field_index("text")
+    raw = [f"t{number}".encode() for number in range(len(table))]
+    raw[3] = b"\xff\xfe"
+    kind = table.schema.field(at).type
+    binary = pa.large_binary() if pa.types.is_large_string(kind) else pa.binary()
+    path = bench.path("bad.parquet")
+    pq.write_table(table.set_column(at, "text", pa.array(raw, binary).view(kind)), path)
+    return path
+
+
+def unknown_stream(bench: Bench) -> Path:
+    rows = [{"stream": "key", **row} for row in bench.lines()]
+    rows[5]["stream"] = CANARY
+    path = bench.path("bad.jsonl")
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    return path
+
+
+def unknown_columns(bench: Bench) -> Path:
+    path = bench.path("bad.parquet")
+    pq.write_table(pa.table({CANARY: [1, 2], "brainwave": [1, 2]}), path)
+    return path
+
+
+def empty(bench: Bench) -> Path:
+    path = bench.path("bad.parquet")
+    path.write_bytes(b"")
+    return path
+
+
+def in_a_day() -> object:
+    return SystemClock().now_us() + DAY_US
+
+
+CASES: dict[str, tuple[Callable[[Bench], Path], str, tuple[str, ...]]] = {
+    "truncated parquet": (cut(0.6), "source.parquet", ()),
+    "parquet without its last byte": (cut(0.99999), "source.parquet", ()),
+    "empty file": (empty, "source.empty", ()),
+    "wrong type of a column": (other_type, "source.type", ("seq",)),
+    "wrong type in a line": (spoil_line("seq", 7, CANARY), "source.type", ("row 7", "seq")),
+    "a time in the future": (
+        spoil_parquet("t", 11, in_a_day), "time.future", ("row 11", "field t")
+    ),
+    "a time before the epoch": (
+        spoil_parquet("t", 12, lambda: -1), "time.before_1970", ("row 12", "field t")
+    ),
+    "a sequence number twice": (same_number_twice, "seq.duplicate", ("row 40", "field seq")),
+    "not UTF-8": (not_utf8, "source.utf8", ("row 3",)),
+    "not UTF-8 in Parquet": (not_utf8_parquet, "source.utf8", ("row 3",)),
+    "an unknown stream": (unknown_stream, "source.unknown_stream", ("row 5", "field stream")),
+    "no format that is known": (unknown_columns, "", ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_bad_input_is_refused_in_words_and_leaves_nothing(bench: Bench, name: str) -> None:
+    make, rule, words = CASES[name]
+    world = bench.world
+    path = make(bench)
+    before = world.counts()
+    error = world.refuse("run", "--source", path, code=2)
+    assert path.name in error["message"]
+    for word in words:
+        assert word in error["message"]
+    assert error["rule"] == rule or not rule, error
+    assert CANARY not in str(error)
+    after = world.counts()
+    assert after == before, "something was left behind"
+    assert world.ask("ledger", "verify")["verified"] is True
+
+
+def test_a_refusal_says_the_same_to_people(bench: Bench) -> None:
+    done = bench.world.try_run("run", "--source", unknown_stream(bench))
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith("error[invalid]: ")
+    assert "rule: source.unknown_stream" in done.err
+    assert "bad.jsonl, row 5, field stream" in done.err
+    assert CANARY not in done.err
+
+
+def test_a_late_mistake_takes_back_what_came_before_it(bench: Bench, tmp_path: Path) -> None:
+    """The bad row lies behind chunks that were sealed and committed already."""
+    world = bench.world.copy(tmp_path)
+    table = many_rows(bench)
+    path = tmp_path / "late.parquet"
+    pq.write_table(change(table, "t", len(table) - 1, -5), path, row_group_size=50_000)
+    before = world.counts()
+    error = world.refuse("run", "--source", path, code=2)
+    assert f"row {len(table) - 1}" in error["message"]
+    assert error["rule"] == "time.before_1970"
+    assert world.counts() == before
+    # tolerated on purpose, the same file goes in without that row
+    taken = world.ask("run", "--source", path, "--tolerate", "0.001")["sources"][0]
+    assert taken["totals"]["refused"] == 1
+    assert taken["refusals"] == [{"row": len(table) - 1, "field": "t", "rule": "time.before_1970"}]
+    assert taken["taken"]["pointer"] > 0
+    # and the good file's events are known by now: the same numbers do not come twice
+    pq.write_table(table, path, row_group_size=50_000)
+    held = world.counts()
+    error = world.refuse("run", "--source", path, code=2)
+    assert error["rule"] == "sequence.duplicate"
+    assert world.counts() == held
+    assert world.ask("ledger", "verify")["verified"] is True
+
+
+def many_rows(bench: Bench) -> pa.Table:
+    """Return one person's pointer over many sessions: more than one chunk."""
+    one = bench.table("pointer").slice(0, 1)
+    count = 150_000
+    sessions = np.arange(count) // 10_000
+    table = one.take(pa.array(np.zeros(count, np.int64)))
+    start = one["t"].cast(pa.int64())[0].as_py()
+    for column, values in (
+        ("seq", np.arange(count) % 10_000),
+        ("mono", np.arange(count) % 10_000 * 20_000),
+        ("t", start + np.arange(count) * 20_000),
+        ("session", [f"late-{number}" for number in sessions]),
+    ):
+        at = table.schema.get_field_index(column)
+        kind = table.schema.field(at).type
+        column_values = pa.array(values)
+        if pa.types.is_timestamp(kind):
+            column_values = column_values.cast(pa.int64())
+        table = table.set_column(at, table.schema.field(at), column_values.cast(kind))
+    return table
+
+
+def test_a_good_file_beside_a_bad_one(bench: Bench, tmp_path: Path) -> None:
+    world = bench.world.copy(tmp_path)
+    good, bad = bench.files["key"], unknown_stream(bench)
+    before = world.counts()
+    error = world.refuse("run", "--source", good, "--source", bad, code=2)
+    assert "bad.jsonl" in error["message"]
+    assert len(world.counts()["objects"]) > len(before["objects"]), "each source stands alone"
+    again = world.ask("run", "--source", good, "--source", bench.files["pointer"])
+    first, second = again["sources"]
+    assert first["already"] is True
+    assert second["already"] is False
+    assert second["totals"]["taken"] > 0
+    assert world.ask("ledger", "verify")["verified"] is True
+
+
+def long_line(path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(b'{"person":"')
+        file.truncate(GIB)  # sparse: no block of it is on the disk
+
+
+def long_cell_of_csv(path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(b'person,device,session,seq,t,mono,kind,key\n"')
+        file.truncate(GIB)
+
+
+MAKE_LONG_CELL = """
+import sys, pyarrow as pa, pyarrow.parquet as pq
+small = pq.read_table(sys.argv[1]).slice(0, 1)
+at = small.schema.get_field_index("text")
+big = pa.array(["x" * int(sys.argv[3])], small.schema.field(at).type)
+pq.write_table(small.set_column(at, small.schema.field(at), big), sys.argv[2], compression="zstd", use_dictionary=False, write_statistics=False)
+"""
+MAKE_WIDE = """
+import sys, pyarrow as pa, pyarrow.parquet as pq
+names = ["c%d" % number for number in range(1_000_000)]
+one = pa.array([1], pa.int8())
+table = pa.Table.from_arrays([one] * len(names), names)
+pq.write_table(table, sys.argv[1], compression="none", use_dictionary=False, write_statistics=False)
+"""
+
+
+def write_elsewhere(code: str, *arguments: Path | str) -> None:
+    """Make a large file in a process of its own, so that its memory is given back."""
+    subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True)
+
+
+def bomb(bench: Bench, kind: str) -> Path:
+    path = bench.path(kind.replace(" ", "-"))
+    match kind:
+        case "gigabyte.jsonl":
+            long_line(path)
+        case "gigabyte.csv":
+            long_cell_of_csv(path)
+        case "long-cell.parquet" | "gigabyte.parquet":
+            size = GIB if kind == "gigabyte.parquet" else 300 << 20
+            chat = bench.files["chat"].with_suffix(".parquet")
+            write_elsewhere(MAKE_LONG_CELL, chat, path, str(size))
+        case "columns.csv":
+            names = b",".join(b"c%d" % number for number in range(1_000_000))
+            path.write_bytes(names + b"\n" + b"1," * 999_999 + b"1\n")
+        case "columns.jsonl":
+            cells = b",".join(b'"c%d":1' % number for number in range(1_000_000))
+            path.write_bytes(b"{" + cells + b"}\n")
+        case "columns.parquet":
+            write_elsewhere(MAKE_WIDE, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "rules"),
+    [
+        ("gigabyte.jsonl", {"source.line"}),
+        ("gigabyte.csv", {"source.line", "source.csv", "source.cell_size"}),
+        ("long-cell.parquet", {"source.cell_size", "source.size"}),
+        pytest.param(  # writing such a file takes several gigabytes; reading it must not
+            "gigabyte.parquet", {"source.cell_size", "source.size"}, marks=pytest.mark.proof
+        ),
+        ("columns.csv", {"source.columns", "source.line"}),
+        ("columns.jsonl", {"source.columns", "source.line"}),
+        ("columns.parquet", {"source.columns", "source.footer"}),
+    ],
+)
+def test_a_bomb_is_refused_in_little_memory(bench: Bench, kind: str, rules: set[str]) -> None:
+    path = bomb(bench, kind)
+    world = bench.world
+    try:
+        before = world.counts()
+        done = world.measured("run", "--source", path, "--json")
+        print(kind, done.error["rule"], f"{done.peak / 1e6:.0f} MB", f"{done.seconds:.1f} s")
+        assert done.code == 2, done.err
+        assert done.out == ""
+        assert done.error["rule"] in rules, done.error
+        assert path.name in done.error["message"]
+        assert done.peak < MOST_MEMORY
+        assert world.counts() == before
+        # the engineer's own process looks into a file when people are enrolled from it: the same limits
+        looked = world.measured("people", "enrol", "--source", path, "--evidence", "x", "--json")
+        assert looked.code == 2, looked.err
+        assert looked.error["rule"] in rules | {"mapping.unknown"}, looked.error
+        assert looked.peak < MOST_MEMORY
+        assert world.counts() == before
+    finally:
+        path.unlink()
+
+
+def test_after_all_that_a_good_run_works(bench: Bench, tmp_path: Path) -> None:
+    world = bench.world.copy(tmp_path)
+    for make in (unknown_stream, same_number_twice):
+        world.refuse("run", "--source", make(bench), code=2)
+    taken = world.ask("run", "--source", bench.files["key"])["sources"][0]
+    assert taken["already"] is False
+    assert taken["totals"]["taken"] > 0
+    assert taken["totals"]["refused"] == 0
+    assert world.ask("ledger", "verify")["verified"] is True
