@@ -410,7 +410,7 @@ def test_an_edited_grant_is_refused(world: World) -> None:
     world.stop()
     _run_sql(
         world,
-        "UPDATE access_grant SET record = zeroblob(length(record))",  # it is sealed: nothing to edit
+        "UPDATE vault_secret SET sealed = zeroblob(length(sealed)) WHERE name LIKE 'grant/%'",
     )
     error = _refuses(world, holder)
     assert isinstance(error, TamperedError), repr(error)

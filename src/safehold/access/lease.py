@@ -225,10 +225,12 @@ class Lessor:
 
     def holds(self, *, person: str, device: VerifyKey) -> bool:
         """Return whether a device has a live lease for a person."""
-        self.end_expired()
-        return any(
-            (item.person, item.device) == (person, device.text()) for item in self._live.values()
-        )
+        with self._lock:
+            self.end_expired()
+            return any(
+                (item.person, item.device) == (person, device.text())
+                for item in self._live.values()
+            )
 
     def reopen(self, *, person: str = "") -> None:
         """Give leases again."""

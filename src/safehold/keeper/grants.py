@@ -140,16 +140,18 @@ class Grants:
             )
             if known is None:
                 desk.trust.note_grant(receipt.index)
+            # requester and reason are words about people, so the record is sealed
+            desk.vault.seal_secret(_secret(name), canonical.encode(record))
             with desk.engine.begin() as connection:
                 connection.execute(
                     tables.grant.insert().values(
                         id=name,
-                        record=desk.sealer.seal(canonical.encode(record), aad=_aad(name)),
+                        record=approved.grant.digest(),
                         entry=receipt.index,
                         revoked=False,
                     )
                 )
-        elif self._record(row)["grant"] != record["grant"]:
+        elif self._record(row.id)["grant"] != record["grant"]:
             raise ConflictError("another grant has this id", rule="grant.id")
         return {
             "grant": name,
@@ -166,7 +168,7 @@ class Grants:
             rows = connection.execute(sa.select(tables.grant).order_by(tables.grant.c.entry)).all()
         shown = []
         for row in rows:
-            grant = Grant.from_json(self._record(row)["grant"])
+            grant = Grant.from_json(self._record(row.id)["grant"])
             shown.append(
                 {
                     "id": row.id,
@@ -233,7 +235,7 @@ class Grants:
         row, entry = self._row(claims.grant), self._entry(claims.grant)
         if row is None or row.revoked or desk.trust.revoked(entry):
             raise DeniedError("this grant was revoked", rule="grant.revoked")
-        approved = self._approve(self._record(row))
+        approved = self._approve(self._record(row.id))
         if approved.grant.holder != claims.holder or approved.grant.purpose != claims.purpose:
             raise DeniedError("the capability is for another grant", rule="grant.mismatch")
         if now >= approved.grant.expires_us:
@@ -271,12 +273,6 @@ class Grants:
             trust.charter(),
         )
 
-    def _record(self, row: Any) -> dict[str, Any]:
-        # sealed: who asked and why is nobody's who only has the database
-        plain = self._desk.sealer.open(row.record, aad=_aad(row.id))
-        record: dict[str, Any] = canonical.decode(plain)
-        return record
-
     def _row(self, name: str) -> Any:
         with self._desk.engine.begin() as connection:
             return connection.execute(
@@ -291,6 +287,9 @@ class Grants:
         if row is None or row.entry != entry:
             raise TamperedError("a grant's row is not what the ledger says", rule="grant.row")
         return entry
+
+    def _record(self, name: str) -> Any:
+        return canonical.decode(self._desk.vault.open_secret(_secret(name)))
 
     def _said(self, entry: int) -> Any:
         return self._desk.ledger.detail(entry)["detail"].get("grant")
@@ -309,8 +308,8 @@ class Grants:
         return self._leaves.get(name)
 
 
-def _aad(name: str) -> bytes:
-    return f"grant/{name}".encode()
+def _secret(name: str) -> str:
+    return f"grant/{name}"
 
 
 def use_message(verb: str, purpose: str) -> bytes:

@@ -37,6 +37,7 @@ from safehold.subjects import Standing
 from safehold.vault import Label, PlainBlock, SealedObject
 
 ENGINEER = "engineer"
+MOST_LABELS = 4_096  # kept in memory
 MOST_REFUSALS = 100  # shown of one source
 
 
@@ -47,12 +48,14 @@ class _Run:
     Args:
         name: Its id.
         charter: The charter it was begun under.
+        digest: Its digest.
         roll: What the sandbox was told of people.
         report: Told how far it is.
     """
 
     name: str
     charter: Charter
+    digest: bytes
     roll: Mapping[str, Mapping[str, Any]]
     report: Report
     pending: list[Arrival] = field(default_factory=list)
@@ -154,7 +157,9 @@ class Intake:
         )
         spec = self._spec(charter, source, arguments, state=state)
         least = least_level(charter, frozenset(spec["rules"]), synthetic=desk.home.synthetic)
-        run = _Run(name=name, charter=charter, roll=spec["people"], report=report)
+        run = _Run(
+            name=name, charter=charter, digest=charter.digest(), roll=spec["people"], report=report
+        )
         run.tallies.append(state.tally)
         try:
             with (
@@ -245,22 +250,16 @@ class Intake:
         self, run: _Run, arrivals: Sequence[Arrival], standings: Mapping[str, Standing]
     ) -> dict[str, list[PlainBlock]]:
         by_segment: dict[str, list[PlainBlock]] = {}
-        labels: dict[tuple[str, str, int], Label] = {}  # many blocks of a chunk share one
         for one in arrivals:
             person = self._desk.people.find(one.person)
             place = standings[one.person].jurisdiction
             segment = segment_name(place, one.stream)
-            kind = (one.stream, place, one.window)
-            if kind not in labels:
-                labels[kind] = label_of(
-                    run.charter, one.stream, jurisdiction=place, window=one.window
-                )
             by_segment.setdefault(segment, []).append(
                 PlainBlock(
                     person=person,
                     stream=one.stream,
                     window=one.window,
-                    label=labels[kind],
+                    label=self._label(run, one.stream, place, one.window),
                     table=with_subject(one.table, self._pseudonym(segment, person)),
                 )
             )
@@ -279,7 +278,7 @@ class Intake:
         objects: Sequence[SealedObject],
     ) -> None:
         desk = self._desk
-        if desk.trust.digest() != run.charter.digest():
+        if desk.trust.digest() != run.digest:
             raise ConflictError(
                 "the charter has changed while a source was taken in",
                 rule="charter.changed",
@@ -305,7 +304,7 @@ class Intake:
                         "objects": [[item.name, item.root.hex()] for item in objects],
                         "rules": canonical.digest(streams_of(run.charter)).hex(),
                     },
-                    charter=run.charter.digest(),
+                    charter=run.digest,
                     subjects=desk.subjects([str(person) for person in people]),
                     public={"objects": len(objects)},
                     key=f"ingest/{objects[0].name}",
@@ -313,6 +312,17 @@ class Intake:
             )
         desk.trust.require_running()
         desk.catalog.commit_chunk(run.name, number, tally=tally, objects=objects, extents=extents)
+
+    def _label(self, run: _Run, stream: str, jurisdiction: str, window: int) -> Label:
+        """Return a label, kept because every block of a day has the same one."""
+        place = (run.digest, stream, jurisdiction, window)
+        held = self._labels.get(place)
+        if held is None:
+            held = label_of(run.charter, stream, jurisdiction=jurisdiction, window=window)
+            if len(self._labels) >= MOST_LABELS:
+                self._labels.clear()
+            self._labels[place] = held
+        return held
 
     def _close(self, name: str, tally: Mapping[str, Mapping[str, int]]) -> None:
         desk = self._desk
