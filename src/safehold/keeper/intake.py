@@ -73,6 +73,7 @@ class Intake:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._running: set[str] = set()
+        self._labels: dict[tuple[bytes, str, str, int], Label] = {}
         self._lock = threading.Lock()
 
     def ingest(
