@@ -36,7 +36,14 @@ class Board:
     ) -> None:
         """Add a row, print it, and fail if the ratio is below its floor or above its most."""
         shown = f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
-        row = (what, ours, peer, shown, goal, "met" if met else "NOT MET")
+        row = (
+            what,
+            ours,
+            peer,
+            shown,
+            goal,
+            "-" if goal.startswith("(none") else "met" if met else "NOT MET",
+        )
         self.rows.append(row)
         print("\n" + line(row))
         if floor is not None:
