@@ -41,7 +41,7 @@ pytestmark = pytest.mark.bench
 
 PASSPHRASE = "bench bench bench bench"
 GOALS = {"key": 100_000, "pointer": 250_000}  # events a second and core
-FLOORS = {"key": 0.07, "pointer": 0.09}  # of the peer: a third of what was measured
+FLOORS = {"key": 0.07, "pointer": 0.09}  # of the peer: about a third of what was measured
 SUBREAPER = 36  # prctl(2), PR_SET_CHILD_SUBREAPER
 PHASES = (
     (Vault, "seal", "sealing"),
