@@ -1,12 +1,9 @@
 """Speed of minimisation on one core, end to end."""
 
-import sys
-import time
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.bench.board import PLAIN, cpu, plain_pass
 
 from safehold.dlp import Rules, minimise
 from safehold.telemetry.schema import WIRE
@@ -31,18 +28,23 @@ def table(stream, rows, **columns):
     )
 
 
-def rate(stream, made, **rules):
-    best = 0.0
-    for _ in range(5):
-        start = time.process_time()
-        minimise(
-            stream, made, Rules.from_spec({"stream": stream} | rules), consented=frozenset({"p"})
-        )
-        best = max(best, 1 / (time.process_time() - start))
-    return best
+def measure(board, what, stream, made, *, goal, floor, unit=1.0, per="events", **rules):
+    spec = Rules.from_spec({"stream": stream} | rules)
+    ours = cpu(lambda: minimise(stream, made, spec, consented=frozenset({"p"})), rounds=5)
+    peer = plain_pass(made)
+    amount = len(made) * unit
+    board.add(
+        what,
+        ours=f"{amount / ours:,.0f} {per}/CPU-s",
+        peer=f"{PLAIN}: {amount / peer:,.0f}",
+        ratio=peer / ours,
+        goal=f">= {goal:,} {per}/CPU-s",
+        met=amount / ours >= goal,
+        floor=floor,
+    )
 
 
-def test_keys_per_second():
+def test_keys_per_second(board):
     draw = np.random.default_rng(1)
     presses, text = [], (PROSE * 12)[:1_000]
     while len(presses) < 50_000:
@@ -59,11 +61,11 @@ def test_keys_per_second():
         kind=pa.array(np.tile([1, 0], 50_000), pa.uint8()),
         mods=pa.array(np.zeros(100_000, np.uint8)),
     )
-    print(f"key events/s: {rate('key', made) * 100_000:,.0f}", file=sys.stderr)
-    assert rate("key", made) * 100_000 > 100_000
+    measure(board, "minimisation of keys", "key", made, goal=1_000_000, floor=0.01)
 
 
-def test_pointer_events_per_second():
+@pytest.mark.parametrize("level", [2, 3])
+def test_pointer_events_per_second(board, level):
     draw = np.random.default_rng(1)
     rows = 200_000
     made = table(
@@ -71,15 +73,13 @@ def test_pointer_events_per_second():
         x=pa.array(draw.integers(0, 1920, rows), pa.int32()), y=pa.array(draw.integers(0, 1080, rows), pa.int32()),
         target_role=pa.array(draw.choice(["button|ok", "link|a"], rows)),
     )  # fmt: skip
-    for level in (2, 3):
-        print(
-            f"pointer events/s at L{level}: {rate('pointer', made, level=level) * rows:,.0f}",
-            file=sys.stderr,
-        )
-    assert rate("pointer", made, level=2) * rows > 250_000
+    measure(
+        board, f"minimisation of pointer events, L{level}", "pointer", made,
+        goal=2_000_000, floor=0.03, level=level,
+    )  # fmt: skip
 
 
-def test_chat_megabytes_per_second():
+def test_chat_megabytes_per_second(board):
     rows = 60_000
     texts = [PROSE[at % 60 :][: 20 + at % 50] for at in range(rows)]
     texts[::50] = ["write to ann@mail.example or call 415-555-1234"] * len(texts[::50])
@@ -92,6 +92,7 @@ def test_chat_megabytes_per_second():
         msg=pa.repeat("m", rows),
     )
     size = sum(len(text) for text in texts) / 1e6
-    print(f"chat MB/CPU-s: {rate('chat', made) * size:.1f}", file=sys.stderr)
-    assert Path(__file__).exists()
-    assert rate("chat", made) * size > 5
+    measure(
+        board, "minimisation of chat", "chat", made,
+        goal=5, floor=0.01, unit=size / rows, per="MB",
+    )  # fmt: skip

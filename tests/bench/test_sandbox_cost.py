@@ -50,8 +50,24 @@ def confined(launcher: Launcher) -> tuple[float, float]:
     return first, time.perf_counter() - begun
 
 
+def through_a_pipe(size: int, count: int) -> float:
+    """Seconds to pass bytes from a plain process to this one, through a pipe of the same width."""
+    code = f"import os\nb = bytes({size})\nfor _ in range({count}):\n    v = memoryview(b)\n    while v: v = v[os.write(1, v):]"
+    begun = time.perf_counter()
+    with subprocess.Popen(
+        [sys._base_executable, "-I", "-S", "-c", code],
+        stdout=subprocess.PIPE,
+        pipesize=1 << 20,
+        bufsize=0,
+    ) as process:
+        buffer = memoryview(bytearray(size))
+        while process.stdout.readinto(buffer):
+            pass
+    return time.perf_counter() - begun
+
+
 @pytest.mark.bench
-def test_start_to_first_frame_is_at_most_150_ms_over_plain_python(record_property):
+def test_start_to_first_frame(board):
     launcher = BenchLauncher()
     level = launcher.probe.level
     confined(launcher)
@@ -61,27 +77,38 @@ def test_start_to_first_frame_is_at_most_150_ms_over_plain_python(record_propert
         one, all_of_it = confined(launcher)
         first.append(one)
         whole.append(all_of_it)
-    figures = [
-        f"{statistics.median(each) * 1000:.0f} ({min(each) * 1000:.0f})"
-        for each in (bare, first, whole)
-    ]
-    print(
-        f"{level}: plain {figures[0]}, first frame {figures[1]}, over {figures[2]} ms, median (min)"
+    least = min(first), min(bare)
+    board.add(
+        f"start of a sandbox ({level}) to its first frame",
+        ours=f"{statistics.median(first) * 1000:.0f} ms, least {least[0] * 1000:.0f}",
+        peer=f"plain Python: {statistics.median(bare) * 1000:.0f} ms, least {least[1] * 1000:.0f}",
+        ratio=least[0] / least[1],
+        goal="<= 150 ms more",
+        met=least[0] - least[1] <= 0.150,
+        most=20.0,
     )
-    record_property("sandbox_first_frame_ms", statistics.median(first) * 1000)
-    # The least of each: other work on the machine adds to the longer one many times over.
-    assert min(first) - min(bare) <= 0.150
 
 
 @pytest.mark.bench
-def test_frames_flow_at_least_at_300_mib_per_second(record_property):
+def test_frames_flow(board):
     launcher = BenchLauncher()
+    size, count = 1 << 20, 256
     spec = b'{"job":"many","count":256,"size":1048576}'
     limits = Limits(wall=60.0, egress=1 << 30)
-    begun = time.perf_counter()
-    outcome = launcher.start(Job(recipe="job", spec=spec, limits=limits, least="E0")).wait()
-    rate = outcome.egress / (time.perf_counter() - begun) / (1 << 20)
-    print(f"{rate:.0f} MiB/s")
-    record_property("sandbox_frames_mib_s", rate)
-    assert outcome.ok
-    assert rate >= 300
+    ratios = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        outcome = launcher.start(Job(recipe="job", spec=spec, limits=limits, least="E0")).wait()
+        ours = time.perf_counter() - begun
+        assert outcome.ok
+        ratios.append((through_a_pipe(size, count) / ours, outcome.egress / ours / (1 << 20)))
+    ratio, rate = max(ratios)
+    board.add(
+        "frames out of a sandbox",
+        ours=f"{rate:,.0f} MiB/s",
+        peer=f"plain pipe between processes: {rate / ratio:,.0f} MiB/s",
+        ratio=ratio,
+        goal=">= 300 MiB/s",
+        met=rate >= 300,
+        floor=0.05,
+    )

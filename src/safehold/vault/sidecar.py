@@ -79,17 +79,17 @@ class Sidecar:
             self._held.clear()
 
     def _key(self, segment: str, month: int, *, make: bool) -> bytes | None:
+        with self._lock:
+            held = self._held.get((segment, month))
+        if held is not None:
+            return held  # what is held was checked when it came
         if not 0 <= month < 2**31:
             raise InvalidError("a month counts from January 1970", rule="sidecar.month")
         name = check_segment(segment) if segment else LEDGER_SEGMENT
-        with self._lock:
-            held = self._held.get((name, month))
-        if held is not None:
-            return held
         key = self._source(name, KeyName(SIDECAR, period=month), make=make)
         if key is not None:
             with self._lock:
-                self._held[name, month] = key
+                self._held[segment, month] = key
         return key
 
     def __repr__(self) -> str:

@@ -1,0 +1,49 @@
+"""The control database: migrations run once, and not at all when there is nothing to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from safehold import db
+
+
+def newest_on_disk() -> str | None:
+    config = Config()
+    config.set_main_option(
+        "script_location", str(Path(db.__file__).resolve().parent / "migrations")
+    )
+    return ScriptDirectory.from_config(config).get_current_head()
+
+
+def test_the_newest_revision_is_the_one_on_disk():
+    assert newest_on_disk() == db.NEWEST
+
+
+def test_an_empty_database_gets_every_table_and_a_second_time_changes_nothing(tmp_path):
+    engine = db.open_engine(tmp_path / "control.db")
+    db.migrate(engine)
+    names = set(sa.inspect(engine).get_table_names())
+    assert {"person", "block", "alembic_version"} <= names
+    db.migrate(engine)
+    assert set(sa.inspect(engine).get_table_names()) == names
+
+
+def test_a_database_without_a_version_is_brought_to_the_newest(tmp_path):
+    engine = db.open_engine(tmp_path / "control.db")
+    db.migrate(engine)
+    db.migrate(engine, "base")
+    assert "person" not in sa.inspect(engine).get_table_names()
+    db.migrate(engine)
+    assert "person" in sa.inspect(engine).get_table_names()
+
+
+def test_starting_a_keeper_does_not_load_the_migration_tool():
+    code = "import sys, safehold.app.keeper; sys.exit('alembic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=120)
+    assert done.returncode == 0
