@@ -8,6 +8,7 @@ holds no float. Terms are stored with their vocabulary.
 # ruff: noqa: RUF009 - key() only wraps dataclasses.field
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -241,7 +242,11 @@ class CollectRule:
     purposes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# a charter is frozen, and its digest is asked for once a block: kept by identity, as long as it lives
+_DIGESTS: Final[dict[int, tuple[weakref.ref[Any], bytes]]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Charter:
     """The only document that can make data exist or move; what it does not say is forbidden."""
 
@@ -290,7 +295,13 @@ class Charter:
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the canonical bytes, 32 bytes."""
-        return canonical.digest(self.to_json())
+        place = id(self)
+        held = _DIGESTS.get(place)
+        if held is not None and held[0]() is self:
+            return held[1]
+        value = canonical.digest(self.to_json())
+        _DIGESTS[place] = (weakref.ref(self, lambda _gone: _DIGESTS.pop(place, None)), value)
+        return value
 
     def item(self, what: str) -> Collect:
         """Return the collect entry of a stream or of its name in the charter.
