@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+# the test processes share the cores; more BLAS threads in each would only fight
+export OPENBLAS_NUM_THREADS := 1
 DEMO ?= out/demo
 
 .PHONY: demo test check proof bench lock clean setup setup-dev

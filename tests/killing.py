@@ -90,7 +90,7 @@ def found_office(path: Path, *, people: int, pace: int, seed: int) -> Office:
             path / "home",
             seats=path / "seats",
             charter=shipped("demo"),
-            synthetic=True,
+            synthetic=False,
             passphrase=PASSPHRASE,
         )
         with connect(Home.open(path / "home"), {"passphrase": PASSPHRASE}) as client:
