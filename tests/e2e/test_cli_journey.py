@@ -19,6 +19,9 @@ from tests.command_line import (
     write_sources,
 )
 
+# open: not yet seen green as a whole on the integrated system, see the changelog
+pytestmark = pytest.mark.proof
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 HEAVY = ("pyarrow", "fastapi", "duckdb", "jax", "sqlalchemy", "numpy", "cryptography", "cedarpy")
 NOUNS = ("charter", "people", "source", "dataset", "request", "enclave", "artifact", "ledger")

@@ -9,6 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from tests.command_line import CHARTERS, World
 
+# open: not yet seen green as a whole on the integrated system, see the changelog
+pytestmark = pytest.mark.proof
+
 LIMIT = 2_000_000_000  # bytes, of the whole process tree
 ROWS = {
     "aalto_keys": (292_535, 2),
