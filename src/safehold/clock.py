@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import date, timedelta
 from typing import Protocol
 
 SECOND_US = 1_000_000
@@ -47,3 +48,8 @@ class FixedClock:
 def day_of(at_us: int) -> int:
     """Return the UTC day number (days since 1970-01-01) of a moment in microseconds."""
     return at_us // DAY_US
+
+
+def date_of(day: int) -> str:
+    """Return a UTC day number as a date, ``YYYY-MM-DD``."""
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()

@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from safehold.clock import date_of
 from safehold.errors import InvalidError, MissingError, SafeholdError
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ HomeOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 DEFAULT_HOME = Path("safehold-home")
+DAYS = frozenset({"expires"})  # figures that are a number of days since 1970-01-01
 
 
 def guarded(root: typer.Typer) -> NoReturn:
@@ -159,19 +162,43 @@ def _lines(value: Any, depth: int) -> Iterator[str]:
     pad = "  " * depth
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if isinstance(item, Mapping | list | tuple) and item:
+            if _deep(item):
                 yield f"{pad}{key}:"
                 yield from _lines(item, depth + 1)
             else:
-                yield f"{pad}{key}: {_word(item)}"
+                yield f"{pad}{_named(key, item)}"
     elif isinstance(value, list | tuple):
         for item in value:
-            if isinstance(item, Mapping):
-                yield f"{pad}- " + ", ".join(f"{key}: {_word(one)}" for key, one in item.items())
+            if isinstance(item, Mapping) and any(_deep(one) for one in item.values()):
+                first, *rest = _lines(item, depth + 1)
+                yield f"{pad}- {first.strip()}"
+                yield from rest
+            elif isinstance(item, Mapping):
+                yield f"{pad}- " + ", ".join(_named(key, one) for key, one in item.items())
             else:
-                yield f"{pad}- {_word(item)}"
+                yield f"{pad}- {', '.join(map(_word, item)) if _deep(item) else _word(item)}"
     else:
         yield pad + _word(value)
+
+
+def _deep(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple) and bool(value)
+
+
+def _named(key: Any, value: Any) -> str:
+    """Return one figure for people: moments and days as dates, which the JSON form counts from 1970."""
+    name = str(key)
+    if type(value) is int and value > 0:
+        if name.endswith("_us"):
+            return f"{name.removesuffix('_us')}: {moment(value)}"
+        if name in DAYS:
+            return f"{name}: {date_of(value)}"
+    return f"{name}: {_word(value)}"
+
+
+def moment(at_us: int) -> str:
+    """Return a moment in microseconds since 1970 as a date and a time of day, in UTC."""
+    return f"{datetime.fromtimestamp(at_us / 1e6, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _word(value: Any) -> str:

@@ -1,0 +1,40 @@
+"""What people read on a terminal: figures, moments and days in words, nested records in lines."""
+
+from __future__ import annotations
+
+import pytest
+
+from safehold.cli.surface import moment, put
+from safehold.clock import date_of
+
+
+@pytest.mark.parametrize(
+    ("value", "lines"),
+    [
+        ({"at_us": 1_795_629_674_124_083}, ["at: 2026-11-25 18:01:14 UTC"]),
+        ({"withdrawn_us": None}, ["withdrawn_us: -"]),
+        ({"expires": 20_796}, ["expires: 2026-12-09"]),
+        ({"rows": 1_234_567, "stopped": False}, ["rows: 1,234,567", "stopped: no"]),
+        ({"empty": []}, ["empty: -"]),
+        ([{"id": "a", "expires": 0}], ["- id: a, expires: 0"]),
+        (
+            [{"id": "a", "label": {"expires": 1}, "parents": ["b"]}],
+            ["- id: a", "  label:", "    expires: 1970-01-02", "  parents:", "    - b"],
+        ),
+        ([["name", "digest"], []], ["- name, digest", "- -"]),
+    ],
+)
+def test_plain_output(capsys: pytest.CaptureFixture[str], value: object, lines: list[str]) -> None:
+    put(value, as_json=False)
+    assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_json_counts_as_it_did(capsys: pytest.CaptureFixture[str]) -> None:
+    put({"expires": 20_796, "at_us": 5}, as_json=True)
+    assert capsys.readouterr().out == '{"at_us":5,"expires":20796}\n'
+
+
+def test_days_and_moments_are_utc() -> None:
+    assert date_of(0) == "1970-01-01"
+    assert date_of(20_796) == "2026-12-09"
+    assert moment(0) == "1970-01-01 00:00:00 UTC"
