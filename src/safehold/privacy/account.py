@@ -179,9 +179,7 @@ def gaussian_delta(multiplier: float, epsilon: float) -> float:
 
 def epsilon_rdp(plan: Plan) -> float:
     """Return epsilon of a plan by Renyi accounting: an upper bound."""
-    return _epsilon_rdp(
-        plan.multiplier, plan.rounds, plan.sampling_ppm / 1e6, plan.delta_of_noise
-    )
+    return _epsilon_rdp(plan.multiplier, plan.rounds, plan.sampling_ppm / 1e6, plan.delta_of_noise)
 
 
 def epsilon_pld(plan: Plan) -> float:
