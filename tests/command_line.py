@@ -24,6 +24,7 @@ SOURCES = Path(__file__).resolve().parents[1] / "src"
 CHARTERS = SOURCES / "safehold" / "charter"
 QUORUM = ("privacy", "employee_representative", "legal", "hr", "ml_lead")
 EVIDENCE = "opt-in forms, May"
+KEYS = ("vault_key", "vault_segment")
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,12 @@ class World:
         shutil.copytree(self.root, to, dirs_exist_ok=True)
         return World(to, self.passphrase, self.extra)
 
-    def counts(self) -> dict[str, Any]:
-        """Return what lies in the home: rows of the catalogue, and files of sealed objects."""
+    def counts(self, *, keys: bool = False) -> dict[str, Any]:
+        """Return what lies in the home: rows of the catalogue, and files of sealed objects.
+
+        Keys are left out unless asked for: they are made before a source proves bad; they open nothing, and
+        the next good run uses them.
+        """
         base = sqlite3.connect(f"file:{self.home / 'control.db'}?mode=ro", uri=True)
         try:
             names = [
@@ -174,9 +179,8 @@ class World:
                 "SELECT count(*) FROM source WHERE state = 'refused'"
             ).fetchone()
             rows["source"] -= refused
-            # keys are made before the source proves bad; they open nothing, and the next good run uses them
-            for name in ("vault_key", "vault_segment"):
-                rows.pop(name, None)
+            if not keys:
+                rows = {name: count for name, count in rows.items() if name not in KEYS}
         finally:
             base.close()
         objects = sorted(

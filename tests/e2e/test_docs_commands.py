@@ -11,11 +11,7 @@ import sys
 from pathlib import Path
 
 import orjson
-import pytest
 from tests.command_line import CHARTERS, EVIDENCE, World, company, write_people, write_sources
-
-# open: not yet seen green as a whole on the integrated system, see the changelog
-pytestmark = pytest.mark.proof
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FENCE = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -66,13 +66,19 @@ def test_formats_are_equivalent(rows: list[dict[str, Any]]) -> None:
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=20),
     batch=st.integers(1, 50),
     size=st.integers(2, 60),
+    most=st.integers(1, 12),
+    mixed=st.booleans(),
 )
 def test_chunks_hold_every_row_once_whatever_the_batches(
-    lengths: list[int], batch: int, size: int
+    lengths: list[int], batch: int, size: int, most: int, mixed: bool
 ) -> None:
     session = np.repeat(np.arange(len(lengths)), lengths)
-    table = pa.table({"s": session, "t": np.arange(len(session))})
-    limits = Limits(chunk_rows=size)
+    if mixed:  # sessions that go on side by side
+        session = np.sort(session.reshape(-1) * 7 % len(lengths) * 31 % 5)[::-1] + session % 3
+    # two columns tell them apart, and one of them has holes
+    who = pa.array([None if one % 4 == 3 else f"s{one % 4}" for one in session.tolist()])
+    table = pa.table({"s": session // 4, "who": who, "t": np.arange(len(session))})
+    limits = Limits(chunk_rows=size, chunk_sessions=most)
 
     def read(step: int) -> list[list[int]]:
         batches = (
@@ -84,7 +90,10 @@ def test_chunks_hold_every_row_once_whatever_the_batches(
             )
             for start in range(0, len(table), step)
         )
-        chunks = list(cut_chunks(batches, session=["s"], pause="t", limits=limits))
+        chunks = list(cut_chunks(batches, session=["s", "who"], pause="t", limits=limits))
+        for chunk in chunks:
+            held = chunk.table.select(["s", "who"]).to_pylist()
+            assert len({(row["s"], row["who"]) for row in held}) <= most
         assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
         assert sum(chunk.read for chunk in chunks) == len(table)
         assert all(len(chunk.table) == len(chunk.rows) <= size for chunk in chunks)

@@ -17,7 +17,7 @@ from safehold.enclave.feature import write_actions
 from safehold.enclave.model import DEPTH, Shape, make_examples, predict
 from safehold.enclave.vocabulary import Vocabulary
 from safehold.errors import DeniedError, InvalidError
-from safehold.privacy.account import Plan, calibrate
+from safehold.privacy.account import Plan, calibrate, seats_for
 from safehold.sandbox.channel import pack_parts
 
 # jax-privacy 2.0 still calls it
@@ -83,14 +83,13 @@ def test_clipping_is_per_person_and_not_per_row():
 
 
 def test_a_person_who_is_not_in_a_round_moves_nothing():
-    data = gathered(33)  # padded to a whole chunk
-    assert len(data.weight) == 64
-    assert not gradient(data, np.zeros(64)).any()
+    data = gathered(32)
+    assert not gradient(data, np.zeros(32)).any()
 
 
 def test_shapes_do_not_depend_on_how_much_people_did():
     few, many = gathered(20, length=3), gathered(20, length=300)
-    assert few.slots.shape == many.slots.shape == (32, 16, DEPTH + 2)
+    assert few.slots.shape == many.slots.shape == (20, 16, DEPTH + 2)
     assert np.allclose(many.weight.sum(axis=1)[:20], 1.0)
 
 
@@ -167,6 +166,93 @@ def test_sampling_takes_the_plan_and_not_a_batch_size(monkeypatch):
     plan = Plan(epsilon_micro=1, delta_e12=1, rounds=3, sampling_ppm=250_000, multiplier=1.0)
     run(lambda shape, deviation: np.zeros(shape), plan=plan)
     assert asked == [(32, 250_000)] * 3
+
+
+# a crowd of which few are in a round, so that a round has far fewer seats than there are people
+FEW = Plan(
+    epsilon_micro=4_000_000, delta_e12=1_000_000, rounds=2, sampling_ppm=20_000, multiplier=1.0
+)
+
+
+def crowd(count):
+    """A few people's examples, over and over."""
+    base = gathered(32)
+    at = np.arange(count) % 32
+    return training.People(base.slots[at], base.target[at], base.weight[at])
+
+
+def silence(shape, deviation):
+    return np.zeros(shape)
+
+
+def learn(data, plan=FEW, **more):
+    return training.train(
+        data, SHAPE, plan=plan, clip=0.1, rate=1.0, count=len(data.weight), noise=silence, **more
+    )
+
+
+def watch_rounds(monkeypatch):
+    """Note what each round adds up, and the result."""
+    seen = []
+    real = training.sum_clipped
+
+    def watched(shape, *, clip):
+        total = real(shape, clip=clip)
+
+        def note(params, slots, target, weight):
+            seen.append((slots, target, weight, total(params, slots, target, weight)))
+            return seen[-1][-1]
+
+        return note
+
+    monkeypatch.setattr(training, "sum_clipped", watched)
+    return seen
+
+
+def test_a_round_works_on_seats_and_not_on_everybody(monkeypatch):
+    seen = watch_rounds(monkeypatch)
+    data = crowd(4_000)
+    seats = -(-seats_for(FEW, 4_000) // training.CHUNK) * training.CHUNK
+    assert 80 < seats < 400
+    drawn = [np.zeros(4_000, bool), np.zeros(4_000, bool)]
+    drawn[0][[7, 123, 3_999]] = True  # few of them, and as many as there are seats
+    drawn[1][:seats] = True
+    monkeypatch.setattr(training, "draw_people", lambda count, *, ppm: drawn[(len(seen)) % 2])
+    learn(data)
+    for (slots, target, weight, total), there in zip(seen, drawn, strict=True):
+        # always the same shape: no compilation and no running time tells how many were drawn
+        assert (len(slots), len(target), len(weight)) == (seats, seats, seats)
+        assert weight.any(axis=1).sum() == there.sum()
+        assert np.array_equal(slots[weight.any(axis=1)], data.slots[there])
+        assert np.asarray(total["weights"]).any()
+    # the first round starts from nothing: what it adds up is what those three give, and nobody else
+    zero = {"weights": np.zeros((SHAPE.rows, 7), np.float32), "bias": np.zeros(7, np.float32)}
+    some = training.People(*(column[:128] for column in (data.slots, data.target, data.weight)))
+    present = np.zeros(128)
+    present[[7, 123, 3_999 % 32]] = True  # the crowd repeats 32 people
+    alone = gradient(some, present, params=zero)
+    got = np.concatenate([np.asarray(seen[0][3][name]).ravel() for name in ("weights", "bias")])
+    assert np.allclose(got, alone, atol=1e-6)
+
+
+def test_a_round_that_draws_more_than_it_seats_takes_nobody(monkeypatch):
+    seats = -(-seats_for(FEW, 4_000) // training.CHUNK) * training.CHUNK
+    drawn = np.zeros(4_000, bool)
+    drawn[: seats + 1] = True
+    monkeypatch.setattr(training, "draw_people", lambda count, *, ppm: drawn)
+    model = learn(crowd(4_000))
+    assert not model.weights.any()
+    assert not model.bias.any()
+
+
+def test_with_everybody_in_each_round_everybody_has_a_seat(monkeypatch):
+    seen = watch_rounds(monkeypatch)
+    data = gathered(33)
+    learn(data, plan=dataclasses.replace(FEW, sampling_ppm=1_000_000))
+    for slots, _, weight, _ in seen:
+        assert len(slots) == 64  # whole chunks; the rest of the seats is empty
+        assert np.array_equal(weight[:33], data.weight)
+        assert not weight[33:].any()
 
 
 def test_examples_look_back_within_the_session():

@@ -7,6 +7,7 @@ import pytest
 from safehold.access.gap import Mark, sign_mark
 from safehold.errors import MissingError
 from safehold.keeper.leases import quiet_pair
+from safehold.keeper.release import shards
 from safehold.keeper.work import share_of
 from safehold.signing import SigningKey
 
@@ -44,3 +45,16 @@ def test_one_word_proves_nothing(rows):
 def test_a_large_crowd_is_sampled_and_a_small_one_is_not():
     assert share_of(50) == share_of(1_000) == 1_000_000
     assert share_of(4_000) == 250_000
+
+
+def test_shards_are_bounded_in_people_and_in_rows():
+    blocks = {
+        f"p{at:03}": [SimpleNamespace(rows=1), SimpleNamespace(rows=at % 7)] for at in range(100)
+    }
+    blocks["p050"] = [SimpleNamespace(rows=500)]
+    groups = list(shards(blocks, rows=90, people=20))
+    assert [one for group in groups for one in group] == sorted(blocks)
+    assert max(len(group) for group in groups) == 20
+    sizes = [sum(block.rows for one in group for block in blocks[one]) for group in groups]
+    # one person alone may be larger, for a person is never split
+    assert [len(group) for group, size in zip(groups, sizes, strict=True) if size > 90] == [1]

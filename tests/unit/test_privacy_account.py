@@ -1,6 +1,7 @@
 """Noise, sampling and accounting."""
 
 import inspect
+import itertools
 import math
 
 import dp_accounting
@@ -10,7 +11,14 @@ from dp_accounting import pld
 
 from safehold.errors import InvalidError
 from safehold.privacy import account, release
-from safehold.privacy.account import calibrate, epsilon_pld, epsilon_rdp, gaussian_delta
+from safehold.privacy.account import (
+    calibrate,
+    epsilon_pld,
+    epsilon_rdp,
+    gaussian_delta,
+    log_chance_of_more,
+    seats_for,
+)
 
 
 @pytest.mark.parametrize(("rounds", "ppm"), [(1, 1_000_000), (40, 1_000_000), (30, 200_000)])
@@ -64,6 +72,93 @@ def test_sampling_is_poisson_as_the_accountant_assumes():
     assert abs((both[:, 0] & both[:, 1]).mean() - 0.25) < 0.04
     assert release.sample_people(9, ppm=1_000_000).all()
     assert not release.sample_people(9, ppm=0).any()
+
+
+def exact_chance_of_more(seats, count, share):
+    """The chance that more than ``seats`` of ``count`` are drawn, term by term from the largest."""
+    at = np.arange(seats + 1, count + 1, dtype=float)
+    terms = [
+        math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
+        + k * math.log(share) + (count - k) * math.log1p(-share)
+        for k in at
+    ]  # fmt: skip
+    return math.fsum(math.exp(term) for term in terms)
+
+
+@pytest.mark.parametrize(
+    ("count", "ppm", "epsilon_micro"),
+    [(19_200, 41_667, 4_000_000), (1_000, 900_000, 1_000_000), (64_000, 12_500, 20_000_000)],
+)
+def test_rounds_without_seats_are_rare_and_paid_for(count, ppm, epsilon_micro):
+    plan = calibrate(
+        epsilon_micro=epsilon_micro, delta_e12=1_000_000, rounds=40, sampling_ppm=ppm
+    )  # fmt: skip
+    seats = seats_for(plan, count)
+    any_round = plan.rounds * exact_chance_of_more(seats, count, ppm / 1e6)
+    assert any_round < 1e-12
+    # what the noise uses of delta, and what such rounds could cost at worst, are the promise together
+    epsilon = epsilon_micro / 1e6
+    assert plan.delta_of_noise + (1 + math.exp(epsilon)) * any_round <= plan.delta
+    assert plan.delta_of_noise < plan.delta
+    assert epsilon_pld(plan) <= epsilon
+    # and there are not many more seats than that takes
+    spread = math.sqrt(count * ppm / 1e6 * (1 - ppm / 1e6))
+    assert seats < count * ppm / 1e6 + 12 * spread
+
+
+@pytest.mark.parametrize("count", [1, 40, 51])
+def test_few_people_all_have_a_seat(count):
+    plan = account.Plan(
+        epsilon_micro=50_000_000, delta_e12=1, rounds=100_000, sampling_ppm=500_000, multiplier=1.0
+    )
+    assert seats_for(plan, count) == count
+
+
+def test_the_bound_on_a_full_round_is_one():
+    for count, share in ((1_000, 0.3), (50, 0.02), (20_000, 0.05)):
+        for seats in range(int(count * share), count + 1, max(1, count // 40)):
+            bound = math.exp(log_chance_of_more(seats, count=count, share=share))
+            assert exact_chance_of_more(seats, count, share) <= bound * (1 + 1e-9)
+
+
+def test_seats_hold_all_that_were_drawn_or_nobody():
+    drawn = np.zeros(20, bool)
+    drawn[[2, 3, 17]] = True
+    assert release.seat_people(drawn, seats=5).tolist() == [2, 3, 17, -1, -1]
+    assert release.seat_people(drawn, seats=3).tolist() == [2, 3, 17]
+    # one too many: no choice is made among them
+    assert release.seat_people(drawn, seats=2).tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize("seats", [1, 2, 3])
+@pytest.mark.parametrize("others", [(1.0, 1.0, 1.0), (-1.0, 0.5, 1.0), (-1.0, -1.0, -1.0)])
+def test_rounds_without_seats_cost_no_more_than_poisson_sampling(seats, others):
+    """Four people on three seats or fewer, the mechanism written out: no test tells one of them better."""
+    share, noise = 0.4, 0.8
+    grid = np.linspace(-14, 14, 28_001)
+    step = grid[1] - grid[0]
+
+    def bell(mean):
+        return np.exp(-(((grid - mean) / noise) ** 2) / 2) / (noise * math.sqrt(2 * math.pi))
+
+    def output(values):
+        total = np.zeros_like(grid)
+        for drawn in itertools.product((False, True), repeat=4):
+            chance = math.prod(share if one else 1 - share for one in drawn)
+            seated = release.seat_people(np.array(drawn), seats=seats)
+            total += chance * bell(sum(values[at] for at in seated if at >= 0))
+        return total
+
+    def apart(one, other, epsilon):
+        return np.maximum(one - math.exp(epsilon) * other, 0).sum() * step
+
+    there, gone = output((1.0, *others)), output((0.0, *others))
+    whole, none = (1 - share) * bell(0) + share * bell(1.0), bell(0)
+    for epsilon in (0.1, 0.5, 1.0, 2.0):
+        poisson = max(apart(whole, none, epsilon), apart(none, whole, epsilon))
+        assert apart(there, gone, epsilon) <= poisson + 1e-9
+        assert apart(gone, there, epsilon) <= poisson + 1e-9
+        assert poisson > 1e-6
 
 
 def test_nothing_that_draws_takes_a_seed():

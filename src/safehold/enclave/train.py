@@ -178,8 +178,7 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
     }
     if settings.synthetic:
         plain = train_without_privacy(
-            arrays, shape, rounds=settings.rounds, rate=settings.rate_micro / 1e6,
-            count=len(trained_on),
+            arrays, shape, plan=plan, rate=settings.rate_micro / 1e6, count=len(trained_on)
         )  # fmt: skip
         metrics["plain"] = _score_plain(
             model, plain, trained_on, held_out, shape=shape, settings=settings

@@ -4,9 +4,10 @@ Each round takes every sampled person's gradient (the mean over their examples),
 bound, adds the clipped gradients up, adds noise once, and steps. What happens after the noise
 (momentum, averaging the later iterates) costs nothing.
 
-Every array has a shape that follows from public numbers; a person who is not in a round takes part
-with weight zero. So neither compilation nor running time depends on who was sampled or on how much
-anybody did.
+Every array has a shape that follows from public numbers; a seat of a round that nobody sits on takes
+part with weight zero. So neither compilation nor running time depends on who was sampled or on how
+much anybody did. A round has seats for as many people as are ever drawn, not for everybody: see
+``privacy.account``.
 """
 
 from __future__ import annotations
@@ -21,8 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safehold.enclave.model import SCALE, Examples, Floats, Shape
-from safehold.privacy.account import Plan
-from safehold.privacy.release import SLACK, Noise, add_noise, draw_gaussian, pick_places
+from safehold.privacy.account import Plan, seats_for
+from safehold.privacy.release import (
+    SLACK,
+    Noise,
+    add_noise,
+    draw_gaussian,
+    pick_places,
+    seat_people,
+)
 from safehold.privacy.release import sample_people as draw_people
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -73,19 +81,19 @@ def gather_people(examples: Sequence[Examples], shape: Shape, *, most: int) -> P
         shape: Sizes of the model.
         most: Cap on the examples of one person; also the second size of each array.
     """
-    padded = -(-max(1, len(examples)) // CHUNK) * CHUNK
+    count = len(examples)
     people = People(
-        np.zeros((padded, most, len(shape.slots)), np.int32),
-        np.zeros((padded, most), np.int32),
-        np.zeros((padded, most), np.float32),
+        np.zeros((count, most, len(shape.slots)), np.int32),
+        np.zeros((count, most), np.int32),
+        np.zeros((count, most), np.float32),
     )
     lengths = np.array([len(person.target) for person in examples], dtype=np.int64)
     for at, places in enumerate(pick_places(lengths, most=most)):
-        count = len(places)
-        if count:
-            people.slots[at, :count] = examples[at].slots[places]
-            people.target[at, :count] = examples[at].target[places]
-            people.weight[at, :count] = 1.0 / count
+        taken = len(places)
+        if taken:
+            people.slots[at, :taken] = examples[at].slots[places]
+            people.target[at, :taken] = examples[at].target[places]
+            people.weight[at, :taken] = 1.0 / taken
     return people
 
 
@@ -151,53 +159,65 @@ def train(
         return add_noise(total, deviation=deviation, noise=noise)
 
     return _descend(
-        people, shape, clip=clip, rate=rate, count=count, rounds=plan.rounds,
-        ppm=plan.sampling_ppm, perturb=perturb, progress=progress,
+        people, shape, plan=plan, clip=clip, rate=rate, count=count, perturb=perturb,
+        progress=progress,
     )  # fmt: skip
 
 
 def train_without_privacy(
-    people: People, shape: Shape, *, rounds: int, rate: float, count: int
+    people: People, shape: Shape, *, plan: Plan, rate: float, count: int
 ) -> Trained:
-    """Train the same model with neither clipping nor noise: a baseline on made-up people only."""
+    """Train the same model over the same rounds with neither clipping nor noise.
+
+    It is a baseline on made-up people only.
+    """
     return _descend(
-        people, shape, clip=1e6, rate=rate, count=count, rounds=rounds, ppm=1_000_000,
+        people, shape, plan=plan, clip=1e6, rate=rate, count=count,
         perturb=lambda total: total, progress=lambda _: None,
     )  # fmt: skip
+
+
+def take_seats(people: People, seated: NDArray[np.int64]) -> People:
+    """Return the examples of those who sit in a round; on an empty seat all weights are zero."""
+    there = seated >= 0
+    return People(
+        people.slots[seated],  # -1 is somebody, who then counts nothing
+        people.target[seated],
+        np.asarray(people.weight[seated] * there[:, None].astype(np.float32)),
+    )
 
 
 def _descend(
     people: People,
     shape: Shape,
     *,
+    plan: Plan,
     clip: float,
     rate: float,
     count: int,
-    rounds: int,
-    ppm: int,
     perturb: Callable[[Floats], Floats],
     progress: Callable[[int], None],
 ) -> Trained:
     total = sum_clipped(shape, clip=clip)
-    slots, target = jnp.asarray(people.slots), jnp.asarray(people.target)
-    expected = max(1.0, count * ppm / 1e6)
+    seats = -(-max(1, seats_for(plan, count)) // CHUNK) * CHUNK  # whole chunks; more does no harm
+    expected = max(1.0, count * plan.sampling_ppm / 1e6)
     state = np.zeros((shape.rows + 1, shape.tokens))  # the bias is the last row
     speed, average = np.zeros_like(state), np.zeros_like(state)
-    late = rounds // 2
-    for done in range(rounds):
-        present = np.zeros(len(people.weight), dtype=np.float32)
-        present[:count] = draw_people(count, ppm=ppm)
+    late = plan.rounds // 2
+    for done in range(plan.rounds):
+        drawn = draw_people(count, ppm=plan.sampling_ppm)
+        seated = take_seats(people, seat_people(drawn, seats=seats))
         params = {
             "weights": jnp.asarray(state[:-1], jnp.float32),
             "bias": jnp.asarray(state[-1], jnp.float32),
         }
-        gradient = total(params, slots, target, jnp.asarray(people.weight * present[:, None]))
+        gradient = total(params, seated.slots, seated.target, seated.weight)
         exact = np.concatenate(
             [np.asarray(gradient["weights"]), np.asarray(gradient["bias"])[None]]
         )
         speed = MOMENTUM * speed + perturb(exact.astype(np.float64)) / expected
         state = state - rate * speed
         if done >= late:
-            average += state / (rounds - late)
+            average += state / (plan.rounds - late)
         progress(done + 1)
     return Trained(average[:-1], average[-1])

@@ -36,7 +36,9 @@ class Chunk:
 def cut_chunks(
     batches: Iterator[Batch], *, session: Sequence[str], pause: str, limits: Limits
 ) -> Iterator[Chunk]:
-    """Yield chunks of at most ``limits.chunk_rows`` rows, cut where a session ends.
+    """Yield chunks of at most ``limits.chunk_rows`` rows and ``limits.chunk_sessions`` sessions.
+
+    They are cut where a session ends.
 
     A session that is longer than a chunk is cut at its longest pause within the last fifth of the
     chunk, so that a cut seldom falls into a word.
@@ -50,7 +52,8 @@ def cut_chunks(
     held: list[pa.Table] = []
     numbers: list[np.ndarray] = []
     refusals: list[Refusal] = []
-    count = size = total = start = index = 0
+    # how many sessions are held, at most: one that goes on in the next batch is counted again
+    count = size = total = start = index = sessions = 0
     for batch in batches:
         total += batch.read
         refusals.extend(batch.refusals)
@@ -59,15 +62,28 @@ def cut_chunks(
             numbers.append(batch.rows)
             count += len(batch.table)
             size += batch.table.nbytes
-        while count > limits.chunk_rows or (size > limits.chunk_bytes and count > 1):
+            sessions += len(find_starts(batch.table, session))
+        while (
+            count > limits.chunk_rows
+            or (size > limits.chunk_bytes and count > 1)
+            or sessions > limits.chunk_sessions
+        ):
             table, rows = _join(held), np.concatenate(numbers)
-            at = find_cut(table, session, pause, min(limits.chunk_rows, count - 1))
+            starts = find_starts(table, session)
+            sessions, most = len(starts), min(limits.chunk_rows, count - 1)
+            if sessions > limits.chunk_sessions:
+                most = min(most, int(starts[limits.chunk_sessions]))
+            elif count <= limits.chunk_rows and size <= limits.chunk_bytes:
+                held, numbers = [table], [rows]
+                break
+            at = find_cut(table, session, pause, most)
             end = int(rows[at])
             mine = [item for item in refusals if item.row < end]
             yield Chunk(index, table.slice(0, at), rows[:at], end - start, mine)
             refusals = [item for item in refusals if item.row >= end]
             held, numbers, count = [table.slice(at)], [rows[at:]], len(table) - at
             size = size * count // len(table)
+            sessions = len(find_starts(held[0], session))
             start, index = end, index + 1
     if total > start or count:
         table = _join(held) if held else pa.table({})
@@ -77,6 +93,16 @@ def cut_chunks(
 
 def _join(tables: list[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables).combine_chunks()
+
+
+def find_starts(table: pa.Table, session: Sequence[str]) -> np.ndarray:
+    """Return, in order, the rows at which a session is seen for the first time."""
+    group = np.zeros(len(table), dtype=np.int64)
+    for column in session:
+        code = encode_words(table.column(column)).index.astype(np.int64)
+        code -= code.min()  # what is missing may have a code of its own below the others
+        _, group = np.unique(group * (int(code.max()) + 1) + code, return_inverse=True)
+    return np.sort(np.unique(group, return_index=True)[1])
 
 
 def find_cut(table: pa.Table, session: Sequence[str], pause: str, most: int) -> int:

@@ -23,6 +23,7 @@ class Limits:
         batch_bytes: Bytes decoded at a time that a batch aims at.
         chunk_rows: Most rows of a chunk, counted as they stand in the source.
         chunk_bytes: Most bytes of a chunk, counted as the decoded source.
+        chunk_sessions: Most sessions of a chunk: what a chunk holds of each person is a table of its own.
         sessions: Most sessions a source may hold.
         refusals: Refusals that are kept one by one; the rest is only counted.
         word_bytes: Longest identifier or vocabulary word.
@@ -37,6 +38,7 @@ class Limits:
     batch_bytes: int = 8 << 20
     chunk_rows: int = 100_000
     chunk_bytes: int = 32 << 20
+    chunk_sessions: int = 4_096
     sessions: int = 300_000
     refusals: int = 100
     word_bytes: int = 512

@@ -228,10 +228,12 @@ class Intake:
                 arrival.person: desk.people.standing(desk.people.find(arrival.person))
                 for arrival in run.pending
             }
-            staying = [
-                one for one in run.pending if one.stream in standings[one.person].streams
-            ]  # somebody may have left since the source was begun
-            counted = _without(tally, [one for one in run.pending if one not in staying])
+            staying: list[Arrival] = []
+            leaving: list[Arrival] = []  # somebody may have left since the source was begun
+            for one in run.pending:
+                stays = one.stream in standings[one.person].streams
+                (staying if stays else leaving).append(one)
+            counted = _without(tally, leaving)
             by_segment = self._plain(run, staying, standings)
             objects = [
                 desk.vault.seal(blocks, segment=segment) for segment, blocks in by_segment.items()

@@ -29,6 +29,7 @@ from safehold.keeper.terms import derived_expiry, end_of, sources_of
 from safehold.vault import Label, PlainBlock, SealedBlock
 
 SHARD_ROWS = 1_000_000
+SHARD_PEOPLE = 4_000  # each comes out as a table of its own, and all of a shard's are held until they are sealed
 LONGEST_WORD = 128  # characters of a purpose
 FEATURE = "feature"
 CROWD = 1_000  # people in one round of training, on average: beyond it more of them add time, not accuracy
@@ -75,7 +76,7 @@ class Work:
         build = f"{purpose}:{opening.intent.index}"
         rows = people = 0
         level = ""
-        groups = list(shards(opening.blocks, rows=SHARD_ROWS))
+        groups = list(shards(opening.blocks, rows=SHARD_ROWS, people=SHARD_PEOPLE))
         settings = desk.gatekeeper.settings("feature", synthetic=desk.home.synthetic)
         for done, group in enumerate(groups):
             report({"done": done, "of": len(groups)})

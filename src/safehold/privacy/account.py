@@ -5,6 +5,13 @@ person's data is replaced by nothing (zero-out). The number of people is public:
 ledger. For this neighbouring relation the Poisson-subsampled Gaussian costs what it costs when
 people are added or removed.
 
+Rounds have a fixed number of seats (``seats_for``): the work of a round then follows from public
+numbers alone. A round for which more people were drawn than it has seats takes nobody. Under the
+promise above that costs nothing: who is drawn depends on no data, so on both sides the same rounds
+are empty, and what is left is a mixture of pairs that Poisson sampling has already paid for. It is
+paid for once more all the same, out of delta, so that nobody has to follow that argument and so that
+it also holds where people are added or removed.
+
 With everybody in each round, T rounds of noise z cost exactly what one Gaussian of noise z /
 sqrt(T) does, and that has a closed form (Balle and Wang 2018, theorem 8). With sampled rounds the
 search uses Renyi accounting. Either way a privacy-loss-distribution accountant checks the result,
@@ -26,6 +33,9 @@ WHOLE_PPM: Final = 1_000_000
 # which rounds losses up to a grid of _GRID, still ends below the promise.
 _MARGIN: Final = 1e-3
 _GRID: Final = 1e-4
+# This share of delta pays for rounds for which more people are drawn than have a seat.
+_SPARE: Final = 1e-6
+_RAREST: Final = 1e-12  # and whatever delta is, a run has such a round no more often than this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +61,11 @@ class Plan:
     def delta(self) -> float:
         """The promised delta as a number."""
         return self.delta_e12 / 1e12
+
+    @property
+    def delta_of_noise(self) -> float:
+        """What the noise may use of delta: all but what is set aside for rounds without seats."""
+        return self.delta if self.sampling_ppm == WHOLE_PPM else (1 - _SPARE) * self.delta
 
 
 def calibrate(
@@ -81,12 +96,13 @@ def calibrate(
                 field=name,
             )
     epsilon, delta = epsilon_micro / 1e6, delta_e12 / 1e12
+    spared = (1 - _SPARE) * delta
     if sampling_ppm == WHOLE_PPM:
         goal = epsilon - min(_MARGIN, epsilon / 100)
         multiplier = _search(lambda z: gaussian_delta(z, goal) <= delta) * math.sqrt(rounds)
     else:
         multiplier = _search(
-            lambda z: _epsilon_rdp(z, rounds, sampling_ppm / 1e6, delta) <= epsilon
+            lambda z: _epsilon_rdp(z, rounds, sampling_ppm / 1e6, spared) <= epsilon
         )
     plan = Plan(
         epsilon_micro=epsilon_micro,
@@ -100,6 +116,53 @@ def calibrate(
             "two accountants disagree about the noise", rule="privacy.account.confirm"
         )
     return plan
+
+
+def seats_for(plan: Plan, count: int) -> int:
+    """Return how many people a round needs seats for: fewer than all of a large crowd.
+
+    The chance that any round of the run draws more is so small that, weighed with 1 + e^epsilon (a
+    run that differs with probability t from one that keeps epsilon and delta keeps epsilon and delta
+    + (1 + e^epsilon) t), it fits into the share of delta that is set aside for it.
+
+    Args:
+        plan: Rounds, sampling and promise.
+        count: Number of people, which is public.
+    """
+    if plan.sampling_ppm == WHOLE_PPM:
+        return count
+    share, epsilon = plan.sampling_ppm / 1e6, plan.epsilon_micro / 1e6
+    # in logarithms: e^epsilon may be large and what is left of delta very small
+    paid = math.log(_SPARE * plan.delta) - epsilon - math.log1p(math.exp(-epsilon))
+    rarest = min(math.log(_RAREST), paid) - math.log(plan.rounds)
+    low, high = math.ceil(share * count), count
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (
+            (low, middle)
+            if log_chance_of_more(middle, count=count, share=share) <= rarest
+            else (middle + 1, high)
+        )
+    return high
+
+
+def log_chance_of_more(seats: int, *, count: int, share: float) -> float:
+    """Return a bound on the logarithm of the chance that more than ``seats`` people are drawn.
+
+    The Chernoff bound of the binomial distribution (Hoeffding 1963, theorem 1).
+
+    Args:
+        seats: Number of people, at least the expected one.
+        count: Number of people who may be drawn.
+        share: Chance of each.
+    """
+    if seats >= count:
+        return -math.inf
+    more = (seats + 1) / count
+    if more <= share:
+        return 0.0
+    rest = 0.0 if more == 1 else (1 - more) * math.log((1 - more) / (1 - share))
+    return -count * (more * math.log(more / share) + rest)
 
 
 def gaussian_delta(multiplier: float, epsilon: float) -> float:
@@ -116,7 +179,7 @@ def gaussian_delta(multiplier: float, epsilon: float) -> float:
 
 def epsilon_rdp(plan: Plan) -> float:
     """Return epsilon of a plan by Renyi accounting: an upper bound."""
-    return _epsilon_rdp(plan.multiplier, plan.rounds, plan.sampling_ppm / 1e6, plan.delta)
+    return _epsilon_rdp(plan.multiplier, plan.rounds, plan.sampling_ppm / 1e6, plan.delta_of_noise)
 
 
 def epsilon_pld(plan: Plan) -> float:
@@ -134,7 +197,7 @@ def epsilon_pld(plan: Plan) -> float:
             plan.sampling_ppm / 1e6, dp_accounting.GaussianDpEvent(plan.multiplier)
         )
         accountant.compose(event, plan.rounds)
-    return float(accountant.get_epsilon(plan.delta))
+    return float(accountant.get_epsilon(plan.delta_of_noise))
 
 
 def _epsilon_rdp(multiplier: float, rounds: int, rate: float, delta: float) -> float:

@@ -59,6 +59,23 @@ def sample_people(count: int, *, ppm: int) -> NDArray[np.bool_]:
     return np.asarray(_words(count) < edge)
 
 
+def seat_people(drawn: NDArray[np.bool_], *, seats: int) -> NDArray[np.int64]:
+    """Return who sits on each seat of a round: places in ``drawn``, and -1 on an empty seat.
+
+    Nobody is chosen among those who were drawn, for the accountant knows no such choice: they all
+    have a seat, or, in a round that drew more than there are seats, nobody has.
+
+    Args:
+        drawn: Who was drawn.
+        seats: Number of seats; see ``account.seats_for`` for how many there must be.
+    """
+    places = np.flatnonzero(drawn)
+    seated = np.full(seats, -1, dtype=np.int64)
+    if len(places) <= seats:
+        seated[: len(places)] = places
+    return seated
+
+
 def shuffle_people(count: int) -> NDArray[np.int64]:
     """Return 0 .. count-1 in a random order."""
     return np.argsort(_words(count), kind="stable")

@@ -1,14 +1,19 @@
-"""CSV with a header line (RFC 4180), a block at a time; a cell is text until a rule reads it."""
+"""CSV with a header line (RFC 4180), a block at a time; a cell is text until a rule reads it.
+
+The file is cut into blocks of whole rows here and not by Arrow's streaming reader, which reads ahead
+in a thread of its own, as far as 128 MB and beyond the end of whoever asked.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
+import re2
 
 from safehold.errors import InvalidError
 from safehold.ingest.limits import Limits
@@ -16,7 +21,22 @@ from safehold.ingest.refusal import Refusal
 from safehold.ingest.source.file import FileReader
 from safehold.ingest.source.table import Batch, bring
 
-_MOST_RAGGED = 100_000
+_MOST_RAGGED: Final = 100_000
+_BLOCK: Final = 1 << 20
+# A cell as Arrow reads it: quoted from its first character on, or plain; what follows a closing quote is plain.
+_CELL: Final = rb'(?:"(?:[^"]|"")*"(?:[^",\r\n][^,\r\n]*)?|[^",\r\n][^,\r\n]*)?'
+_ROW: Final = _CELL + rb"(?:," + _CELL + rb")*"
+
+
+def _compile(pattern: bytes) -> Any:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1  # bytes, whatever they mean
+    options.dot_nl = options.never_capture = True
+    return re2.compile(pattern, options)
+
+
+_ROWS: Final = _compile(rb"(?:" + _ROW + rb"(?:\r\n|\n|\r))*")
+_LAST: Final = _compile(_ROW)
 
 
 class CsvSource:
@@ -35,7 +55,7 @@ class CsvSource:
         self.name = name
         self._reader = reader
         self._limits = limits
-        self._ragged: list[int] = []
+        self._row = 0  # the first one that was not read yet
         head = reader.pread(0, limits.line_bytes)
         line, found, _ = head.partition(b"\n")
         if not found and reader.size > len(head):
@@ -52,6 +72,7 @@ class CsvSource:
             raise InvalidError(
                 "the header line names each column once", file=name, row=0, rule="source.columns"
             )
+        self._start = len(line) + len(found)
         self.schema = pa.schema([(column, pa.binary()) for column in names])
 
     def batches(self, kinds: Mapping[str, str]) -> Iterator[Batch]:
@@ -60,60 +81,91 @@ class CsvSource:
         Raises:
             InvalidError: A line is longer than the limit, or nearly every row is ragged.
         """
-        good = 0
+        self._row = ragged = 0
+        for block in self._blocks():
+            table, skipped = self._parse(block)
+            ragged += len(skipped)
+            if ragged > _MOST_RAGGED:
+                raise self._unreadable()
+            rows = np.arange(self._row, self._row + table.num_rows, dtype=np.int64)
+            for number in skipped:  # those that were skipped keep their numbers
+                rows[rows >= number] += 1
+            for start in range(0, table.num_rows, self._limits.batch_rows):
+                part = slice(start, start + self._limits.batch_rows)
+                yield bring(
+                    _blank_to_null(table[part]),
+                    rows[part],
+                    kinds,
+                    name=self.name,
+                    limits=self._limits,
+                )
+            if skipped:
+                yield Batch(
+                    pa.table({}),
+                    np.zeros(0, dtype=np.int64),
+                    len(skipped),
+                    [Refusal(number, "", "source.ragged") for number in skipped],
+                )
+            self._row += table.num_rows + len(skipped)
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Yield whole rows, about a mebibyte at a time; a row is never longer than the limit."""
+        offset, rest = self._start, b""
+        while piece := self._reader.pread(offset, _BLOCK):
+            offset += len(piece)
+            rest += piece
+            whole = _whole_rows(rest)
+            if whole:
+                yield rest[:whole]
+                rest = rest[whole:]
+            if len(rest) > self._limits.line_bytes:
+                raise self._unreadable()
+        if rest:
+            if not _LAST.fullmatch(rest):
+                raise self._unreadable()
+            yield rest
+
+    def _parse(self, block: bytes) -> tuple[pa.Table, list[int]]:
+        """Return the rows of a block, and the numbers of those with too few or too many cells."""
+        skipped: list[int] = []
+
+        def note(row: Any) -> str:
+            skipped.append(self._row + int(row.number) - 1)
+            return "skip"
+
+        if not block.strip(b"\r\n"):
+            return self.schema.empty_table(), skipped
         try:
-            for batch in self._open():
-                table = _blank_to_null(pa.Table.from_batches([batch]))
-                for part in _split(table, self._limits.batch_rows):
-                    rows = self._numbers(good, len(part))
-                    good += len(part)
-                    yield bring(part, rows, kinds, name=self.name, limits=self._limits)
+            table = pcsv.read_csv(
+                pa.BufferReader(block),
+                read_options=pcsv.ReadOptions(
+                    use_threads=False, block_size=len(block), column_names=self.schema.names
+                ),
+                parse_options=pcsv.ParseOptions(invalid_row_handler=note, newlines_in_values=True),
+                convert_options=pcsv.ConvertOptions(
+                    column_types={name: pa.binary() for name in self.schema.names},
+                    strings_can_be_null=False,
+                ),
+            )
         except (pa.ArrowException, OSError, MemoryError) as error:
-            raise InvalidError(
-                "a row cannot be read: its quotes do not close, or it is longer than the limit",
-                file=self.name,
-                row=good + len(self._ragged),
-                rule="source.csv",
-            ) from error
-        yield Batch(
-            pa.table({}),
-            np.zeros(0, dtype=np.int64),
-            len(self._ragged),
-            [Refusal(row, "", "source.ragged") for row in self._ragged],
+            raise self._unreadable() from error
+        return table, skipped
+
+    def _unreadable(self) -> InvalidError:
+        return InvalidError(
+            "a row cannot be read: its quotes do not close, or it is longer than the limit",
+            file=self.name,
+            row=self._row,
+            rule="source.csv",
         )
 
-    def _open(self) -> Any:
-        self._reader.seek(0)
-        self._ragged = []
-        return pcsv.open_csv(
-            pa.PythonFile(self._reader, mode="r"),
-            read_options=pcsv.ReadOptions(
-                use_threads=False,
-                block_size=self._limits.line_bytes,
-                column_names=self.schema.names,
-                skip_rows=1,
-            ),
-            parse_options=pcsv.ParseOptions(
-                invalid_row_handler=self._note_ragged, newlines_in_values=True
-            ),
-            convert_options=pcsv.ConvertOptions(
-                column_types={name: pa.binary() for name in self.schema.names},
-                strings_can_be_null=False,
-            ),
-        )
 
-    def _note_ragged(self, row: Any) -> str:
-        if len(self._ragged) >= _MOST_RAGGED:
-            return "error"
-        self._ragged.append(int(row.number) - 2)
-        return "skip"
-
-    def _numbers(self, good: int, count: int) -> np.ndarray:
-        """Return the source numbers of the next rows: those that were skipped keep theirs."""
-        numbers = np.arange(good, good + count, dtype=np.int64)
-        for skipped in self._ragged:
-            numbers[numbers >= skipped] += 1
-        return numbers
+def _whole_rows(data: bytes) -> int:
+    """Return the length of the whole rows that data begins with."""
+    if b'"' not in data:
+        return data.rfind(b"\n") + 1
+    found = _ROWS.match(data)
+    return 0 if found is None else int(found.end())
 
 
 def _blank_to_null(table: pa.Table) -> pa.Table:
@@ -123,8 +175,3 @@ def _blank_to_null(table: pa.Table) -> pa.Table:
         for column in table.columns
     ]
     return pa.table(columns, names=table.schema.names)
-
-
-def _split(table: pa.Table, size: int) -> Iterator[pa.Table]:
-    for start in range(0, len(table), size):
-        yield table.slice(start, size)
