@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,15 @@ class Sealer:
             self.keys[place] = AESGCM(self.fixed or os.urandom(32))
         return self.keys[place]
 
-    def seal(self, *, segment: str, month: int, plaintext: bytes, aad: bytes) -> bytes:
-        nonce = os.urandom(12)
-        self.aads.append(aad)
-        return nonce + self._key(segment, month).encrypt(nonce, plaintext, aad)
+    def batch(self, *, segment: str, month: int) -> Callable[[bytes, bytes], bytes]:
+        key = self._key(segment, month)
+
+        def seal(plaintext: bytes, aad: bytes) -> bytes:
+            nonce = os.urandom(12)
+            self.aads.append(aad)
+            return nonce + key.encrypt(nonce, plaintext, aad)
+
+        return seal
 
     def open(self, *, segment: str, month: int, sealed: bytes, aad: bytes) -> bytes:
         try:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from safehold_verify.errors import VerificationError
-from safehold_verify.leaf import RESULTS, Leaf, parse_leaf
+from safehold_verify.leaf import RESULTS, Leaf, parse_leaves
 from safehold_verify.merkle import HASH, WIDTH, leaf_hashes, root_at, tree_root, tree_rows
 from safehold_verify.notes import Checkpoint, Note, open_note, parse_checkpoint
 from safehold_verify.policy import Policy, parse_policy
@@ -89,7 +89,11 @@ def verify_log(
         _check_tree(files, rows, head)
     for number, outside in enumerate(heads, 1):
         _check_head(outside, policy, rows, head, f"head {number}")
-    leaves = _parse(entries)
+    leaves: list[Leaf] = []
+    try:
+        parse_leaves(entries, leaves)
+    except VerificationError as error:  # those before it have been read
+        raise VerificationError(error.message, where=_place(len(leaves), head.size)) from error
     _check_story(leaves, head.size)
     return Report(
         origin=head.origin,
@@ -97,9 +101,9 @@ def verify_log(
         root=head.root.hex(),
         witnesses={one.key.name: one.time for one in signed.signatures if one.time},
         heads=tuple(parse_checkpoint(_text(one)).size for one in heads),
-        kinds=dict(sorted(Counter(leaf.kind for leaf in leaves).items())),
-        first=leaves[0].time if leaves else 0,
-        last=leaves[-1].time if leaves else 0,
+        kinds=dict(sorted(Counter(kind for kind, _, _ in leaves).items())),
+        first=leaves[0][1] if leaves else 0,
+        last=leaves[-1][1] if leaves else 0,
         files=files.count + 1,
     )
 
@@ -211,26 +215,16 @@ def _check_head(
         )
 
 
-def _parse(entries: Sequence[bytes]) -> list[Leaf]:
-    leaves: list[Leaf] = []
-    try:
-        for data in entries:
-            leaves.append(parse_leaf(data))  # noqa: PERF401 - its length says which one is wrong
-    except VerificationError as error:
-        raise VerificationError(error.message, where=_place(len(leaves), len(entries))) from error
-    return leaves
-
-
 def _check_story(leaves: Sequence[Leaf], size: int) -> None:
     latest = 0
-    for at, leaf in enumerate(leaves):
-        if leaf.time < latest - SKEW_MS:
+    for at, (kind, moment, ref) in enumerate(leaves):
+        if moment > latest:
+            latest = moment
+        elif moment < latest - SKEW_MS:
             raise VerificationError("earlier than the leaf before it", where=_place(at, size))
-        latest = max(latest, leaf.time)
-        if leaf.ref >= at:
+        if ref >= at:
             raise VerificationError("a reference to no earlier leaf", where=_place(at, size))
-        wanted = RESULTS.get(leaf.kind)
-        if wanted and (leaf.ref < 0 or leaves[leaf.ref].kind != wanted):
+        if kind in RESULTS and (ref < 0 or leaves[ref][0] != RESULTS[kind]):
             raise VerificationError("a result without its intent", where=_place(at, size))
 
 
@@ -300,7 +294,10 @@ def _differs(one: bytes, two: bytes) -> int:
 def _read(path: Path, name: str, *, limit: int) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            size = os.fstat(file.fileno()).st_size  # room for the limit costs more than the rest
+            data = file.read(min(size, limit) + 1)
+            if size < len(data) <= limit:  # it has grown, or it is a pipe, which tells no size
+                data += file.read(limit + 1 - len(data))
     except OSError as error:
         raise VerificationError("the file is missing or cannot be read", where=name) from error
     if len(data) > limit:

@@ -122,13 +122,13 @@ def test_a_crash_between_witness_and_export(
     for fail_at in range(1, 9):
         calls = 0
 
-        def crash(path: Path, data: bytes) -> None:
+        def crash(path: Path, data: bytes) -> int:
             nonlocal calls
             calls += 1
             if calls == fail_at:  # noqa: B023 - used within this turn only
-                real(path, data[: len(data) // 2])
+                os.close(real(path, data[: len(data) // 2]))
                 raise KeyboardInterrupt
-            real(path, data)
+            return real(path, data)
 
         ledger.append([entry()] * 5)
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

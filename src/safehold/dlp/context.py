@@ -102,10 +102,25 @@ def words_of(column: Any) -> tuple[Ints, list[str | None]]:
     """Return a number per row and the value of each number; nulls have one as well."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if not pa.types.is_dictionary(array.type):
+        if array.null_count == len(array):  # a column that the recorder does not fill
+            return np.zeros(len(array), np.int64), [None]
         array = array.dictionary_encode()
     values: list[str | None] = [*array.dictionary.to_pylist(), None]
-    index = pc.fill_null(array.indices.cast(pa.int64()), len(values) - 1)
-    return index.to_numpy(zero_copy_only=False), values
+    index = array.indices
+    if index.null_count:
+        index = pc.fill_null(index.cast(pa.int64()), len(values) - 1)
+    return index.to_numpy(zero_copy_only=False).astype(np.int64, copy=False), values
+
+
+def distinct(code: Ints) -> tuple[Ints, Ints]:
+    """Return what ``np.unique`` does, with the inverse: by counting where numbers are small."""
+    top = int(code.max(initial=0))
+    if not len(code) or top > 4 * len(code) or int(code.min()) < 0:
+        values, inverse = np.unique(code, return_inverse=True)
+        return values, inverse
+    there = np.zeros(top + 1, bool)
+    there[code] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[code]
 
 
 def _flags(column: Any, judge: Any) -> Bools:
@@ -127,7 +142,8 @@ def sessions_of(*tables: pa.Table) -> list[Ints]:
     code = np.zeros(joined.num_rows, np.int64)
     for name in ("person", "device", "session"):
         index, _ = words_of(joined.column(name))
-        _, code = np.unique(code * (int(index.max(initial=0)) + 1) + index, return_inverse=True)
+        if top := int(index.max(initial=0)):  # one value for all divides nothing
+            _, code = distinct(code * (top + 1) + index)
     ends = np.cumsum([t.num_rows for t in tables])[:-1]
     return list(np.split(code.astype(np.int64), ends))
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safehold.dlp.classes import CLASSES, NAMES
-from safehold.dlp.context import numbers_of, sessions_of, words_of
+from safehold.dlp.context import distinct, numbers_of, sessions_of, words_of
 from safehold.dlp.keymap import MODIFIERS, OPAQUE, TOKENS, Op, operate, resolve
 from safehold.dlp.keystroke import Piece, replay
 from safehold.dlp.mask import Marks, mark_pieces, spread
@@ -56,6 +56,14 @@ def _changes(values: Ints) -> Bools:
     return np.r_[True, values[1:] != values[:-1]] if len(values) else np.zeros(0, bool)
 
 
+def _order(session: Ints, seq: Ints) -> Ints:
+    """Return the order by session and sequence; most tables have it already."""
+    ahead = session[1:] > session[:-1]
+    if (ahead | ((session[1:] == session[:-1]) & (seq[1:] >= seq[:-1]))).all():
+        return np.arange(len(session))
+    return np.lexsort((seq, session))
+
+
 def _held(session: Ints, kinds: Ints, names: Ints, vocabulary: list[str]) -> Ints:
     """Return the modifiers held at each place, from their own presses and releases."""
     mods = np.zeros(len(kinds), np.int64)
@@ -83,8 +91,10 @@ def _caps(session: Ints, kinds: Ints, names: Ints, vocabulary: list[str]) -> Int
 def _pair(session: Ints, kinds: Ints, names: Ints) -> Ints:
     """Return the place of the press each up ends, and of the up of each press; -1 for none."""
     code = session * (int(names.max(initial=0)) + 1) + names
+    if int(code.max(initial=0)) < 1 << 16:
+        code = code.astype(np.uint16)  # numbers this small are sorted by counting
     order = np.argsort(code, kind="stable")
-    same = np.r_[False, code[order][1:] == code[order][:-1]] if len(code) else np.zeros(0, bool)
+    same = ~_changes(code[order])
     kind = kinds[order]
     place = np.arange(len(order))
     group = np.maximum.accumulate(np.where(~same, place, 0))
@@ -111,13 +121,13 @@ def read_keys(table: pa.Table, *, clicks: pa.Table | None = None) -> Typed:
         group = sessions_of(table, clicks)
         clicked = clicks, group[1]
     session, seq = group[0], numbers_of(table, "seq")
-    order = np.lexsort((seq, session))
+    order = _order(session, seq)
     session = session[order]
     kinds = numbers_of(table, "kind")[order]
     keys, key_names = words_of(table.column("key"))
     codes, code_names = words_of(table.column("code"))
     keys, codes = keys[order], codes[order]
-    pair, back = np.unique(keys * len(code_names) + codes, return_inverse=True)
+    pair, back = distinct(keys * len(code_names) + codes)
     looked = [
         (key_names[p // len(code_names)], code_names[p % len(code_names)]) for p in pair.tolist()
     ]
@@ -132,7 +142,7 @@ def read_keys(table: pa.Table, *, clicks: pa.Table | None = None) -> Typed:
         mods = np.where(told, mods, _held(session, kinds, plain, vocabulary))
     mods &= 15
     caps = _caps(session, kinds, plain, vocabulary)
-    combined, back = np.unique((back * 2 + caps) * 16 + mods, return_inverse=True)
+    combined, back = distinct((back * 2 + caps) * 16 + mods)
     acts, named = [], []
     for item in combined.tolist():
         key, code = looked[item // 32]

@@ -99,6 +99,10 @@ class _Field:
         """Remove characters next to the caret and remember them."""
         if self.before is None:
             self.before, self.after = [], []
+        if high == self.caret == low + 1 == len(self.chars):  # the last character, as nearly always
+            self.before.append((self.chars.pop(), self.origins.pop()))
+            self.caret = low
+            return
         gone = list(zip(self.chars[low:high], self.origins[low:high], strict=True))
         if low < self.caret:
             split = self.caret - low
@@ -140,11 +144,19 @@ class _Field:
         self.remove(low, min(high, len(self.chars)))
         return True
 
-    def insert(self, chars: list[str], origins: list[int]) -> None:
-        """Insert at the caret."""
-        self.drop_selection()
-        self.settle()
-        self.broken = self.broken or "\n" in chars
+    def insert(self, chars: list[str], origins: list[int], *, broken: bool) -> None:
+        """Insert at the caret.
+
+        Args:
+            chars: The characters.
+            origins: Row each came from.
+            broken: Whether a line break is among them.
+        """
+        if self.anchor >= 0:
+            self.drop_selection()
+        if self.before is not None:
+            self.settle()
+        self.broken = self.broken or broken
         self.raw += chars
         self.raw_origins += origins
         if self.caret == len(self.chars):
@@ -328,4 +340,4 @@ def _insert(field: _Field, chars: list[str], rows: list[int]) -> None:
     if len(joined) != len(chars):
         rows = [row for row, char in zip(rows, chars, strict=True) for _ in char]
         chars = list(joined)
-    field.insert(chars, rows)
+    field.insert(chars, rows, broken="\n" in joined)

@@ -12,7 +12,7 @@ import hashlib
 import re
 import struct
 from binascii import b2a_base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
@@ -38,24 +38,26 @@ _CT = re.compile(rb'("ct":")[A-Za-z0-9+/]{43}=(")')
 _TAIL = b',"v":"' + VERSION.encode() + b'"}'
 _sha256 = hashlib.sha256
 _u32 = struct.Struct(">I").pack
+_NO_PEOPLE = bytes(8)  # an empty nonce and no items
+
+
+Seal = Callable[[bytes, bytes], bytes]  # (what to hide, what it belongs to) -> sealed bytes
 
 
 class SidecarSealer(Protocol):
-    """Seal side-cars under keys that retention can destroy; every call draws a fresh nonce."""
+    """Seal side-cars under keys that retention can destroy, never twice under one key and nonce."""
 
-    def seal(self, *, segment: str, month: int, plaintext: bytes, aad: bytes) -> bytes:
-        """Return the sealed bytes.
+    def batch(self, *, segment: str, month: int) -> Seal:
+        """Return what seals the side-cars of one commit.
 
         Args:
-            segment: Segment of the leaf, may be empty.
-            month: UTC month of the leaf as ``year * 100 + month``.
-            plaintext: What to hide.
-            aad: What it belongs to.
+            segment: Segment of the leaves, may be empty.
+            month: UTC month of the leaves as ``year * 100 + month``.
         """
         ...
 
     def open(self, *, segment: str, month: int, sealed: bytes, aad: bytes) -> bytes:
-        """Return what ``seal`` hid, or raise ``ShreddedError`` or ``TamperedError``."""
+        """Return what was hidden, or raise ``ShreddedError`` or ``TamperedError``."""
         ...
 
 
@@ -115,15 +117,24 @@ class Draft:
     middle: bytes
     plaintext: bytes
 
-    def leaf(self, at_ms: int, sealer: SidecarSealer, month: int) -> tuple[bytes, bytes]:
-        """Return the leaf and its sealed side-car for a time in milliseconds."""
-        rest = self.middle + b"%d" % at_ms + _TAIL
-        aad = _MARK + _sha256(self.head + rest).digest()
-        sealed = sealer.seal(segment=self.segment, month=month, plaintext=self.plaintext, aad=aad)
-        leaf = self.head + _b64(_sha256(sealed).digest()) + rest
+    def leaf(self, tail: bytes, seal: Seal) -> tuple[bytes, bytes]:
+        """Return the leaf and its sealed side-car.
+
+        Args:
+            tail: What ``leaf_tail`` returns for the time of the commit.
+            seal: Seals for the segment and that time.
+        """
+        rest = self.middle + tail
+        sealed = seal(self.plaintext, _MARK + _sha256(self.head + rest).digest())
+        leaf = self.head + b2a_base64(_sha256(sealed).digest(), newline=False) + rest
         if len(leaf) > LARGEST_ENTRY:
             raise InvalidError("a leaf is longer than 65,535 bytes", rule="ledger.entry.size")
         return leaf, sealed
+
+
+def leaf_tail(at_ms: int) -> bytes:
+    """Return how every leaf of a commit ends: its time in milliseconds and the version."""
+    return b"%d" % at_ms + _TAIL
 
 
 def draft(entry: Entry, blind: bytes) -> Draft:
@@ -146,28 +157,33 @@ def draft(entry: Entry, blind: bytes) -> Draft:
     if len(entry.charter) not in (0, 32):
         raise InvalidError("a charter hash has 32 bytes", rule="ledger.charter", field="charter")
     segment = _segment(entry.segment)
-    public = b""
+    public = ref = b""
     if entry.public:
         check_public(entry.kind, entry.public)
         public = b',"pub":' + orjson.dumps(dict(entry.public), option=orjson.OPT_SORT_KEYS)
+    if entry.ref is not None:
+        ref = b',"ref":%d' % entry.ref
     actor, thing = _text(entry.actor, "actor"), _text(entry.object, "object")
     detail = _detail(entry.detail)
     people = gather(entry.subjects)
     key = _sha256(entry.key.encode()).digest() if entry.key else b""
+    act = _sha256(blind[:32] + _ACT + actor).digest()
+    obj = _sha256(blind[32:64] + _OBJ + thing).digest()
+    det = _sha256(blind[64:] + _DET + detail).digest()
     return Draft(
         entry.kind,
         entry.segment,
         entry.ref,
         key,
         b'{"act":"%b","chr":"%b","ct":"'
-        % (_b64(_sha256(blind[:32] + _ACT + actor).digest()), _b64(entry.charter)),
+        % (b2a_base64(act, newline=False), _charter(entry.charter)),
         b'","det":"%b","k":"%b","obj":"%b"%b%b,"seg":"%b","sub":"%b","t":'
         % (
-            _b64(_sha256(blind[64:] + _DET + detail).digest()),
+            b2a_base64(det, newline=False),
             entry.kind.encode(),
-            _b64(_sha256(blind[32:64] + _OBJ + thing).digest()),
+            b2a_base64(obj, newline=False),
             public,
-            b"" if entry.ref is None else b',"ref":%d' % entry.ref,
+            ref,
             segment,
             _b64(people.root) if people.items else _NOBODY,
         ),
@@ -243,6 +259,11 @@ def _b64(data: bytes) -> bytes:
 _NOBODY = _b64(EMPTY)
 
 
+@lru_cache(64)  # there is one charter in force, and few before it
+def _charter(digest: bytes) -> bytes:
+    return _b64(digest)
+
+
 @lru_cache(1024)
 def _segment(name: str) -> bytes:
     if not _SEGMENT.fullmatch(name):
@@ -272,19 +293,19 @@ def _detail(value: Mapping[str, Any]) -> bytes:
 def _pack(
     blind: bytes, key: bytes, values: tuple[bytes, bytes, bytes], people: SubjectSet
 ) -> bytes:
+    """Return seven parts, each behind its length in four bytes."""
     actor, thing, detail = values
-    nonce, items = people.nonce, b"".join(people.items)
-    return b"".join(
-        (
-            b"\1",
-            _u32(len(blind)), blind,
-            _u32(len(key)), key,
-            _u32(len(actor)), actor,
-            _u32(len(thing)), thing,
-            _u32(len(detail)), detail,
-            _u32(len(nonce)), nonce,
-            _u32(len(items)), items,
-        )
+    crowd = _NO_PEOPLE
+    if people.items:
+        items = b"".join(people.items)
+        crowd = b"".join((_u32(len(people.nonce)), people.nonce, _u32(len(items)), items))
+    return b"\1%b%b%b%b%b%b%b%b%b%b" % (
+        _u32(len(blind)), blind,
+        _u32(len(key)) + key,
+        _u32(len(actor)), actor,
+        _u32(len(thing)), thing,
+        _u32(len(detail)), detail,
+        crowd,
     )  # fmt: skip
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
+from typing import Final
+
+_TOGETHER: Final = 64  # files held open at once
 
 
 def replace_file(path: Path, data: bytes, *, scratch: Path | None = None) -> None:
@@ -14,10 +18,10 @@ def replace_file(path: Path, data: bytes, *, scratch: Path | None = None) -> Non
         path: Where it goes.
         data: What it holds.
         scratch: Directory of the temporary file, on the same file system; beside ``path`` if
-        absent.
+            absent.
     """
     fresh = (scratch or path.parent) / f".{path.name}.new"
-    _write(fresh, data)
+    _write_all({fresh: data})
     fresh.replace(path)
     sync_directories([path.parent])
 
@@ -25,10 +29,11 @@ def replace_file(path: Path, data: bytes, *, scratch: Path | None = None) -> Non
 def place_files(root: Path, files: Mapping[str, bytes], *, scratch: Path) -> None:
     """Put many files under a directory durably, with one fsync of each directory."""
     fresh: list[tuple[Path, Path]] = []
-    for number, (name, data) in enumerate(files.items()):
-        temporary = scratch / str(number)
-        _write(temporary, data)
-        fresh.append((temporary, root / name))
+    waiting = iter(enumerate(files.items()))
+    while some := list(islice(waiting, _TOGETHER)):
+        parts = {scratch / str(number): data for number, (_, data) in some}
+        _write_all(parts)
+        fresh += zip(parts, (root / name for _, (name, _) in some), strict=True)
     touched: set[Path] = set()
     for temporary, path in fresh:
         for folder in (path.parent, *path.parent.parents):
@@ -52,9 +57,26 @@ def sync_directories(folders: Iterable[Path]) -> None:
             os.close(fd)
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write_all(files: Mapping[Path, bytes]) -> None:
+    """Write files, then sync them: the first sync finds the others already on their way."""
+    fds: list[int] = []
+    try:
+        for path, data in files.items():
+            fds.append(_write(path, data))
+        for fd in fds:
+            os.fsync(fd)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _write(path: Path, data: bytes) -> int:
+    """Write a file and return it open, for its sync."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(fd)
+    try:
+        with os.fdopen(fd, "wb", closefd=False) as file:
+            file.write(data)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

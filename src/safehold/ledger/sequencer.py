@@ -26,7 +26,16 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
-from safehold.ledger.entry import Draft, Opening, Receipt, SidecarSealer, aad_of, unseal
+from safehold.ledger.entry import (
+    Draft,
+    Opening,
+    Receipt,
+    Seal,
+    SidecarSealer,
+    aad_of,
+    leaf_tail,
+    unseal,
+)
 from safehold.ledger.kind import KINDS
 from safehold.ledger.note import Checkpoint, LogSigner
 from safehold.ledger.store_sqlite import Batch, Journal, State, pack_sidecars
@@ -55,6 +64,7 @@ class _Group:
     sealed: list[bytes] = field(default_factory=list)
     hashes: list[bytes] = field(default_factory=list)
     keys: dict[bytes, int] = field(default_factory=dict)
+    seals: dict[str, Seal] = field(default_factory=dict)
 
     def cut(self, count: int) -> None:
         """Forget what a request added before it failed."""
@@ -178,7 +188,7 @@ class Sequencer:
 
     def _number(self, request: _Request, group: _Group) -> None:
         """Give every entry of a request its number, or the request its error."""
-        before, month = len(group.leaves), month_of(self._time)
+        before, tail, seals = len(group.leaves), leaf_tail(self._time), group.seals
         try:
             for draft in request.drafts:
                 if draft.key and (old := self._earlier(draft, group)) is not None:
@@ -186,7 +196,8 @@ class Sequencer:
                     continue
                 if draft.ref is not None:
                     self._check_ref(draft, group)
-                leaf, sealed = draft.leaf(self._time, self._sidecar, month)
+                seal = seals.get(draft.segment) or self._seal(draft.segment, group)
+                leaf, sealed = draft.leaf(tail, seal)
                 index, digest = group.first + len(group.leaves), leaf_hash(leaf)
                 group.leaves.append(leaf)
                 group.sealed.append(sealed)
@@ -198,6 +209,12 @@ class Sequencer:
             group.cut(before)
             request.error = error
             request.places = []
+
+    def _seal(self, segment: str, group: _Group) -> Seal:
+        """Return what seals for a segment in this group; one key is derived for each of them."""
+        seal = self._sidecar.batch(segment=segment, month=month_of(self._time))
+        group.seals[segment] = seal
+        return seal
 
     def _write(self, group: _Group) -> None:
         tree, tiles = self._tree.extend(b"".join(group.hashes))

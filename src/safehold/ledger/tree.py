@@ -39,7 +39,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 def fold(hashes: bytes) -> bytes:
     """Return the next level of a run of hashes; an odd last one is left out."""
     return b"".join(
-        _sha256(b"\1" + hashes[at : at + 64]).digest() for at in range(0, len(hashes) - 63, 64)
+        [_sha256(b"\1" + hashes[at : at + 64]).digest() for at in range(0, len(hashes) - 63, 64)]
     )
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NoReturn
@@ -36,7 +37,10 @@ from safehold.errors import InvalidError, TamperedError
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
+SERIES_MOST: Final = 1 << 16  # secrets under one derived key; GCM with a counter allows 2^32
 _HASH_BYTES: Final = 32
+_SALT_BYTES: Final = 16
+_SERIES_ZEROS: Final = bytes(NONCE_BYTES - 4)
 _MOST: Final = 255 * _HASH_BYTES  # RFC 5869 section 2.3
 
 
@@ -199,6 +203,63 @@ def open_bytes(key: bytes, sealed: bytes, *, aad: bytes) -> bytes:
         raise TamperedError("a sealed secret is cut short", rule="keys.sealed")
     out = hkdf(key, salt=sealed[:16], info=b"safehold/small/1", length=KEY_BYTES + NONCE_BYTES)
     return decrypt(out[:32], out[32:], sealed[16:], aad, what="a sealed secret", rule="keys.sealed")
+
+
+class Series(_Hidden):
+    """Seals many small secrets under one fresh key that is derived for them and then forgotten.
+
+    The key comes from 16 random bytes and each nonce from a counter, so no pair of the two repeats.
+    Use one for one commit and drop it: a salt that outlived a snapshot of the machine would not be
+    fresh any more.
+
+    Args:
+        key: What the fresh key is derived from; destroying it destroys what was sealed.
+        most: Secrets sealed before another fresh key is derived.
+    """
+
+    __slots__ = ("_key", "_most", "_now")
+
+    def __init__(self, key: bytes, *, most: int = SERIES_MOST) -> None:
+        self._key = key
+        self._most = most
+        self._now = self._fresh()
+
+    def _fresh(self) -> tuple[bytes, AESGCM, Iterator[int]]:
+        salt = ids.random_bytes(_SALT_BYTES)
+        return salt, AESGCM(_series_key(self._key, salt)), iter(range(self._most))
+
+    def seal(self, data: bytes, aad: bytes) -> bytes:
+        """Return salt, number in four bytes, ciphertext and tag."""
+        salt, cipher, numbers = self._now  # read at once, so that they belong together
+        number = next(numbers, None)
+        if number is None:
+            self._now = self._fresh()
+            return self.seal(data, aad)
+        count = number.to_bytes(4, "big")
+        return b"%b%b%b" % (salt, count, cipher.encrypt(_SERIES_ZEROS + count, data, aad))
+
+
+def open_series(key: bytes, sealed: bytes, *, aad: bytes) -> bytes:
+    """Open what a ``Series`` sealed.
+
+    Raises:
+        TamperedError: The bytes, the key or the context are not those of the sealing.
+    """
+    if len(sealed) < _SALT_BYTES + 4 + TAG_BYTES:
+        raise TamperedError("a sealed secret is cut short", rule="keys.sealed")
+    salt, count = sealed[:_SALT_BYTES], sealed[_SALT_BYTES : _SALT_BYTES + 4]
+    return decrypt(
+        _series_key(key, salt),
+        _SERIES_ZEROS + count,
+        sealed[_SALT_BYTES + 4 :],
+        aad,
+        what="a sealed secret",
+        rule="keys.sealed",
+    )
+
+
+def _series_key(key: bytes, salt: bytes) -> bytes:
+    return hkdf(key, salt=salt, info=b"safehold/series/1")
 
 
 def wrap_row(kek: bytes, key: bytes, *, context: bytes) -> bytes:

@@ -6,6 +6,7 @@ destroying a month's key ends the details and leaves the proofs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from threading import Lock
 from typing import Final, Protocol
@@ -15,8 +16,11 @@ from safehold.errors import InvalidError, ShreddedError, TamperedError
 from safehold.vault import keys
 from safehold.vault.keyring import LEDGER_SEGMENT, SIDECAR, KeyName, check_segment
 
-_VERSION: Final = b"\x01"
+_VERSION: Final = b"\x02"  # 1 derived a key for each detail
 _PAD: Final = 64  # bytes; the length of a detail says little
+
+
+Seal = Callable[[bytes, bytes], bytes]
 
 
 class KeySource(Protocol):
@@ -42,21 +46,27 @@ class Sidecar:
         self._lock = Lock()
         self._held: dict[tuple[str, int], bytes] = {}
 
-    def seal(self, *, segment: str, month: int, plaintext: bytes, aad: bytes) -> bytes:
-        """Seal one detail.
+    def batch(self, *, segment: str, month: int) -> Seal:
+        """Return what seals the details of one commit: (detail, what it is bound to) -> bytes.
+
+        Every batch derives a key of its own from the month's; it is for one commit and then dropped.
 
         Args:
-            segment: Segment it belongs to; empty for details of no segment.
+            segment: Segment they belong to; empty for details of no segment.
             month: Months since January 1970, UTC.
-            plaintext: The detail.
-            aad: What it is bound to, for example its leaf.
         """
         key = self._key(segment, month, make=True)
         if key is None:  # pragma: no cover - making always yields a key
             raise ShreddedError("the month's key is gone", rule="sidecar.key")
-        plain = len(plaintext).to_bytes(4, "big") + plaintext
-        plain += bytes(-len(plain) % _PAD)
-        return _VERSION + keys.seal_bytes(key, plain, aad=_bound(segment, month, aad))
+        place, seal = _place(segment, month), keys.Series(key).seal
+
+        def sealed(plaintext: bytes, aad: bytes) -> bytes:
+            size = len(plaintext)
+            padding = bytes(-(size + 4) % _PAD)
+            plain = b"%b%b%b" % (size.to_bytes(4, "big"), plaintext, padding)
+            return _VERSION + seal(plain, place + aad)
+
+        return sealed
 
     def open(self, *, segment: str, month: int, sealed: bytes, aad: bytes) -> bytes:
         """Open what ``seal`` sealed.
@@ -70,7 +80,7 @@ class Sidecar:
             raise ShreddedError("the details of this month were destroyed", rule="sidecar.key")
         if sealed[:1] != _VERSION:
             raise TamperedError("a side-car entry has an unknown version", rule="sidecar.version")
-        plain = keys.open_bytes(key, sealed[1:], aad=_bound(segment, month, aad))
+        plain = keys.open_series(key, sealed[1:], aad=_place(segment, month) + aad)
         return plain[4 : 4 + int.from_bytes(plain[:4], "big")]
 
     def forget(self) -> None:
@@ -96,10 +106,6 @@ class Sidecar:
         return "Sidecar(hidden)"
 
 
-def _bound(segment: str, month: int, aad: bytes) -> bytes:
-    return _place(segment, month) + aad
-
-
 @lru_cache(256)  # nearly every detail goes to the place of the one before
 def _place(segment: str, month: int) -> bytes:
-    return canonical.encode(["safehold/sidecar/1", segment, month]) + b"\0"
+    return canonical.encode(["safehold/sidecar/2", segment, month]) + b"\0"
