@@ -23,12 +23,14 @@ from safehold.ids import PersonId
 from safehold.keeper import tables
 from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
+from safehold.keeper.offer import silences
 from safehold.keeper.server import Report
 from safehold.keeper.terms import streams_of
 from safehold.ledger import Entry
 from safehold.signing import SigningKey, VerifyKey
 
 EVERYBODY = ""
+COLLECTOR = "collector"  # a kind of source
 
 
 class Leases:
@@ -55,6 +57,7 @@ class Leases:
         desk.trust.require_running()
         desk.ledger.check_health()
         desk.check_time()
+        self._intake.check_home(COLLECTOR)
         charter = desk.trust.charter()
         person = desk.people.find(str(arguments["person"]))
         device = VerifyKey.from_text(str(arguments["device"]))
@@ -83,6 +86,7 @@ class Leases:
             charter=charter.digest(),
             streams=hashes,
             apps=tuple(sorted(apps)) or None,
+            silences=silences(standing, desk.trust.stops()),
         )
         return {"lease": lease.decode(), "rules": rules, "keeper": self._key.public.text()}
 
@@ -92,6 +96,7 @@ class Leases:
         """Take an envelope in that was sealed under a live lease."""
         desk = self._desk
         desk.trust.require_running()
+        self._intake.check_home(COLLECTOR)
         data = unb64(str(arguments["envelope"]))
         device = VerifyKey.from_text(str(arguments["device"]))
         lease, envelope, body = self._lessor.receive(data, device=device)
