@@ -142,7 +142,9 @@ def open_desk(
             clock=clock,
             vault=vault,
             ledger=ledger,
-            catalog=Catalog(engine, key=vault.derive("catalog-mac")),
+            catalog=Catalog(
+                engine, key=vault.derive("catalog-mac"), sealer=Records(root, "catalog")
+            ),
             lineage=Lineage(engine),
             people=People(engine, sealer=Records(root), lookup_key=vault.derive("lookup")),
             trust=Trust(home, ledger, clock),

@@ -245,9 +245,7 @@ class Gate:
     def _metric_checks(self) -> dict[str, Check]:
         allowance = self._allowance
         people = len(allowance.people)
-        shape = Shape(
-            tokens=len(allowance.vocabulary.tokens), apps=len(allowance.vocabulary.apps)
-        )
+        shape = Shape(tokens=len(allowance.vocabulary.tokens), apps=len(allowance.vocabulary.apps))
         share = _maybe(_number(0, 1))
         return {
             "unit": _word("person"),

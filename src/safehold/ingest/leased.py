@@ -80,10 +80,12 @@ def _carry(stream: str, person: str, table: pa.Table, order: Order, number: int)
 def _silent(person: str, table: pa.Table, order: Order) -> np.ndarray:
     """Return which rows that kept their time lie in a pause or a stop; the others were sieved on the device."""
     t = table.column("t").cast(pa.int64()).to_numpy()
-    inside = np.zeros(len(table), dtype=bool)
+    inside: np.ndarray = np.zeros(len(table), dtype=bool)
     for start, end in order.roll.pauses.get(person, ()):
         inside |= (t >= start) & (t < end)
-    return inside & (t % DAY_US != 0)  # where times were taken out, the start of the day stands
+    return np.asarray(
+        inside & (t % DAY_US != 0)
+    )  # where times were taken out, the start of the day stands
 
 
 def _check_batch(stream: str, person: str, table: pa.Table, order: Order, number: int) -> None:

@@ -394,7 +394,9 @@ class Intake:
 
     def _identity(self, source: Mapping[str, Any], inputs: Sequence[int]) -> str:
         # keyed: a plain digest would let a thief of the catalogue try out what somebody typed
-        state = hmac.new(self._desk.vault.derive("source-identity"), b"safehold.source.v1\0", "sha256")
+        state = hmac.new(
+            self._desk.vault.derive("source-identity"), b"safehold.source.v1\0", "sha256"
+        )
         shown = {key: value for key, value in source.items() if key != "name"}
         state.update(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))
         for item in inputs:

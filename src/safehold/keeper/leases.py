@@ -12,24 +12,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from safehold.access.gap import Head, commit_person, make_gap, read_mark
 from safehold.access.lease import Lease, Lessor, MemoryStore
 from safehold.canonical import unb64
 from safehold.dlp import Rules
 from safehold.errors import DeniedError, MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId
-from safehold.keeper import tables
 from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
 from safehold.keeper.offer import silences
 from safehold.keeper.server import Report
+from safehold.keeper.silence import EVERYBODY, Said, Silence, Silences
 from safehold.keeper.terms import streams_of
 from safehold.ledger import Entry
 from safehold.signing import SigningKey, VerifyKey
+from safehold.subjects import Standing
 
-EVERYBODY = ""
 COLLECTOR = "collector"  # a kind of source
 
 
@@ -46,6 +44,7 @@ class Leases:
         self._intake = intake
         self._key = SigningKey(desk.vault.derive("lease-signing"))
         _pin(desk.home.keeper_key, self._key.public)
+        self._silences = Silences(desk.engine, sealer=desk.sealer, key=desk.vault.derive("silence"))
         # private halves live in this process's memory only: a restart ends every lease
         self._lessor = Lessor(self._key, store=MemoryStore(), clock=desk.clock)
 
@@ -119,12 +118,7 @@ class Leases:
         record = str(arguments["mark"]).encode()
         mark = read_mark(record, device=device)
         self._require_known(person, device)
-        with desk.engine.begin() as connection:
-            connection.execute(
-                tables.mark.insert().values(
-                    person=person, device=device.text(), at_us=mark.at_us, record=record
-                )
-            )
+        self._silences.hear(person, Said(device=device.text(), at_us=mark.at_us, record=record))
         return {"at_us": mark.at_us}
 
     def gap(
@@ -137,18 +131,8 @@ class Leases:
         """
         desk = self._desk
         person = desk.people.find(str(arguments["person"]))
-        with desk.engine.begin() as connection:
-            silence = connection.execute(
-                sa.select(tables.silence)
-                .where(tables.silence.c.person.in_([person, EVERYBODY]))
-                .order_by(tables.silence.c.from_us.desc())
-                .limit(1)
-            ).one_or_none()
-            marks = connection.execute(
-                sa.select(tables.mark)
-                .where(tables.mark.c.person == person)
-                .order_by(tables.mark.c.at_us)
-            ).all()
+        silence = self._silences.last(person, EVERYBODY)
+        marks = self._silences.heard(person)
         if silence is None:
             raise MissingError("there was no pause and no stop", rule="gap.none")
         pairs: dict[str, tuple[bytes, bytes]] = {}
@@ -157,7 +141,7 @@ class Leases:
             first, last = quiet_pair(
                 [row for row in marks if row.device == device], silence.from_us
             )
-            pairs[device] = (bytes(first.record), bytes(last.record))
+            pairs[device] = (first.record, last.record)
             ends.append(last.at_us)
         if not pairs:
             raise MissingError("no device of this person has said anything", rule="gap.marks")
@@ -169,7 +153,7 @@ class Leases:
             from_us=silence.from_us,
             to_us=min(ends),
             reason=silence.reason,
-            heads=(Head(size=silence.size, root=silence.root), self._head()),
+            heads=(silence.head, self._head()),
             marks=pairs,
             key=self._key,
         )
@@ -195,18 +179,30 @@ class Leases:
         desk = self._desk
         external = EVERYBODY if person is None else desk.people.standing(person).external
         ended = self._lessor.close(reason=reason, person=external)
-        head = self._head()
-        with desk.engine.begin() as connection:
-            connection.execute(
-                tables.silence.insert().values(
-                    person=EVERYBODY if person is None else person,
-                    reason=reason,
-                    from_us=desk.now_us(),
-                    size=head.size,
-                    root=head.root,
-                )
-            )
+        self._note(person, reason)
         return ended
+
+    def recover(self) -> None:
+        """Remember the silences that a crash kept from being remembered; they begin now.
+
+        The leaf of a pause or a stop comes first and counts; a keeper that was killed right after it would
+        otherwise have no gap record for it, or one from an earlier silence.
+        """
+        trust = self._desk.trust
+        stop = self._silences.last(EVERYBODY)
+        if trust.stopped and (stop is None or stop.from_us < trust.stops()[-1][0]):
+            self._note(None, "stop")
+        for person, standing in self._desk.people.everybody().items():
+            since, reason = silent_since(standing)
+            if reason is None:
+                continue
+            last = self._silences.last(person)
+            if last is None or last.from_us < since:
+                self._note(person, reason)
+
+    def _note(self, person: PersonId | None, reason: str) -> None:
+        silence = Silence(reason=reason, from_us=self._desk.now_us(), head=self._head())
+        self._silences.note(EVERYBODY if person is None else person, silence)
 
     def reopen(self, person: PersonId | None) -> None:
         """Give leases again."""
@@ -230,13 +226,7 @@ class Leases:
         """Pass a device that records under a lease, or did; a stranger's word could hide or block a gap."""
         if self._lessor.holds(person=self._desk.people.standing(person).external, device=device):
             return
-        with self._desk.engine.begin() as connection:
-            known = connection.execute(
-                sa.select(tables.mark.c.id)
-                .where(tables.mark.c.person == person, tables.mark.c.device == device.text())
-                .limit(1)
-            ).first()
-        if known is None:
+        if all(one.device != device.text() for one in self._silences.heard(person)):
             raise DeniedError(
                 "this device has never recorded this person",
                 rule="gap.device",
@@ -261,7 +251,15 @@ def _pin(path: Path, key: VerifyKey) -> None:
         raise TamperedError("the keeper's key is not the one outside the home", rule="keeper.key")
 
 
-def quiet_pair(said: Sequence[Any], from_us: int) -> tuple[Any, Any]:
+def silent_since(standing: Standing) -> tuple[int, str | None]:
+    """Return since when, and why, nothing of a person is recorded by their own choice; or no reason."""
+    if standing.withdrawn_us is not None:
+        return standing.withdrawn_us, "withdrawn"
+    running = [pause.start_us for pause in standing.pauses if pause.end_us is None]
+    return (max(running), "pause") if running else (0, None)
+
+
+def quiet_pair(said: Sequence[Said], from_us: int) -> tuple[Said, Said]:
     """Return the two marks of a device that prove the longest silence from a moment on.
 
     The count must be the same in both. The earlier one may be from before the moment, if nothing was recorded
@@ -275,8 +273,8 @@ def quiet_pair(said: Sequence[Any], from_us: int) -> tuple[Any, Any]:
         MissingError: The device has not said twice how far it counted.
     """
 
-    def count(row: Any) -> tuple[int, dict[str, int]]:
-        mark = read_mark(bytes(row.record), device=VerifyKey.from_text(row.device))
+    def count(row: Said) -> tuple[int, dict[str, int]]:
+        mark = read_mark(row.record, device=VerifyKey.from_text(row.device))
         return mark.event_us, dict(mark.positions)
 
     before = [row for row in said if row.at_us < from_us][-1:]

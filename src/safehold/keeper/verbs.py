@@ -51,6 +51,7 @@ class Verbs:
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
         self.crowd.recover()
+        self.leases.recover()
         self.intake.recover(keep=self.models.objects())
 
     def table(self) -> dict[str, Verb]:
