@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import struct
 import time
 from collections import Counter
@@ -124,6 +125,8 @@ class _Files:
                         self._gather(Path(one.path), name + "/")
                     elif one.is_symlink():
                         raise VerificationError("a link does not belong here", where=name)
+                    elif not one.is_file(follow_symlinks=False):
+                        raise VerificationError("not a regular file", where=name)
                     else:
                         self._there.add(name)
         except OSError as error:
@@ -299,7 +302,10 @@ def _differs(one: bytes, two: bytes) -> int:
 
 def _read(path: Path, name: str, *, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        # a pipe put in the place of a file must not make an audit wait for ever
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise VerificationError("not a regular file", where=name)
             data = file.read(limit + 1)
     except OSError as error:
         raise VerificationError("the file is missing or cannot be read", where=name) from error
@@ -308,11 +314,15 @@ def _read(path: Path, name: str, *, limit: int) -> bytes:
     return data
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 @contextmanager
 def _settled(root: Path) -> Iterator[None]:
     """Keep an export of a living log out while its files are read."""
     try:
-        fd = os.open(root / ".export" / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        fd = _open_at_once(str(root / ".export" / "lock"), os.O_RDONLY)
     except OSError:
         yield
         return

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 from tests.ingest_job import key_rows
-from tests.world import PURPOSE, World, raised
+from tests.world import PASSPHRASE, PURPOSE, World, outside, raised, spec_at
 
-from safehold.clock import DAY_US
+from safehold.app.embedded import connect
+from safehold.clock import DAY_US, day_of
 from safehold.errors import InvalidError, TamperedError
 from safehold.ingest.preview import file_source
 from safehold.keeper.crowd import Crowd
+from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
 from safehold.keeper.silence import EVERYBODY
@@ -29,7 +32,10 @@ def _tables(world: World) -> dict[str, list[tuple[object, ...]]]:
         names = [
             row[0] for row in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         ]
-        found = {name: base.execute(f'SELECT * FROM "{name}"').fetchall() for name in names}
+        found = {
+            name: base.execute(f'SELECT * FROM "{name}"').fetchall()  # noqa: S608
+            for name in names
+        }
     base.close()
     return found
 
@@ -94,8 +100,6 @@ def test_a_stolen_database_does_not_tell_what_was_found_in_the_text(world: World
 
 
 def _spec(world: World) -> dict[str, object]:
-    from tests.world import spec_at
-
     return spec_at(world.clock.now_us()).to_spec()
 
 
@@ -197,3 +201,31 @@ def test_a_stop_cut_short_by_a_crash_counts_and_can_be_proved(
     assert [(start // 1000, end and end // 1000) for start, end in world.desk.trust.stops()] == [
         (start // 1000, end and end // 1000) for start, end in before
     ]
+
+
+# a home that is opened for one command at a time
+
+
+def test_a_keeper_that_is_started_for_one_command_ends_what_is_past_its_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody runs ``serve`` here: without a sweep at the start, a backup would open for ever."""
+    monkeypatch.setattr(Desk, "check_time", lambda _: None)
+    world.stop()
+    today = day_of(world.clock.now_us())
+    world.later(days=-40)
+    world.start()
+    spec = replace(spec_at(world.clock.now_us()), seed=5, people=4)
+    world.call("ingest", source={"kind": "synthetic", "spec": spec.to_spec()})
+    world.stop()
+
+    def ended() -> list[int]:
+        periods = [
+            row[5] for row in _tables(world)["vault_key"] if row[2] == "person" and row[5] <= today
+        ]
+        return periods + [row[8] for row in _tables(world)["block"] if row[8] <= today]
+
+    assert ended(), "the test has made nothing that is over"
+    with outside(world.path), connect(world.home, {"passphrase": PASSPHRASE}) as client:
+        assert client.call("status")["counts"]["blocks"] > 0
+    assert not ended()

@@ -324,6 +324,14 @@ class Catalog:
                 )
             ]
 
+    def is_live(self, source: str) -> bool:
+        """Return whether a source was taken in, whole."""
+        with self._engine.begin() as connection:
+            state = connection.execute(
+                sa.select(tables.source.c.state).where(tables.source.c.id == source)
+            ).scalar()
+        return bool(state == LIVE)
+
     def tally_of(self, source: str) -> dict[str, dict[str, int]]:
         """Return the counters of a source that was taken in."""
         with self._engine.begin() as connection:

@@ -21,6 +21,7 @@ from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
 from safehold.keeper.retention import Retention
+from safehold.keeper.rollback import check_register
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.work import Work
 from safehold.ledger import Entry
@@ -51,6 +52,7 @@ class Verbs:
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
         self.crowd.recover()
+        check_register(self.desk, self.models)
         self.leases.recover()
         self.intake.recover(keep=self.models.objects())
 
