@@ -215,6 +215,8 @@ def test_a_keeper_that_is_started_for_one_command_ends_what_is_past_its_day(
     today = day_of(world.clock.now_us())
     world.later(days=-40)
     world.start()
+    with world.desk.engine.begin() as connection:  # made-up recorders count from one again
+        connection.exec_driver_sql("DELETE FROM extent")
     spec = replace(spec_at(world.clock.now_us()), seed=5, people=4)
     world.call("ingest", source={"kind": "synthetic", "spec": spec.to_spec()})
     world.stop()
@@ -229,3 +231,49 @@ def test_a_keeper_that_is_started_for_one_command_ends_what_is_past_its_day(
     with outside(world.path), connect(world.home, {"passphrase": PASSPHRASE}) as client:
         assert client.call("status")["counts"]["blocks"] > 0
     assert not ended()
+
+
+# a clock that was set back
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_clock_that_was_set_back_does_not_undo_a_pause(world: World, restarted: bool) -> None:
+    """By less than the keeper's patience with clocks; by more, it refuses altogether."""
+    person = world.participants()[0]
+    world.choose(person, "pause")
+    world.later(seconds=-120)
+    if restarted:
+        world.restart()
+    assert world.call("people.show", person=person)["paused"]
+    assert world.call("feature", purpose=PURPOSE)["left_out"]["subjects.paused"] >= 1
+    assert person not in world.held("derived")
+    world.later(seconds=-400)
+    for verb, arguments in (
+        ("feature", {"purpose": PURPOSE}),
+        ("lease.obtain", {"person": person, "device": DEVICE.public.text()}),
+        ("lease.submit", {"envelope": "AAAA", "device": DEVICE.public.text()}),
+    ):
+        error = raised(lambda verb=verb, arguments=arguments: world.call(verb, **arguments))
+        assert error.rule == "clock.back", verb
+
+
+def test_a_pause_within_a_planned_one_lasts_beyond_it(world: World) -> None:
+    """A lunch break is planned until one; somebody pauses at half past twelve and does not come back."""
+    now = world.clock.now_us()
+    world.call(
+        "people.enrol",
+        people=[
+            {
+                "person": "somebody-new",
+                "jurisdiction": "US-CA",
+                "streams": ["key"],
+                "pauses": [[now - 1_000_000, now + 1_800_000_000]],
+            }
+        ],
+        evidence="paper",
+    )
+    world.choose("somebody-new", "pause")
+    world.later(seconds=3600)
+    assert world.call("people.show", person="somebody-new")["paused"]
+    world.choose("somebody-new", "resume")
+    assert not world.call("people.show", person="somebody-new")["paused"]

@@ -95,6 +95,7 @@ class Leases:
         """Take an envelope in that was sealed under a live lease."""
         desk = self._desk
         desk.trust.require_running()
+        desk.check_time()  # a clock that was set back would stretch the lease
         self._intake.check_home(COLLECTOR)
         data = unb64(str(arguments["envelope"]))
         device = VerifyKey.from_text(str(arguments["device"]))
