@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +16,15 @@ from tests.world import PASSPHRASE, PURPOSE, World, outside, raised, spec_at
 
 from safehold.app.embedded import connect
 from safehold.clock import DAY_US, day_of
-from safehold.errors import InvalidError, TamperedError
+from safehold.errors import InvalidError, TamperedError, UnavailableError
 from safehold.ingest.preview import file_source
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
+from safehold.keeper.ports import Frame
 from safehold.keeper.silence import EVERYBODY
+from safehold.ledger.store_sqlite import Journal
 from safehold.signing import SigningKey
 
 DEVICE = SigningKey(b"e" * 32)
@@ -277,3 +280,52 @@ def test_a_pause_within_a_planned_one_lasts_beyond_it(world: World) -> None:
     assert world.call("people.show", person="somebody-new")["paused"]
     world.choose("somebody-new", "resume")
     assert not world.call("people.show", person="somebody-new")["paused"]
+
+
+# a ledger that takes nothing
+
+
+@pytest.mark.parametrize("how", ["pause", "withdraw", "stop"])
+def test_a_silence_that_cannot_be_written_down_ends_recording_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(Intake, "check_home", lambda *_: None)
+    person = world.participants()[0]
+    world.call("lease.obtain", person=person, device=DEVICE.public.text())
+    lessor = world.service.verbs.leases._lessor  # type: ignore[union-attr]
+    assert lessor.holds(person=person, device=DEVICE.public)
+    ended: list[bool] = []
+
+    class Running:
+        level = "E3"
+
+        def frames(self) -> Iterator[Frame]:
+            return iter(())
+
+        def kill(self) -> None:
+            ended.append(True)
+
+    job = Running()
+    world.desk.jobs.add(job)
+
+    def full(*_args: object) -> None:
+        raise UnavailableError("the ledger cannot commit", rule="ledger.commit")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Journal, "commit", full)
+        if how == "stop":
+            # only an order of the board does it
+            error = raised(lambda: world.call("stop", **world.order("resume", "security")))
+            assert error.rule == "oversight.order"
+            assert lessor.holds(person=person, device=DEVICE.public)
+            error = raised(lambda: world.call("stop", **world.order("stop", "security")))
+            assert ended == [True]
+        else:
+            error = raised(lambda: world.choose(person, how))
+    assert error.rule == "ledger.commit"
+    assert not lessor.holds(person=person, device=DEVICE.public)
+    world.desk.jobs.discard(job)
+    error = raised(lambda: world.call("lease.obtain", person=person, device=DEVICE.public.text()))
+    assert isinstance(error, UnavailableError), (
+        "a ledger that failed stays closed until it is opened anew"
+    )

@@ -177,11 +177,16 @@ class Leases:
 
     def close(self, person: PersonId | None, reason: str) -> int:
         """End recording of a person, or of everybody, at once; return how many leases ended."""
-        desk = self._desk
-        external = EVERYBODY if person is None else desk.people.standing(person).external
-        ended = self._lessor.close(reason=reason, person=external)
+        ended = self.cut(person, reason)
         self._note(person, reason)
         return ended
+
+    def cut(self, person: PersonId | None, reason: str) -> int:
+        """End the leases of a person, or of everybody, without a word about it: the ledger takes none."""
+        external = EVERYBODY
+        if person is not None:
+            external = self._desk.people.standing(person).external
+        return self._lessor.close(reason=reason, person=external)
 
     def recover(self) -> None:
         """Remember the silences that a crash kept from being remembered; they begin now.
