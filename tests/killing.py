@@ -183,11 +183,10 @@ def look(path: Path) -> Left:
                 (row.origin, row.stream, row.first, row.last)
                 for row in connection.execute(tables.extent.select())
             )
-            taken = sum(
-                sum(orjson.loads(row.tally).get("taken", {}).values())
-                for row in connection.execute(tables.source.select())
-                if row.state == "live"
-            )
+            live = [
+                row.id for row in connection.execute(tables.source.select()) if row.state == "live"
+            ]
+        taken = sum(sum(desk.catalog.tally_of(one).get("taken", {}).values()) for one in live)
         known = desk.catalog.objects() | Models(desk).objects()
         lie = {str(file.relative_to(home.objects)) for file in _files(home.objects)}
         assert {Path(one).name for one in lie} == {Path(one).name for one in known}, "orphans"

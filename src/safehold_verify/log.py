@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import struct
 import time
 from collections import Counter
@@ -128,6 +129,8 @@ class _Files:
                         self._gather(Path(one.path), name + "/")
                     elif one.is_symlink():
                         raise VerificationError("a link does not belong here", where=name)
+                    elif not one.is_file(follow_symlinks=False):
+                        raise VerificationError("not a regular file", where=name)
                     else:
                         self._there.add(name)
         except OSError as error:
@@ -293,10 +296,14 @@ def _differs(one: bytes, two: bytes) -> int:
 
 def _read(path: Path, name: str, *, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size  # room for the limit costs more than the rest
-            data = file.read(min(size, limit) + 1)
-            if size < len(data) <= limit:  # it has grown, or it is a pipe, which tells no size
+        # a pipe put in the place of a file must not make an audit wait for ever
+        with open(path, "rb", opener=_open_at_once) as file:
+            state = os.fstat(file.fileno())
+            if not stat.S_ISREG(state.st_mode):
+                raise VerificationError("not a regular file", where=name)
+            # room for the limit costs more than the rest
+            data = file.read(min(state.st_size, limit) + 1)
+            if state.st_size < len(data) <= limit:  # it has grown
                 data += file.read(limit + 1 - len(data))
     except OSError as error:
         raise VerificationError("the file is missing or cannot be read", where=name) from error
@@ -305,11 +312,15 @@ def _read(path: Path, name: str, *, limit: int) -> bytes:
     return data
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 @contextmanager
 def _settled(root: Path) -> Iterator[None]:
     """Keep an export of a living log out while its files are read."""
     try:
-        fd = os.open(root / ".export" / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        fd = _open_at_once(str(root / ".export" / "lock"), os.O_RDONLY)
     except OSError:
         yield
         return

@@ -53,7 +53,7 @@ def test_no_canary_and_no_name_can_be_read(
 ) -> None:
     began = time.time()
     # that a made-up home takes no file has its own test; here the words of one are to come in
-    monkeypatch.setattr(Intake, "_check_home", lambda *_: None)
+    monkeypatch.setattr(Intake, "check_home", lambda *_: None)
     names = {one.external for one in world.desk.people.everybody().values()}
     # a person whose very name is a canary, and choices with words in them
     world.call(

@@ -40,7 +40,7 @@ def metrics(**more):
         "type": "metrics", "unit": "person", "adjacency": "zero-out", "epsilon_micro": 4_000_000,
         "delta_e12": 1_000_000, "epsilon_rdp": 4.2, "epsilon_pld": 3.9, "noise_multiplier": 7.5,
         "clip": 0.1, "rounds": 40, "sampling_ppm": 1_000_000, "people": 100, "trained": 80,
-        "held_out": 20, "actions_per_person": 64, "tokens": 3, "parameters": 90, **scores,
+        "held_out": 20, "actions_per_person": 64, "tokens": 3, "parameters": SHAPE.parameters, **scores,
         "top1_error": 0.04,
         "plain": dict.fromkeys(("private", "non_private", "majority", "bigram"), scores),
         **more,
@@ -79,6 +79,29 @@ def test_what_is_allowed_passes():
     assert derived.table["token"].to_pylist() == ["<other>", "A", "B"]
 
 
+def test_progress_carries_no_rows():
+    """A recipe that writes rows into its progress: the caller sees a handful of coarse steps."""
+    checked = gate()
+    rng = np.random.default_rng(1)
+    seen = set()
+    refused = 0
+    for value in rng.integers(0, 10_000, 5_000):
+        try:
+            passed = checked.admit({"type": "progress", "done": int(value), "of": 10_000})
+        except TamperedError:
+            refused += 1
+        else:
+            seen.add((passed.done, passed.of))
+    assert refused > 4_900
+    assert len(seen) <= egress.STEPS + 1
+    for frame in (
+        {"type": "progress", "done": 1, "of": 10_000},
+        {"type": "progress", "done": 9_999, "of": 9_999},
+    ):
+        with pytest.raises(TamperedError):
+            checked.admit(frame)
+
+
 FRAMES = {
     "unknown type": ({"type": "rows"}, b"a,b"),
     "no type": ({}, b""),
@@ -98,6 +121,9 @@ FRAMES = {
     "infinite": (metrics(clip=float("inf")), b""),
     "over one": (metrics(top1=1.5), b""),
     "digits as a channel": (metrics(top1=0.123456789012345), b""),
+    "parameters as a channel": (metrics(parameters=71_243), b""),
+    "words as a channel": (metrics(tokens=2), b""),
+    "fewer people than went in": (metrics(people=90, trained=70), b""),
     "integer as a channel": (metrics(rounds=2**60), b""),
     "another epsilon than charged": (metrics(epsilon_micro=40_000_000), b""),
     "another delta than charged": (metrics(delta_e12=10), b""),

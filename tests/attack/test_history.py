@@ -8,10 +8,11 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.world import PURPOSE, World, outside, raised
+from tests.world import PURPOSE, World, outside, raised, spec_at
 
 from safehold.app.keeper import compose
 from safehold.app.verification import verify_home
@@ -121,6 +122,66 @@ def test_truncated_emptied_and_missing_files_are_found(written: World) -> None:
     _broken(written)
     shutil.rmtree(written.home.ledger)
     _broken(written)
+
+
+def test_a_journal_that_is_gone_or_older_than_the_files_is_found(
+    world: World, tmp_path: Path
+) -> None:
+    """The files alone still hold, but the details of every entry lie in the journal."""
+    world.stop()
+    journal = world.home.ledger / "journal.db"
+    older = journal.read_bytes()
+    world.start()
+    world.choose(world.participants()[0], "pause")
+    world.call("ledger.publish")
+    with outside(world.path):
+        assert verify_home(world.home.path)["verified"], "beside a keeper that has it open"
+    world.stop()
+    newest = journal.read_bytes()
+    for left in (older, b"", newest[: len(newest) // 2], newest[:100], b"x" * 8192):
+        journal.write_bytes(left)
+        assert "journal" in _broken(world).message
+        assert not list(world.home.ledger.glob("journal.db-*")), "nothing is left beside it"
+    journal.unlink()
+    assert "journal" in _broken(world).message
+    (tmp_path / "journal.db").write_bytes(newest)
+    journal.symlink_to(tmp_path / "journal.db")
+    assert "journal" in _broken(world).message
+    journal.unlink()
+    journal.write_bytes(newest)
+    _verify(world)
+
+
+def test_an_older_control_database_beside_a_newer_ledger_is_refused(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows nothing of the newer objects: started on it, a keeper would sweep them away."""
+    world.stop()
+    shutil.copy(world.home.control, tmp_path / "older.db")
+    world.start()
+    spec = replace(spec_at(world.clock.now_us()), seed=77, people=3)
+    with world.desk.engine.begin() as connection:  # other days of known people are another source
+        connection.exec_driver_sql("DELETE FROM extent")
+    world.call("ingest", source={"kind": "synthetic", "spec": spec.to_spec()})
+    objects = {file.name for file in world.home.objects.rglob("*.shb")}
+    world.stop()
+    newest = tmp_path / "newest.db"
+    shutil.copy(world.home.control, newest)
+    shutil.copy(tmp_path / "older.db", world.home.control)
+    error = raised(world.start)
+    assert isinstance(error, TamperedError)
+    assert error.rule == "catalog.rollback"
+    assert {file.name for file in world.home.objects.rglob("*.shb")} == objects
+    shutil.copy(newest, world.home.control)
+    world.start()
+    # the same for what was built from them
+    world.stop()
+    shutil.copy(world.home.control, tmp_path / "older.db")
+    world.start()
+    world.call("feature", purpose=PURPOSE)
+    world.stop()
+    shutil.copy(tmp_path / "older.db", world.home.control)
+    assert raised(world.start).rule == "catalog.rollback"
 
 
 def test_an_older_home_is_found(world: World, tmp_path: Path) -> None:

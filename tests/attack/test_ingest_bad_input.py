@@ -195,6 +195,15 @@ def test_unknown_column_in_a_later_line(tmp_path: Path) -> None:
     assert "row 3" in error.message
 
 
+def test_unknown_stream_in_a_row_that_is_refused_for_something_else(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"stream": "key", **row} for row in key_rows("abc")]
+    rows[3]["stream"] = CANARY
+    del rows[3]["device"]
+    error = refuse(as_jsonl(rows), "a.jsonl", tmp_path)
+    assert error.rule == "wire.missing"
+    assert "row 3" in error.message
+
+
 def test_field_of_another_stream(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [{"stream": "key", **row} for row in key_rows("ab")]
     rows[1]["title"] = "a window"

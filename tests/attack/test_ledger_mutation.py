@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -119,11 +120,30 @@ def test_strays_and_links(desk: Desk, copy: Path) -> None:
         (copy / name).write_bytes(b"x")
         assert refused(desk, copy) == name
         (copy / name).unlink()
+    for name in ("tile/pipe", "pipe"):
+        os.mkfifo(copy / name)
+        assert refused(desk, copy) == name
+        (copy / name).unlink()
     target = copy / "tile/0/000.p/20"
     outside = copy.parent / "elsewhere"
     target.rename(outside)
     target.symlink_to(outside)
     assert refused(desk, copy) == "tile/0/000.p/20"
+
+
+def test_a_pipe_in_the_place_of_a_file_does_not_stop_the_audit(desk: Desk, copy: Path) -> None:
+    for name in ("checkpoint", "tile/0/000.p/20", ".export/lock"):
+        whole = (copy / name).read_bytes() if (copy / name).exists() else None
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).unlink(missing_ok=True)
+        os.mkfifo(copy / name)
+        if name != ".export/lock":
+            assert refused(desk, copy) == name
+        else:
+            check(desk, copy)
+        (copy / name).unlink()
+        if whole is not None:
+            (copy / name).write_bytes(whole)
 
 
 def test_an_older_file_restored(desk: Desk, copy: Path) -> None:

@@ -15,7 +15,7 @@ from safehold.clock import FixedClock
 from safehold.db import open_engine
 from safehold.errors import ShreddedError, TamperedError
 from safehold.settings import Home
-from safehold.vault import Objects, SealedBlock, Vault
+from safehold.vault import Objects, Records, SealedBlock, Vault
 
 STREAMS = ("key", "pointer", "chat", "ai", "focus", "feature")
 SHORT = {"key", "chat", "ai"}  # kept for 14 days; pointer and focus for 30
@@ -38,7 +38,11 @@ class Backup:
             objects=Objects(path / "objects"),
             clock=FixedClock(world_began(world)),
         )
-        self.catalog = Catalog(self.engine, key=self.vault.derive("catalog-mac"))
+        self.catalog = Catalog(
+            self.engine,
+            key=self.vault.derive("catalog-mac"),
+            sealer=Records(world.root, "catalog"),
+        )
 
     def blocks(self) -> list[SealedBlock]:
         return [

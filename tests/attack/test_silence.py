@@ -23,6 +23,7 @@ from safehold.errors import (
     TamperedError,
 )
 from safehold.ingest.collector import Collector
+from safehold.keeper.intake import Intake
 from safehold.signing import SigningKey, VerifyKey
 
 DEVICE = SigningKey(b"d" * 32)
@@ -59,6 +60,12 @@ class Recorder:
     @property
     def sealed(self) -> int:
         return sum(self.collector.counters.sealed.values())
+
+
+@pytest.fixture(autouse=True)
+def _collectors_are_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a made-up home takes in no collector has its own test; here they are to be tried out."""
+    monkeypatch.setattr(Intake, "check_home", lambda *_: None)
 
 
 @pytest.fixture
@@ -206,6 +213,47 @@ def test_what_was_sealed_before_and_comes_after_opens_for_nobody(
     for envelope in kept:  # not even when recording goes on: the key is gone
         assert raised(lambda envelope=envelope: submit(envelope)).rule == "lease.dead"
     assert _rows(world) == rows
+
+
+def _events(world: World, person: str, text: str, *, first: int) -> list[bytes]:
+    """Return what a recorder that does not care about silence would have kept back."""
+    lines = []
+    for number, row in enumerate(key_rows(text, person=person), first):
+        world.later(seconds=0.05)
+        at = {"t": world.clock.now_us(), "mono": number * 1000, "seq": number}
+        lines.append(orjson.dumps({"stream": "key", **row, **at}))
+    return lines
+
+
+@pytest.mark.parametrize("how", ["pause", "stop"])
+def test_what_was_kept_back_in_silence_is_not_taken_later(
+    world: World, recorder: Recorder, person: str, how: str
+) -> None:
+    """Recorded in the silence, handed to a collector after it: dropped on the device."""
+    world.later(seconds=1)
+    _silence(world, person, how)
+    recorder.type("x")
+    recorder.collector.flush()  # the collector learns that its lease is dead
+    world.later(seconds=1)
+    kept = _events(world, person, "typed while nobody was to listen", first=recorder.number + 1)
+    world.later(seconds=1)
+    if how == "stop":
+        world.call("resume", **world.order("resume"))
+    else:
+        world.choose(person, "resume")
+    world.later(seconds=1)
+    rows, sealed = _rows(world), recorder.sealed
+    for line in kept:
+        recorder.collector.feed(line)
+    recorder.collector.flush()
+    assert recorder.collector.counters.dropped["paused"] == len(kept)
+    assert (recorder.sealed, _rows(world)) == (sealed, rows)
+    # the next words are taken as before
+    recorder.number += len(kept)
+    recorder.type("good to be back")
+    recorder.collector.flush()
+    assert recorder.sealed > sealed
+    assert _rows(world) > rows
 
 
 def test_one_seat_stops_and_six_resume(world: World, recorder: Recorder, person: str) -> None:

@@ -19,6 +19,7 @@ from safehold.vault.kms import LocalRoot
 FAST = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 KEY = b"k" * 32
 ROOT = LocalRoot.generate()
+SEALER = Records(ROOT, "catalog")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def sealed(number: int, expires: int) -> SealedObject:
 @given(st.lists(st.integers(0, 6), max_size=12), st.integers(1, 9))
 def test_a_chunk_counts_once_and_a_source_whole(engine: Any, numbers: list[int], day: int) -> None:
     wipe(engine)
-    catalog = Catalog(engine, key=KEY)
+    catalog = Catalog(engine, key=KEY, sealer=SEALER)
     catalog.begin("s", now_us=5)
     done: set[int] = set()
     for number in numbers:
@@ -72,7 +73,7 @@ def test_a_chunk_counts_once_and_a_source_whole(engine: Any, numbers: list[int],
         else:
             act()
             done.add(number)
-        catalog = Catalog(engine, key=KEY)
+        catalog = Catalog(engine, key=KEY, sealer=SEALER)
         state = catalog.begin("s", now_us=99)
         assert (state.done, state.begun_us) == (done, 5)
         assert state.tally == {"taken": {"key": len(done)}}
@@ -87,7 +88,7 @@ def test_a_chunk_counts_once_and_a_source_whole(engine: Any, numbers: list[int],
 
 def test_an_edited_row_is_refused_and_names_do_not_match_by_wildcard(engine: Any) -> None:
     wipe(engine)
-    catalog = Catalog(engine, key=KEY)
+    catalog = Catalog(engine, key=KEY, sealer=SEALER)
     catalog.add_derived("train_ui:1", [sealed(1, 9)])
     catalog.add_derived("trainXui:1", [sealed(2, 9)])
     assert catalog.replace_derived("trainXui", keep="trainXui:1") == []

@@ -289,6 +289,26 @@ def test_what_a_collector_sealed_comes_to_rest() -> None:
     assert {header["person"] for header in frames.of("batch")} == {"ann"}
 
 
+def test_a_leased_row_from_a_silence_is_dropped_where_it_has_a_time() -> None:
+    """A device that seals what it was told to drop: the keeper's sandbox looks again."""
+    world = World()
+    world.type("hello", step_us=SECOND)
+    world.collector.flush()
+    table = pa.ipc.open_stream(world.received[0][2]).read_all()
+    rows, index = len(table), table.schema.get_field_index("t")
+    times = pa.array([NOW_US + at * SECOND for at in range(rows)], table.schema.field(index).type)
+    timed = table.set_column(index, table.schema.field(index), times)
+    whole = job({"kind": "leased"})
+    whole["people"]["ann"]["pauses"] = [[NOW_US + SECOND, NOW_US + 3 * SECOND]]
+    whole["now_us"] = NOW_US + 60 * SECOND
+    for given, taken in ((timed, rows - 2), (table, rows)):  # at L3 only the day is left
+        frames = Frames()
+        parts = pack_parts([({"person": "ann", "stream": "key"}, given)])
+        recipe.main(whole, [parts], frames)
+        assert frames.tally()["taken"]["key"] == taken
+        assert frames.tally()["dropped"].get("paused", 0) == rows - taken
+
+
 @pytest.mark.parametrize(
     ("column", "value", "rule"),
     [

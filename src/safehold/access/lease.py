@@ -9,7 +9,7 @@ Formats: ``docs/reference/lease.md``.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, Protocol
 
@@ -38,6 +38,8 @@ class Lease:
         device: Verify key of the device, base64.
         streams: For each stream, the hash (hex) of the minimisation rules to apply.
         apps: Applications that may be recorded, ``None`` for all.
+        silences: Times (from, to), microseconds, of which nothing may be sealed: the person's pauses and the
+            board's stops. An event that a recorder kept back from one of them is dropped on the device.
         sealing: Public sealing key, base64.
         from_us: First moment, microseconds.
         until_us: First moment at which it is over, microseconds.
@@ -49,6 +51,7 @@ class Lease:
     device: str
     streams: Mapping[str, str]
     apps: tuple[str, ...] | None
+    silences: tuple[tuple[int, int], ...]
     sealing: str
     from_us: int
     until_us: int
@@ -66,7 +69,11 @@ class Lease:
 
     def sign(self, key: SigningKey) -> bytes:
         """Return the lease as signed bytes."""
-        value = asdict(self) | {"v": 1, "apps": None if self.apps is None else list(self.apps)}
+        value = asdict(self) | {
+            "v": 1,
+            "apps": None if self.apps is None else list(self.apps),
+            "silences": [list(one) for one in self.silences],
+        }
         return sign_record(value, domain=DOMAIN, key=key)
 
 
@@ -84,7 +91,10 @@ def read_lease(data: bytes, *, keeper: VerifyKey) -> Lease:
         raise wrong
     if not isinstance(value["streams"], dict) or not set(value["streams"]) <= set(STREAMS):
         raise wrong
-    apps = value["apps"]
+    apps, silences = value["apps"], value["silences"]
+    if not isinstance(silences, list) or not all(map(_is_time, silences)):
+        raise wrong
+    value["silences"] = tuple((start, end) for start, end in silences)
     try:
         lease = Lease(**{**value, "apps": None if apps is None else tuple(apps)})
         length = lease.until_us - lease.from_us
@@ -95,6 +105,14 @@ def read_lease(data: bytes, *, keeper: VerifyKey) -> Lease:
     if len(unb64(lease.sealing)) != 32:
         raise wrong
     return lease
+
+
+def _is_time(given: object) -> bool:
+    match given:
+        case [int(start), int(end)]:
+            return 0 <= start <= end
+        case _:
+            return False
 
 
 class KeyStore(Protocol):
@@ -168,6 +186,7 @@ class Lessor:
         charter: bytes,
         streams: Mapping[str, str],
         apps: tuple[str, ...] | None = None,
+        silences: Sequence[Sequence[int]] = (),
         length_us: int = LONGEST_US,
     ) -> bytes:
         """Give a lease and return its signed bytes.
@@ -178,6 +197,7 @@ class Lessor:
             charter: Digest of the charter in force, 32 bytes.
             streams: Stream to the hash of its rules, hex.
             apps: Applications that may be recorded.
+            silences: Times (from, to) of which nothing may be sealed.
             length_us: How long, at most 15 minutes.
 
         Raises:
@@ -201,6 +221,7 @@ class Lessor:
                 device=device.text(),
                 streams=dict(streams),
                 apps=apps,
+                silences=tuple((start, end) for start, end in silences),
                 sealing=b64(secret.public),
                 from_us=now,
                 until_us=now + length_us,

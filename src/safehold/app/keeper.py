@@ -113,6 +113,7 @@ def compose(
         return Service(desk, verbs, Server(home.socket, verbs.table()))
     except BaseException:
         desk.ledger.close()
+        desk.engine.dispose()
         raise
 
 
@@ -142,7 +143,9 @@ def open_desk(
             clock=clock,
             vault=vault,
             ledger=ledger,
-            catalog=Catalog(engine, key=vault.derive("catalog-mac")),
+            catalog=Catalog(
+                engine, key=vault.derive("catalog-mac"), sealer=Records(root, "catalog")
+            ),
             lineage=Lineage(engine),
             people=People(engine, sealer=Records(root), lookup_key=vault.derive("lookup")),
             trust=Trust(home, ledger, clock),
@@ -229,6 +232,17 @@ def harden() -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
+def sweep_first(service: Service) -> None:
+    """End what is past its retention before anybody is answered.
+
+    A home that is only ever opened for one command at a time has no schedule; its keys must end all the same.
+    """
+    try:
+        service.sweep()
+    except UnavailableError as error:  # a ledger that only reads: nothing is released either
+        logging.getLogger(__name__).warning("nothing was swept: %s", error.rule)
+
+
 def main(arguments: list[str]) -> int:
     """Run as a process of its own."""
     harden()
@@ -245,6 +259,8 @@ def main(arguments: list[str]) -> int:
         else:
             root = unlock(home, order["secret"])
         service = compose(home, root)
+        if "found" not in order:
+            sweep_first(service)
     except SafeholdError as error:
         _say({"error": error.payload()})
         return error.exit_code

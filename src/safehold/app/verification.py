@@ -8,7 +8,9 @@ from typing import Any
 import orjson
 
 import safehold_verify
+from safehold.canonical import b64
 from safehold.errors import MissingError, TamperedError
+from safehold.ledger.store_sqlite import published_head
 from safehold.ledger.tile import tile_path, unpack_entries
 from safehold.settings import Home
 
@@ -41,12 +43,29 @@ def verify_home(path: Path) -> dict[str, Any]:
         raise TamperedError(str(error), rule="ledger.verify") from error
     except OSError as error:
         raise TamperedError("the ledger cannot be read", rule="ledger.verify") from error
+    _check_journal(home, report)
     return {
         "verified": True,
         "size": report.size,
         "root": report.root,
         "witnesses": list(report.witnesses),
     }
+
+
+def _check_journal(home: Home, report: safehold_verify.Report) -> None:
+    """Pass if the journal beside the files is there and at least as new as they are.
+
+    It holds what they do not, the sealed details. Whether each of its bytes is right is found when a keeper opens it.
+    """
+    head = published_head(home.ledger, report.size)
+    said = head.split(b"\n")[:3] if head is not None else []
+    wanted = [report.origin, str(report.size), b64(bytes.fromhex(report.root))]
+    if said != [word.encode() for word in wanted]:
+        raise TamperedError(
+            "journal.db: it is older than the files beside it, or another log's",
+            rule="ledger.journal",
+            fix="put back the newest journal",
+        )
 
 
 def leaves(path: Path, count: int) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from safehold import canonical
 from safehold.catalog import tables
 from safehold.catalog.label import DatasetLabel, label_blocks
 from safehold.catalog.record import from_record, to_record
-from safehold.catalog.state import Extent, SourceState, add_tallies
+from safehold.catalog.state import Extent, Sealer, SourceState, Tallies, add_tallies
 from safehold.errors import ConflictError, TamperedError
 from safehold.vault import SealedBlock, SealedObject
 
@@ -33,11 +33,13 @@ class Catalog:
     Args:
         engine: The control database.
         key: 32 bytes for the MAC over rows, derived from the root.
+        sealer: Seals counters: what was found in one person's text is telemetry too.
     """
 
-    def __init__(self, engine: sa.Engine, *, key: bytes) -> None:
+    def __init__(self, engine: sa.Engine, *, key: bytes, sealer: Sealer) -> None:
         self._engine = engine
         self._key = key
+        self._tallies = Tallies(sealer)
 
     def begin(self, source: str, *, now_us: int) -> SourceState:
         """Open a source for ingestion, or find out how far it got before.
@@ -54,13 +56,15 @@ class Catalog:
                         id=source,
                         state=STAGING,
                         begun_us=now_us,
-                        tally=canonical.encode({}),
+                        tally=self._tallies.seal(source, None, {}),
                         noted=False,
                     )
                 )
                 return SourceState(state=STAGING, begun_us=now_us, done=frozenset(), tally={})
             # nothing was taken, for instance because nobody was enrolled yet: it may come again
-            empty = row.state == LIVE and not any(canonical.decode(row.tally).get("taken", {}))
+            empty = row.state == LIVE and not any(
+                self._tallies.open(source, None, row.tally).get("taken", {})
+            )
             if empty:
                 connection.execute(tables.chunk.delete().where(tables.chunk.c.source == source))
             again = empty or row.state == REFUSED
@@ -77,7 +81,7 @@ class Catalog:
             state=STAGING if again else row.state,
             begun_us=now_us if again else row.begun_us,
             done=frozenset(chunk.number for chunk in chunks),
-            tally=add_tallies(canonical.decode(chunk.tally) for chunk in chunks),
+            tally=add_tallies(self._tallies.open(source, one.number, one.tally) for one in chunks),
         )
 
     def commit_chunk(
@@ -104,7 +108,9 @@ class Catalog:
                 raise ConflictError("this chunk was committed before", rule="catalog.chunk")
             connection.execute(
                 tables.chunk.insert().values(
-                    source=source, number=number, tally=canonical.encode(tally)
+                    source=source,
+                    number=number,
+                    tally=self._tallies.seal(source, number, tally),
                 )
             )
             self._insert(connection, source, objects, kind="telemetry", state=STAGING)
@@ -203,7 +209,7 @@ class Catalog:
             connection.execute(
                 tables.source.update()
                 .where(tables.source.c.id == source)
-                .values(state=LIVE, tally=canonical.encode(tally))
+                .values(state=LIVE, tally=self._tallies.seal(source, None, tally))
             )
             connection.execute(
                 tables.block.update().where(tables.block.c.source == source).values(state=LIVE)
@@ -310,13 +316,29 @@ class Catalog:
         """Return live sources whose closing leaf is not in the ledger yet."""
         with self._engine.begin() as connection:
             return [
-                (row.id, canonical.decode(row.tally))
+                (row.id, self._tallies.open(row.id, None, row.tally))
                 for row in connection.execute(
                     sa.select(tables.source).where(
                         tables.source.c.state == LIVE, tables.source.c.noted.is_(False)
                     )
                 )
             ]
+
+    def is_live(self, source: str) -> bool:
+        """Return whether a source was taken in, whole."""
+        with self._engine.begin() as connection:
+            state = connection.execute(
+                sa.select(tables.source.c.state).where(tables.source.c.id == source)
+            ).scalar()
+        return bool(state == LIVE)
+
+    def tally_of(self, source: str) -> dict[str, dict[str, int]]:
+        """Return the counters of a source that was taken in."""
+        with self._engine.begin() as connection:
+            sealed = connection.execute(
+                sa.select(tables.source.c.tally).where(tables.source.c.id == source)
+            ).scalar_one()
+        return self._tallies.open(source, None, sealed)
 
     def note(self, source: str) -> None:
         """Remember that a source's closing leaf is durable."""

@@ -9,10 +9,10 @@ from safehold.db import metadata
 source = sa.Table(
     "source",
     metadata,
-    sa.Column("id", sa.String(64), primary_key=True),  # SHA-256 over content, mapping and charter
+    sa.Column("id", sa.String(64), primary_key=True),  # keyed hash over content and mapping
     sa.Column("state", sa.String(12), nullable=False),  # staging, live, refused
     sa.Column("begun_us", sa.BigInteger, nullable=False),
-    sa.Column("tally", sa.LargeBinary, nullable=False),  # canonical JSON of counters, no values
+    sa.Column("tally", sa.LargeBinary, nullable=False),  # counters, sealed
     sa.Column("noted", sa.Boolean, nullable=False, default=False),  # its closing leaf is written
 )
 
@@ -21,7 +21,7 @@ chunk = sa.Table(
     metadata,
     sa.Column("source", sa.ForeignKey("source.id"), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("tally", sa.LargeBinary, nullable=False),
+    sa.Column("tally", sa.LargeBinary, nullable=False),  # sealed
 )
 
 object_ = sa.Table(

@@ -268,7 +268,9 @@ class Collector:
             chunk.keys,
             offsets,
             rules={stream: rule for stream, rule in self._rules.items() if stream in agreed},
-            roll=Roll(people={self._person: agreed}, pauses={}, cohorts=()),
+            roll=Roll(
+                people={self._person: agreed}, pauses={self._person: lease.silences}, cohorts=()
+            ),
             tally=tally,
         )
         times = [events.table.column("t").cast(pa.int64()) for events in accepted.values()]

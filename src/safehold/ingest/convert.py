@@ -198,6 +198,8 @@ def _convert_wire(
     present = np.unique(stream.index)
     for number in present.tolist():
         target = stream.values[number]
+        if target not in WIRE:
+            continue  # every such row is refused for something else already
         here = np.flatnonzero(stream.index == number)
         part = table if len(here) == len(table) else table.take(pa.array(here))
         own = Sieve(sieve.rows[here])

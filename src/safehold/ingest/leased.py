@@ -66,10 +66,26 @@ def _carry(stream: str, person: str, table: pa.Table, order: Order, number: int)
         reason = "not_collected" if rules is None else "not_participating"
         tally.dropped[reason] += len(table)
         return LeasedChunk(len(table), tally, [])
+    rows = len(table)
     _check_batch(stream, person, table, order, number)
+    silent = _silent(person, table, order)
+    if count := int(silent.sum()):
+        tally.dropped["paused"] += count
+        table = table.filter(pa.array(~silent))
     tally.taken[stream] += len(table)
     batches = list(rest_batches(stream, table, key=order.key, policy=order.policy))
-    return LeasedChunk(len(table), tally, batches)
+    return LeasedChunk(rows, tally, batches)
+
+
+def _silent(person: str, table: pa.Table, order: Order) -> np.ndarray:
+    """Return which rows that kept their time lie in a pause or a stop; the others were sieved on the device."""
+    t = table.column("t").cast(pa.int64()).to_numpy()
+    inside: np.ndarray = np.zeros(len(table), dtype=bool)
+    for start, end in order.roll.pauses.get(person, ()):
+        inside |= (t >= start) & (t < end)
+    return np.asarray(
+        inside & (t % DAY_US != 0)
+    )  # where times were taken out, the start of the day stands
 
 
 def _check_batch(stream: str, person: str, table: pa.Table, order: Order, number: int) -> None:

@@ -10,11 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from safehold import canonical
-from safehold.errors import InvalidError, MissingError, ShreddedError, TamperedError
+from safehold.errors import (
+    InvalidError,
+    MissingError,
+    ShreddedError,
+    TamperedError,
+    UnavailableError,
+)
 from safehold.ids import PersonId
 from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
-from safehold.ledger import Entry
+from safehold.ledger import Entry, Receipt
 from safehold.subjects import Pause, Standing
 from safehold.telemetry.schema import STREAMS
 
@@ -34,18 +40,21 @@ class Crowd:
         desk: What the keeper works with.
         on_silence: Called with a person and a reason when recording must end at once.
         on_sound: Called with a person when recording may begin again.
+        on_trouble: Called instead of ``on_silence`` when the ledger could not take the choice.
     """
 
     def __init__(
         self,
         desk: Desk,
         *,
-        on_silence: Callable[[PersonId, str], None],
+        on_silence: Callable[[PersonId, str], object],
         on_sound: Callable[[PersonId], None],
+        on_trouble: Callable[[PersonId, str], object],
     ) -> None:
         self._desk = desk
         self._on_silence = on_silence
         self._on_sound = on_sound
+        self._on_trouble = on_trouble
 
     def enrol(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -106,6 +115,22 @@ class Crowd:
             record["streams"] = sorted(_streams(arguments["streams"]))
             record["evidence"] = _text(arguments["evidence"], "evidence", 500)
         how = read_choice(record)
+        try:
+            receipt = self._record(person, record, how)
+        except UnavailableError:
+            if choice in SILENT:  # no word of it can be kept, but nobody records on meanwhile
+                self._on_trouble(person, SILENT[choice])
+            raise
+        if choice in SILENT:
+            self._on_silence(person, SILENT[choice])
+        else:
+            self._on_sound(person)
+        return {"choice": choice, "at_us": record["at_us"], "entry": receipt.index}
+
+    def _record(
+        self, person: PersonId, record: dict[str, Any], how: Callable[[Standing], Standing]
+    ) -> Receipt:
+        desk = self._desk
         with desk.lock:  # two choices at once must not get one number
             record["version"] = desk.people.version(person) + 1
             (receipt,) = desk.log(
@@ -118,12 +143,8 @@ class Crowd:
                     subjects=desk.subjects([person]),
                 )
             )
-            self._take(person, choice, how)
-        if choice in SILENT:
-            self._on_silence(person, SILENT[choice])
-        else:
-            self._on_sound(person)
-        return {"choice": choice, "at_us": record["at_us"], "entry": receipt.index}
+            self._take(person, record["choice"], how)
+        return receipt
 
     def recover(self) -> None:
         """Compare the register with the ledger, and finish a choice that a crash cut short.

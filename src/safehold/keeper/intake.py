@@ -9,7 +9,6 @@ A chunk that is known is skipped on the next run; an object that no transaction 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import threading
@@ -91,7 +90,7 @@ class Intake:
                 raise InvalidError("a file source comes with one open file", rule="ingest.source")
             inputs = [reopen(descriptors[0])]
         try:
-            self._check_home(source)
+            self.check_home(str(source["kind"]))
             name = self._identity(source, inputs)
             with self._alone(name):
                 return self._take(name, source, inputs, arguments, report)
@@ -346,9 +345,15 @@ class Intake:
             desk.lineage.add(name, kind="source", label=label, parents=[], created_us=desk.now_us())
         desk.catalog.note(name)
 
-    def _check_home(self, source: Mapping[str, Any]) -> None:
-        # a home of made-up people runs weak sandboxes and shows exact figures: nobody real may come in
-        if self._desk.home.synthetic != (source["kind"] == "synthetic"):
+    def check_home(self, kind: str) -> None:
+        """Refuse a kind of source that does not belong into this home, collectors among them.
+
+        A home of made-up people runs weak sandboxes and shows exact figures: nobody real may come in.
+
+        Raises:
+            InvalidError: Real people for a home of made-up ones, or the other way round.
+        """
+        if self._desk.home.synthetic != (kind == "synthetic"):
             raise InvalidError(
                 "this home is for made-up people only"
                 if self._desk.home.synthetic
@@ -366,14 +371,14 @@ class Intake:
         state: SourceState,
     ) -> dict[str, Any]:
         desk = self._desk
-        rules = streams_of(charter)
+        rules, stops = streams_of(charter), desk.trust.stops()
         spec: dict[str, Any] = {
             "source": source,
             "rules": rules,
             "people": {
                 standing.external: entry
                 for standing in desk.people.everybody().values()
-                if (entry := roll_entry(standing, charter.jurisdictions)) is not None
+                if (entry := roll_entry(standing, charter.jurisdictions, stops=stops)) is not None
             },
             "now_us": state.begun_us,
             "keep_days": {stream: charter.retention(stream) for stream in rules},
@@ -390,7 +395,10 @@ class Intake:
         return hmac.digest(key, person.encode(), "sha256")[:16]
 
     def _identity(self, source: Mapping[str, Any], inputs: Sequence[int]) -> str:
-        state = hashlib.sha256(b"safehold.source.v1\0")
+        # keyed: a plain digest would let a thief of the catalogue try out what somebody typed
+        state = hmac.new(
+            self._desk.vault.derive("source-identity"), b"safehold.source.v1\0", "sha256"
+        )
         shown = {key: value for key, value in source.items() if key != "name"}
         state.update(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))
         for item in inputs:

@@ -12,23 +12,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from safehold.access.gap import Head, commit_person, make_gap, read_mark
 from safehold.access.lease import Lease, Lessor, MemoryStore
 from safehold.canonical import unb64
 from safehold.dlp import Rules
 from safehold.errors import DeniedError, MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId
-from safehold.keeper import tables
 from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
+from safehold.keeper.offer import silences
 from safehold.keeper.server import Report
+from safehold.keeper.silence import EVERYBODY, Said, Silence, Silences
 from safehold.keeper.terms import streams_of
 from safehold.ledger import Entry
 from safehold.signing import SigningKey, VerifyKey
+from safehold.subjects import Standing
 
-EVERYBODY = ""
+COLLECTOR = "collector"  # a kind of source
 
 
 class Leases:
@@ -44,6 +44,7 @@ class Leases:
         self._intake = intake
         self._key = SigningKey(desk.vault.derive("lease-signing"))
         _pin(desk.home.keeper_key, self._key.public)
+        self._silences = Silences(desk.engine, sealer=desk.sealer, key=desk.vault.derive("silence"))
         # private halves live in this process's memory only: a restart ends every lease
         self._lessor = Lessor(self._key, store=MemoryStore(), clock=desk.clock)
 
@@ -55,6 +56,7 @@ class Leases:
         desk.trust.require_running()
         desk.ledger.check_health()
         desk.check_time()
+        self._intake.check_home(COLLECTOR)
         charter = desk.trust.charter()
         person = desk.people.find(str(arguments["person"]))
         device = VerifyKey.from_text(str(arguments["device"]))
@@ -83,6 +85,7 @@ class Leases:
             charter=charter.digest(),
             streams=hashes,
             apps=tuple(sorted(apps)) or None,
+            silences=silences(standing, desk.trust.stops()),
         )
         return {"lease": lease.decode(), "rules": rules, "keeper": self._key.public.text()}
 
@@ -92,6 +95,8 @@ class Leases:
         """Take an envelope in that was sealed under a live lease."""
         desk = self._desk
         desk.trust.require_running()
+        desk.check_time()  # a clock that was set back would stretch the lease
+        self._intake.check_home(COLLECTOR)
         data = unb64(str(arguments["envelope"]))
         device = VerifyKey.from_text(str(arguments["device"]))
         lease, envelope, body = self._lessor.receive(data, device=device)
@@ -114,12 +119,7 @@ class Leases:
         record = str(arguments["mark"]).encode()
         mark = read_mark(record, device=device)
         self._require_known(person, device)
-        with desk.engine.begin() as connection:
-            connection.execute(
-                tables.mark.insert().values(
-                    person=person, device=device.text(), at_us=mark.at_us, record=record
-                )
-            )
+        self._silences.hear(person, Said(device=device.text(), at_us=mark.at_us, record=record))
         return {"at_us": mark.at_us}
 
     def gap(
@@ -132,18 +132,8 @@ class Leases:
         """
         desk = self._desk
         person = desk.people.find(str(arguments["person"]))
-        with desk.engine.begin() as connection:
-            silence = connection.execute(
-                sa.select(tables.silence)
-                .where(tables.silence.c.person.in_([person, EVERYBODY]))
-                .order_by(tables.silence.c.from_us.desc())
-                .limit(1)
-            ).one_or_none()
-            marks = connection.execute(
-                sa.select(tables.mark)
-                .where(tables.mark.c.person == person)
-                .order_by(tables.mark.c.at_us)
-            ).all()
+        silence = self._silences.last(person, EVERYBODY)
+        marks = self._silences.heard(person)
         if silence is None:
             raise MissingError("there was no pause and no stop", rule="gap.none")
         pairs: dict[str, tuple[bytes, bytes]] = {}
@@ -152,7 +142,7 @@ class Leases:
             first, last = quiet_pair(
                 [row for row in marks if row.device == device], silence.from_us
             )
-            pairs[device] = (bytes(first.record), bytes(last.record))
+            pairs[device] = (first.record, last.record)
             ends.append(last.at_us)
         if not pairs:
             raise MissingError("no device of this person has said anything", rule="gap.marks")
@@ -164,7 +154,7 @@ class Leases:
             from_us=silence.from_us,
             to_us=min(ends),
             reason=silence.reason,
-            heads=(Head(size=silence.size, root=silence.root), self._head()),
+            heads=(silence.head, self._head()),
             marks=pairs,
             key=self._key,
         )
@@ -187,21 +177,38 @@ class Leases:
 
     def close(self, person: PersonId | None, reason: str) -> int:
         """End recording of a person, or of everybody, at once; return how many leases ended."""
-        desk = self._desk
-        external = EVERYBODY if person is None else desk.people.standing(person).external
-        ended = self._lessor.close(reason=reason, person=external)
-        head = self._head()
-        with desk.engine.begin() as connection:
-            connection.execute(
-                tables.silence.insert().values(
-                    person=EVERYBODY if person is None else person,
-                    reason=reason,
-                    from_us=desk.now_us(),
-                    size=head.size,
-                    root=head.root,
-                )
-            )
+        ended = self.cut(person, reason)
+        self._note(person, reason)
         return ended
+
+    def cut(self, person: PersonId | None, reason: str) -> int:
+        """End the leases of a person, or of everybody, without a word about it: the ledger takes none."""
+        external = EVERYBODY
+        if person is not None:
+            external = self._desk.people.standing(person).external
+        return self._lessor.close(reason=reason, person=external)
+
+    def recover(self) -> None:
+        """Remember the silences that a crash kept from being remembered; they begin now.
+
+        The leaf of a pause or a stop comes first and counts; a keeper that was killed right after it would
+        otherwise have no gap record for it, or one from an earlier silence.
+        """
+        trust = self._desk.trust
+        stop = self._silences.last(EVERYBODY)
+        if trust.stopped and (stop is None or stop.from_us < trust.stops()[-1][0]):
+            self._note(None, "stop")
+        for person, standing in self._desk.people.everybody().items():
+            since, reason = silent_since(standing)
+            if reason is None:
+                continue
+            last = self._silences.last(person)
+            if last is None or last.from_us < since:
+                self._note(person, reason)
+
+    def _note(self, person: PersonId | None, reason: str) -> None:
+        silence = Silence(reason=reason, from_us=self._desk.now_us(), head=self._head())
+        self._silences.note(EVERYBODY if person is None else person, silence)
 
     def reopen(self, person: PersonId | None) -> None:
         """Give leases again."""
@@ -225,13 +232,7 @@ class Leases:
         """Pass a device that records under a lease, or did; a stranger's word could hide or block a gap."""
         if self._lessor.holds(person=self._desk.people.standing(person).external, device=device):
             return
-        with self._desk.engine.begin() as connection:
-            known = connection.execute(
-                sa.select(tables.mark.c.id)
-                .where(tables.mark.c.person == person, tables.mark.c.device == device.text())
-                .limit(1)
-            ).first()
-        if known is None:
+        if all(one.device != device.text() for one in self._silences.heard(person)):
             raise DeniedError(
                 "this device has never recorded this person",
                 rule="gap.device",
@@ -256,7 +257,15 @@ def _pin(path: Path, key: VerifyKey) -> None:
         raise TamperedError("the keeper's key is not the one outside the home", rule="keeper.key")
 
 
-def quiet_pair(said: Sequence[Any], from_us: int) -> tuple[Any, Any]:
+def silent_since(standing: Standing) -> tuple[int, str | None]:
+    """Return since when, and why, nothing of a person is recorded by their own choice; or no reason."""
+    if standing.withdrawn_us is not None:
+        return standing.withdrawn_us, "withdrawn"
+    running = [pause.start_us for pause in standing.pauses if pause.end_us is None]
+    return (max(running), "pause") if running else (0, None)
+
+
+def quiet_pair(said: Sequence[Said], from_us: int) -> tuple[Said, Said]:
     """Return the two marks of a device that prove the longest silence from a moment on.
 
     The count must be the same in both. The earlier one may be from before the moment, if nothing was recorded
@@ -270,8 +279,8 @@ def quiet_pair(said: Sequence[Any], from_us: int) -> tuple[Any, Any]:
         MissingError: The device has not said twice how far it counted.
     """
 
-    def count(row: Any) -> tuple[int, dict[str, int]]:
-        mark = read_mark(bytes(row.record), device=VerifyKey.from_text(row.device))
+    def count(row: Said) -> tuple[int, dict[str, int]]:
+        mark = read_mark(row.record, device=VerifyKey.from_text(row.device))
         return mark.event_us, dict(mark.positions)
 
     before = [row for row in said if row.at_us < from_us][-1:]

@@ -112,6 +112,16 @@ class Models:
             rows = connection.execute(sa.select(tables.artifact)).all()
         return {self._open(row)["sealed"]["object"] for row in rows}
 
+    def knows(self, name: str) -> bool:
+        """Return whether an artifact was kept, however long ago."""
+        with self._engine.begin() as connection:
+            return (
+                connection.execute(
+                    sa.select(tables.artifact.c.id).where(tables.artifact.c.id == name)
+                ).first()
+                is not None
+            )
+
     def listing(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:

@@ -24,8 +24,16 @@ SOURCES = {
 }
 
 
-def roll_entry(standing: Standing, jurisdictions: Sequence[str]) -> dict[str, Any] | None:
-    """Return what the ingestion sandbox is told of one person, or None if nothing may be taken."""
+def roll_entry(
+    standing: Standing, jurisdictions: Sequence[str], *, stops: Sequence[tuple[int, int | None]]
+) -> dict[str, Any] | None:
+    """Return what the ingestion sandbox is told of one person, or None if nothing may be taken.
+
+    Args:
+        standing: What the person chose.
+        jurisdictions: Where the charter collects.
+        stops: When the board had stopped everything.
+    """
     if (
         standing.withdrawn_us is not None
         or not standing.streams
@@ -34,15 +42,19 @@ def roll_entry(standing: Standing, jurisdictions: Sequence[str]) -> dict[str, An
         return None
     return {
         "streams": sorted(standing.streams),
-        "pauses": [
-            # whoever came back after a withdrawal begins anew
-            *([[0, standing.anew_us]] if standing.anew_us else []),
-            *(
-                [pause.start_us, FOR_EVER if pause.end_us is None else pause.end_us]
-                for pause in standing.pauses
-            ),
-        ],
+        "pauses": silences(standing, stops),
     }
+
+
+def silences(standing: Standing, stops: Sequence[tuple[int, int | None]]) -> list[list[int]]:
+    """Return the times, from and to, of which nothing is ever taken: pauses, stops, before a new opt-in."""
+    times: list[tuple[int, int | None]] = [
+        # whoever came back after a withdrawal begins anew
+        *([(0, standing.anew_us)] if standing.anew_us else []),
+        *((pause.start_us, pause.end_us) for pause in standing.pauses),
+        *stops,
+    ]
+    return [[start, FOR_EVER if end is None else end] for start, end in times]
 
 
 def with_subject(table: pa.Table, subject: bytes) -> pa.Table:

@@ -333,6 +333,7 @@ class Release:
             ask.recipe, spec, frozenset(opening.aliases[person] for person in people)
         )
         out: list[Passed] = []
+        shown: dict[str, Any] = {}
         memory = desk.workshop.pack(self.open(opening, people))
         try:
             with (
@@ -342,7 +343,8 @@ class Release:
                 for frame in job.frames():
                     passed = gate.admit(frame)
                     if passed.kind == "progress":
-                        report(dict(passed.values))
+                        if passed.values != shown:  # how often it is said must not tell anything
+                            report(shown := dict(passed.values))
                     else:
                         out.append(passed)
                     desk.trust.require_running()

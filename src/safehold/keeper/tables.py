@@ -17,25 +17,23 @@ grant = sa.Table(
     sa.Column("revoked", sa.Boolean, nullable=False, default=False),
 )
 
-# when recording of a person (or, for a stop, of everybody) ended, and the ledger's head at that moment
+# when recording of a person (or, for a stop, of everybody) ended, and the ledger's head at that moment; who, why and
+# when are sealed, since whoever reads a stolen copy must not learn who paused or left
 silence = sa.Table(
     "silence",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("person", sa.String(40), nullable=False, index=True),  # empty: everybody
-    sa.Column("reason", sa.String(16), nullable=False),
-    sa.Column("from_us", sa.BigInteger, nullable=False),
-    sa.Column("size", sa.Integer, nullable=False),
-    sa.Column("root", sa.String(64), nullable=False),
+    sa.Column(
+        "person", sa.String(40), nullable=False, index=True
+    ),  # keyed hash, found nowhere else
+    sa.Column("record", sa.LargeBinary, nullable=False),
 )
 
-# how far a device had counted when it said so, signed by the device
+# how far a device had counted when it said so, signed by the device, sealed
 mark = sa.Table(
     "device_mark",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("person", sa.String(40), nullable=False, index=True),
-    sa.Column("device", sa.String(64), nullable=False),  # public key, base64
-    sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Column("person", sa.String(40), nullable=False, index=True),  # keyed hash
     sa.Column("record", sa.LargeBinary, nullable=False),
 )

@@ -62,6 +62,7 @@ class Trust:
         self._spent: list[dict[str, Any]] = []
         self._uses: dict[int, int] = {}
         self._stopped = False
+        self._stops: list[tuple[int, int | None]] = []
         self._ordered_us = 0
         self._revoked: set[int] = set()
         self._granted: list[int] = []
@@ -82,8 +83,7 @@ class Trust:
                 case "charter":
                     self._charter_leaf = unb64(leaf["chr"])
                 case "stop" | "resume":
-                    self._stopped = leaf["k"] == "stop"
-                    self._ordered_us = int(leaf["t"]) * 1000
+                    self._note_order(leaf["k"], int(leaf["t"]) * 1000)
                 case "access.intent":
                     self._count(leaf.get("pub", {}), leaf.get("ref"))
                 case _:
@@ -101,6 +101,10 @@ class Trust:
     def stopped(self) -> bool:
         """Whether a stop is in force."""
         return self._stopped
+
+    def stops(self) -> list[tuple[int, int | None]]:
+        """Return when the board had stopped everything, microseconds; the last may have no end yet."""
+        return list(self._stops)
 
     def signed(self) -> SignedCharter:
         """Return the charter in force with its signatures.
@@ -254,8 +258,7 @@ class Trust:
                     )
                 ]
             )
-            self._stopped = what == "stop"
-            self._ordered_us = now
+            self._note_order(what, now)
         return {"state": what, "entry": receipt.index}
 
     def allowed(self, purpose: str) -> Allowed:
@@ -353,6 +356,14 @@ class Trust:
             self._granted.append(index)
         else:
             self._revoked.add(revokes)
+
+    def _note_order(self, what: str, at_us: int) -> None:
+        if what == "stop" and not self._stopped:
+            self._stops.append((at_us, None))
+        elif what == "resume" and self._stopped:
+            self._stops[-1] = (self._stops[-1][0], at_us)
+        self._stopped = what == "stop"
+        self._ordered_us = at_us
 
     def _check_board(self, signed: SignedCharter) -> None:
         # the board that the charter in force asks for decides who may replace it, not the new text alone

@@ -13,7 +13,6 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
-from safehold.ids import PersonId
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants
@@ -21,6 +20,7 @@ from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
 from safehold.keeper.retention import Retention
+from safehold.keeper.rollback import check_register
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.work import Work
 from safehold.ledger import Entry
@@ -42,7 +42,12 @@ class Verbs:
         self.level = KEEPER_LEVEL
         self.intake = Intake(desk)
         self.leases = Leases(desk, self.intake)
-        self.crowd = Crowd(desk, on_silence=self._on_silence, on_sound=self.leases.reopen)
+        self.crowd = Crowd(
+            desk,
+            on_silence=self.leases.close,
+            on_sound=self.leases.reopen,
+            on_trouble=self.leases.cut,
+        )
         self.grants = Grants(desk)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
@@ -51,6 +56,8 @@ class Verbs:
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
         self.crowd.recover()
+        check_register(self.desk, self.models)
+        self.leases.recover()
         self.intake.recover(keep=self.models.objects())
 
     def table(self) -> dict[str, Verb]:
@@ -115,9 +122,6 @@ class Verbs:
             return None  # a ledger that takes nothing must not turn a refusal into something else
         return receipt.index
 
-    def _on_silence(self, person: PersonId, reason: str) -> None:
-        self.leases.close(person, reason)
-
     def _hello(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
@@ -159,7 +163,13 @@ class Verbs:
     def _stop(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        answer = self.desk.trust.order("stop", arguments)
+        try:
+            answer = self.desk.trust.order("stop", arguments)
+        except UnavailableError:
+            # the order holds but cannot be written down: what runs ends all the same, only the word is missing
+            self.desk.halt()
+            self.leases.cut(None, "stop")
+            raise
         ended = self.desk.halt()
         return {
             **answer,

@@ -12,6 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,32 @@ class Journal:
             self._writer.execute(query, values)
         except sqlite3.Error as error:
             raise UnavailableError("the ledger cannot commit", rule="ledger.commit") from error
+
+
+def published_head(directory: Path, size: int) -> bytes | None:
+    """Return the head of a size that a journal has published, without holding the journal.
+
+    Raises:
+        TamperedError: The journal is missing, emptied or damaged.
+    """
+    path = directory / JOURNAL
+    if path.is_symlink() or not path.is_file():
+        raise TamperedError(f"{JOURNAL} is missing from the ledger", rule="ledger.journal")
+    found: list[tuple[Any]] | None = None
+    # a reader of a database that nobody has open would leave files beside it
+    open_now = (directory / f"{JOURNAL}-wal").exists()
+    for mode in ("mode=ro", "immutable=1") if open_now else ("immutable=1",):
+        try:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as base:
+                found = base.execute("SELECT note FROM head WHERE size = ?", (size,)).fetchall()
+            break
+        except sqlite3.OperationalError:
+            continue
+        except sqlite3.DatabaseError:
+            break
+    if found is None:
+        raise TamperedError(f"{JOURNAL} cannot be read", rule="ledger.journal")
+    return found[0][0] if found and type(found[0][0]) is bytes else None
 
 
 def pack_sidecars(sealed: list[bytes]) -> bytes:

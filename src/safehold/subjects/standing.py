@@ -72,8 +72,8 @@ class Standing:
         return self.streams
 
     def paused(self, at_us: int) -> bool:
-        """Return whether a pause covers a moment."""
-        return any(pause.covers(at_us) for pause in self.pauses)
+        """Return whether a pause covers a moment; one that has no end yet holds whatever the clock says."""
+        return any(pause.end_us is None or pause.covers(at_us) for pause in self.pauses)
 
     def consent(self, streams: Iterable[str], *, at_us: int, evidence: str) -> Standing:
         """Return the standing after an opt-in; it replaces an earlier one and ends a withdrawal."""
@@ -87,8 +87,11 @@ class Standing:
         )
 
     def pause(self, *, at_us: int) -> Standing:
-        """Return the standing with a pause that starts now; pausing twice changes nothing."""
-        if self.paused(at_us):
+        """Return the standing with a pause that starts now; pausing twice changes nothing.
+
+        One that has an end does not count: whoever pauses within it has paused beyond it.
+        """
+        if any(pause.end_us is None for pause in self.pauses):
             return self
         return replace(self, pauses=(*self.pauses, Pause(at_us)))
 

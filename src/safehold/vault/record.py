@@ -15,12 +15,13 @@ class Records:
 
     Args:
         root: The root key.
+        purpose: What the key is derived for.
     """
 
     __slots__ = ("_key",)
 
-    def __init__(self, root: Root) -> None:
-        self._key = root.derive(_PURPOSE)
+    def __init__(self, root: Root, purpose: str = _PURPOSE) -> None:
+        self._key = root.derive(purpose)
 
     def seal(self, plaintext: bytes, *, aad: bytes) -> bytes:
         """Return the sealed record (AES-256-GCM, fresh nonce), bound to where it belongs."""

@@ -59,8 +59,6 @@ def upgrade() -> None:
         "device_mark",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("person", sa.String(length=40), nullable=False),
-        sa.Column("device", sa.String(length=64), nullable=False),
-        sa.Column("at_us", sa.BigInteger(), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -105,10 +103,7 @@ def upgrade() -> None:
         "silence",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("person", sa.String(length=40), nullable=False),
-        sa.Column("reason", sa.String(length=16), nullable=False),
-        sa.Column("from_us", sa.BigInteger(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("root", sa.String(length=64), nullable=False),
+        sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_silence_person"), "silence", ["person"], unique=False)
