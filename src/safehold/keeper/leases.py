@@ -1,7 +1,8 @@
 """Leases for collectors, the envelopes they hand in, and the proof of their silence.
 
-A lease is given only while the person agrees, has not paused, and nothing is stopped. A pause or a stop destroys
-the private half of every live lease at once: what was sealed but not handed in opens for nobody.
+A lease is given only to an enrolled device that proves itself, while the person agrees, has not paused, and nothing
+is stopped. A pause, a stop or the removal of the device destroys the private half of every live lease at once: what
+was sealed but not handed in opens for nobody.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from safehold import canonical
 from safehold.access.gap import Head, commit_person, make_gap, read_mark
 from safehold.access.lease import Lease, Lessor, MemoryStore
 from safehold.canonical import unb64
@@ -24,6 +26,7 @@ from safehold.keeper import tables
 from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
 from safehold.keeper.server import Report
+from safehold.keeper.sources import Sources
 from safehold.keeper.terms import streams_of
 from safehold.ledger import Entry
 from safehold.signing import SigningKey, VerifyKey
@@ -37,11 +40,13 @@ class Leases:
     Args:
         desk: What the keeper works with.
         intake: Takes opened envelopes in.
+        sources: Knows the devices.
     """
 
-    def __init__(self, desk: Desk, intake: Intake) -> None:
+    def __init__(self, desk: Desk, intake: Intake, sources: Sources) -> None:
         self._desk = desk
         self._intake = intake
+        self._sources = sources
         self._key = SigningKey(desk.vault.derive("lease-signing"))
         _pin(desk.home.keeper_key, self._key.public)
         # private halves live in this process's memory only: a restart ends every lease
@@ -57,7 +62,7 @@ class Leases:
         desk.check_time()
         charter = desk.trust.charter()
         person = desk.people.find(str(arguments["person"]))
-        device = VerifyKey.from_text(str(arguments["device"]))
+        device = self._sources.admit(person, arguments)
         standing = desk.people.standing(person)
         allowed = standing.allowed(at_us=desk.now_us())
         if standing.jurisdiction not in charter.jurisdictions:
@@ -66,6 +71,7 @@ class Leases:
         if not rules:
             raise DeniedError("the charter collects nothing of this person", rule="charter.collect")
         hashes = {stream: Rules.from_spec(spec).version for stream, spec in rules.items()}
+        self._sources.note_lease(person, device)
         desk.log(
             Entry(
                 kind="lease",
@@ -113,7 +119,7 @@ class Leases:
         device = VerifyKey.from_text(str(arguments["device"]))
         record = str(arguments["mark"]).encode()
         mark = read_mark(record, device=device)
-        self._require_known(person, device)
+        self._sources.require_known(person, device)
         with desk.engine.begin() as connection:
             connection.execute(
                 tables.mark.insert().values(
@@ -147,13 +153,18 @@ class Leases:
         if silence is None:
             raise MissingError("there was no pause and no stop", rule="gap.none")
         pairs: dict[str, tuple[bytes, bytes]] = {}
-        ends: list[int] = []
-        for device in sorted({row.device for row in marks}):
+        absent: dict[str, tuple[int, int | None]] = {}
+        to_us = canonical.LARGEST
+        for first_us, device in desk.devices.used_by(person):
+            gone = device.removed_us is not None and device.removed_us < silence.from_us
+            if gone or first_us >= to_us:  # no lease was its in between, so it need not speak
+                absent[device.key] = (first_us, device.removed_us)
+                continue
             first, last = quiet_pair(
-                [row for row in marks if row.device == device], silence.from_us
+                [row for row in marks if row.device == device.key], silence.from_us
             )
-            pairs[device] = (bytes(first.record), bytes(last.record))
-            ends.append(last.at_us)
+            pairs[device.key] = (bytes(first.record), bytes(last.record))
+            to_us = min(to_us, last.at_us)
         if not pairs:
             raise MissingError("no device of this person has said anything", rule="gap.marks")
         secret = desk.vault.subject_key(person)
@@ -162,10 +173,11 @@ class Leases:
             person=commit_person(standing.external, secret),
             streams=sorted(streams_of(desk.trust.charter())),
             from_us=silence.from_us,
-            to_us=min(ends),
+            to_us=to_us,
             reason=silence.reason,
             heads=(Head(size=silence.size, root=silence.root), self._head()),
             marks=pairs,
+            absent=absent,
             key=self._key,
         )
         (receipt,) = desk.log(
@@ -181,7 +193,7 @@ class Leases:
         return {
             "record": record.decode(),
             "keeper": self._key.public.text(),
-            "devices": sorted(pairs),
+            "devices": sorted({*pairs, *absent}),
             "entry": receipt.index,
         }
 
@@ -203,6 +215,10 @@ class Leases:
             )
         return ended
 
+    def dismiss(self, device: VerifyKey) -> int:
+        """End the leases of a device that was removed, at once; return how many ended."""
+        return self._lessor.dismiss(device)
+
     def reopen(self, person: PersonId | None) -> None:
         """Give leases again."""
         external = EVERYBODY
@@ -220,23 +236,6 @@ class Leases:
         allowed = standing.allowed(at_us=desk.now_us())
         if not set(lease.streams) <= allowed or lease.charter != desk.trust.digest().hex():
             raise DeniedError("the lease is for another agreement", rule="lease.charter")
-
-    def _require_known(self, person: PersonId, device: VerifyKey) -> None:
-        """Pass a device that records under a lease, or did; a stranger's word could hide or block a gap."""
-        if self._lessor.holds(person=self._desk.people.standing(person).external, device=device):
-            return
-        with self._desk.engine.begin() as connection:
-            known = connection.execute(
-                sa.select(tables.mark.c.id)
-                .where(tables.mark.c.person == person, tables.mark.c.device == device.text())
-                .limit(1)
-            ).first()
-        if known is None:
-            raise DeniedError(
-                "this device has never recorded this person",
-                rule="gap.device",
-                fix="obtain a lease",
-            )
 
     def _head(self) -> Head:
         with contextlib.suppress(UnavailableError):  # silence must not wait for a witness

@@ -14,6 +14,7 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.ids import PersonId
+from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants
@@ -22,8 +23,10 @@ from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
 from safehold.keeper.retention import Retention
 from safehold.keeper.server import Report, Verb
+from safehold.keeper.sources import Sources
 from safehold.keeper.work import Work
 from safehold.ledger import Entry
+from safehold.signing import VerifyKey
 
 KEEPER_LEVEL = (
     "K1"  # a process of its own under the caller's user id; stronger levels come with part 5
@@ -41,7 +44,8 @@ class Verbs:
         self.desk = desk
         self.level = KEEPER_LEVEL
         self.intake = Intake(desk)
-        self.leases = Leases(desk, self.intake)
+        self.sources = Sources(desk, on_removed=self._on_removed)
+        self.leases = Leases(desk, self.intake, self.sources)
         self.crowd = Crowd(desk, on_silence=self._on_silence, on_sound=self.leases.reopen)
         self.grants = Grants(desk)
         self.models = Models(desk)
@@ -50,7 +54,9 @@ class Verbs:
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
-        self.crowd.recover()
+        newest = newest_choices(self.desk)
+        self.crowd.recover(newest)
+        self.sources.recover(newest)
         self.intake.recover(keep=self.models.objects())
 
     def table(self) -> dict[str, Verb]:
@@ -66,6 +72,9 @@ class Verbs:
             "people.show": self.crowd.show,
             "people.count": self.crowd.count,
             "ingest": self.intake.ingest,
+            "source.add": self.sources.add,
+            "source.remove": self.sources.remove,
+            "source.list": self.sources.listing,
             "lease.obtain": self.leases.obtain,
             "lease.submit": self.leases.submit,
             "lease.mark": self.leases.mark,
@@ -118,6 +127,9 @@ class Verbs:
     def _on_silence(self, person: PersonId, reason: str) -> None:
         self.leases.close(person, reason)
 
+    def _on_removed(self, device: VerifyKey) -> int:
+        return self.leases.dismiss(device)
+
     def _hello(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
@@ -146,7 +158,7 @@ class Verbs:
             "limits": [
                 "root on this machine can read the keeper's memory while it runs",
                 "the witness is on this machine, outside the home",
-                "the keeper does not ask who speaks for a person: an operator enters choices, with evidence",
+                "the keeper does not ask who speaks for a person: an operator enters choices and devices",
             ],
         }
 
