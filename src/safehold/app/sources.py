@@ -33,7 +33,9 @@ def formats() -> list[dict[str, Any]]:
     return [describe(mapping) for _, mapping in sorted(shipped_mappings().items())]
 
 
-def add_device(client: KeeperClient, *, person: str, device: Path, evidence: str) -> dict[str, Any]:
+def add_device(
+    client: KeeperClient, *, person: str, device: Path, evidence: str | None = None
+) -> dict[str, Any]:
     """Enrol a device for a person; a key that does not exist yet is made.
 
     Args:
@@ -55,7 +57,7 @@ def add_device(client: KeeperClient, *, person: str, device: Path, evidence: str
             )
         _make_key(device)
     key = read_public(device)
-    answer = client.call("source.add", person=person, device=key.text(), evidence=evidence)
+    answer = client.call("source.add", person=person, device=key.text(), evidence=evidence or "")
     return {**answer, "key_made": made}
 
 

@@ -33,8 +33,8 @@ def add(
         ),
     ],
     evidence: Annotated[
-        str, typer.Option(help="Where it is recorded that the device is theirs.")
-    ] = "",
+        str | None, typer.Option(help="Where it is recorded that the device is theirs.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
