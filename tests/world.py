@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from safehold import canonical
-from safehold.access import Grant, Holder, approve
+from safehold.access import Grant, Holder, approve, prove_device
 from safehold.app.grants import draft_grant
 from safehold.app.keeper import Service, compose, found
 from safehold.app.setup import seat_keys
@@ -31,6 +31,7 @@ from safehold.errors import SafeholdError, UnavailableError
 from safehold.keeper import wire
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.grants import use_message
+from safehold.keeper.sources import obtain_message
 from safehold.sandbox.launch import Launcher
 from safehold.settings import Home
 from safehold.signing import SigningKey
@@ -212,6 +213,28 @@ class World:
 
     def choose(self, person: str, choice: str, **more: Any) -> dict[str, Any]:
         return self.call("people.choose", person=person, choice=choice, **more)
+
+    def add(self, person: str, device: SigningKey) -> dict[str, Any]:
+        """Enrol a device for a person."""
+        return self.call(
+            "source.add", person=person, device=device.public.text(), evidence=EVIDENCE
+        )
+
+    def remove(self, person: str, device: SigningKey) -> dict[str, Any]:
+        return self.call("source.remove", person=person, device=device.public.text())
+
+    def ask(self, person: str, device: SigningKey, **changes: Any) -> dict[str, Any]:
+        """Return the arguments of a proper call of ``lease.obtain``; ``changes`` spoil some."""
+        nonce = unb64(self.call("nonce")["nonce"])
+        return {
+            "person": person,
+            "device": device.public.text(),
+            "nonce": b64(nonce),
+            "proof": b64(prove_device(device, nonce, obtain_message(person))),
+        } | changes
+
+    def obtain(self, person: str, device: SigningKey, **changes: Any) -> dict[str, Any]:
+        return self.call("lease.obtain", **self.ask(person, device, **changes))
 
     def person(self, external: str) -> str:
         return self.desk.people.find(external)

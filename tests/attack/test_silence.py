@@ -35,8 +35,9 @@ class Recorder:
     def __init__(self, world: World, person: str) -> None:
         self.world = world
         self.person = person
+        world.add(person, DEVICE)
         self.line = KeeperLine(world.client, person=person, device=DEVICE)
-        first = world.call("lease.obtain", person=person, device=DEVICE.public.text())
+        first = self.line.ask()
         self.collector = Collector(
             self.line,
             person=person,
@@ -178,6 +179,7 @@ def test_a_gap_record_of_a_keeper_s_key_that_is_not_this_home_s(
         reason="pause",
         heads=(Head(size=1, root="00" * 32), Head(size=2, root="11" * 32)),
         marks={device.public.text(): (first, last)},
+        absent={},
         key=forger,
     )
     file = tmp_path / "forged.json"
@@ -265,7 +267,7 @@ def test_one_seat_stops_and_six_resume(world: World, recorder: Recorder, person:
     for verb, arguments in (
         ("feature", {"purpose": "train_ui_agent"}),
         ("ingest", {"source": {"kind": "synthetic", "spec": {}}}),
-        ("lease.obtain", {"person": person, "device": DEVICE.public.text()}),
+        ("lease.obtain", world.ask(person, DEVICE)),
         ("train", {"purpose": "train_ui_agent", "token": "", "nonce": "", "proof": ""}),
     ):
         error = raised(lambda verb=verb, arguments=arguments: world.call(verb, **arguments))
@@ -401,8 +403,9 @@ def test_a_stranger_s_mark_does_not_block_the_proof(
 def test_nobody_gets_a_lease_who_does_not_take_part(world: World) -> None:
     everybody = {one.external for one in world.desk.people.everybody().values()}
     for name in sorted(everybody - set(world.participants()))[:5]:
-        error = raised(
-            lambda name=name: world.call("lease.obtain", person=name, device=DEVICE.public.text())
-        )
+        device = SigningKey.generate()
+        world.add(name, device)
+        error = raised(lambda name=name, device=device: world.obtain(name, device))
         assert isinstance(error, DeniedError)
+        assert error.rule != "lease.device"
         assert error.entry is not None

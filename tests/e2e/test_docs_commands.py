@@ -80,6 +80,7 @@ def test_the_how_to_guides_work_as_they_stand(tmp_path: Path) -> None:
     events = b"".join(orjson.dumps({"stream": "key", **one}) + b"\n" for one in mine)
     (tmp_path / "events.jsonl").write_bytes(events)
     first = ("--person", "emp-00000", "--device", tmp_path / "device.key")
+    world.run("source", "add", *first)
     world.run("source", "run", *first, "--from", tmp_path / "events.jsonl")
 
     assert walk(DOCS / "how-to" / "pause-and-prove-silence.md", tmp_path, world.environment) >= 6

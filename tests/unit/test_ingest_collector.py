@@ -359,6 +359,7 @@ def silent(*, meddle: Callable[[World], None] = lambda _: None) -> tuple[bytes, 
         reason="pause",
         heads=(Head(size=5, root="aa" * 32), Head(size=7, root="bb" * 32)),
         marks={DEVICE.public.text(): (before, after)},
+        absent={},
         key=KEEPER,
     )
     world.type("again")
@@ -407,7 +408,7 @@ def gap(**change: Any) -> bytes:
         "person": "00" * 32, "streams": ["key"], "from_us": NOW_US, "to_us": NOW_US + 600,
         "reason": "pause", "heads": (Head(size=5, root="aa"), Head(size=7, root="bb")),
         "marks": marks or {DEVICE.public.text(): (sign_mark(first, DEVICE), sign_mark(last, DEVICE))},
-        "key": KEEPER, **change,
+        "absent": {}, "key": KEEPER, **change,
     }  # fmt: skip
     return make_gap(**values)
 
@@ -437,6 +438,74 @@ def test_every_device_of_the_person_must_have_kept_silent() -> None:
     with pytest.raises(TamperedError) as caught:
         verify_gap(gap(), keeper=KEEPER.public, devices=[DEVICE.public, other.public])
     assert caught.value.rule == "gap.device"
+
+
+OTHER = SigningKey(b"o" * 32)
+
+
+@pytest.mark.parametrize(
+    "life",
+    [
+        (NOW_US - 99, NOW_US - 1),  # removed before the gap began
+        (NOW_US + 600, None),  # first let in when it was over
+        (NOW_US + 600, NOW_US + 900),
+    ],
+)
+def test_a_device_that_had_no_lease_in_the_gap_need_not_speak(life: tuple[int, int | None]) -> None:
+    record = gap(absent={OTHER.public.text(): life})
+    shown = verify_gap(record, keeper=KEEPER.public, devices=[DEVICE.public, OTHER.public])
+    assert (shown.devices, shown.absent) == (1, 1)
+    with pytest.raises(TamperedError):
+        check(record)  # it is one of the person's devices all the same
+
+
+@pytest.mark.parametrize(
+    "life",
+    [
+        (NOW_US - 99, NOW_US),
+        (NOW_US - 99, None),
+        (NOW_US + 599, None),
+        (NOW_US + 1, NOW_US + 2),
+    ],
+)
+def test_a_device_that_could_record_in_the_gap_must_speak(life: tuple[int, int | None]) -> None:
+    record = gap(absent={OTHER.public.text(): life})
+    with pytest.raises(TamperedError) as caught:
+        verify_gap(record, keeper=KEEPER.public, devices=[DEVICE.public, OTHER.public])
+    assert caught.value.rule == "gap.device"
+
+
+def test_a_device_is_not_both_silent_and_absent() -> None:
+    with pytest.raises(TamperedError) as caught:
+        check(gap(absent={DEVICE.public.text(): (NOW_US - 99, NOW_US - 1)}))
+    assert caught.value.rule == "gap.device"
+
+
+@pytest.mark.parametrize(
+    "life", [(), (1,), (1, 2, 3), (None, 1), (1.5, None), ("1", None), (True, None)]
+)
+def test_a_malformed_life_of_a_device(life: Any) -> None:
+    try:
+        record = gap(absent={OTHER.public.text(): life})
+    except SafeholdError:
+        return  # it cannot even be written
+    with pytest.raises(InvalidError):
+        verify_gap(record, keeper=KEEPER.public, devices=[DEVICE.public, OTHER.public])
+
+
+def test_a_dismissed_device_has_no_lease_and_gets_none() -> None:
+    world = World()
+    world.type("abc")
+    world.collector.flush()
+    (envelope,) = world.envelopes
+    assert world.lessor.dismiss(OTHER.public) == 0
+    assert world.lessor.dismiss(DEVICE.public) == 1
+    with pytest.raises(DeniedError) as caught:
+        world.lessor.receive(envelope, device=DEVICE.public)
+    assert caught.value.rule == "lease.dead"
+    with pytest.raises(DeniedError) as caught:
+        world.obtain()
+    assert caught.value.rule == "lease.device"
 
 
 def test_marks_must_be_signed_by_the_device() -> None:

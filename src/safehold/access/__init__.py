@@ -12,7 +12,7 @@ from safehold.access.capability import (
 from safehold.access.grant import Grant, check_grant
 from safehold.access.policy import AccessRequest, Decision, authorise
 from safehold.access.principal import Agent, Human, Principal, Workload
-from safehold.access.proof import Holder, Nonces
+from safehold.access.proof import Holder, Nonces, check_device, prove_device
 
 __all__ = [
     "AccessRequest",
@@ -31,8 +31,10 @@ __all__ = [
     "approve",
     "attenuate",
     "authorise",
+    "check_device",
     "check_grant",
     "mint",
+    "prove_device",
     "revocation_ids",
     "verify_approvals",
     "verify_capability",

@@ -62,6 +62,7 @@ class Gap:
         reason: ``pause``, ``stop``, ``withdrawn`` or ``no_consent``.
         before, after: Heads of the ledger; whoever has it checks that one extends the other.
         devices: How many devices were silent.
+        absent: How many more had no lease in it: removed before it, or first let in after it.
     """
 
     person: str
@@ -72,6 +73,7 @@ class Gap:
     before: Head
     after: Head
     devices: int
+    absent: int
 
 
 def commit_person(person: str, secret: bytes) -> str:
@@ -122,6 +124,7 @@ def make_gap(
     reason: str,
     heads: tuple[Head, Head],
     marks: Mapping[str, tuple[bytes, bytes]],
+    absent: Mapping[str, tuple[int, int | None]],
     key: SigningKey,
 ) -> bytes:
     """Return a gap record, signed by the keeper.
@@ -134,6 +137,8 @@ def make_gap(
         reason: Why.
         heads: Heads of the ledger before and after.
         marks: For each device key (base64), its signed marks before and after.
+        absent: For each device that was removed before the gap, or first got a lease after it: when it first
+            got one, and when it was removed.
         key: The keeper's key.
     """
     before, after = heads
@@ -147,6 +152,7 @@ def make_gap(
         "before": {"size": before.size, "root": before.root},
         "after": {"size": after.size, "root": after.root},
         "marks": {name: [b64(first), b64(last)] for name, (first, last) in marks.items()},
+        "absent": {name: list(times) for name, times in absent.items()},
     }
     return sign_record(value, domain=DOMAIN, key=key)
 
@@ -157,7 +163,8 @@ def verify_gap(data: bytes, *, keeper: VerifyKey, devices: Sequence[VerifyKey]) 
     Args:
         data: The record's bytes.
         keeper: The keeper's key.
-        devices: Keys of every device of the person; each must have kept silent.
+        devices: Keys of every device that ever recorded the person; each must have kept silent, or have
+            had no lease then.
 
     Raises:
         InvalidError: It is no gap record.
@@ -166,15 +173,23 @@ def verify_gap(data: bytes, *, keeper: VerifyKey, devices: Sequence[VerifyKey]) 
     """
     value = open_record(data, domain=DOMAIN, key=keeper)
     gap, marks = _parse(value)
+    absent: dict[str, tuple[int, int | None]] = value["absent"]
     if gap.to_us <= gap.from_us:
         raise TamperedError("the gap ends before it begins", rule="gap.time")
     if gap.after.size < gap.before.size or (
         gap.after.size == gap.before.size and gap.after.root != gap.before.root
     ):
         raise TamperedError("the ledger's heads do not follow each other", rule="gap.ledger")
-    if set(marks) != {device.text() for device in devices}:
+    named = {device.text() for device in devices}
+    if set(marks) | set(absent) != named or set(marks) & set(absent):
         raise TamperedError("the marks are not those of the person's devices", rule="gap.device")
+    for first_us, removed_us in absent.values():
+        gone = removed_us is not None and removed_us < gap.from_us
+        if not gone and first_us < gap.to_us:
+            raise TamperedError("a device without marks could record in the gap", rule="gap.device")
     for device in devices:
+        if device.text() in absent:
+            continue
         first, last = (read_mark(unb64(item), device=device) for item in marks[device.text()])
         _check_marks(gap, first, last)
     return gap
@@ -194,6 +209,7 @@ def _parse(value: dict[str, Any]) -> tuple[Gap, dict[str, list[str]]]:
     wrong = InvalidError("not a gap record", rule="gap.shape")
     names = {
         "v", "person", "streams", "from_us", "to_us", "reason", "before", "after", "marks",
+        "absent",
     }  # fmt: skip
     if set(value) != names or value["v"] != 1 or value["reason"] not in REASONS:
         raise wrong
@@ -201,6 +217,8 @@ def _parse(value: dict[str, Any]) -> tuple[Gap, dict[str, list[str]]]:
     if not streams or not set(streams) <= set(STREAMS) or not isinstance(marks, dict):
         raise wrong
     if any(not isinstance(pair, list) or len(pair) != 2 for pair in marks.values()):
+        raise wrong
+    if not isinstance(value["absent"], dict) or not all(map(_is_life, value["absent"].values())):
         raise wrong
     try:
         gap = Gap(
@@ -212,7 +230,17 @@ def _parse(value: dict[str, Any]) -> tuple[Gap, dict[str, list[str]]]:
             before=Head(**value["before"]),
             after=Head(**value["after"]),
             devices=len(marks),
+            absent=len(value["absent"]),
         )
     except (TypeError, ValueError) as error:
         raise wrong from error
     return gap, marks
+
+
+def _is_life(times: Any) -> bool:
+    """Return whether this is a first lease and a removal, or none."""
+    match times:
+        case [first, last]:
+            return type(first) is int and (last is None or type(last) is int)
+        case _:
+            return False

@@ -176,6 +176,7 @@ class Lessor:
         self._live: dict[str, Lease] = {}
         self._numbers: dict[str, int] = {}
         self._closed: dict[str, str] = {}  # person -> why nothing is given to them
+        self._dismissed: set[str] = set()  # devices that get nothing any more
         self._lock = threading.RLock()
 
     def grant(
@@ -201,10 +202,12 @@ class Lessor:
             length_us: How long, at most 15 minutes.
 
         Raises:
-            DeniedError: The person paused, or everything is stopped.
+            DeniedError: The person paused, everything is stopped, or the device was dismissed.
         """
         with self._lock:
             self.end_expired()
+            if device.text() in self._dismissed:
+                raise DeniedError("this device was removed", rule="lease.device")
             reason = self._closed.get(person) or self._closed.get("")
             if reason is not None:
                 raise DeniedError(
@@ -244,14 +247,14 @@ class Lessor:
                 self._destroy(lease)
             return len(ended)
 
-    def holds(self, *, person: str, device: VerifyKey) -> bool:
-        """Return whether a device has a live lease for a person."""
+    def dismiss(self, device: VerifyKey) -> int:
+        """End all leases of a device, give it no new one, and return how many ended."""
         with self._lock:
-            self.end_expired()
-            return any(
-                (item.person, item.device) == (person, device.text())
-                for item in self._live.values()
-            )
+            self._dismissed.add(device.text())
+            ended = [item.id for item in self._live.values() if item.device == device.text()]
+            for lease in ended:
+                self._destroy(lease)
+            return len(ended)
 
     def reopen(self, *, person: str = "") -> None:
         """Give leases again."""

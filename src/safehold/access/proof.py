@@ -1,4 +1,4 @@
-"""Proof of possession: the holder of a capability signs a nonce just issued by the verifier."""
+"""Proof of possession: the holder of a capability, or a device, signs a nonce just issued by the verifier."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Final
 
 from safehold import ids
 from safehold.clock import SECOND_US
-from safehold.errors import SignInError
-from safehold.signing import SigningKey
+from safehold.errors import SignInError, TamperedError
+from safehold.signing import SigningKey, VerifyKey
 
 POP_DOMAIN: Final = "safehold.pop.v1"
+DEVICE_DOMAIN: Final = "safehold.device.v1"
 NONCE_LIFE_US: Final = 60 * SECOND_US
 MAX_NONCES: Final = 10_000
 
@@ -75,3 +76,30 @@ def proof_message(token: str, nonce: bytes, message: bytes) -> bytes:
         + hashlib.sha256(nonce).digest()
         + hashlib.sha256(message).digest()
     )
+
+
+def prove_device(key: SigningKey, nonce: bytes, message: bytes) -> bytes:
+    """Return a device's signature over nonce and message, 64 bytes."""
+    return key.sign(DEVICE_DOMAIN, _device_message(nonce, message))
+
+
+def check_device(device: VerifyKey, nonce: bytes, message: bytes, proof: bytes) -> None:
+    """Pass if the caller holds a device's key.
+
+    Args:
+        device: The device.
+        nonce: From ``Nonces.spend``: issued here, not used before.
+        message: What the device signed beside the nonce.
+        proof: From ``prove_device``.
+
+    Raises:
+        SignInError: The proof is not the device's, or answers another question.
+    """
+    try:
+        device.verify(DEVICE_DOMAIN, _device_message(nonce, message), proof)
+    except TamperedError as error:
+        raise SignInError("the device has not proved itself", rule="device.proof") from error
+
+
+def _device_message(nonce: bytes, message: bytes) -> bytes:
+    return hashlib.sha256(nonce).digest() + hashlib.sha256(message).digest()

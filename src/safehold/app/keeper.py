@@ -36,7 +36,7 @@ from safehold.keeper.verbs import Verbs
 from safehold.ledger import Entry, Ledger, LogSigner, Witness, policy_text
 from safehold.sandbox.launch import Launcher
 from safehold.settings import Home
-from safehold.subjects import People
+from safehold.subjects import Devices, People
 from safehold.vault import Objects, Records, Vault
 from safehold.vault.kms import LocalRoot, create_sealed, create_shared, open_sealed, open_shared
 
@@ -148,6 +148,7 @@ def open_desk(
             ),
             lineage=Lineage(engine),
             people=People(engine, sealer=Records(root), lookup_key=vault.derive("lookup")),
+            devices=Devices(engine, sealer=Records(root), lookup_key=vault.derive("lookup")),
             trust=Trust(home, ledger, clock),
             workshop=workshop or SandboxWorkshop(Launcher()),
             gatekeeper=EgressGatekeeper(),

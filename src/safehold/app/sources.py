@@ -1,8 +1,9 @@
-"""What the command line does with sources: formats, the collector, and gap records."""
+"""What the command line does with sources: formats, devices, the collector, and gap records."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,23 +11,91 @@ from typing import Any
 
 import orjson
 
+from safehold.access import prove_device
 from safehold.access.gap import verify_gap
-from safehold.canonical import b64
+from safehold.canonical import b64, unb64
 from safehold.clock import SystemClock
 from safehold.dlp import Rules
-from safehold.errors import InvalidError, TamperedError
+from safehold.errors import DeniedError, InvalidError, MissingError, TamperedError
 from safehold.ingest.collector import Collector
 from safehold.ingest.shelf import describe, shipped_mappings
 from safehold.keeper.client import KeeperClient
+from safehold.keeper.sources import obtain_message
 from safehold.settings import Home
 from safehold.signing import SigningKey, VerifyKey
 
+PUBLIC = ".pub"
 PROOF = ("record", "keeper", "devices")
 
 
 def formats() -> list[dict[str, Any]]:
     """Return the formats that are understood without writing a mapping."""
     return [describe(mapping) for _, mapping in sorted(shipped_mappings().items())]
+
+
+def add_device(
+    client: KeeperClient, *, person: str, device: Path, evidence: str | None = None
+) -> dict[str, Any]:
+    """Enrol a device for a person; a key that does not exist yet is made.
+
+    Args:
+        client: The line to the keeper.
+        person: Whom it records.
+        device: Key file of the device, or of its public half, which is all the keeper needs.
+        evidence: Where it is recorded that this device is theirs.
+
+    Raises:
+        DeniedError: The key stands for somebody else, or was removed.
+    """
+    made = not device.exists()
+    if made:
+        if device.suffix == PUBLIC:
+            raise MissingError(
+                f"no key file {device.name}",
+                rule="signing.key",
+                fix="make the key on the device, and bring its public half here",
+            )
+        _make_key(device)
+    key = read_public(device)
+    answer = client.call("source.add", person=person, device=key.text(), evidence=evidence or "")
+    return {**answer, "key_made": made}
+
+
+def remove_device(client: KeeperClient, *, person: str, device: str) -> dict[str, Any]:
+    """Remove a device for good; it is named by a key file, or as ``source devices`` lists it.
+
+    Raises:
+        MissingError: The person has no such device.
+    """
+    if Path(device).exists():
+        keys = [read_public(Path(device)).text()]
+    else:
+        listed = client.call("source.list", person=person)["devices"]
+        keys = [one["key"] for one in listed if one["device"] == device]
+    if len(keys) != 1:
+        raise MissingError(
+            "this person has no such device", rule="source.device", fix="safehold source devices"
+        )
+    return client.call("source.remove", person=person, device=keys[0])
+
+
+def read_public(path: Path) -> VerifyKey:
+    """Return the public key in a key file of either half."""
+    try:
+        return VerifyKey.from_text(path.read_text("ascii").strip())
+    except (InvalidError, OSError, UnicodeDecodeError):
+        return SigningKey.read(path).public
+
+
+def _make_key(path: Path) -> None:
+    key = SigningKey.generate()
+    try:
+        key.write(path)
+        path.with_name(path.name + PUBLIC).write_text(key.public.text() + "\n", "ascii")
+    except OSError as error:
+        raise InvalidError(
+            "the key file cannot be written", file=path.name, rule="signing.key"
+        ) from error
 
 
 class KeeperLine:
@@ -41,13 +110,23 @@ class KeeperLine:
     def __init__(self, client: KeeperClient, *, person: str, device: SigningKey) -> None:
         self._client = client
         self._person = person
+        self._key = device
         self._device = device.public.text()
+
+    def ask(self) -> dict[str, Any]:
+        """Return a signed lease with the rules that it names, or raise why there is none."""
+        nonce = unb64(self._client.call("nonce")["nonce"])
+        return self._client.call(
+            "lease.obtain",
+            person=self._person,
+            device=self._device,
+            nonce=b64(nonce),
+            proof=b64(prove_device(self._key, nonce, obtain_message(self._person))),
+        )
 
     def obtain(self) -> bytes:
         """Return a signed lease, or raise why there is none."""
-        lease: str = self._client.call("lease.obtain", person=self._person, device=self._device)[
-            "lease"
-        ]
+        lease: str = self.ask()["lease"]
         return lease.encode()
 
     def submit(self, envelope: bytes) -> None:
@@ -67,15 +146,23 @@ def collect(client: KeeperClient, *, person: str, device: Path, events: Path) ->
     The numbering goes on where this device stopped; the numbers are kept beside its key.
 
     Raises:
-        DeniedError: The person has not opted in, has paused, or everything is stopped.
+        MissingError: There is no such key file.
+        DeniedError: The device is not enrolled for this person, who has not opted in, or has paused, or everything
+            is stopped.
     """
+    enrol = f"safehold source add --person PERSON --device {shlex.quote(str(device))}"
     if not device.exists():
-        SigningKey.generate().write(device)
+        raise MissingError(f"no key file {device.name}", rule="signing.key", fix=enrol)
     key = SigningKey.read(device)
     line = KeeperLine(client, person=person, device=key)
     memory = device.with_name(device.name + ".positions")
     positions = orjson.loads(memory.read_bytes()) if memory.exists() else {}
-    first = client.call("lease.obtain", person=person, device=key.public.text())
+    try:
+        first = line.ask()
+    except DeniedError as error:
+        if error.rule == "lease.device":
+            error.fix = enrol
+        raise
     rules: dict[str, Any] = first["rules"]
     collector = Collector(
         line,
@@ -142,6 +229,7 @@ def check_gap(home: Path, file: Path) -> dict[str, Any]:
         "reason": gap.reason,
         "streams": list(gap.streams),
         "devices": gap.devices,
+        "absent": gap.absent,
         "ledger": [gap.before.size, gap.after.size],
     }
 

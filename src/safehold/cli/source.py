@@ -1,4 +1,4 @@
-"""``safehold source``: recorders that hold a lease, and the proof of their silence."""
+"""``safehold source``: devices and their recorders, which hold a lease, and the proof of their silence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, put
 
 group = typer.Typer(
-    no_args_is_help=True, help="Sources: run a collector, prove a gap, list formats."
+    no_args_is_help=True, help="Sources: enrol devices, run a collector, prove a gap, list formats."
 )
 
 
@@ -23,10 +23,64 @@ def listing(*, as_json: JsonOption = False) -> None:
 
 
 @group.command()
+def add(
+    *,
+    person: Annotated[str, typer.Option(help="Whom this device records, and nobody else.")],
+    device: Annotated[
+        Path,
+        typer.Option(
+            help="The device's key file, made if it does not exist, or its public half (.pub)."
+        ),
+    ],
+    evidence: Annotated[
+        str | None, typer.Option(help="Where it is recorded that the device is theirs.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Enrol a device of a person; no other device gets a lease for them."""
+    from safehold.app.sources import add_device
+
+    with keeper(home) as client:
+        put(add_device(client, person=person, device=device, evidence=evidence), as_json=as_json)
+
+
+@group.command()
+def devices(
+    person: Annotated[
+        str | None, typer.Argument(help="Whose; without a name they are counted.")
+    ] = None,
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """List the devices of a person, also those that were removed."""
+    with keeper(home) as client:
+        put(client.call("source.list", person=person), as_json=as_json)
+
+
+@group.command()
+def remove(
+    *,
+    person: Annotated[str, typer.Option(help="Whose device it is.")],
+    device: Annotated[
+        str, typer.Option(help="Its key file, or its name as source devices lists it.")
+    ],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a device for good: its leases end at once, and its key never counts again."""
+    from safehold.app.sources import remove_device
+
+    with keeper(home) as client:
+        put(remove_device(client, person=person, device=device), as_json=as_json)
+
+
+@group.command()
 def run(
     *,
     person: Annotated[str, typer.Option(help="Whose device this is.")],
-    device: Annotated[Path, typer.Option(help="The device's key file; made if it does not exist.")],
+    device: Annotated[Path, typer.Option(help="The key file of a device that was added.")],
     events: Annotated[
         Path,
         typer.Option("--from", help="Events as JSON lines in wire form; - for standard input."),

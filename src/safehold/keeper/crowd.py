@@ -10,17 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from safehold import canonical
-from safehold.errors import (
-    InvalidError,
-    MissingError,
-    ShreddedError,
-    TamperedError,
-    UnavailableError,
-)
+from safehold.errors import InvalidError, MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId
+from safehold.keeper.choices import ENROLMENT, Newest, choice_leaf
 from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
-from safehold.ledger import Entry, Receipt
+from safehold.ledger import Receipt
 from safehold.subjects import Pause, Standing
 from safehold.telemetry.schema import STREAMS
 
@@ -29,8 +24,6 @@ MOST_PEOPLE = 100_000  # in one call
 MOST_PAUSES = 1_000
 PERSON = frozenset({"person", "jurisdiction", "streams", "pauses"})
 SILENT = {"pause": "pause", "withdraw": "withdrawn"}
-ENROLMENT = "enrolment"
-PAD = 4096  # bytes: what a leaf says of a choice is equally long for all of them
 
 
 class Crowd:
@@ -86,16 +79,8 @@ class Crowd:
 
         def note(names: list[PersonId]) -> None:
             # one padded leaf for the whole batch: how many opted in is not readable from it
-            desk.log(
-                Entry(
-                    kind="choice",
-                    actor="people",
-                    object=ENROLMENT,
-                    detail=_padded({"choice": "enrol", "evidence": evidence}),
-                    charter=desk.trust.digest(),
-                    subjects=desk.subjects([str(name) for name in names]),
-                )
-            )
+            record = {"choice": "enrol", "evidence": evidence}
+            desk.log(choice_leaf(desk, ENROLMENT, [str(name) for name in names], record))
 
         with desk.lock:
             # somebody else may have enrolled some of them in the meantime
@@ -133,37 +118,18 @@ class Crowd:
         desk = self._desk
         with desk.lock:  # two choices at once must not get one number
             record["version"] = desk.people.version(person) + 1
-            (receipt,) = desk.log(
-                Entry(
-                    kind="choice",
-                    actor="people",
-                    object=person,
-                    detail=_padded(record),
-                    charter=desk.trust.digest(),
-                    subjects=desk.subjects([person]),
-                )
-            )
+            (receipt,) = desk.log(choice_leaf(desk, person, [person], record))
             self._take(person, record["choice"], how)
         return receipt
 
-    def recover(self) -> None:
+    def recover(self, newest: Newest) -> None:
         """Compare the register with the ledger, and finish a choice that a crash cut short.
 
         Raises:
             TamperedError: The register lacks choices that the ledger holds: an older copy was restored.
         """
         desk = self._desk
-        newest: dict[PersonId, dict[str, Any]] = {}
-        for index, leaf in desk.ledger.leaves():
-            if leaf["k"] != "choice":
-                continue
-            try:
-                said = desk.ledger.detail(index)
-            except ShreddedError:  # its time is over, and so is that of what it was about
-                continue
-            if said["object"] != ENROLMENT:
-                newest[PersonId(said["object"])] = said["detail"]
-        for person, record in newest.items():
+        for person, record in newest.people.items():
             try:
                 behind = record["version"] - desk.people.version(person)
             except MissingError:
@@ -227,11 +193,6 @@ def read_choice(record: Mapping[str, Any]) -> Callable[[Standing], Standing]:
             return lambda standing: standing.withdraw(at_us=at)
         case _:
             raise InvalidError("no such choice", rule="subjects.choice")
-
-
-def _padded(record: dict[str, Any]) -> dict[str, Any]:
-    short = {**record, "pad": ""}
-    return {**record, "pad": "0" * (-len(canonical.encode(short)) % PAD)}
 
 
 def _list(given: Any, field: str, most: int) -> list[Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from safehold.access import Nonces
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import SECOND_US, Clock, day_of
 from safehold.errors import UnavailableError
@@ -16,7 +17,7 @@ from safehold.keeper.ports import Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.trust import Trust
 from safehold.ledger import Entry, Ledger, Receipt, Subject
 from safehold.settings import Home
-from safehold.subjects import People, Sealer
+from safehold.subjects import Devices, People, Sealer
 from safehold.vault import Vault
 
 CLOCK_SLACK_US = 300 * SECOND_US
@@ -34,6 +35,7 @@ class Desk:
         catalog: Which blocks exist.
         lineage: What was made from what.
         people: Who is enrolled and what they chose.
+        devices: Which keys may record them.
         trust: Charter in force, board, stop.
         workshop: Starts sandboxes.
         gatekeeper: Opens a gate that judges what leaves them.
@@ -43,6 +45,7 @@ class Desk:
         lock: Held from a decision about people to the leaf that records it, and around each of their choices;
             so no leaf of a use follows the leaf of a choice against it. A stop does not wait for it.
         jobs: Sandboxes that run now.
+        nonces: Questions that were put to holders and devices and not yet answered.
     """
 
     home: Home
@@ -52,6 +55,7 @@ class Desk:
     catalog: Catalog
     lineage: Lineage
     people: People
+    devices: Devices
     trust: Trust
     workshop: Workshop
     gatekeeper: Gatekeeper
@@ -60,6 +64,7 @@ class Desk:
     sealer: Sealer
     lock: threading.RLock = field(default_factory=threading.RLock)
     jobs: set[Job] = field(default_factory=set)
+    nonces: Nonces = field(default_factory=Nonces)
 
     def now_us(self) -> int:
         """Return the present moment in microseconds."""

@@ -19,7 +19,6 @@ from safehold.access import (
     Claims,
     Demand,
     Grant,
-    Nonces,
     mint,
     verify_approvals,
     verify_capability,
@@ -88,14 +87,13 @@ class Grants:
         self._desk = desk
         self._seed = desk.vault.derive("capability-mint")
         self._public = SigningKey(self._seed).public
-        self._nonces = Nonces()
         self._leaves: dict[str, int] = {}  # id of a grant to the index of its leaf
 
     def nonce(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         """Return a fresh nonce for one use."""
-        return {"nonce": b64(self._nonces.issue(self._desk.now_us()))}
+        return {"nonce": b64(self._desk.nonces.issue(self._desk.now_us()))}
 
     def enact(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -217,7 +215,7 @@ class Grants:
         desk = self._desk
         now = desk.now_us()
         token, proof = str(arguments["token"]), unb64(str(arguments["proof"]))
-        nonce = self._nonces.spend(unb64(str(arguments["nonce"])), now)
+        nonce = desk.nonces.spend(unb64(str(arguments["nonce"])), now)
 
         def check(demand: Demand) -> Claims:
             return verify_capability(

@@ -1,7 +1,8 @@
 """Leases for collectors, the envelopes they hand in, and the proof of their silence.
 
-A lease is given only while the person agrees, has not paused, and nothing is stopped. A pause or a stop destroys
-the private half of every live lease at once: what was sealed but not handed in opens for nobody.
+A lease is given only to an enrolled device that proves itself, while the person agrees, has not paused, and nothing
+is stopped. A pause, a stop or the removal of the device destroys the private half of every live lease at once: what
+was sealed but not handed in opens for nobody.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from safehold import canonical
 from safehold.access.gap import Head, commit_person, make_gap, read_mark
 from safehold.access.lease import Lease, Lessor, MemoryStore
 from safehold.canonical import unb64
@@ -23,6 +25,7 @@ from safehold.keeper.intake import Intake
 from safehold.keeper.offer import silences
 from safehold.keeper.server import Report
 from safehold.keeper.silence import EVERYBODY, Said, Silence, Silences
+from safehold.keeper.sources import Sources
 from safehold.keeper.terms import streams_of
 from safehold.ledger import Entry
 from safehold.signing import SigningKey, VerifyKey
@@ -37,11 +40,13 @@ class Leases:
     Args:
         desk: What the keeper works with.
         intake: Takes opened envelopes in.
+        sources: Knows the devices.
     """
 
-    def __init__(self, desk: Desk, intake: Intake) -> None:
+    def __init__(self, desk: Desk, intake: Intake, sources: Sources) -> None:
         self._desk = desk
         self._intake = intake
+        self._sources = sources
         self._key = SigningKey(desk.vault.derive("lease-signing"))
         _pin(desk.home.keeper_key, self._key.public)
         self._silences = Silences(desk.engine, sealer=desk.sealer, key=desk.vault.derive("silence"))
@@ -59,7 +64,7 @@ class Leases:
         self._intake.check_home(COLLECTOR)
         charter = desk.trust.charter()
         person = desk.people.find(str(arguments["person"]))
-        device = VerifyKey.from_text(str(arguments["device"]))
+        device = self._sources.admit(person, arguments)
         standing = desk.people.standing(person)
         allowed = standing.allowed(at_us=desk.now_us())
         if standing.jurisdiction not in charter.jurisdictions:
@@ -68,6 +73,7 @@ class Leases:
         if not rules:
             raise DeniedError("the charter collects nothing of this person", rule="charter.collect")
         hashes = {stream: Rules.from_spec(spec).version for stream, spec in rules.items()}
+        self._sources.note_lease(person, device)
         desk.log(
             Entry(
                 kind="lease",
@@ -118,7 +124,7 @@ class Leases:
         device = VerifyKey.from_text(str(arguments["device"]))
         record = str(arguments["mark"]).encode()
         mark = read_mark(record, device=device)
-        self._require_known(person, device)
+        self._sources.require_known(person, device)
         self._silences.hear(person, Said(device=device.text(), at_us=mark.at_us, record=record))
         return {"at_us": mark.at_us}
 
@@ -137,13 +143,18 @@ class Leases:
         if silence is None:
             raise MissingError("there was no pause and no stop", rule="gap.none")
         pairs: dict[str, tuple[bytes, bytes]] = {}
-        ends: list[int] = []
-        for device in sorted({row.device for row in marks}):
+        absent: dict[str, tuple[int, int | None]] = {}
+        to_us = canonical.LARGEST
+        for first_us, device in desk.devices.used_by(person):
+            gone = device.removed_us is not None and device.removed_us < silence.from_us
+            if gone or first_us >= to_us:  # no lease was its in between, so it need not speak
+                absent[device.key] = (first_us, device.removed_us)
+                continue
             first, last = quiet_pair(
-                [row for row in marks if row.device == device], silence.from_us
+                [row for row in marks if row.device == device.key], silence.from_us
             )
-            pairs[device] = (first.record, last.record)
-            ends.append(last.at_us)
+            pairs[device.key] = (first.record, last.record)
+            to_us = min(to_us, last.at_us)
         if not pairs:
             raise MissingError("no device of this person has said anything", rule="gap.marks")
         secret = desk.vault.subject_key(person)
@@ -152,10 +163,11 @@ class Leases:
             person=commit_person(standing.external, secret),
             streams=sorted(streams_of(desk.trust.charter())),
             from_us=silence.from_us,
-            to_us=min(ends),
+            to_us=to_us,
             reason=silence.reason,
             heads=(silence.head, self._head()),
             marks=pairs,
+            absent=absent,
             key=self._key,
         )
         (receipt,) = desk.log(
@@ -171,7 +183,7 @@ class Leases:
         return {
             "record": record.decode(),
             "keeper": self._key.public.text(),
-            "devices": sorted(pairs),
+            "devices": sorted({*pairs, *absent}),
             "entry": receipt.index,
         }
 
@@ -180,6 +192,10 @@ class Leases:
         ended = self.cut(person, reason)
         self._note(person, reason)
         return ended
+
+    def dismiss(self, device: VerifyKey) -> int:
+        """End the leases of a device that was removed, at once; return how many ended."""
+        return self._lessor.dismiss(device)
 
     def cut(self, person: PersonId | None, reason: str) -> int:
         """End the leases of a person, or of everybody, without a word about it: the ledger takes none."""
@@ -227,17 +243,6 @@ class Leases:
         allowed = standing.allowed(at_us=desk.now_us())
         if not set(lease.streams) <= allowed or lease.charter != desk.trust.digest().hex():
             raise DeniedError("the lease is for another agreement", rule="lease.charter")
-
-    def _require_known(self, person: PersonId, device: VerifyKey) -> None:
-        """Pass a device that records under a lease, or did; a stranger's word could hide or block a gap."""
-        if self._lessor.holds(person=self._desk.people.standing(person).external, device=device):
-            return
-        if all(one.device != device.text() for one in self._silences.heard(person)):
-            raise DeniedError(
-                "this device has never recorded this person",
-                rule="gap.device",
-                fix="obtain a lease",
-            )
 
     def _head(self) -> Head:
         with contextlib.suppress(UnavailableError):  # silence must not wait for a witness

@@ -13,6 +13,7 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
+from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants
@@ -22,8 +23,10 @@ from safehold.keeper.models import Models
 from safehold.keeper.retention import Retention
 from safehold.keeper.rollback import check_register
 from safehold.keeper.server import Report, Verb
+from safehold.keeper.sources import Sources
 from safehold.keeper.work import Work
 from safehold.ledger import Entry
+from safehold.signing import VerifyKey
 
 KEEPER_LEVEL = (
     "K1"  # a process of its own under the caller's user id; stronger levels come with part 5
@@ -41,7 +44,8 @@ class Verbs:
         self.desk = desk
         self.level = KEEPER_LEVEL
         self.intake = Intake(desk)
-        self.leases = Leases(desk, self.intake)
+        self.sources = Sources(desk, on_removed=self._on_removed)
+        self.leases = Leases(desk, self.intake, self.sources)
         self.crowd = Crowd(
             desk,
             on_silence=self.leases.close,
@@ -55,7 +59,9 @@ class Verbs:
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
-        self.crowd.recover()
+        newest = newest_choices(self.desk)
+        self.crowd.recover(newest)
+        self.sources.recover(newest)
         check_register(self.desk, self.models)
         self.leases.recover()
         self.intake.recover(keep=self.models.objects())
@@ -73,6 +79,9 @@ class Verbs:
             "people.show": self.crowd.show,
             "people.count": self.crowd.count,
             "ingest": self.intake.ingest,
+            "source.add": self.sources.add,
+            "source.remove": self.sources.remove,
+            "source.list": self.sources.listing,
             "lease.obtain": self.leases.obtain,
             "lease.submit": self.leases.submit,
             "lease.mark": self.leases.mark,
@@ -122,6 +131,9 @@ class Verbs:
             return None  # a ledger that takes nothing must not turn a refusal into something else
         return receipt.index
 
+    def _on_removed(self, device: VerifyKey) -> int:
+        return self.leases.dismiss(device)
+
     def _hello(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
@@ -150,7 +162,7 @@ class Verbs:
             "limits": [
                 "root on this machine can read the keeper's memory while it runs",
                 "the witness is on this machine, outside the home",
-                "the keeper does not ask who speaks for a person: an operator enters choices, with evidence",
+                "the keeper does not ask who speaks for a person: an operator enters choices and devices",
             ],
         }
 

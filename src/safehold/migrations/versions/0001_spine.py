@@ -56,6 +56,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "device",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "device_mark",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("person", sa.String(length=40), nullable=False),
@@ -193,6 +200,7 @@ def downgrade() -> None:
     op.drop_table("edge")
     op.drop_index(op.f("ix_device_mark_person"), table_name="device_mark")
     op.drop_table("device_mark")
+    op.drop_table("device")
     op.drop_table("dataset")
     op.drop_index(op.f("ix_block_source"), table_name="block")
     op.drop_index(op.f("ix_block_person"), table_name="block")

@@ -1,0 +1,72 @@
+"""Leaves about one person's choices: what they chose, and on which devices they are recorded.
+
+They share one kind and one length. A device that is removed right after a person withdrew would otherwise tell
+which of the choices that was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from safehold import canonical
+from safehold.errors import ShreddedError
+from safehold.ids import PersonId
+from safehold.keeper.desk import Desk
+from safehold.ledger import Entry
+
+ENROLMENT = "enrolment"
+DEVICE = "device"
+PAD = 4096  # bytes: what a leaf says of a choice is equally long for all of them
+
+
+@dataclass(slots=True)
+class Newest:
+    """What the ledger tells of choices: for each person and each device the newest record.
+
+    Args:
+        people: What a person chose last.
+        devices: How a device stands, by its public key.
+        whole: False if the time of some records is over, so that nobody can say what they held.
+    """
+
+    people: dict[PersonId, dict[str, Any]] = field(default_factory=dict)
+    devices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    whole: bool = True
+
+
+def choice_leaf(desk: Desk, subject: str, people: list[str], record: dict[str, Any]) -> Entry:
+    """Return the entry of a choice; it does not tell one choice from another."""
+    return Entry(
+        kind="choice",
+        actor="people",
+        object=subject,
+        detail=_padded(record),
+        charter=desk.trust.digest(),
+        subjects=desk.subjects(people),
+    )
+
+
+def newest_choices(desk: Desk) -> Newest:
+    """Return what the ledger tells of everybody's choices and devices."""
+    newest = Newest()
+    for index, leaf in desk.ledger.leaves():
+        if leaf["k"] != "choice":
+            continue
+        try:
+            said = desk.ledger.detail(index)
+        except ShreddedError:  # its time is over, and so is that of what it was about
+            newest.whole = False
+            continue
+        record = said["detail"]
+        del record["pad"]
+        if record["choice"] == DEVICE:
+            newest.devices[record["device"]["key"]] = record
+        elif said["object"] != ENROLMENT:
+            newest.people[PersonId(said["object"])] = record
+    return newest
+
+
+def _padded(record: dict[str, Any]) -> dict[str, Any]:
+    short = {**record, "pad": ""}
+    return {**record, "pad": "0" * (-len(canonical.encode(short)) % PAD)}

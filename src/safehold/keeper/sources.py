@@ -1,0 +1,230 @@
+"""The verbs about devices: enrol one for a person, remove one, and see them; and the check at every lease.
+
+Unregistered means no key: a lease takes an enrolled device of that very person, and proof that it is the device
+who asks. Enrolment, first lease and removal are in the ledger before they count, among the person's choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from safehold import canonical
+from safehold.access import check_device
+from safehold.canonical import unb64
+from safehold.errors import DeniedError, InvalidError, MissingError, SignInError, TamperedError
+from safehold.ids import PersonId
+from safehold.keeper.choices import DEVICE, Newest, choice_leaf
+from safehold.keeper.desk import Desk
+from safehold.keeper.server import Report
+from safehold.ledger import Receipt
+from safehold.signing import VerifyKey
+from safehold.subjects import Device
+
+OBTAIN = "safehold.obtain/1"
+LONGEST_EVIDENCE = 500  # characters
+ADD = "safehold source add --person PERSON --device KEYFILE"
+
+
+class Sources:
+    """The verbs about devices.
+
+    Args:
+        desk: What the keeper works with.
+        on_removed: Called with a device whose leases must end at once; returns how many ended.
+    """
+
+    def __init__(self, desk: Desk, *, on_removed: Callable[[VerifyKey], int]) -> None:
+        self._desk = desk
+        self._on_removed = on_removed
+        self._ended: frozenset[str] = (
+            frozenset()
+        )  # keys of whose enrolment the ledger tells no more
+
+    def add(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Enrol a device for a person; the same again changes nothing.
+
+        Raises:
+            DeniedError: The key stands for somebody else, or was removed.
+        """
+        desk = self._desk
+        person = desk.people.find(str(arguments["person"]))
+        device = VerifyKey.from_text(str(arguments["device"]))
+        evidence = arguments.get("evidence", "")
+        if not isinstance(evidence, str) or len(evidence) > LONGEST_EVIDENCE:
+            raise InvalidError("not a short text", field="evidence", rule="source.evidence")
+        with desk.lock:
+            known = desk.devices.find(device.text())
+            if known is not None:
+                if not self._counts(known, person):
+                    raise DeniedError(
+                        "this key was enrolled before, for somebody else or until it was removed",
+                        rule="source.key",
+                        fix="make a new key: one key stands for one person, and once",
+                    )
+                return {"device": device.key_id, "already": True}
+            fresh = Device(person=person, key=device.text(), added_us=desk.now_us())
+            receipt = self._log(fresh, evidence=evidence)
+            self._put(fresh)
+        return {"device": device.key_id, "already": False, "entry": receipt.index}
+
+    def remove(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Remove a device for good: its leases end at once, and it gets none again.
+
+        Raises:
+            MissingError: The person has no such device.
+        """
+        desk = self._desk
+        person = desk.people.find(str(arguments["person"]))
+        device = VerifyKey.from_text(str(arguments["device"]))
+        with desk.lock:
+            known = self._of(person, device)
+            if known.removed_us is not None:
+                return {"device": device.key_id, "already": True, "leases_ended": 0}
+            gone = replace(known, removed_us=desk.now_us())
+            receipt = self._log(gone)
+            ended = self._on_removed(device)  # before the row: no failure there may leave a lease
+            self._put(gone)
+        return {
+            "device": device.key_id,
+            "already": False,
+            "leases_ended": ended,
+            "entry": receipt.index,
+        }
+
+    def listing(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """List the devices of one person, or without a name count those of all."""
+        desk = self._desk
+        if arguments.get("person") is None:
+            known = desk.devices.everything().values()
+            return {
+                "enrolled": sum(one.removed_us is None for one in known),
+                "recorded": sum(one.used_us is not None for one in known),
+                "removed": sum(one.removed_us is not None for one in known),
+            }
+        person = desk.people.find(str(arguments["person"]))
+        return {
+            "devices": [
+                {
+                    "device": VerifyKey.from_text(one.key).key_id,
+                    "key": one.key,
+                    "added_us": one.added_us,
+                    "first_lease_us": one.used_us,
+                    "removed_us": one.removed_us,
+                }
+                for one in desk.devices.of(person)
+            ]
+        }
+
+    def admit(self, person: PersonId, arguments: dict[str, Any]) -> VerifyKey:
+        """Return the device that asks for a lease.
+
+        Raises:
+            DeniedError: It has not proved over a fresh nonce who it is, or is no enrolled device of the person.
+                Which of these is not told.
+        """
+        desk = self._desk
+        refused = DeniedError(
+            "no enrolled device of this person has proved itself", rule="lease.device", fix=ADD
+        )
+        device = VerifyKey.from_text(str(arguments["device"]))
+        proof, nonce = (
+            unb64(str(arguments.get("proof", ""))),
+            unb64(str(arguments.get("nonce", ""))),
+        )
+        message = obtain_message(desk.people.standing(person).external)
+        try:
+            check_device(device, desk.nonces.spend(nonce, desk.now_us()), message, proof)
+        except SignInError as error:
+            raise refused from error
+        known = desk.devices.find(device.text())
+        if known is None or not self._counts(known, person):
+            raise refused
+        return device
+
+    def note_lease(self, person: PersonId, device: VerifyKey) -> None:
+        """Note that a device is about to get its first lease: from now on every gap record names it."""
+        with self._desk.lock:
+            known = self._of(person, device)
+            if known.used_us is None and known.removed_us is None:
+                used = replace(known, used_us=self._desk.now_us())
+                self._log(used)
+                self._put(used)
+
+    def require_known(self, person: PersonId, device: VerifyKey) -> None:
+        """Pass a device that is or was enrolled for a person; a stranger's word could hide or block a gap.
+
+        Raises:
+            DeniedError: It never was.
+        """
+        try:
+            self._of(person, device)
+        except MissingError as error:
+            raise DeniedError(
+                "this device is not one of this person", rule="gap.device", fix=ADD
+            ) from error
+
+    def recover(self, newest: Newest) -> None:
+        """Compare the register with the ledger, and finish a change that a crash cut short.
+
+        Raises:
+            TamperedError: The register is not the one that the ledger tells of: it was edited, or an older or
+                another copy was put back.
+        """
+        held = self._desk.devices
+        wrong = TamperedError(
+            "the register of devices is not the one that the ledger tells of",
+            rule="source.rollback",
+            fix="put back the newest control database",
+        )
+        for key, record in newest.devices.items():
+            told, version = Device.from_record(record["device"]), int(record["version"])
+            if held.version(key) == version - 1:
+                held.put(told, version=version)
+            elif held.version(key) != version or held.find(key) != told:
+                raise wrong
+        untold = held.everything().keys() - newest.devices.keys()
+        if untold and newest.whole:
+            raise wrong
+        # the records of their enrolment are over; what nobody can check any more gets no lease
+        self._ended = frozenset(untold)
+
+    def _counts(self, device: Device, person: PersonId) -> bool:
+        return (
+            device.person == person and device.removed_us is None and device.key not in self._ended
+        )
+
+    def _of(self, person: PersonId, device: VerifyKey) -> Device:
+        known = self._desk.devices.find(device.text())
+        if known is None or known.person != person:
+            raise MissingError(
+                "this person has no such device",
+                rule="source.device",
+                fix="safehold source devices",
+            )
+        return known
+
+    def _log(self, device: Device, **more: str) -> Receipt:
+        record = {
+            "choice": DEVICE,
+            "device": device.to_record(),
+            "version": self._desk.devices.version(device.key) + 1,
+            **more,
+        }
+        (receipt,) = self._desk.log(choice_leaf(self._desk, device.person, [device.person], record))
+        return receipt
+
+    def _put(self, device: Device) -> None:
+        self._desk.devices.put(device, version=self._desk.devices.version(device.key) + 1)
+
+
+def obtain_message(person: str) -> bytes:
+    """Return what a device signs, beside a nonce, to obtain a lease for a person (by external id)."""
+    return canonical.encode({"v": OBTAIN, "person": person})
