@@ -28,8 +28,11 @@ from safehold.errors import (
     TamperedError,
 )
 from safehold.ingest.collector import Collector
+from safehold.keeper.silence import Silences
 from safehold.keeper.sources import obtain_message
 from safehold.signing import SigningKey, VerifyKey
+
+pytestmark = pytest.mark.usefixtures("collectors_are_let_in")
 
 DEVICE = SigningKey(b"d" * 32)
 OTHER = SigningKey(b"o" * 32)
@@ -515,8 +518,21 @@ def test_marks_that_vanish_from_the_database_do_not_hide_a_device(
     recorder.say()
     world.later(seconds=1)
     recorder.say()
+    # the rows are sealed; theirs are told apart by the order in which they were heard
+    silences = Silences(
+        world.desk.engine, sealer=world.desk.sealer, key=world.desk.vault.derive("silence")
+    )
+    heard, tag = silences.heard(person), silences._tag(person)
     world.stop()
-    _sql(world, f"DELETE FROM device_mark WHERE device = '{OTHER.public.text()}'")  # noqa: S608
+    with sqlite3.connect(world.home.control) as base:
+        rows = base.execute("SELECT id FROM device_mark WHERE person = ? ORDER BY id", (tag,))
+        theirs = [
+            row
+            for (row,), said in zip(rows, heard, strict=True)
+            if said.device == OTHER.public.text()
+        ]
+    assert len(theirs) > 1
+    _sql(world, *(f"DELETE FROM device_mark WHERE id = {row}" for row in theirs))  # noqa: S608
     world.start()
     error = raised(lambda: _gap(world, person, tmp_path / "gap.json"))
     assert (error.code, error.rule) == ("missing", "gap.marks")

@@ -23,8 +23,9 @@ from safehold.errors import (
     TamperedError,
 )
 from safehold.ingest.collector import Collector
-from safehold.keeper.intake import Intake
 from safehold.signing import SigningKey, VerifyKey
+
+pytestmark = pytest.mark.usefixtures("collectors_are_let_in")
 
 DEVICE = SigningKey(b"d" * 32)
 
@@ -61,12 +62,6 @@ class Recorder:
     @property
     def sealed(self) -> int:
         return sum(self.collector.counters.sealed.values())
-
-
-@pytest.fixture(autouse=True)
-def _collectors_are_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That a made-up home takes in no collector has its own test; here they are to be tried out."""
-    monkeypatch.setattr(Intake, "check_home", lambda *_: None)
 
 
 @pytest.fixture
