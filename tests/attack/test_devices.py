@@ -420,14 +420,28 @@ def test_another_history_of_the_same_length_is_not_slipped_in(
     assert raised(world.start).rule == "source.rollback"
 
 
-def test_an_enrolment_whose_record_is_over_gives_no_lease(world: World, person: str) -> None:
-    """The details of the ledger's leaves end with their month; what cannot be checked does not count."""
+def test_choices_that_cannot_be_read_are_not_passed_over(world: World, person: str) -> None:
     world.desk.vault.shred(sidecar_before=2**31 - 1)
-    world.restart()
-    _refused(world, person, DEVICE)
-    assert raised(lambda: world.add(person, DEVICE)).rule == "source.key"
-    world.add(person, OTHER)
-    assert world.obtain(person, OTHER)["lease"]
+    world.stop()
+    assert raised(world.start).rule == "subjects.rollback"
+
+
+@pytest.mark.parametrize("what", ["withdraw", "remove"])
+def test_a_control_database_of_another_month_undoes_nothing(
+    world: World, person: str, tmp_path: Path, what: str
+) -> None:
+    """It lacks the key to what the ledger says of the months after it, and must not be believed for that."""
+    world.stop()
+    old = _control(world, tmp_path / "old.db")
+    world.later(days=40)
+    world.start()
+    if what == "remove":
+        world.remove(person, DEVICE)
+    else:
+        world.choose(person, "withdraw")
+    world.stop()
+    _put_back(world, old)
+    assert raised(world.start).rule == "subjects.rollback"
 
 
 # -- marks and gaps --------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from safehold import canonical
-from safehold.errors import ShreddedError
+from safehold.errors import ShreddedError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.desk import Desk
 from safehold.ledger import Entry
@@ -27,12 +27,10 @@ class Newest:
     Args:
         people: What a person chose last.
         devices: How a device stands, by its public key.
-        whole: False if the time of some records is over, so that nobody can say what they held.
     """
 
     people: dict[PersonId, dict[str, Any]] = field(default_factory=dict)
     devices: dict[str, dict[str, Any]] = field(default_factory=dict)
-    whole: bool = True
 
 
 def choice_leaf(desk: Desk, subject: str, people: list[str], record: dict[str, Any]) -> Entry:
@@ -48,16 +46,24 @@ def choice_leaf(desk: Desk, subject: str, people: list[str], record: dict[str, A
 
 
 def newest_choices(desk: Desk) -> Newest:
-    """Return what the ledger tells of everybody's choices and devices."""
+    """Return what the ledger tells of everybody's choices and devices.
+
+    Raises:
+        TamperedError: What some of them were cannot be read. Nothing ends the details of choices yet, so their key is
+            gone because the control database is another one, for example one from before that month.
+    """
     newest = Newest()
     for index, leaf in desk.ledger.leaves():
         if leaf["k"] != "choice":
             continue
         try:
             said = desk.ledger.detail(index)
-        except ShreddedError:  # its time is over, and so is that of what it was about
-            newest.whole = False
-            continue
+        except ShreddedError as error:
+            raise TamperedError(
+                "the control database lacks the key to choices that the ledger holds",
+                rule="subjects.rollback",
+                fix="put back the newest control database",
+            ) from error
         record = said["detail"]
         del record["pad"]
         if record["choice"] == DEVICE:

@@ -38,9 +38,6 @@ class Sources:
     def __init__(self, desk: Desk, *, on_removed: Callable[[VerifyKey], int]) -> None:
         self._desk = desk
         self._on_removed = on_removed
-        self._ended: frozenset[str] = (
-            frozenset()
-        )  # keys of whose enrolment the ledger tells no more
 
     def add(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -59,7 +56,7 @@ class Sources:
         with desk.lock:
             known = desk.devices.find(device.text())
             if known is not None:
-                if not self._counts(known, person):
+                if not _counts(known, person):
                     raise DeniedError(
                         "this key was enrolled before, for somebody else or until it was removed",
                         rule="source.key",
@@ -145,7 +142,7 @@ class Sources:
         except SignInError as error:
             raise refused from error
         known = desk.devices.find(device.text())
-        if known is None or not self._counts(known, person):
+        if known is None or not _counts(known, person):
             raise refused
         return device
 
@@ -190,16 +187,8 @@ class Sources:
                 held.put(told, version=version)
             elif held.version(key) != version or held.find(key) != told:
                 raise wrong
-        untold = held.everything().keys() - newest.devices.keys()
-        if untold and newest.whole:
+        if held.everything().keys() - newest.devices.keys():
             raise wrong
-        # the records of their enrolment are over; what nobody can check any more gets no lease
-        self._ended = frozenset(untold)
-
-    def _counts(self, device: Device, person: PersonId) -> bool:
-        return (
-            device.person == person and device.removed_us is None and device.key not in self._ended
-        )
 
     def _of(self, person: PersonId, device: VerifyKey) -> Device:
         known = self._desk.devices.find(device.text())
@@ -223,6 +212,10 @@ class Sources:
 
     def _put(self, device: Device) -> None:
         self._desk.devices.put(device, version=self._desk.devices.version(device.key) + 1)
+
+
+def _counts(device: Device, person: PersonId) -> bool:
+    return device.person == person and device.removed_us is None
 
 
 def obtain_message(person: str) -> bytes:
