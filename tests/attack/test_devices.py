@@ -536,7 +536,8 @@ def test_marks_that_vanish_from_the_database_do_not_hide_a_device(
     silences = Silences(
         world.desk.engine, sealer=world.desk.sealer, key=world.desk.vault.derive("silence")
     )
-    heard, tag = silences.heard(person), silences._tag(person)
+    name = world.desk.people.find(person)
+    heard, tag = silences.heard(name), silences._tag(name)
     world.stop()
     with sqlite3.connect(world.home.control) as base:
         rows = base.execute("SELECT id FROM device_mark WHERE person = ? ORDER BY id", (tag,))
