@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from tests.devices import DEVICE, OTHER, edit, refused
 from tests.ingest_job import key_rows
-from tests.world import World, copy_world, outside, raised
+from tests.world import World, outside, raised
 
 from safehold.access.gap import Mark, sign_mark
 from safehold.access.proof import POP_DOMAIN, prove_device
@@ -25,7 +24,6 @@ from safehold.errors import (
     MissingError,
     SafeholdError,
     SignInError,
-    TamperedError,
 )
 from safehold.ingest.collector import Collector
 from safehold.keeper.silence import Silences
@@ -33,9 +31,6 @@ from safehold.keeper.sources import obtain_message
 from safehold.signing import SigningKey, VerifyKey
 
 pytestmark = pytest.mark.usefixtures("collectors_are_let_in")
-
-DEVICE = SigningKey(b"d" * 32)
-OTHER = SigningKey(b"o" * 32)
 
 
 @pytest.fixture
@@ -49,21 +44,6 @@ def person(world: World, people: list[str]) -> str:
     return people[0]
 
 
-def _refused(world: World, person: str, device: SigningKey, **changes: Any) -> None:
-    """Pass if the keeper gives no lease, says why, and has it in the ledger."""
-    size = world.desk.ledger.size
-    error = raised(lambda: world.obtain(person, device, **changes))
-    assert isinstance(error, DeniedError), repr(error)
-    assert error.rule == "lease.device"
-    assert "source add" in str(error.fix)
-    assert person not in f"{error.message}{error.fix}"
-    assert error.entry is not None
-    said = world.desk.ledger.detail(error.entry)
-    assert (said["object"], said["detail"]) == ("lease.obtain", {"rule": "lease.device"})
-    kinds = {leaf["k"] for _, leaf in world.desk.ledger.leaves(size)}
-    assert kinds == {"refusal"}, "nothing else happened"
-
-
 # -- who asks -------------------------------------------------------------------------------------
 
 
@@ -72,13 +52,13 @@ def test_an_enrolled_device_gets_a_lease(world: World, person: str) -> None:
 
 
 def test_a_stranger_s_device_gets_none(world: World, person: str) -> None:
-    _refused(world, person, OTHER)
+    refused(world, person, OTHER)
 
 
 def test_another_person_s_device_gets_none(world: World, person: str, people: list[str]) -> None:
     """It proves who it is, and for the right person; it is just not theirs."""
     world.add(people[1], OTHER)
-    _refused(world, person, OTHER)
+    refused(world, person, OTHER)
     assert world.obtain(people[1], OTHER)["lease"]
 
 
@@ -87,7 +67,7 @@ def test_a_proof_for_another_person_does_not_count(
 ) -> None:
     nonce = unb64(world.call("nonce")["nonce"])
     proof = prove_device(DEVICE, nonce, obtain_message(people[1]))
-    _refused(world, person, DEVICE, nonce=b64(nonce), proof=b64(proof))
+    refused(world, person, DEVICE, nonce=b64(nonce), proof=b64(proof))
 
 
 def test_a_nonce_counts_once_and_for_a_minute(world: World, person: str) -> None:
@@ -97,18 +77,18 @@ def test_a_nonce_counts_once_and_for_a_minute(world: World, person: str) -> None
 
     used, late = answer(), answer()
     world.obtain(person, DEVICE, **used)
-    _refused(world, person, DEVICE, **used)
+    refused(world, person, DEVICE, **used)
     world.later(seconds=61)
-    _refused(world, person, DEVICE, **late)
+    refused(world, person, DEVICE, **late)
     mine = bytes(32)
     proof = prove_device(DEVICE, mine, obtain_message(person))
-    _refused(world, person, DEVICE, nonce=b64(mine), proof=b64(proof))
+    refused(world, person, DEVICE, nonce=b64(mine), proof=b64(proof))
 
 
 def test_knowing_the_public_key_is_not_enough(world: World, person: str) -> None:
-    _refused(world, person, DEVICE, proof="")
-    _refused(world, person, DEVICE, nonce="", proof="")
-    _refused(world, person, DEVICE, proof=world.ask(person, OTHER)["proof"])
+    refused(world, person, DEVICE, proof="")
+    refused(world, person, DEVICE, nonce="", proof="")
+    refused(world, person, DEVICE, proof=world.ask(person, OTHER)["proof"])
 
 
 def test_a_signature_for_another_use_does_not_count(world: World, person: str) -> None:
@@ -117,7 +97,7 @@ def test_a_signature_for_another_use_does_not_count(world: World, person: str) -
 
     nonce = unb64(world.call("nonce")["nonce"])
     message = hashlib.sha256(nonce).digest() + hashlib.sha256(obtain_message(person)).digest()
-    _refused(world, person, DEVICE, nonce=b64(nonce), proof=b64(DEVICE.sign(POP_DOMAIN, message)))
+    refused(world, person, DEVICE, nonce=b64(nonce), proof=b64(DEVICE.sign(POP_DOMAIN, message)))
 
 
 def test_a_device_s_proof_opens_no_grant(world: World, person: str) -> None:
@@ -131,7 +111,7 @@ def test_a_device_s_proof_opens_no_grant(world: World, person: str) -> None:
 def test_a_device_is_asked_for_before_anything_is_told_of_the_person(world: World) -> None:
     everybody = {one.external for one in world.desk.people.everybody().values()}
     for name in sorted(everybody - set(world.participants()))[:3]:
-        _refused(world, name, OTHER)
+        refused(world, name, OTHER)
 
 
 # -- one key, one person, once ---------------------------------------------------------------------
@@ -141,7 +121,7 @@ def test_a_key_stands_for_one_person(world: World, person: str, people: list[str
     error = raised(lambda: world.add(people[1], DEVICE))
     assert isinstance(error, DeniedError)
     assert (error.rule, error.entry is not None) == ("source.key", True)
-    _refused(world, people[1], DEVICE)
+    refused(world, people[1], DEVICE)
 
 
 def test_the_same_enrolment_again_changes_nothing(world: World, person: str) -> None:
@@ -154,9 +134,9 @@ def test_a_removed_key_does_not_come_back(world: World, person: str, people: lis
     world.remove(person, DEVICE)
     for name in people[:2]:
         assert raised(lambda name=name: world.add(name, DEVICE)).rule == "source.key"
-    _refused(world, person, DEVICE)
+    refused(world, person, DEVICE)
     world.restart()
-    _refused(world, person, DEVICE)
+    refused(world, person, DEVICE)
     assert world.remove(person, DEVICE)["already"] is True
 
 
@@ -171,7 +151,7 @@ def test_nobody_removes_a_device_that_is_not_of_the_person(
 @pytest.mark.parametrize(
     "spoiled", [{"device": ""}, {"device": "x"}, {"evidence": 3}, {"evidence": "x" * 501}]
 )
-def test_a_malformed_enrolment_is_refused(
+def test_a_malformed_enrolment_isrefused(
     world: World, people: list[str], spoiled: dict[str, Any]
 ) -> None:
     asked = {"person": people[0], "device": OTHER.public.text(), "evidence": ""} | spoiled
@@ -243,205 +223,6 @@ def test_a_removal_between_the_check_and_the_lease(world: World, person: str) ->
     leases._sources.note_lease = late  # type: ignore[method-assign]
     error = raised(lambda: world.obtain(person, DEVICE))
     assert (error.code, error.rule) == ("denied", "lease.device")
-
-
-# -- in the ledger before it counts ----------------------------------------------------------------
-
-
-def _cut(*_arguments: Any, **_more: Any) -> Any:
-    raise OSError("power cut")
-
-
-@pytest.mark.parametrize("what", ["add", "remove"])
-def test_a_change_that_is_not_in_the_ledger_does_not_count(
-    world: World, people: list[str], what: str
-) -> None:
-    if what == "remove":
-        world.add(people[0], DEVICE)
-    ledger = world.desk.ledger
-    append, ledger.append = ledger.append, _cut  # type: ignore[method-assign]
-    act = world.add if what == "add" else world.remove
-    raised(lambda: act(people[0], DEVICE))
-    ledger.append = append  # type: ignore[method-assign]
-    if what == "add":
-        _refused(world, people[0], DEVICE)
-    else:
-        assert world.obtain(people[0], DEVICE)["lease"]
-
-
-def test_a_crash_between_leaf_and_row_is_finished_from_the_ledger(
-    world: World, people: list[str]
-) -> None:
-    somebody = people[0]
-    for act, lives in ((world.add, True), (world.obtain, True), (world.remove, False)):
-        devices = world.desk.devices
-        put, devices.put = devices.put, _cut  # type: ignore[method-assign]
-        raised(lambda act=act: act(somebody, DEVICE))
-        if act == world.remove:
-            # nothing is given any more, although the row still says it is enrolled
-            error = raised(lambda: world.obtain(somebody, DEVICE))
-            assert error.rule == "lease.device"
-        devices.put = put  # type: ignore[method-assign]
-        world.restart()
-        if lives:
-            assert world.call("source.list", person=somebody)["devices"]
-        else:
-            _refused(world, somebody, DEVICE)
-    (device,) = world.call("source.list", person=somebody)["devices"]
-    assert None not in device.values()
-
-
-def test_leaves_of_devices_look_like_other_choices(world: World, person: str) -> None:
-    start = world.desk.ledger.size
-    world.add(person, OTHER)
-    world.obtain(person, OTHER)
-    world.remove(person, OTHER)
-    world.choose(person, "pause")
-    choices = [(at, leaf) for at, leaf in world.desk.ledger.leaves(start) if leaf["k"] == "choice"]
-    assert len(choices) == 4
-    assert len({tuple(sorted(leaf)) for _, leaf in choices}) == 1
-    assert not any(leaf.get("pub") for _, leaf in choices)
-    journal = world.desk.ledger._journal
-    assert len({len(journal.sidecar(at)) for at, _ in choices}) == 1
-    with sqlite3.connect(world.home.control) as base:
-        rows = base.execute("SELECT id, sealed FROM device").fetchall()
-    base.close()
-    assert len({len(sealed) for _, sealed in rows}) == 1
-    for name, sealed in rows:
-        for clear in (DEVICE.public.text(), OTHER.public.text(), world.person(person), person):
-            assert clear.encode() not in sealed
-            assert clear not in name
-
-
-# -- the control database is edited, or another one is put in its place ---------------------------
-
-
-def _sql(world: World, *statements: str) -> None:
-    with sqlite3.connect(world.home.control) as base:
-        for statement in statements:
-            assert base.execute(statement).rowcount, "the statement changed nothing"
-    base.close()
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE device SET sealed = zeroblob(length(sealed))",
-        "UPDATE device SET version = version + 1",
-        "UPDATE device SET version = version - 1",
-        "UPDATE device SET id = 'dev_' || substr(id, 6) || '0'",
-        "UPDATE device SET sealed = (SELECT d.sealed FROM device d ORDER BY d.id LIMIT 1)",
-        "INSERT INTO device SELECT 'dev_00', sealed, version FROM device LIMIT 1",
-        "DELETE FROM device",
-    ],
-)
-def test_an_edited_row_is_refused(world: World, person: str, statement: str) -> None:
-    world.obtain(person, DEVICE)
-    world.add(person, OTHER)
-    world.stop()
-    _sql(world, statement)
-    assert isinstance(raised(world.start), TamperedError)
-
-
-def test_an_older_row_does_not_undo_a_removal(world: World, person: str) -> None:
-    with sqlite3.connect(world.home.control) as base:
-        old = base.execute("SELECT sealed, version FROM device").fetchone()
-        world.remove(person, DEVICE)
-        world.stop()
-        base.execute("UPDATE device SET sealed = ?, version = ?", old)
-    base.close()
-    world.start()  # one step behind is what a crash leaves: the ledger's word is written
-    _refused(world, person, DEVICE)
-
-
-def _control(world: World, path: Path) -> Path:
-    """Copy the control database of a company that has stopped."""
-    shutil.copy(world.home.control, path)
-    return path
-
-
-def _put_back(world: World, path: Path) -> None:
-    for file in world.home.path.glob("control.db*"):
-        file.unlink()
-    shutil.copy(path, world.home.control)
-
-
-@pytest.mark.parametrize("used", [False, True])
-def test_an_older_control_database_does_not_undo_a_removal(
-    world: World, person: str, tmp_path: Path, *, used: bool
-) -> None:
-    world.stop()
-    old = _control(world, tmp_path / "old.db")
-    world.start()
-    if used:
-        world.obtain(person, DEVICE)
-    world.remove(person, DEVICE)
-    world.stop()
-    _put_back(world, old)
-    if used:
-        assert raised(world.start).rule == "source.rollback"
-    else:
-        world.start()
-        _refused(world, person, DEVICE)
-
-
-@pytest.fixture
-def twin(made_world: World, tmp_path: Path) -> Iterator[World]:
-    """The same company, copied once more: what somebody does with a stolen home and its root."""
-    (tmp_path / "twin").mkdir()
-    copy = copy_world(made_world, tmp_path / "twin")
-    with outside(copy.path):
-        yield copy.start()
-    copy.stop()
-
-
-def test_a_device_that_the_ledger_does_not_name_is_not_slipped_in(
-    world: World, twin: World, people: list[str], tmp_path: Path
-) -> None:
-    """Every seal of the row is right, since a copy of the keeper made it; only the ledger does not know it."""
-    twin.add(people[0], OTHER)
-    twin.stop()
-    world.stop()
-    _put_back(world, _control(twin, tmp_path / "theirs.db"))
-    assert raised(world.start).rule == "source.rollback"
-
-
-def test_another_history_of_the_same_length_is_not_slipped_in(
-    world: World, twin: World, people: list[str], tmp_path: Path
-) -> None:
-    """Here the device was removed; in the copy it got a lease instead, and its row is as new."""
-    for one in (world, twin):
-        one.add(people[0], DEVICE)
-    world.remove(people[0], DEVICE)
-    twin.obtain(people[0], DEVICE)
-    twin.stop()
-    world.stop()
-    _put_back(world, _control(twin, tmp_path / "theirs.db"))
-    assert raised(world.start).rule == "source.rollback"
-
-
-def test_choices_that_cannot_be_read_are_not_passed_over(world: World, person: str) -> None:
-    world.desk.vault.shred(sidecar_before=2**31 - 1)
-    world.stop()
-    assert raised(world.start).rule == "subjects.rollback"
-
-
-@pytest.mark.parametrize("what", ["withdraw", "remove"])
-def test_a_control_database_of_another_month_undoes_nothing(
-    world: World, person: str, tmp_path: Path, what: str
-) -> None:
-    """It lacks the key to what the ledger says of the months after it, and must not be believed for that."""
-    world.stop()
-    old = _control(world, tmp_path / "old.db")
-    world.later(days=40)
-    world.start()
-    if what == "remove":
-        world.remove(person, DEVICE)
-    else:
-        world.choose(person, "withdraw")
-    world.stop()
-    _put_back(world, old)
-    assert raised(world.start).rule == "subjects.rollback"
 
 
 # -- marks and gaps --------------------------------------------------------------------------------
@@ -547,7 +328,7 @@ def test_marks_that_vanish_from_the_database_do_not_hide_a_device(
             if said.device == OTHER.public.text()
         ]
     assert len(theirs) > 1
-    _sql(world, *(f"DELETE FROM device_mark WHERE id = {row}" for row in theirs))  # noqa: S608
+    edit(world, *(f"DELETE FROM device_mark WHERE id = {row}" for row in theirs))  # noqa: S608
     world.start()
     error = raised(lambda: _gap(world, person, tmp_path / "gap.json"))
     assert (error.code, error.rule) == ("missing", "gap.marks")
