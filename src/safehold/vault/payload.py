@@ -2,7 +2,11 @@
 
 Below 64 KiB the whole IPC stream is compressed at once, because compressing each small buffer costs
 ten times as much; from 64 KiB up buffers are compressed one by one, so that a reader can take some
-columns only. Plain length and padding are inside the seal; outside only the bucket shows.
+columns only. From 256 KiB up, columns of 32-bit and 64-bit numbers and times without nulls are
+turned: the first byte of every value, then the second of every one, and of integers and times the
+differences, since what grows by little leaves most bytes zero. Below 256 KiB undoing that costs a
+reader more than it saves. Plain length and padding are inside the seal; outside only the bucket
+shows.
 
 Source of the buckets: Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and
 Communication with PURBs", PoPETs 2019 (Padme: at most 12 % longer, falling with size).
@@ -11,6 +15,7 @@ Communication with PURBs", PoPETs 2019 (Padme: at most 12 % longer, falling with
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -22,11 +27,21 @@ from safehold.errors import InvalidError, TamperedError
 
 WHOLE: Final = "z"
 BUFFERS: Final = "ipc"
-CODECS: Final = (WHOLE, BUFFERS)
+TURNED: Final = "ipc-t"
+CODECS: Final = (WHOLE, BUFFERS, TURNED)
 SMALL: Final = 64 * 1024  # bytes of Arrow data from which buffers are compressed one by one
+LARGE: Final = 256 * 1024  # bytes of Arrow data from which numbers are turned
 LARGEST: Final = 1 << 30  # bytes of plain payload
 SMALLEST_BUCKET: Final = 512  # bytes
 _LENGTH_BYTES: Final = 8
+_INTEGERS: Final = (
+    pa.int32(), pa.uint32(), pa.int64(), pa.uint64(), pa.timestamp("us"), pa.duration("us")
+)  # fmt: skip
+_FLOATS: Final = frozenset((pa.float32().id, pa.float64().id))
+_WIDE: Final = {
+    kind.id: np.dtype(f"<u{kind.bit_width // 8}")
+    for kind in (*_INTEGERS, pa.float32(), pa.float64())
+}
 
 # zstd objects are not thread-safe, and making one costs more than a small block
 _local = threading.local()
@@ -53,11 +68,14 @@ def encode(table: pa.Table) -> tuple[str, memoryview]:
         InvalidError: The table is too large for one block.
     """
     table = compact(table)
-    codec = WHOLE if table.nbytes < SMALL else BUFFERS
+    size = table.nbytes
+    codec = WHOLE if size < SMALL else BUFFERS if size < LARGE else TURNED
     options = ipc.IpcWriteOptions(
-        compression=pa.Codec("zstd", compression_level=1) if codec == BUFFERS else None,
+        compression=pa.Codec("zstd", compression_level=1) if codec != WHOLE else None,
         use_threads=False,
     )
+    if codec == TURNED:
+        table = _each_wide(table, _turn)
     sink = pa.BufferOutputStream()
     with ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table)
@@ -97,8 +115,9 @@ def decode(
             if not 0 <= size <= LARGEST:
                 raise TamperedError("a block expands beyond bounds", rule="block.payload")
             body = _decompressor().decompress(body, max_output_size=size)
-        return _read(pa.py_buffer(body), columns)
-    except (zstandard.ZstdError, pa.ArrowException) as error:
+        table = _read(pa.py_buffer(body), columns)
+        return _each_wide(table, _turn_back) if codec == TURNED else table
+    except (zstandard.ZstdError, pa.ArrowException, ValueError) as error:
         raise TamperedError("a block's payload is damaged", rule="block.payload") from error
 
 
@@ -125,10 +144,43 @@ def _end(length: int) -> bytes:
     return bytes(fill) + length.to_bytes(_LENGTH_BYTES, "big")
 
 
+def _each_wide(table: pa.Table, change: Callable[[pa.Array], pa.Array]) -> pa.Table:
+    """Return a table of one chunk in which wide numbers are changed, where there are no nulls."""
+    for place, kind in enumerate(table.schema.types):
+        if kind.id in _WIDE:
+            column = table.column(place).chunk(0)
+            if len(column) and not column.null_count:
+                table = table.set_column(place, table.schema.field(place), change(column))
+    return table
+
+
+def _turn(column: pa.Array) -> pa.Array:
+    count, unit = len(column), _WIDE[column.type.id]
+    offset = column.offset * unit.itemsize
+    values = np.frombuffer(column.buffers()[1], unit, count, offset=offset)
+    if column.type.id not in _FLOATS:
+        steps = np.empty(count, unit)
+        steps[0] = values[0]
+        np.subtract(values[1:], values[:-1], out=steps[1:])  # modulo 2^32 or 2^64: nothing is lost
+        values = steps
+    planes = np.ascontiguousarray(values.view(np.uint8).reshape(count, unit.itemsize).T)
+    return pa.Array.from_buffers(column.type, count, [None, pa.py_buffer(planes)], 0)
+
+
+def _turn_back(column: pa.Array) -> pa.Array:
+    count, unit = len(column), _WIDE[column.type.id]
+    size, offset = count * unit.itemsize, column.offset * unit.itemsize
+    planes = np.frombuffer(column.buffers()[1], np.uint8, size, offset=offset)
+    values = np.ascontiguousarray(planes.reshape(unit.itemsize, count).T).reshape(-1).view(unit)
+    if column.type.id not in _FLOATS:
+        np.cumsum(values, dtype=unit, out=values)
+    return pa.Array.from_buffers(column.type, count, [None, pa.py_buffer(values)], 0)
+
+
 def _trim(column: pa.DictionaryArray) -> pa.DictionaryArray:
     values = column.dictionary
     indices = column.indices
-    held = indices.drop_null().to_numpy(zero_copy_only=False)
+    held = (indices.drop_null() if indices.null_count else indices).to_numpy(zero_copy_only=False)
     used = np.zeros(len(values), dtype=bool)
     used[held] = True
     if used.all():
