@@ -16,7 +16,7 @@ from typing import Any
 from safehold.app.charters import enact_for
 from safehold.app.grants import Pass, pass_for
 from safehold.app.verification import verify_home
-from safehold.errors import DeniedError, InvalidError
+from safehold.errors import DeniedError, InvalidError, SafeholdError, in_file
 from safehold.ingest.preview import file_source
 from safehold.keeper.client import KeeperClient, Progress
 
@@ -116,6 +116,8 @@ def ingest_file(
             source=source,
             tolerate_ppm=None if tolerate is None else round(tolerate * 1_000_000),
         )
+    except SafeholdError as error:  # one of several sources: say which
+        raise in_file(error, path.name) from error
     finally:
         os.close(descriptor)
     return {"file": path.name, **counted(answer)}
