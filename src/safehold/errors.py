@@ -201,7 +201,7 @@ def revive(payload: dict[str, str | int | None]) -> SafeholdError:
 
 
 def in_file(error: SafeholdError, file: str) -> SafeholdError:
-    """Return an error about input with the file it is about, unless it names it already."""
-    if not isinstance(error, InvalidError) or f"file {file}" in error.message:
+    """Return an error about input with the file it is about, unless it names one already."""
+    if not isinstance(error, InvalidError) or "(file " in error.message:
         return error
     return revive(error.payload() | {"message": f"{error.message} (file {file})"})

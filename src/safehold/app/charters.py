@@ -113,7 +113,17 @@ def enact_for(
 
 
 def roster_of(home: Home) -> Roster:
-    """Return the board of a home."""
+    """Return the board of a home.
+
+    Raises:
+        MissingError: The home has none: it was not made to its end.
+    """
+    if not home.roster_file.exists():
+        raise MissingError(
+            "this home has no board: it was not made to its end, or has lost it",
+            rule="home.roster",
+            fix="choose a new directory: safehold init",
+        )
     return Roster.open(canonical.decode(home.roster_file.read_bytes()))
 
 

@@ -14,7 +14,7 @@ import os
 import resource
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ import orjson
 
 from safehold import ids
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
-from safehold.app.schedule import Schedule
 from safehold.app.workshop import SandboxWorkshop
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import Clock, SystemClock
@@ -57,7 +56,6 @@ class Service:
     desk: Desk
     verbs: Verbs
     server: Server
-    schedule: Schedule | None = field(default=None)
 
     @property
     def level(self) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, keeper, put
+from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, date_of, keeper, put
 
 group = typer.Typer(no_args_is_help=True, help="Datasets: list, lineage, retention.")
 
@@ -23,7 +23,7 @@ def listing(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> 
         label = item["label"]
         put(
             f"{item['id'][:24]:26}{item['kind']:9}{label['people']:>7,} people  "
-            f"{','.join(label['purposes'])}  until day {label['expires']}",
+            f"{','.join(label['purposes'])}  until {date_of(label['expires'])}",
             as_json=False,
         )
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -23,6 +24,7 @@ HomeOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 DEFAULT_HOME = Path("safehold-home")
+INTERRUPTED = 130
 
 
 def guarded(root: typer.Typer) -> NoReturn:
@@ -33,14 +35,23 @@ def guarded(root: typer.Typer) -> NoReturn:
         show_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        sys.exit(130)
+        _interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - a traceback may hold what a variable held
         _show_other(error)
+    if code == INTERRUPTED:  # how typer passes on an interruption
+        _interrupted()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted() -> NoReturn:
+    if _wants_json():
+        show_error(SafeholdError("interrupted", rule="cli.interrupted", fix="run it again"))
+    else:
+        sys.stderr.write("interrupted\n")
+    sys.exit(INTERRUPTED)
 
 
 def _show_other(error: Exception) -> NoReturn:
@@ -49,9 +60,8 @@ def _show_other(error: Exception) -> NoReturn:
     The text of a foreign exception may quote data, and so may a traceback; only its kind and the place in our
     source are shown.
     """
-    if isinstance(error, typer.Abort):  # how typer passes on an interruption
-        sys.stderr.write("interrupted\n")
-        sys.exit(130)
+    if isinstance(error, typer.Abort):  # an interruption while it asks for something
+        _interrupted()
     show = getattr(error, "show", None)
     if show is None:
         fault = SafeholdError(
@@ -75,7 +85,7 @@ def _place(error: BaseException) -> str:
     step = error.__traceback__
     while step is not None:
         module = str(step.tb_frame.f_globals.get("__name__", ""))
-        if module.split(".")[0] == "safehold":
+        if module.split(".", maxsplit=1)[0] == "safehold":
             place = f"{module}:{step.tb_lineno}"
         step = step.tb_next
     return place
@@ -176,6 +186,11 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Progress]:
 
         yield show
         bar.update(task, total=1, completed=1)
+
+
+def date_of(day: int) -> str:
+    """Return the calendar date of a day counted from 1970."""
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
 def existing(path: Path) -> Path:

@@ -6,6 +6,7 @@ by one so that the row and the rule can be named.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
