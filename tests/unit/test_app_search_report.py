@@ -183,3 +183,40 @@ def test_closing_waits_for_the_present_task_and_starts_no_other():
     go.set()
     closing.join(120)
     assert done == ["slow"]
+
+
+def test_the_page_says_who_the_people_are_what_epsilon_means_and_what_would_be_released():
+    told = result(
+        training={
+            "artifact": "a",
+            "people": 60,
+            "epsilon": 4.0,
+            "delta": 1e-6,
+            "metrics": {"trained": 48, "held_out": 12},
+            "models": [{"name": "private", "top1": 0.8, "macro_f1": 0.7, "private": True}],
+            "noisy": {"top1": 0.75, "macro_f1": 0.5, "top1_error": 0.048},
+        }
+    )
+    told["status"] |= {"synthetic": True, "charter": {"id": "c", "version": 3, "digest": "cd" * 32}}
+    told["people"] = {"enrolled": 70, "participating": 62, "withdrawn": 2, "paused": 0}
+    told["search"] = {"files": 9, "looked_for": 418, "found": 0}
+    told["made"] = "2026-11-25 18:07 UTC"
+    page = render(told)
+    for words in (
+        "The people are made up",
+        "70 were asked and 62 take part; 2 withdrew",
+        "trained on 48 people and tried on 12 others",
+        "odds at most 55 times smaller",
+        "top-1 0.750, with noise of a standard deviation of 0.048",
+        "c version 3",
+        "E3: what computes",
+        "K1: the process",
+        "--home HOME",
+        "Made 2026-11-25 18:07 UTC",
+        "What is cut up or spelt another way it would miss",
+    ):
+        assert words in page, words
+
+
+def test_a_page_about_real_people_does_not_call_them_made_up():
+    assert "made up" not in render(result())

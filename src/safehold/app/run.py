@@ -7,6 +7,7 @@ weight comes here.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -102,12 +103,15 @@ def ingest_file(
         InvalidError: The file is refused; names file, row and rule.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # without O_NONBLOCK a pipe would be waited for, for ever
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise InvalidError(
             "the file cannot be opened", file=path.name, rule="source.open"
         ) from error
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidError("a source is a regular file", rule="ingest.source")
         source = file_source(path, mapping)
         answer = client.call(
             "ingest",

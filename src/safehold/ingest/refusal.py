@@ -18,7 +18,7 @@ HINTS: Final = {  # what is mostly behind it
         " form, write a mapping. Or "
     ),
     "time.future": "check the recorder's clock and the unit of its times. Or ",
-    "time.negative": "check the unit of the times: they count from 1970. Or ",
+    "time.before_1970": "check the unit of the times: they count from 1970. Or ",
 }
 
 
@@ -80,7 +80,7 @@ class RefusalReport:
             f"{self.total} of {rows} rows were refused ({rules}); nothing of this source was kept",
             file=file,
             row=first.row,
-            field=first.field,
+            field=first.field or None,
             rule=first.rule,
             fix=HINTS.get(first.rule, "") + REMEDY,
         )
