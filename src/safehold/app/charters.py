@@ -17,6 +17,7 @@ from safehold.charter import (
     verify,
 )
 from safehold.charter import compile as compile_charter
+from safehold.charter.gaps import gaps, machine_forms
 from safehold.charter.model import DOMAIN
 from safehold.clock import SystemClock
 from safehold.errors import InvalidError, MissingError
@@ -36,6 +37,8 @@ def check_charter(path: Path) -> dict[str, Any]:
         "version": charter.version,
         "digest": charter.digest().hex(),
         **findings.to_json(),
+        "red_lines": machine_forms(charter),
+        "gaps": gaps(charter),
     }
 
 
