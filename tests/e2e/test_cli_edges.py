@@ -101,3 +101,15 @@ def test_a_fault_of_ours_shows_its_place_and_no_value(as_json: bool) -> None:
     assert "Traceback" not in done.stderr
     assert "safehold.app.doctor:" in done.stderr
     assert "cli.fault" in done.stderr
+
+
+def test_a_damaged_database_is_an_error_and_no_traceback(tmp_path: Path) -> None:
+    """What the database library says of it may quote rows; the keeper's stderr is the caller's."""
+    world = World(tmp_path)
+    world.init()
+    (world.home / "control.db").write_bytes(b"no database " * 4096)
+    for file in world.home.glob("control.db-*"):
+        file.unlink()
+    error = world.refuse("status", code=6)
+    assert error["rule"] == "keeper.start"
+    assert "no database" not in error["message"]

@@ -254,6 +254,14 @@ def main(arguments: list[str]) -> int:
         )
         _say({"error": failed.payload()})
         return failed.exit_code
+    except Exception as error:  # noqa: BLE001 - a damaged database has errors of its own; their text may quote rows
+        fault = UnavailableError(
+            f"the keeper cannot start: {type(error).__name__}",
+            rule="keeper.start",
+            fix="safehold doctor; if the home is damaged, restore it as a whole",
+        )
+        _say({"error": fault.payload()})
+        return fault.exit_code
     _say({"ready": service.level, "shares": shares})
     threading.Thread(target=_wait_for_end, args=(service,), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
