@@ -259,7 +259,7 @@ def write_sources(spec: Spec, folder: Path) -> dict[str, Path]:
     }
 
 
-def eventually(check: Callable[[], bool], *, seconds: float = 10) -> None:
+def eventually(check: Callable[[], bool], *, seconds: float = 120) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds
     while not check():

@@ -7,6 +7,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# a busy machine is slow, not wrong: no example fails for the time it took
+settings.register_profile("safehold", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("safehold")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -7,6 +7,7 @@ still until a test moves it.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import threading
@@ -343,6 +344,13 @@ def planted(now_us: int) -> set[str]:
         for value, decoy in zip(table["value"].to_pylist(), table["decoy"].to_pylist(), strict=True)
         if not decoy and len(value) >= 6
     }
+
+
+def shows(text: str, value: str) -> bool:
+    """Return whether a text shows a value; a number must stand for itself, not in the digits of a digest."""
+    if not value.isdigit():
+        return value in text
+    return re.search(rf"(?<![0-9a-f]){value}(?![0-9a-f])", text) is not None
 
 
 def raised(act: Callable[[], Any]) -> SafeholdError:

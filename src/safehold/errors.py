@@ -198,3 +198,10 @@ def revive(payload: dict[str, str | int | None]) -> SafeholdError:
         fix=None if fix is None else str(fix),
         entry=entry if isinstance(entry, int) else None,
     )
+
+
+def in_file(error: SafeholdError, file: str) -> SafeholdError:
+    """Return an error about input with the file it is about, unless it names one already."""
+    if not isinstance(error, InvalidError) or "(file " in error.message:
+        return error
+    return revive(error.payload() | {"message": f"{error.message} (file {file})"})

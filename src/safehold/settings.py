@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +116,19 @@ class Home:
         pin.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         pin.write_text(name, "ascii")
         return home
+
+    def discard(self) -> None:
+        """Take back a home that was just made and could not be finished, with its outside.
+
+        For ``create``'s caller alone: a home that ever held anything ends otherwise.
+        """
+        _pin(self.path).unlink(missing_ok=True)
+        shutil.rmtree(self.outside, ignore_errors=True)
+        for item in self.path.iterdir():
+            if item.is_dir() and not item.is_symlink():
+                shutil.rmtree(item, ignore_errors=True)
+            else:
+                item.unlink()
 
     @classmethod
     def open(cls, path: Path) -> Home:

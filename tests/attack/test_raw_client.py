@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.world import PURPOSE, World, dial, planted, raised
+from tests.world import PURPOSE, World, dial, planted, raised, shows
 
 from safehold.access import Holder
 from safehold.canonical import b64
@@ -132,7 +132,7 @@ def test_no_verb_answers_with_a_key_a_row_or_a_value(world: World, holder: Holde
                 assert error.rule != "keeper.internal", f"{verb}: {error.message}"
                 said = json.dumps(error.payload())
             assert not [what for spelling, what in secrets.items() if spelling in said], verb
-            assert not [one for one in values if one in said], f"{verb} showed a planted value"
+            assert not [one for one in values if shows(said, one)], f"{verb} showed a planted value"
             shown = {one for one in others if one in said}
             assert shown <= {somebody}, f"{verb} named somebody else"
     assert calls > 1000
@@ -146,7 +146,7 @@ def test_every_leaf_that_can_be_shown_names_nobody(world: World, holder: Holder)
     assert size > 10
     for index in range(size):
         said = json.dumps(world.call("ledger.show", index=index))
-        assert not [one for one in others | values if one in said]
+        assert not [one for one in others | values if shows(said, one)]
 
 
 def test_a_proper_use_ends_in_counters(world: World) -> None:

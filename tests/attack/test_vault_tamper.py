@@ -359,10 +359,10 @@ def test_names_are_not_readable_in_an_object(home):
     block = plain("psn_visible", stream="chatstream")
     sealed = home.vault.seal([block], segment="segmentname")
     data = bytes(_bytes(home, sealed))
-    for word in (b"psn_visible", b"chatstream", b"segmentname", b"help", b"train", b"DE", b"k1"):
-        if len(word) > 2:
-            assert word not in data
-    assert "psn" not in sealed.name
+    # words of four letters and fewer could stand in this much ciphertext, or in a random name, by chance
+    for word in (b"psn_visible", b"chatstream", b"segmentname", b"train"):
+        assert word not in data
+    assert "psn_" not in sealed.name
     assert "segment" not in sealed.name
 
 

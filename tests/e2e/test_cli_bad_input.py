@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -155,6 +156,34 @@ def empty(bench: Bench) -> Path:
     return path
 
 
+def with_mark(bench: Bench) -> Path:
+    path = bench.path("bad.jsonl")
+    rows = b"".join(orjson.dumps(row) + b"\n" for row in bench.lines())
+    path.write_bytes(b"\xef\xbb\xbf" + rows)
+    return path
+
+
+def half_a_line(bench: Bench) -> Path:
+    path = bench.path("bad.jsonl")
+    path.write_bytes(orjson.dumps(bench.lines()[0]) + b'\n{"seq": \n')
+    return path
+
+
+def folder(bench: Bench) -> Path:
+    path = bench.path("bad-folder.parquet")
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def pipe(bench: Bench) -> Path:
+    path = bench.world.root.with_name(
+        "bad-pipe.jsonl"
+    )  # beside: a world with a pipe in it cannot be copied
+    if not path.exists():
+        os.mkfifo(path)
+    return path
+
+
 def in_a_day() -> object:
     return SystemClock().now_us() + DAY_US
 
@@ -175,6 +204,10 @@ CASES: dict[str, tuple[Callable[[Bench], Path], str, tuple[str, ...]]] = {
     "not UTF-8": (not_utf8, "source.utf8", ("row 3",)),
     "not UTF-8 in Parquet": (not_utf8_parquet, "source.utf8", ("row 3",)),
     "an unknown stream": (unknown_stream, "source.unknown_stream", ("row 5", "field stream")),
+    "a byte order mark": (with_mark, "source.json", ("row 0", "byte order mark")),
+    "half a line": (half_a_line, "source.json", ("row 1)",)),
+    "a directory": (folder, "ingest.source", ()),
+    "a pipe that nobody writes to": (pipe, "ingest.source", ()),
     "no format that is known": (unknown_columns, "", ()),
 }  # fmt: skip
 
@@ -210,6 +243,26 @@ def test_a_refusal_says_the_same_to_people(bench: Bench) -> None:
     assert "rule: source.unknown_stream" in done.err
     assert "bad.jsonl, row 5, field stream" in done.err
     assert CANARY not in done.err
+
+
+def test_a_mapping_that_is_not_there_is_bad_input(bench: Bench) -> None:
+    error = bench.world.refuse("run", "--source", bench.files["key"], "--mapping", "nosuch", code=2)
+    assert error["rule"] == "mapping.file"
+    assert "nosuch" in error["message"]
+
+
+def test_events_that_came_before_name_the_file_they_come_in_again(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """One of several sources: the keeper knows numbers, the reader wants the file."""
+    world = bench.world.copy(tmp_path)
+    table = bench.table()
+    first, second = tmp_path / "first.parquet", tmp_path / "second.parquet"
+    pq.write_table(table, first)
+    pq.write_table(table.slice(0, len(table) - 1), second)
+    error = world.refuse("run", "--source", first, "--source", second, code=2)
+    assert error["rule"] == "sequence.duplicate"
+    assert "file second.parquet" in error["message"]
 
 
 def test_a_late_mistake_takes_back_what_came_before_it(bench: Bench, tmp_path: Path) -> None:

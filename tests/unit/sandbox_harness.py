@@ -16,7 +16,8 @@ from safehold.sandbox.job import Job, Limits, Outcome
 from safehold.sandbox.launch import Launcher
 
 HERE = Path(__file__).resolve().parent
-LIMITS = Limits(wall=20.0, cpu=20)
+LIMITS = Limits(wall=240.0, cpu=60)  # on a busy machine even a start can take long
+AT_ONCE = 120.0  # seconds: under what the limits or the job would take by themselves
 
 
 class JobLauncher(Launcher):

@@ -9,6 +9,8 @@ import time
 
 from safehold import errors
 
+FOREVER = 600.0  # seconds: far beyond what any test waits, so a job that ends was ended
+
 
 def main(spec, inputs, emit):
     globals()[spec["job"]](spec, inputs, emit)
@@ -65,28 +67,28 @@ def cut(spec, inputs, emit):
 
 def giant(spec, inputs, emit):
     os.write(spec_egress(), struct.pack(">II", 0xFFFFFFFF, 10) + b"x" * 100)
-    time.sleep(20)
+    time.sleep(FOREVER)
 
 
 def garbage(spec, inputs, emit):
     os.write(spec_egress(), struct.pack(">II", 14, 10) + b"not a json")
-    time.sleep(20)
+    time.sleep(FOREVER)
 
 
 def twice(spec, inputs, emit):
     frame(b'{"type":"finished"}')
     frame(b'{"type":"more"}')
-    time.sleep(20)
+    time.sleep(FOREVER)
 
 
 def start_again(spec, inputs, emit):
     frame(b'{"type":"started","mechanisms":[]}')
-    time.sleep(20)
+    time.sleep(FOREVER)
 
 
 def bad_error(spec, inputs, emit):
     frame(spec["frame"].encode())
-    time.sleep(20)
+    time.sleep(FOREVER)
 
 
 def claim_success(spec, inputs, emit):
@@ -102,7 +104,7 @@ def chatter(spec, inputs, emit):
 
 def sleep(spec, inputs, emit):
     emit({"type": "asleep"})
-    time.sleep(60)
+    time.sleep(FOREVER)
 
 
 def counted(spec, inputs, emit):

@@ -17,6 +17,7 @@ from safehold.charter import (
     verify,
 )
 from safehold.charter import compile as compile_charter
+from safehold.charter.gaps import gaps, machine_forms
 from safehold.charter.model import DOMAIN
 from safehold.clock import SystemClock
 from safehold.errors import InvalidError, MissingError
@@ -36,6 +37,8 @@ def check_charter(path: Path) -> dict[str, Any]:
         "version": charter.version,
         "digest": charter.digest().hex(),
         **findings.to_json(),
+        "red_lines": machine_forms(charter),
+        "gaps": gaps(charter),
     }
 
 
@@ -113,7 +116,17 @@ def enact_for(
 
 
 def roster_of(home: Home) -> Roster:
-    """Return the board of a home."""
+    """Return the board of a home.
+
+    Raises:
+        MissingError: The home has none: it was not made to its end.
+    """
+    if not home.roster_file.exists():
+        raise MissingError(
+            "this home has no board: it was not made to its end, or has lost it",
+            rule="home.roster",
+            fix="choose a new directory: safehold init",
+        )
     return Roster.open(canonical.decode(home.roster_file.read_bytes()))
 
 

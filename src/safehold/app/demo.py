@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from safehold.app.verification import verify_home
 from safehold.assurance.report import render
 from safehold.catalog import add_tallies
 from safehold.charter import shipped
-from safehold.clock import SystemClock, day_of
+from safehold.clock import SECOND_US, SystemClock, day_of
 from safehold.errors import InvalidError
 from safehold.keeper.client import KeeperClient, Progress
 from safehold.settings import Home
@@ -95,6 +96,9 @@ def run_demo(
     result["verification"] = verify_home(path)
     progress({"title": "searching for what was planted"})
     result["search"] = search_home(home, planted)
+    result["made"] = (
+        f"{datetime.fromtimestamp(SystemClock().now_us() // SECOND_US, UTC):%Y-%m-%d %H:%M} UTC"
+    )
     report = home.path / "report.html"
     report.write_text(render(result), encoding="utf-8")
     result["report"] = str(report)

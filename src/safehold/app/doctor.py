@@ -14,6 +14,15 @@ from safehold.errors import SafeholdError
 from safehold.settings import Home
 
 LEAST_FREE = 1 << 30  # bytes on the disk of the home
+FULL = ("E3", "E4")
+REMEDIES = {
+    "namespaces": (
+        "let users make namespaces: sysctl kernel.unprivileged_userns_clone=1 (Debian), "
+        "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); a container needs them from its host"
+    ),
+    "landlock": "a kernel with Landlock (6.2 or newer), and landlock in its lsm= list",
+    "seccomp": "a kernel with CONFIG_SECCOMP_FILTER",
+}
 
 
 def probe_sandbox() -> dict[str, Any]:
@@ -44,7 +53,7 @@ def examine(path: Path) -> dict[str, Any]:
             checks.append({"check": name, "ok": False, "found": type(error).__name__, "fix": None})
 
     check("python", lambda: ".".join(map(str, sys.version_info[:3])))
-    check("sandbox", lambda: f"level {probe_sandbox()['level']}")
+    check("sandbox", _sandbox)
     check("training", _training)
     if (path / "home.json").exists() or path.exists():
         check("home", lambda: Home.open(path).id)
@@ -58,6 +67,22 @@ def examine(path: Path) -> dict[str, Any]:
             {"check": "home", "ok": True, "found": "there is no home here yet: safehold init"}
         )
     return {"ok": all(item["ok"] for item in checks), "checks": checks}
+
+
+def _sandbox() -> str:
+    probe = probe_sandbox()
+    level = probe["level"]
+    if level in FULL:
+        return f"level {level}"
+    lacking = sorted({"namespaces", "seccomp"} - set(probe["mechanisms"]))
+    if not any(name.startswith("landlock") for name in probe["mechanisms"]):
+        lacking.append("landlock")
+    raise SafeholdError(
+        f"level {level}, without {', '.join(lacking)}: "
+        + ("real data is refused" if level == "E0" else "more sensitive real data is refused"),
+        fix="; ".join(REMEDIES[name] for name in lacking if name in REMEDIES)
+        or "see docs/reference/sandbox.md",
+    )
 
 
 def _training() -> str:

@@ -14,7 +14,7 @@ import os
 import resource
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ import orjson
 
 from safehold import ids
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
-from safehold.app.schedule import Schedule
 from safehold.app.workshop import SandboxWorkshop
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import Clock, SystemClock
@@ -57,7 +56,6 @@ class Service:
     desk: Desk
     verbs: Verbs
     server: Server
-    schedule: Schedule | None = field(default=None)
 
     @property
     def level(self) -> str:
@@ -273,6 +271,14 @@ def main(arguments: list[str]) -> int:
         )
         _say({"error": failed.payload()})
         return failed.exit_code
+    except Exception as error:  # noqa: BLE001 - a damaged database has errors of its own; their text may quote rows
+        fault = UnavailableError(
+            f"the keeper cannot start: {type(error).__name__}",
+            rule="keeper.start",
+            fix="safehold doctor; if the home is damaged, restore it as a whole",
+        )
+        _say({"error": fault.payload()})
+        return fault.exit_code
     _say({"ready": service.level, "shares": shares})
     threading.Thread(target=_wait_for_end, args=(service,), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):

@@ -7,6 +7,7 @@ weight comes here.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 from safehold.app.charters import enact_for
 from safehold.app.grants import Pass, pass_for
 from safehold.app.verification import verify_home
-from safehold.errors import DeniedError, InvalidError
+from safehold.errors import DeniedError, InvalidError, SafeholdError, in_file
 from safehold.ingest.preview import file_source
 from safehold.keeper.client import KeeperClient, Progress
 
@@ -102,12 +103,15 @@ def ingest_file(
         InvalidError: The file is refused; names file, row and rule.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # without O_NONBLOCK a pipe would be waited for, for ever
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise InvalidError(
             "the file cannot be opened", file=path.name, rule="source.open"
         ) from error
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidError("a source is a regular file", rule="ingest.source")
         source = file_source(path, mapping)
         answer = client.call(
             "ingest",
@@ -116,6 +120,8 @@ def ingest_file(
             source=source,
             tolerate_ppm=None if tolerate is None else round(tolerate * 1_000_000),
         )
+    except SafeholdError as error:  # one of several sources: say which
+        raise in_file(error, path.name) from error
     finally:
         os.close(descriptor)
     return {"file": path.name, **counted(answer)}

@@ -47,11 +47,14 @@ class Schedule:
         self._clock = clock
         self._tasks = tasks
         self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def turn(self) -> list[str]:
         """Run what is due now, and return the names of what ran."""
         ran = []
         for task in self._tasks:
+            if self._closing.is_set():
+                break
             now = self._clock.now_us()
             if now < task.due_us:
                 continue
@@ -78,11 +81,14 @@ class Schedule:
 
     def start(self) -> None:
         """Run turns in a thread until ``close``."""
-        threading.Thread(target=self._loop, daemon=True, name="schedule").start()
+        self._thread = threading.Thread(target=self._loop, daemon=True, name="schedule")
+        self._thread.start()
 
     def close(self) -> None:
-        """Let the present task finish and start no other."""
+        """Let the present task finish, however long it takes, and start no other."""
         self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
 
     def _loop(self) -> None:
         while not self._closing.wait(1.0):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import gzip
+import re
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -23,8 +23,13 @@ from safehold.settings import Home
 
 LARGEST = 256 << 20  # bytes of one file looked at
 SHORTEST = 6  # characters: shorter values occur by chance
+SURE = 12  # characters from which on digits do not occur in a digest by chance
+DIGEST = 32  # hex digits in a row that are a digest or an id, no value
+HEX = re.compile(rb"[0-9a-f]+")
+HEX_BEFORE = re.compile(rb"[0-9a-f]*$")
 ZSTD = b"\x28\xb5\x2f\xfd"
-GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b\x08"
+GZIP_WINDOW = 31  # zlib: with a gzip header
 
 
 def search_home(home: Home, planted: pa.Table) -> dict[str, Any]:
@@ -58,8 +63,26 @@ def search(folders: Iterable[Path], values: Iterable[str]) -> tuple[set[str], in
                 continue
             files += 1
             for data in views(file.read_bytes()[:LARGEST]):
-                found |= {needles[order[hit[0]]] for hit in machine.find_matches_as_indexes(data)}
+                found |= {
+                    needles[order[which]]
+                    for which, start, end in machine.find_matches_as_indexes(data)
+                    if not in_digest(data, start, end)
+                }
     return found, files
+
+
+def in_digest(data: bytes, start: int, end: int) -> bool:
+    """Return whether a short number only stands in the hex digits of a digest.
+
+    A home holds half a million random hex digits. A one-time code of eight digits occurs in them about once in ten
+    thousand runs, and is nobody's secret there.
+    """
+    if end - start >= SURE or HEX.fullmatch(data, start, end) is None:
+        return False
+    before = HEX_BEFORE.search(data, max(0, start - 2 * DIGEST), start)
+    after = HEX.match(data, end, end + 2 * DIGEST)
+    run = end - start + (len(before[0]) if before else 0) + (len(after[0]) if after else 0)
+    return run >= DIGEST
 
 
 def forms(value: str) -> Iterator[bytes]:
@@ -84,8 +107,8 @@ def views(data: bytes) -> Iterator[bytes]:
         with contextlib.suppress(zstandard.ZstdError):  # four bytes may only look like a beginning
             yield zstandard.ZstdDecompressor().decompressobj().decompress(data[at:])
         at = data.find(ZSTD, at + 1)
-    if data[:2] == GZIP:
-        try:
-            yield gzip.decompress(data)
-        except (OSError, EOFError, zlib.error):
-            return
+    at = data.find(GZIP)
+    while at >= 0:
+        with contextlib.suppress(zlib.error):
+            yield zlib.decompressobj(GZIP_WINDOW).decompress(data[at:])
+        at = data.find(GZIP, at + 1)

@@ -27,7 +27,7 @@ def run(home: Home, secret: dict[str, Any]) -> None:
             Task("health", 60 * SECOND_US, service.desk.ledger.check_health),
         ],
     )
-    service.schedule = schedule
+    service.verbs.periodic = schedule.status
 
     def finish(_signal: int, _frame: FrameType | None) -> None:
         service.close()

@@ -44,7 +44,24 @@ def create(
     if path.resolve() in (seats.resolve(), *seats.resolve().parents):
         raise InvalidError("seat keys do not belong into the home", rule="init.seats")
     secret = _secret(shares, passphrase)
+    there = path.exists()
+    had = set(seats.iterdir()) if seats.is_dir() else None
     home = Home.create(path, synthetic=synthetic)
+    try:
+        return _fill(home, seats=seats, charter=charter, secret=secret)
+    except (
+        BaseException
+    ):  # also an interruption: nothing stays half-made, so the same call can be made again
+        home.discard()
+        if not there:
+            home.path.rmdir()
+        _tidy(seats, had)
+        raise
+
+
+def _fill(
+    home: Home, *, seats: Path, charter: Path | None, secret: dict[str, Any]
+) -> dict[str, Any]:
     keys = seat_keys(seats)
     roster = Roster.draft({name: (name, key.public) for name, key in keys.items()})
     for name, key in keys.items():
@@ -60,7 +77,7 @@ def create(
         "home": str(home.path),
         "outside": str(home.outside),
         "seats": sorted(keys),
-        "synthetic": synthetic,
+        "synthetic": home.synthetic,
     }
     with start(home, order) as ready:
         for name, share in zip(SEATS, ready["shares"], strict=False):
@@ -68,7 +85,9 @@ def create(
         answer["shares"] = len(ready["shares"])
         answer["keeper_level"] = ready["ready"]
         if charter is not None:
-            answer["charter"] = enact_for(KeeperClient(home.socket), path, charter, seats=seats)
+            answer["charter"] = enact_for(
+                KeeperClient(home.socket), home.path, charter, seats=seats
+            )
     return answer
 
 
@@ -94,7 +113,7 @@ def _secret(shares: str | None, passphrase: str | None) -> dict[str, Any]:
         return {"split": [int(found[1]), int(found[2])]}
     given = passphrase or os.environ.get("SAFEHOLD_PASSPHRASE")
     if given is None and (named := os.environ.get("SAFEHOLD_PASSPHRASE_FILE")):
-        given = Path(named).read_text("utf-8").strip()
+        given = _read_secret(Path(named))
     if given is None:
         raise UnavailableError(
             "no passphrase for the root key",
@@ -102,6 +121,24 @@ def _secret(shares: str | None, passphrase: str | None) -> dict[str, Any]:
             fix="set SAFEHOLD_PASSPHRASE or SAFEHOLD_PASSPHRASE_FILE, or use --shares",
         )
     return {"passphrase": given}
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidError(
+            "the passphrase file cannot be read", file=path.name, rule="init.passphrase"
+        ) from error
+
+
+def _tidy(seats: Path, had: set[Path] | None) -> None:
+    """Take away the seat files that a failed attempt made, and the folder if it made that too."""
+    for file in seats.iterdir() if seats.is_dir() else ():
+        if file not in (had or ()) and file.suffix in {".key", ".share"}:
+            file.unlink()
+    if had is None and seats.is_dir() and not any(seats.iterdir()):
+        seats.rmdir()
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ only, so it may lie in the home and be passed on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -23,6 +24,17 @@ LIMITS = (
     "Epsilon and delta bound what the model can reveal about one person; they do not make it nothing.",
     "Sandboxes share one kernel with the machine. Faults of the kernel and timing channels are not covered.",
 )
+SEARCH_LIMIT = (
+    "The search finds values spelt as they were planted (also in UTF-16, in base64 and in compressed parts). "
+    "What is cut up or spelt another way it would miss."
+)
+LEVELS = {
+    "E0": "E0: nothing isolates what computes from this machine; real data is refused",
+    "E1": "E1: what computes is kept from files and network by Landlock and seccomp",
+    "E2": "E2: what computes has namespaces of its own and seccomp",
+    "E3": "E3: what computes has namespaces of its own, Landlock and seccomp: no network, no files",
+    "K1": "K1: the process with the keys is a process of its own, under the same user as its callers",
+}
 
 WORDS = "what that is"  # head of the one column that holds words
 REASONS = {
@@ -31,7 +43,7 @@ REASONS = {
     "not_collected": "a stream that the charter does not name",
     "not_mapped": "nothing in the mapping says what it is",
     "denied_context": "in a password manager, at a bank, on a health or sign-in page, or just after",
-    "paused": "while the person had paused",
+    "paused": "while the person had paused: nothing of it was recorded",
     "password_field": "typed into a password field",
     "channel": "in a private channel or a direct message",
     "counterpart": "a conversation with somebody who has not opted in",
@@ -78,6 +90,7 @@ def render(result: Mapping[str, Any]) -> str:
     parts = [
         "<h1>What happened to the data</h1>",
         f'<p class="lead">{escape(_lead(result))}</p>',
+        f"<p>{escape(_people_words(result))}</p>",
         _facts(result),
         *_outcome(training),
         "<h2>What went in, and what did not</h2>",
@@ -100,10 +113,13 @@ def render(result: Mapping[str, Any]) -> str:
         "<h2>The record</h2>",
         _record(result),
         "<h2>What is not proved</h2><ul>",
-        *(f"<li>{escape(line.format(level=status['keeper_level']))}</li>" for line in LIMITS),
+        *(
+            f"<li>{escape(line.format(level=status['keeper_level']))}</li>"
+            for line in (*LIMITS, *([SEARCH_LIMIT] if "search" in result else []))
+        ),
         "</ul>",
     ]
-    return _page("".join(parts), result["verification"])
+    return _page("".join(parts), result)
 
 
 def _outcome(training: Mapping[str, Any]) -> list[str]:
@@ -111,6 +127,7 @@ def _outcome(training: Mapping[str, Any]) -> list[str]:
         return [
             "<h2>What came out</h2>",
             f"<p>{escape(_model_words(training))}</p>",
+            f"<p>{escape(_promise_words(training))}</p>",
             bars(training["models"]),
             _table(
                 ("model", "top-1", "macro-F1"),
@@ -119,6 +136,7 @@ def _outcome(training: Mapping[str, Any]) -> list[str]:
                     for row in training["models"]
                 ],
             ),
+            *_noisy_words(training),
         ]
     if "artifact" in training:
         return [
@@ -167,7 +185,7 @@ def _lead(result: Mapping[str, Any]) -> str:
 def _facts(result: Mapping[str, Any]) -> str:
     status, training = result["status"], result.get("training", {})
     facts = [
-        ("people", f"{status['counts']['people']:,}"),
+        ("people with data", f"{status['counts']['people']:,}"),
         ("sealed blocks", f"{status['counts']['blocks']:,}"),
         ("ledger entries", f"{result['verification']['size']:,}"),
         ("sandbox level", status["sandbox_level"]),
@@ -211,12 +229,54 @@ def _groups(sources: Sequence[Mapping[str, Any]]) -> str:
     return "".join(drawn)
 
 
+def _people_words(result: Mapping[str, Any]) -> str:
+    words = ""
+    if result["status"].get("synthetic"):
+        words = "The people are made up: nobody of them exists. "
+    if people := result.get("people"):
+        words += (
+            f"{people['enrolled']:,} were asked and {people['participating']:,} take part; "
+            f"{people['withdrawn']:,} withdrew after recording, and their blocks stay shut. "
+        )
+    return words + "Of who did not opt in no event is here."
+
+
 def _model_words(training: Mapping[str, Any]) -> str:
+    metrics = training.get("metrics", {})
+    over = f"over {training['people']:,} people"
+    if "trained" in metrics:
+        over = (
+            f"on {metrics['trained']:,} people and tried on {metrics['held_out']:,} others; "
+            "the figures are about those others"
+        )
     return (
-        f"A model of the next action, trained over {training['people']:,} people with differential privacy: "
-        f"epsilon {training['epsilon']:.2f}, delta {training['delta']:.0e}, the unit is the person. "
-        "Figures are for people who were not in the training."
+        "A model of what somebody does next in a work application, with differential privacy whose unit is the "
+        f"person. It was trained {over}. Bigram and majority are what guessing from the last action, and always "
+        "guessing the most frequent one, would reach."
     )
+
+
+def _promise_words(training: Mapping[str, Any]) -> str:
+    """Say what epsilon means to somebody who is in the data."""
+    factor = math.exp(training["epsilon"])
+    return (
+        f"What this promises each person: epsilon {training['epsilon']:.2f} and delta {training['delta']:.0e}. "
+        "Whatever somebody concludes from the model about your taking part, they could have concluded without "
+        f"you with odds at most {factor:.0f} times smaller, except with a chance of delta. A smaller epsilon "
+        "promises more."
+    )
+
+
+def _noisy_words(training: Mapping[str, Any]) -> list[str]:
+    noisy = training.get("noisy", {})
+    if noisy.get("top1") is None:
+        return []
+    words = (
+        "The figures above are exact, which is allowed for made-up people only. About real people this alone "
+        f"would be released: top-1 {noisy['top1']:.3f}, with noise of a standard deviation of "
+        f"{noisy['top1_error']:.3f}. It is part of what epsilon pays for."
+    )
+    return [f"<p>{escape(words)}</p>"]
 
 
 def _record(result: Mapping[str, Any]) -> str:
@@ -226,15 +286,25 @@ def _record(result: Mapping[str, Any]) -> str:
         ("root", proof["root"]),
         ("witnessed", ", ".join(proof.get("witnesses", [])) or "-"),
     ]
+    status = result["status"]
     if result.get("training", {}).get("artifact"):
-        rows.append(("artifact", result["training"]["artifact"]))
+        rows.append(("model", result["training"]["artifact"]))
+    if charter := status.get("charter"):
+        rows.append(
+            ("charter", f"{charter['id']} version {charter['version']}, {charter['digest']}")
+        )
+    rows += [
+        (name, LEVELS.get(status[key], status[key]))
+        for name, key in (("sandbox", "sandbox_level"), ("keeper", "keeper_level"))
+    ]
     cells = "".join(
         f"<tr><th>{escape(name)}</th><td><code>{escape(str(value))}</code></td></tr>"
         for name, value in rows
     )
     return (
         f'<p class="ok">The ledger verifies.</p><div class="wide"><table>{cells}</table></div>'
-        "<p>Check it yourself, without a key and without a server: <code>safehold ledger verify</code></p>"
+        "<p>Check it yourself, without a key and without a server, on the machine where it was made: "
+        "<code>safehold ledger verify --home HOME</code>, where HOME is the folder in which this page lies.</p>"
     )
 
 
@@ -255,11 +325,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return f'<div class="wide"><table><thead>{line("th", head)}</thead><tbody>{body}</tbody></table></div>'
 
 
-def _page(body: str, proof: Mapping[str, Any]) -> str:
+def _page(body: str, result: Mapping[str, Any]) -> str:
+    proof = result["verification"]
+    made = f"Made {result['made']}. " if "made" in result else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>What happened to the data</title><style>{_STYLE}</style></head><body><main>{body}"
-        f"<footer>Entry {proof['size'] - 1:,} of the log, size {proof['size']:,}, root "
+        f"<footer>{escape(made)}Entry {proof['size'] - 1:,} of the log, size {proof['size']:,}, root "
         f"<code>{escape(proof['root'][:16])}</code>.</footer></main></body></html>\n"
     )

@@ -100,4 +100,7 @@ def doctor(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> N
     """Check this machine and this home, and say what is missing or limited."""
     from safehold.app.doctor import examine
 
-    put(examine(home), as_json=as_json)
+    found = examine(home)
+    put(found, as_json=as_json)
+    if not found["ok"]:
+        raise typer.Exit(1)

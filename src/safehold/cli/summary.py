@@ -26,7 +26,7 @@ def show_demo(result: Mapping[str, Any]) -> None:
     people = result["people"]
     console.print(
         f"[bold]{people['enrolled']:,} made-up people[/bold]: {people['participating']:,} take part, "
-        f"{people['withdrawn']:,} withdrew after recording, {people['paused']:,} paused"
+        f"{people['withdrawn']:,} withdrew after recording, {people['paused']:,} are paused now"
     )
     _sources(console, result["sources"])
     _model(console, result)
@@ -119,7 +119,7 @@ def _noisy(console: Any, training: Mapping[str, Any]) -> None:
     if noisy["top1"] is not None:
         console.print(
             f"  what may be released about real people: top-1 {noisy['top1']:.3f} "
-            f"(+-{noisy['top1_error']:.3f}, itself private)"
+            f"(itself private: noise of standard deviation {noisy['top1_error']:.3f})"
         )
 
 

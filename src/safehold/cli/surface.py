@@ -26,6 +26,7 @@ HomeOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 DEFAULT_HOME = Path("safehold-home")
 DAYS = frozenset({"expires"})  # figures that are a number of days since 1970-01-01
+INTERRUPTED = 130
 
 
 def guarded(root: typer.Typer) -> NoReturn:
@@ -36,24 +37,69 @@ def guarded(root: typer.Typer) -> NoReturn:
         show_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        sys.exit(130)
+        _interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:
-        # typer's own usage errors know how to show themselves
-        show = getattr(error, "show", None)
-        if show is None:
-            raise
-        show()
-        sys.exit(getattr(error, "exit_code", 2))
+    except Exception as error:  # noqa: BLE001 - a traceback may hold what a variable held
+        _show_other(error)
+    if code == INTERRUPTED:  # how typer passes on an interruption
+        _interrupted()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted() -> NoReturn:
+    if _wants_json():
+        show_error(SafeholdError("interrupted", rule="cli.interrupted", fix="run it again"))
+    else:
+        sys.stderr.write("interrupted\n")
+    sys.exit(INTERRUPTED)
+
+
+def _show_other(error: Exception) -> NoReturn:
+    """Show what is not an error of ours: wrong usage, an interruption, or a fault of the program.
+
+    The text of a foreign exception may quote data, and so may a traceback; only its kind and the place in our
+    source are shown.
+    """
+    if isinstance(error, typer.Abort):  # an interruption while it asks for something
+        _interrupted()
+    show = getattr(error, "show", None)
+    if show is None:
+        fault = SafeholdError(
+            f"a fault in Safehold itself: {type(error).__name__} at {_place(error)}",
+            rule="cli.fault",
+            fix="report this line; `safehold doctor` tells whether the machine is the cause",
+        )
+        show_error(fault)
+        sys.exit(fault.exit_code)
+    if _wants_json():
+        words = getattr(error, "format_message", lambda: "wrong usage")()
+        show_error(InvalidError(words, rule="cli.usage", fix="add --help to see how it is used"))
+    else:
+        show()
+    sys.exit(getattr(error, "exit_code", 2))
+
+
+def _place(error: BaseException) -> str:
+    """Return the innermost place in our own source: module and line, no values."""
+    place = "an unknown place"
+    step = error.__traceback__
+    while step is not None:
+        module = str(step.tb_frame.f_globals.get("__name__", ""))
+        if module.split(".", maxsplit=1)[0] == "safehold":
+            place = f"{module}:{step.tb_lineno}"
+        step = step.tb_next
+    return place
+
+
+def _wants_json() -> bool:
+    return "--json" in sys.argv
 
 
 def show_error(error: SafeholdError) -> None:
     """Write an error to stderr; as JSON where the command was asked for JSON."""
-    if "--json" in sys.argv:
+    if _wants_json():
         import orjson
 
         sys.stderr.write(orjson.dumps({"error": error.payload()}).decode() + "\n")

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
 from safehold.errors import InvalidError
+
+REMEDY: Final = "correct the rows, or state in the mapping which share of them to tolerate"
+HINTS: Final = {  # what is mostly behind it
+    "source.type": (
+        "the wire form writes a number as digits and a time as whole microseconds since 1970; for another"
+        " form, write a mapping. Or "
+    ),
+    "time.future": "check the recorder's clock and the unit of its times. Or ",
+    "time.before_1970": "check the unit of the times: they count from 1970. Or ",
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,9 +80,9 @@ class RefusalReport:
             f"{self.total} of {rows} rows were refused ({rules}); nothing of this source was kept",
             file=file,
             row=first.row,
-            field=first.field,
+            field=first.field or None,
             rule=first.rule,
-            fix="correct the rows, or state in the mapping which share of them to tolerate",
+            fix=HINTS.get(first.rule, "") + REMEDY,
         )
 
 

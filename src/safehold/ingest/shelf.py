@@ -12,7 +12,7 @@ import pyarrow as pa
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from safehold.errors import InvalidError, MissingError
+from safehold.errors import InvalidError
 from safehold.ingest.mapping import VERSION, Mapping, parse_mapping
 from safehold.telemetry.schema import STREAMS, WIRE
 
@@ -30,7 +30,7 @@ def load_mapping(name: str | Path) -> dict[str, Any]:
         The mapping as plain values, ready for a job's ``source.mapping``.
 
     Raises:
-        MissingError: There is no such file.
+        InvalidError: There is no such file.
         InvalidError: It is not YAML 1.2, or not a mapping; the message tells the line.
     """
     if str(name) in SHIPPED:
@@ -45,7 +45,7 @@ def load_mapping(name: str | Path) -> dict[str, Any]:
         with path.open("rb") as file:
             data = file.read(_LARGEST_FILE + 1)
     except FileNotFoundError as error:
-        raise MissingError(
+        raise InvalidError(
             f"there is no mapping {path.name}",
             rule="mapping.file",
             fix=f"name a file, or one of {', '.join(SHIPPED)}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from safehold.errors import (
@@ -56,6 +56,8 @@ class Verbs:
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
         self.retention = Retention(desk, self.intake)
+        # what a served keeper does by itself; a keeper started for one command does nothing by itself
+        self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
@@ -159,6 +161,7 @@ class Verbs:
             "ledger": {"size": desk.ledger.size},
             "keeper_level": self.level,
             "sandbox_level": desk.workshop.level(),
+            "periodic": list(self.periodic()),
             "limits": [
                 "root on this machine can read the keeper's memory while it runs",
                 "the witness is on this machine, outside the home",

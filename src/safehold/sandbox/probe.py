@@ -6,6 +6,7 @@ import ctypes
 import os
 import tempfile
 from functools import cache
+from typing import Final
 
 import orjson
 
@@ -19,6 +20,8 @@ from safehold.sandbox.tables import TABLES
 CHECK = "safehold.sandbox.check"
 # Landlock alone must stop network connections as well, which it can since this version.
 _LEAST_ABI_ALONE = 4
+# a busy machine starts slowly; that must not look like one that isolates less
+PATIENT: Final = Limits(wall=120.0, cpu=10)
 
 
 # Least first; what a level lacks of everything there is.
@@ -63,7 +66,7 @@ def try_level(level: Level, mechanisms: frozenset[str]) -> Probe | None:
         # Readable for everybody, so that no file mode can be what keeps the job out.
         os.fchmod(canary.fileno(), 0o644)
         spec = orjson.dumps({"canary": canary.name})
-        job = Job(recipe="check", spec=spec, limits=Limits(wall=20.0, cpu=10), least="E0")
+        job = Job(recipe="check", spec=spec, limits=PATIENT, least="E0")
         try:
             with start_job(job, CHECK, plan) as running:
                 found = [frame.header for frame in running.frames()]

@@ -6,6 +6,7 @@ by one so that the row and the rule can be named.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -50,6 +51,14 @@ class JsonlSource:
         first = reader.pread(0, limits.line_bytes + 1).split(b"\n", 1)[0]
         if len(first) > limits.line_bytes:
             raise self._too_long(0)
+        if first.startswith(codecs.BOM_UTF8):
+            raise InvalidError(
+                "the file begins with a byte order mark, which JSON Lines does not have",
+                file=name,
+                row=0,
+                rule="source.json",
+                fix="save it as UTF-8 without a byte order mark",
+            )
         try:
             value = orjson.loads(first)
         except orjson.JSONDecodeError as error:

@@ -1,0 +1,49 @@
+"""What a charter leaves to defaults, for the board to read before it signs; and what its red lines enforce.
+
+A gap is never a permission: what is not stated is refused. It is listed because a reader may take silence for care.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from safehold.charter.model import Charter
+from safehold.charter.redline import forms
+from safehold.telemetry.schema import WHAT_TO_STREAM
+
+ATTACKS = ("reidentify", "membership", "canary", "invert")
+
+
+def machine_forms(charter: Charter) -> dict[str, dict[str, Any]]:
+    """Return for each red line what of it a machine enforces."""
+    found = {}
+    for line in map(forms, charter.red_lines):
+        parts: dict[str, Any] = {
+            "uses": list(line.terms()),
+            "actions": list(line.forbid_actions),
+            "beside": list(line.forbid_beside),
+            "min_people": line.min_people,
+        }
+        found[line.id] = {name: part for name, part in parts.items() if part}
+    return found
+
+
+def gaps(charter: Charter) -> list[str]:
+    """Return in words what the charter does not state, and what follows from that."""
+    found = []
+    forbidden = {term for line in charter.red_lines for term in line.terms()}
+    if not forbidden & {"sh:reidentify", "reidentify"}:
+        found.append("no red line forbids finding out whose data something is (sh:reidentify)")
+    tried = {gate.attack for gate in charter.gates}
+    weights = [name for name, one in charter.purposes.items() if "model_weights_dp" in one.releases]
+    if weights and (missing := [attack for attack in ATTACKS if attack not in tried]):
+        found.append(
+            f"a model of {', '.join(sorted(weights))} may leave without these attacks on it: "
+            f"{', '.join(missing)} (gates)"
+        )
+    if not any("query" in one.stages for one in charter.purposes.values()):
+        found.append("no purpose has the stage query: every query is refused")
+    collected = {one.what for one in charter.collect}
+    if left := [what for what in WHAT_TO_STREAM if what not in collected]:
+        found.append(f"not collected, dropped where it arrives: {', '.join(left)}")
+    return found
