@@ -211,18 +211,24 @@ def write_model(model: Trained, vocabulary: Vocabulary) -> bytes:
 
 
 def _read_people(inputs: Sequence[int], vocabulary: Vocabulary, shape: Shape) -> list[Examples]:
-    found: dict[str, list[pa.Table]] = {}
+    # as numbers at once: a table of its own for each of many people is mostly overhead
+    found: dict[str, list[Actions]] = {}
     for fd in inputs:
         for header, table in read_parts(fd):
             person = header.get("person")
             if not isinstance(person, str) or not table.schema.equals(SCHEMA):
                 raise InvalidError("a part is not a person's features", rule="enclave.train")
-            found.setdefault(person, []).append(table)
-    people = []
-    for person in sorted(found):
-        table = pa.concat_tables(found[person]).unify_dictionaries().combine_chunks()
-        people.append(make_examples(_read_actions(table, vocabulary), shape))
-    return people
+            whole = table.unify_dictionaries().combine_chunks()
+            found.setdefault(person, []).append(_read_actions(whole, vocabulary))
+    return [make_examples(_join(found.pop(person)), shape) for person in sorted(found)]
+
+
+def _join(parts: list[Actions]) -> Actions:
+    token, app, start = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("token", "app", "start")
+    )
+    return Actions(token, app, start)
 
 
 def _read_actions(table: pa.Table, vocabulary: Vocabulary) -> Actions:
@@ -233,7 +239,8 @@ def _read_actions(table: pa.Table, vocabulary: Vocabulary) -> Actions:
             column = column.chunk(0)
         places = np.array([place(word) for word in column.dictionary.to_pylist()], dtype=np.int64)
         codes.append(places[column.indices.to_numpy()])
-    return Actions(codes[0], codes[1], table["start"].to_numpy())
+    start = table["start"].to_numpy()  # a copy, as the others are: nothing keeps the table alive
+    return Actions(codes[0], codes[1], start)
 
 
 def _split(people: list[Examples], settings: Settings) -> tuple[list[Examples], list[Examples]]:
