@@ -166,7 +166,7 @@ def test_a_choice_cut_short_by_a_crash_counts_and_can_be_proved(
         if step == "before the register":
             crashing.setattr(Crowd, "_take", crash)
         else:
-            crashing.setattr(Leases, "close", crash)
+            crashing.setattr(Leases, "_note", crash)
         raised(lambda: world.choose(person, how))
     world.restart()
     assert person not in world.participants()
