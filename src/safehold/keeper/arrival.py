@@ -2,7 +2,9 @@
 
 The sandbox parses bytes of strangers, so it may have been taken over. Every frame is held against what it was
 told: people and streams of its roll, days that have come, the schema at rest, and counters whose names are short
-words, so that no text of a source comes out through a counter or a refusal.
+words. So a mistake in a parser puts no text of a source into a counter or a refusal. A parser that was taken over
+still could spell something in counts and short words: they are a channel, bounded in number and size, and
+SECURITY.md says so.
 """
 
 from __future__ import annotations
