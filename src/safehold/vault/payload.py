@@ -171,7 +171,10 @@ def _turn_back(column: pa.Array) -> pa.Array:
     count, unit = len(column), _WIDE[column.type.id]
     size, offset = count * unit.itemsize, column.offset * unit.itemsize
     planes = np.frombuffer(column.buffers()[1], np.uint8, size, offset=offset)
-    values = np.ascontiguousarray(planes.reshape(unit.itemsize, count).T).reshape(-1).view(unit)
+    values = np.empty(count, unit)
+    parts = values.view(np.uint8).reshape(count, unit.itemsize)
+    for place, plane in enumerate(planes.reshape(unit.itemsize, count)):
+        parts[:, place] = plane  # one byte after the other: transposing takes four times as long
     if column.type.id not in _FLOATS:
         np.cumsum(values, dtype=unit, out=values)
     return pa.Array.from_buffers(column.type, count, [None, pa.py_buffer(values)], 0)
