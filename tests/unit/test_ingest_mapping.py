@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from tests.ingest_job import DAY_US, NOW_US, as_csv, run_bytes
 
-from safehold.errors import InvalidError, MissingError
+from safehold.errors import InvalidError
 from safehold.ingest.convert import Converted, convert
 from safehold.ingest.keycode import code_name, key_name
 from safehold.ingest.mapping import parse_mapping
@@ -281,7 +281,7 @@ def test_yaml_one_point_two_reads_no_as_a_word(tmp_path: Path) -> None:
 
 
 def test_a_mapping_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(MissingError):
+    with pytest.raises(InvalidError):
         load_mapping(tmp_path / "none.yaml")
 
 
