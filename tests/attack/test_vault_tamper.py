@@ -100,7 +100,7 @@ def test_every_flipped_byte_of_a_block_is_found_even_with_a_forged_digest(home):
 
 
 def _window_key(home, block: SealedBlock) -> bytes:
-    window_keys, _ = home.vault._reading_keys([block])
+    window_keys, _ = home.vault._reader.keys_of([block])
     return window_keys[0]
 
 

@@ -80,7 +80,7 @@ def test_person_keys_are_random_not_derived(tmp_path):
         vault = home.open(root=root, engine=_fresh(home))
         vault.seal([plain("psn_a")], segment="de")
         name_ = KeyName("person", "psn_a", "key", LABEL.expires)
-        made.append(vault._one_key("de", name_, make=False))
+        made.append(vault._lookup.one("de", name_, make=False))
     assert made[0] != made[1]
 
 
