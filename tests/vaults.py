@@ -13,9 +13,20 @@ import sqlalchemy as sa
 
 from safehold import db
 from safehold.clock import DAY_US, FixedClock
-from safehold.vault import Label, Objects, PlainBlock, Vault
+from safehold.errors import ShreddedError
+from safehold.vault import (
+    Label,
+    Objects,
+    PlainBlock,
+    SealedBlock,
+    SealedObject,
+    Vault,
+    container,
+    tables,
+)
 from safehold.vault.erase import go_on
 from safehold.vault.kms import LocalRoot
+from safehold.vault.lookup import METADATA_KEY
 
 TODAY = 20_000
 LABEL = Label(
@@ -101,3 +112,54 @@ def plain(person: str = "psn_a", **changes) -> PlainBlock:
         "table": rows(),
     } | changes
     return PlainBlock(**given)
+
+
+def read(home, *blocks: SealedBlock):
+    return [table for _, table in home.vault.read(blocks)]
+
+
+def span(block: SealedBlock) -> slice:
+    return slice(block.offset, block.offset + block.length)
+
+
+def object_bytes(home, sealed: SealedObject) -> bytearray:
+    return bytearray(home.object_file(sealed.name).read_bytes())
+
+
+def object_seal(home, sealed) -> container.ObjectSeal:
+    with home.engine.begin() as connection:
+        held = home.vault._keyring.find(connection, "de", {METADATA_KEY})
+    return container.ObjectSeal(held[METADATA_KEY], sealed.name)
+
+
+def window_key(home, block: SealedBlock) -> bytes:
+    window_keys, _ = home.vault._reader.keys_of([block])
+    return window_keys[0]
+
+
+def opens(vault, block) -> bool:
+    try:
+        ((_, table),) = vault.read([block])
+    except ShreddedError:
+        return False
+    assert table.num_rows == block.rows
+    return True
+
+
+def wrapped_keys(home, **where) -> list[bytes]:
+    with home.engine.begin() as connection:
+        return list(
+            connection.execute(sa.select(tables.key.c.wrapped).filter_by(**where)).scalars()
+        )
+
+
+def raw_files(home) -> bytes:
+    return b"".join(file.read_bytes() for file in home.home.glob("control.db*"))
+
+
+def check_object(home, sealed: SealedObject) -> int:
+    return home.vault.check(sealed.name, root=sealed.root, size=sealed.size, segment="de")
+
+
+def write_object(home, sealed: SealedObject, data: bytes) -> None:
+    home.object_file(sealed.name).write_bytes(data)

@@ -28,3 +28,10 @@ def world(made_world: World, tmp_path: Path) -> Iterator[World]:
 def collectors_are_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """That a made-up home takes in no collector has its own test; here they are to be tried out."""
     monkeypatch.setattr(Intake, "check_home", lambda *_: None)
+
+
+@pytest.fixture
+def somebody(world: World) -> str:
+    """A participant with rows."""
+    held = world.held()
+    return next(one for one in world.participants() if held.get(one, 0) >= 3)

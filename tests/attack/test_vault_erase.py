@@ -1,76 +1,22 @@
-"""Erasure and expiry, against every copy that was ever made and a crash at every step."""
+"""Erasure and expiry, against every copy that was ever made."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import textwrap
-from functools import partial
 
 import pytest
 import sqlalchemy as sa
-from tests.vaults import LABEL, TODAY, make_home, plain, rows
+from tests.vaults import LABEL, TODAY, make_home, opens, plain, raw_files, rows, wrapped_keys
 
 from safehold import db
 from safehold.clock import DAY_US
-from safehold.errors import (
-    InvalidError,
-    ShreddedError,
-    TamperedError,
-    UnavailableError,
-)
+from safehold.errors import InvalidError, ShreddedError, TamperedError, UnavailableError
 from safehold.vault import tables
-
-STEPS = ("mark", "prepare", "rewrap", "destroy", "scrub", "close")
-
-
-class CrashError(Exception):
-    """Stands for a killed process."""
-
-
-class Killer:
-    """Crashes once, the n-th time a step is reached."""
-
-    def __init__(self) -> None:
-        self.step: str | None = None
-        self.skip = 0
-
-    def __call__(self, step: str) -> None:
-        if step == self.step:
-            if self.skip:
-                self.skip -= 1
-                return
-            self.step = None
-            raise CrashError(step)
 
 
 @pytest.fixture
 def home(tmp_path):
     return make_home(tmp_path)
-
-
-def _opens(vault, block) -> bool:
-    try:
-        ((_, table),) = vault.read([block])
-    except ShreddedError:
-        return False
-    assert table.num_rows == block.rows
-    return True
-
-
-def _wrapped(home, **where) -> list[bytes]:
-    with home.engine.begin() as connection:
-        return list(
-            connection.execute(sa.select(tables.key.c.wrapped).filter_by(**where)).scalars()
-        )
-
-
-def _raw_files(home) -> bytes:
-    return b"".join(file.read_bytes() for file in home.home.glob("control.db*"))
 
 
 def test_the_erased_opens_nothing_and_the_others_everything(home):
@@ -80,8 +26,8 @@ def test_the_erased_opens_nothing_and_the_others_everything(home):
     assert done.keys == 2  # one stream, one subject key
     assert done.segments == ("@subjects", "de")
     gone, kept = sealed.blocks
-    assert not _opens(home.vault, gone)
-    assert _opens(home.vault, kept)
+    assert not opens(home.vault, gone)
+    assert opens(home.vault, kept)
     assert home.vault.subject_key("psn_b") == before[1]
     assert home.vault.subject_key("psn_a") != before[0]
     assert home.vault.check(sealed.name, root=sealed.root, size=sealed.size, segment="de") == 2
@@ -99,24 +45,24 @@ def test_one_lost_key_stops_a_reading_before_the_first_row(home):
 def test_erased_bytes_are_in_no_file_of_the_database(home):
     home.vault.seal([plain(f"psn_{i}") for i in range(50)], segment="de")
     home.vault.subject_key("psn_7")
-    wrapped = _wrapped(home, owner="psn_7") + _wrapped(home, owner="psn_8")
+    wrapped = wrapped_keys(home, owner="psn_7") + wrapped_keys(home, owner="psn_8")
     assert len(wrapped) == 3
-    assert all(one in _raw_files(home) for one in wrapped)
+    assert all(one in raw_files(home) for one in wrapped)
     home.vault.shred(person="psn_7")
-    after = _raw_files(home)
+    after = raw_files(home)
     # the erased row, and the old wrapping of a survivor too
     assert all(one not in after for one in wrapped)
-    assert _wrapped(home, owner="psn_8")[0] in after
+    assert wrapped_keys(home, owner="psn_8")[0] in after
 
 
 def test_without_the_scrubbing_the_bytes_would_stay(home, monkeypatch):
     """The trap itself: delete alone leaves the bytes, whatever secure_delete says."""
     home.vault.seal([plain("psn_a"), plain("psn_b")], segment="de")
     db.truncate_wal(home.engine)
-    (wrapped,) = _wrapped(home, owner="psn_a")
+    (wrapped,) = wrapped_keys(home, owner="psn_a")
     monkeypatch.setattr(db, "truncate_wal", lambda _engine: None)
     home.vault.shred(person="psn_a")
-    assert wrapped in _raw_files(home)
+    assert wrapped in raw_files(home)
 
 
 def test_a_backup_with_the_live_root_opens_nothing_after_an_erasure(home):
@@ -124,7 +70,7 @@ def test_a_backup_with_the_live_root_opens_nothing_after_an_erasure(home):
     home.vault.subject_key("psn_a")
     artifact = home.vault.seal_artifact("art_1", b"model", label=LABEL, segment="de")
     copy = home.copy_home("backup")
-    assert _opens(home.open(copy), sealed.blocks[0])  # the copy was good
+    assert opens(home.open(copy), sealed.blocks[0])  # the copy was good
     home.vault.shred(person="psn_a")
     restored = home.open(copy)
     for block in sealed.blocks:
@@ -137,7 +83,7 @@ def test_a_backup_with_the_live_root_opens_nothing_after_an_erasure(home):
     with pytest.raises(ShreddedError):
         restored.shred(person="psn_b")
     # opening the copy destroyed nothing that is alive
-    assert _opens(home.open(), sealed.blocks[1])
+    assert opens(home.open(), sealed.blocks[1])
 
 
 def test_a_backup_opens_nothing_after_an_expiry(home):
@@ -149,11 +95,11 @@ def test_a_backup_opens_nothing_after_an_expiry(home):
     done = home.vault.shred(expired_on=TODAY + 1)
     assert done.keys == 1
     home.clock.advance(-DAY_US)  # a clock set back helps nobody
-    assert not _opens(home.vault, sealed.blocks[0])
-    assert _opens(home.vault, sealed.blocks[1])
+    assert not opens(home.vault, sealed.blocks[0])
+    assert opens(home.vault, sealed.blocks[1])
     restored = home.open(copy)
     for block in sealed.blocks:
-        assert not _opens(restored, block)
+        assert not opens(restored, block)
 
 
 def _expiring(day: int):
@@ -164,7 +110,7 @@ def _expiring(day: int):
 
 def test_expired_data_is_refused_even_before_the_sweep(home):
     sealed = home.vault.seal([plain(label=_expiring(TODAY + 1))], segment="de")
-    assert _opens(home.vault, sealed.blocks[0])
+    assert opens(home.vault, sealed.blocks[0])
     home.clock.advance(DAY_US)
     with pytest.raises(ShreddedError) as caught:
         list(home.vault.read(sealed.blocks))
@@ -181,157 +127,10 @@ def test_an_attacker_who_kept_the_old_segment_key_gets_no_new_row(home):
     home.vault.seal([plain("psn_a"), plain("psn_b")], segment="de")
     old = home.vault._keyring._keks["de"][1]
     home.vault.shred(person="psn_a")
-    (wrapped,) = _wrapped(home, owner="psn_b")
+    (wrapped,) = wrapped_keys(home, owner="psn_b")
     context = KeyName("person", "psn_b", "key", LABEL.expires).context("de")
     with pytest.raises(TamperedError):
         keys.unwrap_row(old, wrapped, context=context)
-
-
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("skip", [0, 1])
-def test_a_crash_at_any_step_is_finished_by_reopening(tmp_path, step, skip):
-    killer = Killer()
-    home = make_home(tmp_path, killer)
-    sealed = home.vault.seal([plain(f"psn_{i}") for i in range(4)], segment="de")
-    other = home.vault.seal([plain("psn_0"), plain("psn_9")], segment="us")
-    kept_subject = home.vault.subject_key("psn_1")
-    home.vault.subject_key("psn_0")
-    copy = home.copy_home("backup")
-    erased = _wrapped(home, owner="psn_0")
-    killer.step, killer.skip = step, skip
-    try:
-        home.vault.shred(person="psn_0")
-        crashed = False
-    except CrashError:
-        crashed = True
-    assert crashed or step in {"mark", "scrub", "close"}  # these are reached once
-    home.engine.dispose()
-
-    again = home.open()
-    if crashed and step == "mark":
-        assert _opens(again, sealed.blocks[0])  # nothing had begun
-        again.shred(person="psn_0")
-    assert not _opens(again, sealed.blocks[0])
-    assert not _opens(again, other.blocks[0])
-    assert all(_opens(again, block) for block in (*sealed.blocks[1:], other.blocks[1]))
-    assert again.subject_key("psn_1") == kept_subject
-    with home.engine.begin() as connection:
-        assert connection.execute(sa.select(tables.rotation)).all() == []
-        secrets = set(connection.execute(sa.select(tables.segment.c.secret)).scalars())
-    assert {file.name for file in home.epochs.iterdir()} == secrets
-    assert all(one not in _raw_files(home) for one in erased)
-    restored = home.open(copy)
-    assert not any(_opens(restored, block) for block in (*sealed.blocks, *other.blocks))
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_two_crashes_in_a_row_lose_nothing(tmp_path, step):
-    killer = Killer()
-    home = make_home(tmp_path, killer)
-    sealed = home.vault.seal([plain("psn_a"), plain("psn_b")], segment="de")
-    killer.step = "rewrap"
-    with pytest.raises(CrashError):
-        home.vault.shred(person="psn_a")
-    killer.step = step
-    with contextlib.suppress(CrashError):
-        home.open(reached=killer)
-    again = home.open()
-    assert not _opens(again, sealed.blocks[0])
-    assert _opens(again, sealed.blocks[1])
-
-
-def test_an_interrupted_erasure_is_finished_by_the_next_one(tmp_path):
-    killer = Killer()
-    home = make_home(tmp_path, killer)
-    sealed = home.vault.seal([plain(f"psn_{i}") for i in range(3)], segment="de")
-    killer.step = "destroy"
-    with pytest.raises(CrashError):
-        home.vault.shred(person="psn_0")
-    home.vault.shred(person="psn_1")
-    assert [_opens(home.vault, block) for block in sealed.blocks] == [False, False, True]
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_killed_process_is_finished_by_reopening(tmp_path, step):
-    """The same with a real SIGKILL in a process of its own."""
-    home = make_home(tmp_path)
-    sealed = home.vault.seal([plain("psn_a"), plain("psn_b")], segment="de")
-    home.engine.dispose()
-    script = textwrap.dedent(
-        """
-        import os, signal, sys
-        from pathlib import Path
-        from safehold import db
-        from safehold.clock import FixedClock
-        from safehold.vault import Objects, Vault
-        from safehold.vault.kms import LocalRoot
-        home, epochs, step, now = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-        def reached(at):
-            if at == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-        Vault.open(
-            engine=db.open_engine(home / "control.db"), root=LocalRoot(sys.stdin.buffer.read(32)),
-            epochs=epochs, objects=Objects(home / "objects"), clock=FixedClock(now), reached=reached,
-        ).shred(person="psn_a")
-        """
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, home.home, home.epochs, step, str(home.clock.now_us())],
-        input=home.root.secret(),
-        check=False,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": "src"},
-    )
-    assert done.returncode == -signal.SIGKILL
-    again = home.open()
-    if step == "mark":
-        again.shred(person="psn_a")
-    assert not _opens(again, sealed.blocks[0])
-    assert _opens(again, sealed.blocks[1])
-
-
-def test_a_copy_from_the_middle_of_an_erasure_harms_nothing_alive(tmp_path):
-    killer = Killer()
-    home = make_home(tmp_path, killer)
-    sealed = home.vault.seal([plain("psn_a"), plain("psn_b")], segment="de")
-    copies = []
-    for step in ("prepare", "rewrap", "destroy", "scrub", "close"):
-        killer.step = step
-        go = partial(home.vault.shred, person="psn_a") if step == "prepare" else home.open
-        with pytest.raises(CrashError):
-            go(**({} if step == "prepare" else {"reached": killer}))
-        copies.append(home.copy_home(f"copy-{step}"))
-    home.open()
-    home.open().shred(person="psn_nobody")
-    second = home.open()
-    for copy in copies:
-        try:
-            restored = home.open(copy)
-        except (ShreddedError, TamperedError):
-            continue
-        assert not _opens(restored, sealed.blocks[0])
-    second._keyring.forget()
-    assert _opens(second, sealed.blocks[1])
-
-
-def test_a_note_that_would_end_a_living_epoch_is_refused(home):
-    sealed = home.vault.seal([plain()], segment="de")
-    with home.engine.begin() as connection:
-        current = connection.execute(sa.select(tables.segment)).one()
-        connection.execute(
-            sa.insert(tables.rotation).values(
-                segment="de",
-                old_epoch=current.epoch,
-                old_secret=current.secret,
-                new_secret=current.secret,
-                deleted=0,
-            )
-        )
-    with pytest.raises(TamperedError):
-        home.open()
-    with home.engine.begin() as connection:
-        connection.execute(sa.delete(tables.rotation))
-    assert _opens(home.open(), sealed.blocks[0])
 
 
 def test_a_reader_that_holds_the_database_open_is_reported_not_ignored(home, monkeypatch):
@@ -349,10 +148,10 @@ def test_a_reader_that_holds_the_database_open_is_reported_not_ignored(home, mon
     with pytest.raises(UnavailableError):
         home.vault.shred(person="psn_a")
     # the keys are destroyed all the same, and the scrubbing is made good later
-    assert not _opens(home.vault, sealed.blocks[0])
+    assert not opens(home.vault, sealed.blocks[0])
     reader.close()
     again = home.open()
-    assert _opens(again, sealed.blocks[1])
+    assert opens(again, sealed.blocks[1])
     with home.engine.begin() as connection:
         assert connection.execute(sa.select(tables.rotation)).all() == []
 

@@ -192,7 +192,7 @@ def test_erasing_one_person_among_ten_thousand(board, tmp_path):
         home.vault.subject_key(f"psn_{i}")
 
     def find():
-        assert len(home.vault._find("de", set(names))) == 10_000
+        assert len(home.vault._lookup.find("de", set(names))) == 10_000
 
     released = _timed(find)
     erased = _timed(lambda: home.vault.shred(person="psn_7"))

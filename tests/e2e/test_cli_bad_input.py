@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,49 +11,18 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.command_line import (
-    CHARTERS,
-    EVIDENCE,
-    World,
-    company,
-    write_people,
-    write_sources,
-)
+from tests.bad_input import Bench, found_bench
+from tests.command_line import World
 
 from safehold.clock import DAY_US, SystemClock
 from safehold.telemetry.schema import PointerKind
 
 CANARY = "zq-canary-7741-not-to-be-shown"
-GIB = 1 << 30
-MOST_MEMORY = 2_000_000_000
-PEOPLE = 6
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A home with people, and good files to spoil."""
-
-    world: World
-    files: dict[str, Path]
-
-    def table(self, stream: str = "key") -> pa.Table:
-        return pq.read_table(self.files[stream].with_suffix(".parquet"))
-
-    def lines(self, stream: str = "key") -> list[dict[str, object]]:
-        text = self.files[stream].with_suffix(".jsonl").read_bytes()
-        return [orjson.loads(line) for line in text.splitlines()]
-
-    def path(self, name: str) -> Path:
-        return self.world.root / name
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    world = World(tmp_path_factory.mktemp("bad-input")).init(CHARTERS / "demo.yaml")
-    spec = company(PEOPLE)
-    people = write_people(spec, world.root / "people.csv")
-    world.run("people", "enrol", "--file", people, "--evidence", EVIDENCE)
-    return Bench(world, write_sources(spec, world.root / "sources"))
+    return found_bench(tmp_path_factory.mktemp("bad-input"))
 
 
 def change(table: pa.Table, column: str, row: int, value: object) -> pa.Table:
@@ -333,98 +299,6 @@ def test_a_good_file_beside_a_bad_one(bench: Bench, tmp_path: Path) -> None:
     assert second["already"] is False
     assert second["totals"]["taken"] > 0
     assert world.ask("ledger", "verify")["verified"] is True
-
-
-def long_line(path: Path) -> None:
-    with path.open("wb") as file:
-        file.write(b'{"person":"')
-        file.truncate(GIB)  # sparse: no block of it is on the disk
-
-
-def long_cell_of_csv(path: Path) -> None:
-    with path.open("wb") as file:
-        file.write(b'person,device,session,seq,t,mono,kind,key\n"')
-        file.truncate(GIB)
-
-
-MAKE_LONG_CELL = """
-import sys, pyarrow as pa, pyarrow.parquet as pq
-small = pq.read_table(sys.argv[1]).slice(0, 1)
-at = small.schema.get_field_index("text")
-big = pa.array(["x" * int(sys.argv[3])], small.schema.field(at).type)
-pq.write_table(small.set_column(at, small.schema.field(at), big), sys.argv[2], compression="zstd", use_dictionary=False, write_statistics=False)
-"""
-MAKE_WIDE = """
-import sys, pyarrow as pa, pyarrow.parquet as pq
-names = ["c%d" % number for number in range(1_000_000)]
-one = pa.array([1], pa.int8())
-table = pa.Table.from_arrays([one] * len(names), names)
-pq.write_table(table, sys.argv[1], compression="none", use_dictionary=False, write_statistics=False)
-"""
-
-
-def write_elsewhere(code: str, *arguments: Path | str) -> None:
-    """Make a large file in a process of its own, so that its memory is given back."""
-    subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True)
-
-
-def bomb(bench: Bench, kind: str) -> Path:
-    path = bench.path(kind.replace(" ", "-"))
-    match kind:
-        case "gigabyte.jsonl":
-            long_line(path)
-        case "gigabyte.csv":
-            long_cell_of_csv(path)
-        case "long-cell.parquet" | "gigabyte.parquet":
-            size = GIB if kind == "gigabyte.parquet" else 300 << 20
-            chat = bench.files["chat"].with_suffix(".parquet")
-            write_elsewhere(MAKE_LONG_CELL, chat, path, str(size))
-        case "columns.csv":
-            names = b",".join(b"c%d" % number for number in range(1_000_000))
-            path.write_bytes(names + b"\n" + b"1," * 999_999 + b"1\n")
-        case "columns.jsonl":
-            cells = b",".join(b'"c%d":1' % number for number in range(1_000_000))
-            path.write_bytes(b"{" + cells + b"}\n")
-        case "columns.parquet":
-            write_elsewhere(MAKE_WIDE, path)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("kind", "rules"),
-    [
-        ("gigabyte.jsonl", {"source.line"}),
-        ("gigabyte.csv", {"source.csv"}),
-        ("long-cell.parquet", {"source.cell_size", "source.size"}),
-        pytest.param(  # writing such a file takes several gigabytes; reading it must not
-            "gigabyte.parquet", {"source.cell_size", "source.size"}, marks=pytest.mark.proof
-        ),
-        ("columns.csv", {"source.columns", "source.line"}),
-        ("columns.jsonl", {"source.columns", "source.line"}),
-        ("columns.parquet", {"source.columns", "source.footer"}),
-    ],
-)
-def test_a_bomb_is_refused_in_little_memory(bench: Bench, kind: str, rules: set[str]) -> None:
-    path = bomb(bench, kind)
-    world = bench.world
-    try:
-        before = world.counts(keys=True)
-        done = world.measured("run", "--source", path, "--json")
-        print(kind, done.error["rule"], f"{done.peak / 1e6:.0f} MB", f"{done.seconds:.1f} s")
-        assert done.code == 2, done.err
-        assert done.out == ""
-        assert done.error["rule"] in rules, done.error
-        assert path.name in done.error["message"]
-        assert done.peak < MOST_MEMORY
-        assert world.counts(keys=True) == before
-        # the engineer's own process looks into a file when people are enrolled from it: the same limits
-        looked = world.measured("people", "enrol", "--source", path, "--evidence", "x", "--json")
-        assert looked.code == 2, looked.err
-        assert looked.error["rule"] in rules | {"mapping.unknown"}, looked.error
-        assert looked.peak < MOST_MEMORY
-        assert world.counts(keys=True) == before
-    finally:
-        path.unlink()
 
 
 def test_after_all_that_a_good_run_works(bench: Bench, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_served_keeper_works_by_itself_and_ends_cleanly(
         assert process.wait(120) == 0
     home, outside = world.home, tmp_path / "outside"
     assert not list(outside.rglob("*.sock"))
-    assert not [file for file in home.rglob("*") if file.name.endswith((".part", ".tmp"))]
+    assert not [file for file in home.rglob("*") if file.name.endswith((".part", ".tmp", ".new"))]
     assert world.ask("ledger", "verify")["verified"] is True
     with served(world):
         assert locked.ask("status")["stopped"] is False

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from safehold import canonical
+from safehold.app.paper import write_paper
 from safehold.charter import (
     Charter,
     Roster,
@@ -187,9 +188,7 @@ def write_signatures(file: Path, charter: Charter, signatures: list[Signature]) 
         "digest": charter.digest().hex(),
         "signatures": [one.to_json() for one in sorted(signatures, key=lambda one: one.seat)],
     }
-    temporary = file.with_name(file.name + ".part")
-    temporary.write_bytes(canonical.encode(record) + b"\n")
-    temporary.replace(file)
+    write_paper(file, canonical.encode(record) + b"\n")
 
 
 def _chosen(seat: str | None, key: Path | None, seats: Path | None) -> dict[str, SigningKey]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safehold import canonical, ids
 from safehold.access import Approval, Grant, Holder, Human, approve, check_grant
 from safehold.app.charters import charter_in_force, keys_in, roster_of
+from safehold.app.paper import write_paper
+from safehold.app.plan import Plan
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.clock import SECOND_US, SystemClock, day_of
@@ -19,9 +21,6 @@ from safehold.keeper.desk import segment_name
 from safehold.keeper.grants import use_message
 from safehold.settings import Home
 from safehold.signing import SigningKey
-
-if TYPE_CHECKING:
-    from safehold.app.run import Plan
 
 VERSION = "safehold-request/1"
 ROLE = "data_scientist"
@@ -229,6 +228,4 @@ def _write(file: Path, grant: Grant, approvals: list[Approval]) -> None:
         "grant": grant.to_json(),
         "approvals": [one.to_json() for one in sorted(approvals, key=lambda one: one.seat)],
     }
-    temporary = file.with_name(file.name + ".part")
-    temporary.write_bytes(canonical.encode(record) + b"\n")
-    temporary.replace(file)
+    write_paper(file, canonical.encode(record) + b"\n")

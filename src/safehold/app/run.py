@@ -10,41 +10,16 @@ import os
 import stat
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safehold.app.charters import enact_for
 from safehold.app.grants import Pass, pass_for
+from safehold.app.plan import Plan
 from safehold.app.verification import verify_home
 from safehold.errors import DeniedError, InvalidError, SafeholdError, in_file
 from safehold.ingest.preview import file_source
 from safehold.keeper.client import KeeperClient, Progress
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What one run is to do.
-
-    Args:
-        sources: Files to take in.
-        mappings: Mapping of each in turn; missing ones are recognised.
-        charter: Signed charter to enact first, or None for the one in force.
-        tolerate: Share of rows that may be refused.
-        purpose: Purpose of the training.
-        grant: An approved request.
-        holder: The key of the grant's holder.
-        seats: A folder of seat keys, for trying things out.
-    """
-
-    sources: tuple[Path, ...]
-    mappings: tuple[str, ...] = ()
-    charter: Path | None = None
-    tolerate: float | None = None
-    purpose: str = "train_ui_agent"
-    grant: Path | None = None
-    holder: Path | None = None
-    seats: Path | None = None
 
 
 def run_job(client: KeeperClient, home: Path, plan: Plan, progress: Progress) -> dict[str, Any]:

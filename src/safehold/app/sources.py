@@ -13,6 +13,7 @@ import orjson
 
 from safehold.access import prove_device
 from safehold.access.gap import verify_gap
+from safehold.app.paper import write_paper
 from safehold.canonical import b64, unb64
 from safehold.clock import SystemClock
 from safehold.dlp import Rules
@@ -179,9 +180,7 @@ def collect(client: KeeperClient, *, person: str, device: Path, events: Path) ->
             collector.feed(event)
         collector.flush()
     finally:
-        temporary = memory.with_name(memory.name + ".part")
-        temporary.write_bytes(orjson.dumps(collector.positions))
-        temporary.replace(memory)
+        write_paper(memory, orjson.dumps(collector.positions))
     line.say(collector.mark())
     counters = collector.counters
     return {

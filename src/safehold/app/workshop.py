@@ -1,4 +1,4 @@
-"""The keeper's workshop, made of the sandbox launcher; and its gate, made of the egress rules."""
+"""The keeper's workshop, made of the sandbox launcher."""
 
 from __future__ import annotations
 

@@ -26,26 +26,15 @@ def to_record(sealed: SealedBlock) -> dict[str, Any]:
     record: dict[str, Any] = {name: getattr(sealed, name) for name in _PLAIN}
     record["block_id"] = b64(sealed.block_id)
     record["sha256"] = b64(sealed.sha256)
-    record["label"] = {
-        "purposes": list(sealed.label.purposes),
-        "jurisdiction": sealed.label.jurisdiction,
-        "expires": sealed.label.expires,
-        "charter": b64(sealed.label.charter),
-    }
+    record["label"] = sealed.label.to_record()
     return record
 
 
 def from_record(record: dict[str, Any]) -> SealedBlock:
     """Read a sealed block back."""
-    label = record["label"]
     return SealedBlock(
         **{name: record[name] for name in _PLAIN},
         block_id=unb64(record["block_id"]),
         sha256=unb64(record["sha256"]),
-        label=Label(
-            purposes=tuple(label["purposes"]),
-            jurisdiction=label["jurisdiction"],
-            expires=label["expires"],
-            charter=unb64(label["charter"]),
-        ),
+        label=Label.from_record(record["label"]),
     )

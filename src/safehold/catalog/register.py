@@ -1,26 +1,23 @@
 """The register of sealed blocks.
 
 Holds: a source is taken whole or not at all (its blocks are *staged* until it is through, then *live* in one
-transaction); a chunk is committed once, whatever crashes; each row carries a keyed MAC, so that a database
-administrator cannot present a block under another purpose, person or expiry.
+transaction); a chunk is committed once, whatever crashes.
 
 Doesn't: keep anything readable. Labels are here, contents are not.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
 from safehold import canonical
 from safehold.catalog import tables
 from safehold.catalog.label import DatasetLabel, label_blocks
-from safehold.catalog.record import from_record, to_record
+from safehold.catalog.row import Rows
 from safehold.catalog.state import Extent, Sealer, SourceState, Tallies, add_tallies
-from safehold.errors import ConflictError, TamperedError
+from safehold.errors import ConflictError
 from safehold.vault import SealedBlock, SealedObject
 
 STAGING, LIVE, REFUSED = "staging", "live", "refused"
@@ -38,7 +35,7 @@ class Catalog:
 
     def __init__(self, engine: sa.Engine, *, key: bytes, sealer: Sealer) -> None:
         self._engine = engine
-        self._key = key
+        self._rows = Rows(key)
         self._tallies = Tallies(sealer)
 
     def begin(self, source: str, *, now_us: int) -> SourceState:
@@ -113,7 +110,7 @@ class Catalog:
                     tally=self._tallies.seal(source, number, tally),
                 )
             )
-            self._insert(connection, source, objects, kind="telemetry", state=STAGING)
+            self._rows.insert(connection, source, objects, kind="telemetry", state=STAGING)
             if extents:
                 connection.execute(
                     tables.extent.insert(),
@@ -132,7 +129,7 @@ class Catalog:
     def add_derived(self, source: str, objects: Sequence[SealedObject]) -> None:
         """Make derived blocks known; they are staged until the whole build replaces the last one."""
         with self._engine.begin() as connection:
-            self._insert(connection, source, objects, kind=DERIVED, state=STAGING)
+            self._rows.insert(connection, source, objects, kind=DERIVED, state=STAGING)
 
     def replace_derived(self, purpose: str, keep: str) -> list[str]:
         """Turn a build live and forget the earlier ones of its purpose; return their objects."""
@@ -173,7 +170,7 @@ class Catalog:
         """Return the narrowest label over a source's blocks, or None if it has none."""
         with self._engine.begin() as connection:
             blocks = [
-                self._checked(row)
+                self._rows.check(row)
                 for row in connection.execute(
                     sa.select(tables.block).where(tables.block.c.source == source)
                 )
@@ -289,7 +286,7 @@ class Catalog:
                 tables.block.c.window >= windows[0], tables.block.c.window <= windows[1]
             )
         with self._engine.begin() as connection:
-            return [self._checked(row) for row in connection.execute(query)]
+            return [self._rows.check(row) for row in connection.execute(query)]
 
     def expire(self, day: int) -> list[str]:
         """Forget blocks whose retention ended by a day, and return the objects that are now empty."""
@@ -372,64 +369,3 @@ class Catalog:
         for table in (tables.block, tables.object_, tables.extent):
             connection.execute(table.delete().where(table.c.source == source))
         return names
-
-    def _insert(
-        self,
-        connection: sa.Connection,
-        source: str,
-        objects: Sequence[SealedObject],
-        *,
-        kind: str,
-        state: str,
-    ) -> None:
-        if not objects:
-            return
-        connection.execute(
-            tables.object_.insert(),
-            [
-                {"name": item.name, "root": item.root, "size": item.size, "source": source}
-                for item in objects
-            ],
-        )
-        rows = []
-        for item in objects:
-            for sealed in item.blocks:
-                record = canonical.encode(to_record(sealed))
-                rows.append(
-                    {
-                        "id": sealed.block_id,
-                        "state": state,
-                        "kind": kind,
-                        "source": source,
-                        "person": sealed.person,
-                        "stream": sealed.stream,
-                        "segment": sealed.segment,
-                        "window": sealed.window,
-                        "expires": sealed.label.expires,
-                        "rows": sealed.rows,
-                        "record": record,
-                        "mac": self._mac(kind, record),
-                    }
-                )
-        connection.execute(tables.block.insert(), rows)
-
-    def _mac(self, kind: str, record: bytes) -> bytes:
-        return hmac.digest(self._key, kind.encode() + b"\0" + record, "sha256")
-
-    def _checked(self, row: Any) -> SealedBlock:
-        if not hmac.compare_digest(self._mac(row.kind, row.record), row.mac):
-            raise TamperedError("a catalogue row was changed", rule="catalog.mac")
-        sealed = from_record(canonical.decode(row.record))
-        shown = (row.id, row.person, row.stream, row.segment, row.window, row.expires, row.rows)
-        held = (
-            sealed.block_id,
-            sealed.person,
-            sealed.stream,
-            sealed.segment,
-            sealed.window,
-            sealed.label.expires,
-            sealed.rows,
-        )
-        if shown != held:
-            raise TamperedError("a catalogue row was changed", rule="catalog.mac")
-        return sealed

@@ -9,12 +9,13 @@
 from importlib import resources
 from pathlib import Path
 
-from safehold.charter.board import Roster, Seat, Signature, SignedCharter, sign, verify
+from safehold.charter.board import Roster, Seat, Signature
 from safehold.charter.check import Finding, Findings, check, examine
 from safehold.charter.compile import Policy, compile  # noqa: A004
 from safehold.charter.model import Charter, CollectRule, Purpose, RedLine, Role
 from safehold.charter.parse import load, parse
 from safehold.charter.rule import Rule
+from safehold.charter.signed import SignedCharter, sign, verify
 
 
 def shipped(name: str) -> Path:

@@ -55,7 +55,8 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Take sources in, build features, train a private model, and verify the ledger."""
-    from safehold.app.run import Plan, run_job
+    from safehold.app.plan import Plan
+    from safehold.app.run import run_job
     from safehold.cli.summary import show_run
 
     plan = Plan(

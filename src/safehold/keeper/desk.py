@@ -21,6 +21,7 @@ from safehold.subjects import Devices, People, Sealer
 from safehold.vault import Vault
 
 CLOCK_SLACK_US = 300 * SECOND_US
+ENGINEER = "engineer"  # on whose behalf sources come in and features are built
 
 
 @dataclass(slots=True, kw_only=True)

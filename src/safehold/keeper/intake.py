@@ -2,7 +2,7 @@
 
 Order, so that a crash at any point loses and doubles nothing:
 1. the ledger says that ingestion begins, under which charter;
-2. per chunk: seal the objects, append the chunk's leaf, then one transaction that makes the chunk known;
+2. per chunk: sealed, logged, made known (``keeper.chunk``);
 3. when the whole source is through: one transaction turns its blocks live, then the closing leaf.
 A chunk that is known is skipped on the next run; an object that no transaction knows is swept away.
 """
@@ -20,23 +20,19 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from safehold import canonical
 from safehold.catalog import SourceState, add_tallies
 from safehold.catalog.register import LIVE
 from safehold.charter import Charter
 from safehold.errors import ConflictError, InvalidError, TamperedError
 from safehold.keeper.arrival import Arrival, Tally, read_batch, read_chunk, read_refusal
-from safehold.keeper.desk import Desk, segment_name
-from safehold.keeper.offer import check_source, reopen, roll_entry, with_subject
+from safehold.keeper.chunk import Chunk, Chunks
+from safehold.keeper.desk import ENGINEER, Desk
+from safehold.keeper.offer import check_source, reopen, roll_entry
 from safehold.keeper.ports import Frame
 from safehold.keeper.server import Report
-from safehold.keeper.terms import label_of, least_level, streams_of
+from safehold.keeper.terms import least_level, streams_of
 from safehold.ledger import Entry
-from safehold.subjects import Standing
-from safehold.vault import Label, PlainBlock, SealedObject
 
-ENGINEER = "engineer"
-MOST_LABELS = 4_096  # kept in memory
 MOST_REFUSALS = 100  # shown of one source
 
 
@@ -61,6 +57,17 @@ class _Run:
     tallies: list[Tally] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
 
+    def chunk(self, number: int, tally: Tally) -> Chunk:
+        """Return what came since the last chunk as the next one."""
+        return Chunk(
+            source=self.name,
+            charter=self.charter,
+            digest=self.digest,
+            number=number,
+            tally=tally,
+            arrivals=tuple(self.pending),
+        )
+
 
 class Intake:
     """The verbs by which telemetry comes in.
@@ -71,8 +78,8 @@ class Intake:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._chunks = Chunks(desk)
         self._running: set[str] = set()
-        self._labels: dict[tuple[bytes, str, str, int], Label] = {}
         self._lock = threading.Lock()
 
     def ingest(
@@ -205,7 +212,7 @@ class Intake:
                 run.pending.append(read_batch(frame, run.roll, last_day=desk.today() + 1))
             case "chunk":
                 number, tally, rows = read_chunk(frame)
-                run.tallies.append(self._commit(run, number, tally))
+                run.tallies.append(self._chunks.commit(run.chunk(number, tally)))
                 run.pending = []
                 run.report({"rows": rows, "tally": tally})
                 desk.trust.require_running()
@@ -218,113 +225,6 @@ class Intake:
                 run.report({"read": read if type(read) is int else 0})
             case _:
                 raise TamperedError("an unknown frame", rule="ingest.frames")
-
-    def _commit(self, run: _Run, number: int, tally: Tally) -> Tally:
-        """Seal what came, log it and make it known; return what was counted in the end."""
-        desk = self._desk
-        while True:
-            standings = {
-                arrival.person: desk.people.standing(desk.people.find(arrival.person))
-                for arrival in run.pending
-            }
-            staying: list[Arrival] = []
-            leaving: list[Arrival] = []  # somebody may have left since the source was begun
-            for one in run.pending:
-                stays = one.stream in standings[one.person].streams
-                (staying if stays else leaving).append(one)
-            counted = _without(tally, leaving)
-            by_segment = self._plain(run, staying, standings)
-            objects = [
-                desk.vault.seal(blocks, segment=segment) for segment, blocks in by_segment.items()
-            ]
-            try:
-                with desk.lock:
-                    if self._same(standings):
-                        self._make_known(run, number, counted, staying, objects)
-                        return counted
-            except BaseException:
-                desk.vault.remove(item.name for item in objects)
-                raise
-            # a choice came while the rows were being sealed: once more, without who left
-            desk.vault.remove(item.name for item in objects)
-
-    def _plain(
-        self, run: _Run, arrivals: Sequence[Arrival], standings: Mapping[str, Standing]
-    ) -> dict[str, list[PlainBlock]]:
-        by_segment: dict[str, list[PlainBlock]] = {}
-        for one in arrivals:
-            person = self._desk.people.find(one.person)
-            place = standings[one.person].jurisdiction
-            segment = segment_name(place, one.stream)
-            by_segment.setdefault(segment, []).append(
-                PlainBlock(
-                    person=person,
-                    stream=one.stream,
-                    window=one.window,
-                    label=self._label(run, one.stream, place, one.window),
-                    table=with_subject(one.table, self._pseudonym(segment, person)),
-                )
-            )
-        return by_segment
-
-    def _same(self, standings: Mapping[str, Standing]) -> bool:
-        people = self._desk.people
-        return all(people.standing(people.find(name)) == held for name, held in standings.items())
-
-    def _make_known(
-        self,
-        run: _Run,
-        number: int,
-        tally: Tally,
-        arrivals: Sequence[Arrival],
-        objects: Sequence[SealedObject],
-    ) -> None:
-        desk = self._desk
-        if desk.trust.digest() != run.digest:
-            raise ConflictError(
-                "the charter has changed while a source was taken in",
-                rule="charter.changed",
-                fix="take the source in again; what is done is kept",
-            )
-        extents = [extent for one in arrivals for extent in one.extents]
-        if (twice := desk.catalog.overlap(run.name, extents)) is not None:
-            raise InvalidError(
-                f"sequence numbers {twice.first} to {twice.last} of a session came before",
-                rule="sequence.duplicate",
-                fix="send each event once; nothing of this source was kept",
-            )
-        if objects:
-            people = sorted({desk.people.find(one.person) for one in arrivals})
-            desk.trust.log_running(
-                Entry(
-                    kind="ingest",
-                    actor=ENGINEER,
-                    object=run.name,
-                    detail={
-                        "step": "chunk",
-                        "chunk": number,
-                        "objects": [[item.name, item.root.hex()] for item in objects],
-                        "rules": canonical.digest(streams_of(run.charter)).hex(),
-                    },
-                    charter=run.digest,
-                    subjects=desk.subjects([str(person) for person in people]),
-                    public={"objects": len(objects)},
-                    key=f"ingest/{objects[0].name}",
-                )
-            )
-        desk.trust.require_running()
-        desk.catalog.commit_chunk(run.name, number, tally=tally, objects=objects, extents=extents)
-
-    def _label(self, run: _Run, stream: str, jurisdiction: str, window: int) -> Label:
-        """Return a label, kept because every block of a day has the same one."""
-        place = (run.digest, stream, jurisdiction, window)
-        held = self._labels.get(place)
-        if held is None:
-            held = label_of(run.charter, stream, jurisdiction=jurisdiction, window=window)
-            if len(self._labels) >= MOST_LABELS:
-                self._labels.clear()
-            self._labels[place] = held
-        return held
 
     def _close(self, name: str, tally: Mapping[str, Mapping[str, int]]) -> None:
         desk = self._desk
@@ -390,10 +290,6 @@ class Intake:
             spec["tolerate"] = tolerate / 1_000_000
         return spec
 
-    def _pseudonym(self, segment: str, person: str) -> bytes:
-        key = self._desk.vault.derive(f"pseudonym/{segment}")
-        return hmac.digest(key, person.encode(), "sha256")[:16]
-
     def _identity(self, source: Mapping[str, Any], inputs: Sequence[int]) -> str:
         # keyed: a plain digest would let a thief of the catalogue try out what somebody typed
         state = hmac.new(
@@ -419,15 +315,3 @@ class Intake:
         finally:
             with self._lock:
                 self._running.discard(name)
-
-
-def _without(tally: Tally, left: Sequence[Arrival]) -> Tally:
-    """Return a tally in which the rows of those who left since count as dropped."""
-    if not left:
-        return tally
-    counted = {group: dict(counts) for group, counts in tally.items()}
-    taken, dropped = counted.setdefault("taken", {}), counted.setdefault("dropped", {})
-    for one in left:
-        taken[one.stream] = max(taken.get(one.stream, 0) - one.table.num_rows, 0)
-        dropped["choice_changed"] = dropped.get("choice_changed", 0) + one.table.num_rows
-    return counted

@@ -192,17 +192,11 @@ def _record(sealed: SealedArtifact) -> dict[str, Any]:
         "size": sealed.size,
         "length": sealed.length,
         "sha256": b64(sealed.sha256),
-        "label": {
-            "purposes": list(sealed.label.purposes),
-            "jurisdiction": sealed.label.jurisdiction,
-            "expires": sealed.label.expires,
-            "charter": b64(sealed.label.charter),
-        },
+        "label": sealed.label.to_record(),
     }
 
 
 def _sealed(record: Mapping[str, Any]) -> SealedArtifact:
-    label = record["label"]
     return SealedArtifact(
         name=record["name"],
         segment=record["segment"],
@@ -210,10 +204,5 @@ def _sealed(record: Mapping[str, Any]) -> SealedArtifact:
         size=record["size"],
         length=record["length"],
         sha256=unb64(record["sha256"]),
-        label=Label(
-            purposes=tuple(label["purposes"]),
-            jurisdiction=label["jurisdiction"],
-            expires=label["expires"],
-            charter=unb64(label["charter"]),
-        ),
+        label=Label.from_record(record["label"]),
     )

@@ -7,14 +7,11 @@ from the moment its leaf is durable.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from safehold import canonical
 from safehold.canonical import unb64
 from safehold.charter import (
     Charter,
@@ -27,21 +24,13 @@ from safehold.charter import (
 from safehold.charter import compile as compile_charter
 from safehold.charter.board import check_quorum
 from safehold.charter.model import DOMAIN
-from safehold.clock import SECOND_US, Clock
-from safehold.errors import (
-    DeniedError,
-    InvalidError,
-    MissingError,
-    QuorumError,
-    TamperedError,
-)
+from safehold.clock import Clock
+from safehold.errors import DeniedError, QuorumError, TamperedError
+from safehold.keeper.enacted import CharterFile, read_file
+from safehold.keeper.order import DIRECTIONS, Orders, read_order
 from safehold.ledger import Entry, Ledger, Receipt
 from safehold.privacy.budget import Allowed, Amount, Charge, remaining, reserve
 from safehold.settings import Home
-
-DIRECTIONS = {"stop": "stop", "resume": "restart"}
-LONGEST_REASON = 1000  # characters
-ORDER_LIFE_US = 600 * SECOND_US  # an order to stop or resume is taken this long after it was signed
 
 
 class Trust:
@@ -58,20 +47,18 @@ class Trust:
         self._ledger = ledger
         self._clock = clock
         self._lock = threading.RLock()
-        self.roster = Roster.open(canonical.decode(_read(home.roster_file)))
+        self.roster = Roster.open(read_file(home.roster_file))
         self._spent: list[dict[str, Any]] = []
         self._uses: dict[int, int] = {}
-        self._stopped = False
-        self._stops: list[tuple[int, int | None]] = []
-        self._ordered_us = 0
+        self._orders = Orders()
         self._revoked: set[int] = set()
         self._granted: list[int] = []
-        self._charter_leaf: bytes | None = None
+        self._charter_file = CharterFile(home.charter_file)
         self._charter: SignedCharter | None = None
         self._digest = b""
         self._policy: Policy | None = None
         self._home_leaf = False
-        roster_leaf = None
+        roster_leaf = charter_leaf = None
         for index, leaf in ledger.leaves():
             match leaf["k"]:
                 case "home":
@@ -81,9 +68,9 @@ class Trust:
                 case "roster":
                     roster_leaf = unb64(leaf["chr"])
                 case "charter":
-                    self._charter_leaf = unb64(leaf["chr"])
+                    charter_leaf = unb64(leaf["chr"])
                 case "stop" | "resume":
-                    self._note_order(leaf["k"], int(leaf["t"]) * 1000)
+                    self._orders.note(leaf["k"], int(leaf["t"]) * 1000)
                 case "access.intent":
                     self._count(leaf.get("pub", {}), leaf.get("ref"))
                 case _:
@@ -92,19 +79,19 @@ class Trust:
             raise TamperedError("the roster is not the one in the ledger", rule="trust.roster")
         if not self._home_leaf:
             raise TamperedError("the ledger does not name this home", rule="trust.home")
-        if self._charter_leaf is not None:
-            self._charter = self._newest(self._charter_leaf)
+        if charter_leaf is not None:
+            self._charter = self._charter_file.open(charter_leaf, self.roster)
             self._digest = self._charter.charter.digest()
             self._policy = compile_charter(self._charter.charter)
 
     @property
     def stopped(self) -> bool:
         """Whether a stop is in force."""
-        return self._stopped
+        return self._orders.stopped
 
     def stops(self) -> list[tuple[int, int | None]]:
         """Return when the board had stopped everything, microseconds; the last may have no end yet."""
-        return list(self._stops)
+        return self._orders.stops()
 
     def signed(self) -> SignedCharter:
         """Return the charter in force with its signatures.
@@ -134,10 +121,7 @@ class Trust:
         Raises:
             DeniedError: It is.
         """
-        if self._stopped:
-            raise DeniedError(
-                "the board has stopped everything", rule="oversight.stop", fix="safehold resume"
-            )
+        self._orders.require_running()
 
     def policy(self) -> Policy:
         """Return the compiled policy of the charter in force."""
@@ -176,8 +160,7 @@ class Trust:
                         rule="charter.version",
                         fix="give the new charter a higher version and have it signed again",
                     )
-            following = self._home.charter_file.with_suffix(".next")
-            _write(following, canonical.encode(signed.to_json()))
+            self._charter_file.write_next(signed)
             (receipt,) = self._ledger.append(
                 [
                     Entry(
@@ -193,8 +176,7 @@ class Trust:
                     )
                 ]
             )
-            following.replace(self._home.charter_file)
-            sync_folder(self._home.path)
+            self._charter_file.turn()
             self._charter, self._policy, self._digest = signed, policy, new.digest()
             return {
                 "version": new.version,
@@ -214,51 +196,34 @@ class Trust:
             QuorumError: Too few seats signed it.
         """
         text = str(arguments["order"]).encode()
-        order = canonical.decode(text)
+        order = read_order(text, what=what, home=self._home.id)
         now = self._clock.now_us()
-        match order:
-            case {
-                "v": "safehold.order/1",
-                "what": str(said),
-                "home": str(home),
-                "reason": str(reason),
-                "at_us": int(at),
-            }:
-                pass
-            case _:
-                raise InvalidError("not an order", rule="oversight.order")
-        if len(reason) > LONGEST_REASON:
-            raise InvalidError("a reason of an order is short", rule="oversight.order")
-        if said != what or home != self._home.id:
-            raise DeniedError("an order for something else", rule="oversight.order")
         signatures = [Signature.from_json(one) for one in arguments["signatures"]]
-        # an order counts once, and none that is older than the last: one seat's stop must not be undone
-        # by a resumption that was signed before it
-        used = f"order/{canonical.digest(order).hex()}"
-        late = what == "resume" and at < self._ordered_us
-        if late or not now - ORDER_LIFE_US <= at <= now + SECOND_US or self._ledger.find(used):
+        self._orders.check_time(order, now_us=now)
+        if self._ledger.find(order.key):
             raise DeniedError("an order of another time", rule="oversight.order")
-        direction = DIRECTIONS[what]
         seats, bad = self.roster.count(f"safehold.{what}.v1", text, signatures)
-        needed = self.roster.needed(direction, self.signed().charter)
+        needed = self.roster.needed(DIRECTIONS[what], self.signed().charter)
         check_quorum(seats, bad, needed, rule=f"oversight.{what}")
         with self._lock:
-            if what == "resume" and at < self._ordered_us:  # a stop came while we were counting
-                raise DeniedError("an order of another time", rule="oversight.order")
+            self._orders.check_turn(order)  # a stop may have come while we were counting
             (receipt,) = self._ledger.append(
                 [
                     Entry(
                         kind=what,
                         actor="board",
                         object="everything",
-                        detail={"reason": reason, "seats": sorted(seat.name for seat in seats)},
+                        detail={
+                            "reason": order.reason,
+                            "seats": sorted(seat.name for seat in seats),
+                        },
                         charter=self.digest(),
                         public={"state": what},
-                        key=used,
+                        key=order.key,
                     )
                 ]
             )
-            self._note_order(what, now)
+            self._orders.note(what, now)
         return {"state": what, "entry": receipt.index}
 
     def allowed(self, purpose: str) -> Allowed:
@@ -357,14 +322,6 @@ class Trust:
         else:
             self._revoked.add(revokes)
 
-    def _note_order(self, what: str, at_us: int) -> None:
-        if what == "stop" and not self._stopped:
-            self._stops.append((at_us, None))
-        elif what == "resume" and self._stopped:
-            self._stops[-1] = (self._stops[-1][0], at_us)
-        self._stopped = what == "stop"
-        self._ordered_us = at_us
-
     def _check_board(self, signed: SignedCharter) -> None:
         # the board that the charter in force asks for decides who may replace it, not the new text alone
         seats, bad = self.roster.count(DOMAIN, signed.charter.encode(), signed.signatures)
@@ -383,47 +340,3 @@ class Trust:
         self._spent.append(facts)
         if grant is not None:
             self._uses[grant] = self._uses.get(grant, 0) + 1
-
-    def _newest(self, digest: bytes) -> SignedCharter:
-        # a crash between the leaf and the rename leaves the newer charter beside the older one
-        following = self._home.charter_file.with_suffix(".next")
-        for path in (following, self._home.charter_file):
-            if not path.exists():
-                continue
-            signed = SignedCharter.from_json(canonical.decode(_read(path)), self.roster)
-            if signed.charter.digest() == digest:
-                if path == following:
-                    following.replace(self._home.charter_file)
-                return signed
-        raise TamperedError(
-            "the charter file is not the charter that the ledger names",
-            rule="trust.charter",
-            fix="put back the charter that the board signed last",
-        )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingError(f"{path.name} is missing", rule="trust.file") from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

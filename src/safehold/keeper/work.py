@@ -18,9 +18,8 @@ from safehold.catalog import DatasetLabel, label_blocks
 from safehold.charter import Charter
 from safehold.errors import InvalidError, TamperedError
 from safehold.ids import PersonId
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.grants import Grants, Use
-from safehold.keeper.intake import ENGINEER
 from safehold.keeper.models import Models
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Ask, Asker, Opening, Release, shards

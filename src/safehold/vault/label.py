@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
+from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError
 
 MOST_PURPOSES: Final = 64
@@ -45,6 +46,25 @@ class Label:
             raise InvalidError("a label needs a day of expiry", rule="label.expires")
         if len(self.charter) != 32:
             raise InvalidError("a label names its charter by 32 bytes", rule="label.charter")
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the label as canonical JSON values."""
+        return {
+            "purposes": list(self.purposes),
+            "jurisdiction": self.jurisdiction,
+            "expires": self.expires,
+            "charter": b64(self.charter),
+        }
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Label:
+        """Read a label back."""
+        return cls(
+            purposes=tuple(record["purposes"]),
+            jurisdiction=record["jurisdiction"],
+            expires=record["expires"],
+            charter=unb64(record["charter"]),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

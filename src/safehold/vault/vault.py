@@ -8,8 +8,6 @@ nothing once the key is destroyed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from itertools import groupby
 from pathlib import Path
 from threading import RLock
 from typing import Final
@@ -19,21 +17,15 @@ import sqlalchemy as sa
 
 from safehold.clock import Clock, day_of
 from safehold.db import metadata
-from safehold.errors import (
-    ConflictError,
-    InvalidError,
-    ShreddedError,
-    TamperedError,
-)
+from safehold.errors import ConflictError, InvalidError, ShreddedError
 from safehold.vault import artifact as artifacts
-from safehold.vault import container, keys, objects, tables
+from safehold.vault import container, objects, tables
 from safehold.vault.artifact import SealedArtifact
-from safehold.vault.container import ObjectSeal, Place
+from safehold.vault.container import Place
 from safehold.vault.epoch import Epochs
 from safehold.vault.erase import Eraser, Shredded, go_on
 from safehold.vault.keyring import (
     ARTIFACT,
-    METADATA,
     PERSON,
     SIDECAR,
     SUBJECT,
@@ -44,12 +36,11 @@ from safehold.vault.keyring import (
 )
 from safehold.vault.kms.interface import Root
 from safehold.vault.label import Label, PlainBlock, SealedBlock, SealedObject, check_name
+from safehold.vault.lookup import METADATA_KEY, Lookup, name_of_key, window_key_of
 from safehold.vault.objects import Objects
+from safehold.vault.reader import Reader, check_unexpired
 from safehold.vault.secret import Secrets
 from safehold.vault.sidecar import Sidecar
-
-BATCH_BYTES: Final = 64 << 20  # sealed bytes fetched at once while reading
-_METADATA: Final = KeyName(METADATA)
 
 
 class Vault:
@@ -76,7 +67,9 @@ class Vault:
         self._keyring = Keyring(root=root, epochs=epochs, clock=clock)
         self._eraser = Eraser(engine=engine, keyring=self._keyring, epochs=epochs, reached=reached)
         self._erasing = RLock()
-        self.sidecar: Final = Sidecar(self._one_key)
+        self._lookup = Lookup(engine=engine, keyring=self._keyring)
+        self._reader = Reader(lookup=self._lookup, objects=objects, clock=clock)
+        self.sidecar: Final = Sidecar(self._lookup.one)
 
     @classmethod
     def open(
@@ -142,20 +135,19 @@ class Vault:
             raise InvalidError(
                 "a label's time is over", rule="vault.expired", fix="do not keep what has expired"
             )
-        names = [_person(block) for block in blocks]
-        with self._engine.begin() as connection:
-            held = self._keyring.make(connection, segment, {*names, _METADATA})
+        names = [name_of_key(block) for block in blocks]
+        held = self._lookup.make(segment, {*names, METADATA_KEY})
         place = Place(name=objects.new_name(), segment=segment, generation=generation)
         data, sealed = container.seal_object(
             place,
             blocks,
-            metadata_key=held[_METADATA],
+            metadata_key=held[METADATA_KEY],
             window_keys=[
-                _window_key(held[name], block) for name, block in zip(names, blocks, strict=True)
+                window_key_of(held[name], block) for name, block in zip(names, blocks, strict=True)
             ],
         )
         self._objects.put(place.name, data)
-        if self._find(segment, set(names)) != {name: held[name] for name in names}:
+        if self._lookup.find(segment, set(names)) != {name: held[name] for name in names}:
             self._objects.delete(place.name)
             raise ConflictError(
                 "a person's key was destroyed while their rows were being sealed",
@@ -167,7 +159,7 @@ class Vault:
     def read(
         self, blocks: Sequence[SealedBlock], *, columns: Sequence[str] | None = None
     ) -> Iterator[tuple[SealedBlock, pa.Table]]:
-        """Yield the rows of sealed blocks, object by object, after every check.
+        """Return the rows of sealed blocks, object by object, after every check.
 
         All keys are looked up before the first block is opened: one that is gone stops the whole
         reading.
@@ -183,29 +175,7 @@ class Vault:
             MissingError: An object is gone.
             InvalidError: A record carries no digest.
         """
-        window_keys, metadata_keys = self._reading_keys(blocks)
-        wanted = None if columns is None else list(columns)
-        by_object: dict[tuple[str, str], list[int]] = {}
-        for place, block in enumerate(blocks):
-            by_object.setdefault((block.object, block.segment), []).append(place)
-        for (name, segment), places in by_object.items():
-            seal = ObjectSeal(metadata_keys[segment], name)
-            for batch in _batches(blocks, places):
-                parts = self._objects.ranges(
-                    name, [(blocks[place].offset, blocks[place].length) for place in batch]
-                )
-                for place, part in zip(batch, parts, strict=True):
-                    block = blocks[place]
-                    yield (
-                        block,
-                        container.open_block(
-                            part,
-                            block,
-                            seal=seal,
-                            window_key=window_keys[place],
-                            columns=wanted,
-                        ),
-                    )
+        return self._reader.read(blocks, columns=columns)
 
     def check(self, name: str, *, root: bytes, size: int, segment: str) -> int:
         """Check a whole object against root and size held outside; no person's key is used.
@@ -218,12 +188,7 @@ class Vault:
             MissingError: It is gone.
             ShreddedError: The segment's epoch has ended.
         """
-        held = self._find(segment, {_METADATA})
-        if _METADATA not in held:
-            raise ShreddedError("the segment has no keys", rule="vault.key")
-        seal = ObjectSeal(held[_METADATA], name)
-        data = memoryview(self._objects.get(name))
-        return container.check_object(data, root=root, size=size, seal=seal)
+        return self._reader.check(name, root=root, size=size, segment=segment)
 
     def shred(
         self,
@@ -276,7 +241,7 @@ class Vault:
         They end with ``shred(person=...)``: then the ledger's tags of that person link to nobody.
         """
         check_name(person, "vault.person")
-        key = self._one_key(SUBJECTS_SEGMENT, KeyName(SUBJECT, person), make=True)
+        key = self._lookup.one(SUBJECTS_SEGMENT, KeyName(SUBJECT, person), make=True)
         if key is None:  # pragma: no cover - making always yields a key
             raise ShreddedError("the subject key is gone", rule="vault.key")
         return key
@@ -286,8 +251,7 @@ class Vault:
         names = [KeyName(SUBJECT, person) for person in people]
         if not names:
             return []
-        with self._engine.begin() as connection:
-            held = self._keyring.make(connection, SUBJECTS_SEGMENT, names)
+        held = self._lookup.make(SUBJECTS_SEGMENT, names)
         return [held[name] for name in names]
 
     def due(self, day: int) -> int:
@@ -370,89 +334,12 @@ class Vault:
             TamperedError: It is not what the record says.
             MissingError: The object is gone.
         """
-        self._refuse_expired(artifact.label)
+        check_unexpired(artifact.label, now_us=self._clock.now_us())
         name = KeyName(ARTIFACT, artifact.name, "", artifact.label.expires)
-        key = self._one_key(artifact.segment, name, make=False)
+        key = self._lookup.one(artifact.segment, name, make=False)
         if key is None:
             raise ShreddedError("the artifact's key was destroyed", rule="vault.key")
         return artifacts.open_artifact_bytes(self._objects.get(artifact.object), artifact, key=key)
 
-    def _reading_keys(self, blocks: Sequence[SealedBlock]) -> tuple[list[bytes], dict[str, bytes]]:
-        window_keys: list[bytes] = [b""] * len(blocks)
-        metadata_keys: dict[str, bytes] = {}
-        order = sorted(range(len(blocks)), key=lambda place: blocks[place].segment)
-        for segment, group in groupby(order, key=lambda place: blocks[place].segment):
-            places = list(group)
-            names = {place: _person(blocks[place]) for place in places}
-            held = self._find(segment, {*names.values(), _METADATA})
-            if _METADATA not in held:
-                raise ShreddedError("the segment has no keys", rule="vault.key")
-            metadata_keys[segment] = held[_METADATA]
-            for place in places:
-                self._refuse_expired(blocks[place].label)
-                key = held.get(names[place])
-                if key is None:
-                    raise ShreddedError(
-                        "the key of a block was destroyed, by erasure or at the end of retention",
-                        rule="vault.key",
-                        fix="leave the person, or the window, out of the request",
-                    )
-                window_keys[place] = _window_key(key, blocks[place])
-        return window_keys, metadata_keys
-
-    def _refuse_expired(self, label: Label) -> None:
-        if label.expires <= day_of(self._clock.now_us()):
-            raise ShreddedError(
-                "retention has ended", rule="vault.expired", fix="the key goes with the next sweep"
-            )
-
-    def _one_key(self, segment: str, name: KeyName, *, make: bool) -> bytes | None:
-        key = self._find(segment, {name}).get(name)
-        if key is None and make:
-            with self._engine.begin() as connection:
-                return self._keyring.make(connection, segment, {name})[name]
-        return key
-
-    def _find(self, segment: str, names: AbstractSet[KeyName]) -> dict[KeyName, bytes]:
-        try:
-            with self._engine.execution_options(reading=True).begin() as connection:
-                return self._keyring.find(connection, segment, names)
-        except (ShreddedError, TamperedError):
-            # the epoch may have ended, or be ending, between the snapshot and the look at its
-            # secret; with the write lock held, what the row names is alive, or the failure is real
-            with self._engine.begin() as connection:
-                return self._keyring.find(connection, segment, names)
-
     def __repr__(self) -> str:
         return "Vault(hidden)"
-
-
-def _person(block: PlainBlock | SealedBlock) -> KeyName:
-    return KeyName(PERSON, block.person, block.stream, block.label.expires)
-
-
-def _window_key(person_key: bytes, block: PlainBlock | SealedBlock) -> bytes:
-    label = block.label
-    return keys.window_key(
-        person_key,
-        window=block.window,
-        label=keys.label_hash(
-            purposes=label.purposes,
-            jurisdiction=label.jurisdiction,
-            expires=label.expires,
-            charter=label.charter,
-        ),
-    )
-
-
-def _batches(blocks: Sequence[SealedBlock], places: Sequence[int]) -> Iterator[list[int]]:
-    batch: list[int] = []
-    held = 0
-    for place in places:
-        if batch and held + blocks[place].length > BATCH_BYTES:
-            yield batch
-            batch, held = [], 0
-        batch.append(place)
-        held += blocks[place].length
-    if batch:
-        yield batch

@@ -1,0 +1,31 @@
+"""What a run is to do, as its caller said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one run is to do.
+
+    Args:
+        sources: Files to take in.
+        mappings: Mapping of each in turn; missing ones are recognised.
+        charter: Signed charter to enact first, or None for the one in force.
+        tolerate: Share of rows that may be refused.
+        purpose: Purpose of the training.
+        grant: An approved request.
+        holder: The key of the grant's holder.
+        seats: A folder of seat keys, for trying things out.
+    """
+
+    sources: tuple[Path, ...]
+    mappings: tuple[str, ...] = ()
+    charter: Path | None = None
+    tolerate: float | None = None
+    purpose: str = "train_ui_agent"
+    grant: Path | None = None
+    holder: Path | None = None
+    seats: Path | None = None

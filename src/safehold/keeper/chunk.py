@@ -1,0 +1,188 @@
+"""One chunk of a source, from rows in memory to sealed blocks that the catalogue knows.
+
+Order, so that a crash at any point loses and doubles nothing: seal the objects, append the chunk's leaf, then
+one transaction that makes the chunk known. Whoever made another choice while their rows were being sealed is
+left out, and what was sealed for the chunk is sealed anew.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from safehold import canonical
+from safehold.charter import Charter
+from safehold.errors import ConflictError, InvalidError
+from safehold.keeper.arrival import Arrival, Tally
+from safehold.keeper.desk import ENGINEER, Desk, segment_name
+from safehold.keeper.offer import with_subject
+from safehold.keeper.terms import label_of, streams_of
+from safehold.ledger import Entry
+from safehold.subjects import Standing
+from safehold.vault import Label, PlainBlock, SealedObject
+
+MOST_LABELS = 4_096  # kept in memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """The part of a source that is committed at once.
+
+    Args:
+        source: Id of the source.
+        charter: The charter it was begun under.
+        digest: Its digest.
+        number: Which chunk of the source.
+        tally: What the sandbox counted in it.
+        arrivals: The rows, by person, stream and day.
+    """
+
+    source: str
+    charter: Charter
+    digest: bytes
+    number: int
+    tally: Tally
+    arrivals: tuple[Arrival, ...]
+
+
+class Chunks:
+    """Brings chunks to rest.
+
+    Args:
+        desk: What the keeper works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._labels: dict[tuple[bytes, str, str, int], Label] = {}
+
+    def commit(self, chunk: Chunk) -> Tally:
+        """Seal what came, log it and make it known; return what was counted in the end.
+
+        Raises:
+            ConflictError: The charter has changed since the source was begun.
+            InvalidError: Some of its events came before.
+            DeniedError: Everything is stopped.
+        """
+        desk = self._desk
+        while True:
+            standings = {
+                arrival.person: desk.people.standing(desk.people.find(arrival.person))
+                for arrival in chunk.arrivals
+            }
+            staying: list[Arrival] = []
+            leaving: list[Arrival] = []  # somebody may have left since the source was begun
+            for one in chunk.arrivals:
+                stays = one.stream in standings[one.person].streams
+                (staying if stays else leaving).append(one)
+            counted = _without(chunk.tally, leaving)
+            by_segment = self._plain(chunk, staying, standings)
+            objects = [
+                desk.vault.seal(blocks, segment=segment) for segment, blocks in by_segment.items()
+            ]
+            try:
+                with desk.lock:
+                    if self._same(standings):
+                        self._make_known(chunk, counted, staying, objects)
+                        return counted
+            except BaseException:
+                desk.vault.remove(item.name for item in objects)
+                raise
+            # a choice came while the rows were being sealed: once more, without who left
+            desk.vault.remove(item.name for item in objects)
+
+    def _plain(
+        self, chunk: Chunk, arrivals: Sequence[Arrival], standings: Mapping[str, Standing]
+    ) -> dict[str, list[PlainBlock]]:
+        by_segment: dict[str, list[PlainBlock]] = {}
+        for one in arrivals:
+            person = self._desk.people.find(one.person)
+            place = standings[one.person].jurisdiction
+            segment = segment_name(place, one.stream)
+            by_segment.setdefault(segment, []).append(
+                PlainBlock(
+                    person=person,
+                    stream=one.stream,
+                    window=one.window,
+                    label=self._label(chunk, one.stream, place, one.window),
+                    table=with_subject(one.table, self._pseudonym(segment, person)),
+                )
+            )
+        return by_segment
+
+    def _same(self, standings: Mapping[str, Standing]) -> bool:
+        people = self._desk.people
+        return all(people.standing(people.find(name)) == held for name, held in standings.items())
+
+    def _make_known(
+        self,
+        chunk: Chunk,
+        tally: Tally,
+        arrivals: Sequence[Arrival],
+        objects: Sequence[SealedObject],
+    ) -> None:
+        desk = self._desk
+        if desk.trust.digest() != chunk.digest:
+            raise ConflictError(
+                "the charter has changed while a source was taken in",
+                rule="charter.changed",
+                fix="take the source in again; what is done is kept",
+            )
+        extents = [extent for one in arrivals for extent in one.extents]
+        if (twice := desk.catalog.overlap(chunk.source, extents)) is not None:
+            raise InvalidError(
+                f"sequence numbers {twice.first} to {twice.last} of a session came before",
+                rule="sequence.duplicate",
+                fix="send each event once; nothing of this source was kept",
+            )
+        if objects:
+            people = sorted({desk.people.find(one.person) for one in arrivals})
+            desk.trust.log_running(
+                Entry(
+                    kind="ingest",
+                    actor=ENGINEER,
+                    object=chunk.source,
+                    detail={
+                        "step": "chunk",
+                        "chunk": chunk.number,
+                        "objects": [[item.name, item.root.hex()] for item in objects],
+                        "rules": canonical.digest(streams_of(chunk.charter)).hex(),
+                    },
+                    charter=chunk.digest,
+                    subjects=desk.subjects([str(person) for person in people]),
+                    public={"objects": len(objects)},
+                    key=f"ingest/{objects[0].name}",
+                )
+            )
+        desk.trust.require_running()
+        desk.catalog.commit_chunk(
+            chunk.source, chunk.number, tally=tally, objects=objects, extents=extents
+        )
+
+    def _label(self, chunk: Chunk, stream: str, jurisdiction: str, window: int) -> Label:
+        """Return a label, kept because every block of a day has the same one."""
+        place = (chunk.digest, stream, jurisdiction, window)
+        held = self._labels.get(place)
+        if held is None:
+            held = label_of(chunk.charter, stream, jurisdiction=jurisdiction, window=window)
+            if len(self._labels) >= MOST_LABELS:
+                self._labels.clear()
+            self._labels[place] = held
+        return held
+
+    def _pseudonym(self, segment: str, person: str) -> bytes:
+        key = self._desk.vault.derive(f"pseudonym/{segment}")
+        return hmac.digest(key, person.encode(), "sha256")[:16]
+
+
+def _without(tally: Tally, left: Sequence[Arrival]) -> Tally:
+    """Return a tally in which the rows of those who left since count as dropped."""
+    if not left:
+        return tally
+    counted = {group: dict(counts) for group, counts in tally.items()}
+    taken, dropped = counted.setdefault("taken", {}), counted.setdefault("dropped", {})
+    for one in left:
+        taken[one.stream] = max(taken.get(one.stream, 0) - one.table.num_rows, 0)
+        dropped["choice_changed"] = dropped.get("choice_changed", 0) + one.table.num_rows
+    return counted

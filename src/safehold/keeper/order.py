@@ -1,0 +1,123 @@
+"""Orders of the board: to stop everything, and to resume.
+
+Holds: an order counts once, for one home, shortly after it was signed, and none that is older than the last:
+one seat's stop must not be undone by a resumption that was signed before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from safehold import canonical
+from safehold.clock import SECOND_US
+from safehold.errors import DeniedError, InvalidError
+
+DIRECTIONS = {"stop": "stop", "resume": "restart"}  # what an order is called on the roster
+LONGEST_REASON = 1000  # characters
+ORDER_LIFE_US = 600 * SECOND_US  # an order to stop or resume is taken this long after it was signed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One order of the board.
+
+    Args:
+        what: ``stop`` or ``resume``.
+        reason: Why, in the board's words.
+        at_us: When it was drawn up.
+        key: What its leaf is found by in the ledger, so that it counts once.
+    """
+
+    what: str
+    reason: str
+    at_us: int
+    key: str
+
+
+def read_order(text: bytes, *, what: str, home: str) -> Order:
+    """Return the order that the board signed.
+
+    Args:
+        text: Canonical JSON, as it was signed.
+        what: What it must order.
+        home: The home it must be for.
+
+    Raises:
+        InvalidError: It is no order.
+        DeniedError: It orders something else, or is for another home.
+    """
+    tree = canonical.decode(text)
+    match tree:
+        case {
+            "v": "safehold.order/1",
+            "what": str(said),
+            "home": str(place),
+            "reason": str(reason),
+            "at_us": int(at),
+        }:
+            pass
+        case _:
+            raise InvalidError("not an order", rule="oversight.order")
+    if len(reason) > LONGEST_REASON:
+        raise InvalidError("a reason of an order is short", rule="oversight.order")
+    if said != what or place != home:
+        raise DeniedError("an order for something else", rule="oversight.order")
+    key = f"order/{canonical.digest(tree).hex()}"
+    return Order(what=what, reason=reason, at_us=at, key=key)
+
+
+class Orders:
+    """What the orders in the ledger come to: whether everything is stopped, and when it was."""
+
+    def __init__(self) -> None:
+        self._stops: list[tuple[int, int | None]] = []
+        self._stopped = False
+        self._last_us = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop is in force."""
+        return self._stopped
+
+    def stops(self) -> list[tuple[int, int | None]]:
+        """Return when the board had stopped everything, microseconds; the last may have no end yet."""
+        return list(self._stops)
+
+    def require_running(self) -> None:
+        """Pass unless a stop is in force.
+
+        Raises:
+            DeniedError: It is.
+        """
+        if self._stopped:
+            raise DeniedError(
+                "the board has stopped everything", rule="oversight.stop", fix="safehold resume"
+            )
+
+    def check_time(self, order: Order, *, now_us: int) -> None:
+        """Pass if an order was signed just now, and after the last one if it is to resume.
+
+        Raises:
+            DeniedError: It is of another time.
+        """
+        self.check_turn(order)
+        if not now_us - ORDER_LIFE_US <= order.at_us <= now_us + SECOND_US:
+            raise DeniedError("an order of another time", rule="oversight.order")
+
+    def check_turn(self, order: Order) -> None:
+        """Pass unless an order to resume is older than the last order.
+
+        Raises:
+            DeniedError: It is.
+        """
+        if order.what == "resume" and order.at_us < self._last_us:
+            raise DeniedError("an order of another time", rule="oversight.order")
+
+    def note(self, what: str, at_us: int) -> None:
+        """Let an order count whose leaf is durable."""
+        if what == "stop" and not self._stopped:
+            self._stops.append((at_us, None))
+        elif what == "resume" and self._stopped:
+            self._stops[-1] = (self._stops[-1][0], at_us)
+        self._stopped = what == "stop"
+        self._last_us = at_us

@@ -1,0 +1,135 @@
+"""What comes over the wire: malformed frames, unknown verbs, descriptors that bring nothing, another user."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import struct
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.world import World, dial, raised
+
+from safehold.errors import InvalidError
+from safehold.keeper import wire
+
+
+def _frames() -> dict[str, bytes]:
+    def frame(value: Any) -> bytes:
+        body = json.dumps(value).encode()
+        return struct.pack(">I", len(body)) + body
+
+    deep: Any = b"[" * 100_000
+    return {
+        "nothing": b"",
+        "half a length": b"\0\0",
+        "too long": struct.pack(">I", wire.LARGEST + 1) + b"x" * 100,
+        "longest length, then silence": struct.pack(">I", wire.LARGEST),
+        "no JSON": struct.pack(">I", 4) + b"nope",
+        "no object": frame([1, 2]),
+        "no count of descriptors": frame({"verb": "status", "arguments": {}}),
+        "descriptors that did not come": frame(
+            {"verb": "ingest", "arguments": {"source": {"kind": "file"}}, "descriptors": 1}
+        ),
+        "deep": struct.pack(">I", len(deep)) + deep,
+        "not UTF-8": struct.pack(">I", 2) + b"\xff\xfe",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(_frames()))
+def test_a_malformed_frame_gets_nothing_and_ends_nothing(world: World, name: str) -> None:
+    with dial(world.home) as link:
+        link.sendall(_frames()[name])
+        link.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):  # closed before everything was read
+            assert link.recv(1 << 16) == b""
+    assert world.call("hello")["home"] == world.home.id
+
+
+def test_an_unknown_verb_or_shape_is_refused(world: World) -> None:
+    for message in (
+        {"verb": "vault.read", "arguments": {}},
+        {"verb": "__class__", "arguments": {}},
+        {"verb": ["status"], "arguments": {}},
+        {"verb": "status", "arguments": []},
+        {"verb": "status"},
+        {},
+    ):
+        with dial(world.home) as link:
+            wire.send(link, message)
+            answer, _ = wire.receive(link) or ({}, [])
+            assert answer["error"]["code"] == "invalid"
+
+
+def test_descriptors_of_the_caller_s_own_get_it_nothing(world: World, tmp_path: Path) -> None:
+    """A directory, a pipe, the key database, the root file, too many: no row comes in or out."""
+    before = world.call("status")["counts"]
+    source = {"kind": "file", "name": "x", "format": "jsonl", "mapping": {}}
+    reading, writing = os.pipe()
+    empty = tempfile.TemporaryFile()  # noqa: SIM115 - closed below with the others
+    handles = [
+        os.open(tmp_path, os.O_RDONLY),
+        reading,
+        os.open("/dev/zero", os.O_RDONLY),
+        os.open(world.home.control, os.O_RDONLY),
+        os.open(world.home.root_file, os.O_RDONLY),
+        empty.fileno(),
+    ]
+    try:
+        for handle in handles:
+            error = raised(
+                lambda handle=handle: world.client.call(
+                    "ingest", descriptors=[handle], source=source
+                )
+            )
+            assert isinstance(error, InvalidError), repr(error)
+        error = raised(
+            lambda: world.client.call("ingest", descriptors=[empty.fileno()] * 2, source=source)
+        )
+        assert error.rule == "ingest.source"
+        # a verb that takes none closes what it is given
+        world.client.call("hello", descriptors=[reading])
+    finally:
+        for handle in (*handles[:-1], writing):
+            os.close(handle)
+        empty.close()
+    assert world.call("status")["counts"] == before
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_another_user_gets_nothing(world: World) -> None:
+    """Even when the file system lets somebody through to the socket, the keeper does not answer."""
+    world.home.socket.chmod(0o777)
+    for folder in world.home.socket.parents:
+        if folder == Path("/tmp"):
+            break
+        folder.chmod(folder.stat().st_mode | 0o055)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # no return from here: the child must never reach pytest
+        said = b"?"
+        try:
+            os.chdir(world.home.socket.parent)
+            os.setgid(65534)
+            os.setuid(65534)
+            link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            link.settimeout(10)
+            link.connect(world.home.socket.name)
+            body = b'{"verb":"hello","arguments":{},"descriptors":0}'
+            link.sendall(struct.pack(">I", len(body)) + body)
+            said = b"got " + link.recv(1 << 16)
+        except ConnectionError:
+            said = b"got "  # closed in our face
+        except OSError as error:
+            said = type(error).__name__.encode()
+        finally:
+            os.write(writing, said)
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.read() == b"got "

@@ -1,0 +1,87 @@
+"""Side-car entries: no key with the same number twice, each bound to its place."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from tests.vaults import make_home
+
+from safehold.errors import InvalidError, TamperedError
+from safehold.vault import keys
+
+
+@pytest.fixture
+def home(tmp_path):
+    return make_home(tmp_path)
+
+
+def test_no_two_side_cars_share_a_key_and_a_nonce(home):
+    sealer = home.vault.sidecar
+    batches = [sealer.batch(segment="de", month=600) for _ in range(3)]
+    sealed = [seal(b"detail", b"leaf") for seal in batches for _ in range(5)]
+    assert len({one[:21] for one in sealed}) == 15  # version, salt of the batch, number
+    assert len({one[:17] for one in sealed}) == 3
+    for one in sealed:
+        assert sealer.open(segment="de", month=600, sealed=one, aad=b"leaf") == b"detail"
+        for other in sealed:
+            mixed = other[:21] + one[21:]
+            if mixed != one:
+                with pytest.raises(TamperedError):
+                    sealer.open(segment="de", month=600, sealed=mixed, aad=b"leaf")
+
+
+def test_a_series_takes_a_fresh_key_when_its_numbers_are_used_up():
+    key = keys.new_key()
+    series = keys.Series(key, most=4)
+    sealed = [series.seal(b"x", b"y") for _ in range(9)]
+    salts = [one[:16] for one in sealed]
+    assert [salts.count(one) for one in dict.fromkeys(salts)] == [4, 4, 1]
+    assert len({one[:20] for one in sealed}) == 9
+    for one in sealed:
+        assert keys.open_series(key, one, aad=b"y") == b"x"
+        for wrong in (one[:-1], one[:35], b"", one[:16] + b"\xff" + one[17:], b"\0" + one):
+            with pytest.raises(TamperedError):
+                keys.open_series(key, wrong, aad=b"y")
+
+
+def test_threads_that_share_a_series_never_share_a_number():
+    series = keys.Series(keys.new_key(), most=50)
+    found: list[bytes] = []
+    work = [
+        threading.Thread(
+            target=lambda: found.extend([series.seal(b"", b"")[:20] for _ in range(500)])
+        )
+        for _ in range(4)
+    ]
+    for one in work:
+        one.start()
+    for one in work:
+        one.join()
+    assert len(set(found)) == 2_000
+
+
+def test_the_side_car_is_bound_to_segment_month_and_leaf(home):
+    sealer = home.vault.sidecar
+    sealed = sealer.batch(segment="de", month=600)(b"detail", b"leaf")
+    assert (
+        home.open().sidecar.open(segment="de", month=600, sealed=sealed, aad=b"leaf") == b"detail"
+    )
+    assert b"detail" not in sealed
+    sealer.batch(segment="de", month=601)(b"x", b"")
+    sealer.batch(segment="", month=600)(b"x", b"")
+    for other in (
+        {"aad": b"other"},
+        {"month": 601},
+        {"segment": ""},
+        {"sealed": sealed[:-1] + b"\0"},
+        {"sealed": b"\x01" + sealed[1:]},
+        {"sealed": b""},
+    ):
+        given = {"segment": "de", "month": 600, "sealed": sealed, "aad": b"leaf"} | other
+        with pytest.raises(TamperedError):
+            sealer.open(**given)
+    empty = sealer.batch(segment="", month=600)(b"", b"")
+    assert sealer.open(segment="", month=600, sealed=empty, aad=b"") == b""
+    with pytest.raises(InvalidError):
+        sealer.batch(segment="", month=-1)
