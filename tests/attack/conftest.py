@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.world import World, copy_world, found_world
+from tests.world import World, copy_world, found_world, outside
 
 from safehold.keeper.intake import Intake
 
@@ -28,3 +28,13 @@ def world(made_world: World, tmp_path: Path) -> Iterator[World]:
 def collectors_are_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """That a made-up home takes in no collector has its own test; here they are to be tried out."""
     monkeypatch.setattr(Intake, "check_home", lambda *_: None)
+
+
+@pytest.fixture
+def twin(made_world: World, tmp_path: Path) -> Iterator[World]:
+    """The same company, copied once more: what somebody does with a stolen home and its root."""
+    (tmp_path / "twin").mkdir()
+    copy = copy_world(made_world, tmp_path / "twin")
+    with outside(copy.path):
+        yield copy.start()
+    copy.stop()

@@ -73,7 +73,8 @@ def test_a_stolen_database_does_not_tell_who_paused_or_left(
 ) -> None:
     monkeypatch.setattr(Intake, "check_home", lambda *_: None)
     somebody, another, third = world.participants()[:3]
-    world.call("lease.obtain", person=third, device=DEVICE.public.text())
+    world.add(third, DEVICE)
+    world.obtain(third, DEVICE)
     world.choose(somebody, "pause")
     world.choose(another, "withdraw")
     world.call("stop", **world.order("stop", "security"))
@@ -291,9 +292,10 @@ def test_a_silence_that_cannot_be_written_down_ends_recording_all_the_same(
 ) -> None:
     monkeypatch.setattr(Intake, "check_home", lambda *_: None)
     person = world.participants()[0]
-    world.call("lease.obtain", person=person, device=DEVICE.public.text())
+    world.add(person, DEVICE)
+    world.obtain(person, DEVICE)
     lessor = world.service.verbs.leases._lessor  # type: ignore[union-attr]
-    assert lessor.holds(person=person, device=DEVICE.public)
+    assert lessor._live
     ended: list[bool] = []
 
     class Running:
@@ -317,15 +319,15 @@ def test_a_silence_that_cannot_be_written_down_ends_recording_all_the_same(
             # only an order of the board does it
             error = raised(lambda: world.call("stop", **world.order("resume", "security")))
             assert error.rule == "oversight.order"
-            assert lessor.holds(person=person, device=DEVICE.public)
+            assert lessor._live
             error = raised(lambda: world.call("stop", **world.order("stop", "security")))
             assert ended == [True]
         else:
             error = raised(lambda: world.choose(person, how))
     assert error.rule == "ledger.commit"
-    assert not lessor.holds(person=person, device=DEVICE.public)
+    assert not lessor._live
     world.desk.jobs.discard(job)
-    error = raised(lambda: world.call("lease.obtain", person=person, device=DEVICE.public.text()))
+    error = raised(lambda: world.obtain(person, DEVICE))
     assert isinstance(error, UnavailableError), (
         "a ledger that failed stays closed until it is opened anew"
     )

@@ -14,7 +14,7 @@ from tests.ledger_desk import entry
 import safehold_verify as verifier
 from safehold.canonical import encode
 from safehold.errors import InvalidError
-from safehold.ledger.entry import draft
+from safehold.ledger.entry import draft, leaf_tail
 from safehold.ledger.kind import KINDS
 from safehold.ledger.proof import prove_consistency, prove_inclusion, root_at
 from safehold.ledger.tile import pack_entries, partial_paths, paths, unpack_entries
@@ -103,16 +103,9 @@ WORDS = st.text(st.characters(codec="utf-8"), max_size=40)
 def test_a_leaf_is_canonical_json_and_holds_no_value(
     kind: str, word: str, detail: dict[str, object]
 ) -> None:
-    class Plain:
-        def seal(self, **given: object) -> bytes:
-            return bytes(given["plaintext"])  # type: ignore[call-overload]
-
-        def open(self, **given: object) -> bytes:
-            raise AssertionError
-
     actor = "canary-7f3a-" + word
     made = draft(entry(kind=kind, public={}, actor=actor, detail=detail), b"r" * 96)
-    leaf, _ = made.leaf(1_790_000_000_000, Plain(), 202609)
+    leaf, _ = made.leaf(leaf_tail(1_790_000_000_000), lambda plaintext, _aad: plaintext)
     value = orjson.loads(leaf)
     assert encode(value) == leaf == rfc8785.dumps(value)
     assert b"canary" not in leaf
