@@ -2,7 +2,7 @@
 
 Holds: a source is taken whole or not at all (its blocks are *staged* until it is through, then *live* in one
 transaction); a chunk is committed once, whatever crashes; each row carries a keyed MAC, so that a database
-administrator cannot present a block under another purpose, person or expiry.
+administrator cannot present a block under another purpose, person, expiry or source.
 
 Doesn't: keep anything readable. Labels are here, contents are not.
 """
@@ -190,17 +190,22 @@ class Catalog:
             )
 
     def sources_of(self, blocks: Sequence[bytes]) -> list[str]:
-        """Return the sources (or earlier builds) that hold these blocks."""
+        """Return the sources (or earlier builds) that hold these blocks, each row checked.
+
+        Raises:
+            TamperedError: A row does not carry the keeper's MAC.
+        """
         found: set[str] = set()
+        column = tables.block.c
         with self._engine.begin() as connection:
             for start in range(0, len(blocks), 500):
-                found |= set(
-                    connection.execute(
-                        sa.select(tables.block.c.source)
-                        .where(tables.block.c.id.in_(blocks[start : start + 500]))
-                        .distinct()
-                    ).scalars()
-                )
+                for row in connection.execute(
+                    sa.select(column.kind, column.source, column.record, column.mac).where(
+                        column.id.in_(blocks[start : start + 500])
+                    )
+                ):
+                    self._check(row)
+                    found.add(row.source)
         return sorted(found)
 
     def finish(self, source: str, tally: Mapping[str, Mapping[str, int]]) -> None:
@@ -408,17 +413,21 @@ class Catalog:
                         "expires": sealed.label.expires,
                         "rows": sealed.rows,
                         "record": record,
-                        "mac": self._mac(kind, record),
+                        "mac": self._mac(kind, source, record),
                     }
                 )
         connection.execute(tables.block.insert(), rows)
 
-    def _mac(self, kind: str, record: bytes) -> bytes:
-        return hmac.digest(self._key, kind.encode() + b"\0" + record, "sha256")
+    def _mac(self, kind: str, source: str, record: bytes) -> bytes:
+        message = b"\0".join((kind.encode(), source.encode(), record))
+        return hmac.digest(self._key, message, "sha256")
+
+    def _check(self, row: Any) -> None:
+        if not hmac.compare_digest(self._mac(row.kind, row.source, row.record), row.mac):
+            raise TamperedError("a catalogue row was changed", rule="catalog.mac")
 
     def _checked(self, row: Any) -> SealedBlock:
-        if not hmac.compare_digest(self._mac(row.kind, row.record), row.mac):
-            raise TamperedError("a catalogue row was changed", rule="catalog.mac")
+        self._check(row)
         sealed = from_record(canonical.decode(row.record))
         shown = (row.id, row.person, row.stream, row.segment, row.window, row.expires, row.rows)
         held = (
