@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 from tests.world import World, raised
@@ -35,3 +37,16 @@ def edit(world: World, *statements: str) -> None:
         for statement in statements:
             assert base.execute(statement).rowcount, "the statement changed nothing"
     base.close()
+
+
+def keep_control(world: World, path: Path) -> Path:
+    """Copy the control database of a company that has stopped."""
+    shutil.copy(world.home.control, path)
+    return path
+
+
+def put_back(world: World, path: Path) -> None:
+    """Put a control database in the place of the one of a company that has stopped."""
+    for file in world.home.path.glob("control.db*"):
+        file.unlink()
+    shutil.copy(path, world.home.control)

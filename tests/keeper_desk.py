@@ -288,7 +288,7 @@ class Bench:
             **{
                 "asked_us": now,
                 "expires_us": now + 3600 * SECOND_US,
-                "first_day": self.today - 1,
+                "first_day": self.today - 40,
                 "last_day": self.today + 1,
             }
             | changes,

@@ -176,7 +176,7 @@ class World:
             asked,
             asked_us=now,
             expires_us=now + 3600 * SECOND_US,
-            first_day=today - 1,
+            first_day=today - 40,
             last_day=today + 1,
         )
         asked = replace(asked, **changes)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.world import World, copy_world, found_world
+from tests.world import World, copy_world, found_world, outside
 
 from safehold.keeper.intake import Intake
 
@@ -35,3 +35,13 @@ def somebody(world: World) -> str:
     """A participant with rows."""
     held = world.held()
     return next(one for one in world.participants() if held.get(one, 0) >= 3)
+
+
+@pytest.fixture
+def twin(made_world: World, tmp_path: Path) -> Iterator[World]:
+    """The same company, copied once more: what somebody does with a stolen home and its root."""
+    (tmp_path / "twin").mkdir()
+    copy = copy_world(made_world, tmp_path / "twin")
+    with outside(copy.path):
+        yield copy.start()
+    copy.stop()

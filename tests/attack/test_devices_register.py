@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.devices import DEVICE, OTHER, edit, refused
-from tests.world import World, copy_world, outside, raised
+from tests.devices import DEVICE, OTHER, edit, keep_control, put_back, refused
+from tests.world import World, raised
 
 from safehold.errors import TamperedError
 
@@ -130,45 +128,23 @@ def test_an_older_row_does_not_undo_a_removal(world: World, person: str) -> None
     refused(world, person, DEVICE)
 
 
-def _control(world: World, path: Path) -> Path:
-    """Copy the control database of a company that has stopped."""
-    shutil.copy(world.home.control, path)
-    return path
-
-
-def _put_back(world: World, path: Path) -> None:
-    for file in world.home.path.glob("control.db*"):
-        file.unlink()
-    shutil.copy(path, world.home.control)
-
-
 @pytest.mark.parametrize("used", [False, True])
 def test_an_older_control_database_does_not_undo_a_removal(
     world: World, person: str, tmp_path: Path, *, used: bool
 ) -> None:
     world.stop()
-    old = _control(world, tmp_path / "old.db")
+    old = keep_control(world, tmp_path / "old.db")
     world.start()
     if used:
         world.obtain(person, DEVICE)
     world.remove(person, DEVICE)
     world.stop()
-    _put_back(world, old)
+    put_back(world, old)
     if used:
         assert raised(world.start).rule == "source.rollback"
     else:
         world.start()
         refused(world, person, DEVICE)
-
-
-@pytest.fixture
-def twin(made_world: World, tmp_path: Path) -> Iterator[World]:
-    """The same company, copied once more: what somebody does with a stolen home and its root."""
-    (tmp_path / "twin").mkdir()
-    copy = copy_world(made_world, tmp_path / "twin")
-    with outside(copy.path):
-        yield copy.start()
-    copy.stop()
 
 
 def test_a_device_that_the_ledger_does_not_name_is_not_slipped_in(
@@ -178,7 +154,7 @@ def test_a_device_that_the_ledger_does_not_name_is_not_slipped_in(
     twin.add(people[0], OTHER)
     twin.stop()
     world.stop()
-    _put_back(world, _control(twin, tmp_path / "theirs.db"))
+    put_back(world, keep_control(twin, tmp_path / "theirs.db"))
     assert raised(world.start).rule == "source.rollback"
 
 
@@ -192,7 +168,7 @@ def test_another_history_of_the_same_length_is_not_slipped_in(
     twin.obtain(people[0], DEVICE)
     twin.stop()
     world.stop()
-    _put_back(world, _control(twin, tmp_path / "theirs.db"))
+    put_back(world, keep_control(twin, tmp_path / "theirs.db"))
     assert raised(world.start).rule == "source.rollback"
 
 
@@ -208,7 +184,7 @@ def test_a_control_database_of_another_month_undoes_nothing(
 ) -> None:
     """It lacks the key to what the ledger says of the months after it, and must not be believed for that."""
     world.stop()
-    old = _control(world, tmp_path / "old.db")
+    old = keep_control(world, tmp_path / "old.db")
     world.later(days=40)
     world.start()
     if what == "remove":
@@ -216,5 +192,5 @@ def test_a_control_database_of_another_month_undoes_nothing(
     else:
         world.choose(person, "withdraw")
     world.stop()
-    _put_back(world, old)
+    put_back(world, old)
     assert raised(world.start).rule == "subjects.rollback"

@@ -15,7 +15,7 @@ from tests.world import raised
 from safehold.access import attenuate
 from safehold.charter import Charter
 from safehold.clock import DAY_US
-from safehold.errors import DeniedError, InvalidError, SafeholdError
+from safehold.errors import DeniedError, InvalidError, SafeholdError, TamperedError
 from safehold.keeper.ports import Frame
 
 ALL = len(CROWD)
@@ -277,6 +277,56 @@ def test_a_narrowed_capability_covers_what_it_was_narrowed_to(bench: Bench) -> N
     for narrower in ({"segments": ["us-wa.feature"]}, {"max_rows": 1}, {"recipes": ["other"]}):
         other = replace_token(holder, attenuate(holder.token, public, **narrower))
         assert isinstance(raised(lambda o=other: train(bench, o)), DeniedError)
+
+
+# -- the days of a grant are days of telemetry, not the day on which features were built -----------
+
+
+def test_a_grant_covers_every_day_that_features_came_from(bench: Bench) -> None:
+    bench.take(*CROWD, days_ago=20, name="b", first=100)
+    dataset = build(bench)["dataset"]
+    oldest, newest = bench.today - 20, bench.today - 1
+    for beyond in (
+        {"first_day": oldest + 1},
+        {"last_day": newest - 1},
+        {"first_day": bench.today, "last_day": bench.today},  # the day of the build alone
+    ):
+        holder = bench.pass_(**beyond)
+        assert raised(lambda holder=holder: train(bench, holder)).rule == "grant.days"
+    artifact = train(bench, bench.pass_(first_day=oldest, last_day=newest))["artifact"]
+    for one in (dataset, artifact):
+        label = bench.desk.lineage.label(one)
+        assert (label.first_day, label.last_day) == (oldest, newest)
+
+
+def test_no_row_says_that_features_came_from_fewer_days(bench: Bench) -> None:
+    narrow = build(bench)["dataset"]
+    bench.take(*CROWD, days_ago=20, name="b", first=100)
+    build(bench)
+    with bench.desk.engine.begin() as connection:
+        done = connection.exec_driver_sql(
+            "UPDATE block SET source = ? WHERE kind = 'derived'", (narrow,)
+        )
+        assert done.rowcount
+    holder = bench.pass_(first_day=bench.today - 1, last_day=bench.today)
+    error = raised(lambda: train(bench, holder))
+    assert isinstance(error, TamperedError)
+    assert error.rule == "catalog.mac"
+    # nor does a row that is changed between two looks at it
+    with pytest.raises(TamperedError):
+        bench.desk.catalog.sources_of(_ids(bench))
+
+
+def _ids(bench: Bench) -> list[bytes]:
+    with bench.desk.engine.begin() as connection:
+        return list(connection.exec_driver_sql("SELECT id FROM block").scalars())
+
+
+def test_features_whose_days_are_no_longer_told_are_not_used(bench: Bench) -> None:
+    build(bench)
+    holder = bench.pass_()
+    bench.desk.vault.shred(sidecar_before=2**31 - 1)
+    assert raised(lambda: train(bench, holder)).rule == "label.days"
 
 
 def replace_token(holder: Any, token: str) -> Any:

@@ -40,8 +40,8 @@ class Grant:
         stages: Stages of the pipeline.
         recipes: Names of the recipes that may run.
         people: SHA-256 of the filter that chooses people, hex; empty for everybody who takes part.
-        first_day: First UTC day of the data.
-        last_day: Last UTC day of the data.
+        first_day: First UTC day of the telemetry, also of that behind features.
+        last_day: Last UTC day of it.
         asked_us: When it was asked for, microseconds.
         expires_us: When it ends, microseconds.
         max_runs: How many runs it covers.

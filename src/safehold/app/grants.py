@@ -19,6 +19,7 @@ from safehold.errors import InvalidError
 from safehold.keeper.client import KeeperClient, Progress
 from safehold.keeper.desk import segment_name
 from safehold.keeper.grants import use_message
+from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
@@ -67,9 +68,10 @@ def draft_grant(
     holder: SigningKey,
     minutes: int,
 ) -> Grant:
-    """Return a grant for training over one purpose's features, as wide as the charter's places."""
+    """Return a grant for training over one purpose's features, as wide as the charter's places and retention."""
     now = SystemClock().now_us()
     today = day_of(now)
+    kept = max((charter.retention(stream) for stream in sources_of(charter, purpose)), default=0)
     return Grant(
         id=ids.new_id("grant"),
         requester=Human(id=requester, role=ROLE),
@@ -80,7 +82,7 @@ def draft_grant(
         stages=("training",),
         recipes=("train",),
         people="",
-        first_day=today - 1,
+        first_day=max(today - kept, 0),
         last_day=today + 1,
         asked_us=now,
         expires_us=now + minutes * 60 * SECOND_US,

@@ -1,6 +1,6 @@
 """What a dataset may be used for, and until when: derived data inherits the narrowest of its parents.
 
-Rule 6 of the seven promises. People and categories unite, purposes and jurisdictions intersect, the earliest
+Rule 6 of the seven promises. People, categories and days unite, purposes and jurisdictions intersect, the earliest
 expiry wins. Nothing here can widen a label; only a declared declassifier (a differentially private release)
 ends the chain, and that is recorded as a release and not as a label.
 """
@@ -25,6 +25,8 @@ class DatasetLabel:
         purposes: Purposes it may serve.
         jurisdictions: Where its people are.
         expires: First UTC day on which it may no longer exist.
+        first_day: First UTC day of the telemetry it came from.
+        last_day: Last one.
     """
 
     people: int
@@ -32,6 +34,8 @@ class DatasetLabel:
     purposes: frozenset[str]
     jurisdictions: frozenset[str]
     expires: int
+    first_day: int
+    last_day: int
 
     def to_record(self) -> dict[str, Any]:
         """Return the label as canonical JSON values."""
@@ -41,6 +45,8 @@ class DatasetLabel:
             "purposes": sorted(self.purposes),
             "jurisdictions": sorted(self.jurisdictions),
             "expires": self.expires,
+            "first_day": self.first_day,
+            "last_day": self.last_day,
         }
 
     @classmethod
@@ -52,6 +58,8 @@ class DatasetLabel:
             purposes=frozenset(record["purposes"]),
             jurisdictions=frozenset(record["jurisdictions"]),
             expires=record["expires"],
+            first_day=record["first_day"],
+            last_day=record["last_day"],
         )
 
 
@@ -81,6 +89,8 @@ def derive(parents: Iterable[DatasetLabel], *, people: int) -> DatasetLabel:
         purposes=purposes,
         jurisdictions=frozenset.union(*(label.jurisdictions for label in labels)),
         expires=min(label.expires for label in labels),
+        first_day=min(label.first_day for label in labels),
+        last_day=max(label.last_day for label in labels),
     )
 
 
@@ -96,4 +106,6 @@ def label_blocks(blocks: Sequence[SealedBlock]) -> DatasetLabel:
         purposes=frozenset.intersection(*(frozenset(block.label.purposes) for block in blocks)),
         jurisdictions=frozenset(block.label.jurisdiction for block in blocks),
         expires=min(block.label.expires for block in blocks),
+        first_day=min(block.window for block in blocks),
+        last_day=max(block.window for block in blocks),
     )

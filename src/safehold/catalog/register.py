@@ -187,17 +187,22 @@ class Catalog:
             )
 
     def sources_of(self, blocks: Sequence[bytes]) -> list[str]:
-        """Return the sources (or earlier builds) that hold these blocks."""
+        """Return the sources (or earlier builds) that hold these blocks, each row checked.
+
+        Raises:
+            TamperedError: A row does not carry the keeper's MAC.
+        """
         found: set[str] = set()
+        column = tables.block.c
         with self._engine.begin() as connection:
             for start in range(0, len(blocks), 500):
-                found |= set(
-                    connection.execute(
-                        sa.select(tables.block.c.source)
-                        .where(tables.block.c.id.in_(blocks[start : start + 500]))
-                        .distinct()
-                    ).scalars()
-                )
+                for row in connection.execute(
+                    sa.select(column.kind, column.source, column.record, column.mac).where(
+                        column.id.in_(blocks[start : start + 500])
+                    )
+                ):
+                    self._rows.check_mac(row)
+                    found.add(row.source)
         return sorted(found)
 
     def finish(self, source: str, tally: Mapping[str, Mapping[str, int]]) -> None:

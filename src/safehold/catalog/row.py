@@ -1,6 +1,7 @@
 """The rows of sealed blocks, each under a keyed MAC.
 
-Holds: a database administrator cannot present a block under another purpose, person or expiry.
+Holds: a database administrator cannot present a block under another purpose, person, expiry or
+source.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Rows:
                         "expires": sealed.label.expires,
                         "rows": sealed.rows,
                         "record": record,
-                        "mac": self._mac(kind, record),
+                        "mac": self._mac(kind, source, record),
                     }
                 )
         connection.execute(tables.block.insert(), rows)
@@ -75,8 +76,7 @@ class Rows:
         Raises:
             TamperedError: The row does not carry the keeper's MAC, or its columns say something else.
         """
-        if not hmac.compare_digest(self._mac(row.kind, row.record), row.mac):
-            raise TamperedError("a catalogue row was changed", rule="catalog.mac")
+        self.check_mac(row)
         sealed = from_record(canonical.decode(row.record))
         shown = (row.id, row.person, row.stream, row.segment, row.window, row.expires, row.rows)
         held = (
@@ -92,5 +92,15 @@ class Rows:
             raise TamperedError("a catalogue row was changed", rule="catalog.mac")
         return sealed
 
-    def _mac(self, kind: str, record: bytes) -> bytes:
-        return hmac.digest(self._key, kind.encode() + b"\0" + record, "sha256")
+    def check_mac(self, row: Any) -> None:
+        """Pass a row whose kind, source and record carry the keeper's MAC.
+
+        Raises:
+            TamperedError: They don't.
+        """
+        if not hmac.compare_digest(self._mac(row.kind, row.source, row.record), row.mac):
+            raise TamperedError("a catalogue row was changed", rule="catalog.mac")
+
+    def _mac(self, kind: str, source: str, record: bytes) -> bytes:
+        message = b"\0".join((kind.encode(), source.encode(), record))
+        return hmac.digest(self._key, message, "sha256")

@@ -27,10 +27,12 @@ class Newest:
     Args:
         people: What a person chose last.
         devices: How a device stands, by its public key.
+        batches: Digest of each enrolment, over whom it enrolled and what they came with.
     """
 
     people: dict[PersonId, dict[str, Any]] = field(default_factory=dict)
     devices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    batches: dict[str, str] = field(default_factory=dict)
 
 
 def choice_leaf(desk: Desk, subject: str, people: list[str], record: dict[str, Any]) -> Entry:
@@ -68,7 +70,9 @@ def newest_choices(desk: Desk) -> Newest:
         del record["pad"]
         if record["choice"] == DEVICE:
             newest.devices[record["device"]["key"]] = record
-        elif said["object"] != ENROLMENT:
+        elif said["object"] == ENROLMENT:
+            newest.batches[record["batch"]] = record["people"]
+        else:
             newest.people[PersonId(said["object"])] = record
     return newest
 

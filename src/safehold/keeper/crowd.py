@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from safehold import canonical
-from safehold.errors import InvalidError, MissingError, TamperedError, UnavailableError
+from safehold.errors import InvalidError, TamperedError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.choices import ENROLMENT, Newest, choice_leaf
 from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
 from safehold.ledger import Receipt
-from safehold.subjects import Pause, Standing
+from safehold.subjects import Batch, Pause, Standing
 from safehold.telemetry.schema import STREAMS
 
 LONGEST_NAME = 200  # characters
@@ -77,10 +77,15 @@ class Crowd:
                 standing = standing.consent(streams, at_us=now, evidence=evidence)
             fresh.append(standing)
 
-        def note(names: list[PersonId]) -> None:
+        def note(batch: Batch) -> None:
             # one padded leaf for the whole batch: how many opted in is not readable from it
-            record = {"choice": "enrol", "evidence": evidence}
-            desk.log(choice_leaf(desk, ENROLMENT, [str(name) for name in names], record))
+            record = {
+                "choice": "enrol",
+                "evidence": evidence,
+                "batch": batch.id,
+                "people": batch.digest,
+            }
+            desk.log(choice_leaf(desk, ENROLMENT, [str(name) for name in batch.people], record))
 
         with desk.lock:
             # somebody else may have enrolled some of them in the meantime
@@ -118,6 +123,7 @@ class Crowd:
         desk = self._desk
         with desk.lock:  # two choices at once must not get one number
             record["version"] = desk.people.version(person) + 1
+            record["standing"] = how(desk.people.standing(person)).digest()
             (receipt,) = desk.log(choice_leaf(desk, person, [person], record))
             self._take(person, record["choice"], how)
         return receipt
@@ -125,23 +131,36 @@ class Crowd:
     def recover(self, newest: Newest) -> None:
         """Compare the register with the ledger, and finish a choice that a crash cut short.
 
+        A batch of which nobody is here was cut short before its rows, and nobody came of it.
+
         Raises:
-            TamperedError: The register lacks choices that the ledger holds: an older copy was restored.
+            TamperedError: The register is not the one that the ledger tells of: it was edited, or an older or
+                another copy was put back.
         """
-        desk = self._desk
-        for person, record in newest.people.items():
-            try:
-                behind = record["version"] - desk.people.version(person)
-            except MissingError:
-                behind = -1
+        people = self._desk.people
+        wrong = TamperedError(
+            "the register of people is not the one that the ledger tells of",
+            rule="subjects.rollback",
+            fix="put back the newest control database",
+        )
+        if not people.batches().items() <= newest.batches.items():
+            raise wrong
+        everybody = people.everybody()
+        if newest.people.keys() - everybody.keys():
+            raise wrong
+        for person, standing in everybody.items():
+            record, version = newest.people.get(person), people.version(person)
+            if record is None:  # has chosen nothing since the enrolment
+                if version != 1 or standing.digest() != people.origin(person).first:
+                    raise wrong
+                continue
+            behind, how = record["version"] - version, read_choice(record)
             if behind not in (0, 1):
-                raise TamperedError(
-                    "the register of people is not the one that the ledger tells of",
-                    rule="subjects.rollback",
-                    fix="put back the newest control database",
-                )
-            if behind == 1:
-                self._take(person, record["choice"], read_choice(record))
+                raise wrong
+            if (how(standing) if behind else standing).digest() != record["standing"]:
+                raise wrong
+            if behind:
+                self._take(person, record["choice"], how)
 
     def _take(self, person: PersonId, choice: str, how: Callable[[Standing], Standing]) -> None:
         desk = self._desk

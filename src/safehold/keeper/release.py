@@ -5,7 +5,8 @@ Rules, in this order; the first that fails ends it, and nothing was opened:
 2. the capability holds, is bound to the caller's key, and the caller just proved to hold that key;
 3. every block offered carries the purpose, has not expired, lies in a jurisdiction of the charter in force, and
    its person still agrees: what fails here is left out, person by person;
-4. policy allows it, in every segment; a red line ends it whatever else is said;
+4. policy allows it, in every segment, and the grant covers every day of telemetry behind it; a red line ends it
+   whatever else is said;
 5. enough people are left, and the purpose's privacy budget covers the price;
 6. the intent, with the set of people and the price, is durable in the ledger.
 Then the keeper opens the blocks into a sealed memory file for a sandbox that it starts itself. What comes out
@@ -26,6 +27,7 @@ from safehold.access import AccessRequest, Claims, Demand, Principal, authorise
 from safehold.clock import DAY_US, day_of
 from safehold.errors import ConsentError, DeniedError
 from safehold.ids import PersonId
+from safehold.keeper.days import days_behind
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Passed
 from safehold.keeper.server import Report
@@ -141,7 +143,9 @@ class Release:
     def _decide(self, ask: Ask, asker: Asker) -> Opening:
         desk = self._desk
         chosen, left_out = self._choose(ask)
-        self._authorise(ask, asker, chosen)
+        held = [block for blocks in chosen.values() for block in blocks]
+        days = days_behind(desk, held, derived=ask.kind != "telemetry")
+        self._authorise(ask, asker, chosen, days)
         least = max(ask.least_people, 1)
         if len(chosen) < least:
             raise DeniedError(
@@ -165,6 +169,7 @@ class Release:
                     "purpose": ask.purpose,
                     "segments": sorted(_segments(chosen)),
                     "blocks": sum(len(blocks) for blocks in chosen.values()),
+                    "days": list(days),
                 },
                 charter=desk.trust.digest(),
                 subjects=desk.subjects([str(person) for person in people]),
@@ -229,11 +234,23 @@ class Release:
         return chosen, left_out
 
     def _authorise(
-        self, ask: Ask, asker: Asker, chosen: Mapping[PersonId, Sequence[SealedBlock]]
+        self,
+        ask: Ask,
+        asker: Asker,
+        chosen: Mapping[PersonId, Sequence[SealedBlock]],
+        days: Sequence[int],
     ) -> None:
         desk = self._desk
         blocks = [block for held in chosen.values() for block in held]
         level = desk.workshop.level()
+        if asker.claims is not None and days:
+            first, last = min(days), max(days)
+            if first < asker.claims.first_day or last > asker.claims.last_day:
+                raise DeniedError(
+                    "days beyond the grant",
+                    rule="grant.days",
+                    fix="ask for a grant over all days that the features came from",
+                )
         for segment in sorted(_segments(chosen)):
             held = [block for block in blocks if block.segment == segment]
             authorise(
@@ -259,8 +276,6 @@ class Release:
                     holder="" if asker.claims is None else asker.claims.holder.text(),
                 ),
             )
-            if asker.claims is not None:
-                self._within(ask, asker.claims, segment, held)
             if asker.check is not None:
                 asker.check(
                     Demand(
@@ -272,17 +287,6 @@ class Release:
                         rows=sum(block.rows for block in held),
                     )
                 )
-
-    def _within(
-        self, ask: Ask, claims: Claims, segment: str, blocks: Sequence[SealedBlock]
-    ) -> None:
-        days = [block.window for block in blocks]
-        if min(days) < claims.first_day or max(days) > claims.last_day:
-            raise DeniedError("days beyond the grant", rule="grant.days")
-        if ask.recipe not in claims.recipes:
-            raise DeniedError("a recipe beyond the grant", rule="grant.recipe")
-        if segment not in claims.segments:
-            raise DeniedError("a segment beyond the grant", rule="grant.segment")
 
     def open(
         self, opening: Opening, people: Sequence[PersonId]

@@ -199,10 +199,13 @@ class Work:
             yield
 
     def _label(self, blocks: Sequence[SealedBlock], datasets: Sequence[str]) -> DatasetLabel:
-        """Return the label of what is made from derived blocks: the streams are those of their sources."""
+        """Return the label of what is made from derived blocks: streams and days are those of their sources."""
         parents = [self._desk.lineage.label(one) for one in datasets]
         return replace(
-            label_blocks(blocks), streams=frozenset.union(*(one.streams for one in parents))
+            label_blocks(blocks),
+            streams=frozenset.union(*(one.streams for one in parents)),
+            first_day=min(one.first_day for one in parents),
+            last_day=max(one.last_day for one in parents),
         )
 
     def _ends(self, purpose: str, sources_end: int) -> int:

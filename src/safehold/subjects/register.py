@@ -10,7 +10,9 @@ from __future__ import annotations
 import hmac
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -20,7 +22,35 @@ from safehold.ids import PersonId
 from safehold.subjects import tables
 from safehold.subjects.standing import Standing
 
-PAD = 256  # bytes: sealed records do not tell by their length who opted in to how much
+PAD = 512  # bytes: sealed records do not tell by their length who opted in to how much
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How somebody came into the register.
+
+    Args:
+        batch: The enrolment, opaque.
+        first: Digest of the standing they came with.
+    """
+
+    batch: str
+    first: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """People who are enrolled together.
+
+    Args:
+        id: Opaque.
+        people: Their ids.
+        digest: Hash over them and what they came with, base64.
+    """
+
+    id: str
+    people: list[PersonId]
+    digest: str
 
 
 class Sealer(Protocol):
@@ -52,24 +82,26 @@ class People:
         self._standing: dict[PersonId, Standing] = {}
         self._version: dict[PersonId, int] = {}
         self._ids: dict[str, PersonId] = {}
+        self._origin: dict[PersonId, Origin] = {}
         with engine.begin() as connection:
             for row in connection.execute(sa.select(tables.person)):
                 name = PersonId(row.id)
                 plain = sealer.open(row.sealed, aad=_aad(name, row.version))
-                standing = Standing.from_record(canonical.decode(plain.rstrip(b"\0")))
-                self._remember(name, standing, row.version)
+                record: dict[str, Any] = canonical.decode(plain.rstrip(b"\0"))
+                self._origin[name] = Origin(record.pop("batch"), record.pop("first"))
+                self._remember(name, Standing.from_record(record), row.version)
 
     def enrol(
         self,
         standings: Iterable[Standing],
         *,
-        first: Callable[[list[PersonId]], object] = lambda _names: None,
+        first: Callable[[Batch], object] = lambda _batch: None,
     ) -> list[PersonId]:
         """Add people in one transaction.
 
         Args:
             standings: Who, and what they chose.
-            first: Called with the new ids before anything is written; what it raises ends the enrolment.
+            first: Called with the batch before anything is written; what it raises ends the enrolment.
 
         Raises:
             ConflictError: One of them is known already.
@@ -81,7 +113,11 @@ class People:
                     raise ConflictError("this person is enrolled already", rule="subjects.enrol")
                 new.append((PersonId(ids.opaque_id("psn")), standing))
             if new:
-                first([name for name, _ in new])
+                batch = ids.opaque_id("enr")
+                origin = {name: Origin(batch, standing.digest()) for name, standing in new}
+                people = [name for name, _ in new]
+                first(Batch(batch, people, _digest(origin)))
+                self._origin |= origin
                 self._insert(new)
             for name, standing in new:
                 self._remember(name, standing, 1)
@@ -135,6 +171,18 @@ class People:
         self.standing(person)
         return self._version[person]
 
+    def origin(self, person: PersonId) -> Origin:
+        """Return how somebody came into the register."""
+        return self._origin[person]
+
+    def batches(self) -> dict[str, str]:
+        """Return the digest of every batch, over those of it who are in the register."""
+        found: dict[str, dict[PersonId, Origin]] = {}
+        for person in self._standing:
+            origin = self._origin[person]
+            found.setdefault(origin.batch, {})[person] = origin
+        return {batch: _digest(people) for batch, people in found.items()}
+
     def everybody(self) -> Mapping[PersonId, Standing]:
         """Return all standings."""
         return dict(self._standing)
@@ -162,9 +210,16 @@ class People:
         return hmac.digest(self._lookup_key, external.encode(), "sha256")
 
     def _seal(self, person: PersonId, version: int, standing: Standing) -> bytes:
-        plain = canonical.encode(standing.to_record())
+        origin = self._origin[person]
+        record = {**standing.to_record(), "batch": origin.batch, "first": origin.first}
+        plain = canonical.encode(record)
         plain += b"\0" * (-len(plain) % PAD)
         return self._sealer.seal(plain, aad=_aad(person, version))
+
+
+def _digest(people: Mapping[PersonId, Origin]) -> str:
+    listed = [[person, origin.first] for person, origin in sorted(people.items())]
+    return canonical.b64(sha256(canonical.encode(listed)).digest())
 
 
 def _aad(person: PersonId, version: int) -> bytes:
