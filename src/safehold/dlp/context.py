@@ -20,12 +20,13 @@ import pyarrow.compute as pc
 from safehold.clock import SECOND_US
 from safehold.dlp.pattern import compile_expression, read_data
 from safehold.dlp.rules import Rules
-from safehold.telemetry.schema import FocusKind
+from safehold.telemetry.schema import VOCABULARIES, FocusKind
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 _SPAN: Final = 1 << 42  # us, 50 days: longest session told apart; what is later counts as this late
 _LONG: Final = _SPAN - 1
+_OPEN_FIELDS: Final = VOCABULARIES["field_kind"] - {"password"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,14 @@ def title_class(title: str | None, app: str | None = None) -> str:
                 if pattern.search(text[:1024]):
                     return name
     return "other"
+
+
+def is_password_field(kind: str | None) -> int:
+    """Return 0 for the kinds of field that are known to be none, and where nothing is said.
+
+    A kind that is not known may be a password field in another spelling.
+    """
+    return int(kind is not None and kind not in _OPEN_FIELDS)
 
 
 def _is_denied_app(app: str | None, rules: Rules) -> int:
