@@ -285,8 +285,7 @@ def _blur_masked(t: Ints, mono: Ints, hidden: Bools) -> tuple[Ints, Ints]:
     first[1:] &= ~hidden[:-1]
     start = np.maximum.accumulate(np.where(first, np.arange(len(t)), 0))[hidden]
     t, mono = t.copy(), mono.copy()
-    t[hidden] = t[start] // SECOND_US * SECOND_US
-    mono[hidden] = mono[start] // SECOND_US * SECOND_US
+    t[hidden], mono[hidden] = floor_times(t[start], mono[start], step=SECOND_US)
     return t, mono
 
 
@@ -317,7 +316,8 @@ def _focus(table: pa.Table, rules: Rules, masked: dict[str, int]) -> pa.Table:
     if Level.L1 <= rules.level < Level.L3:
         step = TENTH_US if rules.level == Level.L1 else SECOND_US
         dur = table.column("dur").combine_chunks()
-        whole = numbers_of(table, "dur") // step * step
+        began = numbers_of(table, "mono")  # the end lies on the grid of the beginnings
+        whole = (began + numbers_of(table, "dur")) // step * step - began // step * step
         columns["dur"] = pc.if_else(
             pc.is_valid(dur), pa.array(whole).cast(pa.duration("us")), pa.scalar(None, dur.type)
         )
