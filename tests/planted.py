@@ -90,7 +90,13 @@ def minimised(
     tally = Tally()
     accepted, offsets = run.pipeline.check(chunk, tally)
     after = minimise_streams(
-        accepted, chunk.keys, offsets, rules=order.rules, roll=order.roll, tally=tally
+        accepted,
+        chunk.keys,
+        offsets,
+        rules=order.rules,
+        roll=order.roll,
+        tally=tally,
+        windows=run.pipeline.windows,
     )
     sealed = b"".join(
         bytes(pack(batch.table))
