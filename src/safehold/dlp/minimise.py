@@ -23,7 +23,7 @@ from safehold.dlp.context import (
     title_class,
     words_of,
 )
-from safehold.dlp.counterpart import chat_losses, speech_losses
+from safehold.dlp.counterpart import chat_losses, speech_losses, without_quotes
 from safehold.dlp.keymap import TOKENS, ZONES, token_of, zone_of
 from safehold.dlp.keys import Typed, class_tokens, count_classes, find_marks, read_keys
 from safehold.dlp.level import (
@@ -40,6 +40,7 @@ from safehold.dlp.mask import Marks
 from safehold.dlp.pointer import reduce_pointer
 from safehold.dlp.redact import mask_text
 from safehold.dlp.rules import Rules
+from safehold.dlp.stitch import stitch
 from safehold.errors import InvalidError
 from safehold.telemetry.schema import WIRE, KeyKind, Level
 
@@ -56,6 +57,8 @@ _NAMES: Final = {
     "metric": ("app", "name", "unit", "source", "scale"),
     "screen": ("app", "trigger"),
 }
+
+_THREADS: Final = {"chat": "channel", "ai": "conversation"}  # messages that are read together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,10 @@ def minimise(
     keep, dropped = _drop(stream, wire, rules, focus=focus, consented=consented)
     table = wire if keep.all() else wire.filter(pa.array(keep))
     table, named, masked = _mask_names(table, _NAMES[stream])
+    if stream == "chat" and len(table):
+        texts, quotes = without_quotes(table, wire.filter(pa.array(~keep)))
+        table = put_columns(table, {"text": texts})
+        _count(masked, "QUOTE", quotes)
     if stream == "key":
         # what is dropped is read as well: a word that tells a secret may be among it
         typed = read_keys(wire, clicks=pointer)
@@ -334,6 +341,14 @@ def _text(stream: str, table: pa.Table, rules: Rules, masked: dict[str, int]) ->
         for name, count in found.classes.items():
             masked[name] = masked.get(name, 0) + count
         sens, columns["text"] = found.sens, found.text
+        if stream in _THREADS and len(table):
+            when, talk = numbers_of(table, "t"), table.column(_THREADS[stream])
+            texts, more, counts = stitch(
+                found.text, talk, table.column("person"), when, groups=rules.groups
+            )
+            sens, columns["text"] = sens | more, texts
+            for name, count in counts.items():
+                masked[name] = masked.get(name, 0) + count
     t, mono = coarse_times(rules.level, numbers_of(table, "t"), numbers_of(table, "mono"))
     if stream == "speech" and rules.level >= Level.L1:
         step = {Level.L1: 100, Level.L2: 1_000}.get(rules.level, 0)
