@@ -155,6 +155,10 @@ EXTRA = [
     ("", "aabb.ccdd.eeff", ""), ("", "https://a.example/x?token=abcd1234", ""), ("", "ghp_" + "a1B2" * 9, ""), ("", "sk_live_" + "a1B2" * 6, ""),
     ("", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijkl", ""), ("", "-----BEGIN RSA PRIVATE KEY-----\nMIIE", ""), ("", "Zx9" * 12, ""),
     ("", "patient id 1234567", ""), ("", "legal hold on all mail", ""),
+    ("", "ann (at) mail (dot) example", ""), ("", "41111 11111 11111 1", ""), ("", "5\n5\n5\n5_5_5_5_5_5_5_5_5_5_5_5_7", ""),
+    ("", "https://a.example/reset/abcdefgh12345678", ""), ("", "the password for it is abc123", ""),
+    ("", "one two three four five six seven", ""), ("", "zero one two three four five six seven eight nine oh one", ""),
+    ("", "kennwort: Abcdef12", ""), ("", "contrasena Abcdef12", ""), ("", "senha Abcdef12", ""), ("", "wachtwoord Abcdef12", ""),
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
@@ -19,89 +20,27 @@ Check = Callable[[bytes, int, int], int]
 
 # ISO 13616 registry: length of the account number by country
 _IBAN_LENGTH: Final = dict(
-    pair.split(":")
-    for pair in [
-        "AD:24",
-        "AE:23",
-        "AL:28",
-        "AT:20",
-        "AZ:28",
-        "BA:20",
-        "BE:16",
-        "BG:22",
-        "BH:22",
-        "BR:29",
-        "BY:28",
-        "CH:21",
-        "CR:22",
-        "CY:28",
-        "CZ:24",
-        "DE:22",
-        "DK:18",
-        "DO:28",
-        "EE:20",
-        "EG:29",
-        "ES:24",
-        "FI:18",
-        "FO:18",
-        "FR:27",
-        "GB:22",
-        "GE:22",
-        "GI:23",
-        "GL:18",
-        "GR:27",
-        "GT:28",
-        "HR:21",
-        "HU:28",
-        "IE:22",
-        "IL:23",
-        "IQ:23",
-        "IS:26",
-        "IT:27",
-        "JO:30",
-        "KW:30",
-        "KZ:20",
-        "LB:28",
-        "LC:32",
-        "LI:21",
-        "LT:20",
-        "LU:20",
-        "LV:21",
-        "LY:25",
-        "MC:27",
-        "MD:24",
-        "ME:22",
-        "MK:19",
-        "MR:27",
-        "MT:31",
-        "MU:30",
-        "NL:18",
-        "NO:15",
-        "PK:24",
-        "PL:28",
-        "PS:29",
-        "PT:25",
-        "QA:29",
-        "RO:24",
-        "RS:22",
-        "SA:24",
-        "SC:31",
-        "SD:18",
-        "SE:24",
-        "SI:19",
-        "SK:24",
-        "SM:27",
-        "ST:25",
-        "SV:28",
-        "TL:23",
-        "TN:24",
-        "TR:26",
-        "UA:29",
-        "VA:22",
-        "VG:24",
-        "XK:20",
+    pair.split(":") for pair in [
+        "AD:24", "AE:23", "AL:28", "AT:20", "AZ:28", "BA:20", "BE:16", "BG:22",
+        "BH:22", "BR:29", "BY:28", "CH:21", "CR:22", "CY:28", "CZ:24", "DE:22",
+        "DK:18", "DO:28", "EE:20", "EG:29", "ES:24", "FI:18", "FO:18", "FR:27",
+        "GB:22", "GE:22", "GI:23", "GL:18", "GR:27", "GT:28", "HR:21", "HU:28",
+        "IE:22", "IL:23", "IQ:23", "IS:26", "IT:27", "JO:30", "KW:30", "KZ:20",
+        "LB:28", "LC:32", "LI:21", "LT:20", "LU:20", "LV:21", "LY:25", "MC:27",
+        "MD:24", "ME:22", "MK:19", "MR:27", "MT:31", "MU:30", "NL:18", "NO:15",
+        "PK:24", "PL:28", "PS:29", "PT:25", "QA:29", "RO:24", "RS:22", "SA:24",
+        "SC:31", "SD:18", "SE:24", "SI:19", "SK:24", "SM:27", "ST:25", "SV:28",
+        "TL:23", "TN:24", "TR:26", "UA:29", "VA:22", "VG:24", "XK:20",
     ]
-)
+)  # fmt: skip
+# digits of a card number by its first one (ISO/IEC 7812-1)
+_CARD_LENGTHS: Final = {
+    b"2": (16,),
+    b"3": (15, 14),
+    b"4": (16, 19, 13),
+    b"5": (16,),
+    b"6": (16, 19),
+}
 _VERSION_CUES: Final = (b"version", b"ver", b"release", b"firmware", b"kernel", b"build", b"v")
 _NOT_A_CODE: Final = frozenset(
     b"error exit status return zip postal area country source http city promo".split()
@@ -155,9 +94,44 @@ def check_card(buffer: bytes, start: int, end: int) -> int:
     return 98 if luhn_holds(digits) else 70
 
 
+def check_card_alone(buffer: bytes, start: int, end: int) -> int:
+    """As a card number, but not a part of a longer row of digits."""
+    if _is_digit(buffer, start - 1) or _is_digit(buffer, end):
+        return 0
+    return check_card(buffer, start, end)
+
+
+def check_card_plain(buffer: bytes, start: int, end: int) -> int:
+    """As a card number that stands alone; between letters only when the check digit fits."""
+    confidence = check_card_alone(buffer, start, end)
+    around = buffer[max(0, start - 1) : start] + buffer[end : end + 1]
+    if any(chr(byte).isalpha() for byte in around if byte < 128) and confidence < 98:
+        return 0
+    return confidence
+
+
+def check_card_loose(buffer: bytes, start: int, end: int) -> int:
+    """Digits parted in any way: here nothing but length and check digit can tell a card number."""
+    if _is_digit(buffer, start - 1) or _is_digit(buffer, end):
+        return 0
+    text = buffer[start:end]
+    places = [at for at, byte in enumerate(text) if 48 <= byte <= 57]
+    for count in _CARD_LENGTHS.get(text[:1], ()):
+        if count > len(places) or (count < len(places) and places[count] == places[count - 1] + 1):
+            continue  # the number would end inside a row of digits
+        digits = _digits(text[: places[count - 1] + 1])
+        if luhn_holds(digits) and len(set(digits)) > 1 and not _is_date(digits[:8]):
+            return 75
+    return 0
+
+
+def _is_digit(buffer: bytes, at: int) -> int:
+    return int(0 <= at < len(buffer) and 48 <= buffer[at] <= 57)
+
+
 def check_iban(buffer: bytes, start: int, end: int) -> int:
     """Confidence of an account number by country, length and MOD 97-10."""
-    text = buffer[start:end].replace(b" ", b"").replace(b"-", b"").decode("ascii").upper()
+    text = buffer[start:end].translate(None, b" .-").decode("ascii").upper()
     if text[:2] not in _IBAN_LENGTH or not 14 <= len(text) <= 36:
         return 0
     if sum(char.isdigit() for char in text) * 2 < len(text):
@@ -291,6 +265,21 @@ def check_password(buffer: bytes, start: int, end: int) -> int:
     return 70 if core.isalpha() and len(core) >= 16 else 0
 
 
+def check_told(buffer: bytes, start: int, end: int) -> int:
+    """Keep what cannot be a word of the sentence: letters and digits mixed."""
+    text = buffer[start:end].rstrip(b".,;:)]>!?")
+    letters = any(chr(byte).isalpha() for byte in text if byte < 128)
+    digits = any(48 <= byte <= 57 for byte in text)
+    return check_password(buffer, start, end) if letters and digits and len(text) >= 6 else 0
+
+
+def check_spelled(buffer: bytes, start: int, end: int) -> int:
+    """Keep addresses that are spelled out or spaced; a plain one has its own rule."""
+    text = buffer[start:end].lower()
+    spaced = b" @" in text or b"@ " in text
+    return 80 if spaced or re.search(rb"[(\[{<] ?at ?[)\]}>]", text) else 0
+
+
 def check_shape(buffer: bytes, start: int, end: int) -> int:
     """Keep a word without a cue that only a password rule would make: four kinds of characters."""
     text = buffer[start:end].rstrip(b"!?")
@@ -347,6 +336,11 @@ def check_any(_buffer: bytes, _start: int, _end: int) -> int:
 
 CHECKS: Final[dict[str, Check]] = {
     "card": check_card,
+    "card_alone": check_card_alone,
+    "card_plain": check_card_plain,
+    "card_loose": check_card_loose,
+    "told": check_told,
+    "spelled": check_spelled,
     "iban": check_iban,
     "ssn": check_ssn,
     "phone": check_phone,

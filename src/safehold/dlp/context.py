@@ -3,6 +3,9 @@
 A denied window is known by application, host or title. It stays denied for some seconds after it
 has lost the focus, for that is when a copied password is pasted elsewhere. The seconds are
 counted on the monotonic clock within one session.
+
+A window that came to the front in an earlier chunk is still in front: ``denied_so_far`` says what
+has to be remembered of it.
 """
 
 from __future__ import annotations
@@ -19,13 +22,15 @@ import pyarrow.compute as pc
 
 from safehold.clock import SECOND_US
 from safehold.dlp.pattern import compile_expression, read_data
-from safehold.dlp.rules import Rules
-from safehold.telemetry.schema import FocusKind
+from safehold.dlp.rules import LONGEST_AFTER_S, Rules
+from safehold.telemetry.schema import VOCABULARIES, FocusKind
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 _SPAN: Final = 1 << 42  # us, 50 days: longest session told apart; what is later counts as this late
 _LONG: Final = _SPAN - 1
+_LONGEST_AFTER_US: Final = LONGEST_AFTER_S * SECOND_US
+_OPEN_FIELDS: Final = VOCABULARIES["field_kind"] - {"password"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,14 @@ def title_class(title: str | None, app: str | None = None) -> str:
                 if pattern.search(text[:1024]):
                     return name
     return "other"
+
+
+def is_password_field(kind: str | None) -> int:
+    """Return 0 for the kinds of field that are known to be none, and where nothing is said.
+
+    A kind that is not known may be a password field in another spelling.
+    """
+    return int(kind is not None and kind not in _OPEN_FIELDS)
 
 
 def _is_denied_app(app: str | None, rules: Rules) -> int:
@@ -181,6 +194,48 @@ def denied_events(table: pa.Table, rules: Rules, focus: pa.Table | None) -> Bool
     at = group * _SPAN * 2 + mono
     place = np.searchsorted(start, at, side="right") - 1
     return own | ((place >= 0) & (until[np.maximum(place, 0)] >= at))
+
+
+def denied_so_far(focus: pa.Table, rules: Rules) -> pa.Table:
+    """Return what later chunks must know of these windows: the denied ones, and what ended each.
+
+    Args:
+        focus: Focus events in wire form; those of earlier chunks may come first.
+        rules: Which windows are denied.
+
+    Returns:
+        Focus events without titles, names and hosts: a denied window has the name of one that is
+        denied everywhere. What ended long ago is left out.
+    """
+    (session,) = sessions_of(focus)
+    mono = numbers_of(focus, "mono")
+    order = np.lexsort((mono, session))
+    bad = _denied_windows(focus, rules)
+    away = (numbers_of(focus, "kind") == FocusKind.AFK) & ~bad
+    order = order[~away[order]]  # an absence does not end a window
+    if not bad.any():
+        return focus.slice(0, 0)
+    here, who, when = bad[order], session[order], mono[order]
+    same = np.r_[False, who[1:] == who[:-1]]
+    ends = np.r_[False, here[:-1]] & same
+    latest = np.zeros(int(who.max()) + 1, np.int64)
+    np.maximum.at(latest, who, when)
+    until = np.r_[when[1:], 0]  # when the window lost the focus; the last one still has it
+    until[np.r_[~same[1:], True]] = _LONG
+    fresh = np.where(here, until, when) >= latest[who] - _LONGEST_AFTER_US
+    kept = order[(here | ends) & fresh]
+    names = np.where(bad[kept], min(load_contexts().apps), "window")
+    table = focus.take(pa.array(kept))
+    hidden = {"app", "title", "url_host", "pid", "left", "top", "width", "height", "dur", "afk"}
+    arrays = [
+        pa.array(names.tolist(), item.type)
+        if item.name == "app_name"
+        else pa.nulls(len(kept), item.type)
+        if item.name in hidden
+        else table.column(item.name)
+        for item in focus.schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=focus.schema)
 
 
 def _denied_windows(focus: pa.Table, rules: Rules) -> Bools:

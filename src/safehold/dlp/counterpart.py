@@ -1,7 +1,8 @@
 """The other people in a conversation.
 
 A turn is kept only when its author and every other participant have opted in. Direct and private
-channels are dropped whole unless the rules list them.
+channels are dropped whole unless the rules list them. What a kept turn quotes is somebody else's:
+quoted lines go, and so do the words of a turn that was dropped, in the turn that answers it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,66 @@ import pyarrow.compute as pc
 from safehold.dlp.rules import Rules
 
 Bools = npt.NDArray[np.bool_]
+_CHAIN: Final = 16  # edits of edits that are followed; then every edit goes
 _KINDS: Final = {"public": "channel", "direct": "dm"}  # words of a charter, words of the schema
+
+
+# a quoted line; what a mail program puts below an answer
+_QUOTED: Final = (
+    r"(?m)^[ \t]*(?:>|&gt;|»|\x{FF1E}).*$",
+    (
+        r"(?is)(?:^|\n)[ \t]*(?:on [^\n]{4,200} wrote:|-{2,}\s{0,3}(?:original|forwarded) message"
+        r"|from: [^\n]{1,200}\n(?:sent|date|to): ).*"
+    ),
+)
+_QUOTE: Final = "[QUOTE]"
+_SHORTEST: Final = 12  # characters; shorter words are anybody's
+
+
+def without_quotes(table: pa.Table, lost: pa.Table) -> tuple[pa.Array, int]:
+    """Return the texts without what they quote, and how many quoted something.
+
+    Args:
+        table: Turns that are kept.
+        lost: Turns of the same chunk that were dropped.
+    """
+    before = table.column("text").combine_chunks()
+    texts = before
+    for pattern in _QUOTED:
+        texts = pc.replace_substring_regex(texts, pattern, _QUOTE)
+    gone = dict(zip(lost.column("msg").to_pylist(), lost.column("text").to_pylist(), strict=True))
+    if gone:
+        known = pa.array(list(gone), pa.string())
+        answers = np.zeros(len(texts), bool)
+        for name in ("reply_to", "edit_of"):
+            answers |= _known(table.column(name), known)
+        rows = np.flatnonzero(answers)
+        pairs = zip(table.column("reply_to").to_pylist(), table.column("edit_of").to_pylist(),
+                    strict=True)  # fmt: skip
+        told = [pair for at, pair in enumerate(pairs) if answers[at]]
+        fresh = []
+        for text, names in zip(texts.take(pa.array(rows)).to_pylist(), told, strict=True):
+            left = text
+            for name in names:
+                words = (gone.get(name) or "").strip()
+                if left is not None and len(words) >= _SHORTEST:
+                    left = left.replace(words, _QUOTE)
+            fresh.append(left)
+        texts = pc.replace_with_mask(texts, pa.array(answers), pa.array(fresh, texts.type))
+    changed = pc.fill_null(pc.not_equal(before, texts), fill_value=False)
+    return texts, int(pc.sum(changed).as_py() or 0)
+
+
+def _edited(table: pa.Table, lost: Bools) -> Bools:
+    """Tell which turns edit a turn that is dropped, or edit such an edit."""
+    msgs = table.column("msg")
+    for _ in range(_CHAIN):
+        known = pc.unique(msgs.filter(pa.array(lost)).combine_chunks())
+        more = _known(table.column("edit_of"), known) | lost
+        if (more == lost).all():
+            return np.asarray(more, bool)
+        lost = more
+    return np.asarray(lost | pc.is_valid(table.column("edit_of")).to_numpy(), bool)
 
 
 def chat_losses(table: pa.Table, rules: Rules, *, consented: frozenset[str]) -> dict[str, Bools]:
@@ -46,7 +106,7 @@ def chat_losses(table: pa.Table, rules: Rules, *, consented: frozenset[str]) -> 
     return {
         "channel": ~_known(kind, kinds),
         "not_consented": ~author,
-        "counterpart": out,
+        "counterpart": out | _edited(table, out | unknown | ~author),
         "participants_unknown": unknown,
     }
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from safehold.dlp.classes import CLASSES, NAMES
 from safehold.dlp.context import distinct, numbers_of, sessions_of, words_of
 from safehold.dlp.keymap import MODIFIERS, OPAQUE, TOKENS, Op, operate, resolve
-from safehold.dlp.keystroke import Piece, replay
+from safehold.dlp.keystroke import Piece, join_clicked, replay
 from safehold.dlp.mask import Marks, mark_pieces, spread
 from safehold.telemetry.schema import KeyKind
 
@@ -36,6 +36,7 @@ class Typed:
         names: Number of the resolved key at each place.
         vocabulary: Resolved keys by number.
         segments: Segment at each place.
+        fields: For each segment number, the window it lies in; a click alone does not end that.
         counts: Repeats at each place.
         kinds: ``KeyKind`` at each place.
         release: For each up, the place of its press; -1 where there is none.
@@ -47,6 +48,7 @@ class Typed:
     names: Ints
     vocabulary: list[str]
     segments: Ints
+    fields: Ints
     counts: Ints
     kinds: Ints
     release: Ints
@@ -160,10 +162,11 @@ def read_keys(table: pa.Table, *, clicks: pa.Table | None = None) -> Typed:
     ops = np.where(kinds == KeyKind.DOWN, ops, Op.NOP)
     _take_blocks(table, order, session, kinds=kinds, ops=ops, texts=texts)
     counts = _repeats(table, order, session, ops=ops, release=release)
+    segments, fields = _segments(table, order, session, ops, clicked)
     return Typed(
         order=order, ops=ops, texts=texts, names=names, vocabulary=vocabulary, counts=counts,
         kinds=kinds,
-        segments=_segments(table, order, session, ops, clicked), release=release,
+        segments=segments, fields=fields, release=release,
     )  # fmt: skip
 
 
@@ -209,7 +212,7 @@ def _repeats(table: pa.Table, order: Ints, session: Ints, *, ops: Ints, release:
 
 def _segments(
     table: pa.Table, order: Ints, session: Ints, ops: Ints, clicked: tuple[pa.Table, Ints] | None
-) -> Ints:
+) -> tuple[Ints, Ints]:
     new = _changes(session)
     for name in ("app", "ctx", "field_kind"):
         column = table.column(name)
@@ -217,6 +220,7 @@ def _segments(
         new |= _changes(index[order])
     after = ops == Op.SEG
     new |= np.r_[False, after[:-1]] if len(after) else after
+    window = np.cumsum(new, dtype=np.int64)
     if clicked is not None:
         clicks, groups = clicked
         press = np.isin(numbers_of(clicks, "kind"), (1, 3))
@@ -225,7 +229,10 @@ def _segments(
         )
         mono = np.clip(numbers_of(table, "mono")[order], 0, (1 << 42) - 1)
         new |= _changes(np.searchsorted(mark, session * (1 << 43) + mono))
-    return np.cumsum(new)
+    segments: Ints = np.cumsum(new, dtype=np.int64)
+    fields = np.zeros(int(segments.max(initial=0)) + 1, np.int64)
+    fields[segments] = window
+    return segments, fields
 
 
 def find_marks(typed: Typed, *, groups: frozenset[str]) -> Marks:
@@ -238,7 +245,8 @@ def find_marks(typed: Typed, *, groups: frozenset[str]) -> Marks:
     marks = Marks.clean(len(typed.order))
     pieces: list[Piece] = []
     held = 0
-    for piece in replay(typed.ops, typed.texts, typed.segments, counts=typed.counts):
+    rebuilt = replay(typed.ops, typed.texts, typed.segments, counts=typed.counts)
+    for piece in join_clicked(rebuilt, typed.fields):
         pieces.append(piece)
         held += len(piece.text)
         if held > _BATCH:

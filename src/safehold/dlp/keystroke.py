@@ -9,7 +9,9 @@ kinds of pieces come out, each to be scanned:
   middle. Each such run gives one, whatever was edited elsewhere before (so a far edit hides
   nothing);
 * ``raw``: the characters in the order of typing, for carets moved by means that were not
-  recorded.
+  recorded;
+* ``joined``: the ends of what was typed before and after a click within one window, for a click
+  may only have moved the caret.
 
 A segment ends at a change of window or field, at Enter and Tab, at a click, and when it grows too
 long; then its last characters are carried over.
@@ -17,7 +19,7 @@ long; then its last characters are carried over.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -44,7 +46,7 @@ class Piece:
     """Text that stood in a field, or was typed into it.
 
     Args:
-        kind: ``final``, ``removed`` or ``raw``.
+        kind: ``final``, ``removed``, ``raw`` or ``joined``.
         text: The characters.
         origins: Row of the operation each character came from.
         segment: Number of the segment.
@@ -287,6 +289,45 @@ def _plain(chars: list[str], rows: Ints, number: int) -> Iterator[Piece]:
     for start in range(0, len(text), LONGEST):
         low = max(0, start - _CARRIED)
         yield Piece("final", text[low : start + LONGEST], rows[low : start + LONGEST], number)
+
+
+def join_clicked(pieces: Iterable[Piece], fields: Ints) -> Iterator[Piece]:
+    """Yield the pieces, and for each window with clicks in it what was typed around them.
+
+    Args:
+        pieces: Pieces in the order of their segments.
+        fields: Window of each segment: segments that only a click parts have one number.
+    """
+    ends: dict[str, list[Piece]] = {"final": [], "raw": []}
+    window = -1
+    for piece in pieces:
+        yield piece
+        if piece.kind not in ends:
+            continue
+        if fields[piece.segment] != window:
+            yield from _join(ends)
+            window = int(fields[piece.segment])
+            ends = {"final": [], "raw": []}
+        ends[piece.kind].append(piece)
+    yield from _join(ends)
+
+
+def _join(ends: dict[str, list[Piece]]) -> Iterator[Piece]:
+    typed = {piece.segment: piece for piece in ends["final"]}
+    for listed in (ends["final"], list((typed | {p.segment: p for p in ends["raw"]}).values())):
+        chars: list[str] = []
+        origins: list[int] = []
+        for piece in listed if len({piece.segment for piece in listed}) > 1 else ():
+            text, rows = piece.text, list(piece.origins)
+            if len(text) > 2 * CONTEXT:
+                text = text[:CONTEXT] + OPAQUE + text[-CONTEXT:]
+                rows = [*rows[:CONTEXT], rows[CONTEXT], *rows[-CONTEXT:]]
+            chars.append(text)
+            origins += rows
+        if chars:
+            yield Piece("joined", "".join(chars), origins, listed[0].segment)
+        if not ends["raw"]:
+            break
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,13 @@ GAP_VALUES_US: Final = np.array([125_000, 625_000, 2 * SECOND_US, 5 * SECOND_US]
 
 
 def floor_times(t: Ints, mono: Ints, *, step: int) -> tuple[Ints, Ints]:
-    """Round both clocks down to a step in microseconds."""
-    return t // step * step, mono // step * step
+    """Round both clocks down to a step in microseconds, on one grid.
+
+    Two grids would lie across each other and together tell the time more finely than either. So the
+    wall clock is that of the session's begin, rounded, and the rounded time since.
+    """
+    whole = mono // step * step
+    return np.maximum((t - mono) // step * step + whole, 0), whole
 
 
 def without_time(t: Ints) -> tuple[Ints, Ints]:

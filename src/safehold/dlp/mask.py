@@ -87,8 +87,8 @@ def mark_pieces(pieces: list[Piece], typed: Typed, marks: Marks, *, groups: froz
         if len(wide):
             between = [np.arange(number[at] + 1, number[at + 1]) for at in wide.tolist()]
             inner = np.concatenate(between)
-            segment = typed.segments[origins[0]]
-            inner = inner[typed.segments[place[inner]] == segment]
+            window = typed.fields[typed.segments[origins[0]]]
+            inner = inner[typed.fields[typed.segments[place[inner]]] == window]
             origins = np.concatenate([origins, place[inner]])
         marks.put(origins, kind)
 

@@ -16,10 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safehold.clock import SECOND_US
-from safehold.dlp.context import denied_events, numbers_of, title_class, words_of
-from safehold.dlp.counterpart import chat_losses, speech_losses
+from safehold.dlp.context import (
+    denied_events,
+    is_password_field,
+    numbers_of,
+    title_class,
+    words_of,
+)
+from safehold.dlp.counterpart import chat_losses, speech_losses, without_quotes
 from safehold.dlp.keymap import TOKENS, ZONES, token_of, zone_of
-from safehold.dlp.keys import class_tokens, count_classes, find_marks, read_keys
+from safehold.dlp.keys import Typed, class_tokens, count_classes, find_marks, read_keys
 from safehold.dlp.level import (
     TENTH_US,
     bucket_gaps,
@@ -34,6 +40,7 @@ from safehold.dlp.mask import Marks
 from safehold.dlp.pointer import reduce_pointer
 from safehold.dlp.redact import mask_text
 from safehold.dlp.rules import Rules
+from safehold.dlp.stitch import stitch
 from safehold.errors import InvalidError
 from safehold.telemetry.schema import WIRE, KeyKind, Level
 
@@ -44,12 +51,14 @@ _NAMES: Final = {
     "key": ("app",),
     "pointer": ("app", "target_role"),
     "focus": ("app", "app_name", "url_host"),
-    "chat": ("app", "platform"),
+    "chat": ("app", "platform", "lang"),
     "ai": ("app", "provider", "model", "tool"),
-    "speech": ("app",),
-    "metric": ("app", "name", "source", "scale"),
+    "speech": ("app", "lang"),
+    "metric": ("app", "name", "unit", "source", "scale"),
     "screen": ("app", "trigger"),
 }
+
+_THREADS: Final = {"chat": "channel", "ai": "conversation"}  # messages that are read together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +106,18 @@ def minimise(
     if wire.schema.names != WIRE[stream].names:
         raise InvalidError("the events are not in wire form", rule="dlp.schema")
     wire = wire.combine_chunks()
-    table, dropped = _drop(stream, wire, rules, focus=focus, consented=consented)
+    keep, dropped = _drop(stream, wire, rules, focus=focus, consented=consented)
+    table = wire if keep.all() else wire.filter(pa.array(keep))
     table, named, masked = _mask_names(table, _NAMES[stream])
+    if stream == "chat" and len(table):
+        texts, quotes = without_quotes(table, wire.filter(pa.array(~keep)))
+        table = put_columns(table, {"text": texts})
+        _count(masked, "QUOTE", quotes)
     if stream == "key":
-        kept = _keys(table, rules, pointer, dropped, masked)
+        # what is dropped is read as well: a word that tells a secret may be among it
+        typed = read_keys(wire, clicks=pointer)
+        marks = find_marks(typed, groups=rules.groups)
+        kept = _keys(table, rules, typed, marks, keep=keep, counts=(dropped, masked))
     elif rules.level == Level.L4:
         kept = put_columns(table.slice(0, 0), marks_columns(named[:0], Level.L4))
         _count(dropped, "aggregate_only", table.num_rows)
@@ -121,12 +138,12 @@ def _count(counts: dict[str, int], reason: str, rows: int) -> None:
 
 def _drop(
     stream: str, wire: pa.Table, rules: Rules, *, focus: pa.Table | None, consented: frozenset[str]
-) -> tuple[pa.Table, dict[str, int]]:
+) -> tuple[Bools, dict[str, int]]:
     losses: dict[str, Bools] = {}
     dropped: dict[str, int] = {}
     if stream == "key":
         index, values = words_of(wire.column("field_kind"))
-        losses["password_field"] = np.array([v == "password" for v in values])[index]
+        losses["password_field"] = np.array([is_password_field(v) > 0 for v in values])[index]
         if "clipboard" in rules.drop:
             losses["clipboard"] = numbers_of(wire, "kind") == KeyKind.PASTE
     if rules.apps is not None:
@@ -145,7 +162,7 @@ def _drop(
     for reason, lost in losses.items():
         _count(dropped, reason, int((keep & lost).sum()))
         keep &= ~lost
-    return (wire if keep.all() else wire.filter(pa.array(keep))), dropped
+    return keep, dropped
 
 
 def _mask_names(
@@ -187,25 +204,31 @@ def _add_sens(kept: pa.Table, table: pa.Table, named: npt.NDArray[np.uint32]) ->
 def _keys(
     table: pa.Table,
     rules: Rules,
-    pointer: pa.Table | None,
-    dropped: dict[str, int],
-    masked: dict[str, int],
+    typed: Typed,
+    marks: Marks,
+    *,
+    keep: Bools,
+    counts: tuple[dict[str, int], dict[str, int]],
 ) -> pa.Table:
-    typed = read_keys(table, clicks=pointer)
-    marks = find_marks(typed, groups=rules.groups)
-    for name, count in count_classes(marks.kind).items():
-        masked[name] = masked.get(name, 0) + count
-    level, order = rules.level, typed.order
-    if level == Level.L4:
-        _count(dropped, "aggregate_only", table.num_rows)
-        return put_columns(table.slice(0, 0), marks_columns(marks.sens[:0], level))
+    dropped, masked = counts
+    level, order, kinds = rules.level, typed.order, typed.kinds
     zones = level <= Level.L1
     tokens = class_tokens(
         typed, marks, name_of=zone_of if zones else token_of, vocabulary=ZONES if zones else TOKENS
     )
+    if not keep.all():
+        here = keep[order]
+        order = (np.cumsum(keep) - 1)[order[here]]
+        marks, kinds = Marks(marks.kind[here], marks.sens[here]), kinds[here]
+        tokens = tokens.filter(pa.array(here))
+    for name, count in count_classes(marks.kind).items():
+        masked[name] = masked.get(name, 0) + count
+    if level == Level.L4:
+        _count(dropped, "aggregate_only", table.num_rows)
+        return put_columns(table.slice(0, 0), marks_columns(marks.sens[:0], level))
     sorted_already = bool((order[1:] > order[:-1]).all())
     ordered = table if sorted_already else table.take(pa.array(order))
-    return _level_keys(ordered, tokens, marks, kinds=typed.kinds, level=level, dropped=dropped)
+    return _level_keys(ordered, tokens, marks, kinds=kinds, level=level, dropped=dropped)
 
 
 def _level_keys(
@@ -269,8 +292,7 @@ def _blur_masked(t: Ints, mono: Ints, hidden: Bools) -> tuple[Ints, Ints]:
     first[1:] &= ~hidden[:-1]
     start = np.maximum.accumulate(np.where(first, np.arange(len(t)), 0))[hidden]
     t, mono = t.copy(), mono.copy()
-    t[hidden] = t[start] // SECOND_US * SECOND_US
-    mono[hidden] = mono[start] // SECOND_US * SECOND_US
+    t[hidden], mono[hidden] = floor_times(t[start], mono[start], step=SECOND_US)
     return t, mono
 
 
@@ -301,7 +323,8 @@ def _focus(table: pa.Table, rules: Rules, masked: dict[str, int]) -> pa.Table:
     if Level.L1 <= rules.level < Level.L3:
         step = TENTH_US if rules.level == Level.L1 else SECOND_US
         dur = table.column("dur").combine_chunks()
-        whole = numbers_of(table, "dur") // step * step
+        began = numbers_of(table, "mono")  # the end lies on the grid of the beginnings
+        whole = (began + numbers_of(table, "dur")) // step * step - began // step * step
         columns["dur"] = pc.if_else(
             pc.is_valid(dur), pa.array(whole).cast(pa.duration("us")), pa.scalar(None, dur.type)
         )
@@ -318,6 +341,14 @@ def _text(stream: str, table: pa.Table, rules: Rules, masked: dict[str, int]) ->
         for name, count in found.classes.items():
             masked[name] = masked.get(name, 0) + count
         sens, columns["text"] = found.sens, found.text
+        if stream in _THREADS and len(table):
+            when, talk = numbers_of(table, "t"), table.column(_THREADS[stream])
+            texts, more, counts = stitch(
+                found.text, talk, table.column("person"), when, groups=rules.groups
+            )
+            sens, columns["text"] = sens | more, texts
+            for name, count in counts.items():
+                masked[name] = masked.get(name, 0) + count
     t, mono = coarse_times(rules.level, numbers_of(table, "t"), numbers_of(table, "mono"))
     if stream == "speech" and rules.level >= Level.L1:
         step = {Level.L1: 100, Level.L2: 1_000}.get(rules.level, 0)

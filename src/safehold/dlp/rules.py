@@ -12,6 +12,7 @@ from safehold.dlp.pattern import data_version
 from safehold.errors import InvalidError
 from safehold.telemetry.schema import STREAMS, Level
 
+LONGEST_AFTER_S: Final = 3600
 _KNOWN: Final = frozenset(
     [
         "stream",
@@ -89,7 +90,7 @@ class Rules:
         if (
             rules.stream not in STREAMS
             or not groups <= set(GROUPS)
-            or not 0 <= rules.after_s <= 3600
+            or not 0 <= rules.after_s <= LONGEST_AFTER_S
         ):
             raise InvalidError(
                 "the rules name an unknown stream or group, or a time that does not fit",

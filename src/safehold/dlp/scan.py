@@ -8,7 +8,7 @@ byte, so no span crosses a border.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safehold.dlp.classes import CLASSES, GROUPS, NAMES
+from safehold.dlp.fold import fold_rows, places_of
 from safehold.dlp.pattern import Rule, load_gate, load_patterns
 from safehold.errors import InvalidError
 
@@ -96,10 +97,11 @@ def find_spans(texts: Any, *, groups: frozenset[str] = ALL) -> Spans:
         texts: An Arrow array of strings; it may be sliced and hold nulls.
         groups: Groups of classes that are looked for.
     """
-    array = _plain(texts)
+    given = _plain(texts)
     rules = _rules_of(groups)
-    if not len(array) or not rules:
+    if not len(given) or not rules:
         return _EMPTY
+    array, odd = fold_rows(given)
     hit = pc.match_substring_regex(array, load_gate())
     rows = np.flatnonzero(pc.fill_null(hit, fill_value=False).to_numpy(zero_copy_only=False))
     if not len(rows):
@@ -113,7 +115,26 @@ def find_spans(texts: Any, *, groups: frozenset[str] = ALL) -> Spans:
         joined.offset :
     ]
     data = joined.buffers()[2].to_pybytes()[: offsets[-1]]
-    return _seek(data, rules, rows=rows, offsets=offsets)
+    spans = _seek(data, rules, rows=rows, offsets=offsets)
+    return _unfold(spans, given, odd) if len(odd) and len(spans) else spans
+
+
+def _unfold(spans: Spans, given: pa.Array, odd: Ints) -> Spans:
+    """Give spans in rows that were read otherwise the borders they have in the text as it is."""
+    start, end = spans.start.copy(), spans.end.copy()
+    byte_start, byte_end = spans.byte_start.copy(), spans.byte_end.copy()
+    texts: dict[int, tuple[str, Ints | None]] = {}
+    for at in np.flatnonzero(np.isin(spans.row, odd)).tolist():
+        row = int(spans.row[at])
+        if row not in texts:
+            text = given[row].as_py()
+            texts[row] = text, places_of(text)
+        text, places = texts[row]
+        if places is not None:
+            start[at], end[at] = places[start[at]], places[end[at] - 1] + 1
+        byte_start[at] = len(text[: start[at]].encode())
+        byte_end[at] = byte_start[at] + len(text[start[at] : end[at]].encode())
+    return replace(spans, start=start, end=end, byte_start=byte_start, byte_end=byte_end)
 
 
 def _seek(data: bytes, rules: Iterable[Rule], *, rows: Ints, offsets: Ints) -> Spans:

@@ -33,6 +33,10 @@ from safehold.signing import SigningKey, VerifyKey
 
 _HOLD_US: Final = 60 * SECOND_US  # how long events wait, so that a word is not cut in two
 _HOLD_ROWS: Final = 5_000
+_QUIET_US: Final = 2 * SECOND_US  # a pause in typing in which it may be cut; without one, it waits
+_KEY: Final = b'"key"'  # stands in every line of a key event, and in no other
+_FOCUS: Final = b'"focus"'
+_LONGEST: Final = 3  # times as long, at most
 
 
 class LeaseClient(Protocol):
@@ -105,6 +109,9 @@ class Collector:
         self._seen_us = 0
         self._lines: list[bytes] = []
         self._since_us = 0
+        self._typed_us = -_QUIET_US
+        self._told = False  # whether the recorder says which window is in front
+        self._blind = False  # whether that is unknown, after a time in which nothing was read
         self._number = 0
         self._positions = dict(positions or {})
         self._event_us = 0
@@ -126,12 +133,27 @@ class Collector:
         if not self._may_record():
             self.counters.not_recorded += 1
             return
+        if _FOCUS in line:
+            self._told, self._blind = True, False
+        elif self._blind:
+            self.counters.dropped["window_unknown"] += 1
+            return
+        now = self._clock.now_us()
         if not self._lines:
-            self._since_us = self._clock.now_us()
+            self._since_us = now
+        quiet = now - self._typed_us >= _QUIET_US
+        if _KEY in line:
+            if quiet and self._is_full(now):
+                self.flush()
+                self._since_us = now
+            quiet, self._typed_us = False, now
         self._lines.append(line.rstrip(b"\n"))
-        waited = self._clock.now_us() - self._since_us
-        if len(self._lines) >= _HOLD_ROWS or waited >= _HOLD_US:
+        if self._is_full(now, times=1 if quiet else _LONGEST):
             self.flush()
+
+    def _is_full(self, now: int, *, times: int = 1) -> bool:
+        waited = now - self._since_us
+        return len(self._lines) >= times * _HOLD_ROWS or waited >= times * _HOLD_US
 
     def flush(self) -> None:
         """Scan, minimise, seal and hand in what waits; under a dead lease it is thrown away."""
@@ -231,7 +253,10 @@ class Collector:
         self.counters.discarded += len(self._lines) + waiting
         self._lines = []
         self._lease = None
+        self._blind = self._told
+        windows = self._pipeline.windows  # what was in front before a pause may be so after it
         self._pipeline = self._fresh_pipeline()
+        self._pipeline.windows = windows
 
     def _fresh_pipeline(self) -> Pipeline:
         order = Order(
@@ -272,6 +297,7 @@ class Collector:
                 people={self._person: agreed}, pauses={self._person: lease.silences}, cohorts=()
             ),
             tally=tally,
+            windows=self._pipeline.windows,
         )
         times = [events.table.column("t").cast(pa.int64()) for events in accepted.values()]
         latest = max((int(column.to_numpy().max()) for column in times if len(column)), default=0)

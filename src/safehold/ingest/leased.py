@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from safehold.clock import DAY_US
+from safehold.dlp.context import is_password_field
 from safehold.errors import InvalidError
 from safehold.ingest.pipeline import Order, Tally
 from safehold.ingest.rest import RestBatch, rest_batches
@@ -110,7 +111,9 @@ def _check_batch(stream: str, person: str, table: pa.Table, order: Order, number
         raise refuse("leased.person", "person")
     if int(np.min(table.column("minim").to_numpy())) < int(order.rules[stream].level):
         raise refuse("leased.level", "minim")
-    if stream == "key" and "password" in table.column("field_kind").unique().to_pylist():
+    if stream == "key" and any(
+        map(is_password_field, table.column("field_kind").unique().to_pylist())
+    ):
         raise refuse("leased.password", "field_kind")
     t = table.column("t").cast(pa.int64()).to_numpy()
     if t.min() < 0 or t.max() > order.now_us + SKEW_US:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from safehold.canonical import LARGEST
 from safehold.dlp import Rules, minimise
+from safehold.dlp.context import denied_so_far
 from safehold.errors import InvalidError
 from safehold.ingest.admission import Roll
 from safehold.ingest.convert import Converted, Events
@@ -102,6 +103,38 @@ class Order:
         )
 
 
+class Windows:
+    """Which denied windows are in front, or were a while ago, from one chunk to the next.
+
+    Nothing else is kept of a window: no title, no host, no name.
+
+    Args:
+        rules: Minimisation rules by stream; streams may deny different windows.
+    """
+
+    def __init__(self, rules: Mapping[str, Rules]) -> None:
+        self._rules = {_denies(item): item for item in rules.values()}
+        self._denied: dict[Any, pa.Table] = {}
+
+    def remember(self, focus: pa.Table) -> None:
+        """Take note of the windows of a chunk."""
+        for denies, rules in self._rules.items():
+            known = self._denied.get(denies)
+            both = focus if known is None else pa.concat_tables([known, focus]).combine_chunks()
+            self._denied[denies] = denied_so_far(both, rules)
+
+    def with_earlier(self, focus: pa.Table | None, rules: Rules) -> pa.Table | None:
+        """Return the windows of a chunk with what is remembered for these rules."""
+        known = self._denied.get(_denies(rules))
+        if known is None or not len(known):
+            return focus
+        return known if focus is None else pa.concat_tables([known, focus]).combine_chunks()
+
+
+def _denies(rules: Rules) -> Any:
+    return rules.denied_apps, rules.denied_hosts
+
+
 class Pipeline:
     """Carry the chunks of one source through.
 
@@ -113,6 +146,7 @@ class Pipeline:
     def __init__(self, order: Order, *, name: str) -> None:
         self.order = order
         self.sessions = Sessions(most=order.limits.sessions, name=name)
+        self.windows = Windows(order.rules)
         self._vocabulary = Vocabulary()
 
     def check(
@@ -151,6 +185,8 @@ class Pipeline:
             if valid.expired:
                 tally.dropped["past_retention"] += valid.expired
             accepted[stream] = valid.events
+        if "focus" in accepted and len(accepted["focus"].table):
+            self.windows.remember(accepted["focus"].table)
         chunk.refusals = sorted(refusals)
         return accepted, offsets
 
@@ -167,7 +203,13 @@ class Pipeline:
         """
         order = self.order
         minimised = minimise_streams(
-            accepted, keys, offsets, rules=order.rules, roll=order.roll, tally=tally
+            accepted,
+            keys,
+            offsets,
+            rules=order.rules,
+            roll=order.roll,
+            tally=tally,
+            windows=self.windows,
         )
         for stream, table in minimised.items():
             tally.taken[stream] += len(table)
@@ -182,6 +224,7 @@ def minimise_streams(
     rules: Mapping[str, Rules],
     roll: Roll,
     tally: Tally,
+    windows: Windows,
 ) -> dict[str, pa.Table]:
     """Admit, minimise and rank the events of a chunk; wire-form columns come out, minimised.
 
@@ -192,6 +235,7 @@ def minimise_streams(
         rules: Minimisation rules by stream; a stream without rules is dropped.
         roll: Who takes part.
         tally: Where the counts go.
+        windows: What is remembered of the windows of earlier chunks.
     """
     # context even where it is not collected: the window in front, clicks that end typing
     focus = accepted["focus"].table if "focus" in accepted else None
@@ -211,7 +255,7 @@ def minimise_streams(
             stream,
             admitted.table,
             rules[stream],
-            focus=focus,
+            focus=windows.with_earlier(focus, rules[stream]),
             pointer=pointer if stream == "key" else None,
             consented=roll.consented(stream, columns),
         )

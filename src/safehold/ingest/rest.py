@@ -76,6 +76,7 @@ def rest_batches(stream: str, table: pa.Table, *, key: bytes, policy: bytes) -> 
     person_code, day, owner = people.index[order], days[order], pair.index[order]
     fixed = _fixed_columns(stream, table, owner, pair.values, key=key, policy=policy)
     seq = table.column("seq").to_numpy()
+    fixed["seq"] = pa.array(_number(owner, seq), pa.uint32())
     border = (person_code[1:] != person_code[:-1]) | (day[1:] != day[:-1])
     starts = np.r_[0, np.flatnonzero(border) + 1]
     names = [
@@ -179,6 +180,21 @@ def _slice(stream: str, columns: dict[str, pa.Array], start: int, stop: int) -> 
             array = array.dictionary_encode().cast(item.type)
         arrays.append(array)
     return pa.Table.from_arrays(arrays, schema=REST[stream])
+
+
+def _number(owner: np.ndarray, seq: np.ndarray) -> np.ndarray:
+    """Number the events of each session without holes, from the first number that is left.
+
+    A hole would tell how many characters a password had, or how releases lay between presses.
+    """
+    order = np.argsort(owner, kind="stable")
+    code = owner[order]
+    starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
+    lengths = np.diff(np.r_[starts, len(code)])
+    first = np.minimum.reduceat(seq[order].astype(np.int64), starts)
+    result = np.empty(len(code), np.int64)
+    result[order] = np.arange(len(code)) - np.repeat(starts, lengths) + np.repeat(first, lengths)
+    return result
 
 
 def _extents(owner: np.ndarray, seq: np.ndarray, names: list[tuple[str, str]]) -> list[list[Any]]:
