@@ -262,6 +262,26 @@ def test_an_agents_operator_does_not_approve_for_it():
     assert claims.expires_us - NOW <= 15 * 60 * 1_000_000
 
 
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"requester": Human(id="bot", role="agent")}, "grant.kind"),
+        ({"requester": Agent(id="bot", operator="ana", role="data_scientist")}, "grant.kind"),
+        ({"max_runs": 1_000_000}, "grant.runs"),
+    ],
+)
+def test_a_grant_beyond_what_an_agent_may_have(changes, rule):
+    charter = boardroom.charter("example")
+    asked = grant(
+        requester=Agent(id="bot", operator="ana"), stages=("training",), charter=charter.digest().hex(),
+        expires_us=NOW + HOUR // 2,
+    )  # fmt: skip
+    asked = replace(asked, **changes)
+    with pytest.raises(DeniedError) as caught:
+        verify_approvals(asked, approvals(asked, "privacy", "legal"), boardroom.roster(), charter)
+    assert caught.value.rule == rule
+
+
 def test_one_denial_ends_it_and_a_forged_one_does_not():
     asked = grant()
     given = approvals(asked, "privacy", "legal")

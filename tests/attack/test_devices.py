@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -346,3 +347,19 @@ def test_everything_that_was_enrolled_is_listed(world: World, person: str) -> No
     assert gone["removed_us"] - gone["first_lease_us"] == SECOND_US
     assert world.call("source.list") == {"enrolled": 1, "recorded": 1, "removed": 1}
     assert isinstance(raised(lambda: world.call("source.list", person="nobody")), SafeholdError)
+
+
+def test_what_was_sealed_under_another_agreement_is_not_taken(world: World, person: str) -> None:
+    """A lease names charter and streams; if either is not the present one, it is over."""
+    world.add(person, DEVICE)
+    world.obtain(person, DEVICE)
+    leases = world.service.verbs.leases  # type: ignore[union-attr]
+    (lease,) = leases._lessor._live.values()
+    leases._require_agreement(lease)
+    for changed in (
+        replace(lease, charter="00" * 32),
+        replace(lease, streams={**lease.streams, "meeting": "00" * 32}),
+    ):
+        world.choose(person, "consent", streams=sorted(lease.streams), evidence="e")
+        error = raised(lambda changed=changed: leases._require_agreement(changed))
+        assert error.rule == "lease.charter"

@@ -184,6 +184,27 @@ def test_an_older_control_database_beside_a_newer_ledger_is_refused(
     assert raised(world.start).rule == "catalog.rollback"
 
 
+def test_a_control_database_of_another_month_is_refused(world: World, tmp_path: Path) -> None:
+    """It lacks the key to what the ledger says of the months after it, and must not be believed for that."""
+    world.stop()
+    shutil.copy(world.home.control, tmp_path / "older.db")
+    world.later(days=40)
+    world.start()
+    with world.desk.engine.begin() as connection:  # other days of known people are another source
+        connection.exec_driver_sql("DELETE FROM extent")
+    spec = replace(spec_at(world.clock.now_us()), seed=77, people=3)
+    world.call("ingest", source={"kind": "synthetic", "spec": spec.to_spec()})
+    objects = {file.name for file in world.home.objects.rglob("*.shb")}
+    world.stop()
+    for file in world.home.path.glob("control.db*"):
+        file.unlink()
+    shutil.copy(tmp_path / "older.db", world.home.control)
+    error = raised(world.start)
+    assert isinstance(error, TamperedError)
+    assert error.rule == "catalog.rollback"
+    assert {file.name for file in world.home.objects.rglob("*.shb")} == objects
+
+
 def test_an_older_home_is_found(world: World, tmp_path: Path) -> None:
     world.call("feature", purpose=PURPOSE)
     world.stop()

@@ -219,6 +219,48 @@ def test_leaves_that_the_log_itself_should_not_have_written(desk: Desk, copy: Pa
         assert refused(desk, copy).endswith(f"leaf {at}"), name
 
 
+def test_entries_and_tiles_changed_together_are_found(desk: Desk, copy: Path) -> None:
+    """They fit each other, and only the signed root tells."""
+    signed = (copy / "checkpoint").read_bytes()
+    with desk.open() as ledger:
+        entries = [ledger.leaf(at) for at in range(ledger.size)]
+    rewrite(desk, copy, [entries[1], entries[0], *entries[2:]], cosign=False)
+    (copy / "checkpoint").write_bytes(signed)
+    assert refused(desk, copy) == "checkpoint and tile/"
+
+
+def foreign(desk: Desk) -> tuple[LogSigner, bytes]:
+    """Another log's signer, and the policy of somebody who trusts both logs."""
+    other = LogSigner(b"t" * 32, name="example.com/other")
+    return other, f"log {other.vkey.text()}\n".encode() + desk.policy.read_bytes()
+
+
+def test_a_head_of_another_log_that_is_trusted_too(desk: Desk, copy: Path) -> None:
+    other, both = foreign(desk)
+    held = Checkpoint.parse(desk.head[: desk.head.rfind(b"\n\n") + 1])
+    text = Checkpoint(other.name, held.size, held.root).text()
+    head = other.sign(text) + desk.witness._key.cosign(text, at=START_US // 1_000_000)
+    with pytest.raises(verifier.VerificationError, match="another log"):
+        verifier.verify_log(copy, verifier.parse_policy(both), heads=[head])
+
+
+def test_a_trusted_log_vouches_for_itself_alone(desk: Desk, copy: Path) -> None:
+    """A head that says it is one log's and is signed by another's key is nobody's."""
+    other, both = foreign(desk)
+    policy = verifier.parse_policy(both)
+    with desk.open() as ledger:
+        proof, leaf = ledger.prove(3).encode(), ledger.leaf(3)
+    assert verifier.verify_proof(proof, leaf, policy)[0] == 3
+    at = proof.find(b"\n\n") + 2
+    text = proof[at : proof.rfind(b"\n\n") + 1]
+    note = other.sign(text) + desk.witness._key.cosign(text, at=START_US // 1_000_000)
+    with pytest.raises(verifier.VerificationError, match="no trusted log"):
+        verifier.verify_proof(proof[:at] + note, leaf, policy)
+    (copy / "checkpoint").write_bytes(note)
+    with pytest.raises(verifier.VerificationError, match="no trusted log"):
+        verifier.verify_log(copy, policy)
+
+
 def test_two_head_from_another_log_and_malformed_head(desk: Desk, copy: Path) -> None:
     other = Checkpoint("example.com/other", 1, b"r" * 32).text()
     policy = verifier.parse_policy(desk.policy.read_bytes())

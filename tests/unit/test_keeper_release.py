@@ -12,11 +12,12 @@ import pytest
 from tests.keeper_desk import CROWD, PURPOSE, Bench, copy_bench, found_bench, passed
 from tests.world import raised
 
-from safehold.access import attenuate
+from safehold.access import Holder, attenuate, mint
 from safehold.charter import Charter
 from safehold.clock import DAY_US
 from safehold.errors import DeniedError, InvalidError, SafeholdError, TamperedError
 from safehold.keeper.ports import Frame
+from safehold.signing import SigningKey
 
 ALL = len(CROWD)
 METRICS = {"type": "metrics", "top1": 0.5}
@@ -327,6 +328,40 @@ def test_features_whose_days_are_no_longer_told_are_not_used(bench: Bench) -> No
     holder = bench.pass_()
     bench.desk.vault.shred(sidecar_before=2**31 - 1)
     assert raised(lambda: train(bench, holder)).rule == "label.days"
+
+
+# -- the minting key alone opens nothing, and an id stands for one grant ---------------------------
+
+
+def _minted(bench: Bench, key: SigningKey, **changes: Any) -> Holder:
+    """A capability for the newest grant, changed, as who stole the minting key would make it."""
+    name = bench.call("grant.list")["grants"][-1]["id"]
+    approved = bench.verbs.grants._approve(bench.verbs.grants._record(name))
+    forged = replace(approved, grant=replace(approved.grant, **changes))
+    token = mint(forged, bench.verbs.grants._seed, now_us=bench.clock.now_us())
+    return Holder(token, key)
+
+
+def test_a_capability_for_another_holder_than_the_grant_s_is_refused(bench: Bench) -> None:
+    build(bench)
+    owner, thief = bench.pass_()._key, SigningKey.generate()
+    assert train(bench, _minted(bench, owner))["people"] == ALL
+    stolen = _minted(bench, thief, holder=thief.public)
+    assert raised(lambda: train(bench, stolen)).rule == "grant.mismatch"
+
+
+def test_a_capability_does_not_outlive_its_grant(bench: Bench) -> None:
+    build(bench)
+    owner = bench.pass_()._key
+    bench.clock.advance(DAY_US // 24 + 1)
+    late = _minted(bench, owner, expires_us=bench.clock.now_us() + DAY_US)
+    assert raised(lambda: train(bench, late)).rule == "grant.expired"
+
+
+def test_an_id_stands_for_one_grant(bench: Bench) -> None:
+    bench.pass_(id="grant_0123456789abcdef")
+    again = raised(lambda: bench.pass_(id="grant_0123456789abcdef", reason="for something else"))
+    assert (again.code, again.rule) == ("conflict", "grant.id")
 
 
 def replace_token(holder: Any, token: str) -> Any:

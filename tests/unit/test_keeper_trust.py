@@ -11,9 +11,11 @@ from tests.keeper_desk import Bench, copy_bench, found_bench
 from tests.world import raised
 
 from safehold import canonical
+from safehold.charter import Roster
 from safehold.clock import SECOND_US
 from safehold.errors import DeniedError, InvalidError, QuorumError
 from safehold.ledger import Entry
+from safehold.signing import SigningKey
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,42 @@ def test_nothing_that_uses_data_is_logged_after_a_stop(bench: Bench) -> None:
     intent = Entry(kind="access.intent", actor="a", object="b", detail={})
     assert raised(lambda: trust.log_charged(intent, None)).rule == "oversight.stop"
     assert bench.desk.ledger.size == size
+
+
+def test_a_purpose_without_privacy_releases_nothing(bench: Bench) -> None:
+    trust = bench.desk.trust
+    silent = [name for name, one in trust.charter().purposes.items() if one.privacy is None]
+    assert silent
+    for name in silent:
+        assert raised(lambda name=name: trust.allowed(name)).rule == "purpose.privacy"
+        assert raised(lambda name=name: trust.least_people(name)).rule == "purpose.privacy"
+
+
+def test_a_stop_that_comes_while_a_resumption_is_counted_holds(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.call("stop", **bench.order("stop"))
+    bench.clock.advance(SECOND_US)
+    resume = bench.order("resume")
+    count = Roster.count
+
+    def slow(self: Roster, domain: str, *rest: Any) -> Any:
+        found = count(self, domain, *rest)
+        if "resume" in domain:
+            bench.clock.advance(SECOND_US)
+            bench.call("stop", **bench.order("stop"))
+        return found
+
+    monkeypatch.setattr(Roster, "count", slow)
+    assert raised(lambda: bench.call("resume", **resume)).rule == "oversight.order"
+    assert bench.call("status")["stopped"]
+
+
+def test_another_key_than_the_one_outside_the_home_is_noticed(bench: Bench) -> None:
+    pinned = bench.home.keeper_key
+    pinned.write_text(SigningKey.generate().public.text() + "\n", "ascii")
+    bench.stop()
+    assert raised(bench.start).rule == "keeper.key"
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "nope", "1"])

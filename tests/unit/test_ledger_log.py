@@ -347,6 +347,45 @@ def test_another_key_and_no_log(desk: Desk, tmp_path: Path) -> None:
         desk.open()
 
 
+def _notes(desk: Desk) -> list[bytes]:
+    """Publish twice and return both checkpoints, the older first."""
+    notes = []
+    with desk.open() as ledger:
+        for number in range(2):
+            ledger.append([entry(number)])
+            ledger.publish()
+            notes.append((desk.directory / "checkpoint").read_bytes())
+    return notes
+
+
+def test_a_checkpoint_that_is_not_the_newest_published_is_refused(desk: Desk) -> None:
+    older, newest = _notes(desk)
+    origin, size, root = newest.split(b"\n")[:3]
+    other = desk.signer.sign(b"\n".join([origin, size, b"A" * 43 + b"=", b""]))
+    further = desk.signer.sign(b"\n".join([origin, b"92", root, b""]))
+    for left in (older, other, further):
+        (desk.directory / "checkpoint").write_bytes(left)
+        with pytest.raises(TamperedError) as found:
+            desk.open()
+        assert found.value.rule == "ledger.export", left
+    (desk.directory / "checkpoint").write_bytes(newest)
+    desk.open().close()
+
+
+def test_an_older_head_in_the_place_of_the_newest_is_refused(desk: Desk) -> None:
+    _notes(desk)
+    with sqlite3.connect(desk.directory / "journal.db") as base:
+        (older,) = base.execute("SELECT note FROM head ORDER BY size LIMIT 1").fetchone()
+        end = (
+            older.find(b"\n", older.rfind(b"\n\n") + 2) + 1
+        )  # the log's own line, without cosignatures
+        assert base.execute("UPDATE state SET note = ?", (older[:end],)).rowcount
+    base.close()
+    with pytest.raises(TamperedError) as found:
+        desk.open()
+    assert found.value.rule == "ledger.replay"
+
+
 def test_proof_of_one_entry(desk: Desk) -> None:
     policy = verifier.parse_policy(desk.policy.read_bytes())
     with desk.open() as ledger:

@@ -119,6 +119,22 @@ def test_malformed_notes() -> None:
             verifier.open_note(bad, [ONE.vkey.text()])
 
 
+def test_one_wrong_thing_in_a_note_whose_signature_holds() -> None:
+    good = ONE.sign(TEXT)
+    stranger = "— two.example ".encode()
+    assert verifier.open_note(good + stranger + b"AAAAAAA=\n", [ONE.vkey.text()]).unknown == 1
+    for bad in (
+        ONE.sign(b"a\tb\n"),  # a control character
+        good + (stranger + b"AAAAAAA=\n") * 100,  # one line too many
+        good + stranger + b"AAAAAA==\n",  # four bytes are the key's id and nothing more
+        good + stranger + b"AAAAAAB=\n",  # not the one spelling of five bytes
+    ):
+        with pytest.raises(InvalidError):
+            open_note(bad, [ONE.vkey])
+        with pytest.raises(verifier.VerificationError):
+            verifier.open_note(bad, [ONE.vkey.text()])
+
+
 def test_a_cosignature_covers_its_time() -> None:
     note = ONE.sign(TEXT) + EYE.cosign(TEXT, at=1_790_000_000)
     assert open_note(note, [EYE.vkey])[1] == {EYE.vkey: 1_790_000_000}

@@ -20,8 +20,14 @@ def check_register(desk: Desk, models: Models) -> None:
     A closing leaf follows its transaction, and transactions are durable in order; so one of each kind suffices.
 
     Raises:
-        TamperedError: It lacks one: an older copy was restored.
+        TamperedError: It lacks one: an older copy was restored. So it is if it lacks the key to what a leaf says:
+            nothing ends the details of leaves yet.
     """
+    older = TamperedError(
+        "the control database is older than the ledger",
+        rule="catalog.rollback",
+        fix="put back the newest control database",
+    )
     newest: dict[str, int] = {}
     for index, leaf in desk.ledger.leaves():
         if leaf["k"] == "ingest" and leaf.get("pub", {}).get("rows", 0):
@@ -31,14 +37,10 @@ def check_register(desk: Desk, models: Models) -> None:
     for index in newest.values():
         try:
             said = desk.ledger.detail(index)
-        except ShreddedError:  # its time is over, and so is that of what it was about
-            continue
+        except ShreddedError as error:
+            raise older from error
         if not _knows(desk, models, said):
-            raise TamperedError(
-                "the control database is older than the ledger",
-                rule="catalog.rollback",
-                fix="put back the newest control database",
-            )
+            raise older
 
 
 def _knows(desk: Desk, models: Models, said: Mapping[str, Any]) -> bool:

@@ -87,9 +87,9 @@ class CsvSource:
             ragged += len(skipped)
             if ragged > _MOST_RAGGED:
                 raise self._unreadable()
-            rows = np.arange(self._row, self._row + table.num_rows, dtype=np.int64)
-            for number in skipped:  # those that were skipped keep their numbers
-                rows[rows >= number] += 1
+            rows = np.arange(self._row, self._row + table.num_rows + len(skipped), dtype=np.int64)
+            if skipped:  # those that were skipped keep their numbers
+                rows = np.delete(rows, np.array(skipped, dtype=np.int64) - self._row)
             for start in range(0, table.num_rows, self._limits.batch_rows):
                 part = slice(start, start + self._limits.batch_rows)
                 yield bring(
