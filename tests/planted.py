@@ -65,7 +65,7 @@ class Measured:
 
 
 def minimised(
-    spec: Spec, *, level: int, channels: tuple[str, ...] = ("public", "private", "direct")
+    spec: Spec, *, level: int, **levels: int
 ) -> tuple[dict[str, pa.Table], dict[str, pa.Table], bytes]:
     """Return wire events, the same minimised, and all bytes that would be sealed.
 
@@ -74,7 +74,8 @@ def minimised(
     """
     people = {one.id: {"streams": list(STREAMS)} for one in roster(spec)}
     rules = {stream: rules_spec(stream, level) for stream in STREAMS}
-    rules["chat"]["channels"] = list(channels)
+    rules |= {stream: rules_spec(stream, other) for stream, other in levels.items()}
+    rules["chat"]["channels"] = ["public", "private", "direct"]
     for item in rules.values():
         item.pop("version", None)
     order = Order.from_spec(

@@ -123,6 +123,18 @@ def test_the_end_of_a_window_lies_on_the_grid_of_its_beginning() -> None:
     assert (mono[:-1] + dur[:-1] == mono[1:]).all()
 
 
+def test_a_stream_with_times_shares_no_window_with_one_without() -> None:
+    for levels in ({"level": 3, "pointer": 2}, {"level": 2, "key": 3}, {"level": 1, "focus": 4}):
+        _, after, _ = minimised(SPEC, **levels)
+        for stream, table in after.items():
+            if not len(table):
+                continue
+            timed = levels.get(stream, levels["level"]) < 3
+            assert (table["ctx"].null_count == len(table)) == timed, stream
+    _, after, _ = minimised(SPEC, level=2)
+    assert not any(table["ctx"].null_count for table in after.values())
+
+
 def test_a_password_leaves_no_hole_in_the_numbers() -> None:
     rows = [
         {"person": "p", "device": "d", "session": "s", "seq": at, "t": 10**15 + at, "mono": at,

@@ -225,6 +225,11 @@ def check_token(buffer: bytes, start: int, end: int) -> int:
     return 80
 
 
+def check_capitals(buffer: bytes, start: int, end: int) -> int:
+    """Keep capitals and digits as they are; in other spellings it must look drawn by a machine."""
+    return 90 if buffer[start:end].isupper() else check_token(buffer, start, end)
+
+
 def check_bare_token(buffer: bytes, start: int, end: int) -> int:
     """Keep a long word without a cue only when it holds both cases, digits and much entropy."""
     text = buffer[start:end]
@@ -348,6 +353,7 @@ CHECKS: Final[dict[str, Check]] = {
     "ip": check_ip,
     "mac": check_mac,
     "token": check_token,
+    "capitals": check_capitals,
     "bare_token": check_bare_token,
     "password": check_password,
     "shape": check_shape,

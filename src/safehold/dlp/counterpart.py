@@ -103,10 +103,11 @@ def chat_losses(table: pa.Table, rules: Rules, *, consented: frozenset[str]) -> 
     unknown = ~listed & ~pc.fill_null(pc.equal(kind, "channel"), fill_value=False).to_numpy(
         zero_copy_only=False
     )
+    lost = out | unknown | ~author
     return {
         "channel": ~_known(kind, kinds),
         "not_consented": ~author,
-        "counterpart": out | _edited(table, out | unknown | ~author),
+        "counterpart": out | (_edited(table, lost) & ~lost),
         "participants_unknown": unknown,
     }
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from safehold.canonical import LARGEST
 from safehold.dlp import Rules, minimise
 from safehold.dlp.context import denied_so_far
+from safehold.dlp.level import put_columns
 from safehold.errors import InvalidError
 from safehold.ingest.admission import Roll
 from safehold.ingest.convert import Converted, Events
@@ -21,7 +22,7 @@ from safehold.ingest.refusal import Refusal
 from safehold.ingest.rest import RestBatch, rest_batches
 from safehold.ingest.session import Sessions
 from safehold.ingest.validate import Vocabulary, validate
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.schema import STREAMS, Level
 
 
 @dataclass(slots=True)
@@ -216,6 +217,17 @@ class Pipeline:
             yield from rest_batches(stream, table, key=order.key, policy=order.policy)
 
 
+def _part_windows(stream: str, table: pa.Table, rules: Mapping[str, Rules]) -> pa.Table:
+    """Take the window out of events that keep their times, where others have lost theirs.
+
+    The window is what joins streams: through it the times of a pointer would be those of the keys.
+    """
+    timeless = any(item.level >= Level.L3 for item in rules.values())
+    if rules[stream].level >= Level.L3 or not timeless:
+        return table
+    return put_columns(table, {"ctx": pa.nulls(len(table), pa.uint32())})
+
+
 def minimise_streams(
     accepted: Mapping[str, Events],
     keys: list[Any],
@@ -261,5 +273,5 @@ def minimise_streams(
         )
         tally.dropped.update(result.dropped)
         tally.masked.update(result.masked)
-        minimised[stream] = result.table
+        minimised[stream] = _part_windows(stream, result.table, rules)
     return rank_events(accepted, minimised, keys=keys, offsets=offsets)
