@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +14,7 @@ from safehold.dlp.context import distinct, numbers_of, sessions_of, words_of
 from safehold.dlp.keymap import MODIFIERS, OPAQUE, TOKENS, Op, operate, resolve
 from safehold.dlp.keystroke import Piece, join_clicked, replay
 from safehold.dlp.mask import Marks, mark_pieces, spread
+from safehold.dlp.typed import Typed
 from safehold.telemetry.schema import KeyKind
 
 Ints = npt.NDArray[np.int64]
@@ -23,35 +23,6 @@ _BATCH: Final = 1 << 20  # characters scanned at a time
 _HELD_US: Final = 500_000  # before a held key repeats
 _REPEAT_US: Final = 33_000
 _MOST_REPEATS: Final = 4_096
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """Key events as editing operations, in order of session and sequence.
-
-    Args:
-        order: Row of the table at each place of this order.
-        ops: Operation at each place; ups are ``NOP``.
-        texts: Text each place inserts.
-        names: Number of the resolved key at each place.
-        vocabulary: Resolved keys by number.
-        segments: Segment at each place.
-        fields: For each segment number, the window it lies in; a click alone does not end that.
-        counts: Repeats at each place.
-        kinds: ``KeyKind`` at each place.
-        release: For each up, the place of its press; -1 where there is none.
-    """
-
-    order: Ints
-    ops: Ints
-    texts: list[str]
-    names: Ints
-    vocabulary: list[str]
-    segments: Ints
-    fields: Ints
-    counts: Ints
-    kinds: Ints
-    release: Ints
 
 
 def _changes(values: Ints) -> Bools:
@@ -277,4 +248,4 @@ def count_classes(kind: Ints) -> dict[str, int]:
     return {NAMES[at]: int(count) for at, count in enumerate(counts) if count}
 
 
-__all__ = ["TOKENS", "Typed", "class_tokens", "count_classes", "find_marks", "read_keys"]
+__all__ = ["TOKENS", "class_tokens", "count_classes", "find_marks", "read_keys"]

@@ -8,7 +8,7 @@ these.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,8 @@ from safehold.dlp.classes import CLASSES
 from safehold.dlp.keymap import MODIFIERS, Op
 from safehold.dlp.keystroke import Piece
 from safehold.dlp.scan import find_spans
+from safehold.dlp.typed import Typed
 from safehold.telemetry.schema import KeyKind
-
-if TYPE_CHECKING:
-    from safehold.dlp.keys import Typed
 
 Ints = npt.NDArray[np.int64]
 NEAR: Final = 14  # presses between two characters of one span that are masked with it

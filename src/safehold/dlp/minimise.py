@@ -25,7 +25,7 @@ from safehold.dlp.context import (
 )
 from safehold.dlp.counterpart import chat_losses, speech_losses, without_quotes
 from safehold.dlp.keymap import TOKENS, ZONES, token_of, zone_of
-from safehold.dlp.keys import Typed, class_tokens, count_classes, find_marks, read_keys
+from safehold.dlp.keys import class_tokens, count_classes, find_marks, read_keys
 from safehold.dlp.level import (
     TENTH_US,
     bucket_gaps,
@@ -41,6 +41,7 @@ from safehold.dlp.pointer import reduce_pointer
 from safehold.dlp.redact import mask_text
 from safehold.dlp.rules import Rules
 from safehold.dlp.stitch import stitch
+from safehold.dlp.typed import Typed
 from safehold.errors import InvalidError
 from safehold.telemetry.schema import WIRE, KeyKind, Level
 
