@@ -105,7 +105,23 @@ def _other_origin(twin: World, name: PersonId, standing: Standing) -> None:
     _other(twin, name, standing)
 
 
-@pytest.mark.parametrize("how", [_more, _other, _other_origin])
+def _there_and_back(twin: World, name: PersonId, standing: Standing) -> None:
+    """Two choices that no leaf tells of; the second undoes the first."""
+    _more(twin, name, standing)
+    twin.desk.people.change(name, lambda _: standing)
+
+
+def test_two_choices_that_are_missing_are_no_crash(
+    world: World, twin: World, somebody: str, tmp_path: Path
+) -> None:
+    """Not even if they changed nothing in the end."""
+    world.choose(somebody, "resume")
+    world.choose(somebody, "resume")
+    _slip_in(world, twin, tmp_path, somebody)
+    _refused(world)
+
+
+@pytest.mark.parametrize("how", [_more, _other, _other_origin, _there_and_back])
 def test_somebody_who_chose_nothing_since_is_as_enrolled(
     world: World, twin: World, somebody: str, tmp_path: Path, how: Callable[..., Any]
 ) -> None:
