@@ -156,7 +156,7 @@ def opened(folder: Path, *, level: str) -> Iterator[Bench]:
             folder / "home",
             seats=folder / "seats",
             charter=charter,
-            synthetic=True,
+            synthetic=False,
             passphrase=PASSPHRASE,
         )
         home = Home.open(folder / "home")
@@ -164,8 +164,10 @@ def opened(folder: Path, *, level: str) -> Iterator[Bench]:
         bench = Bench(service)
         for owner, method, name in PHASES:
             patch.setattr(owner, method, clocked(bench, getattr(owner, method), name))
-        yield bench
-        service.finish()
+        try:
+            yield bench
+        finally:
+            service.finish()
     finally:
         libc.prctl(SUBREAPER, 0, 0, 0, 0)
         patch.undo()
