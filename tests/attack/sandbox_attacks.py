@@ -263,16 +263,28 @@ def memory_bomb(world, inputs, emit):
 
 
 def memory_touch(world, inputs, emit):
-    """Use real memory, a little in each of several processes."""
+    """Use real memory, a little in each of several processes, all of it at the same time."""
+    hold, let_go = os.pipe()
     children = []
+    full = True
     for _ in range(6):
+        touched, tell = os.pipe()
         child = os.fork()
         if child == 0:
+            os.close(let_go)
             block = bytearray(64 * MIB)
             block[::4096] = b"x" * len(block[::4096])
+            os.write(tell, b"x")
+            os.read(hold, 1)
             os._exit(0)
         children.append(child)
-    if any(os.waitpid(child, 0)[1] for child in children):
+        os.close(tell)
+        # Nothing comes from a child that was killed while it touched its block.
+        full &= os.read(touched, 1) == b"x"
+        os.close(touched)
+    os.close(let_go)
+    killed = any([os.waitpid(child, 0)[1] for child in children])
+    if killed or not full:
         raise MemoryError
 
 
