@@ -13,7 +13,7 @@ import struct
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -40,12 +40,11 @@ LARGEST_NUMBER = 2**53 - 1
 _ACT, _OBJ, _DET = (COMMIT_MARK + name.encode() + b"\0" for name in FIELDS)
 _MOST_PUBLIC = 4_096  # public facts remembered as checked
 _sha256 = hashlib.sha256
-_b64 = partial(b2a_base64, newline=False)
 _u32 = struct.Struct(">I").pack
 _LENGTHS = tuple(map(_u32, range(LARGEST_TEXT + 1)))
 _NO_KEY = _u32(0)
 _NO_PEOPLE = bytes(8)  # an empty nonce and no items
-_NOBODY = _b64(EMPTY)
+_NOBODY = b2a_base64(EMPTY, newline=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,7 @@ class Drafts:
         rests = [middle + nobody for middle in self.middles]
         plain = [secret + _NO_PEOPLE for secret in self.secrets]
         for at, people in self.people.items():
-            rests[at] = self.middles[at] + _b64(people.root) + end
+            rests[at] = self.middles[at] + b2a_base64(people.root, newline=False) + end
             plain[at] = self.secrets[at] + _pack_people(people)
         bound = [
             SIDECAR_MARK + _sha256(head + rest).digest()
@@ -130,7 +129,7 @@ class Drafts:
         ]
         sealed = self._seal(plain, bound, seal_for)
         leaves = [
-            head + _b64(_sha256(one).digest()) + rest
+            head + b2a_base64(_sha256(one).digest(), newline=False) + rest
             for head, one, rest in zip(self.heads, sealed, rests, strict=True)
         ]
         if max(map(len, leaves), default=0) > LARGEST_ENTRY:
@@ -183,23 +182,17 @@ def draft(entries: Sequence[Entry]) -> Drafts:
         act = _sha256(blind[:32] + _ACT + actor).digest()
         obj = _sha256(blind[32:64] + _OBJ + thing).digest()
         det = _sha256(blind[64:] + _DET + detail).digest()
-        heads.append(b'{"act":"' + _b64(act) + behind_act)
-        middles.append(
-            b'","det":"%b%b%b"%b%b' % (_b64(det), behind_det, _b64(obj), public, behind_obj)
-        )
-        secrets.append(
-            b"\1\0\0\0\x60%b%b%b%b%b%b%b%b"
-            % (
-                blind,
-                key,
-                _LENGTHS[len(actor)],
-                actor,
-                _LENGTHS[len(thing)],
-                thing,
-                _u32(len(detail)),
-                detail,
-            )
-        )
+        heads.append(b'{"act":"' + b2a_base64(act, newline=False) + behind_act)
+        det, obj = b2a_base64(det, newline=False), b2a_base64(obj, newline=False)
+        middles.append(b"".join((b'","det":"', det, behind_det, obj, b'"', public, behind_obj)))
+        parts = (
+            b"\1\0\0\0\x60", blind,
+            key,
+            _LENGTHS[len(actor)], actor,
+            _LENGTHS[len(thing)], thing,
+            _u32(len(detail)), detail,
+        )  # fmt: skip
+        secrets.append(b"".join(parts))
     made.kinds = [entry.kind for entry in entries]
     made.segments = [entry.segment for entry in entries]
     made.gather()
@@ -217,7 +210,7 @@ def _frame(kind: str, segment: str, charter: bytes) -> tuple[bytes, bytes, bytes
     if not SEGMENT.fullmatch(segment):
         raise InvalidError("not a segment name", rule="ledger.segment", field="segment")
     return (
-        b'","chr":"%b","ct":"' % _b64(charter),
+        b'","chr":"%b","ct":"' % b2a_base64(charter, newline=False),
         b'","k":"%b","obj":"' % kind.encode(),
         b',"seg":"%b","sub":"' % segment.encode(),
         known.needs_ref,
@@ -231,7 +224,7 @@ def _public(kind: str, facts: Mapping[str, int | str]) -> bytes:
     """Return the public facts as they stand in a leaf; those that were checked once come fast."""
     try:
         said = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
-    except (orjson.JSONEncodeError, TypeError):
+    except TypeError:
         said = b""  # the check says what is wrong
     if (text := _checked.get((kind, said))) is not None:
         return text
