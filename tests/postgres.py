@@ -1,0 +1,155 @@
+"""A PostgreSQL server of our own: made for the tests, on a Unix socket, syncing as in earnest."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+
+USER = "postgres"  # its superuser; the account on this machine is another matter
+_SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "32MB",
+    "max_connections": "60",
+}
+
+
+class Server:
+    """One cluster in a temporary directory.
+
+    Args:
+        programs: Folder of ``initdb`` and ``postgres``.
+    """
+
+    def __init__(self, programs: Path) -> None:
+        self.programs = programs
+        self.path = Path(tempfile.mkdtemp(prefix="safehold-pg-"))
+        self._as: list[str] = []
+        if os.geteuid() == 0:  # it refuses to run as root
+            account = _account()
+            os.chown(self.path, account.pw_uid, account.pw_gid)
+            self._as = [
+                "setpriv",
+                f"--reuid={account.pw_uid}",
+                f"--regid={account.pw_gid}",
+                "--clear-groups",
+            ]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
+        self._run("initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8")
+        self.start()
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    def start(self) -> None:
+        """Start it and wait until it answers; recovery after a kill happens here."""
+        command = [*self._as, str(self.programs / "postgres"), "-D", str(self.data)]
+        command += ["-k", str(self.path)]
+        for name, value in _SETTINGS.items():
+            command += ["-c", f"{name}={value}"]
+        with (self.path / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        for _ in range(1_200):
+            try:
+                self.admin().close()
+            except psycopg.OperationalError:
+                assert self._process.poll() is None, (self.path / "log").read_text()
+                threading.Event().wait(0.05)
+            else:
+                return
+        raise AssertionError("PostgreSQL did not answer within a minute")
+
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """End it: SIGQUIT without a last checkpoint, SIGKILL the postmaster and all it started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if how is signal.SIGKILL:
+            family = _children(process.pid)
+            os.kill(process.pid, signal.SIGSTOP)  # so that it starts nothing meanwhile
+            for pid in [process.pid, *_children(process.pid), *family]:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        else:
+            process.send_signal(how)
+        process.wait(120)
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.path)
+
+    def database(self) -> str:
+        """Make an empty database and return its URL for the superuser."""
+        name = f"d{next(self._numbers)}"
+        with self.admin() as base:
+            base.execute(f"CREATE DATABASE {name}".encode())
+        return self.url(name)
+
+    def url(self, database: str, user: str = USER, **options: str) -> str:
+        more = "".join(f"&{name}={value}" for name, value in options.items())
+        return f"postgresql:///{database}?host={self.path}&user={user}{more}"
+
+    def admin(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(self.url(database), autocommit=True, connect_timeout=60)
+
+    def program(self, name: str, *arguments: str) -> None:
+        """Run a client program such as ``pg_dump``, as whoever runs the tests."""
+        subprocess.run([str(self.programs / name), *arguments], check=True, capture_output=True)
+
+    def _run(self, name: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [*self._as, str(self.programs / name), *arguments],
+            capture_output=True,
+            check=False,
+            cwd=self.path,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"},
+        )
+        assert done.returncode == 0, done.stderr.decode()
+
+
+def find_server() -> Server:
+    """Start a server; without the programs the test skips aloud, and fails under CI=true."""
+    found = shutil.which("initdb")
+    folders = [Path(found).resolve().parent] if found else []
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for folder in folders:
+        if (folder / "postgres").exists() and (folder / "initdb").exists():
+            return Server(folder)
+    pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+
+
+def _account() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        return pwd.getpwnam("nobody")
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            stat = (folder / "stat").read_text("ascii", "replace") if folder.name.isdigit() else ""
+        except OSError:
+            continue
+        if stat and int(stat[stat.rindex(")") + 2 :].split()[1]) == parent:
+            found.append(int(folder.name))
+    return found
