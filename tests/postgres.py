@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import pwd
 import shutil
@@ -10,6 +9,8 @@ import signal
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -47,8 +48,10 @@ class Server:
                 "--clear-groups",
             ]
         self._process: subprocess.Popen[bytes] | None = None
-        self._numbers = itertools.count(1)
         self._run("initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8")
+        with (self.data / "postgresql.conf").open("a", encoding="utf-8") as file:
+            for name, value in {**_SETTINGS, "unix_socket_directories": str(self.path)}.items():
+                file.write(f"{name} = '{value}'\n")
         self.start()
 
     @property
@@ -58,14 +61,11 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers; recovery after a kill happens here."""
         command = [*self._as, str(self.programs / "postgres"), "-D", str(self.data)]
-        command += ["-k", str(self.path)]
-        for name, value in _SETTINGS.items():
-            command += ["-c", f"{name}={value}"]
         with (self.path / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        for _ in range(1_200):
+        for _ in range(3_600):
             try:
                 self.admin().close()
             except psycopg.OperationalError:
@@ -73,7 +73,7 @@ class Server:
                 threading.Event().wait(0.05)
             else:
                 return
-        raise AssertionError("PostgreSQL did not answer within a minute")
+        raise AssertionError("PostgreSQL did not answer within three minutes")
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """End it: SIGQUIT without a last checkpoint, SIGKILL the postmaster and all it started."""
@@ -96,11 +96,20 @@ class Server:
         self.stop()
         shutil.rmtree(self.path)
 
-    def database(self) -> str:
-        """Make an empty database and return its URL for the superuser."""
-        name = f"d{next(self._numbers)}"
+    def database(self, name: str = "ledgers") -> str:
+        """Return the URL of a database with no log in it and nobody connected, for the superuser."""
         with self.admin() as base:
-            base.execute(f"CREATE DATABASE {name}".encode())
+            if base.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).rowcount == 0:
+                base.execute(f"CREATE DATABASE {name}".encode())
+            base.execute(
+                "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s",
+                (name,),
+            )
+        with self.admin(name) as base:
+            for (schema,) in base.execute(
+                "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE 'ledger%%'"
+            ).fetchall():
+                base.execute(f"DROP SCHEMA {schema} CASCADE".encode())
         return self.url(name)
 
     def url(self, database: str, user: str = USER, **options: str) -> str:
@@ -109,6 +118,26 @@ class Server:
 
     def admin(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(self.url(database), autocommit=True, connect_timeout=60)
+
+    @contextmanager
+    def setting(self, name: str, value: str) -> Iterator[None]:
+        """Run with another setting of the server; sessions that are open see it a moment later."""
+        try:
+            self._set(f"SET {name} = '{value}'", name, value)
+            yield
+        finally:
+            self._set(f"RESET {name}", name, _SETTINGS.get(name, ""))
+
+    def _set(self, how: str, name: str, value: str) -> None:
+        with self.admin() as base:
+            base.execute(f"ALTER SYSTEM {how}".encode())
+            base.execute("SELECT pg_reload_conf()")
+        for _ in range(1_200):
+            with self.admin() as base:
+                if base.execute("SELECT current_setting(%s)", (name,)).fetchone() == (value,):
+                    return
+            threading.Event().wait(0.05)
+        raise AssertionError(f"{name} did not become {value!r}")
 
     def program(self, name: str, *arguments: str) -> None:
         """Run a client program such as ``pg_dump``, as whoever runs the tests."""

@@ -53,8 +53,7 @@ def create(
     home = Home.create(path, synthetic=synthetic)
     try:
         schema = choose_database(home, ledger_url) if ledger_url is not None else None
-        answer = _fill(home, seats=seats, charter=charter, secret=secret)
-        return answer if schema is None else {**answer, "journal": f"PostgreSQL, schema {schema}"}
+        return _fill(home, seats=seats, charter=charter, secret=secret, schema=schema)
     except (
         BaseException
     ):  # also an interruption: nothing stays half-made, so the same call can be made again
@@ -66,7 +65,7 @@ def create(
 
 
 def _fill(
-    home: Home, *, seats: Path, charter: Path | None, secret: dict[str, Any]
+    home: Home, *, seats: Path, charter: Path | None, secret: dict[str, Any], schema: str | None
 ) -> dict[str, Any]:
     keys = seat_keys(seats)
     roster = Roster.draft({name: (name, key.public) for name, key in keys.items()})
@@ -85,6 +84,8 @@ def _fill(
         "seats": sorted(keys),
         "synthetic": home.synthetic,
     }
+    if schema is not None:
+        answer["journal"] = f"PostgreSQL, schema {schema}"
     with start(home, order) as ready:
         for name, share in zip(SEATS, ready["shares"], strict=False):
             _write_secret(seats / f"{name}.share", share)

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ from safehold.ledger.store import (
 from safehold.ledger.tree import EMPTY
 
 OLDEST: Final = 14  # major version of the server
+PATIENCE_S: Final = 3.0  # for the lock of a log
 _DEFAULTS: Final = {
     "application_name": "safehold-ledger",
     "client_encoding": "utf8",
@@ -111,23 +113,20 @@ class PostgresStore:
 
     def open(self, origin: str) -> PostgresJournal:
         """Take the locks, then look at what there is; see ``Store``."""
-        held = hold_directory(self._directory) if self._directory.is_dir() else None
-        if held is None:
+        if not self._directory.is_dir():
             raise MissingError("there is no log in this directory", rule="ledger.open")
-        opened: list[Connection] = []
-        try:
-            for _ in range(2):
-                opened.append(_connect(self._options))
+        with ExitStack() as undo:
+            held = hold_directory(self._directory)
+            undo.callback(os.close, held)
+            writer = undo.enter_context(closing(_connect(self._options)))
+            reader = undo.enter_context(closing(_connect(self._options)))
             try:
-                _hold(opened[0], origin)
+                _hold(writer, origin)
             except psycopg.Error as error:
                 raise _unavailable(error, "the ledger cannot be opened") from None
-            return PostgresJournal(*opened, origin=origin, held=held)
-        except BaseException:
-            for one in opened:
-                one.close()
-            os.close(held)
-            raise
+            journal = PostgresJournal(writer, reader, origin=origin, held=held)
+            undo.pop_all()
+        return journal
 
     def published(self, origin: str, size: int) -> bytes | None:
         """Ask for a published head through a session of its own; see ``Store``."""
@@ -271,9 +270,9 @@ class PostgresJournal:
         """See ``Journal``."""
         rows = self._all(sql.ROW_OF, (index,), int, int, bytes) if index >= 0 else []
         for first, count, body in rows:
-            leaves: list[bytes] = unpack_batch(first, count, body, expected=None)
-            if index < first + count:
-                return leaves[index - first]
+            for at, leaf in enumerate(unpack_batch(first, count, body, expected=None), first):
+                if at == index:
+                    return leaf
         raise MissingError(f"there is no leaf {index}", rule="ledger.index")
 
     def sidecar(self, index: int) -> bytes | None:
@@ -389,9 +388,13 @@ def _connect(options: dict[str, Any]) -> Connection:
 
 def _hold(base: Connection, origin: str) -> None:
     """Take the lock of a log, then see that server and tables would keep it."""
-    row = base.execute("SELECT pg_try_advisory_lock(%s::bigint)", (lock_of(origin),)).fetchone()
-    if row != (True,):
-        raise held_by_another()
+    # the server may need a moment to notice that a process which held it has died
+    deadline = time.monotonic() + PATIENCE_S
+    query, values = "SELECT pg_try_advisory_lock(%s::bigint)", (lock_of(origin),)
+    while base.execute(query, values).fetchone() != (True,):
+        if time.monotonic() > deadline:
+            raise held_by_another()
+        time.sleep(0.05)
     _refuse_forgetful(base)
     found = base.execute(sql.RELATIONS, (schema_of(origin),)).fetchall()
     if not found:
