@@ -350,7 +350,8 @@ def read_url(url: str) -> dict[str, Any]:
         said = conninfo_to_dict(url) if url.startswith(("postgresql://", "postgres://")) else {}
     except psycopg.Error:
         said = {}
-    if not said.get("host"):
+    ports = str(said.get("port") or "").replace(",", "") or "0"
+    if not said.get("host") or not ports.isdecimal():
         raise InvalidError(
             "a ledger URL looks like postgresql://user@host/database",
             rule="ledger.url",
