@@ -140,7 +140,7 @@ class Desk:
         else:
             import psycopg
 
-            from safehold.ledger.store_postgres import schema_of
+            from safehold.ledger.store_postgres_place import schema_of
 
             query = query.replace("?", "%s")
             query = re.sub(r"zeroblob\((\d+)\)", r"decode(repeat('00', \1), 'hex')", query)

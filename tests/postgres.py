@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -152,6 +153,76 @@ class Server:
             env={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"},
         )
         assert done.returncode == 0, done.stderr.decode()
+
+
+class Line:
+    """A line to the server that can be cut around the next commit.
+
+    Args:
+        target: Socket of the server.
+        folder: Where its own socket lies.
+    """
+
+    def __init__(self, target: Path, folder: Path) -> None:
+        self.path = folder
+        self._target = target
+        self._door = socket.socket(socket.AF_UNIX)
+        self._door.bind(str(folder / ".s.PGSQL.5432"))
+        self._door.listen()
+        self.cut: str | None = None
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._door.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._door.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._carry, args=(near,), daemon=True).start()
+
+    def _carry(self, near: socket.socket) -> None:
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(str(self._target))
+        swallow = threading.Event()
+        with near, far:
+            back = threading.Thread(target=self._back, args=(far, near, swallow), daemon=True)
+            back.start()
+            while data := self._receive(near):
+                if self.cut is not None and b'"seg":"eu/keys"' in data:  # the leaves of a commit
+                    if self.cut == "before":
+                        break
+                    swallow.set()
+                far.sendall(data)
+            for one in (near, far):
+                _shut(one)
+            back.join()
+
+    def _back(self, far: socket.socket, near: socket.socket, swallow: threading.Event) -> None:
+        while data := self._receive(far):
+            if swallow.is_set():
+                while data and not data.endswith(b"Z\0\0\0\5I"):  # until it is ready for more
+                    data = self._receive(far)
+                break
+            near.sendall(data)
+        for one in (near, far):
+            _shut(one)
+
+    @staticmethod
+    def _receive(end: socket.socket) -> bytes:
+        try:
+            return end.recv(1 << 20)
+        except OSError:
+            return b""
+
+
+def _shut(end: socket.socket) -> None:
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
 
 
 def find_server() -> Server:

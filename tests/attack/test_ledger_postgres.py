@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,20 +19,18 @@ import pytest
 from tests.attack import test_ledger_crash as crash
 from tests.attack import test_ledger_rollback as rollback
 from tests.ledger_desk import ORIGIN, Desk, entry
-from tests.postgres import Server
+from tests.postgres import Line, Server
 
 import safehold_verify as verifier
 from safehold.errors import (
     ConflictError,
-    MissingError,
     SafeholdError,
     TamperedError,
     UnavailableError,
 )
 from safehold.ledger import Ledger
 from safehold.ledger import log as log_module
-from safehold.ledger.store_postgres import schema_of
-from safehold.ledger.store_postgres_sql import NAMES
+from safehold.ledger.store_postgres_place import schema_of
 
 SCHEMA = schema_of(ORIGIN)
 
@@ -150,146 +147,6 @@ def test_a_pooler_that_hands_out_another_session_is_found(desk: Desk) -> None:
     ledger.close()
     with desk.open() as again:
         assert again.size == 300
-
-
-# The administrator
-
-EDITS = {
-    **{name: edit for name, edit in rollback.EDITS.items() if "published head" not in name},
-    "the published head": "UPDATE head SET note = overlay(note placing 'x'::bytea from 9)",
-    "the published heads": "DELETE FROM head",
-    "the vkey": "UPDATE meta SET vkey = 'x'",
-    "the name": "DELETE FROM meta",
-    "no number": "ALTER TABLE state ALTER size DROP NOT NULL; UPDATE state SET size = NULL",
-    "text for bytes": "ALTER TABLE journal ALTER body TYPE text USING encode(body, 'base64')",
-    "text for numbers": "ALTER TABLE state ALTER size TYPE text USING size::text",
-    "halves for numbers": "ALTER TABLE state ALTER size TYPE numeric USING size + 0.5",
-    "bytes for text": "ALTER TABLE meta ALTER origin TYPE bytea USING origin::bytea",
-    "all rows": "TRUNCATE journal, sidecar, tile, state, head, idem, meta",
-    "a table": "DROP TABLE tile",
-    "a column": "ALTER TABLE journal DROP COLUMN count",
-    "another table": "CREATE TABLE spare(one int)",
-    "a view for a table": "ALTER TABLE tile RENAME TO hidden; CREATE VIEW tile AS TABLE hidden",
-    "a table that a crash empties": "ALTER TABLE journal SET UNLOGGED",
-}
-
-
-@pytest.mark.parametrize("name", EDITS)
-def test_what_the_administrator_edits_is_found_when_the_ledger_opens(desk: Desk, name: str) -> None:
-    for one in EDITS[name].split("; "):
-        desk.edit(one)
-    with pytest.raises(SafeholdError) as found:
-        desk.open()
-    assert found.value.code in ("tampered", "invalid")
-
-
-@pytest.mark.parametrize("edit", ["ALTER TABLE head DROP COLUMN note", "DROP TABLE head CASCADE"])
-def test_a_reader_beside_the_keeper_finds_damage_too(desk: Desk, edit: str) -> None:
-    assert desk.store.published(ORIGIN, 300) == (desk.directory / "checkpoint").read_bytes()
-    assert desk.store.published(ORIGIN, 299) is None
-    desk.edit(edit)
-    with pytest.raises(TamperedError):
-        desk.store.published(ORIGIN, 300)
-
-
-def test_rows_edited_before_they_are_exported_are_found_by_the_verifier(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(log_module, "INTERVAL", 3_600)
-    with desk.open() as ledger:
-        ledger.append([entry(1_000)])
-        desk.edit(
-            "UPDATE journal SET body = overlay(body placing 'X'::bytea from 20) WHERE first = 300"
-        )
-        ledger.publish()
-    with pytest.raises(verifier.VerificationError, match=r"leaf 300|entries/001"):
-        verifier.verify_log(desk.directory, desk.policy, heads=[desk.head])
-    with pytest.raises(TamperedError):
-        desk.open()
-
-
-def test_a_changed_side_car_and_a_lost_one(desk: Desk) -> None:
-    with desk.open() as ledger:
-        desk.edit("UPDATE sidecar SET body = overlay(body placing 'X'::bytea from 30)")
-        with pytest.raises(TamperedError):
-            ledger.detail(0)
-        desk.edit("DELETE FROM sidecar")
-        with pytest.raises(MissingError):
-            ledger.detail(0)
-
-
-def test_a_slip_of_the_hand_is_stopped_by_the_tables_themselves(
-    postgres: Server, desk: Desk
-) -> None:
-    database = psycopg.conninfo.conninfo_to_dict(desk.database or "")["dbname"]
-    refused = [
-        "UPDATE @.journal SET body = body",
-        "UPDATE @.sidecar SET body = body",
-        "UPDATE @.tile SET data = data",
-        "UPDATE @.idem SET place = place",
-        "UPDATE @.meta SET vkey = vkey",
-        *map("DELETE FROM @.{}".format, ("journal", "tile", "idem", "meta", "head", "state")),
-        *map("TRUNCATE @.{}".format, NAMES),
-        "UPDATE @.state SET size = size - 1",
-        "UPDATE @.state SET exported = -1",
-        "UPDATE @.state SET time = 0",
-    ]
-    with postgres.admin(str(database)) as base:
-        base.execute(said("INSERT INTO @.idem VALUES('x', 1)"))
-        for query in refused:
-            with pytest.raises(psycopg.errors.RestrictViolation):
-                base.execute(said(query))
-        base.execute(said("SET session_replication_role = replica; DELETE FROM @.idem"))
-    desk.open().close()
-
-
-def dump(postgres: Server, desk: Desk, name: str) -> Path:
-    path = desk.directory.parent / name
-    postgres.program("pg_dump", "-Fc", "-n", SCHEMA, "-f", str(path), desk.database or "")
-    shutil.copytree(desk.directory, path.with_name(f"{name}-files"))
-    return path
-
-
-def restore(postgres: Server, desk: Desk, path: Path) -> None:
-    with psycopg.connect(desk.database or "", autocommit=True) as base:
-        base.execute(said("DROP SCHEMA @ CASCADE"))
-    postgres.program("pg_restore", "-d", desk.database or "", str(path))
-    shutil.rmtree(desk.directory)
-    shutil.copytree(path.with_name(f"{path.name}-files"), desk.directory)
-
-
-def test_an_older_dump_that_was_restored_is_found_by_the_witness(
-    postgres: Server, desk: Desk
-) -> None:
-    older = dump(postgres, desk, "older")
-    with desk.open() as ledger:
-        ledger.append([entry(), entry()])
-    newest = dump(postgres, desk, "newest")
-    restore(postgres, desk, older)
-    with pytest.raises(TamperedError, match="knows 302 entries, the journal only 300"):
-        desk.open()
-    with desk.open(witnesses=[]) as forked:  # without the witness it is a log like any other
-        forked.append([entry(), entry(), entry()])
-    with pytest.raises(TamperedError, match="another history"):
-        desk.open()
-    restore(postgres, desk, newest)
-    with desk.open() as ledger:
-        assert ledger.size == 302
-
-
-def test_no_such_log_and_a_log_without_its_files(postgres: Server, desk: Desk) -> None:
-    full, desk.database = desk.database, postgres.database("other")
-    with pytest.raises(MissingError):
-        desk.open()
-    with pytest.raises(TamperedError):
-        desk.store.published(ORIGIN, 300)
-    desk.database = full
-    desk.directory = desk.directory.with_name("empty")
-    with pytest.raises(MissingError):
-        desk.open()
-    desk.directory.mkdir()
-    with pytest.raises(TamperedError, match="checkpoint is missing"):
-        desk.open()
 
 
 # Servers that die or would forget
@@ -425,76 +282,6 @@ def test_no_server(desk: Desk, tmp_path: Path) -> None:
 
 
 # Cut lines
-
-
-class Line:
-    """A line to the server that can be cut around the next commit.
-
-    Args:
-        target: Socket of the server.
-        folder: Where its own socket lies.
-    """
-
-    def __init__(self, target: Path, folder: Path) -> None:
-        self.path = folder
-        self._target = target
-        self._door = socket.socket(socket.AF_UNIX)
-        self._door.bind(str(folder / ".s.PGSQL.5432"))
-        self._door.listen()
-        self.cut: str | None = None
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._door.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._door.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._carry, args=(near,), daemon=True).start()
-
-    def _carry(self, near: socket.socket) -> None:
-        far = socket.socket(socket.AF_UNIX)
-        far.connect(str(self._target))
-        swallow = threading.Event()
-        with near, far:
-            back = threading.Thread(target=self._back, args=(far, near, swallow), daemon=True)
-            back.start()
-            while data := self._receive(near):
-                if self.cut is not None and b'"seg":"eu/keys"' in data:  # the leaves of a commit
-                    if self.cut == "before":
-                        break
-                    swallow.set()
-                far.sendall(data)
-            for one in (near, far):
-                _shut(one)
-            back.join()
-
-    def _back(self, far: socket.socket, near: socket.socket, swallow: threading.Event) -> None:
-        while data := self._receive(far):
-            if swallow.is_set():
-                while data and not data.endswith(b"Z\0\0\0\5I"):  # until it is ready for more
-                    data = self._receive(far)
-                break
-            near.sendall(data)
-        for one in (near, far):
-            _shut(one)
-
-    @staticmethod
-    def _receive(end: socket.socket) -> bytes:
-        try:
-            return end.recv(1 << 20)
-        except OSError:
-            return b""
-
-
-def _shut(end: socket.socket) -> None:
-    try:
-        end.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
 
 
 @pytest.fixture

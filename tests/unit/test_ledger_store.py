@@ -9,7 +9,8 @@ from tests.ledger_desk import DESKS, ORIGIN, Desk, desk_over
 
 from safehold.errors import ConflictError, InvalidError, MissingError, TamperedError
 from safehold.ledger.store import Batch, pack_sidecars
-from safehold.ledger.store_postgres import lock_of, read_url, schema_of
+from safehold.ledger.store_postgres import read_url
+from safehold.ledger.store_postgres_place import lock_of, schema_of
 from safehold.ledger.tile import pack_entries
 from safehold.ledger.tree import EMPTY, Tree, leaf_hash
 

@@ -46,7 +46,7 @@ def choose_database(home: Home, url: str) -> str:
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(url + "\n")
 
-    from safehold.ledger.store_postgres import schema_of
+    from safehold.ledger.store_postgres_place import schema_of
 
     return schema_of(home.origin)
 

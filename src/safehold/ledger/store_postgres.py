@@ -12,7 +12,6 @@ types and believed in nothing else; whoever administers it can edit rows, and th
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -26,7 +25,6 @@ from psycopg.conninfo import conninfo_to_dict
 
 from safehold.errors import (
     ConflictError,
-    InvalidError,
     MissingError,
     SafeholdError,
     TamperedError,
@@ -42,37 +40,15 @@ from safehold.ledger.store import (
     place_of,
     unpack_batch,
 )
+from safehold.ledger.store_postgres_place import check_place, lock_of, schema_of
 from safehold.ledger.tree import EMPTY
 
 OLDEST: Final = 14  # major version of the server
 PATIENCE_S: Final = 3.0  # for the lock of a log
-_DEFAULTS: Final = {
-    "application_name": "safehold-ledger",
-    "client_encoding": "utf8",
-    "connect_timeout": "10",
-    # a server or a network that went away is noticed within half a minute
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "30000",
-    "target_session_attrs": "read-write",
-}
-_LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _MOST_ROWS, _MOST_BYTES = 256, 1 << 20  # of one read of the journal, unless one row is larger
 _REOPEN: Final = "open the ledger again; an entry with a key is found by it"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-
-
-def schema_of(origin: str) -> str:
-    """Return the schema that holds a log: ``ledger_`` and half of the origin's SHA-256 in hex."""
-    return f"ledger_{hashlib.sha256(origin.encode()).hexdigest()[:32]}"
-
-
-def lock_of(origin: str) -> int:
-    """Return the 64-bit number of the advisory lock of a log."""
-    digest = hashlib.sha256(b"sh/ledger-lock/v1\0" + origin.encode()).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 class PostgresStore:
@@ -340,38 +316,16 @@ _U32: Final = (1 << 32) - 1
 
 
 def read_url(url: str) -> dict[str, Any]:
-    """Return the connection options of a ledger URL.
+    """Return the connection options of a ledger URL; the URL itself is never repeated.
 
     Raises:
-        InvalidError: Malformed, with a password, without a host, or across a network with less
-            than ``sslmode=verify-full``. The URL itself is not repeated.
+        InvalidError: It is malformed, or no ledger may lie there; see ``check_place``.
     """
     try:
         said = conninfo_to_dict(url) if url.startswith(("postgresql://", "postgres://")) else {}
     except psycopg.Error:
         said = {}
-    ports = str(said.get("port") or "").replace(",", "") or "0"
-    if not said.get("host") or not ports.isdecimal():
-        raise InvalidError(
-            "a ledger URL looks like postgresql://user@host/database",
-            rule="ledger.url",
-            fix="for a Unix socket: postgresql:///database?host=/run/postgresql&user=name",
-        )
-    if {"password", "sslpassword"} & said.keys():
-        raise InvalidError(
-            "a ledger URL holds no password",
-            rule="ledger.url",
-            fix="use peer or certificate authentication, or name a password file: passfile=...",
-        )
-    hosts = [*str(said["host"]).split(","), *str(said.get("hostaddr") or "127.0.0.1").split(",")]
-    near = all(one.startswith("/") or one in _LOCAL for one in hosts)
-    if not near and said.setdefault("sslmode", "verify-full") != "verify-full":
-        raise InvalidError(
-            "a database across a network has to prove who it is",
-            rule="ledger.url",
-            fix="sslmode=verify-full, with sslrootcert=... if its authority is your own",
-        )
-    return {**_DEFAULTS, **said}
+    return check_place(said)
 
 
 def _connect(options: dict[str, Any]) -> Connection:
