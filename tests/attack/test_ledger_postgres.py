@@ -28,7 +28,7 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
-from safehold.ledger import Ledger
+from safehold.ledger import Ledger, store_postgres
 from safehold.ledger import log as log_module
 from safehold.ledger.store_postgres_place import schema_of
 
@@ -88,6 +88,8 @@ def test_the_second_sequencer_is_refused_until_the_first_has_lost_its_session(
         assert base.execute(
             "SELECT pg_terminate_backend(%s)", (first._journal._pid,)
         ).fetchone() == (True,)
+    with pytest.raises(ConflictError):  # nobody else writes the files while the first lives on
+        desk.open()
     with other.open() as second:
         second.append([entry(1_000, key="second")])
         for _ in range(2):
@@ -218,6 +220,28 @@ def test_commits_that_would_not_wait_for_named_standbys_are_refused(
         pytest.raises(UnavailableError, match="standbys"),
     ):
         desk.open()
+
+
+def test_a_server_that_is_too_old_or_takes_no_writes_is_refused(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(UnavailableError, match="older than"):
+        patch.setattr(store_postgres, "OLDEST", 99)
+        desk.open()
+    desk.database = f"{desk.database}&options=-cdefault_transaction_read_only%3Don"
+    with pytest.raises(UnavailableError, match="does not let us in"):
+        desk.open()
+
+
+def test_a_row_that_somebody_holds_is_waited_for_then_the_commit_is_refused(desk: Desk) -> None:
+    plain = desk.database or ""
+    desk.database = f"{plain}&options=-clock_timeout%3D100"
+    with desk.open() as ledger, psycopg.connect(plain) as base:
+        base.execute(said("SELECT 1 FROM @.state FOR UPDATE"))
+        with pytest.raises(UnavailableError, match="55P03"):
+            ledger.append([entry()])
+    with desk.open() as again:
+        assert again.size == 300
 
 
 def test_a_setting_changed_under_a_running_ledger(postgres: Server, desk: Desk) -> None:

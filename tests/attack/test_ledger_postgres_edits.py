@@ -13,11 +13,14 @@ from tests.postgres import Server
 
 import safehold_verify as verifier
 from safehold.errors import (
+    ConflictError,
     MissingError,
     SafeholdError,
     TamperedError,
+    UnavailableError,
 )
 from safehold.ledger import log as log_module
+from safehold.ledger.store_postgres import PostgresStore
 from safehold.ledger.store_postgres_place import schema_of
 from safehold.ledger.store_postgres_sql import NAMES
 
@@ -96,6 +99,50 @@ def test_rows_edited_before_they_are_exported_are_found_by_the_verifier(
         verifier.verify_log(desk.directory, desk.policy, heads=[desk.head])
     with pytest.raises(TamperedError):
         desk.open()
+
+
+def test_a_row_planted_before_the_log_gets_there_stops_it(desk: Desk) -> None:
+    rows = {"journal": "300, 1, x'000161'", "sidecar": "300, x'00'"}
+    for table, row in rows.items():
+        ledger = desk.open()
+        desk.edit(f"INSERT INTO {table} VALUES({row})")
+        with pytest.raises(TamperedError, match="did not write"):
+            ledger.append([entry()])
+        with pytest.raises(SafeholdError):
+            ledger.check_health()
+        ledger.close()
+        desk.edit(f"DELETE FROM {table} WHERE first = 300")  # noqa: S608
+    with desk.open() as again:
+        assert again.size == 300
+
+
+def test_a_role_that_may_not_read_or_make_tells_nothing_and_is_told_why(
+    postgres: Server, desk: Desk
+) -> None:
+    owner = desk.database or ""
+    with postgres.admin() as base:
+        base.execute("CREATE ROLE safehold_nobody LOGIN")
+    try:
+        desk.database = owner.replace("user=postgres", "user=safehold_nobody")
+        fresh = PostgresStore(desk.database, directory=desk.directory.with_name("fresh"))
+        for wrong in (
+            desk.open,
+            lambda: desk.store.published(ORIGIN, 300),
+            lambda: fresh.create(origin="canary.example/log", vkey="canary", note=b"n"),
+        ):
+            with pytest.raises(UnavailableError, match="SQLSTATE 42501") as found:
+                wrong()
+            assert "canary" not in str(found.value.payload())
+            assert found.value.__cause__ is None
+    finally:
+        with postgres.admin() as base:
+            base.execute("DROP ROLE safehold_nobody")
+
+
+def test_no_second_log_in_a_directory_that_has_one(postgres: Server, desk: Desk) -> None:
+    desk.database = postgres.database("other")
+    with pytest.raises(ConflictError):
+        desk.store.create(origin=ORIGIN, vkey="v", note=b"n")
 
 
 def test_a_changed_side_car_and_a_lost_one(desk: Desk) -> None:

@@ -363,11 +363,9 @@ def _hold(base: Connection, origin: str) -> None:
 def _refuse_forgetful(base: Connection) -> None:
     """Pass if the server keeps what it acknowledges, and hold it to that for this session."""
     row = base.execute(sql.DURABLE).fetchone() or ()
-    version, fsync, whole_pages, commit, standbys, standby = row
+    version, fsync, whole_pages, commit, standbys = row
     if version < OLDEST * 10_000:
         wrong, fix = f"it is older than PostgreSQL {OLDEST}", "a newer server"
-    elif standby:
-        wrong, fix = "it is a standby", "the URL of the primary"
     elif (fsync, whole_pages) != ("on", "on"):
         wrong, fix = "fsync or full_page_writes is off", "fsync=on and full_page_writes=on"
     elif commit == "off":

@@ -16,7 +16,6 @@ _DEFAULTS: Final = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
-    "target_session_attrs": "read-write",
 }
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -59,4 +58,5 @@ def check_place(said: dict[str, Any]) -> dict[str, Any]:
             rule="ledger.url",
             fix="sslmode=verify-full, with sslrootcert=... if its authority is your own",
         )
-    return {**_DEFAULTS, **said}
+    # of several servers the one that is written to; a standby alone is refused
+    return {**_DEFAULTS, **said, "target_session_attrs": "read-write"}

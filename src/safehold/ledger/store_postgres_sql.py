@@ -62,7 +62,7 @@ SELECT set_config('search_path', '', false),
 DURABLE: Final = """
 SELECT current_setting('server_version_num')::int, current_setting('fsync'),
   current_setting('full_page_writes'), current_setting('synchronous_commit'),
-  current_setting('synchronous_standby_names'), pg_is_in_recovery()
+  current_setting('synchronous_standby_names')
 """
 RELATIONS: Final = """
 SELECT relname::text, relkind::text, relpersistence::text FROM pg_catalog.pg_class
