@@ -258,19 +258,29 @@ def _check(key: VKey, text: bytes, blob: bytes, where: str) -> int:
         at, blob = int.from_bytes(blob[:_STAMP], "big"), blob[_STAMP:]
         if at >= 2**63:
             raise VerificationError("a time out of range", where=where)
+    if key.algorithm == COSIGNATURE:
+        message = f"cosignature/v1\ntime {at}\n".encode() + text
+    elif key.algorithm == ML_DSA:
+        message = cosigned_message(key.name, at, parse_checkpoint(text))
+    check_signature(key, blob, message, where=where)
+    return at
+
+
+def check_signature(key: VKey, signature: bytes, message: bytes, *, where: str) -> None:
+    """Check the bare signature of a key over a message; for ML-DSA-44 the context is empty.
+
+    Raises:
+        VerificationError: It does not hold, or the key is none.
+    """
     try:
         if key.algorithm == ML_DSA:
-            message = cosigned_message(key.name, at, parse_checkpoint(text))
-            MLDSA44PublicKey.from_public_bytes(key.key).verify(blob, message)
+            MLDSA44PublicKey.from_public_bytes(key.key).verify(signature, message)
         else:
-            if key.algorithm == COSIGNATURE:
-                message = f"cosignature/v1\ntime {at}\n".encode() + text
-            Ed25519PublicKey.from_public_bytes(key.key).verify(blob, message)
+            Ed25519PublicKey.from_public_bytes(key.key).verify(signature, message)
     except (InvalidSignature, ValueError) as error:
         raise VerificationError(f"the signature of {key.name} fails", where=where) from error
     except UnsupportedAlgorithm as error:
         raise VerificationError("this machine cannot check ML-DSA-44", where=where) from error
-    return at
 
 
 def _name(name: str, *, where: str) -> str:
