@@ -41,7 +41,9 @@ LARGEST_GROUP = 8_192  # entries in one commit of several callers
 
 
 @dataclass(slots=True, eq=False)
-class _Request:
+class Request:
+    """What one call asks for, and what becomes of it."""
+
     drafts: Drafts
     turn: threading.Event = field(default_factory=threading.Event)
     indexes: Sequence[int] = ()
@@ -114,8 +116,8 @@ class Sequencer:
         self._sidecar = sidecar
         self._clock = clock
         self._tree, self._root, self._time, self._note = tree, state.root, state.time, state.note
-        self._queue: deque[_Request] = deque()
-        self._leader: _Request | None = None
+        self._queue: deque[Request] = deque()
+        self._leader: Request | None = None
         self._waiting = 0
         self._door = threading.Lock()
         self.committing = threading.Lock()
@@ -144,7 +146,7 @@ class Sequencer:
             UnavailableError: The log is stopped, the queue is full, or the commit failed.
             InvalidError: A reference points to no leaf of a fitting kind.
         """
-        request = _Request(drafts)
+        request = Request(drafts)
         with self._door:
             if self._waiting + len(drafts) > MOST_WAITING and self._waiting:
                 raise UnavailableError(
@@ -166,7 +168,7 @@ class Sequencer:
             raise request.error
         return Receipts(request.indexes, request.hashes, request.size)
 
-    def _leave(self, request: _Request) -> None:
+    def _leave(self, request: Request) -> None:
         """Let the caller of a request go; if it led, the one that has waited longest leads now."""
         with self._door:
             if not request.done and request in self._queue:  # interrupted before its commit
@@ -177,8 +179,8 @@ class Sequencer:
                 if self._leader is not None:
                     self._leader.turn.set()
 
-    def _take(self) -> list[_Request]:
-        taken: list[_Request] = []
+    def _take(self) -> list[Request]:
+        taken: list[Request] = []
         count = 0
         with self._door:
             while self._queue and (
@@ -206,7 +208,7 @@ class Sequencer:
                 request.done = True
                 request.turn.set()
 
-    def _commit_group(self, requests: list[_Request]) -> None:
+    def _commit_group(self, requests: list[Request]) -> None:
         if self.stopped is not None:
             raise self.stopped
         self._time = max(self._time, self._clock.now_us() // 1000)
@@ -218,7 +220,7 @@ class Sequencer:
         for request in requests:
             request.size = self._tree.size
 
-    def _number(self, request: _Request, group: _Group) -> None:
+    def _number(self, request: Request, group: _Group) -> None:
         """Write the leaves of a request into the group, or give the request its error."""
         try:
             plan = self._plan(request.drafts, group)
