@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import statistics
@@ -13,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.bench.board import Board, cpu
+from tests.bench.board import Board
 from tests.ledger_desk import Desk, intent
 
-import safehold_verify as verifier
 from safehold.clock import SystemClock
 from safehold.ledger import Entry, Ledger
 from safehold.vault.sidecar import Sidecar
@@ -80,16 +78,6 @@ def append(ledger: Ledger, entries: list[Entry], producers: int) -> None:
         thread.join()
 
 
-def hash_only(leaves: list[bytes]) -> None:
-    """What no verifier can leave out: the hash of every leaf and of every node."""
-    row = [hashlib.sha256(b"\0" + leaf).digest() for leaf in leaves]
-    while len(row) > 1:
-        row = [
-            hashlib.sha256(b"\1" + one + two).digest()
-            for one, two in zip(row[::2], row[1::2], strict=False)
-        ]
-
-
 @pytest.mark.bench
 @pytest.mark.parametrize(("producers", "batch"), [(1, 1_000), (16, 1_000), (1, 4_000)])
 def test_append(board: Board, tmp_path: Path, producers: int, batch: int) -> None:
@@ -126,20 +114,4 @@ def test_append(board: Board, tmp_path: Path, producers: int, batch: int) -> Non
     )
     board.note(
         f"{what}: {cpu_rate:,.0f}/CPU-s, publishing included; raw SQLite {peer_cpu_rate:,.0f}/CPU-s"
-    )
-    if batch != 4_000:
-        return
-    size = PARTS * TOTAL + batch
-    audit = cpu(
-        lambda: verifier.verify_log(desk.directory, desk.policy, heads=[desk.head]), rounds=2
-    )
-    limit = cpu(lambda: hash_only([rows[at % batch][0] for at in range(size)]), rounds=2)
-    board.add(
-        "offline audit of a ledger",
-        ours=f"{size / audit:,.0f} leaves/CPU-s",
-        peer=f"its SHA-256 hashes alone: {size / limit:,.0f}",
-        ratio=limit / audit,
-        goal=">= 300,000 leaves/CPU-s",
-        met=size / audit >= 300_000,
-        floor=0.2,
     )
