@@ -337,6 +337,18 @@ def test_a_failed_commit_stops_the_log_and_loses_nothing(
         assert again.size == 1
 
 
+def test_a_leaf_that_no_bundle_can_hold_fails_its_caller_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk.open() as ledger:
+        with monkeypatch.context() as patch:
+            patch.setattr("safehold.ledger.draft.LARGEST_ENTRY", 400)
+            with pytest.raises(InvalidError):
+                ledger.append([entry()])
+        assert ledger.append([entry()])[0].index == 0
+        ledger.check_health()
+
+
 def test_whoever_ends_a_commit_leaves_nobody_believing_in_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
