@@ -8,12 +8,13 @@ hashed from, so the ML-DSA-44 key stays out of reach.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from safehold.canonical import b64
-from safehold.errors import InvalidError
+from safehold.errors import InvalidError, TamperedError
 from safehold.ledger.vkey import (
     COSIGNATURE,
     ED25519,
@@ -59,7 +60,7 @@ class LogSigner:
         raw, wide = self._key.public_key(), self._second.public_key()
         self.vkey = VKey(check_name(name), self.algorithm, raw.public_bytes_raw())
         self.lattice = VKey(name, LATTICE, wide.public_bytes_raw())
-        self.leaving = leaving
+        self.leaving: LogSigner | None = leaving
         self._lead = f"{_DASH}{name} "
 
     @property
@@ -71,6 +72,34 @@ class LogSigner:
     def vkeys(self) -> tuple[VKey, ...]:
         """The Ed25519 keys that sign every head now, newest first."""
         return (self.vkey,) if self.leaving is None else (self.vkey, self.leaving.vkey)
+
+    @property
+    def policy_keys(self) -> tuple[str, ...]:
+        """The verifier keys whose lines stand in a published head, for the policy."""
+        others = () if self.leaving is None else self.leaving.policy_keys
+        return (self.vkey.text(), self.lattice.text(), *others)
+
+    @property
+    def identity(self) -> str:
+        """What the journal calls the log's keys: their verifier keys with one space between."""
+        return " ".join(key.text() for key in self.vkeys)
+
+    @classmethod
+    def choose(cls, signers: Sequence[LogSigner], identity: str) -> LogSigner:
+        """Return the keys, of some that could be a log's, that its journal names.
+
+        Raises:
+            TamperedError: It names keys that are not among them.
+        """
+        by_text = {one.vkey.text(): one for one in signers}
+        named = [by_text.get(text) for text in identity.split(" ")]
+        match named:
+            case [LogSigner() as one]:
+                return one.alone()
+            case [LogSigner() as one, LogSigner() as leaving]:
+                return one.beside(leaving.alone())
+            case _:
+                raise TamperedError("this log was made with another key", rule="ledger.identity")
 
     def beside(self, leaving: LogSigner) -> LogSigner:
         """Return these keys with others that sign beside them until they are retired."""

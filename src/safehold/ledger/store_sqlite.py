@@ -50,6 +50,7 @@ class Batch:
     sidecars: bytes
     tiles: list[Tile]
     keys: list[tuple[bytes, int]]
+    vkeys: str | None = None  # the log's verifier keys from here on, if this batch changes them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,7 @@ class Journal:
         os.close(self._lock_fd)
 
     def identity(self) -> tuple[str, str]:
-        """Return the origin and the verifier key that the log was made with."""
+        """Return the origin and the verifier keys that sign now, newest first, one space between."""
         origin, vkey = self._one("SELECT origin, vkey FROM meta", str, str)
         return origin, vkey
 
@@ -169,6 +170,8 @@ class Journal:
                 ((_place(level, number), data) for level, number, data in batch.tiles),
             )
             writer.executemany("INSERT INTO idem VALUES(?, ?)", batch.keys)
+            if batch.vkeys is not None:
+                writer.execute("UPDATE meta SET vkey = ?", (batch.vkeys,))
             writer.execute("COMMIT")
         except sqlite3.Error as error:
             if writer.in_transaction:
