@@ -76,6 +76,11 @@ class Home:
         return self.outside / "policy"
 
     @property
+    def witnesses_file(self) -> Path:
+        """Which witnesses there are besides the local one, and how many must cosign; outside the home."""
+        return self.outside / "witnesses.json"
+
+    @property
     def keeper_key(self) -> Path:
         """The key with which the keeper signs leases and gap records, outside the home."""
         return self.outside / "keeper.pub"

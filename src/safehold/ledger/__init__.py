@@ -8,6 +8,7 @@ published; ``safehold_verify`` checks it all offline, without this package.
 from safehold.ledger.entry import Entry, Receipt, SidecarSealer
 from safehold.ledger.kind import KINDS
 from safehold.ledger.log import Ledger
+from safehold.ledger.panel import Panel
 from safehold.ledger.policy import policy_text
 from safehold.ledger.signer import LogSigner
 from safehold.ledger.subjects import Subject
@@ -19,6 +20,7 @@ __all__ = [
     "Entry",
     "Ledger",
     "LogSigner",
+    "Panel",
     "Receipt",
     "SidecarSealer",
     "Subject",

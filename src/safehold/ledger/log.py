@@ -162,6 +162,11 @@ class Ledger:
         return self._sequencer.size
 
     @property
+    def origin(self) -> str:
+        """Name of the log."""
+        return self._sequencer.signer.name
+
+    @property
     def vkey(self) -> str:
         """Verifier key of the log, for the policy."""
         return self._sequencer.signer.vkey.text()

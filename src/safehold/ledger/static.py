@@ -91,7 +91,10 @@ class StaticLog:
 
     def _read(self, names: tuple[str, ...]) -> bytes | None:
         """Return a file under the root, or nothing if it or a step to it is absent or a link."""
-        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return None
         try:
             for name in names[:-1]:
                 flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -8,7 +8,7 @@ from safehold.errors import InvalidError
 from safehold.ledger.web import Request, Response
 from safehold.ledger.witness import Witness
 
-_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]{1,64}){0,8}")
+_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,63}){0,8}")
 
 
 class WitnessService:
