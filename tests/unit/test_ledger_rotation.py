@@ -85,8 +85,7 @@ def test_overlap_and_retirement(desk: Desk) -> None:
     verifier.verify_log(desk.directory, desk.policy, heads=[desk.head])
     with reopen(desk, old, new) as ledger:  # the journal says which keys sign, and in what order
         assert ledger.vkeys == (new.vkey.text(), old.vkey.text())
-        desk.witness.trust(new.vkey.text())
-        ledger.append([entry()])
+        desk.witness.trust(new.vkey.text())  # no further head is needed for it to be known
         receipt = ledger.retire_key()
         assert dict(ledger.leaves(receipt.index))[receipt.index]["pub"]["state"] == "retired"
         ledger.publish()
@@ -104,7 +103,7 @@ def test_overlap_and_retirement(desk: Desk) -> None:
     write_policy(desk, new)
     desk.policy.replace(one)
     for policy in (both, one):
-        assert verifier.verify_log(desk.directory, policy, heads=[desk.head]).size == 5
+        assert verifier.verify_log(desk.directory, policy, heads=[desk.head]).size == 4
     for proof, policy, holds in (
         (early, both, True),
         (early, one, False),

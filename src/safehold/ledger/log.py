@@ -270,7 +270,9 @@ class Ledger:
         signer = self._sequencer.signer
         if signer.leaving is None:
             raise ConflictError("no key of the log is leaving", rule="ledger.rotate")
-        self.publish()
+        self._publisher.publish(
+            again=True
+        )  # a witness may have learned of the key since the last head
         quorum, knowing = self._publisher.quorum, 0
         for _, note in quorum.memories(signer.name):
             # a witness keeps the lines of the log's keys that it trusts

@@ -74,11 +74,12 @@ class Publisher:
         """Say that there is something to publish."""
         self._dirty.set()
 
-    def publish(self, *, patience_s: float | None = None) -> None:
+    def publish(self, *, patience_s: float | None = None, again: bool = False) -> None:
         """Have the newest head cosigned by the quorum, keep it, and export the static files.
 
         Args:
             patience_s: Seconds to wait for a publication that is under way; without end if absent.
+            again: Ask the witnesses even if they have cosigned this head already.
 
         Raises:
             UnavailableError: The quorum or the disk cannot be reached; nothing was exported.
@@ -88,7 +89,7 @@ class Publisher:
             try:
                 if self._sequencer.stopped is not None:
                     raise self._sequencer.stopped
-                self._publish()
+                self._publish(again=again)
             except TamperedError as error:
                 self.trouble = error
                 self._sequencer.stop(error)
@@ -132,9 +133,9 @@ class Publisher:
                     raise
                 self._closed.wait(min(PAUSE, max(left, 0)))
 
-    def _publish(self) -> None:
+    def _publish(self, *, again: bool) -> None:
         tree, note = self._sequencer.head
-        if tree.size == self._exported == self._cosigned:
+        if tree.size == self._exported == self._cosigned and not again:
             return
         note += self._sequencer.signer.publish_lines(text_of(note))
         note = self.quorum.cosign(self._journal, tree, note)
