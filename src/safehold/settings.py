@@ -36,8 +36,13 @@ class Home:
     synthetic: bool
 
     @property
+    def origin(self) -> str:
+        """Name of the home's log."""
+        return f"safehold.local/{self.id}/audit"
+
+    @property
     def ledger(self) -> Path:
-        """Journal and exported tiles."""
+        """Exported tiles, and the journal unless it lies in a database."""
         return self.path / "ledger"
 
     @property
@@ -79,6 +84,11 @@ class Home:
     def witnesses_file(self) -> Path:
         """Which witnesses there are besides the local one, and how many must cosign; outside the home."""
         return self.outside / "witnesses.json"
+
+    @property
+    def ledger_url_file(self) -> Path:
+        """Names the database that holds the journal, if one does; outside the home."""
+        return self.outside / "ledger-url"
 
     @property
     def keeper_key(self) -> Path:

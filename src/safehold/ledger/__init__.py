@@ -11,6 +11,7 @@ from safehold.ledger.log import Ledger
 from safehold.ledger.panel import Panel
 from safehold.ledger.policy import policy_text
 from safehold.ledger.signer import LogSigner
+from safehold.ledger.store import Store
 from safehold.ledger.subjects import Subject
 from safehold.ledger.witness import Answer, Witness
 
@@ -23,6 +24,7 @@ __all__ = [
     "Panel",
     "Receipt",
     "SidecarSealer",
+    "Store",
     "Subject",
     "Witness",
     "policy_text",

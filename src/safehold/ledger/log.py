@@ -21,7 +21,6 @@ from typing import Any, Self
 
 import orjson
 
-from safehold import ids
 from safehold.canonical import b64
 from safehold.clock import Clock
 from safehold.errors import (
@@ -32,7 +31,8 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.ledger.checkpoint import Checkpoint
-from safehold.ledger.entry import Entry, Receipt, SidecarSealer, draft
+from safehold.ledger.draft import draft
+from safehold.ledger.entry import Entry, Receipt, SidecarSealer
 from safehold.ledger.export import Exporter
 from safehold.ledger.note import line_of, text_of
 from safehold.ledger.proof import prove_inclusion
@@ -41,7 +41,8 @@ from safehold.ledger.quorum import Quorum
 from safehold.ledger.replay import read_nodes, replay
 from safehold.ledger.sequencer import Sequencer, open_leaf
 from safehold.ledger.signer import LogSigner
-from safehold.ledger.store_sqlite import Journal, create_journal
+from safehold.ledger.store import Journal, Store
+from safehold.ledger.store_sqlite import SqliteStore
 from safehold.ledger.tree import EMPTY, leaf_hash
 from safehold.ledger.witness import AnyWitness
 
@@ -91,13 +92,16 @@ class Ledger:
         self._publisher.start()
 
     @classmethod
-    def create(cls, directory: Path, *, origin: str, signer: LogSigner) -> None:
+    def create(
+        cls, directory: Path, *, origin: str, signer: LogSigner, store: Store | None = None
+    ) -> None:
         """Make an empty log.
 
         Args:
-            directory: Where; made if absent.
+            directory: Where its files lie; made if absent.
             origin: Name of the log, ``<domain>/<tenant>/audit``; the signer has the same name.
             signer: Key of the log.
+            store: Where its journal lies; in the directory by default.
 
         Raises:
             ConflictError: There is a log already.
@@ -106,7 +110,8 @@ class Ledger:
         if signer.name != origin:
             raise InvalidError("the log key is named like the origin", rule="ledger.origin")
         note = signer.sign(Checkpoint(origin, 0, EMPTY).text())
-        create_journal(directory, origin=origin, vkey=signer.vkey.text(), note=note)
+        place = store or SqliteStore(directory)
+        place.create(origin=origin, vkey=signer.vkey.text(), note=note)
 
     @classmethod
     def open(
@@ -118,18 +123,20 @@ class Ledger:
         sidecar: SidecarSealer,
         clock: Clock,
         quorum: int | None = None,
+        store: Store | None = None,
     ) -> Ledger:
         """Replay the journal, compare it with its head, its files and its witnesses, and publish.
 
         If fewer witnesses than the quorum can be reached, the log opens for reading only.
 
         Args:
-            directory: Where the log lies.
+            directory: Where the static files lie, and the journal unless ``store`` says otherwise.
             signer: Its keys, or several that may be its keys: the journal names those in use.
             witnesses: Who remembers its heads.
             sidecar: Seals what is personal.
             clock: Time of the leaves.
             quorum: How many witnesses must have cosigned a head for it to count; all if absent.
+            store: Where the journal lies.
 
         Raises:
             MissingError: There is no log.
@@ -138,9 +145,9 @@ class Ledger:
             InvalidError: There is no such quorum of these witnesses.
         """
         panel = Quorum(witnesses, need=quorum)
-        journal = Journal(directory)
+        signers = [signer] if isinstance(signer, LogSigner) else signer
+        journal = (store or SqliteStore(directory)).open(signers[0].name)
         try:
-            signers = [signer] if isinstance(signer, LogSigner) else signer
             return cls(
                 directory,
                 journal=journal,
@@ -191,7 +198,7 @@ class Ledger:
         """The witnesses that could not be reached lately, and why."""
         return dict(self._publisher.quorum.unreachable)
 
-    def append(self, entries: Sequence[Entry]) -> list[Receipt]:
+    def append(self, entries: Sequence[Entry]) -> Sequence[Receipt]:
         """Record entries in order, all or none; return when they are durable.
 
         Thread-safe; callers that come together share one fsync.
@@ -206,12 +213,10 @@ class Ledger:
 
     def _append(
         self, entries: Sequence[Entry], *, signer: LogSigner | None = None
-    ) -> list[Receipt]:
+    ) -> Sequence[Receipt]:
         if not entries:
-            return []
-        noise = ids.random_bytes(96 * len(entries))  # one system call for all blinding values
-        drafts = [draft(one, noise[at * 96 : at * 96 + 96]) for at, one in enumerate(entries)]
-        receipts = self._sequencer.append(drafts, signer=signer)
+            return ()
+        receipts = self._sequencer.append(draft(entries), signer=signer)
         self._publisher.wake()
         return receipts
 
@@ -270,9 +275,8 @@ class Ledger:
         signer = self._sequencer.signer
         if signer.leaving is None:
             raise ConflictError("no key of the log is leaving", rule="ledger.rotate")
-        self._publisher.publish(
-            again=True
-        )  # a witness may have learned of the key since the last head
+        # a witness may have learned of the key since the last head
+        self._publisher.publish(again=True)
         quorum, knowing = self._publisher.quorum, 0
         for _, note in quorum.memories(signer.name):
             # a witness keeps the lines of the log's keys that it trusts
@@ -368,6 +372,7 @@ class Ledger:
         for error in (self._sequencer.stopped, self._publisher.trouble):
             if error is not None:
                 raise error
+        self._journal.check()
         quorum = self._publisher.quorum
         notes = quorum.memories(self._sequencer.signer.name)
         tree = self._sequencer.head[0]  # after the witnesses: it may grow, and they with it

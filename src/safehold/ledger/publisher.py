@@ -16,7 +16,7 @@ from safehold.ledger.export import Exporter
 from safehold.ledger.note import text_of
 from safehold.ledger.quorum import Quorum
 from safehold.ledger.sequencer import Sequencer
-from safehold.ledger.store_sqlite import Journal
+from safehold.ledger.store import Journal
 
 INTERVAL = 0.5  # seconds from an append to its publication, at most twice this
 PAUSE = 0.1  # seconds between two attempts while somebody waits
@@ -89,6 +89,7 @@ class Publisher:
             try:
                 if self._sequencer.stopped is not None:
                     raise self._sequencer.stopped
+                self._journal.check()
                 self._publish(again=again)
             except TamperedError as error:
                 self.trouble = error

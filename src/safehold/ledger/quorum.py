@@ -16,7 +16,7 @@ from safehold.ledger.checkpoint import Checkpoint, parse_decimal
 from safehold.ledger.note import open_note, text_of
 from safehold.ledger.proof import prove_consistency
 from safehold.ledger.replay import compare_head, read_nodes
-from safehold.ledger.store_sqlite import Journal
+from safehold.ledger.store import Journal
 from safehold.ledger.tree import Tree
 from safehold.ledger.vkey import VKey
 from safehold.ledger.witness import Answer, AnyWitness

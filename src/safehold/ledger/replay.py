@@ -12,7 +12,7 @@ from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.note import open_note
 from safehold.ledger.proof import root_at
 from safehold.ledger.signer import LogSigner
-from safehold.ledger.store_sqlite import Journal, State
+from safehold.ledger.store import Journal, State
 from safehold.ledger.tree import HEIGHT, Node, Tree, leaf_hash, node_reader
 
 _AT_ONCE = 4096  # leaves hashed before the tree grows
