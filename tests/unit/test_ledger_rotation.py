@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.keeper_desk import Bench, copy_bench, found_bench
-from tests.ledger_desk import Desk, entry
+from tests.ledger_desk import DESKS, Desk, desk_over, entry
 from tests.world import raised
 
 import safehold_verify as verifier
@@ -26,9 +26,9 @@ from safehold.vault import Vault
 NEW = b"n" * 32
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+@pytest.fixture(params=DESKS)
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Desk:
+    return desk_over(request.param, tmp_path, request)
 
 
 def keys(desk: Desk) -> tuple[LogSigner, LogSigner]:
@@ -42,6 +42,7 @@ def reopen(desk: Desk, *signers: LogSigner) -> Ledger:
         witnesses=[desk.witness],
         sidecar=desk.sealer,
         clock=desk.clock,
+        store=desk.store,
     )
 
 
