@@ -120,8 +120,6 @@ def test_what_a_charter_promises_cannot_be_switched_off(
     assert Panel().strict  # unless somebody says otherwise
 
 
-def test_the_ledger_of_a_closed_keeper_confirms_nothing(bench: Bench) -> None:
-    receipts = bench.desk.ledger.append([])
-    assert receipts == []
+def test_an_entry_that_was_never_written_is_never_confirmed(bench: Bench) -> None:
     with pytest.raises(UnavailableError):
         Ledger.await_cosigned(bench.desk.ledger, bench.desk.ledger.size, timeout_s=0)

@@ -34,11 +34,12 @@ from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.draft import draft
 from safehold.ledger.entry import Entry, Receipt, SidecarSealer
 from safehold.ledger.export import Exporter
-from safehold.ledger.note import line_of, text_of
+from safehold.ledger.note import text_of
 from safehold.ledger.proof import prove_inclusion
 from safehold.ledger.publisher import Publisher
 from safehold.ledger.quorum import Quorum
 from safehold.ledger.replay import read_nodes, replay
+from safehold.ledger.rotation import rotation
 from safehold.ledger.sequencer import Sequencer, open_leaf
 from safehold.ledger.signer import LogSigner
 from safehold.ledger.store import Journal, Store
@@ -261,7 +262,7 @@ class Ledger:
             )
         if new.name != old.name or new.vkey == old.vkey:
             raise InvalidError("not a new key of this log", rule="ledger.rotate")
-        [receipt] = self._append([_rotation(new, "begin")], signer=new.alone().beside(old))
+        [receipt] = self._append([rotation(new, "begin")], signer=new.alone().beside(old))
         return receipt
 
     def retire_key(self) -> Receipt:
@@ -277,17 +278,15 @@ class Ledger:
             raise ConflictError("no key of the log is leaving", rule="ledger.rotate")
         # a witness may have learned of the key since the last head
         self._publisher.publish(again=True)
-        quorum, knowing = self._publisher.quorum, 0
-        for _, note in quorum.memories(signer.name):
-            # a witness keeps the lines of the log's keys that it trusts
-            knowing += note is not None and bool(line_of(text_of(note), note, signer.vkey))
+        quorum = self._publisher.quorum
+        knowing = quorum.knowing(signer.name, signer.vkey)
         if knowing < quorum.need:
             raise ConflictError(
                 f"only {knowing} of the {quorum.need} witnesses of the quorum know the new key",
                 rule="ledger.rotate.witnesses",
                 fix="have each witness trust it: safehold ledger witness trust",
             )
-        [receipt] = self._append([_rotation(signer.leaving, "retired")], signer=signer.alone())
+        [receipt] = self._append([rotation(signer.leaving, "retired")], signer=signer.alone())
         return receipt
 
     def leaves(
@@ -402,19 +401,3 @@ class Ledger:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _rotation(key: LogSigner, state: str) -> Entry:
-    """Return the entry that says when a key of the log begins or ends."""
-    lattice = key.lattice.text()
-    return Entry(
-        kind="key.rotate",
-        actor="keeper",
-        object="log",
-        detail={"vkey": key.vkey.text(), "lattice": lattice},
-        public={
-            "state": state,
-            "vkey": key.vkey.text(),
-            "lattice": sha256(lattice.encode()).hexdigest(),
-        },
-    )

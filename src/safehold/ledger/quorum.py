@@ -13,7 +13,7 @@ from typing import Final
 
 from safehold.errors import InvalidError, TamperedError, UnavailableError
 from safehold.ledger.checkpoint import Checkpoint, parse_decimal
-from safehold.ledger.note import open_note, text_of
+from safehold.ledger.note import line_of, open_note, text_of
 from safehold.ledger.proof import prove_consistency
 from safehold.ledger.replay import compare_head, read_nodes
 from safehold.ledger.store import Journal
@@ -102,6 +102,15 @@ class Quorum:
                 text, _ = open_note(note, [self._keys[witness.name]])
                 who = f"witness {witness.name}"
                 self._seen[witness.name] = compare_head(journal, tree, text, who=who)
+
+    def knowing(self, origin: str, key: VKey) -> int:
+        """Return how many witnesses show that they trust a key of the log: they keep its line.
+
+        Raises:
+            UnavailableError: Fewer can be reached than the quorum needs.
+        """
+        notes = [note for _, note in self.memories(origin) if note is not None]
+        return sum(1 for note in notes if line_of(text_of(note), note, key))
 
     def check_published(
         self,
