@@ -23,7 +23,7 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.ledger import Ledger, LogSigner, Subject
-from safehold.ledger import log as log_module
+from safehold.ledger import publisher as publisher_module
 from safehold.ledger.draft import draft
 from safehold.ledger.entry import aad_of, unseal
 from safehold.ledger.sequencer import LARGEST_GROUP, Request, open_leaf
@@ -529,7 +529,7 @@ def test_after_close_nothing_goes(desk: Desk) -> None:
 def test_disk_full_at_export_is_unavailable_and_heals(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "INTERVAL", 3_600)
+    monkeypatch.setattr(publisher_module, "INTERVAL", 3_600)
     with desk.open() as ledger:
         ledger.append([entry()])
         real = os.fsync
