@@ -76,6 +76,16 @@ class Home:
         return self.outside / "policy"
 
     @property
+    def monitor(self) -> Path:
+        """What the home's own monitor has seen, outside the home."""
+        return self.outside / "monitor"
+
+    @property
+    def anchors(self) -> Path:
+        """Which anchors are used, and their receipts, outside the home."""
+        return self.outside / "anchors"
+
+    @property
     def keeper_key(self) -> Path:
         """The key with which the keeper signs leases and gap records, outside the home."""
         return self.outside / "keeper.pub"

@@ -22,6 +22,7 @@ import orjson
 
 from safehold import ids
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
+from safehold.app.watch import last_seen, require_whole, watch_home
 from safehold.app.workshop import SandboxWorkshop
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import Clock, SystemClock
@@ -79,6 +80,18 @@ class Service:
         """End what is past its retention."""
         self.verbs.retention.sweep({}, (), lambda _: None)
 
+    def close_grants(self) -> None:
+        """Close the grants that have ended, with the range of their uses."""
+        self.verbs.grants.close_ended()
+
+    def watch(self) -> None:
+        """Let the home's own monitor take a turn.
+
+        Raises:
+            TamperedError: The published record does not hold.
+        """
+        require_whole(watch_home(self.desk.home, clock=self.desk.clock))
+
     def expire_leases(self) -> None:
         """Forget the keys of leases whose time is over."""
         self.verbs.leases.expire()
@@ -108,6 +121,7 @@ def compose(
     try:
         verbs = Verbs(desk)
         verbs.recover()
+        verbs.watched = lambda: last_seen(home)
         return Service(desk, verbs, Server(home.socket, verbs.table()))
     except BaseException:
         desk.ledger.close()

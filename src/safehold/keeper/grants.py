@@ -288,7 +288,12 @@ class Grants:
                 demand=demand,
             )
 
-        claims = self._claims(check, use)
+        try:
+            claims = self._claims(check, use)
+        except DeniedError:
+            with contextlib.suppress(UnavailableError, TamperedError):
+                self.close_ended()  # the capability may have ended with its grant
+            raise
         row, entry = self._row(claims.grant), self._entry(claims.grant)
         if row is None or row.revoked or desk.trust.revoked(entry):
             raise DeniedError("this grant was revoked", rule="grant.revoked")

@@ -94,6 +94,15 @@ class Verdict:
         """Return it as JSON values."""
         return {"ok": self.exit_code == 0, **asdict(self)}
 
+    def words(self) -> list[str]:
+        """Return it as lines for people."""
+        lines = [f"{self.origin or 'the log'}: {self.read:,} leaves read, {self.new:,} of them new"]
+        lines += [f"does not hold: {one.rule}: {one.sentence}" for one in self.broken]
+        lines += [f"leaf {one.index}: {one.rule}: {one.sentence}" for one in self.findings]
+        if self.more:
+            lines.append(f"and {self.more:,} more findings")
+        return lines if len(lines) > 1 else [*lines, "all is well"]
+
 
 class Monitor:
     """Follows one log; a turn reads what is new.
