@@ -139,6 +139,7 @@ class PublishedSite:
                 raise UnavailableError(f"{name} takes too long", rule="monitor.read")
         if answer.length:  # it was announced longer than it is
             raise UnavailableError(f"{name} breaks off", rule="monitor.read")
+        answer.close()  # read1 does not tell the connection that an answer has ended
         return bytes(data)
 
     def _connect(self) -> http.client.HTTPConnection:
