@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +90,13 @@ def follow(
 
 
 def settled(turn: Callable[[], Verdict]) -> Verdict:
-    """Take a turn, and a second one a moment later: a witness may be ahead of the log for a moment."""
+    """Take a turn, and where a witness is ahead of the log, a second one a moment later."""
     first = turn()
-    if first.broken:
+    if first.broken or not first.ahead:
         return first
     time.sleep(MOMENT)
-    return turn()
+    second = turn()
+    return replace(second, new=first.new + second.new)
 
 
 def last_seen(home: Home) -> dict[str, Any]:

@@ -79,12 +79,13 @@ def monitor(
         )
 
     def show(verdict: Verdict) -> None:
-        put(verdict.payload() if as_json else verdict.words(), as_json=as_json)
+        for words in [verdict.payload()] if as_json else verdict.words():
+            put(words, as_json=as_json)
 
     if follow:
         verdict = take_turns(turn, every=every, show=show, trouble=say)
     else:
-        verdict = settled(turn) if log is None or head else turn()
+        verdict = settled(turn)
         show(verdict)
     if verdict.exit_code:
         raise typer.Exit(verdict.exit_code)

@@ -71,6 +71,7 @@ class Verdict:
         broken: Where the published record contradicts itself, the policy or an earlier head.
         findings: What is wrong in the leaves, oldest first.
         more: Findings beyond those that are kept.
+        ahead: Size of a head that somebody else kept, if it is larger than the log's own; 0 if none.
     """
 
     origin: str
@@ -82,6 +83,7 @@ class Verdict:
     broken: tuple[Finding, ...]
     findings: tuple[Finding, ...]
     more: int
+    ahead: int
 
     @property
     def exit_code(self) -> int:
@@ -173,6 +175,7 @@ class Monitor:
             broken=(*memory.broken, *passing),
             findings=(*memory.findings, *waiting),
             more=memory.more,
+            ahead=memory.ahead,
         )
 
     def _keep(self, error: BrokenError) -> None:
