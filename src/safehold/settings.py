@@ -36,8 +36,13 @@ class Home:
     synthetic: bool
 
     @property
+    def origin(self) -> str:
+        """Name of the home's log."""
+        return f"safehold.local/{self.id}/audit"
+
+    @property
     def ledger(self) -> Path:
-        """Journal and exported tiles."""
+        """Exported tiles, and the journal unless it lies in a database."""
         return self.path / "ledger"
 
     @property
@@ -84,6 +89,11 @@ class Home:
     def anchors(self) -> Path:
         """Which anchors are used, and their receipts, outside the home."""
         return self.outside / "anchors"
+
+    @property
+    def ledger_url_file(self) -> Path:
+        """Names the database that holds the journal, if one does; outside the home."""
+        return self.outside / "ledger-url"
 
     @property
     def keeper_key(self) -> Path:

@@ -1,228 +1,123 @@
-"""Whether the leaves of a log tell one story: uses and their results, grants, epochs, keys.
-
-Rules, over leaves in the order of the log:
-1. time does not go back by more than a little, and a reference names an earlier leaf;
-2. a result names an intent that has none yet, so an intent has at most one; how long an intent may
-   go without one is asked for with a time;
-3. an intent that names a grant names one that is neither closed nor revoked, and ``grant.closed``
-   says truly which leaves its uses lie between, so that nobody can add one later;
-4. ``index.epoch`` leaves begin epochs in order and close them in order, without a gap between;
-5. ``key.rotate`` leaves tell which keys of the log count from where on.
-
-What is read costs a few entries for what is open: intents, grants, epochs. Nothing closed is held.
-"""
+"""What the leaves of a log tell, in order: times do not go back, and a result follows its intent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
+
+from safehold_verify.errors import VerificationError
+from safehold_verify.files import place_of
+from safehold_verify.leaf import KINDS, RESULTS, parse_leaf
+from safehold_verify.shape import Group, Shapes
 
 SKEW_MS = 2_000  # how far a leaf's time may lie before an earlier leaf's
-LATEST_RESULT_MS = 24 * 3_600_000  # how long an intent may go without its result
-TOLD = frozenset(
-    {"access.intent", "access.result", "grant", "grant.closed", "index.epoch", "key.rotate"}
-)  # kinds whose public facts and references say more than that an earlier leaf is meant
-OUTCOMES = frozenset({"ok", "failed", "denied", "stopped", "lost"})
 
-Facts = Mapping[str, int | str]
-_NONE: Facts = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that should not be there.
-
-    Args:
-        rule: Which rule says so, such as ``story.result``.
-        index: The leaf, -1 if it is about the log as a whole.
-        sentence: What is wrong, for people.
-    """
-
-    rule: str
-    index: int
-    sentence: str
+_CODES = {kind: code for code, kind in enumerate(sorted(KINDS))}
 
 
 class Story:
-    """What has been told so far; ``read`` leaf after leaf.
+    """Reads leaves bundle by bundle and remembers one byte of each, its kind.
 
     Args:
-        late_ms: How long an intent may go without its result, in milliseconds.
+        total: Leaves of the whole log, to name the file of a wrong one.
     """
 
-    def __init__(self, *, late_ms: int = LATEST_RESULT_MS) -> None:
-        self._late = late_ms
+    def __init__(self, total: int) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.first = 0
+        self.last = 0
+        self._total = total
         self._latest = 0
-        self._intents: dict[int, int] = {}  # without a result: index to time
-        self._grants: dict[int, list[int]] = {}  # not closed: index to uses, first, last, revoked
-        self._epoch = 0  # the one that the next leaf belongs to
-        self._closed = 0  # epochs below it are closed
-        self._begins = {0: (0, 0)}  # index and time, of epochs that are not closed yet
-        self._keys: dict[
-            str, list[int]
-        ] = {}  # vkey to leaves that announce and retire it, -1 if none
+        self._codes = bytearray()
+        self._shapes = Shapes()
 
-    def read(
-        self, index: int, kind: str, time: int, ref: int, facts: Facts = _NONE
-    ) -> list[Finding]:
-        """Take the next leaf, and return what is wrong with it.
+    def add(self, entries: Sequence[bytes], bundle: bytes = b"") -> None:
+        """Read the next leaves.
 
         Args:
-            index: Its number.
-            kind: Its kind.
-            time: Its time, milliseconds since 1970-01-01 UTC.
-            ref: The leaf it refers to, -1 if none.
-            facts: Its public facts; read only for the kinds of ``TOLD``.
+            entries: The leaves.
+            bundle: The same, each behind its length, if all have one length.
+
+        Raises:
+            VerificationError: A leaf is malformed, earlier than those before it, or refers to what
+                it cannot; ``where`` names the first such leaf.
         """
-        found: list[Finding] = []
-        if time < self._latest - SKEW_MS:
-            found.append(Finding("story.time", index, "its time lies before an earlier leaf's"))
-        self._latest = max(self._latest, time)
-        if ref >= index:
-            found.append(Finding("story.ref", index, "it refers to no earlier leaf"))
-        match kind:
-            case "access.intent":
-                found += self._intent(index, time, ref)
-            case "access.result":
-                found += self._result(index, time, ref, facts)
-            case "grant":
-                found += self._grant(index, ref, facts)
-            case "grant.closed":
-                found += self._close(index, ref, facts)
-            case "index.epoch":
-                found += self._turn(index, time, ref, facts)
-            case "key.rotate":
-                found += self._rotate(index, facts)
-            case _:
-                pass
-        return found
+        try:
+            groups = self._shapes.read(entries, bundle)
+        except VerificationError:
+            groups = []
+        if not groups or not self._tell(groups, len(entries)):
+            self._tell_slowly(entries)
 
-    def overdue(self, now_ms: int) -> list[Finding]:
-        """Return what has waited too long at a moment: intents for a result, epochs to be closed."""
-        found = [
-            Finding("story.unpaired", index, "an intent whose result is overdue")
-            for index, time in self._intents.items()
-            if now_ms - time > self._late
-        ]
-        found += [
-            Finding("story.unclosed", index, f"epoch {epoch - 1} ended and was not closed")
-            for epoch, (index, time) in self._begins.items()
-            if epoch > self._closed and now_ms - time > self._late
-        ]
-        return found
-
-    @property
-    def open_intents(self) -> tuple[int, ...]:
-        """The intents that have no result yet."""
-        return tuple(self._intents)
-
-    def counts(self, vkey: str, size: int, *, first: bool) -> bool:
-        """Tell whether a key of the log may sign a head of a size, by what the log says of it.
-
-        Args:
-            vkey: The key as a policy writes it.
-            size: Leaves that the head covers; they must have been read.
-            first: True if the key counts without being announced: it was there from the beginning.
-        """
-        announced, retired = self._keys.get(vkey, (-1, -1))
-        if 0 <= retired < size:
+    def _tell(self, groups: list[Group], count: int) -> bool:
+        """Take leaves in if nothing is wrong with any; otherwise change nothing."""
+        start, codes = len(self._codes), bytearray(count)
+        moments = [0] * count
+        for group in groups:
+            code, times = _CODES[group.kind], group.times
+            if isinstance(times, int):
+                times = [times] * len(group.places)
+            if len(group.places) == count:
+                moments, codes = times, bytearray((code,)) * count
+                break
+            for at, moment in zip(group.places, times, strict=True):
+                moments[at] = moment
+                codes[at] = code
+        lowest, highest = min(moments), max(moments)
+        if lowest < max(self._latest, highest) - SKEW_MS and not self._in_order(moments):
             return False
-        return first or 0 <= announced < size
+        if not all(self._refers_well(group, codes) for group in groups):
+            return False
+        if not start:
+            self.first = moments[0]
+        self.last, self._latest = moments[-1], max(self._latest, highest)
+        self._codes += codes
+        for group in groups:
+            self.kinds[group.kind] += len(group.places)
+        return True
 
-    def state(self) -> dict[str, Any]:
-        """Return what was told as JSON values, for ``resume``."""
-        return {
-            "latest": self._latest,
-            "intents": [[index, time] for index, time in self._intents.items()],
-            "grants": [[index, *uses] for index, uses in self._grants.items()],
-            "epoch": self._epoch,
-            "closed": self._closed,
-            "begins": [[epoch, *begin] for epoch, begin in self._begins.items()],
-            "keys": [[vkey, *leaves] for vkey, leaves in self._keys.items()],
-        }
+    def _refers_well(self, group: Group, codes: bytearray) -> bool:
+        """Tell whether leaves of a bundle, whose kinds are given, refer to what they can."""
+        start, need = len(self._codes), RESULTS.get(group.kind)
+        if group.refs is None:
+            return need is None
+        for at, ref in zip(group.places, group.refs, strict=True):
+            if ref >= start + at:
+                return False
+            if need is not None:
+                code = self._codes[ref] if ref < start else codes[ref - start]
+                if code != _CODES[need]:
+                    return False
+        return True
 
-    @classmethod
-    def resume(cls, state: Mapping[str, Any], *, late_ms: int = LATEST_RESULT_MS) -> Story:
-        """Go on from what ``state`` returned."""
-        story = cls(late_ms=late_ms)
-        story._latest = int(state["latest"])
-        story._intents = {int(index): int(time) for index, time in state["intents"]}
-        story._grants = {int(index): [int(one) for one in uses] for index, *uses in state["grants"]}
-        story._epoch, story._closed = int(state["epoch"]), int(state["closed"])
-        story._begins = {int(epoch): (int(at), int(time)) for epoch, at, time in state["begins"]}
-        story._keys = {str(vkey): [int(one) for one in at] for vkey, *at in state["keys"]}
-        return story
+    def _in_order(self, moments: Sequence[int]) -> bool:
+        latest = self._latest
+        for moment in moments:
+            if moment > latest:
+                latest = moment
+            elif moment < latest - SKEW_MS:
+                return False
+        return True
 
-    def _intent(self, index: int, time: int, ref: int) -> list[Finding]:
-        self._intents[index] = time
-        if ref < 0:
-            return []
-        uses = self._grants.get(ref)
-        if uses is None:
-            return [Finding("story.closed", index, f"a use of leaf {ref}, which is no open grant")]
-        uses[0] += 1
-        uses[1] = index if uses[1] < 0 else uses[1]
-        uses[2] = index
-        if uses[3]:
-            return [Finding("story.revoked", index, f"a use of grant {ref}, which was revoked")]
-        return []
+    def _tell_slowly(self, entries: Sequence[bytes]) -> None:
+        """Read leaves one by one, and name the first wrong one."""
+        for data in entries:
+            at = len(self._codes)
+            try:
+                kind, moment, ref = parse_leaf(data)
+            except VerificationError as error:
+                raise VerificationError(error.message, where=place_of(at, self._total)) from error
+            if moment < self._latest - SKEW_MS:
+                raise self._wrong("earlier than the leaf before it", at)
+            if ref >= at:
+                raise self._wrong("a reference to no earlier leaf", at)
+            if kind in RESULTS and (ref < 0 or self._codes[ref] != _CODES[RESULTS[kind]]):
+                raise self._wrong("a result without its intent", at)
+            if not at:
+                self.first = moment
+            self.last, self._latest = moment, max(self._latest, moment)
+            self._codes.append(_CODES[kind])
+            self.kinds[kind] += 1
 
-    def _result(self, index: int, time: int, ref: int, facts: Facts) -> list[Finding]:
-        begun = self._intents.pop(ref, None)
-        if begun is None:
-            words = (
-                "a result of no intent that waits for one"
-                if ref >= 0
-                else "a result without its intent"
-            )
-            return [Finding("story.result", index, words)]
-        found = []
-        if time - begun > self._late:
-            found.append(Finding("story.late", index, f"the result of intent {ref} came late"))
-        if facts.get("outcome", "ok") not in OUTCOMES:
-            found.append(Finding("story.outcome", index, "a result with an unknown outcome"))
-        return found
-
-    def _grant(self, index: int, ref: int, facts: Facts) -> list[Finding]:
-        if ref < 0:
-            self._grants[index] = [0, -1, -1, 0]
-        elif facts.get("state") == "revoked" and ref in self._grants:
-            self._grants[ref][3] = 1
-        return []
-
-    def _close(self, index: int, ref: int, facts: Facts) -> list[Finding]:
-        uses = self._grants.pop(ref, None)
-        if uses is None:
-            return [Finding("story.grant", index, "it closes no open grant")]
-        said = [facts.get("uses"), facts.get("first", -1), facts.get("last", -1)]
-        if said != uses[:3]:
-            return [Finding("story.range", index, f"not the uses that grant {ref} had")]
-        return []
-
-    def _turn(self, index: int, time: int, ref: int, facts: Facts) -> list[Finding]:
-        epoch = facts.get("epoch")
-        if facts.get("state") == "begin" and isinstance(epoch, int):
-            due, self._epoch = self._epoch + 1, epoch
-            self._begins[epoch] = (index, time)
-            if epoch != due:
-                return [Finding("story.epoch", index, f"it begins another epoch than {due}")]
-            return []
-        if facts.get("state") != "root" or not isinstance(epoch, int):
-            return [Finding("story.epoch", index, "it neither begins nor closes an epoch")]
-        due, self._closed = self._closed, epoch + 1
-        begin, end = self._begins.pop(epoch, None), self._begins.get(epoch + 1)
-        if epoch != due:
-            return [Finding("story.epoch", index, f"it closes another epoch than {due}")]
-        said = (facts.get("first"), facts.get("stop"), ref)
-        if begin is None or end is None or said != (begin[0], end[0], end[0]):
-            return [Finding("story.epoch", index, "it covers other leaves than its epoch has")]
-        return []
-
-    def _rotate(self, index: int, facts: Facts) -> list[Finding]:
-        vkey = facts.get("vkey")
-        if not isinstance(vkey, str):
-            return [Finding("story.key", index, "it names no key")]
-        leaves = self._keys.setdefault(vkey, [-1, -1])
-        leaves[1 if facts.get("state") == "retired" else 0] = index
-        return []
+    def _wrong(self, message: str, at: int) -> VerificationError:
+        return VerificationError(message, where=place_of(at, self._total))

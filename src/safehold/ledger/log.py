@@ -22,7 +22,6 @@ from typing import Any, Self
 
 import orjson
 
-from safehold import ids
 from safehold.canonical import b64
 from safehold.clock import Clock
 from safehold.errors import (
@@ -32,13 +31,15 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
-from safehold.ledger.entry import Entry, Receipt, SidecarSealer, draft
+from safehold.ledger.draft import draft
+from safehold.ledger.entry import Entry, Receipt, SidecarSealer
 from safehold.ledger.export import Exporter
 from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note, parse_decimal
 from safehold.ledger.proof import prove_consistency, prove_inclusion
 from safehold.ledger.replay import compare_head, read_nodes, replay
 from safehold.ledger.sequencer import Sequencer, open_leaf
-from safehold.ledger.store_sqlite import Journal, create_journal
+from safehold.ledger.store import Journal, Store
+from safehold.ledger.store_sqlite import SqliteStore
 from safehold.ledger.tree import EMPTY, Tree, leaf_hash
 from safehold.ledger.witness import Answer, Witness
 
@@ -85,13 +86,16 @@ class Ledger:
         self._publisher.start()
 
     @classmethod
-    def create(cls, directory: Path, *, origin: str, signer: LogSigner) -> None:
+    def create(
+        cls, directory: Path, *, origin: str, signer: LogSigner, store: Store | None = None
+    ) -> None:
         """Make an empty log.
 
         Args:
-            directory: Where; made if absent.
+            directory: Where its files lie; made if absent.
             origin: Name of the log, ``<domain>/<tenant>/audit``; the signer has the same name.
             signer: Key of the log.
+            store: Where its journal lies; in the directory by default.
 
         Raises:
             ConflictError: There is a log already.
@@ -100,7 +104,8 @@ class Ledger:
         if signer.name != origin:
             raise InvalidError("the log key is named like the origin", rule="ledger.origin")
         note = signer.sign(Checkpoint(origin, 0, EMPTY).text())
-        create_journal(directory, origin=origin, vkey=signer.vkey.text(), note=note)
+        place = store or SqliteStore(directory)
+        place.create(origin=origin, vkey=signer.vkey.text(), note=note)
 
     @classmethod
     def open(
@@ -111,17 +116,19 @@ class Ledger:
         witnesses: Sequence[Witness],
         sidecar: SidecarSealer,
         clock: Clock,
+        store: Store | None = None,
     ) -> Ledger:
         """Replay the journal, compare it with its head, its files and its witnesses, and publish.
 
-        If a witness cannot be reached the log opens for reading only.
+        The journal lies in the directory unless a ``store`` says otherwise. If a witness cannot be
+        reached the log opens for reading only.
 
         Raises:
             MissingError: There is no log.
             ConflictError: Another process holds it.
             TamperedError: Journal, files or witnesses disagree: changed, behind or forked.
         """
-        journal = Journal(directory)
+        journal = (store or SqliteStore(directory)).open(signer.name)
         try:
             return cls(
                 directory,
@@ -148,7 +155,7 @@ class Ledger:
         """Verifier key of the log, for the policy."""
         return self._signer.vkey.text()
 
-    def append(self, entries: Sequence[Entry]) -> list[Receipt]:
+    def append(self, entries: Sequence[Entry]) -> Sequence[Receipt]:
         """Record entries in order, all or none; return when they are durable.
 
         Thread-safe; callers that come together share one fsync.
@@ -160,10 +167,8 @@ class Ledger:
             TamperedError: The log found out that it has been changed.
         """
         if not entries:
-            return []
-        noise = ids.random_bytes(96 * len(entries))  # one system call for all blinding values
-        drafts = [draft(one, noise[at * 96 : at * 96 + 96]) for at, one in enumerate(entries)]
-        receipts = self._sequencer.append(drafts)
+            return ()
+        receipts = self._sequencer.append(draft(entries))
         self._dirty.set()
         return receipts
 
@@ -178,6 +183,7 @@ class Ledger:
             try:
                 if self._sequencer.stopped is not None:
                     raise self._sequencer.stopped
+                self._journal.check()
                 tree, note = self._sequencer.head
                 if tree.size == self._exported:
                     return
@@ -282,6 +288,7 @@ class Ledger:
         for error in (self._sequencer.stopped, self._trouble):
             if error is not None:
                 raise error
+        self._journal.check()
         self._compare_witnesses()
 
     def close(self) -> None:

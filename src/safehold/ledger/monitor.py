@@ -2,7 +2,7 @@
 
 What holds after a turn: the newest head has the policy's quorum and continues every head this
 monitor ever accepted; every leaf it covers was read, is what the tree says, and was told in order
-(``safehold_verify.story``); its time lies between the cosignatures around it. Whatever does not
+(``safehold_verify.course``); its time lies between the cosignatures around it. Whatever does not
 hold is a finding, and what contradicts the log itself is kept as evidence. What a monitor cannot
 show: a use without a leaf, or a log that shows it an old head and nothing newer.
 
@@ -32,11 +32,11 @@ from safehold.ledger.monitor_read import (
 )
 from safehold.ledger.proof import root_at
 from safehold.ledger.published import Published, published_nodes, read_checkpoint
+from safehold_verify.course import LATEST_RESULT_MS, TOLD, Finding
 from safehold_verify.errors import VerificationError
-from safehold_verify.leaf import Leaf, parse_leaves
+from safehold_verify.leaf import parse_leaf
 from safehold_verify.notes import Checkpoint, VKey, open_note, parse_checkpoint
 from safehold_verify.policy import Policy
-from safehold_verify.story import LATEST_RESULT_MS, TOLD, Finding
 
 SKEW_MS = 60_000  # how far a leaf's time may lie outside the cosignatures around it
 AT_ONCE = 16_384  # leaves that are read between two savings of the state
@@ -164,7 +164,7 @@ class Monitor:
     def _verdict(self, before: int, passing: Sequence[Finding]) -> Verdict:
         memory = self._memory
         head = parse_checkpoint(_text(memory.head)) if memory.head else None
-        waiting = memory.story.overdue(self._clock.now_us() // 1000)
+        waiting = memory.course.overdue(self._clock.now_us() // 1000)
         return Verdict(
             origin=memory.origin,
             size=0 if head is None else head.size,
@@ -260,27 +260,21 @@ class Monitor:
         self._pass_marks()
 
     def _tell(self, first: int, entries: Sequence[bytes]) -> None:
-        """Read leaves as a story, and note what is wrong in it."""
-        story, index = self._memory.story, first
-        while index < first + len(entries):
-            leaves: list[Leaf] = []
+        """Read leaves in order, and note what is wrong with them."""
+        course = self._memory.course
+        found: list[Finding] = []
+        for index, data in enumerate(entries, first):
             try:
-                parse_leaves(entries[index - first :], leaves)
-                wrong = None
-            except VerificationError as error:  # those before it have been read
-                wrong = Finding("story.leaf", index + len(leaves), error.message)
-            found: list[Finding] = []
-            for index, (kind, moment, ref) in enumerate(leaves, index):  # noqa: B020 - goes on
-                facts = {}
-                if kind in TOLD:  # in canonical form, so JSON has one reading
-                    facts = orjson.loads(entries[index - first]).get("pub", {})
-                found += story.read(index, kind, moment, ref, facts)
-                found += self._bounds(index, moment)
-            self._memory.note(found)
-            index = first + len(entries)
-            if wrong is not None:
-                self._memory.note([wrong])
-                index = wrong.index + 1
+                kind, moment, ref = parse_leaf(data)
+            except VerificationError as error:
+                found.append(Finding("story.leaf", index, error.message))
+                continue
+            facts = {}
+            if kind in TOLD:  # in canonical form, so JSON has one reading
+                facts = orjson.loads(data).get("pub", {})
+            found += course.read(index, kind, moment, ref, facts)
+            found += self._bounds(index, moment)
+        self._memory.note(found)
 
     def _bounds(self, index: int, moment: int) -> list[Finding]:
         """Hold a leaf's time against the cosignatures of the heads around it."""
@@ -313,7 +307,7 @@ class Monitor:
                         " count there",
                     )
                     for key in mark.keys
-                    if not memory.story.counts(key, mark.size, first=key in memory.keys)
+                    if not memory.course.counts(key, mark.size, first=key in memory.keys)
                 ]
             )
         if memory.tree.size:

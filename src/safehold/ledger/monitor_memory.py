@@ -21,7 +21,7 @@ from safehold.canonical import b64, unb64
 from safehold.errors import ConflictError, InvalidError, TamperedError
 from safehold.ledger.files import place_files, replace_file
 from safehold.ledger.tree import Tree
-from safehold_verify.story import Finding, Story
+from safehold_verify.course import Course, Finding
 
 VERSION = "safehold-monitor/1"
 MOST_FINDINGS = 1_000  # kept with their words; more are only counted
@@ -58,7 +58,7 @@ class Memory:
         floor: Time of the latest cosignature of the newest head that has been read in full.
         keys: Keys of the log that had signed the first head.
         ahead: Size that somebody else's head had, if it was larger than the log's own.
-        story: What the leaves have told so far.
+        course: What the leaves have told so far.
         findings: What is wrong in the leaves.
         more: How many findings were not kept.
         broken: Where the published record contradicts itself or an earlier one.
@@ -71,7 +71,7 @@ class Memory:
     floor: int = 0
     keys: list[str] = field(default_factory=list)
     ahead: int = 0
-    story: Story = field(default_factory=Story)
+    course: Course = field(default_factory=Course)
     findings: list[Finding] = field(default_factory=list)
     more: int = 0
     broken: list[Finding] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Memory:
             "floor": self.floor,
             "keys": self.keys,
             "ahead": self.ahead,
-            "story": self.story.state(),
+            "course": self.course.state(),
             "findings": [_listed(one) for one in self.findings],
             "more": self.more,
             "broken": [_listed(one) for one in self.broken],
@@ -111,7 +111,7 @@ class Memory:
             floor=tree["floor"],
             keys=list(tree["keys"]),
             ahead=tree["ahead"],
-            story=Story.resume(tree["story"], late_ms=late_ms),
+            course=Course.resume(tree["course"], late_ms=late_ms),
             findings=[Finding(*one) for one in tree["findings"]],
             more=tree["more"],
             broken=[Finding(*one) for one in tree["broken"]],
@@ -162,7 +162,7 @@ class MemoryFolder:
         """
         tree = read_state(self._root)
         if tree is None:
-            return Memory(story=Story(late_ms=self._late))
+            return Memory(course=Course(late_ms=self._late))
         try:
             return Memory.from_json(tree, late_ms=self._late)
         except (InvalidError, KeyError, TypeError, ValueError) as error:
@@ -193,7 +193,7 @@ class MemoryFolder:
         scratch.mkdir(exist_ok=True, mode=0o700)
         said = orjson.dumps(asdict(finding))
         whole = {**files, "finding.json": said}
-        place_files(folder, {f"{lead}/{name}": whole[name] for name in whole}, scratch=scratch)
+        place_files(folder, ((f"{lead}/{name}", whole[name]) for name in whole), scratch=scratch)
 
 
 def read_state(root: Path) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from safehold.ledger.proof import prove_consistency, root_at, verify_consistency
 from safehold.ledger.published import Published, published_nodes, read_row
 from safehold.ledger.tile import tile_path, unpack_entries
 from safehold.ledger.tree import HASH, HEIGHT, WIDTH, Tile, Tree, leaf_hash
-from safehold_verify.story import Finding
+from safehold_verify.course import Finding
 
 _UNBACKED = Finding("monitor.tile", -1, "the published hashes are not those of the head")
 
