@@ -14,7 +14,7 @@ What is read costs a few entries for what is open: intents, grants, epochs. Noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,17 @@ class Course:
             case _:
                 pass
         return found
+
+    def begin(self, first: int, times: Sequence[int]) -> list[Finding]:
+        """Take intents that follow each other and name no grant: ``read`` for many of them.
+
+        Args:
+            first: Index of the first of them.
+            times: Their times, none earlier than it may be.
+        """
+        self._intents.update(enumerate(times, first))
+        self._latest = max(self._latest, *times)
+        return []
 
     def overdue(self, now_ms: int) -> list[Finding]:
         """Return what has waited too long at a moment: intents for a result, epochs to be closed."""

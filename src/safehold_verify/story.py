@@ -1,10 +1,18 @@
-"""What the leaves of a log tell, in order: times do not go back, and a result follows its intent."""
+"""What the leaves of a log tell, in order: times do not go back, and a result follows its intent.
+
+What kinds with a course of their own tell (uses, grants, epochs, keys) is checked by ``course``.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from heapq import merge
+from typing import Any
 
+from safehold_verify.course import TOLD, Course
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import place_of
 from safehold_verify.leaf import KINDS, RESULTS, parse_leaf
@@ -29,6 +37,7 @@ class Story:
         self._total = total
         self._latest = 0
         self._codes = bytearray()
+        self._course = Course()
         self._shapes = Shapes()
 
     def add(self, entries: Sequence[bytes], bundle: bytes = b"") -> None:
@@ -46,8 +55,22 @@ class Story:
             groups = self._shapes.read(entries, bundle)
         except VerificationError:
             groups = []
+        first = len(self._codes)
         if not groups or not self._tell(groups, len(entries)):
             self._tell_slowly(entries)
+        else:
+            self._follow(groups, first, entries)
+
+    def _follow(self, groups: Sequence[Group], first: int, entries: Sequence[bytes]) -> None:
+        """Read what the leaves of a bundle, already taken in, tell beyond themselves."""
+        told = [group for group in groups if group.kind in TOLD]
+        if len(told) == len(groups) == 1 and told[0].kind == "access.intent" and not told[0].refs:
+            self._course.begin(first, list(_times(told[0])))
+            return
+        for at, kind, moment, ref in merge(*map(_leaves, told)):
+            facts = {} if kind == "access.intent" else _facts(entries[at])
+            for finding in self._course.read(first + at, kind, moment, ref, facts):
+                raise self._wrong(finding.sentence, finding.index)
 
     def _tell(self, groups: list[Group], count: int) -> bool:
         """Take leaves in if nothing is wrong with any; otherwise change nothing."""
@@ -118,6 +141,34 @@ class Story:
             self.last, self._latest = moment, max(self._latest, moment)
             self._codes.append(_CODES[kind])
             self.kinds[kind] += 1
+            if kind in TOLD:
+                for finding in self._course.read(at, kind, moment, ref, _facts(data)):
+                    raise self._wrong(finding.sentence, finding.index)
 
     def _wrong(self, message: str, at: int) -> VerificationError:
         return VerificationError(message, where=place_of(at, self._total))
+
+
+def _times(group: Group) -> Iterator[int]:
+    if isinstance(group.times, int):
+        return iter([group.times] * len(group.places))
+    return iter(group.times)
+
+
+def _leaves(group: Group) -> Iterator[tuple[int, str, int, int]]:
+    """Yield place, kind, time and reference of each leaf of a group."""
+    refs = group.refs or [-1] * len(group.places)
+    for at, moment, ref in zip(group.places, _times(group), refs, strict=True):
+        yield at, group.kind, moment, ref
+
+
+def _facts(data: bytes) -> dict[str, Any]:
+    """Return the public facts of a leaf in canonical form: no value in it holds a bracket."""
+    start = data.find(b'"pub":{')
+    return _parsed(data[start + 6 : data.index(b"}", start) + 1]) if start >= 0 else {}
+
+
+@lru_cache(1024)  # most leaves carry the same few facts
+def _parsed(facts: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(facts)
+    return found
