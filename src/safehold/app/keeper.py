@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from safehold import ids
+from safehold.app.anchors import anchor_now, summary
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.journal import store_of
 from safehold.app.watch import last_seen, require_whole, watch_home
@@ -93,6 +94,10 @@ class Service:
         """
         require_whole(watch_home(self.desk.home, clock=self.desk.clock))
 
+    def anchor(self) -> None:
+        """Have the newest head attested outside, once a day, by every anchor of the home."""
+        anchor_now(self.desk.home, clock=self.desk.clock, only_due=True)
+
     def expire_leases(self) -> None:
         """Forget the keys of leases whose time is over."""
         self.verbs.leases.expire()
@@ -122,7 +127,7 @@ def compose(
     try:
         verbs = Verbs(desk)
         verbs.recover()
-        verbs.watched = lambda: last_seen(home)
+        verbs.watched = lambda: {**last_seen(home), **summary(home)}
         return Service(desk, verbs, Server(home.socket, verbs.table()))
     except BaseException:
         desk.ledger.close()

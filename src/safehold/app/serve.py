@@ -26,6 +26,7 @@ def run(home: Home, secret: dict[str, Any]) -> None:
             Task("grants", 60 * SECOND_US, service.close_grants),
             Task("leases", 30 * SECOND_US, service.expire_leases),
             Task("monitor", 60 * SECOND_US, service.watch),
+            Task("anchor", 3600 * SECOND_US, service.anchor),
             Task("health", 60 * SECOND_US, service.desk.ledger.check_health),
         ],
     )

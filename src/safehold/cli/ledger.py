@@ -92,6 +92,42 @@ def monitor(
 
 
 @group.command()
+def anchor(
+    *,
+    now: Annotated[
+        bool, typer.Option("--now", help="Anchor the newest head, with every anchor.")
+    ] = False,
+    add: Annotated[
+        str | None, typer.Option(help="Add a time-stamp authority (RFC 3161) of this name.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Where its requests are posted.")] = None,
+    roots: Annotated[
+        Path | None, typer.Option(help="Certificates that its own must lead to, PEM.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """List the receipts of heads attested outside, each checked again; exit 5 if one does not hold."""
+    from safehold.app.anchors import add_authority, anchor_now, listing
+    from safehold.clock import SystemClock
+    from safehold.errors import InvalidError
+    from safehold.settings import Home
+
+    place = Home.open(home)
+    if add is not None:
+        if url is None or roots is None:
+            raise InvalidError(
+                "an authority has a URL and roots", rule="anchor.url", fix="add --url and --roots"
+            )
+        add_authority(place, add, url=url, roots=roots)
+    made = anchor_now(place, clock=SystemClock()) if now else []
+    found = listing(place)
+    put({"anchored": made, "receipts": found}, as_json=as_json)
+    if not all(one["holds"] for one in found):
+        raise typer.Exit(5)
+
+
+@group.command()
 def tail(
     *,
     count: Annotated[int, typer.Option("-n", help="How many entries.")] = 20,
