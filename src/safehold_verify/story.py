@@ -20,6 +20,7 @@ from safehold_verify.shape import Group, Shapes
 
 SKEW_MS = 2_000  # how far a leaf's time may lie before an earlier leaf's
 
+_NEVER = 1 << 62  # milliseconds
 _CODES = {kind: code for code, kind in enumerate(sorted(KINDS))}
 
 
@@ -37,7 +38,7 @@ class Story:
         self._total = total
         self._latest = 0
         self._codes = bytearray()
-        self._course = Course()
+        self._course = Course(late_ms=_NEVER)  # how late is too late is a monitor's to say
         self._shapes = Shapes()
 
     def add(self, entries: Sequence[bytes], bundle: bytes = b"") -> None:

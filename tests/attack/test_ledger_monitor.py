@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.forged_log import START_MS, ForgedLog, leaf, place
@@ -19,6 +20,7 @@ from safehold.ledger.monitor_memory import MemoryFolder
 from safehold.ledger.published import PublishedDirectory
 from safehold.ledger.tile import pack_entries, tile_path
 from safehold.ledger.tree import HASH
+from safehold_verify import VerificationError, parse_policy, verify_log
 
 HOUR_US = 3_600_000_000
 
@@ -123,9 +125,15 @@ def test_an_unpaired_intent(log: ForgedLog) -> None:
     log.clock.advance(25 * HOUR_US)
     assert log.rules() == [("story.unpaired", at)]
     assert log.rules(late_ms=26 * 3_600_000) == []
+    other = log.tell("access.intent", at_ms=log.now_ms - 1)
     log.tell("access.result", ref=at, outcome="ok")
     log.publish()
     assert log.rules() == [("story.late", log.seen - 1)]
+    assert verify_log(log.directory, parse_policy(log.policy.encode())).size == log.seen
+    log.clock.advance(72 * HOUR_US)
+    log.tell("access.result", ref=other, outcome="lost")
+    log.publish()
+    assert log.rules() == [("story.late", other + 1)], "a keeper that comes back late is not late"
 
 
 def test_two_results_a_result_of_nothing_and_an_unknown_outcome(log: ForgedLog) -> None:
@@ -255,6 +263,62 @@ def test_more_findings_than_are_kept_are_counted(
     log.publish()
     verdict = log.watch()
     assert (len(verdict.findings), verdict.more, verdict.exit_code) == (5, 3, 1)
+
+
+# ---- the offline verifier follows the same course
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ([("access.result", 2, {"outcome": "ok"})], "a result of no intent"),
+        ([("access.intent", 0, {})], "no open grant"),
+        (
+            [("grant.closed", 1, {"state": "used", "uses": 2, "first": 2, "last": 2})],
+            "not the uses",
+        ),
+        (
+            [
+                ("grant.closed", 1, {"state": "used", "uses": 1, "first": 2, "last": 2}),
+                ("access.intent", 1, {}),
+            ],
+            "no open grant",
+        ),
+        ([("grant", 1, {"state": "revoked"}), ("access.intent", 1, {})], "was revoked"),
+        ([("index.epoch", None, {"state": "begin", "epoch": 2})], "another epoch"),
+        ([("key.rotate", None, {})], "names no key"),
+    ],
+)
+@pytest.mark.parametrize("others", [0, 300])
+def test_the_verifier_refuses_the_same(
+    log: ForgedLog, told: list[tuple[str, int | None, dict[str, Any]]], words: str, others: int
+) -> None:
+    """Also where the bundle is full of other leaves, which are read another way than a few are."""
+    for _ in range(others):
+        log.tell("ingest", rows=1)
+    for kind, ref, facts in told:
+        log.tell(kind, ref=ref, **facts)
+    for _ in range(others):
+        log.tell("ingest", rows=1)
+    log.publish()
+    with pytest.raises(VerificationError, match=words) as found:
+        verify_log(log.directory, parse_policy(log.policy.encode()))
+    assert found.value.where.endswith(f", leaf {3 + others + len(told)}")
+
+
+def test_the_verifier_is_content_with_an_honest_course(log: ForgedLog) -> None:
+    for _ in range(400):
+        at = log.tell("access.intent", ref=1)
+        log.tell("access.result", ref=at, outcome="ok")
+    for _ in range(600):
+        log.tell("access.intent")  # a bundle of intents alone
+    log.tell("grant.closed", ref=1, state="used", uses=401, first=2, last=at)
+    log.publish()
+    assert verify_log(log.directory, parse_policy(log.policy.encode())).size == 1405
+    log.tell("access.result", ref=1404, outcome="ok")
+    log.publish()
+    with pytest.raises(VerificationError):
+        verify_log(log.directory, parse_policy(log.policy.encode()))
 
 
 # ---- keys of the log
