@@ -14,7 +14,7 @@ What is read costs a few entries for what is open: intents, grants, epochs. Noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,15 +98,23 @@ class Course:
                 pass
         return found
 
-    def begin(self, first: int, times: Sequence[int]) -> list[Finding]:
-        """Take intents that follow each other and name no grant: ``read`` for many of them.
+    def pair(
+        self, intents: Iterable[tuple[int, int]], results: Iterable[tuple[int, int]]
+    ) -> list[Finding]:
+        """Take uses that name no grant, and results, where nothing else lies between them.
+
+        It is ``read`` for many: that times do not go back, that references name earlier leaves, and
+        outcomes are the caller's to check. Of findings only the first is returned.
 
         Args:
-            first: Index of the first of them.
-            times: Their times, none earlier than it may be.
+            intents: Index and time of each intent.
+            results: Index of each result and of the intent that it names.
         """
-        self._intents.update(enumerate(times, first))
-        self._latest = max(self._latest, *times)
+        waiting = self._intents
+        waiting.update(intents)
+        for index, ref in results:
+            if waiting.pop(ref, None) is None:
+                return [_stray(index, ref)]
         return []
 
     def overdue(self, now_ms: int) -> list[Finding]:
@@ -184,12 +192,7 @@ class Course:
     def _result(self, index: int, time: int, ref: int, facts: Facts) -> list[Finding]:
         begun = self._intents.pop(ref, None)
         if begun is None:
-            words = (
-                "a result of no intent that waits for one"
-                if ref >= 0
-                else "a result without its intent"
-            )
-            return [Finding("story.result", index, words)]
+            return [_stray(index, ref)]
         found = []
         outcome = facts.get("outcome", "ok")
         if time - begun > self._late and outcome != "lost":  # nobody was there to write that one
@@ -240,3 +243,10 @@ class Course:
         leaves = self._keys.setdefault(vkey, [-1, -1])
         leaves[1 if facts.get("state") == "retired" else 0] = index
         return []
+
+
+def _stray(index: int, ref: int) -> Finding:
+    words = (
+        "a result of no intent that waits for one" if ref >= 0 else "a result without its intent"
+    )
+    return Finding("story.result", index, words)

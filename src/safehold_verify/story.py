@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from heapq import merge
+from itertools import chain, repeat
 from typing import Any
 
 from safehold_verify.course import TOLD, Course
@@ -21,6 +22,8 @@ from safehold_verify.shape import Group, Shapes
 SKEW_MS = 2_000  # how far a leaf's time may lie before an earlier leaf's
 
 _NEVER = 1 << 62  # milliseconds
+_PAIRED = frozenset({"access.intent", "access.result"})  # nothing they say in public decides here
+_NONE: dict[str, Any] = {}
 _CODES = {kind: code for code, kind in enumerate(sorted(KINDS))}
 
 
@@ -65,13 +68,15 @@ class Story:
     def _follow(self, groups: Sequence[Group], first: int, entries: Sequence[bytes]) -> None:
         """Read what the leaves of a bundle, already taken in, tell beyond themselves."""
         told = [group for group in groups if group.kind in TOLD]
-        if len(told) == len(groups) == 1 and told[0].kind == "access.intent" and not told[0].refs:
-            self._course.begin(first, list(_times(told[0])))
-            return
-        for at, kind, moment, ref in merge(*map(_leaves, told)):
-            facts = {} if kind == "access.intent" else _facts(entries[at])
-            for finding in self._course.read(first + at, kind, moment, ref, facts):
-                raise self._wrong(finding.sentence, finding.index)
+        if all(_simple(group) for group in told):
+            found = self._course.pair(*_pairs(first, told))
+        else:
+            found = []
+            for at, kind, moment, ref in merge(*map(_leaves, told)):
+                facts = _NONE if kind in _PAIRED else _facts(entries[at])
+                found += self._course.read(first + at, kind, moment, ref, facts)
+        for finding in found:
+            raise self._wrong(finding.sentence, finding.index)
 
     def _tell(self, groups: list[Group], count: int) -> bool:
         """Take leaves in if nothing is wrong with any; otherwise change nothing."""
@@ -144,17 +149,41 @@ class Story:
             self._codes.append(_CODES[kind])
             self.kinds[kind] += 1
             if kind in TOLD:
-                for finding in self._course.read(at, kind, moment, ref, _facts(data)):
+                for finding in self._course.read(
+                    at, kind, moment, ref, _NONE if kind in _PAIRED else _facts(data)
+                ):
                     raise self._wrong(finding.sentence, finding.index)
 
     def _wrong(self, message: str, at: int) -> VerificationError:
         return VerificationError(message, where=place_of(at, self._total))
 
 
+def _simple(group: Group) -> bool:
+    """Tell whether leaves are intents that name no grant, or results."""
+    return group.kind == "access.result" or (group.kind == "access.intent" and not group.refs)
+
+
+def _pairs(
+    first: int, told: Sequence[Group]
+) -> tuple[Iterator[tuple[int, int]], Iterator[tuple[int, int]]]:
+    """Return (index, time) of the intents and (index, reference) of the results of a bundle."""
+    intents: list[Iterator[tuple[int, int]]] = []
+    results: list[Iterator[tuple[int, int]]] = []
+    for group in told:
+        at = [first + place for place in group.places]
+        if group.kind == "access.intent":
+            intents.append(zip(at, _times(group), strict=True))
+        else:
+            results.append(zip(at, group.refs or (), strict=True))
+    return chain(*intents), chain(*results)
+
+
 def _times(group: Group) -> Iterator[int]:
-    if isinstance(group.times, int):
-        return iter([group.times] * len(group.places))
-    return iter(group.times)
+    return (
+        repeat(group.times, len(group.places))
+        if isinstance(group.times, int)
+        else iter(group.times)
+    )
 
 
 def _leaves(group: Group) -> Iterator[tuple[int, str, int, int]]:
