@@ -9,7 +9,8 @@ Rules, in this order; the first that fails ends it, and nothing was opened:
 4. policy allows it, in every segment, and the grant covers every day of telemetry behind it; a red line ends it
    whatever else is said;
 5. enough people are left, and the purpose's privacy budget covers the price;
-6. the intent, with the set of people and the price, is durable in the ledger.
+6. the intent, with the set of people and the price, is durable in the ledger;
+7. in strict mode, the quorum of witnesses has cosigned a head that covers it.
 Then the keeper opens the blocks into a sealed memory file for a sandbox that it starts itself. What comes out
 passes the egress gate. The caller gets counters.
 """
@@ -70,10 +71,11 @@ class Release:
             self._opened.pop(intent, None)
 
     def decide(self, ask: Ask, asker: Asker) -> Opening:
-        """Return what may be opened; when it returns, the intent is durable.
+        """Return what may be opened; when it returns, the intent is durable and, in strict mode, cosigned.
 
         Raises:
             DeniedError: A rule said no; the refusal is in the ledger.
+            UnavailableError: The witnesses did not cosign the intent in time; it stays in the ledger.
         """
         desk = self._desk
         desk.trust.require_running()
@@ -82,7 +84,7 @@ class Release:
         try:
             with desk.lock:
                 self.answers.settle()
-                return self._decide(ask, asker)
+                opening = self._decide(ask, asker)
         except DeniedError as error:
             if error.entry is None:
                 (receipt,) = desk.log(
@@ -96,6 +98,19 @@ class Release:
                 )
                 error.entry = receipt.index
             raise
+        self._confirm(ask, asker, opening)
+        return opening
+
+    def _confirm(self, ask: Ask, asker: Asker, opening: Opening) -> None:
+        """Let nothing be opened before the intent is where nobody here can cut it off."""
+        intent = opening.intent
+        try:
+            self._desk.confirm(intent)
+        except BaseException:
+            with self.answers.expected(
+                intent.index, actor=asker.principal.id, thing=ask.recipe, opened={}
+            ):
+                raise
 
     def _decide(self, ask: Ask, asker: Asker) -> Opening:
         desk = self._desk
