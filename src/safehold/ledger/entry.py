@@ -21,8 +21,9 @@ import orjson
 
 from safehold import canonical
 from safehold.errors import InvalidError, TamperedError
+from safehold.ledger.epoch import EPOCH_KIND
 from safehold.ledger.kind import KINDS, VERSION, check_public
-from safehold.ledger.subjects import Subject, SubjectSet, gather
+from safehold.ledger.subjects import HANDLE, Subject, SubjectSet, gather
 from safehold.ledger.tile import LARGEST_ENTRY
 from safehold.ledger.tree import EMPTY
 
@@ -38,7 +39,7 @@ _CT = re.compile(rb'("ct":")[A-Za-z0-9+/]{43}=(")')
 _TAIL = b',"v":"' + VERSION.encode() + b'"}'
 _sha256 = hashlib.sha256
 _u32 = struct.Struct(">I").pack
-_NO_PEOPLE = bytes(8)  # an empty nonce and no items
+_NO_PEOPLE = bytes(16)  # no nonce, no items, no padding, no handles
 
 
 Seal = Callable[[bytes, bytes], bytes]  # (what to hide, what it belongs to) -> sealed bytes
@@ -116,16 +117,26 @@ class Draft:
     head: bytes
     middle: bytes
     plaintext: bytes
+    epoch: int = 0  # the epoch whose keys the people's items were made with
+    facts: Mapping[str, int | str] | None = None  # what a leaf about an epoch says of it
+    handles: bytes = b""  # of the people; sealed once more under a key of the epoch
+    entry: Entry | None = None  # what it was drafted from, if the epoch matters
+    blind: bytes = b""
 
-    def leaf(self, tail: bytes, seal: Seal) -> tuple[bytes, bytes]:
+    def leaf(self, tail: bytes, seal: Seal, hide: Seal | None = None) -> tuple[bytes, bytes]:
         """Return the leaf and its sealed side-car.
 
         Args:
             tail: What ``leaf_tail`` returns for the time of the commit.
             seal: Seals for the segment and that time.
+            hide: Seals for the epoch, if the entry is about people.
         """
         rest = self.middle + tail
-        sealed = seal(self.plaintext, _MARK + _sha256(self.head + rest).digest())
+        aad, plaintext = _MARK + _sha256(self.head + rest).digest(), self.plaintext
+        if hide is not None:
+            hidden = hide(self.handles, aad)
+            plaintext += _u32(len(hidden)) + hidden
+        sealed = seal(plaintext, aad)
         leaf = self.head + b2a_base64(_sha256(sealed).digest(), newline=False) + rest
         if len(leaf) > LARGEST_ENTRY:
             raise InvalidError("a leaf is longer than 65,535 bytes", rule="ledger.entry.size")
@@ -137,12 +148,13 @@ def leaf_tail(at_ms: int) -> bytes:
     return b"%d" % at_ms + _TAIL
 
 
-def draft(entry: Entry, blind: bytes) -> Draft:
+def draft(entry: Entry, blind: bytes, epoch: int = 0) -> Draft:
     """Check an entry and commit to its fields.
 
     Args:
         entry: What to record.
         blind: 96 fresh random bytes, for this entry alone.
+        epoch: The epoch it will probably belong to; the sequencer drafts again if it does not.
 
     Raises:
         InvalidError: Unknown kind, wrong type or size, or a reference that its kind cannot have.
@@ -165,12 +177,12 @@ def draft(entry: Entry, blind: bytes) -> Draft:
         ref = b',"ref":%d' % entry.ref
     actor, thing = _text(entry.actor, "actor"), _text(entry.object, "object")
     detail = _detail(entry.detail)
-    people = gather(entry.subjects)
+    people = gather(entry.subjects, epoch)
     key = _sha256(entry.key.encode()).digest() if entry.key else b""
     act = _sha256(blind[:32] + _ACT + actor).digest()
     obj = _sha256(blind[32:64] + _OBJ + thing).digest()
     det = _sha256(blind[64:] + _DET + detail).digest()
-    return Draft(
+    made = Draft(
         entry.kind,
         entry.segment,
         entry.ref,
@@ -189,6 +201,12 @@ def draft(entry: Entry, blind: bytes) -> Draft:
         ),
         _pack(blind, key, (actor, thing, detail), people),
     )
+    if people.items:
+        made.epoch, made.handles = epoch, _pad_handles(people)
+        made.entry, made.blind = entry, blind
+    elif entry.kind == EPOCH_KIND:
+        made.facts = entry.public
+    return made
 
 
 def commit(name: str, value: bytes, blind: bytes) -> bytes:
@@ -218,6 +236,8 @@ class Opening:
     blinds: dict[str, bytes]
     key: bytes
     people: SubjectSet
+    hidden: bytes  # the people's handles, sealed under the key of the epoch
+    values: dict[str, bytes]  # the fields as they were committed to
 
 
 def unseal(leaf: bytes, plaintext: bytes) -> Opening:
@@ -228,7 +248,7 @@ def unseal(leaf: bytes, plaintext: bytes) -> Opening:
     """
     said = orjson.loads(leaf)
     try:
-        blind, key, values, people = _unpack(plaintext)
+        blind, key, values, people, hidden = _unpack(plaintext)
         blinds = {name: blind[at * 32 : at * 32 + 32] for at, name in enumerate(FIELDS)}
         found = {
             name: canonical.b64(commit(name, value, blinds[name]))
@@ -241,6 +261,8 @@ def unseal(leaf: bytes, plaintext: bytes) -> Opening:
             blinds=blinds,
             key=key,
             people=people,
+            hidden=hidden,
+            values=dict(zip(FIELDS, values, strict=True)),
         )
     except (ValueError, IndexError) as error:
         raise TamperedError("a side-car is malformed", rule="ledger.sidecar") from error
@@ -293,13 +315,15 @@ def _detail(value: Mapping[str, Any]) -> bytes:
 def _pack(
     blind: bytes, key: bytes, values: tuple[bytes, bytes, bytes], people: SubjectSet
 ) -> bytes:
-    """Return seven parts, each behind its length in four bytes."""
+    """Return nine parts, each behind its length in four bytes; of people, without the last."""
     actor, thing, detail = values
     crowd = _NO_PEOPLE
     if people.items:
         items = b"".join(people.items)
-        crowd = b"".join((_u32(len(people.nonce)), people.nonce, _u32(len(items)), items))
-    return b"\1%b%b%b%b%b%b%b%b%b%b" % (
+        crowd = b"".join(
+            (_u32(len(people.nonce)), people.nonce, _u32(len(items)), items, _u32(32), people.pad)
+        )
+    return b"\2%b%b%b%b%b%b%b%b%b%b" % (
         _u32(len(blind)), blind,
         _u32(len(key)) + key,
         _u32(len(actor)), actor,
@@ -309,16 +333,22 @@ def _pack(
     )  # fmt: skip
 
 
-def _unpack(plaintext: bytes) -> tuple[bytes, bytes, list[bytes], SubjectSet]:
+def _unpack(plaintext: bytes) -> tuple[bytes, bytes, list[bytes], SubjectSet, bytes]:
     parts, at = [], 1
     while at < len(plaintext):
         stop = at + 4 + int.from_bytes(plaintext[at : at + 4], "big")
         parts.append(plaintext[at + 4 : stop])
         at = stop
-    if at != len(plaintext) or len(parts) != 7 or plaintext[0] != 1:
+    if at != len(plaintext) or len(parts) != 9 or plaintext[0] != 2:
         raise ValueError("framing")
-    blind, key, *values, nonce, items = parts
+    blind, key, *values, nonce, items, pad, hidden = parts
     people = SubjectSet(
-        nonce=nonce, items=tuple(items[at : at + 32] for at in range(0, len(items), 32))
+        nonce=nonce, pad=pad, items=tuple(items[at : at + 32] for at in range(0, len(items), 32))
     )
-    return blind, key, values, people
+    return blind, key, values, people, hidden
+
+
+def _pad_handles(people: SubjectSet) -> bytes:
+    """Return the handles behind their length, as long as if there were no padding among the items."""
+    size = len(people.items) * (HANDLE + 1)
+    return _u32(len(people.handles)) + people.handles.ljust(size, b"\0")

@@ -32,12 +32,13 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
-from safehold.ledger.entry import Entry, Receipt, SidecarSealer, draft
+from safehold.ledger.entry import Entry, Opening, Receipt, SidecarSealer, draft
+from safehold.ledger.epoch import Epochs
 from safehold.ledger.export import Exporter
 from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note, parse_decimal
 from safehold.ledger.proof import prove_consistency, prove_inclusion
 from safehold.ledger.replay import compare_head, read_nodes, replay
-from safehold.ledger.sequencer import Sequencer, open_leaf
+from safehold.ledger.sequencer import Sequencer, open_handles, open_leaf
 from safehold.ledger.store_sqlite import Journal, create_journal
 from safehold.ledger.tree import EMPTY, Tree, leaf_hash
 from safehold.ledger.witness import Answer, Witness
@@ -64,9 +65,16 @@ class Ledger:
         self._sidecar = sidecar
         self._trouble: SafeholdError | None = None
         state = journal.state()
-        tree = replay(journal, state, signer=signer, witnesses=witnesses)
+        self.epochs = Epochs()
+        tree = replay(journal, state, signer=signer, witnesses=witnesses, see=self.epochs.see)
         self._sequencer = Sequencer(
-            journal, tree=tree, state=state, signer=signer, sidecar=sidecar, clock=clock
+            journal,
+            tree=tree,
+            state=state,
+            signer=signer,
+            sidecar=sidecar,
+            clock=clock,
+            epochs=self.epochs,
         )
         self._exporter = Exporter(directory, journal)
         self._exported = self._exporter.check(state.exported, tree=tree)
@@ -162,7 +170,10 @@ class Ledger:
         if not entries:
             return []
         noise = ids.random_bytes(96 * len(entries))  # one system call for all blinding values
-        drafts = [draft(one, noise[at * 96 : at * 96 + 96]) for at, one in enumerate(entries)]
+        epoch = self.epochs.current
+        drafts = [
+            draft(one, noise[at * 96 : at * 96 + 96], epoch) for at, one in enumerate(entries)
+        ]
         receipts = self._sequencer.append(drafts)
         self._dirty.set()
         return receipts
@@ -226,12 +237,28 @@ class Ledger:
             TamperedError: It does not say what the leaf commits to.
             MissingError: There is no such entry, or its side-car was deleted.
         """
+        opening = self.opening(index)
+        return {"actor": opening.actor, "object": opening.object, "detail": opening.detail}
+
+    def opening(self, index: int) -> Opening:
+        """Return everything that the side-car of an entry says, checked; raises as ``detail`` does."""
+        return self._open(index)[1]
+
+    def handles(self, index: int, *, epoch: int) -> tuple[Opening, dict[bytes, int]]:
+        """Return an opening and, by the beginning of their labels, the flags of its people.
+
+        Raises:
+            ShreddedError: A key was destroyed; that of an epoch's handles goes with an erasure.
+        """
+        leaf, opening = self._open(index)
+        return opening, open_handles(leaf, opening, self._sidecar, epoch=epoch)
+
+    def _open(self, index: int) -> tuple[bytes, Opening]:
         leaf = self._journal.leaf(index)
         sealed = self._journal.sidecar(index)
         if sealed is None:
             raise MissingError(f"entry {index} has lost its side-car", rule="ledger.sidecar")
-        opening = open_leaf(leaf, sealed, self._sidecar)
-        return {"actor": opening.actor, "object": opening.object, "detail": opening.detail}
+        return leaf, open_leaf(leaf, sealed, self._sidecar)
 
     def find(self, key: str) -> Receipt | None:
         """Return the receipt of the entry with an idempotency key, if there is one."""
@@ -263,12 +290,19 @@ class Ledger:
             MissingError: The entry is not in a published head yet.
         """
         note = self.head()
-        head = Checkpoint.parse(note[: note.rfind(b"\n\n") + 1])
-        if not 0 <= index < head.size:
+        size = Checkpoint.parse(note[: note.rfind(b"\n\n") + 1]).size
+        lines = ["c2sp.org/tlog-proof@v1", f"index {index}", *map(b64, self.path(index, size))]
+        return "\n".join([*lines, "", ""]) + note.decode()
+
+    def path(self, index: int, size: int) -> list[bytes]:
+        """Return the audit path of an entry in the tree of a published head's size.
+
+        Raises:
+            MissingError: The entry is not in it.
+        """
+        if not 0 <= index < size <= self.size:
             raise MissingError(f"entry {index} is not published yet", rule="ledger.prove")
-        path = prove_inclusion(read_nodes(self._journal, self._sequencer.head[0]), index, head.size)
-        lines = ["c2sp.org/tlog-proof@v1", f"index {index}", *map(b64, path), "", ""]
-        return "\n".join(lines) + note.decode()
+        return prove_inclusion(read_nodes(self._journal, self._sequencer.head[0]), index, size)
 
     def check_health(self) -> None:
         """Let a release go on only if the log can append and no witness knows better.

@@ -7,7 +7,7 @@ than a witness knows; a rewritten journal has another root.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from safehold.errors import TamperedError, UnavailableError
 from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note
@@ -20,9 +20,21 @@ _AT_ONCE = 4096  # leaves hashed before the tree grows
 
 
 def replay(
-    journal: Journal, state: State, *, signer: LogSigner, witnesses: Sequence[Witness]
+    journal: Journal,
+    state: State,
+    *,
+    signer: LogSigner,
+    witnesses: Sequence[Witness],
+    see: Callable[[int, Sequence[bytes]], None] = lambda _first, _leaves: None,
 ) -> Tree:
     """Return the tree of a journal whose tiles, head and published head all hold.
+
+    Args:
+        journal: The journal.
+        state: What it last agreed on.
+        signer: Key of the log.
+        witnesses: Who remembers it.
+        see: Told all leaves, in order.
 
     Raises:
         TamperedError: Something differs, or a witness has forgotten what it cosigned.
@@ -36,6 +48,7 @@ def replay(
         if first != tree.size + len(waiting):
             raise TamperedError("the journal does not begin at leaf 0", rule="ledger.journal")
         waiting += map(leaf_hash, leaves)
+        see(first, leaves)
         if len(waiting) >= _AT_ONCE:
             tree, waiting = _grow(journal, tree, waiting), []
     tree = _grow(journal, tree, waiting)

@@ -33,15 +33,19 @@ from safehold.ledger.entry import (
     Seal,
     SidecarSealer,
     aad_of,
+    draft,
     leaf_tail,
     unseal,
 )
+from safehold.ledger.epoch import Epochs
 from safehold.ledger.kind import KINDS
 from safehold.ledger.note import Checkpoint, LogSigner
 from safehold.ledger.store_sqlite import Batch, Journal, State, pack_sidecars
+from safehold.ledger.subjects import HANDLE
 from safehold.ledger.tile import pack_entries
 from safehold.ledger.tree import Tree, leaf_hash
 
+INDEX_SEGMENT = "@index"  # of the side-car keys under which handles of an epoch are hidden
 MOST_WAITING = 65_536  # entries; beyond it an append is refused instead of queued
 LARGEST_GROUP = 8_192  # entries in one commit of several callers
 
@@ -60,11 +64,13 @@ class _Group:
     """What one commit collects."""
 
     first: int
+    epochs: Epochs  # with what the group adds
     leaves: list[bytes] = field(default_factory=list)
     sealed: list[bytes] = field(default_factory=list)
     hashes: list[bytes] = field(default_factory=list)
     keys: dict[bytes, int] = field(default_factory=dict)
     seals: dict[str, Seal] = field(default_factory=dict)
+    hides: dict[int, Seal] = field(default_factory=dict)
 
     def cut(self, count: int) -> None:
         """Forget what a request added before it failed."""
@@ -82,6 +88,7 @@ class Sequencer:
         signer: Signs the head of every commit.
         sidecar: Seals what is personal.
         clock: Time of the leaves; a clock that goes back does not take the leaves with it.
+        epochs: What the leaves so far say about epochs; kept up to date here.
     """
 
     def __init__(
@@ -93,7 +100,9 @@ class Sequencer:
         signer: LogSigner,
         sidecar: SidecarSealer,
         clock: Clock,
+        epochs: Epochs,
     ) -> None:
+        self.epochs = epochs
         self._journal = journal
         self._signer = signer
         self._sidecar = sidecar
@@ -164,7 +173,7 @@ class Sequencer:
             return
         try:
             self._time = max(self._time, self._clock.now_us() // 1000)
-            group = _Group(self._tree.size)
+            group = _Group(self._tree.size, self.epochs)
             for request in requests:
                 self._number(request, group)
             if group.leaves:
@@ -189,24 +198,35 @@ class Sequencer:
     def _number(self, request: _Request, group: _Group) -> None:
         """Give every entry of a request its number, or the request its error."""
         before, tail, seals = len(group.leaves), leaf_tail(self._time), group.seals
+        epochs = group.epochs
         try:
-            for draft in request.drafts:
-                if draft.key and (old := self._earlier(draft, group)) is not None:
+            for made in request.drafts:
+                one = made
+                if one.key and (old := self._earlier(one, group)) is not None:
                     request.places.append(old)
                     continue
-                if draft.ref is not None:
-                    self._check_ref(draft, group)
-                seal = seals.get(draft.segment) or self._seal(draft.segment, group)
-                leaf, sealed = draft.leaf(tail, seal)
+                if one.ref is not None:
+                    self._check_ref(one, group)
+                hide = None
+                if one.entry is not None:
+                    if one.epoch != group.epochs.current:  # it ended between drafting and now
+                        one = draft(one.entry, one.blind, group.epochs.current)
+                    hide = group.hides.get(one.epoch) or self._hide(one.epoch, group)
+                elif one.facts is not None:
+                    group.epochs = group.epochs.copy()
+                    group.epochs.note(group.first + len(group.leaves), one.facts, one.ref)
+                seal = seals.get(one.segment) or self._seal(one.segment, group)
+                leaf, sealed = one.leaf(tail, seal, hide)
                 index, digest = group.first + len(group.leaves), leaf_hash(leaf)
                 group.leaves.append(leaf)
                 group.sealed.append(sealed)
                 group.hashes.append(digest)
-                if draft.key:
-                    group.keys[draft.key] = index
+                if one.key:
+                    group.keys[one.key] = index
                 request.places.append((index, digest))
         except Exception as error:  # noqa: BLE001 - it belongs to this caller alone
             group.cut(before)
+            group.epochs = epochs
             request.error = error
             request.places = []
 
@@ -215,6 +235,12 @@ class Sequencer:
         seal = self._sidecar.batch(segment=segment, month=month_of(self._time))
         group.seals[segment] = seal
         return seal
+
+    def _hide(self, epoch: int, group: _Group) -> Seal:
+        """Return what hides the handles of an epoch in this group."""
+        hide = self._sidecar.batch(segment=INDEX_SEGMENT, month=epoch)
+        group.hides[epoch] = hide
+        return hide
 
     def _write(self, group: _Group) -> None:
         tree, tiles = self._tree.extend(b"".join(group.hashes))
@@ -234,6 +260,8 @@ class Sequencer:
                 keys=list(group.keys.items()),
             )
         )
+        if group.epochs is not self.epochs:
+            self.epochs.become(group.epochs)
         self._tree, self._root, self._note = tree, root, note
 
     def _earlier(self, draft: Draft, group: _Group) -> tuple[int, bytes] | None:
@@ -285,6 +313,25 @@ def open_leaf(leaf: bytes, sealed: bytes, sidecar: SidecarSealer) -> Opening:
         segment=said["seg"], month=month_of(said["t"]), sealed=sealed, aad=aad_of(leaf)
     )
     return unseal(leaf, plaintext)
+
+
+def open_handles(
+    leaf: bytes, opening: Opening, sidecar: SidecarSealer, *, epoch: int
+) -> dict[bytes, int]:
+    """Return the flags of the people of an entry, by the beginning of their labels.
+
+    Raises:
+        TamperedError: The handles do not belong to the entry.
+        ShreddedError: The key that hid them was destroyed, because somebody was erased since.
+    """
+    if not opening.people.items:
+        return {}
+    plain = sidecar.open(
+        segment=INDEX_SEGMENT, month=epoch, sealed=opening.hidden, aad=aad_of(leaf)
+    )
+    data = plain[4 : 4 + int.from_bytes(plain[:4], "big")]
+    step = HANDLE + 1
+    return {data[at : at + HANDLE]: data[at + HANDLE] for at in range(0, len(data), step)}
 
 
 def month_of(at_ms: int) -> int:

@@ -1,0 +1,421 @@
+"""The index of an epoch: how a person stands in it, and an auditor's check of the whole.
+
+Keys of an epoch: everything of one person in one epoch comes from 32 bytes K. Their label is
+``SHA-256("sh/label/v1" || K)``; in an entry with nonce N their tag is ``HMAC(K, "sh/tag/v1" || N)``
+and their item ``SHA-256(HMAC(K, "sh/blind/v1" || N) || tag || flags)``. The tree of an epoch is an
+RFC 6962 tree over ``label || SHA-256(r || u32 count || count x (u64 index || tag))``, sorted by
+label, with ``r = HMAC(K, "sh/index/v1")``.
+
+What holds when ``verify_index`` returns: every item of every entry of the epoch is that of a listed
+person or padding, everybody's list is complete, and the tree over the lists is the one whose root
+is in the log. What it cannot show: who the people are, or that nothing happened without an entry.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from safehold_verify.errors import VerificationError
+from safehold_verify.log import verify_log
+from safehold_verify.merkle import EMPTY, HASH, WIDTH, leaf_hash, tree_root
+from safehold_verify.notes import ED25519, VKey, open_note, parse_base64
+from safehold_verify.policy import Policy, parse_policy
+
+BUNDLE = "safehold.audit/1"
+STATEMENT = "safehold.index-complete/1"
+LOWEST, HIGHEST = bytes(HASH), b"\xff" * HASH
+
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_EPOCH_KIND = "index.epoch"
+_WIDTHS = re.compile(r"(?:[A-Za-z0-9+/]{4})*")
+
+
+def label_of(key: bytes) -> bytes:
+    """Return a person's label from their key of an epoch."""
+    return hashlib.sha256(b"sh/label/v1" + key).digest()
+
+
+def tag_of(key: bytes, nonce: bytes) -> bytes:
+    """Return a person's tag in an entry."""
+    return hmac.digest(key, b"sh/tag/v1" + nonce, "sha256")
+
+
+def item_of(key: bytes, nonce: bytes, flags: int) -> bytes:
+    """Return a person's item in an entry."""
+    blind = hmac.digest(key, b"sh/blind/v1" + nonce, "sha256")
+    return hashlib.sha256(blind + tag_of(key, nonce) + bytes([flags])).digest()
+
+
+def value_of(key: bytes, uses: Sequence[tuple[int, bytes]]) -> bytes:
+    """Return what the tree holds for a person.
+
+    Args:
+        key: Their key of the epoch.
+        uses: (index, nonce) of each entry about them, ascending.
+    """
+    listed = b"".join(index.to_bytes(8, "big") + tag_of(key, nonce) for index, nonce in uses)
+    start = hmac.digest(key, b"sh/index/v1", "sha256") + len(uses).to_bytes(4, "big")
+    return hashlib.sha256(start + listed).digest()
+
+
+def check_epochs(leaves: Mapping[int, Mapping[str, Any]]) -> dict[int, tuple[int, int, int, bytes]]:
+    """Check what a log's leaves about epochs say; return (first, stop, closing leaf, root) of each.
+
+    Args:
+        leaves: The leaves of kind ``index.epoch``, parsed, by index.
+
+    Raises:
+        VerificationError: An epoch begins or is closed twice, out of turn, or with another range.
+    """
+    begins = [0]
+    closed: dict[int, tuple[int, int, int, bytes]] = {}
+    for index, leaf in sorted(leaves.items()):
+        where = f"leaf {index}"
+        match leaf.get("pub"):
+            case {"state": "begin", "epoch": int(epoch), **rest} if not rest:
+                if epoch != len(begins):
+                    raise VerificationError("an epoch begins out of turn", where=where)
+                begins.append(index)
+            case {"state": "root", "epoch": int(epoch), "first": int(first), "stop": int(stop),
+                  "root": str(root), **rest} if not rest:  # fmt: skip
+                if epoch in closed or epoch + 1 >= len(begins):
+                    raise VerificationError("an epoch is closed out of turn", where=where)
+                if [first, stop, leaf.get("ref")] != [*begins[epoch : epoch + 2], stop]:
+                    raise VerificationError("an epoch is closed with another range", where=where)
+                raw = parse_base64(root, where=where)
+                if len(raw) != HASH:
+                    raise VerificationError("a root hash has 32 bytes", where=where)
+                closed[epoch] = (first, stop, index, raw)
+            case _:
+                raise VerificationError("not a leaf about an epoch", where=where)
+    return closed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexReport:
+    """What was found to hold of one epoch.
+
+    Args:
+        origin: Name of the log.
+        epoch: Number of the epoch.
+        first: Its first leaf.
+        stop: The leaf after its last.
+        root: Root of its index, hex.
+        entries: Entries in it that are about people.
+        people: People with at least one entry.
+        closed: Rows nobody's key was given for: of people who were erased since. Whether their lists were complete is
+            not shown any more; 0 is the full check.
+        unaccounted: Items that may be theirs.
+    """
+
+    origin: str
+    epoch: int
+    first: int
+    stop: int
+    root: str
+    entries: int
+    people: int
+    closed: int
+    unaccounted: int
+
+    def payload(self) -> dict[str, object]:
+        """Return the report as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Auditor:
+    """An auditor's key: signs statements, opens bundles.
+
+    Args:
+        name: As it stands on signature lines.
+        seed: 32 secret bytes.
+    """
+
+    name: str
+    seed: bytes
+
+    @property
+    def vkey(self) -> VKey:
+        """What verifies the statements."""
+        return VKey(self.name, ED25519, self._signing().public_key().public_bytes_raw())
+
+    @property
+    def public(self) -> str:
+        """What the keeper needs to seal a bundle: name, verifier key, opening key."""
+        vkey = self.vkey
+        key = base64.b64encode(bytes([ED25519]) + vkey.key).decode()
+        opening = base64.b64encode(self._opening().public_key().public_bytes_raw()).decode()
+        return f"{self.name}+{vkey.key_id.hex()}+{key}\n{opening}\n"
+
+    def open(self, sealed: bytes) -> bytes:
+        """Open a bundle that was sealed to this auditor.
+
+        Raises:
+            VerificationError: It was sealed to somebody else, or changed.
+        """
+        try:
+            return bytes(_SUITE.decrypt(sealed, self._opening(), BUNDLE.encode()))
+        except (InvalidTag, ValueError) as error:
+            raise VerificationError("it does not open with this key", where="bundle") from error
+
+    def sign(self, report: IndexReport) -> bytes:
+        """Return the statement that an index is complete, as a signed note.
+
+        Raises:
+            VerificationError: Somebody in it was erased, so it can no longer be said.
+        """
+        if report.closed or report.unaccounted:
+            raise VerificationError("not all of it can be checked any more", where="statement")
+        text = _statement(report)
+        vkey = self.vkey
+        blob = base64.b64encode(vkey.key_id + self._signing().sign(text)).decode()
+        return text + f"\n\N{EM DASH} {self.name} {blob}\n".encode()
+
+    def _signing(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self._derive(b"sh/auditor/sign/v1"))
+
+    def _opening(self) -> X25519PrivateKey:
+        return X25519PrivateKey.from_private_bytes(self._derive(b"sh/auditor/open/v1"))
+
+    def _derive(self, purpose: bytes) -> bytes:
+        if len(self.seed) != HASH:
+            raise VerificationError("an auditor's key has 32 bytes", where="key")
+        return hmac.digest(self.seed, purpose, "sha256")
+
+
+def check_statement(note: bytes, report: IndexReport, vkey: str) -> None:
+    """Check that an auditor has stated that an index is complete.
+
+    Raises:
+        VerificationError: The note says something else, or the auditor has not signed it.
+    """
+    if open_note(note, [vkey]).text != _statement(report):
+        raise VerificationError("it speaks of another index", where="statement")
+
+
+def verify_index(
+    directory: Path | str,
+    policy: Policy | Path | str,
+    bundle: bytes,
+    *,
+    heads: Sequence[bytes] = (),
+) -> IndexReport:
+    """Compute the index of one epoch again and compare it with the log.
+
+    Args:
+        directory: The exported log; it is checked first.
+        policy: Whose word counts; from outside the directory.
+        bundle: What the keeper wrote for the auditor, opened.
+        heads: Heads of the log kept elsewhere.
+
+    Raises:
+        VerificationError: An item is nobody's, a person or an entry is left out, a list is not
+            complete, or the root is another one; ``where`` says where.
+    """
+    found = verify_log(directory, policy, heads=heads)
+    said = read_json(bundle, "bundle")
+    match said:
+        case {"v": "safehold.audit/1", "origin": str(origin), "epoch": int(epoch), "seed": str(seed),
+              "people": list(people), "closed": list(closed), "entries": list(entries)} if (
+            len(said) == 7
+        ):  # fmt: skip
+            pass
+        case _:
+            raise VerificationError("not an audit bundle", where="bundle")
+    if origin != found.origin:
+        raise VerificationError("it is about another log", where="bundle")
+    log = {index: json.loads(leaf) for index, leaf in _read_log(Path(directory), found.size)}
+    epochs = check_epochs({at: leaf for at, leaf in log.items() if leaf["k"] == _EPOCH_KIND})
+    if epoch not in epochs:
+        raise VerificationError(f"epoch {epoch} is not closed in this log", where="bundle")
+    first, stop, _, root = epochs[epoch]
+    about = {
+        index: leaf["sub"]
+        for index, leaf in log.items()
+        if first <= index < stop and parse_base64(leaf["sub"]) != EMPTY
+    }
+    sets = _Sets(entries, about)
+    rows: list[tuple[bytes, bytes]] = []
+    for number, one in enumerate(people):
+        where = f"bundle, person {number}"
+        match one:
+            case [str(text), list(uses)]:
+                key = take(text, where)
+            case _:
+                raise VerificationError("malformed", where=where)
+        rows.append((label_of(key), value_of(key, sets.claim(key, uses, where))))
+    for number, one in enumerate(closed):
+        where = f"bundle, closed row {number}"
+        match one:
+            case [str(label), str(value)]:
+                rows.append((take(label, where), take(value, where)))
+            case _:
+                raise VerificationError("malformed", where=where)
+    left = sets.check(may_be_closed=_erasures(log, first))
+    if len(closed) > _erasures(log, first):
+        raise VerificationError("more closed rows than erasures", where="bundle")
+    if index_root(rows, take(seed, "bundle, seed")) != root:
+        raise VerificationError(
+            "the index in the log is not the one over these lists", where=f"epoch {epoch}"
+        )
+    return IndexReport(
+        origin=origin,
+        epoch=epoch,
+        first=first,
+        stop=stop,
+        root=root.hex(),
+        entries=len(about),
+        people=len(people),
+        closed=len(closed),
+        unaccounted=left,
+    )
+
+
+class _Sets:
+    """The items of every entry, and which of them are accounted for."""
+
+    def __init__(self, entries: Sequence[Any], about: Mapping[int, str]) -> None:
+        self._nonces: dict[int, bytes] = {}
+        self._left: dict[int, set[bytes]] = {}
+        for one in entries:
+            match one:
+                case [int(index), str(nonce), str(pad), str(joined)] if index in about:
+                    self._add(index, nonce, pad, joined, about[index])
+                case [int(index), *_]:
+                    raise VerificationError("not about people", where=f"leaf {index}")
+                case _:
+                    raise VerificationError("malformed", where="bundle, entries")
+        if missing := sorted(about.keys() - self._left.keys()):
+            raise VerificationError("an entry is left out", where=f"leaf {missing[0]}")
+
+    def _add(self, index: int, nonce: str, pad: str, joined: str, root: str) -> None:
+        where = f"leaf {index}"
+        raw = parse_base64(joined, where=where)
+        items = [raw[at : at + HASH] for at in range(0, len(raw), HASH)]
+        if index in self._left:
+            raise VerificationError("an entry comes twice", where=where)
+        if len(raw) % HASH or sorted(set(items)) != items:
+            raise VerificationError("items out of order", where=where)
+        if tree_root(b"".join(map(leaf_hash, items))) != parse_base64(root, where=where):
+            raise VerificationError("the items are not those of the entry", where=where)
+        self._nonces[index] = take(nonce, where)
+        left = set(items)
+        for number, key in enumerate([take(pad, where)] * len(items)):
+            item = hmac.digest(key, b"sh/pad/v1" + number.to_bytes(4, "big"), "sha256")
+            if item not in left:
+                break
+            left.discard(item)
+        self._left[index] = left
+
+    def claim(self, key: bytes, uses: Sequence[Any], where: str) -> list[tuple[int, bytes]]:
+        """Return (index, nonce) of a person's entries, and tick their items off."""
+        if not uses or any(type(one) is not int for one in uses) or sorted(set(uses)) != uses:
+            raise VerificationError("a list out of order, or empty", where=where)
+        for index in uses:
+            left, nonce = self._left.get(index, set()), self._nonces.get(index, b"")
+            item = next((it for it in (item_of(key, nonce, f) for f in range(256)) if it in left), None)
+            if item is None:
+                raise VerificationError(f"leaf {index} is not about this person", where=where)
+            left.discard(item)
+        return [(index, self._nonces[index]) for index in uses]
+
+    def check(self, *, may_be_closed: int) -> int:
+        """Return how many items are not accounted for; none may be if nobody was erased."""
+        for index, left in self._left.items():
+            if len(left) > may_be_closed:
+                raise VerificationError(
+                    "an item is neither a listed person's nor padding", where=f"leaf {index}"
+                )
+        return sum(map(len, self._left.values()))
+
+
+def index_root(rows: Sequence[tuple[bytes, bytes]], seed: bytes) -> bytes:
+    """Return the root of an epoch's tree over people's rows, with sentinels and padding.
+
+    Raises:
+        VerificationError: A label comes twice, or is a sentinel's.
+    """
+    leaves = [*rows, (LOWEST, bytes(HASH)), (HIGHEST, bytes(HASH))]
+    for number in range((1 << (len(leaves) - 1).bit_length()) - len(leaves)):
+        stem = b"sh/index/fill/v1" + number.to_bytes(4, "big")
+        leaves.append(
+            (hmac.digest(seed, stem + b"label", "sha256"), hmac.digest(seed, stem + b"value", "sha256"))
+        )
+    if len({label for label, _ in leaves}) != len(leaves):
+        raise VerificationError("a label comes twice", where="index")
+    return tree_root(b"".join(leaf_hash(label + value) for label, value in sorted(leaves)))
+
+
+def read_json(data: bytes, where: str) -> dict[str, Any]:
+    """Read a JSON object that is spelled in the one canonical way: sorted, ASCII, no spaces.
+
+    Raises:
+        VerificationError: It is not.
+    """
+    try:
+        said = json.loads(data)
+        spelled = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+    except (ValueError, RecursionError) as error:
+        raise VerificationError("not JSON", where=where) from error
+    if not isinstance(said, dict) or spelled != data:
+        raise VerificationError("not in the canonical spelling", where=where)
+    return said
+
+
+def take(text: Any, where: str) -> bytes:
+    """Return 32 bytes from base64.
+
+    Raises:
+        VerificationError: They are not that.
+    """
+    raw = parse_base64(text, where=where) if isinstance(text, str) else b""
+    if len(raw) != HASH:
+        raise VerificationError("not 32 bytes in base64", where=where)
+    return raw
+
+
+def _statement(report: IndexReport) -> bytes:
+    root = base64.b64encode(bytes.fromhex(report.root)).decode()
+    lines = [STATEMENT, report.origin, f"{report.epoch} {report.first} {report.stop}", root]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _erasures(log: Mapping[int, Mapping[str, Any]], first: int) -> int:
+    return sum(
+        leaf["k"] == "erasure" and "ref" not in leaf for at, leaf in log.items() if at >= first
+    )
+
+
+def _read_log(directory: Path, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the entries of a log that was checked before."""
+    for number in range(-(-size // WIDTH)):
+        digits = f"{number:03}" if number < 1000 else f"{number:0{-(-len(str(number)) // 3) * 3}}"
+        groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
+        name = "/".join([*(f"x{group}" for group in groups[:-1]), groups[-1]])
+        width = min(WIDTH, size - number * WIDTH)
+        path = directory / "tile" / "entries" / (name if width == WIDTH else f"{name}.p/{width}")
+        data, at = path.read_bytes(), 0
+        for place in range(width):
+            (length,) = struct.unpack_from(">H", data, at)
+            yield number * WIDTH + place, data[at + 2 : at + 2 + length]
+            at += 2 + length
+
+
+def load_policy(policy: Policy | Path | str) -> Policy:
+    """Return a policy, read from its file if need be."""
+    return policy if isinstance(policy, Policy) else parse_policy(Path(policy).read_bytes())
