@@ -33,6 +33,7 @@ from safehold.keeper.server import Server
 from safehold.keeper.trust import Trust
 from safehold.keeper.verbs import Verbs
 from safehold.ledger import Entry, Ledger, LogSigner, Witness, policy_text
+from safehold.ledger.index import EpochIndex
 from safehold.sandbox.launch import Launcher
 from safehold.settings import Home
 from safehold.subjects import Devices, People
@@ -78,6 +79,10 @@ class Service:
     def sweep(self) -> None:
         """End what is past its retention."""
         self.verbs.retention.sweep({}, (), lambda _: None)
+
+    def close_epoch(self) -> None:
+        """Close the present epoch of the ledger."""
+        self.desk.index.close()
 
     def expire_leases(self) -> None:
         """Forget the keys of leases whose time is over."""
@@ -153,6 +158,13 @@ def open_desk(
             notary=ProvenanceNotary(),
             engine=engine,
             sealer=Records(root),
+            index=EpochIndex(
+                ledger,
+                home.index,
+                sidecar=vault.sidecar,
+                secret=vault.derive("index-padding"),
+                keys=lambda: vault.living_subjects().values(),
+            ),
         )
     except BaseException:
         ledger.close()

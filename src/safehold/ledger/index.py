@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import threading
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
@@ -124,6 +125,7 @@ class EpochIndex:
         self._secret = secret
         self._keys = keys
         self._shelf = Shelf(directory, sidecar)
+        self._closing = threading.RLock()
 
     def close(self) -> list[Closed]:
         """Close the present epoch up to this moment, and any that a crash left open.
@@ -133,18 +135,23 @@ class EpochIndex:
         Raises:
             TamperedError: An item of an entry is neither a person's nor padding.
         """
+        with self._closing:
+            self._begin()
+            return self.finish()
+
+    def _begin(self) -> None:
         epochs = self._ledger.epochs
         if any(leaf["k"] != EPOCH_KIND for _, leaf in self._ledger.leaves(epochs.begin(epochs.current))):
             number = epochs.current + 1
             # made here, since an append may come from inside a transaction that makes no keys
             self._sidecar.batch(segment=INDEX_SEGMENT, month=number)
             self._ledger.append([_leaf({"state": "begin", "epoch": number})])
-        return self.finish()
 
     def finish(self) -> list[Closed]:
         """Write the root of every epoch that is over and has none; after a crash there is one."""
-        self._sidecar.batch(segment=INDEX_SEGMENT, month=self._ledger.epochs.current)
-        return [self._finish(epoch) for epoch in self._ledger.epochs.open]
+        with self._closing:
+            self._sidecar.batch(segment=INDEX_SEGMENT, month=self._ledger.epochs.current)
+            return [self._finish(epoch) for epoch in self._ledger.epochs.open]
 
     def closed(self) -> list[Closed]:
         """Return every closed epoch, from epoch 0 on."""

@@ -156,6 +156,11 @@ class Ledger:
         """Verifier key of the log, for the policy."""
         return self._signer.vkey.text()
 
+    @property
+    def origin(self) -> str:
+        """Name of the log."""
+        return self._signer.name
+
     def append(self, entries: Sequence[Entry]) -> list[Receipt]:
         """Record entries in order, all or none; return when they are durable.
 
