@@ -328,7 +328,9 @@ class _Sets:
             raise VerificationError("a list out of order, or empty", where=where)
         for index in uses:
             left, nonce = self._left.get(index, set()), self._nonces.get(index, b"")
-            item = next((it for it in (item_of(key, nonce, f) for f in range(256)) if it in left), None)
+            item = next(
+                (it for it in (item_of(key, nonce, f) for f in range(256)) if it in left), None
+            )
             if item is None:
                 raise VerificationError(f"leaf {index} is not about this person", where=where)
             left.discard(item)
@@ -354,7 +356,10 @@ def index_root(rows: Sequence[tuple[bytes, bytes]], seed: bytes) -> bytes:
     for number in range((1 << (len(leaves) - 1).bit_length()) - len(leaves)):
         stem = b"sh/index/fill/v1" + number.to_bytes(4, "big")
         leaves.append(
-            (hmac.digest(seed, stem + b"label", "sha256"), hmac.digest(seed, stem + b"value", "sha256"))
+            (
+                hmac.digest(seed, stem + b"label", "sha256"),
+                hmac.digest(seed, stem + b"value", "sha256"),
+            )
         )
     if len({label for label, _ in leaves}) != len(leaves):
         raise VerificationError("a label comes twice", where="index")

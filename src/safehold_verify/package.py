@@ -184,9 +184,9 @@ class _Reader:
                 self.uses += [use for use, _ in uses]
                 count = len(uses)
             case {"absent": [below, above], **more} if not more:
-                low = _neighbour(below, place, root, where)
-                high = _neighbour(above, place + 1, root, where)
-                if len(below["path"]) != len(above["path"]) or not low < label_of(key) < high:
+                low, depth = _neighbour(below, place, root, where)
+                high, other = _neighbour(above, place + 1, root, where)
+                if depth != other or not low < label_of(key) < high:
                     raise VerificationError("the neighbours do not show an absence", where=where)
                 count = 0
             case _:
@@ -214,9 +214,7 @@ class _Reader:
         found = {"index": index, "kind": kind, "time": time, "ref": ref, "said": facts}
         return found | {"pub": facts.get("pub", {})}, raw
 
-    def _use(
-        self, said: Any, epoch: int, key: bytes, span: tuple[int, int]
-    ) -> tuple[Use, bytes]:
+    def _use(self, said: Any, epoch: int, key: bytes, span: tuple[int, int]) -> tuple[Use, bytes]:
         where = f"epoch {epoch}, entry"
         leaf, _ = self._leaf(said, where, more=5)
         where = f"leaf {leaf['index']}"
@@ -255,14 +253,15 @@ def check_path(place: int, data: bytes, path: Any, root: bytes, *, where: str) -
         raise VerificationError(error.message, where=where) from error
 
 
-def _neighbour(said: Any, place: int, root: bytes, where: str) -> bytes:
+def _neighbour(said: Any, place: int, root: bytes, where: str) -> tuple[bytes, int]:
+    """Return the label of a row that a tree holds at a place, and the depth of the tree."""
     match said:
-        case {"label": str(label), "value": str(value), "path": path} if len(said) == 3:
+        case {"label": str(label), "value": str(value), "path": list(path)} if len(said) == 3:
             found = take(label, where)
             if found in (LOWEST, HIGHEST) and take(value, where) != bytes(HASH):
                 raise VerificationError("a sentinel with a value", where=where)
             check_path(place, found + take(value, where), path, root, where=where)
-            return found
+            return found, len(path)
         case _:
             raise VerificationError("malformed", where=where)
 

@@ -71,7 +71,12 @@ def stored(bench: Bench) -> bytes:
     for index, leaf in desk.ledger.leaves():
         found.append(desk.ledger.leaf(index))
         opening = desk.ledger.opening(index)
-        found += [*opening.values.values(), *opening.people.items, opening.people.nonce, opening.key]
+        found += [
+            *opening.values.values(),
+            *opening.people.items,
+            opening.people.nonce,
+            opening.key,
+        ]
         for name, value in opening.values.items():
             assert b64(commit(name, value, opening.blinds[name])) == leaf[name]
         epoch = sum(index >= begin for begin in desk.ledger.epochs._begins) - 1
@@ -85,7 +90,9 @@ def stored(bench: Bench) -> bytes:
         found += [part for leaf in tree.leaves for part in leaf]
         found += [row.sealed for row in rows.values()]
     with sqlite3.connect(bench.home.control) as base:
-        for (table,) in base.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall():
+        for (table,) in base.execute(
+            "SELECT name FROM sqlite_master WHERE type='table'"
+        ).fetchall():
             for row in base.execute(f"SELECT * FROM {table}").fetchall():  # noqa: S608
                 found += [one if isinstance(one, bytes) else str(one).encode() for one in row]
         for name, sealed, version in base.execute("SELECT id, sealed, version FROM person"):
@@ -103,7 +110,10 @@ def stored(bench: Bench) -> bytes:
 def forms(bench: Bench, candidate: bytes) -> Iterator[bytes]:
     """Yield whatever a name could have been turned into with the keys that still live."""
     keys = [bench.desk.people._lookup_key, bench.desk.vault.derive("lookup")]
-    keys += [bench.desk.vault.derive(f"pseudonym/{one}") for one in ("us-ca.pointer", "us-ca.key", "wire")]
+    keys += [
+        bench.desk.vault.derive(f"pseudonym/{one}")
+        for one in ("us-ca.pointer", "us-ca.key", "wire")
+    ]
     keys += bench.desk.vault.living_subjects().values()
     digests = [hashlib.sha256(candidate).digest(), hashlib.sha256(b"\0" + candidate).digest()]
     digests += [hmac.digest(key, candidate, "sha256") for key in keys]
@@ -243,7 +253,9 @@ def test_an_erasure_that_a_crash_cut_short_is_finished(bench: Bench, step: str) 
         return
     with pytest.raises(MissingError):
         bench.call("people.show", person=SHE)
-    states = [leaf["pub"]["state"] for _, leaf in bench.desk.ledger.leaves() if leaf["k"] == "erasure"]
+    states = [
+        leaf["pub"]["state"] for _, leaf in bench.desk.ledger.leaves() if leaf["k"] == "erasure"
+    ]
     assert states == ["begun", "done"]
     size = bench.desk.ledger.size
     bench.restart()

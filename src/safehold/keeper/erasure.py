@@ -127,9 +127,7 @@ class Erasure:
         opening = desk.ledger.opening(begun.index)
         self.reached("destroy")
         desk.gone.add(person)
-        shredded = desk.vault.shred(
-            person=person, handles_before=desk.ledger.epochs.current
-        )
+        shredded = desk.vault.shred(person=person, handles_before=desk.ledger.epochs.current)
         self.reached("forget")
         self._forget(person)
         self.reached("result")

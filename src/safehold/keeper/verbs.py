@@ -73,7 +73,9 @@ class Verbs:
         self.crowd.recover(newest)
         self.sources.recover(newest)
         check_register(self.desk, self.models)
-        with suppress(UnavailableError):  # a ledger that only reads closes nothing, and nothing is released either
+        with suppress(
+            UnavailableError
+        ):  # a ledger that only reads closes nothing, and nothing is released either
             self.desk.index.finish()
         self.erasure.resume(newest)
         self.leases.recover()

@@ -38,10 +38,17 @@ def make_bundle(index: EpochIndex, epoch: int, keys: Iterable[bytes], *, origin:
     """
     _, rows = index.tree(epoch)
     known = {label_of(key): key for key in (epoch_key(one, epoch) for one in keys)}
-    people = [[b64(known[one]), rows[one].places(known[one])] for one in sorted(rows) if one in known]
+    people = [
+        [b64(known[one]), rows[one].places(known[one])] for one in sorted(rows) if one in known
+    ]
     gone = [[b64(one), b64(rows[one].value)] for one in sorted(rows) if one not in known]
     entries = [
-        [at, b64(opening.people.nonce), b64(opening.people.pad), b64(b"".join(opening.people.items))]
+        [
+            at,
+            b64(opening.people.nonce),
+            b64(opening.people.pad),
+            b64(b"".join(opening.people.items)),
+        ]
         for at, opening, _ in index.entries(epoch)
     ]
     return canonical.encode(

@@ -141,7 +141,9 @@ class EpochIndex:
 
     def _begin(self) -> None:
         epochs = self._ledger.epochs
-        if any(leaf["k"] != EPOCH_KIND for _, leaf in self._ledger.leaves(epochs.begin(epochs.current))):
+        if any(
+            leaf["k"] != EPOCH_KIND for _, leaf in self._ledger.leaves(epochs.begin(epochs.current))
+        ):
             number = epochs.current + 1
             # made here, since an append may come from inside a transaction that makes no keys
             self._sidecar.batch(segment=INDEX_SEGMENT, month=number)
@@ -216,15 +218,20 @@ class EpochIndex:
         tree = IndexTree(((row.label, row.value) for row in rows), seed=self.seed(epoch))
         # the tree first: it can be made again from the side-cars, but not once somebody is erased
         self._shelf.put(epoch, rows, month=self._month(stop))
-        facts = {"state": "root", "epoch": epoch, "first": first, "stop": stop, "root": b64(tree.root)}
+        facts: dict[str, int | str] = {
+            "state": "root",
+            "epoch": epoch,
+            "first": first,
+            "stop": stop,
+            "root": b64(tree.root),
+        }
         (receipt,) = self._ledger.append([_leaf(facts, ref=stop)])
         return Closed(epoch=epoch, first=first, stop=stop, entry=receipt.index, root=tree.root)
 
     def _rows(self, epoch: int) -> Iterator[Row]:
         """Yield everybody's row; two passes, so that lists are never held but for their indices."""
         known = {
-            label_of(key)[:HANDLE]: key
-            for key in (epoch_key(one, epoch) for one in self._keys())
+            label_of(key)[:HANDLE]: key for key in (epoch_key(one, epoch) for one in self._keys())
         }
         counts: dict[bytes, int] = {}
         strangers: set[bytes] = set()
@@ -295,7 +302,9 @@ def start_of(key: bytes, count: int) -> bytes:
 def fill(seed: bytes, number: int) -> tuple[bytes, bytes]:
     """Return label and value of a row that stands for nobody."""
     stem = _FILL + number.to_bytes(4, "big")
-    return hmac.digest(seed, stem + b"label", "sha256"), hmac.digest(seed, stem + b"value", "sha256")
+    return hmac.digest(seed, stem + b"label", "sha256"), hmac.digest(
+        seed, stem + b"value", "sha256"
+    )
 
 
 def _leaf(facts: dict[str, int | str], ref: int | None = None) -> Entry:

@@ -1,8 +1,9 @@
 """The register of devices: which key may record whom.
 
 Holds: a key stands for one person and for nobody else, ever, unless the person was erased and the key with them;
-one that was removed does not come back. Rows are sealed and bound to their key and version; every change is in the ledger before it is here (the caller appends
-first); the register is kept in memory by the one process that may open it.
+one that was removed does not come back. Rows are sealed and bound to their key and version; every change is in the
+ledger before it is here (the caller appends first); the register is kept in memory by the one process that may
+open it.
 """
 
 from __future__ import annotations

@@ -132,7 +132,9 @@ class People:
                     for name, standing in new
                 }
                 people = [name for name, _ in new]
-                first(Batch(batch, people, _digest([one.voucher(who) for who, one in origin.items()])))
+                first(
+                    Batch(batch, people, _digest([one.voucher(who) for who, one in origin.items()]))
+                )
                 self._origin |= origin
                 self._insert(new)
             for name, standing in new:
