@@ -90,7 +90,8 @@ class Shelf:
         )
         self._directory.mkdir(exist_ok=True, mode=0o700)
         seal = self._sidecar.batch(segment="", month=month)
-        replace_file(self._path(epoch), month.to_bytes(4, "big") + seal(plain, _aad(epoch)))
+        (sealed,) = seal([plain], [_aad(epoch)])
+        replace_file(self._path(epoch), month.to_bytes(4, "big") + sealed)
 
     def get(self, epoch: int) -> list[Row] | None:
         """Return the rows of an epoch, or nothing if they were deleted.

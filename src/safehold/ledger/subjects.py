@@ -54,12 +54,14 @@ class SubjectSet:
         items: People and padding, sorted.
         handles: For each person the beginning of their label, and their flags; sorted, joined.
             Known while an entry is drafted; of a stored entry see ``sequencer.open_handles``.
+        epoch: The epoch whose keys they were made with; known as long as the handles.
     """
 
     nonce: bytes
     pad: bytes
     items: tuple[bytes, ...]
     handles: bytes = b""
+    epoch: int = 0
 
     @property
     def root(self) -> bytes:
@@ -138,7 +140,11 @@ def gather(subjects: Sequence[Subject], epoch: int) -> SubjectSet:
     missing = (1 << (len(items) - 1).bit_length()) - len(items)
     items += [padding_item(pad, number) for number in range(missing)]
     return SubjectSet(
-        nonce=nonce, pad=pad, items=tuple(sorted(items)), handles=b"".join(sorted(handles))
+        nonce=nonce,
+        pad=pad,
+        items=tuple(sorted(items)),
+        handles=b"".join(sorted(handles)),
+        epoch=epoch,
     )
 
 
