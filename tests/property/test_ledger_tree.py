@@ -105,7 +105,11 @@ def test_a_leaf_is_canonical_json_and_holds_no_value(
 ) -> None:
     actor = "canary-7f3a-" + word
     made = draft([entry(kind=kind, public={}, actor=actor, detail=detail)], 0)
-    (leaf,) = made.write(1_790_000_000_000, lambda _segment: lambda plain, _aads: plain).leaves
+    (leaf,) = made.write(
+        1_790_000_000_000,
+        lambda _segment: lambda plain, _aads: plain,
+        lambda _epoch: lambda plain, _aads: plain,
+    ).leaves
     value = orjson.loads(leaf)
     assert encode(value) == leaf == rfc8785.dumps(value)
     assert b"canary" not in leaf
