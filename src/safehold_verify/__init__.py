@@ -4,23 +4,22 @@ It imports the standard library and ``cryptography`` only, shares no code with `
 needs no settings, no network and no trust in the directory it reads.
 """
 
+from safehold_verify.auditor import Auditor, check_statement
 from safehold_verify.command import main
 from safehold_verify.errors import VerificationError
-from safehold_verify.index import (
-    Auditor,
-    IndexReport,
-    check_statement,
-    verify_index,
-)
+from safehold_verify.head import Head, verify_head
+from safehold_verify.index import IndexReport, verify_index
 from safehold_verify.log import Report, verify_log
 from safehold_verify.merkle import leaf_hash, verify_consistency, verify_inclusion
 from safehold_verify.notes import Note, VKey, open_note, parse_checkpoint, parse_vkey
 from safehold_verify.package import PackageReport, verify_package
 from safehold_verify.policy import Policy, parse_policy
-from safehold_verify.proof import parse_proof, verify_proof
+from safehold_verify.proof import Inclusion, check_proof, parse_proof, verify_proof
 
 __all__ = [
     "Auditor",
+    "Head",
+    "Inclusion",
     "IndexReport",
     "Note",
     "PackageReport",
@@ -28,6 +27,7 @@ __all__ = [
     "Report",
     "VKey",
     "VerificationError",
+    "check_proof",
     "check_statement",
     "leaf_hash",
     "main",
@@ -37,6 +37,7 @@ __all__ = [
     "parse_proof",
     "parse_vkey",
     "verify_consistency",
+    "verify_head",
     "verify_inclusion",
     "verify_index",
     "verify_log",

@@ -12,13 +12,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from safehold_verify.auditor import Auditor
 from safehold_verify.errors import VerificationError
-from safehold_verify.index import Auditor, verify_index
+from safehold_verify.files import LARGEST_TEXT, read_file
+from safehold_verify.head import verify_head
+from safehold_verify.index import verify_index
 from safehold_verify.log import verify_log
 from safehold_verify.package import verify_package
-from safehold_verify.policy import parse_policy
 from safehold_verify.proof import verify_proof
 from safehold_verify.words import in_words
+
+LARGEST_BUNDLE = 4 << 30  # bytes of an audit bundle
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,22 +43,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _log(arguments: argparse.Namespace) -> dict[str, object]:
-    heads = [_bytes(path) for path in arguments.head]
+    heads = [read_file(path, path.name, limit=LARGEST_TEXT) for path in arguments.head]
     if not heads:
         print("note: without --head a rollback of the whole log cannot be seen", file=sys.stderr)
-    return verify_log(arguments.directory, arguments.policy, heads=heads).payload()
+    if arguments.foreign:
+        print("note: a foreign log: nobody looks at what its entries say", file=sys.stderr)
+    return verify_log(
+        arguments.directory, arguments.policy, heads=heads, foreign=arguments.foreign
+    ).payload()
 
 
 def _proof(arguments: argparse.Namespace) -> dict[str, object]:
-    index, head = verify_proof(
-        _bytes(arguments.proof), _bytes(arguments.leaf), parse_policy(_bytes(arguments.policy))
-    )
-    return {"origin": head.origin, "index": index, "size": head.size, "root": head.root.hex()}
+    return verify_proof(arguments.proof, arguments.policy, leaf=arguments.leaf).payload()
+
+
+def _head(arguments: argparse.Namespace) -> dict[str, object]:
+    return verify_head(arguments.note, arguments.policy).payload()
 
 
 def _package(arguments: argparse.Namespace) -> dict[str, object]:
     receipt = None if arguments.receipt is None else _bytes(arguments.receipt)
-    policy = parse_policy(_bytes(arguments.policy))
+    policy = arguments.policy
     report = verify_package(arguments.package, policy, receipt=receipt)
     if arguments.json:
         return report.payload()
@@ -87,15 +96,12 @@ def _auditor(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 _CHECKS = {
-    "log": _log, "proof": _proof, "package": _package, "index": _index, "auditor": _auditor,
+    "log": _log, "proof": _proof, "head": _head, "package": _package, "index": _index, "auditor": _auditor,
 }  # fmt: skip
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise VerificationError("the file is missing or cannot be read", where=path.name) from error
+    return read_file(path, path.name, limit=LARGEST_BUNDLE)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,9 +112,18 @@ def _parser() -> argparse.ArgumentParser:
     log = nouns.add_parser("log", help="check a whole ledger directory")
     log.add_argument("directory", type=Path)
     log.add_argument("--head", type=Path, action="append", default=[], help="a head kept outside")
+    log.add_argument(
+        "--foreign",
+        action="store_true",
+        help="a log that is not Safehold's: check its heads and tree, not what its entries say",
+    )
     proof = nouns.add_parser("proof", help="check that one entry is in a log")
-    proof.add_argument("proof", type=Path)
-    proof.add_argument("--leaf", type=Path, required=True, help="the bytes of the entry")
+    proof.add_argument("proof", type=Path, help="NAME.tlog-proof")
+    proof.add_argument(
+        "--leaf", type=Path, help="the bytes of the entry; NAME.leaf beside the proof if absent"
+    )
+    head = nouns.add_parser("head", help="check one signed head, of any log")
+    head.add_argument("note", type=Path)
     package = nouns.add_parser("package", help="check an employee's package")
     package.add_argument("package", type=Path, help="the package, or the directory it lies in")
     package.add_argument("--receipt", type=Path, help="what the employee got at the enrolment")
@@ -123,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     for noun in (index, auditor):
         noun.add_argument("--name", required=True, help="your name on signatures")
         noun.add_argument("--key", type=Path, required=True, help="your secret key")
-    for noun in (log, proof, package, index):
+    for noun in (log, proof, head, package, index):
         noun.add_argument("--policy", type=Path, required=True, help="tlog-policy, kept outside")
         noun.add_argument("--json", action="store_true")
     return parser

@@ -13,35 +13,24 @@ is in the log. What it cannot show: who the people are, or that nothing happened
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import json
-import re
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
-
 from safehold_verify.errors import VerificationError
+from safehold_verify.files import LARGEST_BUNDLE, cut_bundle, parts, path_of, read_file
 from safehold_verify.log import verify_log
 from safehold_verify.merkle import EMPTY, HASH, WIDTH, leaf_hash, tree_root
-from safehold_verify.notes import ED25519, VKey, open_note, parse_base64
-from safehold_verify.policy import Policy, parse_policy
+from safehold_verify.notes import parse_base64
+from safehold_verify.policy import Policy
 
-BUNDLE = "safehold.audit/1"
-STATEMENT = "safehold.index-complete/1"
 LOWEST, HIGHEST = bytes(HASH), b"\xff" * HASH
 
-_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _EPOCH_KIND = "index.epoch"
-_WIDTHS = re.compile(r"(?:[A-Za-z0-9+/]{4})*")
 
 
 def label_of(key: bytes) -> bytes:
@@ -135,77 +124,6 @@ class IndexReport:
     def payload(self) -> dict[str, object]:
         """Return the report as JSON values."""
         return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Auditor:
-    """An auditor's key: signs statements, opens bundles.
-
-    Args:
-        name: As it stands on signature lines.
-        seed: 32 secret bytes.
-    """
-
-    name: str
-    seed: bytes
-
-    @property
-    def vkey(self) -> VKey:
-        """What verifies the statements."""
-        return VKey(self.name, ED25519, self._signing().public_key().public_bytes_raw())
-
-    @property
-    def public(self) -> str:
-        """What the keeper needs to seal a bundle: name, verifier key, opening key."""
-        vkey = self.vkey
-        key = base64.b64encode(bytes([ED25519]) + vkey.key).decode()
-        opening = base64.b64encode(self._opening().public_key().public_bytes_raw()).decode()
-        return f"{self.name}+{vkey.key_id.hex()}+{key}\n{opening}\n"
-
-    def open(self, sealed: bytes) -> bytes:
-        """Open a bundle that was sealed to this auditor.
-
-        Raises:
-            VerificationError: It was sealed to somebody else, or changed.
-        """
-        try:
-            return bytes(_SUITE.decrypt(sealed, self._opening(), BUNDLE.encode()))
-        except (InvalidTag, ValueError) as error:
-            raise VerificationError("it does not open with this key", where="bundle") from error
-
-    def sign(self, report: IndexReport) -> bytes:
-        """Return the statement that an index is complete, as a signed note.
-
-        Raises:
-            VerificationError: Somebody in it was erased, so it can no longer be said.
-        """
-        if report.closed or report.unaccounted:
-            raise VerificationError("not all of it can be checked any more", where="statement")
-        text = _statement(report)
-        vkey = self.vkey
-        blob = base64.b64encode(vkey.key_id + self._signing().sign(text)).decode()
-        return text + f"\n\N{EM DASH} {self.name} {blob}\n".encode()
-
-    def _signing(self) -> Ed25519PrivateKey:
-        return Ed25519PrivateKey.from_private_bytes(self._derive(b"sh/auditor/sign/v1"))
-
-    def _opening(self) -> X25519PrivateKey:
-        return X25519PrivateKey.from_private_bytes(self._derive(b"sh/auditor/open/v1"))
-
-    def _derive(self, purpose: bytes) -> bytes:
-        if len(self.seed) != HASH:
-            raise VerificationError("an auditor's key has 32 bytes", where="key")
-        return hmac.digest(self.seed, purpose, "sha256")
-
-
-def check_statement(note: bytes, report: IndexReport, vkey: str) -> None:
-    """Check that an auditor has stated that an index is complete.
-
-    Raises:
-        VerificationError: The note says something else, or the auditor has not signed it.
-    """
-    if open_note(note, [vkey]).text != _statement(report):
-        raise VerificationError("it speaks of another index", where="statement")
 
 
 def verify_index(
@@ -394,12 +312,6 @@ def take(text: Any, where: str) -> bytes:
     return raw
 
 
-def _statement(report: IndexReport) -> bytes:
-    root = base64.b64encode(bytes.fromhex(report.root)).decode()
-    lines = [STATEMENT, report.origin, f"{report.epoch} {report.first} {report.stop}", root]
-    return ("\n".join(lines) + "\n").encode()
-
-
 def _erasures(log: Mapping[int, Mapping[str, Any]], first: int) -> int:
     return sum(
         leaf["k"] == "erasure" and "ref" not in leaf for at, leaf in log.items() if at >= first
@@ -408,19 +320,8 @@ def _erasures(log: Mapping[int, Mapping[str, Any]], first: int) -> int:
 
 def _read_log(directory: Path, size: int) -> Iterator[tuple[int, bytes]]:
     """Yield the entries of a log that was checked before."""
-    for number in range(-(-size // WIDTH)):
-        digits = f"{number:03}" if number < 1000 else f"{number:0{-(-len(str(number)) // 3) * 3}}"
-        groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
-        name = "/".join([*(f"x{group}" for group in groups[:-1]), groups[-1]])
-        width = min(WIDTH, size - number * WIDTH)
-        path = directory / "tile" / "entries" / (name if width == WIDTH else f"{name}.p/{width}")
-        data, at = path.read_bytes(), 0
-        for place in range(width):
-            (length,) = struct.unpack_from(">H", data, at)
-            yield number * WIDTH + place, data[at + 2 : at + 2 + length]
-            at += 2 + length
-
-
-def load_policy(policy: Policy | Path | str) -> Policy:
-    """Return a policy, read from its file if need be."""
-    return policy if isinstance(policy, Policy) else parse_policy(Path(policy).read_bytes())
+    for number, width in parts(size):
+        name = path_of("entries", number, width)
+        data = read_file(directory / name, name, limit=LARGEST_BUNDLE)
+        entries, _ = cut_bundle(data, width, name)
+        yield from enumerate(entries, number * WIDTH)

@@ -20,20 +20,21 @@ from pathlib import Path
 from typing import Any
 
 from safehold_verify.errors import VerificationError
+from safehold_verify.files import read_file
+from safehold_verify.head import open_head
 from safehold_verify.index import (
     HIGHEST,
     LOWEST,
     item_of,
     label_of,
-    load_policy,
     read_json,
     take,
     value_of,
 )
 from safehold_verify.leaf import parse_leaf
 from safehold_verify.merkle import HASH, leaf_hash, verify_inclusion
-from safehold_verify.notes import Checkpoint, open_note, parse_base64, parse_checkpoint
-from safehold_verify.policy import Policy
+from safehold_verify.notes import Checkpoint, parse_base64
+from safehold_verify.policy import Policy, load_policy
 
 FILE = "package.json"
 LARGEST = 256 << 20  # bytes
@@ -115,7 +116,8 @@ def verify_package(
         VerificationError: Something does not hold; ``where`` says what.
     """
     file = Path(path)
-    data = _read(file / FILE if file.is_dir() else file)
+    file = file / FILE if file.is_dir() else file
+    data = read_file(file, file.name, limit=LARGEST)
     said = read_json(data, "package")
     match said:
         case {"v": "safehold.package/1", "head": str(digest), "checkpoint": str(text),
@@ -126,7 +128,7 @@ def verify_package(
     note = parse_base64(text, where="package, checkpoint")
     if hashlib.sha256(note).hexdigest() != digest:
         raise VerificationError("another checkpoint", where="package, head")
-    head = _open(note, load_policy(policy))
+    head, _ = open_head(note, load_policy(policy), "package, checkpoint")
     commitment = take(committed, "package, commitment")
     bound = receipt is not None
     if receipt is not None:
@@ -299,26 +301,7 @@ def _check_receipt(data: bytes, head: Checkpoint, commitment: bytes) -> None:
             raise VerificationError("not a receipt", where="receipt")
 
 
-def _open(note: bytes, policy: Policy) -> Checkpoint:
-    signed = open_note(note, policy.keys())
-    head = parse_checkpoint(signed.text)
-    signers = [one.key for one in signed.signatures]
-    if not any(key in signers and key.name == head.origin for key in policy.logs):
-        raise VerificationError("no trusted log has signed it", where="package, checkpoint")
-    policy.check_quorum(signers, where="package, checkpoint")
-    return head
-
-
 def _hashes(path: Any, where: str) -> Sequence[bytes]:
     if not isinstance(path, list) or len(path) > _DEPTH:
         raise VerificationError("not a path of hashes", where=where)
     return [take(one, where) for one in path]
-
-
-def _read(file: Path) -> bytes:
-    try:
-        if file.stat().st_size > LARGEST:
-            raise VerificationError("too large", where=file.name)
-        return file.read_bytes()
-    except OSError as error:
-        raise VerificationError("missing, or cannot be read", where=file.name) from error

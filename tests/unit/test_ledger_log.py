@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ledger_desk import START_US, Desk, entry, intent
+from tests.ledger_desk import DESKS, START_US, Desk, desk_over, entry, intent
 
 import safehold_verify as verifier
 from safehold.clock import FixedClock
@@ -30,8 +30,14 @@ from safehold.ledger.subjects import epoch_key
 from safehold.ledger.tree import leaf_hash
 
 
+@pytest.fixture(params=DESKS)
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Desk:
+    return desk_over(request.param, tmp_path, request)
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def embedded(tmp_path: Path) -> Desk:
+    """A desk whose journal is SQLite."""
     return Desk(tmp_path)
 
 
@@ -77,12 +83,9 @@ def test_the_side_car_is_bound_to_its_leaf_without_a_circle(desk: Desk) -> None:
         ledger.append([entry(1), entry(2)])
         assert desk.sealer.aads == [aad_of(ledger.leaf(0)), aad_of(ledger.leaf(1))]
         assert len(set(desk.sealer.aads)) == 2
-    base = sqlite3.connect(desk.directory / "journal.db")
-    [body] = base.execute("SELECT body FROM sidecar").fetchone()
+    [(body,)] = desk.edit("SELECT body FROM sidecar")
     half = len(body) // 2
-    base.execute("UPDATE sidecar SET body = ?", (body[half:] + body[:half],))
-    base.commit()
-    base.close()
+    desk.edit("UPDATE sidecar SET body = ?", body[half:] + body[:half])
     with desk.open() as ledger, pytest.raises(TamperedError, match="not the one its leaf names"):
         ledger.detail(0)
 
@@ -192,10 +195,7 @@ def test_a_planted_idempotency_row_does_not_make_an_access_look_logged(desk: Des
 
     with desk.open() as ledger:
         ledger.append([intent(1, key="a")])
-    base = sqlite3.connect(desk.directory / "journal.db")
-    base.execute("INSERT INTO idem VALUES(?, 0)", (hashlib.sha256(b"b").digest(),))
-    base.commit()
-    base.close()
+    desk.edit("INSERT INTO idem VALUES(?, 0)", hashlib.sha256(b"b").digest())
     with desk.open() as ledger:
         with pytest.raises(TamperedError):
             ledger.append([intent(2, key="b")])
@@ -234,8 +234,8 @@ def test_a_planted_idempotency_row_does_not_make_an_access_look_logged(desk: Des
         {"subjects": [Subject(key=b"k" * 32), Subject(key=b"k" * 32, flags=1)]},
     ],
 )
-def test_what_is_wrong_is_refused_at_the_door(desk: Desk, changes: dict[str, Any]) -> None:
-    with desk.open() as ledger:
+def test_what_is_wrong_is_refused_at_the_door(embedded: Desk, changes: dict[str, Any]) -> None:
+    with embedded.open() as ledger:
         with pytest.raises(InvalidError):
             ledger.append([entry(), entry(**changes)])
         assert ledger.size == 0  # all or none
@@ -349,37 +349,41 @@ def test_a_sealer_that_is_away_fails_its_caller_only(desk: Desk) -> None:
         ledger.check_health()
 
 
-def test_two_sequencers_are_refused_three_times(desk: Desk) -> None:
+def test_a_second_sequencer_is_refused_at_the_door_and_at_the_commit(desk: Desk) -> None:
     first = desk.open()
     with pytest.raises(ConflictError, match="another process"):
         desk.open()
     first.append([entry()])
     # Past the lock: the database says that the log has moved, whether in size or in root.
     for change in ("size = size + 1", "root = zeroblob(32)"):
-        base = sqlite3.connect(desk.directory / "journal.db")
-        before = base.execute("SELECT size, root FROM state").fetchone()
-        base.execute(f"UPDATE state SET {change}")  # noqa: S608
-        base.commit()
+        [before] = desk.edit("SELECT size, root FROM state")
+        desk.edit(f"UPDATE state SET {change}")  # noqa: S608
         with pytest.raises(TamperedError, match="somebody else"):
             first.append([entry()])
         first._sequencer.stopped = None
-        base.execute("UPDATE state SET size = ?, root = ?", before)
-        base.commit()
-        base.close()
-    # BEGIN IMMEDIATE: a writer that holds the database is waited for, then refused.
+        desk.edit("UPDATE state SET size = ?, root = ?", *before)
+    first.append([entry()])
+    first.close()
+    with desk.open() as again:
+        assert again.size == 2
+
+
+def test_a_writer_that_holds_the_database_is_waited_for_then_refused(embedded: Desk) -> None:
+    first = embedded.open()
+    first.append([entry()])
     first._journal._writer.execute("PRAGMA busy_timeout=50")
-    base = sqlite3.connect(desk.directory / "journal.db", isolation_level=None)
+    base = sqlite3.connect(embedded.directory / "journal.db", isolation_level=None)
     base.execute("BEGIN IMMEDIATE")
     with pytest.raises(UnavailableError):
         first.append([entry()])
     base.execute("ROLLBACK")
     base.close()
     first.close()
-    assert desk.open().size == 1
+    assert embedded.open().size == 1
 
 
-def test_the_journal_syncs_every_commit(desk: Desk) -> None:
-    with desk.open() as ledger:
+def test_the_journal_syncs_every_commit(embedded: Desk) -> None:
+    with embedded.open() as ledger:
         writer = ledger._journal._writer
         assert writer.execute("PRAGMA synchronous").fetchone() == (2,)
         assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -387,7 +391,7 @@ def test_the_journal_syncs_every_commit(desk: Desk) -> None:
         assert writer.execute("SELECT count(*) FROM journal").fetchone() == (1,)
 
 
-def test_another_key_and_no_log(desk: Desk, tmp_path: Path) -> None:
+def test_another_key_and_another_log(desk: Desk, tmp_path: Path) -> None:
     right = desk.signer
     desk.signer = LogSigner(b"t" * 32, name=right.name)
     with pytest.raises(TamperedError):
@@ -395,11 +399,14 @@ def test_another_key_and_no_log(desk: Desk, tmp_path: Path) -> None:
     with pytest.raises(InvalidError):
         Ledger.create(tmp_path / "new", origin="elsewhere", signer=right)
     with pytest.raises(ConflictError):
-        Ledger.create(desk.directory, origin=right.name, signer=right)
-    desk.directory = tmp_path / "nothing"
-    desk.directory.mkdir()
+        Ledger.create(desk.directory, origin=right.name, signer=right, store=desk.store)
+
+
+def test_no_log(embedded: Desk, tmp_path: Path) -> None:
+    embedded.directory = tmp_path / "nothing"
+    embedded.directory.mkdir()
     with pytest.raises(MissingError):
-        desk.open()
+        embedded.open()
 
 
 def _notes(desk: Desk) -> list[bytes]:
@@ -429,13 +436,9 @@ def test_a_checkpoint_that_is_not_the_newest_published_is_refused(desk: Desk) ->
 
 def test_an_older_head_in_the_place_of_the_newest_is_refused(desk: Desk) -> None:
     _notes(desk)
-    with sqlite3.connect(desk.directory / "journal.db") as base:
-        (older,) = base.execute("SELECT note FROM head ORDER BY size LIMIT 1").fetchone()
-        end = (
-            older.find(b"\n", older.rfind(b"\n\n") + 2) + 1
-        )  # the log's own line, without cosignatures
-        assert base.execute("UPDATE state SET note = ?", (older[:end],)).rowcount
-    base.close()
+    [(older,)] = desk.edit("SELECT note FROM head ORDER BY size LIMIT 1")
+    end = older.find(b"\n", older.rfind(b"\n\n") + 2) + 1  # the log's own line, no cosignatures
+    desk.edit("UPDATE state SET note = ?", older[:end])
     with pytest.raises(TamperedError) as found:
         desk.open()
     assert found.value.rule == "ledger.replay"
@@ -449,16 +452,16 @@ def test_proof_of_one_entry(desk: Desk) -> None:
             ledger.prove(5)
         ledger.publish()
         proof, leaf = ledger.prove(299).encode(), ledger.leaf(299)
-        assert verifier.verify_proof(proof, leaf, policy)[0] == 299
+        assert verifier.check_proof(proof, leaf, policy).index == 299
         for wrong in (
-            lambda: verifier.verify_proof(proof, ledger.leaf(298), policy),
-            lambda: verifier.verify_proof(proof.replace(b"299", b"298"), leaf, policy),
-            lambda: verifier.verify_proof(proof[:-5], leaf, policy),
+            lambda: verifier.check_proof(proof, ledger.leaf(298), policy),
+            lambda: verifier.check_proof(proof.replace(b"299", b"298"), leaf, policy),
+            lambda: verifier.check_proof(proof[:-5], leaf, policy),
         ):
             with pytest.raises(verifier.VerificationError):
                 wrong()
         extra = proof.replace(b"index", b"extra AAAA\nindex", 1)
-        assert verifier.verify_proof(extra, leaf, policy)[0] == 299  # decides nothing
+        assert verifier.check_proof(extra, leaf, policy).index == 299  # decides nothing
 
 
 def test_after_close_nothing_goes(desk: Desk) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from safehold.errors import TamperedError
 from safehold.ledger.files import place_files, replace_file, sync_directories
 from safehold.ledger.note import Checkpoint, split_note
-from safehold.ledger.store_sqlite import Journal
+from safehold.ledger.store import Journal
 from safehold.ledger.tile import pack_entries, partial_paths, paths, tile_path
 from safehold.ledger.tree import HASH, HEIGHT, WIDTH, Tree
 
@@ -49,7 +49,7 @@ class Exporter:
         """
         with self._exclusive():
             if tree.size > max(old, 0):
-                place_files(self._root, dict(self._files(max(old, 0), tree)), scratch=self._scratch)
+                place_files(self._root, self._files(max(old, 0), tree), scratch=self._scratch)
             replace_file(self._root / CHECKPOINT, note, scratch=self._scratch)
             if 0 < old < tree.size:
                 self._drop(sorted(set(partial_paths(old)) - set(partial_paths(tree.size))))

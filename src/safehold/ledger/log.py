@@ -39,7 +39,8 @@ from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note, parse_d
 from safehold.ledger.proof import prove_consistency, prove_inclusion
 from safehold.ledger.replay import compare_head, read_nodes, replay
 from safehold.ledger.sequencer import Sequencer, open_handles, open_leaf
-from safehold.ledger.store_sqlite import Journal, create_journal
+from safehold.ledger.store import Journal, Store
+from safehold.ledger.store_sqlite import SqliteStore
 from safehold.ledger.tree import EMPTY, Tree, leaf_hash
 from safehold.ledger.witness import Answer, Witness
 
@@ -93,13 +94,16 @@ class Ledger:
         self._publisher.start()
 
     @classmethod
-    def create(cls, directory: Path, *, origin: str, signer: LogSigner) -> None:
+    def create(
+        cls, directory: Path, *, origin: str, signer: LogSigner, store: Store | None = None
+    ) -> None:
         """Make an empty log.
 
         Args:
-            directory: Where; made if absent.
+            directory: Where its files lie; made if absent.
             origin: Name of the log, ``<domain>/<tenant>/audit``; the signer has the same name.
             signer: Key of the log.
+            store: Where its journal lies; in the directory by default.
 
         Raises:
             ConflictError: There is a log already.
@@ -108,7 +112,8 @@ class Ledger:
         if signer.name != origin:
             raise InvalidError("the log key is named like the origin", rule="ledger.origin")
         note = signer.sign(Checkpoint(origin, 0, EMPTY).text())
-        create_journal(directory, origin=origin, vkey=signer.vkey.text(), note=note)
+        place = store or SqliteStore(directory)
+        place.create(origin=origin, vkey=signer.vkey.text(), note=note)
 
     @classmethod
     def open(
@@ -119,17 +124,19 @@ class Ledger:
         witnesses: Sequence[Witness],
         sidecar: SidecarSealer,
         clock: Clock,
+        store: Store | None = None,
     ) -> Ledger:
         """Replay the journal, compare it with its head, its files and its witnesses, and publish.
 
-        If a witness cannot be reached the log opens for reading only.
+        The journal lies in the directory unless a ``store`` says otherwise. If a witness cannot be
+        reached the log opens for reading only.
 
         Raises:
             MissingError: There is no log.
             ConflictError: Another process holds it.
             TamperedError: Journal, files or witnesses disagree: changed, behind or forked.
         """
-        journal = Journal(directory)
+        journal = (store or SqliteStore(directory)).open(signer.name)
         try:
             return cls(
                 directory,
@@ -189,6 +196,7 @@ class Ledger:
             try:
                 if self._sequencer.stopped is not None:
                     raise self._sequencer.stopped
+                self._journal.check()
                 tree, note = self._sequencer.head
                 if tree.size == self._exported:
                     return
@@ -316,6 +324,7 @@ class Ledger:
         for error in (self._sequencer.stopped, self._trouble):
             if error is not None:
                 raise error
+        self._journal.check()
         self._compare_witnesses()
 
     def close(self) -> None:
