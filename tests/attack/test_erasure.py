@@ -20,6 +20,7 @@ from safehold.errors import MissingError, SafeholdError, ShreddedError, Tampered
 from safehold.ledger.entry import commit
 from safehold.ledger.subjects import epoch_key, item_of, label_of, tag_of
 from safehold.signing import SigningKey
+from safehold.vault.keyring import PERSON, KeyName
 from safehold_verify import verify_log
 from safehold_verify.package import verify_package
 
@@ -380,3 +381,35 @@ def test_choices_erasures_and_devices_look_alike(bench: Bench) -> None:
     assert len({len(bench.desk.ledger.leaf(at)) for at in found}) == 1
     said = [canonical.encode(bench.desk.ledger.detail(at)) for at in found]
     assert not any(HE.encode() in one for one in said)
+
+
+def test_who_is_erased_while_their_rows_come_in_is_left_out(bench: Bench) -> None:
+    day = bench.today - 1
+
+    def sent(one: str) -> Any:
+        session = hashlib.sha256(one.encode()).hexdigest()[:16]
+        return batch(one, day, extents=[["00" * 8, session, 0, 1]])
+
+    person = str(bench.desk.people.find(SHE))
+    bench.ingest(sent(SHE), sent(HE), lambda: erase(bench), chunk(rows=4))
+    assert bench.blocks() == {HE: 1}
+    assert person not in bench.desk.vault.owners()
+
+
+def test_a_key_that_was_made_too_late_ends_at_the_next_start(bench: Bench) -> None:
+    """Sealing makes missing keys; one that began before an erasure could make them after it."""
+    lived(bench)
+    person = str(bench.desk.people.find(SHE))
+    erase(bench)
+    bench.desk.vault._lookup.make(
+        "us-ca.pointer", {KeyName(PERSON, person, "pointer", bench.today + 9)}
+    )
+    bench.restart()
+    assert person not in bench.desk.vault.owners()
+
+
+def test_no_ledger_key_is_made_for_who_was_erased(bench: Bench) -> None:
+    person = str(bench.desk.people.find(SHE))
+    erase(bench)
+    with pytest.raises(MissingError):
+        bench.desk.subjects([person])

@@ -100,6 +100,8 @@ class Erasure:
             )
         for person in keyless:
             self._forget(person)
+        for owner in desk.vault.owners() - desk.people.everybody().keys():
+            desk.vault.shred(person=owner)  # made by what was under way while they were erased
         for request, leaf in begun:
             self._finish(request, leaf)
 

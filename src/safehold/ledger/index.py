@@ -250,7 +250,9 @@ class EpochIndex:
         }
         places = {handle: array("Q") for handle in counts}
         for index, opening, handles in self.entries(epoch):
-            for handle in known.keys() & self._match(opening, handles, known, set()):
+            # those who were found in the first pass; nothing of it has to be checked twice
+            found = handles or self._match(opening, handles, known, set())
+            for handle in known.keys() & found:
                 tag = tag_of(known[handle], opening.people.nonce)
                 values[handle].update(index.to_bytes(8, "big") + tag)
                 places[handle].append(index)

@@ -280,6 +280,13 @@ class Vault:
             held = self._keyring.find(connection, SUBJECTS_SEGMENT, names)
         return {name.owner: key for name, key in held.items()}
 
+    def owners(self) -> set[str]:
+        """Return the ids of everybody who has a key of data."""
+        column = tables.key.c
+        query = sa.select(column.owner).where(column.kind == PERSON).distinct()
+        with self._engine.begin() as connection:
+            return set(connection.execute(query).scalars())
+
     def due(self, day: int) -> int:
         """Return how many keys of data and artifacts end on a UTC day or before it."""
         column = tables.key.c
