@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from safehold_verify.epochs import KIND, Epochs
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import LARGEST_BUNDLE, cut_bundle, parts, path_of, read_file
 from safehold_verify.log import verify_log
@@ -29,8 +30,6 @@ from safehold_verify.notes import parse_base64
 from safehold_verify.policy import Policy
 
 LOWEST, HIGHEST = bytes(HASH), b"\xff" * HASH
-
-_EPOCH_KIND = "index.epoch"
 
 
 def label_of(key: bytes) -> bytes:
@@ -59,39 +58,6 @@ def value_of(key: bytes, uses: Sequence[tuple[int, bytes]]) -> bytes:
     listed = b"".join(index.to_bytes(8, "big") + tag_of(key, nonce) for index, nonce in uses)
     start = hmac.digest(key, b"sh/index/v1", "sha256") + len(uses).to_bytes(4, "big")
     return hashlib.sha256(start + listed).digest()
-
-
-def check_epochs(leaves: Mapping[int, Mapping[str, Any]]) -> dict[int, tuple[int, int, int, bytes]]:
-    """Check what a log's leaves about epochs say; return (first, stop, closing leaf, root) of each.
-
-    Args:
-        leaves: The leaves of kind ``index.epoch``, parsed, by index.
-
-    Raises:
-        VerificationError: An epoch begins or is closed twice, out of turn, or with another range.
-    """
-    begins = [0]
-    closed: dict[int, tuple[int, int, int, bytes]] = {}
-    for index, leaf in sorted(leaves.items()):
-        where = f"leaf {index}"
-        match leaf.get("pub"):
-            case {"state": "begin", "epoch": int(epoch), **rest} if not rest:
-                if epoch != len(begins):
-                    raise VerificationError("an epoch begins out of turn", where=where)
-                begins.append(index)
-            case {"state": "root", "epoch": int(epoch), "first": int(first), "stop": int(stop),
-                  "root": str(root), **rest} if not rest:  # fmt: skip
-                if epoch in closed or epoch + 1 >= len(begins):
-                    raise VerificationError("an epoch is closed out of turn", where=where)
-                if [first, stop, leaf.get("ref")] != [*begins[epoch : epoch + 2], stop]:
-                    raise VerificationError("an epoch is closed with another range", where=where)
-                raw = parse_base64(root, where=where)
-                if len(raw) != HASH:
-                    raise VerificationError("a root hash has 32 bytes", where=where)
-                closed[epoch] = (first, stop, index, raw)
-            case _:
-                raise VerificationError("not a leaf about an epoch", where=where)
-    return closed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,32 +124,21 @@ def verify_index(
     if origin != found.origin:
         raise VerificationError("it is about another log", where="bundle")
     log = {index: json.loads(leaf) for index, leaf in _read_log(Path(directory), found.size)}
-    epochs = check_epochs({at: leaf for at, leaf in log.items() if leaf["k"] == _EPOCH_KIND})
-    if epoch not in epochs:
+    epochs = Epochs()
+    for at, leaf in log.items():
+        if leaf["k"] == KIND:
+            epochs.note(at, leaf)
+    if epoch not in epochs.closed:
         raise VerificationError(f"epoch {epoch} is not closed in this log", where="bundle")
-    first, stop, _, root = epochs[epoch]
+    first, stop, text = epochs.closed[epoch]
+    root = take(text, f"epoch {epoch}")
     about = {
         index: leaf["sub"]
         for index, leaf in log.items()
         if first <= index < stop and parse_base64(leaf["sub"]) != EMPTY
     }
     sets = _Sets(entries, about)
-    rows: list[tuple[bytes, bytes]] = []
-    for number, one in enumerate(people):
-        where = f"bundle, person {number}"
-        match one:
-            case [str(text), list(uses)]:
-                key = take(text, where)
-            case _:
-                raise VerificationError("malformed", where=where)
-        rows.append((label_of(key), value_of(key, sets.claim(key, uses, where))))
-    for number, one in enumerate(closed):
-        where = f"bundle, closed row {number}"
-        match one:
-            case [str(label), str(value)]:
-                rows.append((take(label, where), take(value, where)))
-            case _:
-                raise VerificationError("malformed", where=where)
+    rows = _rows(people, closed, sets)
     left = sets.check(may_be_closed=_erasures(log, first))
     if len(closed) > _erasures(log, first):
         raise VerificationError("more closed rows than erasures", where="bundle")
@@ -202,6 +157,27 @@ def verify_index(
         closed=len(closed),
         unaccounted=left,
     )
+
+
+def _rows(people: Sequence[Any], closed: Sequence[Any], sets: _Sets) -> list[tuple[bytes, bytes]]:
+    """Return the rows of a tree: those of the people, computed, and those that are only given."""
+    rows: list[tuple[bytes, bytes]] = []
+    for number, one in enumerate(people):
+        where = f"bundle, person {number}"
+        match one:
+            case [str(text), list(uses)]:
+                key = take(text, where)
+            case _:
+                raise VerificationError("malformed", where=where)
+        rows.append((label_of(key), value_of(key, sets.claim(key, uses, where))))
+    for number, one in enumerate(closed):
+        where = f"bundle, closed row {number}"
+        match one:
+            case [str(label), str(value)]:
+                rows.append((take(label, where), take(value, where)))
+            case _:
+                raise VerificationError("malformed", where=where)
+    return rows
 
 
 class _Sets:

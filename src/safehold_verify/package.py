@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from safehold_verify.epochs import KIND
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import read_file
 from safehold_verify.head import open_head
@@ -169,7 +170,7 @@ class _Reader:
         self._bind(epoch, label_of(key), bind, where)
         stop, _ = self._leaf(following, where)
         begun = {"state": "begin", "epoch": epoch + 1}
-        if stop["kind"] != "index.epoch" or stop["pub"] != begun:
+        if stop["kind"] != KIND or stop["pub"] != begun:
             raise VerificationError("the leaf after it does not begin the next", where=where)
         root_leaf, _ = self._leaf(closing, where)
         root = _root(root_leaf, epoch=epoch, first=first, stop=stop["index"], where=where)
@@ -272,7 +273,7 @@ def _root(leaf: Mapping[str, Any], *, epoch: int, first: int, stop: int, where: 
     facts = dict(leaf["pub"])
     root = take(facts.pop("root", ""), where)
     wanted = {"state": "root", "epoch": epoch, "first": first, "stop": stop}
-    if leaf["kind"] != "index.epoch" or facts != wanted or leaf["ref"] != stop:
+    if leaf["kind"] != KIND or facts != wanted or leaf["ref"] != stop:
         raise VerificationError("the closing leaf is that of another range", where=where)
     return root
 

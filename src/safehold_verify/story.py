@@ -1,10 +1,15 @@
-"""What the leaves of a log tell, in order: times do not go back, and a result follows its intent."""
+"""What the leaves of a log tell, in order.
+
+Times do not go back, a result follows its intent, and epochs begin and are closed in turn.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 
+from safehold_verify.epochs import KIND, MARK, Epochs
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import place_of
 from safehold_verify.leaf import KINDS, RESULTS, parse_leaf
@@ -30,6 +35,7 @@ class Story:
         self._latest = 0
         self._codes = bytearray()
         self._shapes = Shapes()
+        self._epochs = Epochs()
 
     def add(self, entries: Sequence[bytes], bundle: bytes = b"") -> None:
         """Read the next leaves.
@@ -42,12 +48,23 @@ class Story:
             VerificationError: A leaf is malformed, earlier than those before it, or refers to what
                 it cannot; ``where`` names the first such leaf.
         """
+        start, epochs = len(self._codes), self.kinds[KIND]
         try:
             groups = self._shapes.read(entries, bundle)
         except VerificationError:
             groups = []
         if not groups or not self._tell(groups, len(entries)):
             self._tell_slowly(entries)
+        if self.kinds[KIND] != epochs:
+            self._tell_epochs(entries, start)
+
+    def _tell_epochs(self, entries: Sequence[bytes], start: int) -> None:
+        for at, data in enumerate(entries, start):
+            if MARK in data:
+                try:
+                    self._epochs.note(at, json.loads(data))
+                except VerificationError as error:
+                    raise self._wrong(error.message, at) from error
 
     def _tell(self, groups: list[Group], count: int) -> bool:
         """Take leaves in if nothing is wrong with any; otherwise change nothing."""

@@ -13,6 +13,7 @@ from tests.crowd import Crowd
 from tests.ledger_desk import entry
 
 from safehold.ledger.audit import seal_bundle
+from safehold.ledger.epoch import Epochs
 from safehold.ledger.shelf import Row
 from safehold.ledger.subjects import epoch_key, label_of
 from safehold_verify import Auditor, VerificationError, check_statement, verify_index
@@ -286,3 +287,36 @@ def raised(act: Callable[[], Any]) -> VerificationError:
     with pytest.raises(VerificationError) as caught:
         act()
     return caught.value
+
+
+# -- the story of the epochs -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"state": "begin", "epoch": 1},
+        {"state": "begin", "epoch": 4},
+        {"state": "root", "epoch": 0, "first": 0, "stop": 4, "root": "AAAA", "ref": 4},
+        {"state": "root", "epoch": 1, "first": 0, "stop": 7, "root": "AAAA", "ref": 7},
+        {"state": "root", "epoch": 1, "first": 4, "stop": 7, "root": "AAAA", "ref": 4},
+        {"state": "root", "epoch": 2, "first": 7, "stop": 8, "root": "AAAA", "ref": 7},
+        {"state": "end"},
+    ],
+)
+def test_a_log_in_which_epochs_do_not_follow_is_refused(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any]
+) -> None:
+    """A second root of an epoch could be shown to whom it suits; the verifier of a log sees both."""
+    live(crowd)
+    crowd.close()
+    crowd.use(5)
+    begin = entry(kind="index.epoch", public={"state": "begin", "epoch": 2})
+    assert crowd.ledger.append([begin])[0].index == 7
+    crowd.ledger.publish()
+    crowd.verify_log()
+    monkeypatch.setattr(Epochs, "note", lambda *_: None)  # a sequencer that does not care
+    ref = facts.pop("ref", None)
+    crowd.ledger.append([entry(kind="index.epoch", public=facts, ref=ref)])
+    crowd.ledger.publish()
+    assert raised(crowd.verify_log).where.endswith("leaf 8")
