@@ -21,14 +21,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from safehold_verify.epochs import KIND, Epochs
+from safehold_verify.epochs import MARK, Epochs
 from safehold_verify.errors import VerificationError
-from safehold_verify.files import LARGEST_BUNDLE, cut_bundle, parts, path_of, read_file
+from safehold_verify.files import (
+    LARGEST_BUNDLE,
+    LARGEST_TEXT,
+    cut_bundle,
+    parts,
+    path_of,
+    read_file,
+)
 from safehold_verify.log import verify_log
 from safehold_verify.merkle import EMPTY, HASH, WIDTH, leaf_hash, tree_root
-from safehold_verify.notes import parse_base64
+from safehold_verify.notes import parse_base64, parse_checkpoint
 from safehold_verify.policy import Policy
 
+_ERASURE = b'"k":"erasure"'
 LOWEST, HIGHEST = bytes(HASH), b"\xff" * HASH
 
 
@@ -123,24 +131,26 @@ def verify_index(
             raise VerificationError("not an audit bundle", where="bundle")
     if origin != found.origin:
         raise VerificationError("it is about another log", where="bundle")
-    log = {index: json.loads(leaf) for index, leaf in _read_log(Path(directory), found.size)}
-    epochs = Epochs()
-    for at, leaf in log.items():
-        if leaf["k"] == KIND:
-            epochs.note(at, leaf)
+    epochs, erasures = Epochs(), list[int]()
+    for index, leaf in _read_log(Path(directory), found.size):
+        if MARK in leaf:
+            epochs.note(index, json.loads(leaf))
+        elif _ERASURE in leaf and "ref" not in json.loads(leaf):
+            erasures.append(index)
     if epoch not in epochs.closed:
         raise VerificationError(f"epoch {epoch} is not closed in this log", where="bundle")
     first, stop, text = epochs.closed[epoch]
     root = take(text, f"epoch {epoch}")
+    erased = sum(index >= first for index in erasures)
     about = {
-        index: leaf["sub"]
-        for index, leaf in log.items()
-        if first <= index < stop and parse_base64(leaf["sub"]) != EMPTY
+        index: sub
+        for index, leaf in _read_log(Path(directory), stop)
+        if index >= first and parse_base64(sub := json.loads(leaf)["sub"]) != EMPTY
     }
     sets = _Sets(entries, about)
     rows = _rows(people, closed, sets)
-    left = sets.check(may_be_closed=_erasures(log, first))
-    if len(closed) > _erasures(log, first):
+    left = sets.check(may_be_closed=erased)
+    if len(closed) > erased:
         raise VerificationError("more closed rows than erasures", where="bundle")
     if index_root(rows, take(seed, "bundle, seed")) != root:
         raise VerificationError(
@@ -288,16 +298,15 @@ def take(text: Any, where: str) -> bytes:
     return raw
 
 
-def _erasures(log: Mapping[int, Mapping[str, Any]], first: int) -> int:
-    return sum(
-        leaf["k"] == "erasure" and "ref" not in leaf for at, leaf in log.items() if at >= first
+def _read_log(directory: Path, stop: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the entries before one of a log that was checked before."""
+    head, _, _ = read_file(directory / "checkpoint", "checkpoint", limit=LARGEST_TEXT).partition(
+        b"\n\n"
     )
-
-
-def _read_log(directory: Path, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the entries of a log that was checked before."""
-    for number, width in parts(size):
+    for number, width in parts(parse_checkpoint(head + b"\n").size):
+        if number * WIDTH >= stop:
+            return
         name = path_of("entries", number, width)
         data = read_file(directory / name, name, limit=LARGEST_BUNDLE)
         entries, _ = cut_bundle(data, width, name)
-        yield from enumerate(entries, number * WIDTH)
+        yield from enumerate(entries[: stop - number * WIDTH], number * WIDTH)
