@@ -38,7 +38,8 @@ def test_a_served_keeper_works_by_itself_and_ends_cleanly(
 
         def worked() -> bool:
             tasks = locked.ask("status")["periodic"]
-            assert {task["task"] for task in tasks} == {"publish", "retention", "leases", "health"}
+            names = {task["task"] for task in tasks}
+            assert names == {"publish", "retention", "leases", "index", "health"}
             assert not [task for task in tasks if task["failures"]]
             return all(task["last_us"] for task in tasks)
 
