@@ -15,8 +15,8 @@ from tests.ledger_desk import ORIGIN, entry
 
 from safehold.errors import ConflictError, InvalidError, MissingError, ShreddedError, TamperedError
 from safehold.ledger import Subject
+from safehold.ledger.entry import INDEX_SEGMENT
 from safehold.ledger.epoch import Epochs
-from safehold.ledger.sequencer import INDEX_SEGMENT
 from safehold.ledger.subjects import (
     epoch_key,
     gather,
@@ -143,8 +143,9 @@ def test_an_epoch_is_closed_once_and_over_its_own_range(crowd: Crowd, change: di
 
 def test_a_stored_log_whose_epochs_do_not_follow_is_not_opened() -> None:
     leaf = orjson.dumps({"k": "index.epoch", "pub": {"state": "begin", "epoch": 2}})
-    with pytest.raises(TamperedError):
-        Epochs().see(0, [leaf])
+    for damaged in (leaf, leaf[:-1], b"[" + leaf + b"]"):
+        with pytest.raises(TamperedError):
+            Epochs().see(0, [damaged])
 
 
 def test_the_epoch_is_restored_at_opening(crowd: Crowd) -> None:

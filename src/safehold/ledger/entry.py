@@ -18,9 +18,10 @@ import orjson
 
 from safehold import canonical
 from safehold.errors import TamperedError
-from safehold.ledger.subjects import Subject, SubjectSet
+from safehold.ledger.subjects import HANDLE, Subject, SubjectSet
 
 FIELDS = ("act", "obj", "det")  # the order of the blinding values in a side-car
+INDEX_SEGMENT = "@index"  # of the side-car keys under which handles of an epoch are hidden
 SIDECAR_MARK = b"sh/sidecar/v1"
 COMMIT_MARK = b"sh/commit/v1/"
 SEGMENT = re.compile(r"[A-Za-z0-9._:/@-]{0,128}")
@@ -188,6 +189,25 @@ def unseal(leaf: bytes, plaintext: bytes) -> Opening:
             "a side-car does not say what its leaf commits to", rule="ledger.commitment"
         )
     return opening
+
+
+def open_handles(
+    leaf: bytes, opening: Opening, sidecar: SidecarSealer, *, epoch: int
+) -> dict[bytes, int]:
+    """Return the flags of the people of an entry, by the beginning of their labels.
+
+    Raises:
+        TamperedError: The handles do not belong to the entry.
+        ShreddedError: The key that hid them was destroyed, because somebody was erased since.
+    """
+    if not opening.people.items:
+        return {}
+    plain = sidecar.open(
+        segment=INDEX_SEGMENT, month=epoch, sealed=opening.hidden, aad=aad_of(leaf)
+    )
+    data = plain[4 : 4 + int.from_bytes(plain[:4], "big")]
+    step = HANDLE + 1
+    return {data[at : at + HANDLE]: data[at + HANDLE] for at in range(0, len(data), step)}
 
 
 def _unpack(plaintext: bytes) -> tuple[bytes, bytes, list[bytes], SubjectSet, bytes]:

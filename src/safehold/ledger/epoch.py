@@ -59,10 +59,10 @@ class Epochs:
         """
         for index, leaf in enumerate(leaves, first):
             if _MARK in leaf:
-                said = orjson.loads(leaf)
                 try:
+                    said = orjson.loads(leaf)
                     self.note(index, said.get("pub", {}), said.get("ref"))
-                except ConflictError as error:
+                except (ConflictError, ValueError, AttributeError) as error:
                     raise TamperedError(
                         f"leaf {index} does not follow the epochs before it", rule="ledger.epoch"
                     ) from error

@@ -29,9 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 from safehold.canonical import b64, unb64
 from safehold.errors import MissingError, ShreddedError, TamperedError
-from safehold.ledger.entry import Entry, Opening, SidecarSealer
+from safehold.ledger.entry import INDEX_SEGMENT, Entry, Opening, SidecarSealer
 from safehold.ledger.epoch import EPOCH_KIND
-from safehold.ledger.sequencer import INDEX_SEGMENT
 from safehold.ledger.shelf import Row, Shelf
 from safehold.ledger.subjects import HANDLE, epoch_key, item_of, label_of, tag_of
 from safehold.ledger.tree import EMPTY, HASH, fold, leaf_hash

@@ -32,13 +32,13 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.ledger.draft import draft
-from safehold.ledger.entry import Entry, Opening, Receipt, SidecarSealer
+from safehold.ledger.entry import Entry, Opening, Receipt, SidecarSealer, open_handles
 from safehold.ledger.epoch import Epochs
 from safehold.ledger.export import Exporter
 from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note, parse_decimal
 from safehold.ledger.proof import prove_consistency, prove_inclusion
 from safehold.ledger.replay import compare_head, read_nodes, replay
-from safehold.ledger.sequencer import Sequencer, open_handles, open_leaf
+from safehold.ledger.sequencer import Sequencer, open_leaf
 from safehold.ledger.store import Journal, Store
 from safehold.ledger.store_sqlite import SqliteStore
 from safehold.ledger.tree import EMPTY, Tree, leaf_hash

@@ -13,7 +13,7 @@ from safehold.errors import TamperedError, UnavailableError
 from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note
 from safehold.ledger.proof import root_at
 from safehold.ledger.store import Journal, State
-from safehold.ledger.tree import HEIGHT, Node, Tree, leaf_hash, node_reader
+from safehold.ledger.tree import HEIGHT, Node, Tree, leaf_hashes, node_reader
 from safehold.ledger.witness import Witness
 
 _AT_ONCE = 4096  # leaves hashed before the tree grows
@@ -47,7 +47,7 @@ def replay(
     for first, leaves in journal.batches():
         if first != tree.size + len(waiting):
             raise TamperedError("the journal does not begin at leaf 0", rule="ledger.journal")
-        waiting += map(leaf_hash, leaves)
+        waiting += leaf_hashes(leaves)
         see(first, leaves)
         if len(waiting) >= _AT_ONCE:
             tree, waiting = _grow(journal, tree, waiting), []

@@ -1,9 +1,10 @@
 """The one place where entries get their numbers.
 
-Callers queue what they want to append and then ask for the lock. Whoever gets it commits everything
-that waits, in one transaction with one fsync, and the others find their receipts ready. What is
-wrong with one request fails that request alone; what is wrong with the commit fails the whole group
-and stops the log.
+Callers queue what they want to append. The first of them leads: it commits everything that waits, in
+one transaction with one fsync, wakes those whose receipts are ready, and lets the next one lead.
+Nobody else is woken, and while a group is on its way to the disk the callers of the next one draft
+their entries. What is wrong with one request fails that request alone; what is wrong with the
+commit fails the whole group and stops the log.
 """
 
 from __future__ import annotations
@@ -28,23 +29,32 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.ledger.draft import Drafts, Written
-from safehold.ledger.entry import Opening, Receipts, Seal, SidecarSealer, aad_of, unseal
+from safehold.ledger.entry import (
+    INDEX_SEGMENT,
+    Opening,
+    Receipts,
+    Seal,
+    SidecarSealer,
+    aad_of,
+    unseal,
+)
 from safehold.ledger.epoch import Epochs
 from safehold.ledger.kind import KINDS
 from safehold.ledger.note import Checkpoint, LogSigner
 from safehold.ledger.store import Batch, Journal, State, pack_sidecars
-from safehold.ledger.subjects import HANDLE
 from safehold.ledger.tile import pack_entries
 from safehold.ledger.tree import Tree, leaf_hash
 
-INDEX_SEGMENT = "@index"  # of the side-car keys under which handles of an epoch are hidden
 MOST_WAITING = 65_536  # entries; beyond it an append is refused instead of queued
 LARGEST_GROUP = 8_192  # entries in one commit of several callers
 
 
-@dataclass(slots=True)
-class _Request:
+@dataclass(slots=True, eq=False)
+class Request:
+    """What one call asks for, and what becomes of it."""
+
     drafts: Drafts
+    turn: threading.Event = field(default_factory=threading.Event)
     indexes: Sequence[int] = ()
     hashes: Sequence[bytes] = ()
     size: int = 0
@@ -122,7 +132,8 @@ class Sequencer:
         self._sidecar = sidecar
         self._clock = clock
         self._tree, self._root, self._time, self._note = tree, state.root, state.time, state.note
-        self._queue: deque[_Request] = deque()
+        self._queue: deque[Request] = deque()
+        self._leader: Request | None = None
         self._waiting = 0
         self._door = threading.Lock()
         self.committing = threading.Lock()
@@ -151,7 +162,7 @@ class Sequencer:
             UnavailableError: The log is stopped, the queue is full, or the commit failed.
             InvalidError: A reference points to no leaf of a fitting kind.
         """
-        request = _Request(drafts)
+        request = Request(drafts)
         with self._door:
             if self._waiting + len(drafts) > MOST_WAITING and self._waiting:
                 raise UnavailableError(
@@ -159,16 +170,33 @@ class Sequencer:
                 )
             self._queue.append(request)
             self._waiting += len(drafts)
-        while not request.done:
-            with self.committing:
-                if not request.done:
+            if leads := self._leader is None:
+                self._leader = request
+        try:
+            if not leads:
+                request.turn.wait()  # for its receipts, or to lead
+            if not request.done:
+                with self.committing:
                     self._commit()
+        finally:
+            self._leave(request)
         if request.error is not None:
             raise request.error
         return Receipts(request.indexes, request.hashes, request.size)
 
-    def _take(self) -> list[_Request]:
-        taken: list[_Request] = []
+    def _leave(self, request: Request) -> None:
+        """Let the caller of a request go; if it led, the one that has waited longest leads now."""
+        with self._door:
+            if not request.done and request in self._queue:  # interrupted before its commit
+                self._queue.remove(request)
+                self._waiting -= len(request.drafts)
+            if self._leader is request:
+                self._leader = self._queue[0] if self._queue else None
+                if self._leader is not None:
+                    self._leader.turn.set()
+
+    def _take(self) -> list[Request]:
+        taken: list[Request] = []
         count = 0
         with self._door:
             while self._queue and (
@@ -180,32 +208,35 @@ class Sequencer:
         return taken
 
     def _commit(self) -> None:
+        """Commit what waits, in one group; every request of it gets its receipts or its error."""
         requests = self._take()
-        if self.stopped is not None:
-            for request in requests:
-                request.error, request.done = self.stopped, True
-            return
         try:
-            self._time = max(self._time, self._clock.now_us() // 1000)
-            group = _Group(self._tree.size, self.epochs)
+            self._commit_group(requests)
+        except BaseException as error:
+            failure = error if isinstance(error, SafeholdError) else _failed(error)
+            self.stop(failure)
             for request in requests:
-                self._number(request, group)
-            if group.leaves:
-                self._write(group)
-            for request in requests:
-                request.size = self._tree.size
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
-            if isinstance(error, SafeholdError):
-                self.stop(error)
-            else:
-                self.stop(UnavailableError("the ledger has failed", rule="ledger.commit"))
-            for request in requests:
-                request.error = request.error or error
+                request.error = request.error or failure
+            if not isinstance(error, Exception):
+                raise  # somebody ends this process; nobody may believe that he was heard
         finally:
             for request in requests:
                 request.done = True
+                request.turn.set()
 
-    def _number(self, request: _Request, group: _Group) -> None:
+    def _commit_group(self, requests: list[Request]) -> None:
+        if self.stopped is not None:
+            raise self.stopped
+        self._time = max(self._time, self._clock.now_us() // 1000)
+        group = _Group(self._tree.size, self.epochs)
+        for request in requests:
+            self._number(request, group)
+        if group.leaves:
+            self._write(group)
+        for request in requests:
+            request.size = self._tree.size
+
+    def _number(self, request: Request, group: _Group) -> None:
         """Write the leaves of a request into the group, or give the request its error."""
         try:
             plan = self._plan(request.drafts, group)
@@ -331,6 +362,12 @@ class Sequencer:
         return str(orjson.loads(self._journal.leaf(index))["k"])
 
 
+def _failed(error: BaseException) -> UnavailableError:
+    failure = UnavailableError("the ledger has failed", rule="ledger.commit")
+    failure.__cause__ = error
+    return failure
+
+
 def open_leaf(leaf: bytes, sealed: bytes, sidecar: SidecarSealer) -> Opening:
     """Open the side-car of a leaf and check everything that binds the two.
 
@@ -345,25 +382,6 @@ def open_leaf(leaf: bytes, sealed: bytes, sidecar: SidecarSealer) -> Opening:
         segment=said["seg"], month=month_of(said["t"]), sealed=sealed, aad=aad_of(leaf)
     )
     return unseal(leaf, plaintext)
-
-
-def open_handles(
-    leaf: bytes, opening: Opening, sidecar: SidecarSealer, *, epoch: int
-) -> dict[bytes, int]:
-    """Return the flags of the people of an entry, by the beginning of their labels.
-
-    Raises:
-        TamperedError: The handles do not belong to the entry.
-        ShreddedError: The key that hid them was destroyed, because somebody was erased since.
-    """
-    if not opening.people.items:
-        return {}
-    plain = sidecar.open(
-        segment=INDEX_SEGMENT, month=epoch, sealed=opening.hidden, aad=aad_of(leaf)
-    )
-    data = plain[4 : 4 + int.from_bytes(plain[:4], "big")]
-    step = HANDLE + 1
-    return {data[at : at + HANDLE]: data[at + HANDLE] for at in range(0, len(data), step)}
 
 
 def month_of(at_ms: int) -> int:

@@ -53,7 +53,7 @@ class SubjectSet:
         pad: 32 random bytes from which the padding is derived.
         items: People and padding, sorted.
         handles: For each person the beginning of their label, and their flags; sorted, joined.
-            Known while an entry is drafted; of a stored entry see ``sequencer.open_handles``.
+            Known while an entry is drafted; of a stored entry see ``entry.open_handles``.
         epoch: The epoch whose keys they were made with; known as long as the handles.
     """
 
