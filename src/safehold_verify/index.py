@@ -309,4 +309,5 @@ def _read_log(directory: Path, stop: int) -> Iterator[tuple[int, bytes]]:
         name = path_of("entries", number, width)
         data = read_file(directory / name, name, limit=LARGEST_BUNDLE)
         entries, _ = cut_bundle(data, width, name)
-        yield from enumerate(entries[: stop - number * WIDTH], number * WIDTH)
+        for at, entry in enumerate(entries[: stop - number * WIDTH], number * WIDTH):
+            yield at, entry[1:]  # behind the zero byte that its hash begins with

@@ -62,7 +62,7 @@ class Story:
         for at, data in enumerate(entries, start):
             if MARK in data:
                 try:
-                    self._epochs.note(at, json.loads(data))
+                    self._epochs.note(at, json.loads(data[1:]))
                 except VerificationError as error:
                     raise self._wrong(error.message, at) from error
 
