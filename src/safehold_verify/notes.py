@@ -111,7 +111,8 @@ def parse_vkey(text: str) -> VKey:
             raise VerificationError("a cosigner's name is longer than 255 bytes", where=where)
         return key
     y = int.from_bytes(key.key, "little") & ((1 << 255) - 1)
-    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
+    # x^2 = (y^2 - 1) / (d y^2 + 1); a quotient is a square where the product is one
+    square = (y * y - 1) * (_D * y * y + 1) % _P
     if y >= _P or y in _LOW_ORDER or pow(square, (_P - 1) // 2, _P) != 1:
         raise VerificationError("a weak or malformed Ed25519 key", where=where)
     return key

@@ -29,7 +29,7 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.ledger import Ledger, store_postgres
-from safehold.ledger import log as log_module
+from safehold.ledger import publisher as publisher_module
 from safehold.ledger.store_postgres_place import lock_of, schema_of
 
 SCHEMA = schema_of(ORIGIN)
@@ -281,7 +281,7 @@ def test_a_setting_changed_under_a_running_ledger(postgres: Server, desk: Desk) 
 def test_a_commit_that_gave_up_on_its_standby_is_not_acknowledged(
     postgres: Server, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "INTERVAL", 3_600)
+    monkeypatch.setattr(publisher_module, "INTERVAL", 3_600)
     ledger = desk.open()
     acknowledged: list[int] = []
     errors: list[SafeholdError] = []
@@ -334,7 +334,7 @@ def test_a_line_cut_around_a_commit(
     postgres: Server, desk: Desk, line: Line, cut: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever appended hears that it is not known; opening again finds out, and the key tells."""
-    monkeypatch.setattr(log_module, "INTERVAL", 3_600)
+    monkeypatch.setattr(publisher_module, "INTERVAL", 3_600)
     plain = desk.database or ""
     desk.database = plain.replace(str(postgres.path), str(line.path))
     ledger = desk.open()
@@ -363,7 +363,7 @@ def test_a_line_cut_around_a_commit(
 def test_callers_that_wait_for_the_database_share_the_next_commit(
     postgres: Server, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "INTERVAL", 3_600)
+    monkeypatch.setattr(publisher_module, "INTERVAL", 3_600)
     indexes: list[int] = []
     with desk.open() as ledger, psycopg.connect(desk.database or "") as base:
         base.execute(said("SELECT 1 FROM @.state FOR UPDATE"))  # commits wait for us

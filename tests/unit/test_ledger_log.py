@@ -23,7 +23,7 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.ledger import Ledger, LogSigner, Subject
-from safehold.ledger import log as log_module
+from safehold.ledger import publisher as publisher_module
 from safehold.ledger.draft import draft
 from safehold.ledger.entry import aad_of, unseal
 from safehold.ledger.sequencer import LARGEST_GROUP, Request, open_leaf
@@ -341,6 +341,18 @@ def test_a_failed_commit_stops_the_log_and_loses_nothing(
         assert again.size == 1
 
 
+def test_a_leaf_that_no_bundle_can_hold_fails_its_caller_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk.open() as ledger:
+        with monkeypatch.context() as patch:
+            patch.setattr("safehold.ledger.draft.LARGEST_ENTRY", 400)
+            with pytest.raises(InvalidError):
+                ledger.append([entry()])
+        assert ledger.append([entry()])[0].index == 0
+        ledger.check_health()
+
+
 def test_whoever_ends_a_commit_leaves_nobody_believing_in_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -521,7 +533,7 @@ def test_after_close_nothing_goes(desk: Desk) -> None:
 def test_disk_full_at_export_is_unavailable_and_heals(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "INTERVAL", 3_600)
+    monkeypatch.setattr(publisher_module, "INTERVAL", 3_600)
     with desk.open() as ledger:
         ledger.append([entry()])
         real = os.fsync

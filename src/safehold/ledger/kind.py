@@ -55,7 +55,7 @@ KINDS: Mapping[str, Kind] = {
     "index.epoch": _kind(
         {"state": str, "epoch": int, "first": int, "stop": int, "root": str}, "index.epoch"
     ),
-    "key.rotate": _kind({"vkey": str}),
+    "key.rotate": _kind({"state": str, "vkey": str, "lattice": str}),
     "lease": _kind({}),
     "gap": _kind({}),
     "choice": _kind({}),

@@ -1,20 +1,21 @@
 """Finding out at start-up whether the journal is still what was signed and witnessed.
 
 Everything is computed again from the entries: tiles, root, signed head. Then the newest published
-head and the memory of every witness must lie in the past of that tree. A restored backup is smaller
-than a witness knows; a rewritten journal has another root.
+head must lie in the past of that tree, and so must what every witness remembers (``quorum``). A
+restored backup is smaller than a witness knows; a rewritten journal has another root.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from safehold.errors import TamperedError, UnavailableError
-from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note
+from safehold.errors import TamperedError
+from safehold.ledger.checkpoint import Checkpoint
+from safehold.ledger.note import open_note
 from safehold.ledger.proof import root_at
+from safehold.ledger.signer import LogSigner
 from safehold.ledger.store import Journal, State
 from safehold.ledger.tree import HEIGHT, Node, Tree, leaf_hashes, node_reader
-from safehold.ledger.witness import Witness
 
 _AT_ONCE = 4096  # leaves hashed before the tree grows
 
@@ -24,23 +25,21 @@ def replay(
     state: State,
     *,
     signer: LogSigner,
-    witnesses: Sequence[Witness],
     see: Callable[[int, Sequence[bytes]], None] = lambda _first, _leaves: None,
 ) -> Tree:
-    """Return the tree of a journal whose tiles, head and published head all hold.
+    """Return the tree of a journal whose tiles and head hold.
 
     Args:
         journal: The journal.
         state: What it last agreed on.
         signer: Key of the log.
-        witnesses: Who remembers it.
         see: Told all leaves, in order.
 
     Raises:
-        TamperedError: Something differs, or a witness has forgotten what it cosigned.
+        TamperedError: Something differs.
     """
-    origin, vkey = journal.identity()
-    if (origin, vkey) != (signer.name, signer.vkey.text()):
+    origin, identity = journal.identity()
+    if (origin, identity) != (signer.name, signer.identity):
         raise TamperedError("this log was made with another key", rule="ledger.identity")
     tree = Tree()
     waiting: list[bytes] = []
@@ -54,10 +53,9 @@ def replay(
     tree = _grow(journal, tree, waiting)
     if tree.size != state.size or tree.root() != state.root:
         raise TamperedError("the journal is not what its head says", rule="ledger.replay")
-    text, _ = open_note(state.note, [signer.vkey])
-    if text != Checkpoint(origin, state.size, state.root).text():
+    text, held = open_note(state.note, signer.vkeys)
+    if text != Checkpoint(origin, state.size, state.root).text() or len(held) < len(signer.vkeys):
         raise TamperedError("the signed head is another one", rule="ledger.replay")
-    _check_published(journal, tree, signer, witnesses)
     return tree
 
 
@@ -98,25 +96,3 @@ def _grow(journal: Journal, tree: Tree, hashes: list[bytes]) -> Tree:
                 f"tile {level}/{number} is not what the journal says", rule="ledger.replay"
             )
     return grown
-
-
-def _check_published(
-    journal: Journal, tree: Tree, signer: LogSigner, witnesses: Sequence[Witness]
-) -> None:
-    found = journal.head()
-    if found is None:
-        return
-    keys = [VKey.parse(one.vkey) for one in witnesses]
-    text, held = open_note(found[1], [signer.vkey, *keys])
-    compare_head(journal, tree, text, who="a published head")
-    for witness, key in zip(witnesses, keys, strict=True):
-        try:
-            memory = witness.head(signer.name)
-        except UnavailableError:
-            continue  # the ledger will open for reading only
-        known = Checkpoint.parse(memory[: memory.rfind(b"\n\n") + 1]).size if memory else -1
-        if key in held and known < found[0]:
-            raise TamperedError(
-                f"witness {witness.name} has forgotten what it cosigned",
-                rule="ledger.witness.memory",
-            )

@@ -54,6 +54,7 @@ class Request:
     """What one call asks for, and what becomes of it."""
 
     drafts: Drafts
+    signer: LogSigner | None = None  # signs from this commit on
     turn: threading.Event = field(default_factory=threading.Event)
     indexes: Sequence[int] = ()
     hashes: Sequence[bytes] = ()
@@ -150,19 +151,29 @@ class Sequencer:
         """Number of committed leaves."""
         return self._tree.size
 
+    @property
+    def signer(self) -> LogSigner:
+        """The keys that sign heads now."""
+        return self._signer
+
     def stop(self, error: SafeholdError) -> None:
         """Refuse every later append with an error; the first one stays."""
         if self.stopped is None:
             self.stopped = error
 
-    def append(self, drafts: Drafts) -> Receipts:
+    def append(self, drafts: Drafts, *, signer: LogSigner | None = None) -> Receipts:
         """Return receipts once the entries are durable.
+
+        Args:
+            drafts: The entries.
+            signer: Keys that sign from the head of this commit on; the journal names them in the
+                same transaction.
 
         Raises:
             UnavailableError: The log is stopped, the queue is full, or the commit failed.
             InvalidError: A reference points to no leaf of a fitting kind.
         """
-        request = Request(drafts)
+        request = Request(drafts, signer)
         with self._door:
             if self._waiting + len(drafts) > MOST_WAITING and self._waiting:
                 raise UnavailableError(
@@ -229,10 +240,13 @@ class Sequencer:
             raise self.stopped
         self._time = max(self._time, self._clock.now_us() // 1000)
         group = _Group(self._tree.size, self.epochs)
+        signer: LogSigner | None = None
         for request in requests:
             self._number(request, group)
+            if request.signer is not None and request.error is None:
+                signer = request.signer
         if group.leaves:
-            self._write(group)
+            self._write(group, signer)
         for request in requests:
             request.size = self._tree.size
 
@@ -300,10 +314,11 @@ class Sequencer:
             plan.drafts = drafts.pick(new)
         return plan
 
-    def _write(self, group: _Group) -> None:
+    def _write(self, group: _Group, changed: LogSigner | None) -> None:
         tree, tiles = self._tree.extend(b"".join(group.hashes))
         root = tree.root()
-        note = self._signer.sign(Checkpoint(self._signer.name, tree.size, root).text())
+        signer = changed or self._signer
+        note = signer.sign(Checkpoint(signer.name, tree.size, root).text())
         self._journal.commit(
             Batch(
                 before=self._tree,
@@ -316,11 +331,12 @@ class Sequencer:
                 sidecars=pack_sidecars(group.sealed),
                 tiles=tiles,
                 keys=list(group.keys.items()),
+                vkeys=None if changed is None else changed.identity,
             )
         )
         if group.epochs is not self.epochs:
             self.epochs.become(group.epochs)
-        self._tree, self._root, self._note = tree, root, note
+        self._tree, self._root, self._note, self._signer = tree, root, note, signer
 
     def _earlier(
         self, key: bytes, kind: str, plan: _Plan, group: _Group, kinds: list[str]
