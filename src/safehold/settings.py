@@ -46,6 +46,11 @@ class Home:
         return self.path / "ledger"
 
     @property
+    def index(self) -> Path:
+        """Trees of the ledger's closed epochs, sealed; each may be deleted."""
+        return self.path / "index"
+
+    @property
     def objects(self) -> Path:
         """Sealed objects."""
         return self.path / "objects"

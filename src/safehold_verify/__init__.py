@@ -4,24 +4,31 @@ It imports the standard library and ``cryptography`` only, shares no code with `
 needs no settings, no network and no trust in the directory it reads.
 """
 
+from safehold_verify.auditor import Auditor, check_statement
 from safehold_verify.command import main
 from safehold_verify.errors import VerificationError
 from safehold_verify.head import Head, verify_head
+from safehold_verify.index import IndexReport, verify_index
 from safehold_verify.log import Report, verify_log
 from safehold_verify.merkle import leaf_hash, verify_consistency, verify_inclusion
 from safehold_verify.notes import Note, VKey, open_note, parse_checkpoint, parse_vkey
+from safehold_verify.package import PackageReport, verify_package
 from safehold_verify.policy import Policy, parse_policy
 from safehold_verify.proof import Inclusion, check_proof, parse_proof, verify_proof
 
 __all__ = [
+    "Auditor",
     "Head",
     "Inclusion",
+    "IndexReport",
     "Note",
+    "PackageReport",
     "Policy",
     "Report",
     "VKey",
     "VerificationError",
     "check_proof",
+    "check_statement",
     "leaf_hash",
     "main",
     "open_note",
@@ -32,6 +39,8 @@ __all__ = [
     "verify_consistency",
     "verify_head",
     "verify_inclusion",
+    "verify_index",
     "verify_log",
+    "verify_package",
     "verify_proof",
 ]

@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from safehold_verify.auditor import Auditor
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import LARGEST_TEXT, read_file
 from safehold_verify.head import verify_head
+from safehold_verify.index import verify_index
 from safehold_verify.log import verify_log
+from safehold_verify.package import verify_package
 from safehold_verify.proof import verify_proof
+from safehold_verify.words import in_words
+
+LARGEST_BUNDLE = 4 << 30  # bytes of an audit bundle
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        found = {"log": _log, "proof": _proof, "head": _head}[arguments.what](arguments)
+        found = _CHECKS[arguments.what](arguments)
     except VerificationError as error:
         if arguments.json:
             print(json.dumps({"ok": False, "where": error.where, "message": error.message}))
@@ -54,6 +61,49 @@ def _head(arguments: argparse.Namespace) -> dict[str, object]:
     return verify_head(arguments.note, arguments.policy).payload()
 
 
+def _package(arguments: argparse.Namespace) -> dict[str, object]:
+    receipt = None if arguments.receipt is None else _bytes(arguments.receipt)
+    policy = arguments.policy
+    report = verify_package(arguments.package, policy, receipt=receipt)
+    if arguments.json:
+        return report.payload()
+    return {"told": "\n" + "\n".join(in_words(report))}
+
+
+def _index(arguments: argparse.Namespace) -> dict[str, object]:
+    auditor = Auditor(arguments.name, _bytes(arguments.key))
+    report = verify_index(
+        arguments.directory,
+        arguments.policy,
+        auditor.open(_bytes(arguments.bundle)),
+        heads=[_bytes(path) for path in arguments.head],
+    )
+    if arguments.statement is not None:
+        arguments.statement.write_bytes(auditor.sign(report))
+    return report.payload()
+
+
+def _auditor(arguments: argparse.Namespace) -> dict[str, object]:
+    try:
+        handle = os.open(arguments.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise VerificationError("the file exists or cannot be made", where="key") from error
+    with os.fdopen(handle, "wb") as file:
+        file.write(seed := os.urandom(32))
+    public = Auditor(arguments.name, seed).public
+    arguments.public.write_text(public, "utf-8")
+    return {"name": arguments.name, "public": str(arguments.public)}
+
+
+_CHECKS = {
+    "log": _log, "proof": _proof, "head": _head, "package": _package, "index": _index, "auditor": _auditor,
+}  # fmt: skip
+
+
+def _bytes(path: Path) -> bytes:
+    return read_file(path, path.name, limit=LARGEST_BUNDLE)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="safehold-verify", description="Check a ledger offline, trusting only a policy file."
@@ -74,7 +124,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     head = nouns.add_parser("head", help="check one signed head, of any log")
     head.add_argument("note", type=Path)
-    for noun in (log, proof, head):
+    package = nouns.add_parser("package", help="check an employee's package")
+    package.add_argument("package", type=Path, help="the package, or the directory it lies in")
+    package.add_argument("--receipt", type=Path, help="what the employee got at the enrolment")
+    index = nouns.add_parser("index", help="compute the index of an epoch again, as an auditor")
+    index.add_argument("directory", type=Path, help="the ledger directory")
+    index.add_argument("--bundle", type=Path, required=True, help="what the keeper wrote for you")
+    index.add_argument("--head", type=Path, action="append", default=[], help="a head kept outside")
+    index.add_argument("--statement", type=Path, help="where to write the signed statement")
+    auditor = nouns.add_parser("auditor", help="make an auditor's key")
+    auditor.add_argument("--public", type=Path, required=True, help="where the public part goes")
+    auditor.add_argument("--json", action="store_true")
+    for noun in (index, auditor):
+        noun.add_argument("--name", required=True, help="your name on signatures")
+        noun.add_argument("--key", type=Path, required=True, help="your secret key")
+    for noun in (log, proof, head, package, index):
         noun.add_argument("--policy", type=Path, required=True, help="tlog-policy, kept outside")
         noun.add_argument("--json", action="store_true")
     return parser

@@ -225,7 +225,9 @@ class Course:
             if epoch != due:
                 return [Finding("story.epoch", index, f"it begins another epoch than {due}")]
             return []
-        if facts.get("state") != "root" or not isinstance(epoch, int):
+        if facts.get("state") != "root" or not (
+            isinstance(epoch, int) and isinstance(facts.get("root"), str)
+        ):
             return [Finding("story.epoch", index, "it neither begins nor closes an epoch")]
         due, self._closed = self._closed, epoch + 1
         begin, end = self._begins.pop(epoch, None), self._begins.get(epoch + 1)

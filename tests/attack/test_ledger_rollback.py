@@ -14,7 +14,7 @@ import safehold_verify as verifier
 from safehold.errors import SafeholdError, TamperedError, UnavailableError
 from safehold.ledger import Ledger, Subject
 from safehold.ledger.quorum import Quorum
-from safehold.ledger.subjects import gather, item_of
+from safehold.ledger.subjects import epoch_key, gather, item_of
 
 
 @pytest.fixture
@@ -183,14 +183,14 @@ def test_after_shredding_no_person_can_be_guessed() -> None:
     people = [b"%032d" % number for number in range(500)]
     keys = {person: os.urandom(32) for person in people}
     inside = people[:37]
-    made = gather([Subject(key=keys[one]) for one in inside])
+    made = gather([Subject(key=keys[one]) for one in inside], 0)
     assert len(made.items) == 64  # only the bucket of the count leaks
     assert made.items == tuple(sorted(made.items))
-    assert made.find(Subject(key=keys[people[3]])) is not None
-    assert made.find(Subject(key=keys[people[40]])) is None
-    assert made.find(Subject(key=keys[people[3]], flags=1)) is None
+    assert made.find(epoch_key(keys[people[3]], 0)) is not None
+    assert made.find(epoch_key(keys[people[40]], 0)) is None
+    assert item_of(epoch_key(keys[people[3]], 0), made.nonce, 1) not in made.items
     # The keys are gone; an enumeration of all ids, as key or as anything else, matches nothing.
     for person in people:
-        assert item_of(Subject(key=person), made.nonce) not in made.items
-    again = gather([Subject(key=keys[one]) for one in inside])
+        assert item_of(epoch_key(person, 0), made.nonce) not in made.items
+    again = gather([Subject(key=keys[one]) for one in inside], 0)
     assert not set(again.items) & set(made.items)

@@ -88,8 +88,12 @@ def test_the_how_to_guides_work_as_they_stand(tmp_path: Path) -> None:
     assert gap["reason"] == "pause"
 
     (outside,) = [one for one in (tmp_path / "outside").iterdir() if one.name.startswith("home_")]
-    (tmp_path / "kept-head").write_bytes((world.home / "ledger" / "checkpoint").read_bytes())
     environment = {**world.environment, "OUTSIDE": str(outside)}
+    page = DOCS / "how-to" / "check-the-uses-of-your-data.md"
+    assert walk(page, tmp_path, environment) >= 8
+    assert world.ask("people", "list")["erased"] == 1
+
+    (tmp_path / "kept-head").write_bytes((world.home / "ledger" / "checkpoint").read_bytes())
     assert walk(DOCS / "how-to" / "verify-the-ledger.md", tmp_path, environment) >= 5
     assert world.ask("status")["stopped"] is True
 
@@ -111,6 +115,7 @@ def test_every_link_of_these_pages_leads_somewhere() -> None:
         DOCS / "tutorials" / "first-run.md",
         DOCS / "how-to" / "verify-the-ledger.md",
         DOCS / "how-to" / "pause-and-prove-silence.md",
+        DOCS / "how-to" / "check-the-uses-of-your-data.md",
     ):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name} points to {target}"

@@ -44,6 +44,7 @@ def test_a_served_keeper_works_by_itself_and_ends_cleanly(
                 "grants",
                 "leases",
                 "monitor",
+                "index",
                 "anchor",
                 "health",
             }

@@ -122,8 +122,12 @@ def test_a_leaf_is_canonical_json_and_holds_no_value(
     kind: str, word: str, detail: dict[str, object]
 ) -> None:
     actor = "canary-7f3a-" + word
-    made = draft([entry(kind=kind, public={}, actor=actor, detail=detail)])
-    (leaf,) = made.write(1_790_000_000_000, lambda _segment: lambda plain, _aads: plain).leaves
+    made = draft([entry(kind=kind, public={}, actor=actor, detail=detail)], 0)
+    (leaf,) = made.write(
+        1_790_000_000_000,
+        lambda _segment: lambda plain, _aads: plain,
+        lambda _epoch: lambda plain, _aads: plain,
+    ).leaves
     value = orjson.loads(leaf)
     assert encode(value) == leaf == rfc8785.dumps(value)
     assert b"canary" not in leaf
@@ -132,4 +136,4 @@ def test_a_leaf_is_canonical_json_and_holds_no_value(
 @given(st.sampled_from([1.5, 2**53, -(2**53), "\ud800"]))
 def test_detail_outside_the_profile_is_refused(value: object) -> None:
     with pytest.raises(InvalidError):
-        draft([entry(detail={"x": value})])
+        draft([entry(detail={"x": value})], 0)

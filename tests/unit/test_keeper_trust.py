@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.devices import keep_control, put_back
 from tests.keeper_desk import Bench, copy_bench, found_bench
-from tests.world import raised
+from tests.world import PURPOSE, raised
 
 from safehold import canonical
 from safehold.charter import Roster
 from safehold.clock import SECOND_US
 from safehold.errors import DeniedError, InvalidError, QuorumError
 from safehold.ledger import Entry
+from safehold.privacy.budget import Charge
 from safehold.signing import SigningKey
 
 
@@ -156,3 +158,22 @@ def test_files_of_a_home_are_its_owner_s_alone(tmp_path: Path) -> None:
     bench = found_bench(tmp_path)
     assert bench.home.path.stat().st_mode & 0o777 == 0o700
     assert bench.home.outside.stat().st_mode & 0o777 == 0o700
+
+
+def test_an_older_control_database_refunds_nothing(bench: Bench, tmp_path: Path) -> None:
+    """What was spent is a fold over leaves; the database has no say in it."""
+    bench.stop()
+    old = keep_control(bench, tmp_path / "old.db")
+    bench.start()
+    before = bench.desk.trust.left(PURPOSE)
+    intent = Entry(
+        kind="access.intent", actor="a", object="b", detail={}, public={"purpose": PURPOSE}
+    )
+    charge = Charge(purpose=PURPOSE, epsilon_micro=1_000, delta_e12=0)
+    bench.desk.trust.log_charged(intent, charge)
+    spent = bench.desk.trust.left(PURPOSE)
+    assert before.epsilon_micro - spent.epsilon_micro == 1_000
+    bench.stop()
+    put_back(bench, old)
+    bench.start()
+    assert bench.desk.trust.left(PURPOSE) == spent

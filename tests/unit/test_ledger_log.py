@@ -27,6 +27,7 @@ from safehold.ledger import publisher as publisher_module
 from safehold.ledger.draft import draft
 from safehold.ledger.entry import aad_of, unseal
 from safehold.ledger.sequencer import LARGEST_GROUP, Request, open_leaf
+from safehold.ledger.subjects import epoch_key
 from safehold.ledger.tree import leaf_hash
 
 
@@ -169,7 +170,10 @@ def test_each_entry_of_a_call_keeps_its_segment_and_its_people(desk: Desk) -> No
             for at in range(4)
         ]
         assert [one.actor for one in openings] == [f"actor-{at}" for at in (0, 1, 2, 4)]
-        found = [[one.people.find(who) is not None for who in people] for one in openings]
+        found = [
+            [one.people.find(epoch_key(who.key, 0)) is not None for who in people]
+            for one in openings
+        ]
         assert found == [[True, True, False], [False] * 3, [False, False, True], [True] * 3]
         assert [leaf["seg"] for _, leaf in ledger.leaves()] == [
             call[at].segment for at in (0, 1, 2, 4)

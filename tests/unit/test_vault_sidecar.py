@@ -7,7 +7,7 @@ import threading
 import pytest
 from tests.vaults import make_home
 
-from safehold.errors import InvalidError, TamperedError
+from safehold.errors import InvalidError, ShreddedError, TamperedError
 from safehold.vault import keys
 
 
@@ -87,3 +87,33 @@ def test_the_side_car_is_bound_to_segment_month_and_leaf(home):
     assert sealer.open(segment="", month=600, sealed=empty, aad=b"") == b""
     with pytest.raises(InvalidError):
         sealer.batch(segment="", month=-1)
+
+
+def test_what_hides_handles_ends_with_an_erasure_and_not_with_a_month(home):
+    """An epoch counts as the period of its key; epoch 5 is no month before August 2026."""
+    sealer, vault = home.vault.sidecar, home.vault
+    hidden = {
+        epoch: sealer.batch(segment="@index", month=epoch)([b"h"], [b"a"]) for epoch in (4, 5)
+    }
+    (month,) = sealer.batch(segment="", month=202607)([b"detail"], [b"a"])
+
+    def opens(epoch: int) -> bool:
+        try:
+            return (
+                sealer.open(segment="@index", month=epoch, sealed=hidden[epoch][0], aad=b"a")
+                == b"h"
+            )
+        except ShreddedError:
+            return False
+
+    vault.subject_key("psn_a")
+    kept = vault.subject_key("psn_b")
+    vault.shred(sidecar_before=202608)
+    assert opens(4)
+    assert opens(5)
+    with pytest.raises(ShreddedError):
+        sealer.open(segment="", month=202607, sealed=month, aad=b"a")
+    vault.shred(person="psn_a", handles_before=5)
+    assert not opens(4)
+    assert opens(5)
+    assert vault.living_subjects() == {"psn_b": kept}

@@ -37,6 +37,7 @@ from safehold.keeper.server import Server
 from safehold.keeper.trust import Trust
 from safehold.keeper.verbs import Verbs
 from safehold.ledger import Entry, Ledger, LogSigner, Panel, Witness
+from safehold.ledger.index import EpochIndex
 from safehold.sandbox.launch import Launcher
 from safehold.settings import Home
 from safehold.subjects import Devices, People
@@ -97,6 +98,10 @@ class Service:
     def anchor(self) -> None:
         """Have the newest head attested outside, once a day, by every anchor of the home."""
         anchor_now(self.desk.home, clock=self.desk.clock, only_due=True)
+
+    def close_epoch(self) -> None:
+        """Close the present epoch of the ledger."""
+        self.desk.index.close()
 
     def expire_leases(self) -> None:
         """Forget the keys of leases whose time is over."""
@@ -181,6 +186,13 @@ def open_desk(
             notary=ProvenanceNotary(),
             engine=engine,
             sealer=Records(root),
+            index=EpochIndex(
+                ledger,
+                home.index,
+                sidecar=vault.sidecar,
+                secret=vault.derive("index-padding"),
+                keys=lambda: vault.living_subjects().values(),
+            ),
             panel=panel,
             rotation=rotation,
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from safehold.app.keeper import compose, harden, unlock
 from safehold.app.schedule import Schedule, Task
-from safehold.clock import SECOND_US, SystemClock
+from safehold.clock import DAY_US, SECOND_US, SystemClock
 from safehold.settings import Home
 
 
@@ -27,6 +27,7 @@ def run(home: Home, secret: dict[str, Any]) -> None:
             Task("leases", 30 * SECOND_US, service.expire_leases),
             Task("monitor", 60 * SECOND_US, service.watch),
             Task("anchor", 3600 * SECOND_US, service.anchor),
+            Task("index", DAY_US, service.close_epoch),
             Task("health", 60 * SECOND_US, service.desk.ledger.check_health),
         ],
     )

@@ -295,8 +295,14 @@ class Catalog:
 
     def expire(self, day: int) -> list[str]:
         """Forget blocks whose retention ended by a day, and return the objects that are now empty."""
+        return self._drop(tables.block.c.expires <= day)
+
+    def erase(self, person: str) -> list[str]:
+        """Forget every block of a person, and return the objects that are now empty."""
+        return self._drop(tables.block.c.person == person)
+
+    def _drop(self, gone: sa.ColumnElement[bool]) -> list[str]:
         with self._engine.begin() as connection:
-            gone = tables.block.c.expires <= day
             rows = connection.execute(sa.select(tables.block.c.record).where(gone)).all()
             touched = {canonical.decode(row.record)["object"] for row in rows}
             connection.execute(tables.block.delete().where(gone))

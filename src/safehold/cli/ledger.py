@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from safehold.cli import witness
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, keeper, put, say
+from safehold.cli.surface import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    existing,
+    keeper,
+    put,
+    say,
+)
 
 if TYPE_CHECKING:
     from safehold.ledger.monitor import Verdict
 
 group = typer.Typer(
     no_args_is_help=True,
-    help="The ledger: verify, watch, witness, anchor, serve, tail, show.",
+    help="The ledger: verify, watch, witness, anchor, epochs, serve, tail, show.",
 )
 group.add_typer(witness.group, name="witness")
 
@@ -167,6 +175,38 @@ def show(
     """Show one entry with its side-car opened by the keeper, commitments checked."""
     with keeper(home) as client:
         put(client.call("ledger.show", index=index), as_json=as_json)
+
+
+@group.command(name="close-epoch")
+def close_epoch(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Close the present epoch of the ledger: everybody's list of entries up to now gets its root.
+
+    `safehold serve` does it every day, and every trail and erasure before it.
+    """
+    with keeper(home) as client:
+        put(client.call("ledger.close-epoch"), as_json=as_json)
+
+
+@group.command()
+def audit(
+    epoch: Annotated[int, typer.Argument(help="Number of a closed epoch.")],
+    *,
+    auditor: Annotated[
+        Path, typer.Option(help="Public file of the auditor, made by `safehold-verify auditor`.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where to write the sealed bundle.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what an auditor needs to compute an epoch's index again, sealed to them; no names are in it."""
+    from safehold.app.trail import auditor_key, write_private
+    from safehold.canonical import unb64
+
+    key = auditor_key(existing(auditor))
+    with keeper(home) as client:
+        answer = client.call("ledger.audit", epoch=epoch, auditor=key)
+    write_private(out, unb64(answer.pop("bundle")))
+    put({**answer, "bundle": str(out)}, as_json=as_json)
 
 
 @group.command()

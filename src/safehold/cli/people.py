@@ -9,7 +9,7 @@ import typer
 
 from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, put
 
-group = typer.Typer(no_args_is_help=True, help="People: enrol, consent, pause, withdraw.")
+group = typer.Typer(no_args_is_help=True, help="People: enrol, choose, check, erase.")
 
 Person = Annotated[str, typer.Argument(help="The person, by the company's name for them.")]
 
@@ -92,6 +92,65 @@ def withdraw(
     """Withdraw: every key of this person is withheld from the next release on."""
     with keeper(home) as client:
         put(client.call("people.choose", person=person, choice="withdraw"), as_json=as_json)
+
+
+@group.command()
+def erase(
+    person: Person,
+    *,
+    evidence: Annotated[str, typer.Option(help="Where the request is recorded.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase a person: their keys are destroyed, and nothing that is left leads to them."""
+    with keeper(home) as client:
+        put(client.call("people.erase", person=person, evidence=evidence), as_json=as_json)
+
+
+@group.command()
+def receipt(
+    person: Person,
+    *,
+    out: Annotated[Path, typer.Option(help="Where to write it; the person keeps it.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what commits the keeper to a person's keys; no key is in it. Best made at the enrolment."""
+    from safehold.app.trail import write_private
+
+    with keeper(home) as client:
+        answer = client.call("people.receipt", person=person)
+    write_private(out, answer["receipt"].encode())
+    put({"receipt": str(out)}, as_json=as_json)
+
+
+@group.command()
+def trail(
+    person: Person,
+    *,
+    proof: Annotated[Path, typer.Option(help="New directory for the package with all proofs.")],
+    receipt: Annotated[
+        Path | None, typer.Option(help="The person's receipt, to compare the keys with.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the complete, provable list of uses of a person's data, check it offline, and tell it in plain words.
+
+    The package is for the person alone: whoever has it sees what they see.
+    """
+    from safehold.app.trail import check_package, report_of, told, write_package
+    from safehold.settings import Home
+
+    with keeper(home) as client:
+        answer = client.call("people.trail", person=person)
+    file = write_package(proof, answer["package"])
+    report = check_package(Home.open(home), file, None if receipt is None else existing(receipt))
+    if as_json:
+        put(report_of(report), as_json=True)
+        return
+    for line in told(report):
+        put(line, as_json=False)
 
 
 @group.command(name="list")

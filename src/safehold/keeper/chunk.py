@@ -68,19 +68,26 @@ class Chunks:
         desk = self._desk
         while True:
             standings = {
-                arrival.person: desk.people.standing(desk.people.find(arrival.person))
-                for arrival in chunk.arrivals
+                name: desk.people.standing(desk.people.find(name))
+                for name in {arrival.person for arrival in chunk.arrivals}
+                if desk.people.knows(name)  # who does not was erased since
             }
             staying: list[Arrival] = []
             leaving: list[Arrival] = []  # somebody may have left since the source was begun
             for one in chunk.arrivals:
-                stays = one.stream in standings[one.person].streams
+                stays = one.person in standings and one.stream in standings[one.person].streams
                 (staying if stays else leaving).append(one)
             counted = _without(chunk.tally, leaving)
             by_segment = self._plain(chunk, staying, standings)
-            objects = [
-                desk.vault.seal(blocks, segment=segment) for segment, blocks in by_segment.items()
-            ]
+            objects = []
+            try:
+                for segment, blocks in by_segment.items():
+                    objects.append(desk.vault.seal(blocks, segment=segment))
+            except ConflictError:
+                desk.vault.remove(item.name for item in objects)
+                if all(map(desk.people.knows, standings)):
+                    raise
+                continue  # somebody was erased while their rows were being sealed
             try:
                 with desk.lock:
                     if self._same(standings):
@@ -113,7 +120,10 @@ class Chunks:
 
     def _same(self, standings: Mapping[str, Standing]) -> bool:
         people = self._desk.people
-        return all(people.standing(people.find(name)) == held for name, held in standings.items())
+        return all(
+            people.knows(name) and people.standing(people.find(name)) == held
+            for name, held in standings.items()
+        )
 
     def _make_known(
         self,

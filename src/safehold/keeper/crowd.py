@@ -12,7 +12,7 @@ from typing import Any
 from safehold import canonical
 from safehold.errors import InvalidError, TamperedError, UnavailableError
 from safehold.ids import PersonId
-from safehold.keeper.choices import ENROLMENT, Newest, choice_leaf
+from safehold.keeper.choices import Newest, choice_leaf, enrolment_leaf
 from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
 from safehold.ledger import Receipt
@@ -85,7 +85,7 @@ class Crowd:
                 "batch": batch.id,
                 "people": batch.digest,
             }
-            desk.log(choice_leaf(desk, ENROLMENT, [str(name) for name in batch.people], record))
+            desk.log(enrolment_leaf(desk, [str(name) for name in batch.people], record))
 
         with desk.lock:
             # somebody else may have enrolled some of them in the meantime
@@ -106,7 +106,7 @@ class Crowd:
             record["evidence"] = _text(arguments["evidence"], "evidence", 500)
         how = read_choice(record)
         try:
-            receipt = self._record(person, record, how)
+            receipt = self.record(person, record, how)
         except UnavailableError:
             if choice in SILENT:  # no word of it can be kept, but nobody records on meanwhile
                 self._on_trouble(person, SILENT[choice])
@@ -117,14 +117,16 @@ class Crowd:
             self._on_sound(person)
         return {"choice": choice, "at_us": record["at_us"], "entry": receipt.index}
 
-    def _record(
+    def record(
         self, person: PersonId, record: dict[str, Any], how: Callable[[Standing], Standing]
     ) -> Receipt:
+        """Write a choice to the ledger, then to the register."""
         desk = self._desk
         with desk.lock:  # two choices at once must not get one number
             record["version"] = desk.people.version(person) + 1
             record["standing"] = how(desk.people.standing(person)).digest()
-            (receipt,) = desk.log(choice_leaf(desk, person, [person], record))
+            name = f"person/{record['version']}"
+            (receipt,) = desk.log(choice_leaf(desk, person, name, record))
             self._take(person, record["choice"], how)
         return receipt
 
@@ -164,7 +166,7 @@ class Crowd:
 
     def _take(self, person: PersonId, choice: str, how: Callable[[Standing], Standing]) -> None:
         desk = self._desk
-        if choice in {"consent", "withdraw"}:
+        if choice in {"consent", "withdraw", "erase"}:
             # before the register: no crash may leave features of streams that were taken back
             desk.catalog.forget_derived(person)
         desk.people.change(person, how)
@@ -190,6 +192,7 @@ class Crowd:
             "participating": sum(bool(one.streams) and not one.paused(now) for one in everybody),
             "paused": sum(one.paused(now) for one in everybody),
             "withdrawn": sum(one.withdrawn_us is not None for one in everybody),
+            "erased": self._desk.people.erased,
         }
 
 
@@ -208,7 +211,7 @@ def read_choice(record: Mapping[str, Any]) -> Callable[[Standing], Standing]:
             return lambda standing: standing.pause(at_us=at)
         case "resume":
             return lambda standing: standing.resume(at_us=at)
-        case "withdraw":
+        case "withdraw" | "erase":  # whoever asks to be erased is out at once; the keys follow
             return lambda standing: standing.withdraw(at_us=at)
         case _:
             raise InvalidError("no such choice", rule="subjects.choice")

@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from safehold.access import Nonces
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import SECOND_US, Clock, day_of
-from safehold.errors import UnavailableError
+from safehold.errors import MissingError, UnavailableError
 from safehold.keeper.ports import Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.rotation import Rotation
 from safehold.keeper.trust import Trust
 from safehold.ledger import Entry, Ledger, Panel, Receipt, Subject
+from safehold.ledger.index import EpochIndex
 from safehold.settings import Home
 from safehold.subjects import Devices, People, Sealer
 from safehold.vault import Vault
@@ -45,12 +46,14 @@ class Desk:
         notary: Signs what artifacts were made from.
         engine: The control database.
         sealer: Seals small records of the control database.
+        index: Closes the ledger's epochs, and finds people in them.
         rotation: Changes the log's key.
         panel: The witnesses outside, and whether a release waits for them.
         lock: Held from a decision about people to the leaf that records it, and around each of their choices;
             so no leaf of a use follows the leaf of a choice against it. A stop does not wait for it.
         jobs: Sandboxes that run now.
         nonces: Questions that were put to holders and devices and not yet answered.
+        gone: People whose keys were destroyed since this process began.
     """
 
     home: Home
@@ -67,11 +70,13 @@ class Desk:
     notary: Notary
     engine: sa.Engine
     sealer: Sealer
+    index: EpochIndex
     rotation: Rotation
     panel: Panel = field(default_factory=Panel)
     lock: threading.RLock = field(default_factory=threading.RLock)
     jobs: set[Job] = field(default_factory=set)
     nonces: Nonces = field(default_factory=Nonces)
+    gone: set[str] = field(default_factory=set)
 
     def now_us(self) -> int:
         """Return the present moment in microseconds."""
@@ -147,7 +152,17 @@ class Desk:
             self.ledger.await_cosigned(receipt.index, timeout_s=COSIGN_S)
 
     def subjects(self, people: list[str]) -> list[Subject]:
-        """Return the ledger's view of a set of people."""
+        """Return the ledger's view of a set of people.
+
+        Raises:
+            MissingError: One of them was erased a moment ago: no key may be made for them again.
+        """
+        with self.lock:
+            if not self.gone.isdisjoint(people):
+                raise MissingError("somebody was erased a moment ago", rule="subjects.erased")
+            return self._subjects(people)
+
+    def _subjects(self, people: list[str]) -> list[Subject]:
         return [Subject(key=key) for key in self.vault.subject_keys(people)]
 
 

@@ -23,6 +23,7 @@ from safehold.ids import PersonId
 from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
 from safehold.keeper.offer import silences
+from safehold.keeper.personal import seal_personal
 from safehold.keeper.server import Report
 from safehold.keeper.silence import EVERYBODY, Said, Silence, Silences
 from safehold.keeper.sources import Sources
@@ -74,14 +75,16 @@ class Leases:
             raise DeniedError("the charter collects nothing of this person", rule="charter.collect")
         hashes = {stream: Rules.from_spec(spec).version for stream, spec in rules.items()}
         self._sources.note_lease(person, device)
+        (subject,) = desk.subjects([person])
+        said = {"device": device.key_id, "streams": hashes}
         desk.log(
             Entry(
                 kind="lease",
-                actor=device.key_id,
-                object=person,
-                detail={"streams": hashes},
+                actor="device",
+                object="recording",
+                detail={"sealed": seal_personal(subject.key, said)},
                 charter=charter.digest(),
-                subjects=desk.subjects([person]),
+                subjects=[subject],
             )
         )
         apps = {app for spec in rules.values() for app in spec["apps"] or ()}
@@ -157,7 +160,8 @@ class Leases:
             to_us = min(to_us, last.at_us)
         if not pairs:
             raise MissingError("no device of this person has said anything", rule="gap.marks")
-        secret = desk.vault.subject_key(person)
+        (subject,) = desk.subjects([person])
+        secret = subject.key
         standing = desk.people.standing(person)
         record = make_gap(
             person=commit_person(standing.external, secret),
@@ -170,14 +174,15 @@ class Leases:
             absent=absent,
             key=self._key,
         )
+        said = {"record": hashlib.sha256(record).hexdigest()}
         (receipt,) = desk.log(
             Entry(
                 kind="gap",
                 actor="keeper",
-                object=person,
-                detail={"record": hashlib.sha256(record).hexdigest()},
+                object="silence",
+                detail={"sealed": seal_personal(secret, said)},
                 charter=desk.trust.digest(),
-                subjects=desk.subjects([person]),
+                subjects=[subject],
             )
         )
         return {
@@ -232,6 +237,11 @@ class Leases:
         if person is not None:
             external = self._desk.people.standing(person).external
         self._lessor.reopen(person=external)
+
+    def forget(self, person: PersonId) -> None:
+        """Forget a person's silences and marks: they were erased."""
+        self._silences.forget(person)
+        self._lessor.reopen(person=self._desk.people.standing(person).external)
 
     def expire(self) -> None:
         """Destroy the keys of leases that are over."""

@@ -141,6 +141,7 @@ class Release:
                 detail={
                     "grant": "" if asker.claims is None else asker.claims.grant,
                     "purpose": ask.purpose,
+                    "role": asker.principal.role,
                     "segments": sorted(_segments(chosen)),
                     "blocks": sum(len(blocks) for blocks in chosen.values()),
                     "days": list(days),

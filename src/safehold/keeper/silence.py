@@ -101,6 +101,12 @@ class Silences:
         ]
         return sorted(found, key=lambda one: one.at_us)
 
+    def forget(self, person: str) -> None:
+        """Delete everything about a person."""
+        with self._engine.begin() as connection:
+            for table in (tables.silence, tables.mark):
+                connection.execute(table.delete().where(table.c.person == self._tag(person)))
+
     def _insert(self, table: sa.Table, person: str, record: dict[str, Any]) -> None:
         tag = self._tag(person)
         plain = canonical.encode(record)

@@ -15,7 +15,7 @@ from safehold.access import check_device
 from safehold.canonical import unb64
 from safehold.errors import DeniedError, InvalidError, MissingError, SignInError, TamperedError
 from safehold.ids import PersonId
-from safehold.keeper.choices import DEVICE, Newest, choice_leaf
+from safehold.keeper.choices import DEVICE, Newest, choice_leaf, device_changes
 from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
 from safehold.ledger import Receipt
@@ -207,7 +207,8 @@ class Sources:
             "version": self._desk.devices.version(device.key) + 1,
             **more,
         }
-        (receipt,) = self._desk.log(choice_leaf(self._desk, device.person, [device.person], record))
+        name = f"device/{device_changes(self._desk, device.person) + 1}"
+        (receipt,) = self._desk.log(choice_leaf(self._desk, device.person, name, record))
         return receipt
 
     def _put(self, device: Device) -> None:

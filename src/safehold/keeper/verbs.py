@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from safehold.errors import (
@@ -17,6 +18,7 @@ from safehold.errors import (
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.desk import Desk
+from safehold.keeper.erasure import Erasure
 from safehold.keeper.grants import Grants
 from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
@@ -25,6 +27,7 @@ from safehold.keeper.retention import Retention
 from safehold.keeper.rollback import check_register
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.sources import Sources
+from safehold.keeper.trail import Trail
 from safehold.keeper.work import Work
 from safehold.ledger import Entry
 from safehold.signing import VerifyKey
@@ -54,6 +57,10 @@ class Verbs:
             on_sound=self.leases.reopen,
             on_trouble=self.leases.cut,
         )
+        self.erasure = Erasure(
+            desk, self.crowd, on_silence=self.leases.close, on_gone=self.leases.forget
+        )
+        self.trail = Trail(desk)
         self.grants = Grants(desk)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
@@ -66,16 +73,19 @@ class Verbs:
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
         newest = newest_choices(self.desk)
+        self.erasure.recover(newest)
         self.crowd.recover(newest)
         self.sources.recover(newest)
         check_register(self.desk, self.models)
+        # a ledger that only reads takes none of this, and nothing is released before it does
         try:
             self.work.answers.settle()  # runs that the last keeper did not end
             self.grants.close_ended()
-        except (
-            UnavailableError
-        ) as error:  # it only reads; nothing is released before they are settled
+        except UnavailableError as error:
             _LOG.warning("runs and grants are settled later: %s", error.rule)
+        with suppress(UnavailableError):
+            self.desk.index.finish()
+        self.erasure.resume(newest)
         self.leases.recover()
         self.intake.recover(keep=self.models.objects())
 
@@ -91,6 +101,9 @@ class Verbs:
             "people.choose": self.crowd.choose,
             "people.show": self.crowd.show,
             "people.count": self.crowd.count,
+            "people.erase": self.erasure.erase,
+            "people.receipt": self.trail.receipt,
+            "people.trail": self.trail.trail,
             "ingest": self.intake.ingest,
             "source.add": self.sources.add,
             "source.remove": self.sources.remove,
@@ -113,6 +126,8 @@ class Verbs:
             "budget.show": self._budget,
             "ledger.show": self._entry,
             "ledger.publish": self._publish,
+            "ledger.close-epoch": self.trail.close,
+            "ledger.audit": self.trail.audit,
             "ledger.rotate": self.desk.rotation.rotate,
         }
         return {name: self._recorded(name, verb) for name, verb in verbs.items()}

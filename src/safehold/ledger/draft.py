@@ -28,8 +28,9 @@ from safehold.ledger.entry import (
     Entry,
     Seal,
 )
+from safehold.ledger.epoch import EPOCH_KIND
 from safehold.ledger.kind import KINDS, VERSION, check_public
-from safehold.ledger.subjects import Subject, SubjectSet, gather
+from safehold.ledger.subjects import HANDLE, Subject, SubjectSet, gather
 from safehold.ledger.tile import LARGEST_ENTRY
 from safehold.ledger.tree import EMPTY, leaf_hashes
 
@@ -43,8 +44,10 @@ _sha256 = hashlib.sha256
 _u32 = struct.Struct(">I").pack
 _LENGTHS = tuple(map(_u32, range(LARGEST_TEXT + 1)))
 _NO_KEY = _u32(0)
-_NO_PEOPLE = bytes(8)  # an empty nonce and no items
+_NO_PEOPLE = bytes(16)  # no nonce, no items, no padding, no handles
 _NOBODY = b2a_base64(EMPTY, newline=False)
+
+Facts = tuple[Mapping[str, int | str], int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class Drafts:
         keys: Hashes of idempotency keys, by number of the entry.
         subjects: Whom an entry is about, by number of the entry; most are about nobody.
         people: The set drawn for them.
+        facts: What a leaf about an epoch says of it, and its reference, by number of the entry.
+        epoch: The epoch that the sets were drawn for, up to the first leaf that begins another.
     """
 
     kinds: list[str] = field(default_factory=list)
@@ -81,17 +86,27 @@ class Drafts:
     keys: dict[int, bytes] = field(default_factory=dict)
     subjects: dict[int, Sequence[Subject]] = field(default_factory=dict)
     people: dict[int, SubjectSet] = field(default_factory=dict)
+    facts: dict[int, Facts] = field(default_factory=dict)
+    epoch: int = 0
 
     def __len__(self) -> int:
         return len(self.kinds)
 
-    def gather(self) -> None:
+    def gather(self, epoch: int) -> None:
         """Draw the sets of subjects, under fresh nonces.
+
+        Args:
+            epoch: The epoch that the first entry will belong to.
 
         Raises:
             InvalidError: A key is not 32 bytes, flags are out of range, or a person is named twice.
         """
-        self.people = {at: gather(subjects) for at, subjects in self.subjects.items()}
+        self.epoch = epoch
+        begins = [at for at, (said, _) in self.facts.items() if said.get("state") == "begin"]
+        self.people = {
+            at: gather(subjects, epoch + sum(begin < at for begin in begins))
+            for at, subjects in self.subjects.items()
+        }
 
     def pick(self, numbers: Sequence[int]) -> Drafts:
         """Return some of the entries, in the order given, without their keys and references."""
@@ -104,14 +119,20 @@ class Drafts:
             secrets=[self.secrets[at] for at in numbers],
             subjects={to: self.subjects[at] for to, at in places if at in self.subjects},
             people={to: self.people[at] for to, at in places if at in self.people},
+            facts={to: self.facts[at] for to, at in places if at in self.facts},
+            # if a leaf that begins an epoch is left out, the sets behind it are for another one
+            epoch=-1 if self.facts.keys() - set(numbers) else self.epoch,
         )
 
-    def write(self, at_ms: int, seal_for: Callable[[str], Seal]) -> Written:
+    def write(
+        self, at_ms: int, seal_for: Callable[[str], Seal], hide_for: Callable[[int], Seal]
+    ) -> Written:
         """Seal the side-cars and return the leaves of one time.
 
         Args:
             at_ms: Time of the commit, milliseconds.
             seal_for: Returns what seals for a segment at that time.
+            hide_for: Returns what seals the handles of people in an epoch.
 
         Raises:
             InvalidError: A leaf is longer than 65,535 bytes.
@@ -122,11 +143,13 @@ class Drafts:
         plain = [secret + _NO_PEOPLE for secret in self.secrets]
         for at, people in self.people.items():
             rests[at] = self.middles[at] + b2a_base64(people.root, newline=False) + end
-            plain[at] = self.secrets[at] + _pack_people(people)
         bound = [
             SIDECAR_MARK + _sha256(head + rest).digest()
             for head, rest in zip(self.heads, rests, strict=True)
         ]
+        for at, people in self.people.items():
+            (hidden,) = hide_for(people.epoch)([_pad_handles(people)], [bound[at]])
+            plain[at] = self.secrets[at] + _pack_people(people, hidden)
         sealed = self._seal(plain, bound, seal_for)
         leaves = [
             head + b2a_base64(_sha256(one).digest(), newline=False) + rest
@@ -151,8 +174,12 @@ class Drafts:
         return sealed
 
 
-def draft(entries: Sequence[Entry]) -> Drafts:
+def draft(entries: Sequence[Entry], epoch: int = 0) -> Drafts:
     """Check entries and commit to their fields, each under 32 fresh random bytes.
+
+    Args:
+        entries: What to record.
+        epoch: The epoch they will probably belong to; the sequencer draws the people again if not.
 
     Raises:
         InvalidError: Unknown kind, wrong type or size, or a reference that its kind cannot have.
@@ -178,6 +205,8 @@ def draft(entries: Sequence[Entry]) -> Drafts:
             key = _u32(len(digest)) + digest
         if entry.subjects:
             made.subjects[number] = entry.subjects
+        if entry.kind == EPOCH_KIND:
+            made.facts[number] = entry.public, entry.ref
         blind = noise[number * 96 : number * 96 + 96]
         act = _sha256(blind[:32] + _ACT + actor).digest()
         obj = _sha256(blind[32:64] + _OBJ + thing).digest()
@@ -186,7 +215,7 @@ def draft(entries: Sequence[Entry]) -> Drafts:
         det, obj = b2a_base64(det, newline=False), b2a_base64(obj, newline=False)
         middles.append(b"".join((b'","det":"', det, behind_det, obj, b'"', public, behind_obj)))
         parts = (
-            b"\1\0\0\0\x60", blind,
+            b"\2\0\0\0\x60", blind,
             key,
             _LENGTHS[len(actor)], actor,
             _LENGTHS[len(thing)], thing,
@@ -195,7 +224,7 @@ def draft(entries: Sequence[Entry]) -> Drafts:
         secrets.append(b"".join(parts))
     made.kinds = [entry.kind for entry in entries]
     made.segments = [entry.segment for entry in entries]
-    made.gather()
+    made.gather(epoch)
     return made
 
 
@@ -262,6 +291,12 @@ def _detail(value: Mapping[str, Any]) -> bytes:
     return data
 
 
-def _pack_people(people: SubjectSet) -> bytes:
-    items = b"".join(people.items)
-    return b"%b%b%b%b" % (_u32(len(people.nonce)), people.nonce, _u32(len(items)), items)
+def _pack_people(people: SubjectSet, hidden: bytes) -> bytes:
+    parts = (people.nonce, b"".join(people.items), people.pad, hidden)
+    return b"".join(_u32(len(part)) + part for part in parts)
+
+
+def _pad_handles(people: SubjectSet) -> bytes:
+    """Return the handles behind their length, as long as if there were no padding among the items."""
+    size = len(people.items) * (HANDLE + 1)
+    return _u32(len(people.handles)) + people.handles.ljust(size, b"\0")

@@ -18,9 +18,10 @@ import orjson
 
 from safehold import canonical
 from safehold.errors import TamperedError
-from safehold.ledger.subjects import Subject, SubjectSet
+from safehold.ledger.subjects import HANDLE, Subject, SubjectSet
 
 FIELDS = ("act", "obj", "det")  # the order of the blinding values in a side-car
+INDEX_SEGMENT = "@index"  # of the side-car keys under which handles of an epoch are hidden
 SIDECAR_MARK = b"sh/sidecar/v1"
 COMMIT_MARK = b"sh/commit/v1/"
 SEGMENT = re.compile(r"[A-Za-z0-9._:/@-]{0,128}")
@@ -152,6 +153,8 @@ class Opening:
     blinds: dict[str, bytes]
     key: bytes
     people: SubjectSet
+    hidden: bytes  # the people's handles, sealed under the key of the epoch
+    values: dict[str, bytes]  # the fields as they were committed to
 
 
 def unseal(leaf: bytes, plaintext: bytes) -> Opening:
@@ -162,7 +165,7 @@ def unseal(leaf: bytes, plaintext: bytes) -> Opening:
     """
     said = orjson.loads(leaf)
     try:
-        blind, key, values, people = _unpack(plaintext)
+        blind, key, values, people, hidden = _unpack(plaintext)
         blinds = {name: blind[at * 32 : at * 32 + 32] for at, name in enumerate(FIELDS)}
         found = {
             name: canonical.b64(commit(name, value, blinds[name]))
@@ -175,6 +178,8 @@ def unseal(leaf: bytes, plaintext: bytes) -> Opening:
             blinds=blinds,
             key=key,
             people=people,
+            hidden=hidden,
+            values=dict(zip(FIELDS, values, strict=True)),
         )
     except (ValueError, IndexError) as error:
         raise TamperedError("a side-car is malformed", rule="ledger.sidecar") from error
@@ -186,16 +191,35 @@ def unseal(leaf: bytes, plaintext: bytes) -> Opening:
     return opening
 
 
-def _unpack(plaintext: bytes) -> tuple[bytes, bytes, list[bytes], SubjectSet]:
+def open_handles(
+    leaf: bytes, opening: Opening, sidecar: SidecarSealer, *, epoch: int
+) -> dict[bytes, int]:
+    """Return the flags of the people of an entry, by the beginning of their labels.
+
+    Raises:
+        TamperedError: The handles do not belong to the entry.
+        ShreddedError: The key that hid them was destroyed, because somebody was erased since.
+    """
+    if not opening.people.items:
+        return {}
+    plain = sidecar.open(
+        segment=INDEX_SEGMENT, month=epoch, sealed=opening.hidden, aad=aad_of(leaf)
+    )
+    data = plain[4 : 4 + int.from_bytes(plain[:4], "big")]
+    step = HANDLE + 1
+    return {data[at : at + HANDLE]: data[at + HANDLE] for at in range(0, len(data), step)}
+
+
+def _unpack(plaintext: bytes) -> tuple[bytes, bytes, list[bytes], SubjectSet, bytes]:
     parts, at = [], 1
     while at < len(plaintext):
         stop = at + 4 + int.from_bytes(plaintext[at : at + 4], "big")
         parts.append(plaintext[at + 4 : stop])
         at = stop
-    if at != len(plaintext) or len(parts) != 7 or plaintext[0] != 1:
+    if at != len(plaintext) or len(parts) != 9 or plaintext[0] != 2:
         raise ValueError("framing")
-    blind, key, *values, nonce, items = parts
+    blind, key, *values, nonce, items, pad, hidden = parts
     people = SubjectSet(
-        nonce=nonce, items=tuple(items[at : at + 32] for at in range(0, len(items), 32))
+        nonce=nonce, pad=pad, items=tuple(items[at : at + 32] for at in range(0, len(items), 32))
     )
-    return blind, key, values, people
+    return blind, key, values, people, hidden

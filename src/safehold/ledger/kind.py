@@ -55,7 +55,9 @@ KINDS: Mapping[str, Kind] = {
     "charter": _kind({"version": int}),
     "erasure": _kind({"state": str}, "erasure"),
     "incident": _kind({"severity": int, "state": str}, "incident"),
-    "index.epoch": _kind({"epoch": int}),
+    "index.epoch": _kind(
+        {"state": str, "epoch": int, "first": int, "stop": int, "root": str}, "index.epoch"
+    ),
     "key.rotate": _kind({"state": str, "vkey": str, "lattice": str}),
     "lease": _kind({}),
     "gap": _kind({}),

@@ -32,7 +32,8 @@ from safehold.errors import (
 )
 from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.draft import draft
-from safehold.ledger.entry import Entry, Receipt, SidecarSealer
+from safehold.ledger.entry import Entry, Opening, Receipt, SidecarSealer, open_handles
+from safehold.ledger.epoch import Epochs
 from safehold.ledger.export import Exporter
 from safehold.ledger.note import text_of
 from safehold.ledger.proof import prove_inclusion
@@ -65,14 +66,21 @@ class Ledger:
         self._sidecar = sidecar
         self._closed = False
         state = journal.state()
-        tree = replay(journal, state, signer=signer)
+        self.epochs = Epochs()
+        tree = replay(journal, state, signer=signer, see=self.epochs.see)
         try:
             memories, missed = quorum.memories(signer.name), None
         except UnavailableError as error:
             memories, missed = [], error
         quorum.check_published(journal, tree, log=signer.vkeys, notes=memories)
         self._sequencer = Sequencer(
-            journal, tree=tree, state=state, signer=signer, sidecar=sidecar, clock=clock
+            journal,
+            tree=tree,
+            state=state,
+            signer=signer,
+            sidecar=sidecar,
+            clock=clock,
+            epochs=self.epochs,
         )
         exporter = Exporter(directory, journal)
         self._publisher = Publisher(
@@ -217,7 +225,7 @@ class Ledger:
     ) -> Sequence[Receipt]:
         if not entries:
             return ()
-        receipts = self._sequencer.append(draft(entries), signer=signer)
+        receipts = self._sequencer.append(draft(entries, self.epochs.current), signer=signer)
         self._publisher.wake()
         return receipts
 
@@ -315,12 +323,28 @@ class Ledger:
             TamperedError: It does not say what the leaf commits to.
             MissingError: There is no such entry, or its side-car was deleted.
         """
+        opening = self.opening(index)
+        return {"actor": opening.actor, "object": opening.object, "detail": opening.detail}
+
+    def opening(self, index: int) -> Opening:
+        """Return everything that the side-car of an entry says, checked; raises as ``detail`` does."""
+        return self._open(index)[1]
+
+    def handles(self, index: int, *, epoch: int) -> tuple[Opening, dict[bytes, int]]:
+        """Return an opening and, by the beginning of their labels, the flags of its people.
+
+        Raises:
+            ShreddedError: A key was destroyed; that of an epoch's handles goes with an erasure.
+        """
+        leaf, opening = self._open(index)
+        return opening, open_handles(leaf, opening, self._sidecar, epoch=epoch)
+
+    def _open(self, index: int) -> tuple[bytes, Opening]:
         leaf = self._journal.leaf(index)
         sealed = self._journal.sidecar(index)
         if sealed is None:
             raise MissingError(f"entry {index} has lost its side-car", rule="ledger.sidecar")
-        opening = open_leaf(leaf, sealed, self._sidecar)
-        return {"actor": opening.actor, "object": opening.object, "detail": opening.detail}
+        return leaf, open_leaf(leaf, sealed, self._sidecar)
 
     def find(self, key: str) -> Receipt | None:
         """Return the receipt of the entry with an idempotency key, if there is one."""
@@ -352,12 +376,19 @@ class Ledger:
             MissingError: The entry is not in a published head yet.
         """
         note = self.head()
-        head = Checkpoint.parse(text_of(note))
-        if not 0 <= index < head.size:
+        size = Checkpoint.parse(text_of(note)).size
+        lines = ["c2sp.org/tlog-proof@v1", f"index {index}", *map(b64, self.path(index, size))]
+        return "\n".join([*lines, "", ""]) + note.decode()
+
+    def path(self, index: int, size: int) -> list[bytes]:
+        """Return the audit path of an entry in the tree of a published head's size.
+
+        Raises:
+            MissingError: The entry is not in it.
+        """
+        if not 0 <= index < size <= self.size:
             raise MissingError(f"entry {index} is not published yet", rule="ledger.prove")
-        path = prove_inclusion(read_nodes(self._journal, self._sequencer.head[0]), index, head.size)
-        lines = ["c2sp.org/tlog-proof@v1", f"index {index}", *map(b64, path), "", ""]
-        return "\n".join(lines) + note.decode()
+        return prove_inclusion(read_nodes(self._journal, self._sequencer.head[0]), index, size)
 
     def check_health(self) -> None:
         """Let a release go on only if the log can append and no witness knows better.

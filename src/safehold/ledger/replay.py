@@ -7,6 +7,8 @@ restored backup is smaller than a witness knows; a rewritten journal has another
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from safehold.errors import TamperedError
 from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.note import open_note
@@ -18,8 +20,20 @@ from safehold.ledger.tree import HEIGHT, Node, Tree, leaf_hashes, node_reader
 _AT_ONCE = 4096  # leaves hashed before the tree grows
 
 
-def replay(journal: Journal, state: State, *, signer: LogSigner) -> Tree:
+def replay(
+    journal: Journal,
+    state: State,
+    *,
+    signer: LogSigner,
+    see: Callable[[int, Sequence[bytes]], None] = lambda _first, _leaves: None,
+) -> Tree:
     """Return the tree of a journal whose tiles and head hold.
+
+    Args:
+        journal: The journal.
+        state: What it last agreed on.
+        signer: Key of the log.
+        see: Told all leaves, in order.
 
     Raises:
         TamperedError: Something differs.
@@ -33,6 +47,7 @@ def replay(journal: Journal, state: State, *, signer: LogSigner) -> Tree:
         if first != tree.size + len(waiting):
             raise TamperedError("the journal does not begin at leaf 0", rule="ledger.journal")
         waiting += leaf_hashes(leaves)
+        see(first, leaves)
         if len(waiting) >= _AT_ONCE:
             tree, waiting = _grow(journal, tree, waiting), []
     tree = _grow(journal, tree, waiting)

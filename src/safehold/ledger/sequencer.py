@@ -29,7 +29,16 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.ledger.draft import Drafts, Written
-from safehold.ledger.entry import Opening, Receipts, Seal, SidecarSealer, aad_of, unseal
+from safehold.ledger.entry import (
+    INDEX_SEGMENT,
+    Opening,
+    Receipts,
+    Seal,
+    SidecarSealer,
+    aad_of,
+    unseal,
+)
+from safehold.ledger.epoch import Epochs
 from safehold.ledger.kind import KINDS
 from safehold.ledger.note import Checkpoint, LogSigner
 from safehold.ledger.store import Batch, Journal, State, pack_sidecars
@@ -59,12 +68,14 @@ class _Group:
     """What one commit collects."""
 
     first: int
+    epochs: Epochs  # with what the group adds
     kinds: list[str] = field(default_factory=list)
     leaves: list[bytes] = field(default_factory=list)
     sealed: list[bytes] = field(default_factory=list)
     hashes: list[bytes] = field(default_factory=list)
     keys: dict[bytes, int] = field(default_factory=dict)
     seals: dict[str, Seal] = field(default_factory=dict)
+    hides: dict[int, Seal] = field(default_factory=dict)
 
     @property
     def next(self) -> int:
@@ -78,6 +89,7 @@ class _Group:
         self.sealed += written.sealed
         self.hashes += written.hashes
         self.keys |= plan.keys
+        self.epochs = plan.epochs
 
 
 @dataclass(slots=True)
@@ -86,6 +98,7 @@ class _Plan:
 
     drafts: Drafts
     indexes: Sequence[int]
+    epochs: Epochs  # with what the request adds
     keys: dict[bytes, int] = field(default_factory=dict)
     earlier: dict[int, bytes] = field(default_factory=dict)  # index -> hash, of committed leaves
 
@@ -100,6 +113,7 @@ class Sequencer:
         signer: Signs the head of every commit.
         sidecar: Seals what is personal.
         clock: Time of the leaves; a clock that goes back does not take the leaves with it.
+        epochs: What the leaves so far say about epochs; kept up to date here.
     """
 
     def __init__(
@@ -111,7 +125,9 @@ class Sequencer:
         signer: LogSigner,
         sidecar: SidecarSealer,
         clock: Clock,
+        epochs: Epochs,
     ) -> None:
+        self.epochs = epochs
         self._journal = journal
         self._signer = signer
         self._sidecar = sidecar
@@ -223,7 +239,7 @@ class Sequencer:
         if self.stopped is not None:
             raise self.stopped
         self._time = max(self._time, self._clock.now_us() // 1000)
-        group = _Group(self._tree.size)
+        group = _Group(self._tree.size, self.epochs)
         signer: LogSigner | None = None
         for request in requests:
             self._number(request, group)
@@ -238,7 +254,10 @@ class Sequencer:
         """Write the leaves of a request into the group, or give the request its error."""
         try:
             plan = self._plan(request.drafts, group)
-            written = plan.drafts.write(self._time, partial(self._seal, group))
+            self._place(plan, group)
+            written = plan.drafts.write(
+                self._time, partial(self._seal, group), partial(self._hide, group)
+            )
         except Exception as error:  # noqa: BLE001 - it belongs to this caller alone
             request.error = error
             return
@@ -255,13 +274,30 @@ class Sequencer:
             group.seals[segment] = self._sidecar.batch(segment=segment, month=month_of(self._time))
         return group.seals[segment]
 
+    def _hide(self, group: _Group, epoch: int) -> Seal:
+        """Return what hides the handles of an epoch in this group."""
+        if epoch not in group.hides:
+            group.hides[epoch] = self._sidecar.batch(segment=INDEX_SEGMENT, month=epoch)
+        return group.hides[epoch]
+
+    @staticmethod
+    def _place(plan: _Plan, group: _Group) -> None:
+        """Check what a request says about epochs, and let its people be those of the right ones."""
+        drafts = plan.drafts
+        if drafts.facts:
+            plan.epochs = group.epochs.copy()
+            for number, (said, ref) in sorted(drafts.facts.items()):
+                plan.epochs.note(group.next + number, said, ref)
+        if drafts.subjects and drafts.epoch != group.epochs.current:
+            drafts.gather(group.epochs.current)  # it ended between drafting and now
+
     def _plan(self, drafts: Drafts, group: _Group) -> _Plan:
         """Find out which entries are new, and check what they refer to."""
         if not drafts.keys and not drafts.refs:
-            return _Plan(drafts, range(group.next, group.next + len(drafts)))
+            return _Plan(drafts, range(group.next, group.next + len(drafts)), group.epochs)
         kinds: list[str] = []  # of the leaves of this request
         new: list[int] = []
-        plan = _Plan(drafts, indexes := [])
+        plan = _Plan(drafts, indexes := [], group.epochs)
         for number, kind in enumerate(drafts.kinds):
             key = drafts.keys.get(number)
             if key is not None and (at := self._earlier(key, kind, plan, group, kinds)) is not None:
@@ -298,6 +334,8 @@ class Sequencer:
                 vkeys=None if changed is None else changed.identity,
             )
         )
+        if group.epochs is not self.epochs:
+            self.epochs.become(group.epochs)
         self._tree, self._root, self._note, self._signer = tree, root, note, signer
 
     def _earlier(

@@ -1,9 +1,11 @@
 """Whose data an entry is about, without saying whose.
 
-Each person gives one item, made with their own random key and a nonce of the entry, so that nobody
-without that key can tell which item is theirs, and two entries cannot be linked. Sorting hides the
-order, padding to a power of two hides the count. When a person's key is destroyed their items
-become noise.
+Each person gives one item, made with a key of their own for one epoch and a nonce of the entry, so
+that nobody without that key can tell which item is theirs, and two entries cannot be linked.
+Sorting hides the order, padding to a power of two hides the count. The padding can be derived, but
+only from bytes that lie in the sealed side-car: so an auditor who gets everybody's keys of one
+epoch can account for every item, and nobody else can tell padding from people. When a person's key
+is destroyed their items become noise.
 """
 
 from __future__ import annotations
@@ -15,10 +17,15 @@ from dataclasses import dataclass
 
 from safehold import ids
 from safehold.errors import InvalidError
-from safehold.ledger.tree import EMPTY, leaf_hash, merkle_root
+from safehold.ledger.tree import EMPTY, HASH, leaf_hash, merkle_root
 
+HANDLE = 16  # bytes: the beginning of a label, by which closing an epoch finds the person again
+
+_EPOCH = b"sh/epoch/v1"
+_LABEL = b"sh/label/v1"
 _TAG = b"sh/tag/v1"
 _BLIND = b"sh/blind/v1"
+_PAD = b"sh/pad/v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +46,22 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectSet:
-    """The sorted, padded items of one entry; empty if it is about nobody."""
+    """The sorted, padded items of one entry; empty if it is about nobody.
+
+    Args:
+        nonce: 32 random bytes of the entry.
+        pad: 32 random bytes from which the padding is derived.
+        items: People and padding, sorted.
+        handles: For each person the beginning of their label, and their flags; sorted, joined.
+            Known while an entry is drafted; of a stored entry see ``entry.open_handles``.
+        epoch: The epoch whose keys they were made with; known as long as the handles.
+    """
 
     nonce: bytes
+    pad: bytes
     items: tuple[bytes, ...]
+    handles: bytes = b""
+    epoch: int = 0
 
     @property
     def root(self) -> bytes:
@@ -51,23 +70,56 @@ class SubjectSet:
             return EMPTY
         return merkle_root([leaf_hash(item) for item in self.items])
 
-    def find(self, subject: Subject) -> int | None:
-        """Return where a person's item lies, if they are in the set."""
-        try:
-            return self.items.index(item_of(subject, self.nonce))
-        except ValueError:
-            return None
+    def find(self, key: bytes) -> tuple[int, int] | None:
+        """Return (place, flags) of a person's item, by their key of the epoch, if they are in."""
+        stem = stem_of(key, self.nonce)
+        for flags in range(256):
+            item = hashlib.sha256(stem + bytes([flags])).digest()
+            if item in self.items:
+                return self.items.index(item), flags
+        return None
+
+    def padding(self) -> set[bytes]:
+        """Return the items that stand for nobody."""
+        found: set[bytes] = set()
+        held = set(self.items)
+        while (item := padding_item(self.pad, len(found))) in held:
+            found.add(item)
+        return found
 
 
-def item_of(subject: Subject, nonce: bytes) -> bytes:
-    """Return a person's item under an entry nonce: SHA-256(blind, tag, flags)."""
-    tag = hmac.digest(subject.key, _TAG + nonce, "sha256")
-    blind = hmac.digest(subject.key, _BLIND + nonce, "sha256")
-    return hashlib.sha256(blind + tag + bytes([subject.flags])).digest()
+def epoch_key(key: bytes, epoch: int) -> bytes:
+    """Return a person's key of one epoch; it opens no other and does not lead back."""
+    return hmac.digest(key, _EPOCH + epoch.to_bytes(8, "big"), "sha256")
 
 
-def gather(subjects: Sequence[Subject]) -> SubjectSet:
-    """Return the set of some people under a fresh nonce.
+def label_of(key: bytes) -> bytes:
+    """Return what a person is called in the index of an epoch, from their key of it."""
+    return hashlib.sha256(_LABEL + key).digest()
+
+
+def tag_of(key: bytes, nonce: bytes) -> bytes:
+    """Return a person's tag in one entry, from their key of the epoch."""
+    return hmac.digest(key, _TAG + nonce, "sha256")
+
+
+def stem_of(key: bytes, nonce: bytes) -> bytes:
+    """Return what a person's item in one entry is the hash of, before the flags: blind, tag."""
+    return hmac.digest(key, _BLIND + nonce, "sha256") + hmac.digest(key, _TAG + nonce, "sha256")
+
+
+def item_of(key: bytes, nonce: bytes, flags: int = 0) -> bytes:
+    """Return a person's item in one entry: SHA-256(blind, tag, flags)."""
+    return hashlib.sha256(stem_of(key, nonce) + bytes([flags])).digest()
+
+
+def padding_item(pad: bytes, number: int) -> bytes:
+    """Return an item that stands for nobody."""
+    return hmac.digest(pad, _PAD + number.to_bytes(4, "big"), "sha256")
+
+
+def gather(subjects: Sequence[Subject], epoch: int) -> SubjectSet:
+    """Return the set of some people in an epoch, under a fresh nonce.
 
     Raises:
         InvalidError: A key is not 32 bytes, flags are out of range, or a person is named twice.
@@ -78,12 +130,22 @@ def gather(subjects: Sequence[Subject]) -> SubjectSet:
         raise InvalidError("a subject has a 32-byte key and small flags", rule="ledger.subject")
     if len({one.key for one in subjects}) != len(subjects):
         raise InvalidError("a subject is named twice", rule="ledger.subject")
-    nonce = ids.random_bytes(32)
-    items = [item_of(one, nonce) for one in subjects]
-    padding = (1 << (len(items) - 1).bit_length()) - len(items)
-    noise = ids.random_bytes(32 * padding)
-    items += [noise[at : at + 32] for at in range(0, len(noise), 32)]
-    return SubjectSet(nonce=nonce, items=tuple(sorted(items)))
+    noise = ids.random_bytes(2 * HASH)
+    nonce, pad = noise[:HASH], noise[HASH:]
+    items, handles = [], []
+    for one in subjects:
+        key, flags = epoch_key(one.key, epoch), bytes([one.flags])
+        items.append(hashlib.sha256(stem_of(key, nonce) + flags).digest())
+        handles.append(label_of(key)[:HANDLE] + flags)
+    missing = (1 << (len(items) - 1).bit_length()) - len(items)
+    items += [padding_item(pad, number) for number in range(missing)]
+    return SubjectSet(
+        nonce=nonce,
+        pad=pad,
+        items=tuple(sorted(items)),
+        handles=b"".join(sorted(handles)),
+        epoch=epoch,
+    )
 
 
-_NOBODY = SubjectSet(nonce=b"", items=())
+_NOBODY = SubjectSet(nonce=b"", pad=b"", items=())

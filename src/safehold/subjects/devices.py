@@ -1,8 +1,9 @@
 """The register of devices: which key may record whom.
 
-Holds: a key stands for one person and for nobody else, ever; one that was removed does not come back. Rows are
-sealed and bound to their key and version; every change is in the ledger before it is here (the caller appends
-first); the register is kept in memory by the one process that may open it.
+Holds: a key stands for one person and for nobody else, ever, unless the person was erased and the key with them;
+one that was removed does not come back. Rows are sealed and bound to their key and version; every change is in the
+ledger before it is here (the caller appends first); the register is kept in memory by the one process that may
+open it.
 """
 
 from __future__ import annotations
@@ -116,6 +117,18 @@ class Devices:
                 connection.execute(change.values(sealed=sealed, version=version))
             self._devices[device.key] = device
             self._version[device.key] = version
+
+    def forget(self, person: PersonId) -> None:
+        """Delete the devices of a person who was erased; their keys may then stand for somebody else."""
+        with self._lock:
+            gone = [one.key for one in self.of(person)]
+            with self._engine.begin() as connection:
+                for key in gone:
+                    connection.execute(
+                        tables.device.delete().where(tables.device.c.id == self._name(key))
+                    )
+            for key in gone:
+                del self._devices[key], self._version[key]
 
     def _name(self, key: str) -> str:
         return (

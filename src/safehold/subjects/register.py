@@ -32,10 +32,17 @@ class Origin:
     Args:
         batch: The enrolment, opaque.
         first: Digest of the standing they came with.
+        salt: 32 random bytes, base64; without them nobody can tell from a voucher who somebody was.
     """
 
     batch: str
     first: str
+    salt: str
+
+    def voucher(self, person: PersonId) -> str:
+        """Return what stands for a person in the digest of their enrolment, base64."""
+        said = canonical.encode([self.salt, person, self.first])
+        return canonical.b64(sha256(b"safehold/voucher/1" + said).digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +90,18 @@ class People:
         self._version: dict[PersonId, int] = {}
         self._ids: dict[str, PersonId] = {}
         self._origin: dict[PersonId, Origin] = {}
+        self._gone: list[tuple[str, str]] = []  # batch and voucher of everybody who was erased
         with engine.begin() as connection:
             for row in connection.execute(sa.select(tables.person)):
                 name = PersonId(row.id)
                 plain = sealer.open(row.sealed, aad=_aad(name, row.version))
                 record: dict[str, Any] = canonical.decode(plain.rstrip(b"\0"))
-                self._origin[name] = Origin(record.pop("batch"), record.pop("first"))
+                if "voucher" in record:
+                    self._gone.append((record["batch"], record["voucher"]))
+                    continue
+                self._origin[name] = Origin(
+                    record.pop("batch"), record.pop("first"), record.pop("salt")
+                )
                 self._remember(name, Standing.from_record(record), row.version)
 
     def enrol(
@@ -114,9 +127,14 @@ class People:
                 new.append((PersonId(ids.opaque_id("psn")), standing))
             if new:
                 batch = ids.opaque_id("enr")
-                origin = {name: Origin(batch, standing.digest()) for name, standing in new}
+                origin = {
+                    name: Origin(batch, standing.digest(), canonical.b64(ids.random_bytes(32)))
+                    for name, standing in new
+                }
                 people = [name for name, _ in new]
-                first(Batch(batch, people, _digest(origin)))
+                first(
+                    Batch(batch, people, _digest([one.voucher(who) for who, one in origin.items()]))
+                )
                 self._origin |= origin
                 self._insert(new)
             for name, standing in new:
@@ -176,12 +194,44 @@ class People:
         return self._origin[person]
 
     def batches(self) -> dict[str, str]:
-        """Return the digest of every batch, over those of it who are in the register."""
-        found: dict[str, dict[PersonId, Origin]] = {}
+        """Return the digest of every batch, over those of it who are in the register or were erased."""
+        found: dict[str, list[str]] = {}
+        for batch, voucher in self._gone:
+            found.setdefault(batch, []).append(voucher)
         for person in self._standing:
             origin = self._origin[person]
-            found.setdefault(origin.batch, {})[person] = origin
-        return {batch: _digest(people) for batch, people in found.items()}
+            found.setdefault(origin.batch, []).append(origin.voucher(person))
+        return {batch: _digest(vouchers) for batch, vouchers in found.items()}
+
+    @property
+    def erased(self) -> int:
+        """Number of people who were erased."""
+        return len(self._gone)
+
+    def erase(self, person: PersonId) -> None:
+        """Forget a person, durably; what is left of them says only that somebody was here.
+
+        Raises:
+            MissingError: Nobody has this id.
+        """
+        with self._lock:
+            standing, origin = self.standing(person), self._origin[person]
+            name = PersonId(ids.opaque_id("gone"))
+            voucher = origin.voucher(person)
+            left = {"batch": origin.batch, "voucher": voucher}
+            with self._engine.begin() as connection:
+                connection.execute(tables.person.delete().where(tables.person.c.id == person))
+                connection.execute(
+                    tables.person.insert().values(
+                        id=name,
+                        lookup=ids.random_bytes(32),
+                        sealed=self._seal_record(name, 1, left),
+                        version=1,
+                    )
+                )
+            self._gone.append((origin.batch, voucher))
+            del self._standing[person], self._version[person], self._origin[person]
+            del self._ids[standing.external]
 
     def everybody(self) -> Mapping[PersonId, Standing]:
         """Return all standings."""
@@ -211,15 +261,17 @@ class People:
 
     def _seal(self, person: PersonId, version: int, standing: Standing) -> bytes:
         origin = self._origin[person]
-        record = {**standing.to_record(), "batch": origin.batch, "first": origin.first}
+        came = {"batch": origin.batch, "first": origin.first, "salt": origin.salt}
+        return self._seal_record(person, version, {**standing.to_record(), **came})
+
+    def _seal_record(self, person: PersonId, version: int, record: Mapping[str, Any]) -> bytes:
         plain = canonical.encode(record)
         plain += b"\0" * (-len(plain) % PAD)
         return self._sealer.seal(plain, aad=_aad(person, version))
 
 
-def _digest(people: Mapping[PersonId, Origin]) -> str:
-    listed = [[person, origin.first] for person, origin in sorted(people.items())]
-    return canonical.b64(sha256(canonical.encode(listed)).digest())
+def _digest(vouchers: Iterable[str]) -> str:
+    return canonical.b64(sha256(canonical.encode(sorted(vouchers))).digest())
 
 
 def _aad(person: PersonId, version: int) -> bytes:

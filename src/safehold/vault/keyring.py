@@ -33,6 +33,7 @@ METADATA: Final = "metadata"
 
 SUBJECTS_SEGMENT: Final = "@subjects"
 LEDGER_SEGMENT: Final = "@ledger"
+INDEX_SEGMENT: Final = "@index"  # side-car keys of the ledger's epochs; the period is the epoch
 
 
 class KeyName(NamedTuple):

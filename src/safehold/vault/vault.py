@@ -26,6 +26,7 @@ from safehold.vault.epoch import Epochs
 from safehold.vault.erase import Eraser, Shredded, go_on
 from safehold.vault.keyring import (
     ARTIFACT,
+    INDEX_SEGMENT,
     PERSON,
     SIDECAR,
     SUBJECT,
@@ -197,6 +198,7 @@ class Vault:
         expired_on: int | None = None,
         artifact: str | None = None,
         sidecar_before: int | None = None,
+        handles_before: int = 0,
     ) -> Shredded:
         """Destroy keys for good: in the database, in its copies and in every backup.
 
@@ -210,6 +212,8 @@ class Vault:
                 earlier.
             artifact: The key of this artifact.
             sidecar_before: Every side-car key of months before this one.
+            handles_before: With a person: also what hides, in side-cars of the ledger's epochs
+                before this one, which entries were about the same people.
 
         Raises:
             InvalidError: Not exactly one of the four was given.
@@ -219,13 +223,24 @@ class Vault:
         column = tables.key.c
         which: list[sa.ColumnElement[bool]] = []
         if person is not None:
-            which.append(sa.and_(column.kind.in_((PERSON, SUBJECT)), column.owner == person))
+            which.append(
+                sa.or_(
+                    sa.and_(column.kind.in_((PERSON, SUBJECT)), column.owner == person),
+                    sa.and_(column.segment == INDEX_SEGMENT, column.period < handles_before),
+                )
+            )
         if expired_on is not None:
             which.append(sa.and_(column.kind.in_((PERSON, ARTIFACT)), column.period <= expired_on))
         if artifact is not None:
             which.append(sa.and_(column.kind == ARTIFACT, column.owner == artifact))
         if sidecar_before is not None:
-            which.append(sa.and_(column.kind == SIDECAR, column.period < sidecar_before))
+            which.append(
+                sa.and_(
+                    column.kind == SIDECAR,
+                    column.segment != INDEX_SEGMENT,
+                    column.period < sidecar_before,
+                )
+            )
         if len(which) != 1:
             raise InvalidError("name exactly one thing to shred", rule="vault.shred")
         with self._erasing:
@@ -253,6 +268,24 @@ class Vault:
             return []
         held = self._lookup.make(SUBJECTS_SEGMENT, names)
         return [held[name] for name in names]
+
+    def living_subjects(self) -> dict[str, bytes]:
+        """Return the subject key of everybody who has one: of nobody who was erased."""
+        column = tables.key.c
+        with self._engine.begin() as connection:
+            owners = connection.execute(
+                sa.select(column.owner).where(column.kind == SUBJECT)
+            ).scalars()
+            names = [KeyName(SUBJECT, owner) for owner in owners]
+            held = self._keyring.find(connection, SUBJECTS_SEGMENT, names)
+        return {name.owner: key for name, key in held.items()}
+
+    def owners(self) -> set[str]:
+        """Return the ids of everybody who has a key of data."""
+        column = tables.key.c
+        query = sa.select(column.owner).where(column.kind == PERSON).distinct()
+        with self._engine.begin() as connection:
+            return set(connection.execute(query).scalars())
 
     def due(self, day: int) -> int:
         """Return how many keys of data and artifacts end on a UTC day or before it."""

@@ -1,0 +1,69 @@
+"""Packages of employees and bundles of auditors: written to files, and checked before anybody relies on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safehold.errors import ConflictError, InvalidError, TamperedError
+from safehold.settings import Home
+from safehold_verify import VerificationError
+from safehold_verify.package import FILE, PackageReport, verify_package
+from safehold_verify.words import in_words
+
+
+def write_package(folder: Path, package: str) -> Path:
+    """Write a package into a new or empty directory, and return its file.
+
+    Raises:
+        ConflictError: The directory holds something else.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if any(one.name != FILE for one in folder.iterdir()):
+        raise ConflictError(
+            f"{folder.name} holds other files", rule="trail.directory", fix="choose a new directory"
+        )
+    return write_private(folder / FILE, package.encode())
+
+
+def write_private(file: Path, data: bytes) -> Path:
+    """Write a file that only its owner may read."""
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    file.write_bytes(data)
+    return file
+
+
+def check_package(home: Home, file: Path, receipt: Path | None) -> PackageReport:
+    """Check a package as its owner would: with the offline verifier, its policy and their receipt.
+
+    Raises:
+        TamperedError: It does not hold; says where.
+    """
+    try:
+        given = None if receipt is None else receipt.read_bytes()
+        return verify_package(file, home.policy_file, receipt=given)
+    except VerificationError as error:
+        raise TamperedError(str(error), rule="trail.package") from error
+
+
+def told(report: PackageReport) -> list[str]:
+    """Return a report in plain words."""
+    return list(in_words(report))
+
+
+def auditor_key(file: Path) -> str:
+    """Return an auditor's opening key, base64, from the file that ``safehold-verify auditor`` wrote.
+
+    Raises:
+        InvalidError: It is no such file.
+    """
+    lines = file.read_text("utf-8").splitlines()
+    if len(lines) != 2:
+        raise InvalidError("not an auditor's public file", rule="index.auditor", fix="two lines")
+    return lines[1]
+
+
+def report_of(report: PackageReport) -> dict[str, Any]:
+    """Return a report as JSON values, with what it does not show."""
+    return {"verified": True, **report.payload()}

@@ -1,0 +1,168 @@
+"""Erasure: a person's keys are destroyed, and what is left of them says nothing.
+
+Steps, each durable before the next, each repeatable after a crash:
+
+1. *choice*    a leaf like that of any other choice; from here nothing of them is used or recorded
+2. *index*     the epoch of the ledger ends, so that the index of it still knows them
+3. *begin*     a leaf of kind ``erasure`` that commits to the request and tells how many leaves become unreadable
+4. *destroy*   their data keys and their ledger key, and what hid who was in which entry of epochs that are over
+5. *forget*    blocks, devices, marks and their row in the register; a voucher stays, so that the enrolment adds up
+6. *result*    a second leaf, with ``ref``
+
+Between 4 and 5 the register still has a row of somebody without a key; between 1 and 4 their newest choice is an
+erasure. Both are found at the next start and carried on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from safehold import ids
+from safehold.canonical import b64
+from safehold.errors import InvalidError, TamperedError
+from safehold.ids import PersonId
+from safehold.keeper.choices import Newest, device_changes
+from safehold.keeper.crowd import Crowd, read_choice
+from safehold.keeper.desk import Desk
+from safehold.keeper.server import Report
+from safehold.ledger import Entry, Receipt
+
+LONGEST_EVIDENCE = 500  # characters
+
+
+def _go_on(_step: str) -> None:
+    """Let a step begin."""
+
+
+class Erasure:
+    """The verb, and what carries on after a crash.
+
+    Args:
+        desk: What the keeper works with.
+        crowd: Writes the choice.
+        on_silence: Called with a person and a reason when recording must end at once.
+        on_gone: Called with a person whose keys are destroyed, to forget what others keep of them.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        crowd: Crowd,
+        *,
+        on_silence: Callable[[PersonId, str], object],
+        on_gone: Callable[[PersonId], None],
+    ) -> None:
+        self._desk = desk
+        self._crowd = crowd
+        self._on_silence = on_silence
+        self._on_gone = on_gone
+        self.reached: Callable[[str], None] = _go_on  # told each step; tests crash there
+
+    def erase(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Erase one person, and return what proves to them that the erasure of their request is in the ledger."""
+        desk = self._desk
+        evidence = arguments["evidence"]
+        if not isinstance(evidence, str) or not 0 < len(evidence) <= LONGEST_EVIDENCE:
+            raise InvalidError("not a short text", field="evidence", rule="subjects.evidence")
+        with desk.lock:
+            person = desk.people.find(str(arguments["person"]))
+            request = ids.opaque_id("ers")
+            record = {
+                "choice": "erase", "at_us": desk.now_us(), "request": request, "evidence": evidence,
+            }  # fmt: skip
+            self.reached("choice")
+            self._crowd.record(person, record, read_choice(record))
+            self._on_silence(person, "withdrawn")
+            return self._carry_on(person, request)
+
+    def recover(self, newest: Newest) -> None:
+        """Carry on with erasures that a crash cut short after the keys were destroyed.
+
+        Raises:
+            TamperedError: The key of somebody is gone who was not being erased.
+        """
+        desk = self._desk
+        keyless = sorted(desk.people.everybody().keys() - desk.vault.living_subjects().keys())
+        waiting = set(newest.pending().values())
+        begun = [
+            (request, leaf)
+            for request, (leaf, _) in newest.erased.items()
+            if leaf not in newest.done and request not in waiting
+        ]
+        if len(keyless) > len(begun):
+            raise TamperedError(
+                "the ledger key of somebody is gone who was not erased",
+                rule="subjects.rollback",
+                fix="put back the newest control database",
+            )
+        for person in keyless:
+            self._forget(person)
+        for owner in desk.vault.owners() - desk.people.everybody().keys():
+            desk.vault.shred(person=owner)  # made by what was under way while they were erased
+        for request, leaf in begun:
+            self._finish(request, leaf)
+
+    def resume(self, newest: Newest) -> None:
+        """Carry on with erasures that a crash cut short before the keys were destroyed."""
+        for person, request in newest.pending().items():
+            self._carry_on(person, request)
+
+    def _carry_on(self, person: PersonId, request: str) -> dict[str, Any]:
+        desk = self._desk
+        self.reached("index")
+        desk.index.close()
+        self.reached("begin")
+        (begun,) = desk.log(
+            Entry(
+                kind="erasure",
+                actor="people",
+                object=request,
+                detail={"choices": desk.people.version(person) - 1 + device_changes(desk, person)},
+                charter=desk.trust.digest(),
+                public={"state": "begun"},
+                key=f"erasure/{request}",
+            )
+        )
+        opening = desk.ledger.opening(begun.index)
+        self.reached("destroy")
+        desk.gone.add(person)
+        shredded = desk.vault.shred(person=person, handles_before=desk.ledger.epochs.current)
+        self.reached("forget")
+        self._forget(person)
+        self.reached("result")
+        done = self._finish(request, begun.index)
+        return {
+            "request": request,
+            "keys": shredded.keys,
+            "entry": begun.index,
+            "result": done.index,
+            "leaf": b64(desk.ledger.leaf(begun.index)),
+            "r": b64(opening.blinds["obj"]),
+        }
+
+    def _forget(self, person: PersonId) -> None:
+        desk = self._desk
+        empty = desk.catalog.erase(person)
+        desk.vault.remove(empty)
+        desk.devices.forget(person)
+        self._on_gone(person)
+        desk.people.erase(person)
+
+    def _finish(self, request: str, begun: int) -> Receipt:
+        desk = self._desk
+        (receipt,) = desk.log(
+            Entry(
+                kind="erasure",
+                actor="keeper",
+                object=request,
+                detail={},
+                charter=desk.trust.digest(),
+                public={"state": "done"},
+                ref=begun,
+                key=f"erasure/{request}/done",
+            )
+        )
+        return receipt

@@ -1,0 +1,83 @@
+"""A package in plain words, for the person whose data it is about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from safehold_verify.package import PackageReport, Use
+
+WHAT = {
+    "access.intent": "your data was used",
+    "ingest": "data about you was taken in",
+    "choice": "a choice of yours was recorded",
+    "lease": "a device was allowed to record you for a quarter of an hour",
+    "gap": "a record was made that nothing of you was recorded for a time",
+}
+
+
+def in_words(report: PackageReport) -> Iterator[str]:
+    """Yield the lines of a report: what, why, when, by which role, and where there was nothing."""
+    yield f"Checked: {report.origin}, {report.size} entries."
+    uses = {span.epoch: [] for span in report.spans}  # type: dict[int, list[Use]]
+    for use in report.uses:
+        uses[use.epoch].append(use)
+    quiet: int | None = None
+    for span in report.spans:
+        if not span.count:
+            quiet = span.first if quiet is None else quiet
+            continue
+        if quiet is not None:
+            yield _nobody(quiet, span.first)
+            quiet = None
+        yield f"Leaves {span.first} to {span.stop - 1}: {span.count} about you, and no more."
+        yield from (f"  {_use(one)}" for one in uses[span.epoch])
+    if quiet is not None:
+        yield _nobody(quiet, report.covered)
+    if report.covered < report.size:
+        yield f"Not covered yet: leaves {report.covered} to {report.size - 1}."
+    yield from limits(report)
+
+
+def limits(report: PackageReport) -> Iterator[str]:
+    """Yield what a package does not show."""
+    yield "What this does not show:"
+    if not report.bound:
+        yield (
+            "  that it is about you: it was not compared with a receipt. The commitment of its keys is "
+            f"{report.commitment}; a receipt from before, or an earlier package, must have the same."
+        )
+    yield (
+        "  that the lists are complete: for each of these epochs an auditor computes them again from the entries; "
+        "ask for the auditor's statement."
+    )
+    yield (
+        "  what happens without an entry: no key is given out without one, which is the keeper's construction and not "
+        "shown here; whoever is root on its machine can read its memory."
+    )
+
+
+def _nobody(first: int, stop: int) -> str:
+    return f"Leaves {first} to {stop - 1}: nobody used your data."
+
+
+def _use(use: Use) -> str:
+    at = datetime.fromtimestamp(use.time / 1000, UTC)
+    what = WHAT.get(use.kind, use.kind)
+    said = [f"{at:%Y-%m-%d %H:%M:%S} UTC, leaf {use.index}: {what}"]
+    try:
+        detail = json.loads(use.told.get("det", "{}"))
+    except ValueError:
+        detail = {}
+    if purpose := use.purpose or (detail.get("purpose") if isinstance(detail, dict) else ""):
+        said.append(f"for {purpose}")
+    if use.kind == "access.intent" and (recipe := use.told.get("obj")):
+        said.append(f"by the recipe {recipe}")
+    if isinstance(detail, dict) and detail.get("role"):
+        said.append(f"asked for by a {detail['role']}")
+    return ", ".join(_plain(one) for one in said)
+
+
+def _plain(text: str) -> str:
+    return "".join(one if one.isprintable() else "?" for one in text)
