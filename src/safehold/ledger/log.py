@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -34,11 +35,12 @@ from safehold.errors import (
 )
 from safehold.ledger.entry import Entry, Receipt, SidecarSealer, draft
 from safehold.ledger.export import Exporter
+from safehold.ledger.mark import Mark
 from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note, parse_decimal
 from safehold.ledger.proof import prove_consistency, prove_inclusion
 from safehold.ledger.replay import compare_head, read_nodes, replay
 from safehold.ledger.sequencer import Sequencer, open_leaf
-from safehold.ledger.store_sqlite import Journal, create_journal
+from safehold.ledger.store_sqlite import LOCK, Journal, create_journal
 from safehold.ledger.tree import EMPTY, Tree, leaf_hash
 from safehold.ledger.witness import Answer, Witness
 
@@ -53,20 +55,23 @@ class Ledger:
         directory: Path,
         *,
         journal: Journal,
+        mark: Mark,
         signer: LogSigner,
         witnesses: Sequence[Witness],
         sidecar: SidecarSealer,
         clock: Clock,
     ) -> None:
         self._journal = journal
+        self._mark = mark
         self._signer = signer
         self._witnesses = tuple(witnesses)
         self._sidecar = sidecar
         self._trouble: SafeholdError | None = None
         state = journal.state()
         tree = replay(journal, state, signer=signer, witnesses=witnesses)
+        mark.check(tree.size, read_nodes(journal, tree))
         self._sequencer = Sequencer(
-            journal, tree=tree, state=state, signer=signer, sidecar=sidecar, clock=clock
+            journal, mark=mark, tree=tree, state=state, signer=signer, sidecar=sidecar, clock=clock
         )
         self._exporter = Exporter(directory, journal)
         self._exported = self._exporter.check(state.exported, tree=tree)
@@ -101,6 +106,8 @@ class Ledger:
             raise InvalidError("the log key is named like the origin", rule="ledger.origin")
         note = signer.sign(Checkpoint(origin, 0, EMPTY).text())
         create_journal(directory, origin=origin, vkey=signer.vkey.text(), note=note)
+        with closing(Mark(directory / LOCK)) as mark:
+            mark.write(0, EMPTY)
 
     @classmethod
     def open(
@@ -120,22 +127,31 @@ class Ledger:
             MissingError: There is no log.
             ConflictError: Another process holds it.
             TamperedError: Journal, files or witnesses disagree: changed, behind or forked.
+            UnavailableError: The disk refuses.
         """
         journal = Journal(directory)
+        mark = Mark(directory / LOCK)
         try:
             return cls(
                 directory,
                 journal=journal,
+                mark=mark,
                 signer=signer,
                 witnesses=witnesses,
                 sidecar=sidecar,
                 clock=clock,
             )
-        except InvalidError as error:
+        except BaseException as error:
+            mark.close()
             journal.close()
-            raise TamperedError("a stored head is malformed", rule="ledger.replay") from error
-        except BaseException:
-            journal.close()
+            if isinstance(error, InvalidError):
+                raise TamperedError("a stored head is malformed", rule="ledger.replay") from error
+            if isinstance(error, OSError):
+                raise UnavailableError(
+                    "the disk refuses to open the ledger",
+                    rule="ledger.open",
+                    fix="look after the disk, then open the ledger again",
+                ) from error
             raise
 
     @property
@@ -297,6 +313,7 @@ class Ledger:
         finally:
             self._sequencer.stop(UnavailableError("the ledger is closed", rule="ledger.closed"))
             with self._sequencer.committing:
+                self._mark.close()
                 self._journal.close()
 
     def __enter__(self) -> Self:

@@ -37,6 +37,7 @@ from safehold.ledger.entry import (
     unseal,
 )
 from safehold.ledger.kind import KINDS
+from safehold.ledger.mark import Mark
 from safehold.ledger.note import Checkpoint, LogSigner
 from safehold.ledger.store_sqlite import Batch, Journal, State, pack_sidecars
 from safehold.ledger.tile import pack_entries
@@ -77,6 +78,7 @@ class Sequencer:
 
     Args:
         journal: Where batches become durable.
+        mark: Notes how far that went.
         tree: The tree so far.
         state: The state so far.
         signer: Signs the head of every commit.
@@ -88,6 +90,7 @@ class Sequencer:
         self,
         journal: Journal,
         *,
+        mark: Mark,
         tree: Tree,
         state: State,
         signer: LogSigner,
@@ -95,6 +98,7 @@ class Sequencer:
         clock: Clock,
     ) -> None:
         self._journal = journal
+        self._mark = mark
         self._signer = signer
         self._sidecar = sidecar
         self._clock = clock
@@ -234,6 +238,7 @@ class Sequencer:
                 keys=list(group.keys.items()),
             )
         )
+        self._mark.write(tree.size, root)
         self._tree, self._root, self._note = tree, root, note
 
     def _earlier(self, draft: Draft, group: _Group) -> tuple[int, bytes] | None:
