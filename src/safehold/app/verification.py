@@ -10,6 +10,7 @@ import orjson
 import safehold_verify
 from safehold.canonical import b64
 from safehold.errors import MissingError, TamperedError
+from safehold.ledger.sidecars import check_sidecars
 from safehold.ledger.store_sqlite import published_head
 from safehold.ledger.tile import tile_path, unpack_entries
 from safehold.settings import Home
@@ -44,18 +45,21 @@ def verify_home(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise TamperedError("the ledger cannot be read", rule="ledger.verify") from error
     _check_journal(home, report)
+    sidecars = check_sidecars(home.ledger)
     return {
         "verified": True,
         "size": report.size,
         "root": report.root,
         "witnesses": list(report.witnesses),
+        "sidecars": {"present": sidecars.present, "missing": sidecars.missing},
     }
 
 
 def _check_journal(home: Home, report: safehold_verify.Report) -> None:
     """Pass if the journal beside the files is there and at least as new as they are.
 
-    It holds what they do not, the sealed details. Whether each of its bytes is right is found when a keeper opens it.
+    It holds what they do not, the sealed details. These are compared with their leaves next; whether every other
+    byte of it is right is found when a keeper opens it.
     """
     head = published_head(home.ledger, report.size)
     said = head.split(b"\n")[:3] if head is not None else []

@@ -66,9 +66,7 @@ def check_sidecars(directory: Path) -> Sidecars:
 def _rows(path: Path) -> Iterator[tuple[int, bytes, bytes | None]]:
     """Yield (first index, leaves, side-cars) of every batch, then complain about rows of none."""
     try:
-        # a reader of a database that nobody has open would leave files beside it
-        mode = "mode=ro" if path.with_name(f"{JOURNAL}-wal").exists() else "immutable=1"
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as base:
+        with closing(_connect(path)) as base:
             strays = base.execute(
                 "SELECT first FROM sidecar WHERE first NOT IN (SELECT first FROM journal)"
             ).fetchall()
@@ -78,9 +76,7 @@ def _rows(path: Path) -> Iterator[tuple[int, bytes, bytes | None]]:
             )
             for first, body, sealed in base.execute(query):
                 if type(body) is not bytes or type(sealed) not in (bytes, type(None)):
-                    raise TamperedError(
-                        f"{JOURNAL} holds a foreign value", rule="ledger.journal"
-                    )
+                    raise TamperedError(f"{JOURNAL} holds a foreign value", rule="ledger.journal")
                 yield first, body, sealed
     except sqlite3.Error as error:
         raise TamperedError(f"{JOURNAL} cannot be read", rule="ledger.journal") from error
@@ -89,6 +85,20 @@ def _rows(path: Path) -> Iterator[tuple[int, bytes, bytes | None]]:
             f"{JOURNAL}: side-cars at leaf {strays[0][0]}, where no batch begins",
             rule="ledger.sidecar",
         )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Return a reader; of a database that nobody has open it would leave files beside it."""
+    uri = path.absolute().as_uri()
+    if path.with_name(f"{JOURNAL}-wal").exists():
+        base = sqlite3.connect(f"{uri}?mode=ro", uri=True)
+        try:
+            base.execute("SELECT 1 FROM journal").fetchone()
+        except sqlite3.OperationalError:  # a reader may not make what is missing beside it
+            base.close()
+        else:
+            return base
+    return sqlite3.connect(f"{uri}?immutable=1", uri=True)
 
 
 def _unpack(body: bytes, first: int) -> Iterator[bytes]:
