@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from safehold.clock import Clock, FixedClock, SystemClock
 from safehold.errors import ShreddedError, TamperedError
 from safehold.ledger import Entry, Ledger, LogSigner, Witness, policy_text
+from safehold.ledger.entry import Seal
 
 ORIGIN = "example.com/acme/audit"
 START_US = 1_790_000_000_000_000
@@ -35,13 +36,16 @@ class Sealer:
             self.keys[place] = AESGCM(self.fixed or os.urandom(32))
         return self.keys[place]
 
-    def batch(self, *, segment: str, month: int) -> Callable[[bytes, bytes], bytes]:
+    def batch(self, *, segment: str, month: int) -> Seal:
         key = self._key(segment, month)
 
-        def seal(plaintext: bytes, aad: bytes) -> bytes:
+        def one(plaintext: bytes, aad: bytes) -> bytes:
             nonce = os.urandom(12)
             self.aads.append(aad)
             return nonce + key.encrypt(nonce, plaintext, aad)
+
+        def seal(secrets: Sequence[bytes], bound: Sequence[bytes]) -> list[bytes]:
+            return list(map(one, secrets, bound))
 
         return seal
 

@@ -18,6 +18,7 @@ import orjson
 from safehold.errors import InvalidError
 
 LARGEST = 2**53 - 1
+_dumps, _SORTED = orjson.dumps, orjson.OPT_SORT_KEYS
 
 
 def encode(value: Any) -> bytes:
@@ -27,9 +28,10 @@ def encode(value: Any) -> bytes:
         InvalidError: The value holds a float, a key that is not ASCII text, an integer of 2^53 or more, or
             text that is not valid Unicode.
     """
-    _check(value, 0)
+    if type(value) is not dict or not _is_flat(value):
+        _check(value, 0)
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return _dumps(value, option=_SORTED)
     except (orjson.JSONEncodeError, TypeError) as error:
         raise InvalidError("value has no canonical form", rule="canonical.profile") from error
 
@@ -72,6 +74,17 @@ def unb64(text: str) -> bytes:
     if b64(data) != text:
         raise InvalidError("not canonical base64", rule="canonical.base64")
     return data
+
+
+def _is_flat(value: dict[Any, Any]) -> bool:
+    """Tell whether a mapping holds only texts and small numbers, as nearly all do; those are in the profile."""
+    for key, item in value.items():
+        if type(key) is not str or not key.isascii():
+            return False
+        kind = type(item)
+        if kind is not str and (kind is not int or not -LARGEST <= item <= LARGEST):
+            return False
+    return True
 
 
 def _check(value: Any, depth: int) -> None:

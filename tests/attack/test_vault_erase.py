@@ -218,8 +218,8 @@ def test_an_artifact_ends_by_name_and_by_day(home):
 
 def test_a_side_car_month_ends_with_its_key(home):
     sealer = home.vault.sidecar
-    old = sealer.batch(segment="de", month=600)(b"who and why", b"leaf 1")
-    new = sealer.batch(segment="de", month=601)(b"who and why", b"leaf 2")
+    (old,) = sealer.batch(segment="de", month=600)([b"who and why"], [b"leaf 1"])
+    (new,) = sealer.batch(segment="de", month=601)([b"who and why"], [b"leaf 2"])
     copy = home.copy_home("backup")
     home.vault.shred(sidecar_before=601)
     with pytest.raises(ShreddedError):

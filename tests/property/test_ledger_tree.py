@@ -14,7 +14,7 @@ from tests.ledger_desk import entry
 import safehold_verify as verifier
 from safehold.canonical import encode
 from safehold.errors import InvalidError
-from safehold.ledger.entry import draft, leaf_tail
+from safehold.ledger.draft import draft
 from safehold.ledger.kind import KINDS
 from safehold.ledger.proof import prove_consistency, prove_inclusion, root_at
 from safehold.ledger.tile import pack_entries, partial_paths, paths, unpack_entries
@@ -104,8 +104,8 @@ def test_a_leaf_is_canonical_json_and_holds_no_value(
     kind: str, word: str, detail: dict[str, object]
 ) -> None:
     actor = "canary-7f3a-" + word
-    made = draft(entry(kind=kind, public={}, actor=actor, detail=detail), b"r" * 96)
-    leaf, _ = made.leaf(leaf_tail(1_790_000_000_000), lambda plaintext, _aad: plaintext)
+    made = draft([entry(kind=kind, public={}, actor=actor, detail=detail)])
+    (leaf,) = made.write(1_790_000_000_000, lambda _segment: lambda plain, _aads: plain).leaves
     value = orjson.loads(leaf)
     assert encode(value) == leaf == rfc8785.dumps(value)
     assert b"canary" not in leaf
@@ -114,4 +114,4 @@ def test_a_leaf_is_canonical_json_and_holds_no_value(
 @given(st.sampled_from([1.5, 2**53, -(2**53), "\ud800"]))
 def test_detail_outside_the_profile_is_refused(value: object) -> None:
     with pytest.raises(InvalidError):
-        draft(entry(detail={"x": value}), b"r" * 96)
+        draft([entry(detail={"x": value})])

@@ -25,7 +25,8 @@ from safehold.errors import (
 from safehold.ledger import Ledger, LogSigner, Subject
 from safehold.ledger import log as log_module
 from safehold.ledger.entry import aad_of, unseal
-from safehold.ledger.sequencer import LARGEST_GROUP
+from safehold.ledger.sequencer import LARGEST_GROUP, open_leaf
+from safehold.ledger.tree import leaf_hash
 
 
 @pytest.fixture
@@ -133,6 +134,55 @@ def test_the_same_key_appends_nothing(desk: Desk) -> None:
         assert ledger.append([entry(key="a")])[0].index == 0
 
 
+def test_receipts_of_a_call_with_used_and_new_keys(desk: Desk) -> None:
+    with desk.open() as ledger:
+        ledger.append([entry(0, key="a")])
+        call = [entry(1), entry(2, key="b"), entry(3, key="a"), entry(4, key="b"), entry(5)]
+        receipts = ledger.append(call)
+        assert [one.index for one in receipts] == [1, 2, 0, 2, 3]
+        assert [one.leaf_hash for one in receipts] == [
+            leaf_hash(ledger.leaf(one.index)) for one in receipts
+        ]
+        assert {one.size for one in receipts} == {ledger.size} == {4}
+        assert list(receipts[1:3]) == [receipts[1], receipts[2]]
+        assert (len(receipts), receipts[-1].index) == (5, 3)
+        assert [ledger.detail(at)["detail"]["n"] for at in range(4)] == [0, 1, 2, 5]
+
+
+def test_each_entry_of_a_call_keeps_its_segment_and_its_people(desk: Desk) -> None:
+    people = [Subject(key=bytes([at]) * 32) for at in range(3)]
+    call = [
+        entry(0, segment="de/keys", subjects=people[:2]),
+        entry(1, segment="us/keys"),
+        entry(2, segment="de/keys", key="k", subjects=people[2:]),
+        entry(3, segment="de/keys", key="k", subjects=people[:1]),
+        entry(4, segment="us/keys", subjects=people),
+    ]
+    with desk.open() as ledger:
+        ledger.append(call)
+        openings = [
+            open_leaf(ledger.leaf(at), ledger._journal.sidecar(at) or b"", desk.sealer)
+            for at in range(4)
+        ]
+        assert [one.actor for one in openings] == [f"actor-{at}" for at in (0, 1, 2, 4)]
+        found = [[one.people.find(who) is not None for who in people] for one in openings]
+        assert found == [[True, True, False], [False] * 3, [False, False, True], [True] * 3]
+        assert [leaf["seg"] for _, leaf in ledger.leaves()] == [
+            call[at].segment for at in (0, 1, 2, 4)
+        ]
+
+
+def test_public_facts_that_were_checked_do_not_let_others_through(desk: Desk) -> None:
+    with desk.open() as ledger:
+        ledger.append([entry(public={"rows": 1, "objects": 1})])
+        for facts in ({"rows": True, "objects": 1}, {"rows": "1", "objects": 1}, {"rows": 1.0}):
+            with pytest.raises(InvalidError):
+                ledger.append([entry(public=facts)])
+        with pytest.raises(InvalidError):
+            ledger.append([intent(), entry(kind="grant", public={"rows": 1, "objects": 1})])
+        assert ledger.size == 1
+
+
 def test_a_planted_idempotency_row_does_not_make_an_access_look_logged(desk: Desk) -> None:
     import hashlib
 
@@ -166,6 +216,7 @@ def test_a_planted_idempotency_row_does_not_make_an_access_look_logged(desk: Des
         {"ref": 0, "kind": "home", "public": {}},
         {"ref": 7, "kind": "feature"},
         {"ref": -1, "kind": "feature"},
+        {"ref": 2**53, "kind": "feature"},
         {"ref": True, "kind": "feature"},
         {"kind": "access.result", "public": {}},
         {"actor": "\ud800"},

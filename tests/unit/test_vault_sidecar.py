@@ -19,7 +19,7 @@ def home(tmp_path):
 def test_no_two_side_cars_share_a_key_and_a_nonce(home):
     sealer = home.vault.sidecar
     batches = [sealer.batch(segment="de", month=600) for _ in range(3)]
-    sealed = [seal(b"detail", b"leaf") for seal in batches for _ in range(5)]
+    sealed = [one for seal in batches for one in seal([b"detail"] * 5, [b"leaf"] * 5)]
     assert len({one[:21] for one in sealed}) == 15  # version, salt of the batch, number
     assert len({one[:17] for one in sealed}) == 3
     for one in sealed:
@@ -34,7 +34,7 @@ def test_no_two_side_cars_share_a_key_and_a_nonce(home):
 def test_a_series_takes_a_fresh_key_when_its_numbers_are_used_up():
     key = keys.new_key()
     series = keys.Series(key, most=4)
-    sealed = [series.seal(b"x", b"y") for _ in range(9)]
+    sealed = series.seal([b"x"] * 9, [b"y"] * 9)
     salts = [one[:16] for one in sealed]
     assert [salts.count(one) for one in dict.fromkeys(salts)] == [4, 4, 1]
     assert len({one[:20] for one in sealed}) == 9
@@ -50,7 +50,9 @@ def test_threads_that_share_a_series_never_share_a_number():
     found: list[bytes] = []
     work = [
         threading.Thread(
-            target=lambda: found.extend([series.seal(b"", b"")[:20] for _ in range(500)])
+            target=lambda: found.extend(
+                [one[:20] for _ in range(100) for one in series.seal([b""] * 5, [b""] * 5)]
+            )
         )
         for _ in range(4)
     ]
@@ -63,13 +65,13 @@ def test_threads_that_share_a_series_never_share_a_number():
 
 def test_the_side_car_is_bound_to_segment_month_and_leaf(home):
     sealer = home.vault.sidecar
-    sealed = sealer.batch(segment="de", month=600)(b"detail", b"leaf")
+    (sealed,) = sealer.batch(segment="de", month=600)([b"detail"], [b"leaf"])
     assert (
         home.open().sidecar.open(segment="de", month=600, sealed=sealed, aad=b"leaf") == b"detail"
     )
     assert b"detail" not in sealed
-    sealer.batch(segment="de", month=601)(b"x", b"")
-    sealer.batch(segment="", month=600)(b"x", b"")
+    sealer.batch(segment="de", month=601)([b"x"], [b""])
+    sealer.batch(segment="", month=600)([b"x"], [b""])
     for other in (
         {"aad": b"other"},
         {"month": 601},
@@ -81,7 +83,7 @@ def test_the_side_car_is_bound_to_segment_month_and_leaf(home):
         given = {"segment": "de", "month": 600, "sealed": sealed, "aad": b"leaf"} | other
         with pytest.raises(TamperedError):
             sealer.open(**given)
-    empty = sealer.batch(segment="", month=600)(b"", b"")
+    (empty,) = sealer.batch(segment="", month=600)([b""], [b""])
     assert sealer.open(segment="", month=600, sealed=empty, aad=b"") == b""
     with pytest.raises(InvalidError):
         sealer.batch(segment="", month=-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -110,7 +110,7 @@ class Desk:
             job.kill()
         return len(running)
 
-    def log(self, *entries: Entry) -> list[Receipt]:
+    def log(self, *entries: Entry) -> Sequence[Receipt]:
         """Append to the ledger; returns only when durable.
 
         Raises:

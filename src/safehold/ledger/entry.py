@@ -10,38 +10,27 @@ from __future__ import annotations
 
 import hashlib
 import re
-import struct
-from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import orjson
 
 from safehold import canonical
-from safehold.errors import InvalidError, TamperedError
-from safehold.ledger.kind import KINDS, VERSION, check_public
-from safehold.ledger.subjects import Subject, SubjectSet, gather
-from safehold.ledger.tile import LARGEST_ENTRY
-from safehold.ledger.tree import EMPTY
+from safehold.errors import TamperedError
+from safehold.ledger.subjects import Subject, SubjectSet
 
 FIELDS = ("act", "obj", "det")  # the order of the blinding values in a side-car
-LARGEST_TEXT = 4_096  # bytes of an actor or an object
-LARGEST_DETAIL = 1 << 20  # bytes of canonical detail
+SIDECAR_MARK = b"sh/sidecar/v1"
+COMMIT_MARK = b"sh/commit/v1/"
+SEGMENT = re.compile(r"[A-Za-z0-9._:/@-]{0,128}")
 
-_MARK = b"sh/sidecar/v1"
-_TEXT_MARK = b"sh/commit/v1/"
-_ACT, _OBJ, _DET = (_TEXT_MARK + name.encode() + b"\0" for name in FIELDS)
-_SEGMENT = re.compile(r"[A-Za-z0-9._:/@-]{0,128}")
 _CT = re.compile(rb'("ct":")[A-Za-z0-9+/]{43}=(")')
-_TAIL = b',"v":"' + VERSION.encode() + b'"}'
 _sha256 = hashlib.sha256
-_u32 = struct.Struct(">I").pack
-_NO_PEOPLE = bytes(8)  # an empty nonce and no items
 
 
-Seal = Callable[[bytes, bytes], bytes]  # (what to hide, what it belongs to) -> sealed bytes
+# (what to hide, what each belongs to) -> sealed bytes of each
+Seal = Callable[[Sequence[bytes], Sequence[bytes]], list[bytes]]
 
 
 class SidecarSealer(Protocol):
@@ -105,95 +94,40 @@ class Receipt:
     size: int
 
 
-@dataclass(slots=True)  # not frozen: one is made for every entry, and freezing costs 2 us
-class Draft:
-    """A checked entry that lacks only its time and the hash of its side-car."""
-
-    kind: str
-    segment: str
-    ref: int | None
-    key: bytes
-    head: bytes
-    middle: bytes
-    plaintext: bytes
-
-    def leaf(self, tail: bytes, seal: Seal) -> tuple[bytes, bytes]:
-        """Return the leaf and its sealed side-car.
-
-        Args:
-            tail: What ``leaf_tail`` returns for the time of the commit.
-            seal: Seals for the segment and that time.
-        """
-        rest = self.middle + tail
-        sealed = seal(self.plaintext, _MARK + _sha256(self.head + rest).digest())
-        leaf = self.head + b2a_base64(_sha256(sealed).digest(), newline=False) + rest
-        if len(leaf) > LARGEST_ENTRY:
-            raise InvalidError("a leaf is longer than 65,535 bytes", rule="ledger.entry.size")
-        return leaf, sealed
-
-
-def leaf_tail(at_ms: int) -> bytes:
-    """Return how every leaf of a commit ends: its time in milliseconds and the version."""
-    return b"%d" % at_ms + _TAIL
-
-
-def draft(entry: Entry, blind: bytes) -> Draft:
-    """Check an entry and commit to its fields.
+class Receipts(Sequence[Receipt]):
+    """The receipts of one call, in order; each is made when it is looked at.
 
     Args:
-        entry: What to record.
-        blind: 96 fresh random bytes, for this entry alone.
-
-    Raises:
-        InvalidError: Unknown kind, wrong type or size, or a reference that its kind cannot have.
+        indexes: Number of the leaf of every entry.
+        hashes: Its RFC 6962 hash.
+        size: Size of the log after the commit.
     """
-    kind = KINDS.get(entry.kind)
-    if kind is None:
-        raise InvalidError("a leaf of an unknown kind", rule="ledger.kind", field="kind")
-    if entry.ref is None and kind.needs_ref:
-        raise InvalidError(f"{entry.kind} must name its intent", rule="ledger.ref", field="ref")
-    if entry.ref is not None and (type(entry.ref) is not int or not kind.refers or entry.ref < 0):
-        raise InvalidError(f"{entry.kind} cannot refer to that", rule="ledger.ref", field="ref")
-    if len(entry.charter) not in (0, 32):
-        raise InvalidError("a charter hash has 32 bytes", rule="ledger.charter", field="charter")
-    segment = _segment(entry.segment)
-    public = ref = b""
-    if entry.public:
-        check_public(entry.kind, entry.public)
-        public = b',"pub":' + orjson.dumps(dict(entry.public), option=orjson.OPT_SORT_KEYS)
-    if entry.ref is not None:
-        ref = b',"ref":%d' % entry.ref
-    actor, thing = _text(entry.actor, "actor"), _text(entry.object, "object")
-    detail = _detail(entry.detail)
-    people = gather(entry.subjects)
-    key = _sha256(entry.key.encode()).digest() if entry.key else b""
-    act = _sha256(blind[:32] + _ACT + actor).digest()
-    obj = _sha256(blind[32:64] + _OBJ + thing).digest()
-    det = _sha256(blind[64:] + _DET + detail).digest()
-    return Draft(
-        entry.kind,
-        entry.segment,
-        entry.ref,
-        key,
-        b'{"act":"%b","chr":"%b","ct":"'
-        % (b2a_base64(act, newline=False), _charter(entry.charter)),
-        b'","det":"%b","k":"%b","obj":"%b"%b%b,"seg":"%b","sub":"%b","t":'
-        % (
-            b2a_base64(det, newline=False),
-            entry.kind.encode(),
-            b2a_base64(obj, newline=False),
-            public,
-            ref,
-            segment,
-            _b64(people.root) if people.items else _NOBODY,
-        ),
-        _pack(blind, key, (actor, thing, detail), people),
-    )
+
+    __slots__ = ("_hashes", "_indexes", "_size")
+
+    def __init__(self, indexes: Sequence[int], hashes: Sequence[bytes], size: int) -> None:
+        self._indexes = indexes
+        self._hashes = hashes
+        self._size = size
+
+    def __len__(self) -> int:
+        return len(self._indexes)
+
+    @overload
+    def __getitem__(self, at: int) -> Receipt: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Receipts: ...
+
+    def __getitem__(self, at: int | slice) -> Receipt | Receipts:
+        if isinstance(at, slice):
+            return Receipts(self._indexes[at], self._hashes[at], self._size)
+        return Receipt(index=self._indexes[at], leaf_hash=self._hashes[at], size=self._size)
 
 
 def commit(name: str, value: bytes, blind: bytes) -> bytes:
     """Return the commitment to one field: SHA-256(blind, domain, name, 0, value)."""
-    return _sha256(blind + _TEXT_MARK + name.encode() + b"\0" + value).digest()
+    return _sha256(blind + COMMIT_MARK + name.encode() + b"\0" + value).digest()
 
 
 def aad_of(leaf: bytes) -> bytes:
@@ -205,7 +139,7 @@ def aad_of(leaf: bytes) -> bytes:
     bare, found = _CT.subn(rb"\1\2", leaf, count=1)
     if not found:
         raise TamperedError("a leaf names no side-car", rule="ledger.leaf")
-    return _MARK + _sha256(bare).digest()
+    return SIDECAR_MARK + _sha256(bare).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,63 +184,6 @@ def unseal(leaf: bytes, plaintext: bytes) -> Opening:
             "a side-car does not say what its leaf commits to", rule="ledger.commitment"
         )
     return opening
-
-
-def _b64(data: bytes) -> bytes:
-    return b2a_base64(data, newline=False)
-
-
-_NOBODY = _b64(EMPTY)
-
-
-@lru_cache(64)  # there is one charter in force, and few before it
-def _charter(digest: bytes) -> bytes:
-    return _b64(digest)
-
-
-@lru_cache(1024)
-def _segment(name: str) -> bytes:
-    if not _SEGMENT.fullmatch(name):
-        raise InvalidError("not a segment name", rule="ledger.segment", field="segment")
-    return name.encode()
-
-
-def _text(value: str, name: str) -> bytes:
-    try:
-        data = value.encode()
-    except (UnicodeEncodeError, AttributeError) as error:
-        raise InvalidError("not Unicode text", rule="ledger.text", field=name) from error
-    if len(data) > LARGEST_TEXT:
-        raise InvalidError("a text is too long", rule="ledger.text", field=name)
-    return data
-
-
-def _detail(value: Mapping[str, Any]) -> bytes:
-    if type(value) is not dict and not isinstance(value, Mapping):
-        raise InvalidError("detail is not a mapping", rule="ledger.detail", field="detail")
-    data = canonical.encode(value)
-    if len(data) > LARGEST_DETAIL:
-        raise InvalidError("detail is too long", rule="ledger.detail", field="detail")
-    return data
-
-
-def _pack(
-    blind: bytes, key: bytes, values: tuple[bytes, bytes, bytes], people: SubjectSet
-) -> bytes:
-    """Return seven parts, each behind its length in four bytes."""
-    actor, thing, detail = values
-    crowd = _NO_PEOPLE
-    if people.items:
-        items = b"".join(people.items)
-        crowd = b"".join((_u32(len(people.nonce)), people.nonce, _u32(len(items)), items))
-    return b"\1%b%b%b%b%b%b%b%b%b%b" % (
-        _u32(len(blind)), blind,
-        _u32(len(key)) + key,
-        _u32(len(actor)), actor,
-        _u32(len(thing)), thing,
-        _u32(len(detail)), detail,
-        crowd,
-    )  # fmt: skip
 
 
 def _unpack(plaintext: bytes) -> tuple[bytes, bytes, list[bytes], SubjectSet]:

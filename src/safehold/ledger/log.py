@@ -23,7 +23,6 @@ from typing import Any, Self
 
 import orjson
 
-from safehold import ids
 from safehold.canonical import b64
 from safehold.clock import Clock
 from safehold.errors import (
@@ -33,7 +32,8 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
-from safehold.ledger.entry import Entry, Receipt, SidecarSealer, draft
+from safehold.ledger.draft import draft
+from safehold.ledger.entry import Entry, Receipt, SidecarSealer
 from safehold.ledger.export import Exporter
 from safehold.ledger.mark import Mark
 from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note, parse_decimal
@@ -164,7 +164,7 @@ class Ledger:
         """Verifier key of the log, for the policy."""
         return self._signer.vkey.text()
 
-    def append(self, entries: Sequence[Entry]) -> list[Receipt]:
+    def append(self, entries: Sequence[Entry]) -> Sequence[Receipt]:
         """Record entries in order, all or none; return when they are durable.
 
         Thread-safe; callers that come together share one fsync.
@@ -176,10 +176,8 @@ class Ledger:
             TamperedError: The log found out that it has been changed.
         """
         if not entries:
-            return []
-        noise = ids.random_bytes(96 * len(entries))  # one system call for all blinding values
-        drafts = [draft(one, noise[at * 96 : at * 96 + 96]) for at, one in enumerate(entries)]
-        receipts = self._sequencer.append(drafts)
+            return ()
+        receipts = self._sequencer.append(draft(entries))
         self._dirty.set()
         return receipts
 

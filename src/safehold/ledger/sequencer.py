@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import orjson
 
@@ -26,16 +27,8 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
-from safehold.ledger.entry import (
-    Draft,
-    Opening,
-    Receipt,
-    Seal,
-    SidecarSealer,
-    aad_of,
-    leaf_tail,
-    unseal,
-)
+from safehold.ledger.draft import Drafts, Written
+from safehold.ledger.entry import Opening, Receipts, Seal, SidecarSealer, aad_of, unseal
 from safehold.ledger.kind import KINDS
 from safehold.ledger.mark import Mark
 from safehold.ledger.note import Checkpoint, LogSigner
@@ -49,9 +42,10 @@ LARGEST_GROUP = 8_192  # entries in one commit of several callers
 
 @dataclass(slots=True)
 class _Request:
-    drafts: Sequence[Draft]
-    places: list[tuple[int, bytes]] = field(default_factory=list)
-    receipts: list[Receipt] = field(default_factory=list)
+    drafts: Drafts
+    indexes: Sequence[int] = ()
+    hashes: Sequence[bytes] = ()
+    size: int = 0
     error: Exception | None = None
     done: bool = False
 
@@ -61,16 +55,35 @@ class _Group:
     """What one commit collects."""
 
     first: int
+    kinds: list[str] = field(default_factory=list)
     leaves: list[bytes] = field(default_factory=list)
     sealed: list[bytes] = field(default_factory=list)
     hashes: list[bytes] = field(default_factory=list)
     keys: dict[bytes, int] = field(default_factory=dict)
     seals: dict[str, Seal] = field(default_factory=dict)
 
-    def cut(self, count: int) -> None:
-        """Forget what a request added before it failed."""
-        del self.leaves[count:], self.sealed[count:], self.hashes[count:]
-        self.keys = {key: at for key, at in self.keys.items() if at < self.first + count}
+    @property
+    def next(self) -> int:
+        """Index of the next leaf."""
+        return self.first + len(self.leaves)
+
+    def add(self, plan: _Plan, written: Written) -> None:
+        """Take in a request as a whole."""
+        self.kinds += plan.drafts.kinds
+        self.leaves += written.leaves
+        self.sealed += written.sealed
+        self.hashes += written.hashes
+        self.keys |= plan.keys
+
+
+@dataclass(slots=True)
+class _Plan:
+    """Which entries of a request are new, and where each of them stands."""
+
+    drafts: Drafts
+    indexes: Sequence[int]
+    keys: dict[bytes, int] = field(default_factory=dict)
+    earlier: dict[int, bytes] = field(default_factory=dict)  # index -> hash, of committed leaves
 
 
 class Sequencer:
@@ -125,7 +138,7 @@ class Sequencer:
         if self.stopped is None:
             self.stopped = error
 
-    def append(self, drafts: Sequence[Draft]) -> list[Receipt]:
+    def append(self, drafts: Drafts) -> Receipts:
         """Return receipts once the entries are durable.
 
         Raises:
@@ -146,7 +159,7 @@ class Sequencer:
                     self._commit()
         if request.error is not None:
             raise request.error
-        return request.receipts
+        return Receipts(request.indexes, request.hashes, request.size)
 
     def _take(self) -> list[_Request]:
         taken: list[_Request] = []
@@ -173,12 +186,8 @@ class Sequencer:
                 self._number(request, group)
             if group.leaves:
                 self._write(group)
-            size = self._tree.size
             for request in requests:
-                request.receipts = [
-                    Receipt(index=index, leaf_hash=digest, size=size)
-                    for index, digest in request.places
-                ]
+                request.size = self._tree.size
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             if isinstance(error, SafeholdError):
                 self.stop(error)
@@ -191,34 +200,48 @@ class Sequencer:
                 request.done = True
 
     def _number(self, request: _Request, group: _Group) -> None:
-        """Give every entry of a request its number, or the request its error."""
-        before, tail, seals = len(group.leaves), leaf_tail(self._time), group.seals
+        """Write the leaves of a request into the group, or give the request its error."""
         try:
-            for draft in request.drafts:
-                if draft.key and (old := self._earlier(draft, group)) is not None:
-                    request.places.append(old)
-                    continue
-                if draft.ref is not None:
-                    self._check_ref(draft, group)
-                seal = seals.get(draft.segment) or self._seal(draft.segment, group)
-                leaf, sealed = draft.leaf(tail, seal)
-                index, digest = group.first + len(group.leaves), leaf_hash(leaf)
-                group.leaves.append(leaf)
-                group.sealed.append(sealed)
-                group.hashes.append(digest)
-                if draft.key:
-                    group.keys[draft.key] = index
-                request.places.append((index, digest))
+            plan = self._plan(request.drafts, group)
+            written = plan.drafts.write(self._time, partial(self._seal, group))
         except Exception as error:  # noqa: BLE001 - it belongs to this caller alone
-            group.cut(before)
             request.error = error
-            request.places = []
+            return
+        group.add(plan, written)
+        request.indexes, request.hashes = plan.indexes, written.hashes
+        if len(plan.indexes) != len(written.hashes):
+            request.hashes = [
+                plan.earlier.get(at) or group.hashes[at - group.first] for at in plan.indexes
+            ]
 
-    def _seal(self, segment: str, group: _Group) -> Seal:
+    def _seal(self, group: _Group, segment: str) -> Seal:
         """Return what seals for a segment in this group; one key is derived for each of them."""
-        seal = self._sidecar.batch(segment=segment, month=month_of(self._time))
-        group.seals[segment] = seal
-        return seal
+        if segment not in group.seals:
+            group.seals[segment] = self._sidecar.batch(segment=segment, month=month_of(self._time))
+        return group.seals[segment]
+
+    def _plan(self, drafts: Drafts, group: _Group) -> _Plan:
+        """Find out which entries are new, and check what they refer to."""
+        if not drafts.keys and not drafts.refs:
+            return _Plan(drafts, range(group.next, group.next + len(drafts)))
+        kinds: list[str] = []  # of the leaves of this request
+        new: list[int] = []
+        plan = _Plan(drafts, indexes := [])
+        for number, kind in enumerate(drafts.kinds):
+            key = drafts.keys.get(number)
+            if key is not None and (at := self._earlier(key, kind, plan, group, kinds)) is not None:
+                indexes.append(at)
+                continue
+            if number in drafts.refs:
+                self._check_ref(kind, drafts.refs[number], group, kinds)
+            if key is not None:
+                plan.keys[key] = group.next + len(kinds)
+            indexes.append(group.next + len(kinds))
+            new.append(number)
+            kinds.append(kind)
+        if len(new) < len(drafts):
+            plan.drafts = drafts.pick(new)
+        return plan
 
     def _write(self, group: _Group) -> None:
         tree, tiles = self._tree.extend(b"".join(group.hashes))
@@ -241,39 +264,44 @@ class Sequencer:
         self._mark.write(tree.size, root)
         self._tree, self._root, self._note = tree, root, note
 
-    def _earlier(self, draft: Draft, group: _Group) -> tuple[int, bytes] | None:
-        """Return index and leaf hash that an idempotency key stands for.
+    def _earlier(
+        self, key: bytes, kind: str, plan: _Plan, group: _Group, kinds: list[str]
+    ) -> int | None:
+        """Return the index that an idempotency key stands for, if it was used before.
 
         The index in the database is only a hint: a row planted there must not make an access look
         logged, so the sealed side-car has to name the same key.
         """
-        index = group.keys.get(draft.key)
-        if index is not None:
-            at = index - group.first
-            leaf, sealed, digest = group.leaves[at], group.sealed[at], group.hashes[at]
-        else:
-            index = self._journal.find(draft.key)
+        index = plan.keys.get(key, group.keys.get(key))
+        if index is None:
+            index = self._journal.find(key)
             if index is None:
                 return None
-            leaf, found = self._journal.leaf(index), self._journal.sidecar(index)
-            sealed, digest = found or b"", leaf_hash(leaf)
-        if open_leaf(leaf, sealed, self._sidecar).key != draft.key:
-            raise TamperedError("an idempotency key points to another entry", rule="ledger.key")
-        if orjson.loads(leaf)["k"] != draft.kind:
+            leaf, sealed = self._journal.leaf(index), self._journal.sidecar(index) or b""
+            if open_leaf(leaf, sealed, self._sidecar).key != key:
+                raise TamperedError("an idempotency key points to another entry", rule="ledger.key")
+            plan.earlier[index] = leaf_hash(leaf)
+        if self._kind(index, group, kinds) != kind:
             raise ConflictError(
                 "an idempotency key was used for another kind of entry", rule="ledger.key"
             )
-        return index, digest
+        return index
 
-    def _check_ref(self, draft: Draft, group: _Group) -> None:
-        at = -1 if draft.ref is None else draft.ref
-        if not 0 <= at < group.first + len(group.leaves):
+    def _check_ref(self, kind: str, ref: int, group: _Group, kinds: list[str]) -> None:
+        if not 0 <= ref < group.next + len(kinds):
             raise InvalidError("a reference to no earlier leaf", rule="ledger.ref", field="ref")
-        leaf = group.leaves[at - group.first] if at >= group.first else self._journal.leaf(at)
-        if orjson.loads(leaf)["k"] not in KINDS[draft.kind].refers:
+        if self._kind(ref, group, kinds) not in KINDS[kind].refers:
             raise InvalidError(
-                f"{draft.kind} cannot refer to a leaf of that kind", rule="ledger.ref", field="ref"
+                f"{kind} cannot refer to a leaf of that kind", rule="ledger.ref", field="ref"
             )
+
+    def _kind(self, index: int, group: _Group, kinds: list[str]) -> str:
+        """Return the kind of a leaf: of this request, of the group, or of the journal."""
+        if index >= group.next:
+            return kinds[index - group.next]
+        if index >= group.first:
+            return group.kinds[index - group.first]
+        return str(orjson.loads(self._journal.leaf(index))["k"])
 
 
 def open_leaf(leaf: bytes, sealed: bytes, sidecar: SidecarSealer) -> Opening:

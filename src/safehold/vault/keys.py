@@ -22,9 +22,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -228,15 +229,27 @@ class Series(_Hidden):
         salt = ids.random_bytes(_SALT_BYTES)
         return salt, AESGCM(_series_key(self._key, salt)), iter(range(self._most))
 
-    def seal(self, data: bytes, aad: bytes) -> bytes:
-        """Return salt, number in four bytes, ciphertext and tag."""
-        salt, cipher, numbers = self._now  # read at once, so that they belong together
-        number = next(numbers, None)
-        if number is None:
-            self._now = self._fresh()
-            return self.seal(data, aad)
-        count = number.to_bytes(4, "big")
-        return b"%b%b%b" % (salt, count, cipher.encrypt(_SERIES_ZEROS + count, data, aad))
+    def seal(self, secrets: Sequence[bytes], aads: Sequence[bytes]) -> list[bytes]:
+        """Return of each secret: salt, number in four bytes, ciphertext and tag.
+
+        Args:
+            secrets: What to hide.
+            aads: Additional data of each.
+        """
+        found: list[bytes] = []
+        while len(found) < len(secrets):
+            salt, cipher, numbers = self._now  # read at once, so that they belong together
+            left = len(secrets) - len(found)
+            some = list(islice(numbers, left))  # every number is handed out once, to any thread
+            if len(some) < left:
+                self._now = self._fresh()
+            counts = [number.to_bytes(4, "big") for number in some]
+            encrypt, zeros, first = cipher.encrypt, _SERIES_ZEROS, len(found)
+            found += [
+                salt + count + encrypt(zeros + count, secret, aad)
+                for count, secret, aad in zip(counts, secrets[first:], aads[first:], strict=False)
+            ]
+        return found
 
 
 def open_series(key: bytes, sealed: bytes, *, aad: bytes) -> bytes:

@@ -6,7 +6,7 @@ destroying a month's key ends the details and leaves the proofs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from threading import Lock
 from typing import Final, Protocol
@@ -18,9 +18,10 @@ from safehold.vault.keyring import LEDGER_SEGMENT, SIDECAR, KeyName, check_segme
 
 _VERSION: Final = b"\x02"  # 1 derived a key for each detail
 _PAD: Final = 64  # bytes; the length of a detail says little
+_PADDING: Final = tuple(map(bytes, range(_PAD)))
 
 
-Seal = Callable[[bytes, bytes], bytes]
+Seal = Callable[[Sequence[bytes], Sequence[bytes]], list[bytes]]
 
 
 class KeySource(Protocol):
@@ -47,7 +48,7 @@ class Sidecar:
         self._held: dict[tuple[str, int], bytes] = {}
 
     def batch(self, *, segment: str, month: int) -> Seal:
-        """Return what seals the details of one commit: (detail, what it is bound to) -> bytes.
+        """Return what seals the details of one commit: (details, what each is bound to).
 
         Every batch derives a key of its own from the month's; it is for one commit and then dropped.
 
@@ -58,18 +59,20 @@ class Sidecar:
         key = self._key(segment, month, make=True)
         if key is None:  # pragma: no cover - making always yields a key
             raise ShreddedError("the month's key is gone", rule="sidecar.key")
-        place, seal = _place(segment, month), keys.Series(key).seal
+        place, series = _place(segment, month), keys.Series(key)
 
-        def sealed(plaintext: bytes, aad: bytes) -> bytes:
-            size = len(plaintext)
-            padding = bytes(-(size + 4) % _PAD)
-            plain = b"%b%b%b" % (size.to_bytes(4, "big"), plaintext, padding)
-            return _VERSION + seal(plain, place + aad)
+        def seal(secrets: Sequence[bytes], bound: Sequence[bytes]) -> list[bytes]:
+            sizes = map(len, secrets)
+            plain = [
+                size.to_bytes(4, "big") + secret + _PADDING[-(size + 4) % _PAD]
+                for size, secret in zip(sizes, secrets, strict=True)
+            ]
+            return [_VERSION + one for one in series.seal(plain, [place + one for one in bound])]
 
-        return sealed
+        return seal
 
     def open(self, *, segment: str, month: int, sealed: bytes, aad: bytes) -> bytes:
-        """Open what ``seal`` sealed.
+        """Open what a batch sealed.
 
         Raises:
             ShreddedError: The month's key was destroyed.
