@@ -222,7 +222,9 @@ def script(ledger: Ledger, say: Callable[..., None], *, salt: int) -> None:
         keys = [f"{salt}-{turn}-{at}" for at in range(5)]
         told = append(ledger, say, [intent(at, key=key) for at, key in enumerate(keys)], keys)
         again = [entry(9, kind="access.intent", public={}, key=keys[0])]  # told before: the old one
-        answer = entry(7, kind="access.result", public={"rows": 1}, ref=told[0], key=f"{salt}r{turn}")
+        answer = entry(
+            7, kind="access.result", public={"rows": 1}, ref=told[0], key=f"{salt}r{turn}"
+        )
         repeated = append(ledger, say, [*again, answer], [keys[0], f"{salt}r{turn}"])
         assert repeated[0] == told[0]
         ledger.publish()
@@ -240,7 +242,7 @@ def flood(ledger: Ledger, say: Callable[..., None], *, salt: int) -> None:
                 keys = [f"{salt}-{thread}-{number + at}" for at in range(1 + number % 7)]
                 append(ledger, say, [entry(at, key=key) for at, key in enumerate(keys)], keys)
                 number += len(keys)
-        except BaseException as error:  # noqa: BLE001 - the worker ends with the first one
+        except BaseException as error:
             errors.append(error)
 
     threads = [threading.Thread(target=one, args=(at,)) for at in range(3)]
@@ -262,7 +264,9 @@ def append(
 ) -> list[int]:
     """Append, and say so once it is acknowledged."""
     receipts = ledger.append(entries)
-    say(ack=[(one.index, one.leaf_hash.hex(), key) for one, key in zip(receipts, keys, strict=True)])
+    say(
+        ack=[(one.index, one.leaf_hash.hex(), key) for one, key in zip(receipts, keys, strict=True)]
+    )
     return [one.index for one in receipts]
 
 
@@ -275,7 +279,7 @@ def main() -> None:
         if not pid:
             try:
                 work(job)
-            except BaseException:  # noqa: BLE001 - it has been said
+            except BaseException:
                 os._exit(1)
             os._exit(0)
         print(pid, flush=True)

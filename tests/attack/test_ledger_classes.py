@@ -139,12 +139,16 @@ def test_keys_and_names_swapped(story: Story, tmp_path: Path) -> None:
         "the log's key": text + b"\n" + own_line + b"".join(rest),
         "the witness's key": text + b"\n" + b"".join(logs) + cosigned,
         "both keys": own + cosigned,
-        "the log's name in its line": whole.replace(b"\xe2\x80\x94 " + ORIGIN.encode(), b"\xe2\x80\x94 x"),
+        "the log's name in its line": whole.replace(
+            b"\xe2\x80\x94 " + ORIGIN.encode(), b"\xe2\x80\x94 x"
+        ),
         "the witness's name": whole.replace(story.desk.witness.name.encode(), b"other.example"),
         "the names of both": text
         + b"\n"
         + b"".join(line.replace(ORIGIN.encode(), b"@") for line in logs)
-        + b"".join(line.replace(story.desk.witness.name.encode(), ORIGIN.encode()) for line in rest),
+        + b"".join(
+            line.replace(story.desk.witness.name.encode(), ORIGIN.encode()) for line in rest
+        ),
         "the origin": other.sign(text.replace(ORIGIN.encode(), other.name.encode())),
         "one key more": whole + own_line,
     }

@@ -70,7 +70,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 @pytest.fixture
 def witness(story: Story, tmp_path: Path) -> Witness:
-    return Witness(shutil.copytree(story.desk.outside, tmp_path / "witness"), clock=story.desk.clock)
+    return Witness(
+        shutil.copytree(story.desk.outside, tmp_path / "witness"), clock=story.desk.clock
+    )
 
 
 def kept(tmp_path: Path) -> list[Path]:
@@ -127,17 +129,13 @@ def test_a_fork_that_has_grown(story: Story, tmp_path: Path, witness: Witness) -
         for one in (known, head)
     )
     with pytest.raises(verifier.VerificationError):
-        verifier.verify_consistency(
-            small.size, large.size, evidence.proof, small.root, large.root
-        )
+        verifier.verify_consistency(small.size, large.size, evidence.proof, small.root, large.root)
     # an older head, from before the fork, contradicts nothing
     assert contradiction(vkey, head, story.heads[1], *leaves) == ""
     assert contradiction(vkey, head, story.heads[2], *leaves)
 
 
-def test_a_fork_that_names_another_old_size(
-    story: Story, tmp_path: Path, witness: Witness
-) -> None:
+def test_a_fork_that_names_another_old_size(story: Story, tmp_path: Path, witness: Witness) -> None:
     """It is told the size that is known here, and its head is kept all the same."""
     head, leaves = fork(story, tmp_path, SIZE + 20)
     answer = witness.add_checkpoint(150, proof_of(leaves, 150), head)
@@ -151,9 +149,12 @@ def test_a_log_that_was_rolled_back(story: Story, tmp_path: Path, witness: Witne
     assert old(smaller[: smaller.rfind(b"\n\n") + 1]).size == 225
     assert witness.add_checkpoint(225, [], smaller).status == 409
     assert witness.add_checkpoint(SIZE, [], smaller).status == 400
-    assert contradiction(  # an old head is no lie by itself
-        story.desk.signer.vkey.text(), smaller, story.heads[3], *story.leaves
-    ) == ""
+    assert (
+        contradiction(  # an old head is no lie by itself
+            story.desk.signer.vkey.text(), smaller, story.heads[3], *story.leaves
+        )
+        == ""
+    )
 
 
 def test_evidence_of_nothing_convinces_nobody(story: Story, tmp_path: Path) -> None:

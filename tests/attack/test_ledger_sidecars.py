@@ -109,12 +109,18 @@ def open_blind(story: Story, directory: Path) -> Ledger:
 @pytest.mark.parametrize(
     ("sql", "says"),
     [
-        (f"UPDATE sidecar SET first = first + 1 WHERE first = {ROW}", "where no batch begins"),
-        (f"INSERT INTO sidecar VALUES({SIZE + 5}, x'00000000')", "where no batch begins"),
-        (f"UPDATE sidecar SET body = CAST(body || x'00000000' AS BLOB) WHERE first = {ROW}", "more side-cars"),
-        (f"UPDATE sidecar SET body = CAST(body || x'000000' AS BLOB) WHERE first = {ROW}", "break off"),
-        (f"UPDATE sidecar SET body = 'text' WHERE first = {ROW}", "foreign value"),
-        (f"UPDATE journal SET body = x'00027b7d' WHERE first = {ROW}", "more side-cars"),
+        ("UPDATE sidecar SET first = first + 1 WHERE first = 76", "where no batch begins"),
+        ("INSERT INTO sidecar VALUES(305, x'00000000')", "where no batch begins"),
+        (
+            "UPDATE sidecar SET body = CAST(body || x'00000000' AS BLOB) WHERE first = 76",
+            "more side-cars",
+        ),
+        (
+            "UPDATE sidecar SET body = CAST(body || x'000000' AS BLOB) WHERE first = 76",
+            "break off",
+        ),
+        ("UPDATE sidecar SET body = 'text' WHERE first = 76", "foreign value"),
+        ("UPDATE journal SET body = x'00027b7d' WHERE first = 76", "more side-cars"),
         ("DROP TABLE sidecar", "cannot be read"),
     ],
 )

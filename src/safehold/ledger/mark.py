@@ -71,6 +71,4 @@ class Mark:
                 " and journal.db-wal",
             )
         if root_at(node, known) != body[-HASH:]:
-            raise TamperedError(
-                "the journal is not what was acknowledged here", rule="ledger.lost"
-            )
+            raise TamperedError("the journal is not what was acknowledged here", rule="ledger.lost")
