@@ -6,18 +6,22 @@ needs no settings, no network and no trust in the directory it reads.
 
 from safehold_verify.command import main
 from safehold_verify.errors import VerificationError
+from safehold_verify.head import Head, verify_head
 from safehold_verify.log import Report, verify_log
 from safehold_verify.merkle import leaf_hash, verify_consistency, verify_inclusion
 from safehold_verify.notes import Note, VKey, open_note, parse_checkpoint, parse_vkey
 from safehold_verify.policy import Policy, parse_policy
-from safehold_verify.proof import parse_proof, verify_proof
+from safehold_verify.proof import Inclusion, check_proof, parse_proof, verify_proof
 
 __all__ = [
+    "Head",
+    "Inclusion",
     "Note",
     "Policy",
     "Report",
     "VKey",
     "VerificationError",
+    "check_proof",
     "leaf_hash",
     "main",
     "open_note",
@@ -26,6 +30,7 @@ __all__ = [
     "parse_proof",
     "parse_vkey",
     "verify_consistency",
+    "verify_head",
     "verify_inclusion",
     "verify_log",
     "verify_proof",

@@ -4,32 +4,33 @@ What holds when ``verify_log`` returns: the files are exactly those of one signe
 checkpoint; every entry is in its tree; every head that was held outside lies in its past; leaves
 are well formed, in order of time, and every result follows its intent. What it cannot show: that
 nothing happened without an entry.
+
+Bundles are read one after the other. What is kept of each is its tile's root and one byte a leaf.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import stat
-import struct
-import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from safehold_verify.errors import VerificationError
-from safehold_verify.leaf import RESULTS, Leaf, parse_leaves
+from safehold_verify.files import (
+    LARGEST_TEXT,
+    Files,
+    cut_bundle,
+    parts,
+    path_of,
+    place_of,
+    read_file,
+    settled,
+)
+from safehold_verify.head import open_head
+from safehold_verify.leaf import MARK
 from safehold_verify.merkle import HASH, WIDTH, leaf_hashes, root_at, tree_root, tree_rows
-from safehold_verify.notes import Checkpoint, Note, open_note, parse_checkpoint
-from safehold_verify.policy import Policy, parse_policy
-
-SKEW_MS = 2_000  # how far a leaf's time may lie before an earlier leaf's
-PATIENCE = 10.0  # seconds to wait for an export that is under way
-LARGEST_BUNDLE = WIDTH * (2 + 65_535)  # bytes
-
-_PRIVATE = ("journal.db", "journal.db-wal", "journal.db-shm", "journal.lock", ".export")
+from safehold_verify.notes import Checkpoint
+from safehold_verify.policy import Policy, load_policy
+from safehold_verify.story import Story
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,23 +41,33 @@ class Report:
         origin: Name of the log.
         size: Number of entries.
         root: Root hash, hex.
+        logs: Trusted log keys that signed the checkpoint, each as name and id.
         witnesses: Names of those who cosigned the checkpoint, with their times in seconds.
         heads: Sizes of the outside heads that lie in its past.
-        kinds: Number of entries of each kind.
+        foreign: True if the entries are not Safehold's and nobody looked at what they say.
+        kinds: Number of entries of each kind; empty for a foreign log, as are the times.
         first: Time of the first entry in milliseconds, 0 if there is none.
         last: Time of the last.
         files: Number of files read.
+        others: Number of other files in a foreign log's directory, not read.
+        unknown: Signature lines of a foreign log's checkpoint that no key of the policy covers.
+        extensions: Extension lines of a foreign log's checkpoint.
     """
 
     origin: str
     size: int
     root: str
+    logs: tuple[str, ...]
     witnesses: dict[str, int]
     heads: tuple[int, ...]
+    foreign: bool
     kinds: dict[str, int]
     first: int
     last: int
     files: int
+    others: int
+    unknown: int
+    extensions: int
 
     def payload(self) -> dict[str, object]:
         """Return the report as JSON values."""
@@ -64,7 +75,11 @@ class Report:
 
 
 def verify_log(
-    directory: Path | str, policy: Policy | Path | str, *, heads: Sequence[bytes] = ()
+    directory: Path | str,
+    policy: Policy | Path | str,
+    *,
+    heads: Sequence[bytes] = (),
+    foreign: bool = False,
 ) -> Report:
     """Check a ledger directory against a policy and against heads kept elsewhere.
 
@@ -73,213 +88,153 @@ def verify_log(
         policy: Parsed, or the path of its file. It must come from outside the directory.
         heads: Cosigned checkpoints kept outside; without one a rollback to an older state of
             the whole directory cannot be seen.
+        foreign: The log is not Safehold's: check heads, tiles and tree, but not what entries say,
+            and let other files lie beside them. A log of Safehold leaves is refused then.
 
     Raises:
         VerificationError: Something does not hold; ``where`` says which file and where in it.
     """
-    root = Path(directory)
-    if not isinstance(policy, Policy):
-        policy = parse_policy(_read(Path(policy), Path(policy).name, limit=1_000_000))
-    with _settled(root):
-        note = _read(root / "checkpoint", "checkpoint", limit=1_000_000)
-        head, signed = _open(note, policy, "checkpoint", whole=True)
-        files = _Files(root)
-        files.check_names(head.size)
-        entries = _entries(files, head.size)
-        rows = tree_rows(leaf_hashes(entries))
-        _check_tree(files, rows, head)
-    for number, outside in enumerate(heads, 1):
-        _check_head(outside, policy, rows, head, f"head {number}")
-    leaves: list[Leaf] = []
-    try:
-        parse_leaves(entries, leaves)
-    except VerificationError as error:  # those before it have been read
-        raise VerificationError(error.message, where=_place(len(leaves), head.size)) from error
-    _check_story(leaves, head.size)
+    root, trusted = Path(directory), load_policy(policy)
+    with settled(root):
+        note = read_file(root / "checkpoint", "checkpoint", limit=LARGEST_TEXT)
+        head, signed = open_head(note, trusted, "checkpoint")
+        if not foreign and (signed.unknown or head.extensions):
+            raise VerificationError(
+                "it holds a line that no key of the policy covers", where="checkpoint"
+            )
+        files = Files(root)
+        others = files.check_names(head.size, others=foreign)
+        files.hold_edge(head.size)
+    kept = [open_head(one, trusted, f"head {at}")[0] for at, one in enumerate(heads, 1)]
+    tree, story = _Tree(head, kept), Story(head.size)
+    broken = _read(files, tree, None if foreign else story)
+    tree.check(files)
+    for at, one in enumerate(kept, 1):
+        tree.check_head(one, f"head {at}")
+    if broken is not None:
+        raise broken
     return Report(
         origin=head.origin,
         size=head.size,
         root=head.root.hex(),
-        witnesses={one.key.name: one.time for one in signed.signatures if one.time},
-        heads=tuple(parse_checkpoint(_text(one)).size for one in heads),
-        kinds=dict(sorted(Counter(kind for kind, _, _ in leaves).items())),
-        first=leaves[0][1] if leaves else 0,
-        last=leaves[-1][1] if leaves else 0,
+        logs=signed.logs,
+        witnesses=signed.witnesses,
+        heads=tuple(one.size for one in kept),
+        foreign=foreign,
+        kinds=dict(sorted(story.kinds.items())),
+        first=story.first,
+        last=story.last,
         files=files.count + 1,
+        others=others,
+        unknown=signed.unknown,
+        extensions=signed.extensions,
     )
 
 
-class _Files:
-    """The files below ``tile``, read by label, number and width."""
+def _read(files: Files, tree: _Tree, story: Story | None) -> VerificationError | None:
+    """Read every bundle into the tree and the story; return what is wrong with a leaf, if any.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self.count = 0
-        self._there: set[str] = set()
-        self._gather(root, "")
-
-    def _gather(self, folder: Path, lead: str) -> None:
+    That is said only when the leaves are known to be those of the log.
+    """
+    broken: VerificationError | None = None
+    for number, width in parts(tree.head.size):
+        data = files.read("entries", number, width)
+        entries, alike = cut_bundle(data, width, path_of("entries", number, width))
+        tree.add(number, width, leaf_hashes(entries), files.read("0", number, width))
+        if broken is not None:
+            continue
         try:
-            with os.scandir(folder) as found:
-                for one in found:
-                    name = lead + one.name
-                    if not lead and one.name in _PRIVATE:
-                        continue
-                    if one.is_dir(follow_symlinks=False):
-                        self._gather(Path(one.path), name + "/")
-                    elif one.is_symlink():
-                        raise VerificationError("a link does not belong here", where=name)
-                    elif not one.is_file(follow_symlinks=False):
-                        raise VerificationError("not a regular file", where=name)
-                    else:
-                        self._there.add(name)
-        except OSError as error:
-            raise VerificationError("cannot be read", where=lead or "log directory") from error
-
-    def check_names(self, size: int) -> None:
-        """Compare the names that are there with the names a log of a size has."""
-        named = {"checkpoint"}
-        for label, count in _labels(size):
-            named |= {_path(label, number, width) for number, width in _parts(count)}
-        for name in sorted(named - self._there):
-            raise VerificationError("the file is missing", where=name)
-        for name in sorted(self._there - named):
-            raise VerificationError("the file does not belong to this checkpoint", where=name)
-
-    def read(self, label: str, number: int, width: int) -> bytes:
-        """Return the bytes of a file, at most what it may have."""
-        self.count += 1
-        name = _path(label, number, width)
-        limit = LARGEST_BUNDLE if label == "entries" else width * HASH
-        return _read(self._root / name, name, limit=limit)
+            if story is None:
+                _check_foreign(entries, number, tree.head.size)
+            else:
+                story.add(entries, data if alike else b"")
+        except VerificationError as error:
+            broken = error
+    return broken
 
 
-def _entries(files: _Files, size: int) -> list[bytes]:
-    """Return every entry of the bundles, which must hold nothing else."""
-    entries: list[bytes] = []
-    length = struct.Struct(">H").unpack_from
-    for number, width in _parts(size):
-        data, name = files.read("entries", number, width), _path("entries", number, width)
-        at, end = 0, len(data)
-        for count in range(width):
-            start = at + 2
-            if start > end or (at := start + length(data, at)[0]) > end:
-                raise VerificationError("the bundle breaks off", where=f"{name}, entry {count}")
-            entries.append(data[start:at])
-        if at != end:
-            raise VerificationError("bytes after the last entry", where=f"{name}, byte {at}")
-    return entries
-
-
-def _check_tree(files: _Files, rows: Sequence[bytes], head: Checkpoint) -> None:
-    """Compare entries, tiles and root, and say which of them is wrong."""
-    hashes = rows[0] if rows else b""
-    stored = b"".join(files.read("0", number, width) for number, width in _parts(head.size))
-    if root_at(rows, head.size) != head.root:
-        if tree_root(stored) == head.root:
-            at = _differs(hashes, stored) // HASH
-            raise VerificationError("not the entry of the tree", where=_place(at, head.size))
-        raise VerificationError(
-            "the entries are not those of the checkpoint",
-            where=_place(_differs(hashes, stored) // HASH, head.size)
-            if hashes != stored
-            else "checkpoint and tile/",
-        )
-    for level, row in enumerate(rows[::8]):
-        for number, width in _parts(len(row) // HASH):
-            at = number * WIDTH * HASH
-            right = row[at : at + width * HASH]
-            found = (
-                stored[at : at + width * HASH]
-                if level == 0
-                else files.read(str(level), number, width)
+def _check_foreign(entries: Sequence[bytes], number: int, size: int) -> None:
+    for at, data in enumerate(entries):
+        if data.endswith(MARK):
+            raise VerificationError(
+                "a leaf of Safehold: check this log as one of Safehold",
+                where=place_of(number * WIDTH + at, size),
             )
-            if found != right:
-                name = _path(str(level), number, width)
-                raise VerificationError(
-                    "not the hashes of the entries", where=f"{name}, byte {_differs(found, right)}"
-                )
 
 
-def _check_head(
-    note: bytes, policy: Policy, rows: Sequence[bytes], head: Checkpoint, where: str
-) -> None:
-    outside, _ = _open(note, policy, where, whole=False)
-    if outside.origin != head.origin:
-        raise VerificationError("the head of another log", where=where)
-    if outside.size > head.size:
-        raise VerificationError(
-            f"the log has {head.size} entries, this head {outside.size}: it was cut or rolled back",
-            where=f"checkpoint against {where}",
-        )
-    if root_at(rows, outside.size) != outside.root:
-        raise VerificationError(
-            "the log has another history than this head", where=f"checkpoint against {where}"
-        )
+@dataclass(slots=True)
+class _Tree:
+    """The tree of the entries, and beside it the one that the stored tiles say."""
+
+    head: Checkpoint
+    heads: Iterable[Checkpoint]
+    tops: list[bytes] = field(default_factory=list)  # roots of full tiles, from the entries
+    stored_tops: list[bytes] = field(default_factory=list)  # the same, from the stored tiles
+    tail: bytes = b""
+    stored_tail: bytes = b""
+    differs: tuple[int, int, int] | None = None  # number, width, byte of the first difference
+    edges: dict[int, bytes] = field(default_factory=dict)  # tiles in which an outside head ends
+    rows: list[bytes] = field(default_factory=list)
+
+    def add(self, number: int, width: int, hashes: bytes, stored: bytes) -> None:
+        """Add the leaf hashes of the next bundle, and those its tile holds."""
+        if hashes != stored and self.differs is None:
+            self.differs = (number, width, _differs(stored, hashes))
+        if any(one.size // WIDTH == number for one in self.heads):
+            self.edges[number] = hashes
+        if width < WIDTH:
+            self.tail, self.stored_tail = hashes, stored
+            return
+        top = tree_root(hashes)
+        self.tops.append(top)
+        self.stored_tops.append(top if hashes == stored else tree_root(stored))
+
+    def check(self, files: Files) -> None:
+        """Compare entries, tiles and root, and say which of them is wrong."""
+        size = self.head.size
+        self.rows = tree_rows(b"".join(self.tops))
+        if self._root(self.rows, size, self.tail) != self.head.root:
+            stored = tree_rows(b"".join(self.stored_tops))
+            where = "checkpoint and tile/"
+            if self.differs is not None:
+                where = place_of(self.differs[0] * WIDTH + self.differs[2] // HASH, size)
+            if self._root(stored, size, self.stored_tail) == self.head.root:
+                raise VerificationError("not the entry of the tree", where=where)
+            raise VerificationError("the entries are not those of the checkpoint", where=where)
+        if self.differs is not None:
+            raise _wrong_tile("0", *self.differs)
+        for level, row in enumerate(self.rows[::8], 1):
+            for number, width in parts(len(row) // HASH):
+                right = row[number * WIDTH * HASH :][: width * HASH]
+                found = files.read(str(level), number, width)
+                if found != right:
+                    raise _wrong_tile(str(level), number, width, _differs(found, right))
+
+    def check_head(self, outside: Checkpoint, where: str) -> None:
+        """Let a head through that lies in the past of this tree."""
+        if outside.origin != self.head.origin:
+            raise VerificationError("the head of another log", where=where)
+        if outside.size > self.head.size:
+            raise VerificationError(
+                f"the log has {self.head.size} entries, this head {outside.size}: it was cut or"
+                " rolled back",
+                where=f"checkpoint against {where}",
+            )
+        edge = self.edges.get(outside.size // WIDTH, b"")[: outside.size % WIDTH * HASH]
+        if self._root(self.rows, outside.size, edge) != outside.root:
+            raise VerificationError(
+                "the log has another history than this head", where=f"checkpoint against {where}"
+            )
+
+    @staticmethod
+    def _root(rows: Sequence[bytes], size: int, tail: bytes) -> bytes:
+        return root_at(rows, size // WIDTH, tail=tree_root(tail) if tail else b"")
 
 
-def _check_story(leaves: Sequence[Leaf], size: int) -> None:
-    latest = 0
-    for at, (kind, moment, ref) in enumerate(leaves):
-        if moment > latest:
-            latest = moment
-        elif moment < latest - SKEW_MS:
-            raise VerificationError("earlier than the leaf before it", where=_place(at, size))
-        if ref >= at:
-            raise VerificationError("a reference to no earlier leaf", where=_place(at, size))
-        if kind in RESULTS and (ref < 0 or leaves[ref][0] != RESULTS[kind]):
-            raise VerificationError("a result without its intent", where=_place(at, size))
-
-
-def _open(note: bytes, policy: Policy, where: str, *, whole: bool) -> tuple[Checkpoint, Note]:
-    """Verify a head: a trusted log's signature and the quorum; the log's own file holds no more."""
-    try:
-        signed = open_note(note, policy.keys())
-        head = parse_checkpoint(signed.text)
-    except VerificationError as error:
-        raise VerificationError(error.message, where=f"{where} ({error.where})") from error
-    signers = {one.key for one in signed.signatures}
-    if not any(key in signers and key.name == head.origin for key in policy.logs):
-        raise VerificationError("no trusted log has signed it", where=where)
-    policy.check_quorum(signers, where=where)
-    if whole and (signed.unknown or head.extensions):
-        raise VerificationError("it holds a line that no key of the policy covers", where=where)
-    return head, signed
-
-
-def _text(note: bytes) -> bytes:
-    return note[: note.rfind(b"\n\n") + 1]
-
-
-def _labels(size: int) -> Iterator[tuple[str, int]]:
-    level = 0
-    while size >> (8 * level):
-        yield str(level), size >> (8 * level)
-        level += 1
-    if size:
-        yield "entries", size
-
-
-def _parts(count: int) -> Iterator[tuple[int, int]]:
-    """Yield (number, width) of the tiles that hold a number of hashes."""
-    full, rest = divmod(count, WIDTH)
-    for number in range(full):
-        yield number, WIDTH
-    if rest:
-        yield full, rest
-
-
-def _path(label: str, number: int, width: int) -> str:
-    text = str(number)
-    text = text.zfill(-(-len(text) // 3) * 3)
-    groups = [text[at : at + 3] for at in range(0, len(text), 3)]
-    name = "/".join([*("x" + group for group in groups[:-1]), groups[-1]])
-    return f"tile/{label}/{name}" + ("" if width == WIDTH else f".p/{width}")
-
-
-def _place(index: int, size: int) -> str:
-    number = index // WIDTH
-    return f"{_path('entries', number, min(WIDTH, size - number * WIDTH))}, leaf {index}"
+def _wrong_tile(level: str, number: int, width: int, at: int) -> VerificationError:
+    return VerificationError(
+        "not the hashes of the entries", where=f"{path_of(level, number, width)}, byte {at}"
+    )
 
 
 def _differs(one: bytes, two: bytes) -> int:
@@ -292,48 +247,3 @@ def _differs(one: bytes, two: bytes) -> int:
                 min(len(left), len(right)),
             )
     return len(one)
-
-
-def _read(path: Path, name: str, *, limit: int) -> bytes:
-    try:
-        # a pipe put in the place of a file must not make an audit wait for ever
-        with open(path, "rb", opener=_open_at_once) as file:
-            state = os.fstat(file.fileno())
-            if not stat.S_ISREG(state.st_mode):
-                raise VerificationError("not a regular file", where=name)
-            # room for the limit costs more than the rest
-            data = file.read(min(state.st_size, limit) + 1)
-            if state.st_size < len(data) <= limit:  # it has grown
-                data += file.read(limit + 1 - len(data))
-    except OSError as error:
-        raise VerificationError("the file is missing or cannot be read", where=name) from error
-    if len(data) > limit:
-        raise VerificationError("the file is too long", where=f"{name}, byte {limit}")
-    return data
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
-@contextmanager
-def _settled(root: Path) -> Iterator[None]:
-    """Keep an export of a living log out while its files are read."""
-    try:
-        fd = _open_at_once(str(root / ".export" / "lock"), os.O_RDONLY)
-    except OSError:
-        yield
-        return
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise VerificationError("an export does not end", where=".export") from None
-                time.sleep(0.05)
-        yield
-    finally:
-        os.close(fd)

@@ -7,6 +7,7 @@ root passes.
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterable, Sequence
 
 from safehold_verify.errors import VerificationError
@@ -16,6 +17,7 @@ WIDTH = 256  # hashes in a tile
 EMPTY = hashlib.sha256(b"").digest()
 
 _sha256 = hashlib.sha256
+_PAIR = struct.Struct("64s")
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -35,9 +37,8 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def next_row(row: bytes) -> bytes:
     """Return the parents of a row of hashes; an odd last one is left out."""
-    return b"".join(
-        [_sha256(b"\1" + row[at : at + 64]).digest() for at in range(0, len(row) - 63, 64)]
-    )
+    whole = row[: len(row) & -64]
+    return b"".join([_sha256(b"\1" + two).digest() for (two,) in _PAIR.iter_unpack(whole)])
 
 
 def tree_rows(leaves: bytes) -> list[bytes]:
@@ -53,14 +54,15 @@ def tree_rows(leaves: bytes) -> list[bytes]:
     return rows
 
 
-def root_at(rows: Sequence[bytes], size: int) -> bytes:
+def root_at(rows: Sequence[bytes], size: int, *, tail: bytes = b"") -> bytes:
     """Return the root that a tree had when it held so many leaves (RFC 6962 section 2.1).
 
     Args:
-        rows: All its rows now, from ``tree_rows``.
-        size: Leaves then, at most those of now; 0 is the empty tree.
+        rows: All its rows now, from ``tree_rows``; the lowest may be that of whole tiles.
+        size: Hashes of the lowest row then, at most those of now.
+        tail: Root over what came after them, none if empty.
     """
-    carry = b""
+    carry = tail
     for level in range(size.bit_length()):
         if size >> level & 1:  # the last complete subtree of this level stands alone
             stop = (size >> level) * HASH
@@ -75,24 +77,25 @@ def tree_root(leaves: bytes) -> bytes:
 
 
 def verify_inclusion(
-    index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes
+    index: int, size: int, leaf_hash: bytes, proof: Sequence[bytes], root: bytes
 ) -> None:
     """Check that a leaf is at an index of a tree (RFC 9162 section 2.1.3.2).
 
     Args:
         index: Number of the leaf, from 0.
         size: Leaves in the tree.
-        leaf: Leaf hash, 32 bytes.
+        leaf_hash: Hash of the leaf, 32 bytes; the function of that name makes it.
         proof: Hashes from the leaf's sibling to a child of the root.
         root: Root hash, 32 bytes.
 
     Raises:
         VerificationError: It is not, or the proof is malformed.
     """
+    _check_form((leaf_hash, root, *proof), index, size)
     broken = VerificationError("the inclusion proof does not hold", where=f"leaf {index}")
-    if any(len(one) != HASH for one in (leaf, root, *proof)) or not 0 <= index < size:
+    if not 0 <= index < size:
         raise broken
-    at, last, seen = index, size - 1, leaf
+    at, last, seen = index, size - 1, leaf_hash
     for sibling in proof:
         if last == 0:
             raise broken
@@ -122,8 +125,9 @@ def verify_consistency(
     Raises:
         VerificationError: It is not, or the proof is malformed.
     """
+    _check_form((root1, root2, *proof), size1, size2)
     broken = VerificationError("the consistency proof does not hold", where=f"{size1}..{size2}")
-    if any(len(one) != HASH for one in (root1, root2, *proof)) or not 0 < size1 <= size2:
+    if not 0 < size1 <= size2:
         raise broken
     if size1 == size2:
         if proof or root1 != root2:
@@ -148,3 +152,11 @@ def verify_consistency(
         left, right = left >> 1, right >> 1
     if right != 0 or first != root1 or second != root2:
         raise broken
+
+
+def _check_form(hashes: Sequence[bytes], *numbers: int) -> None:
+    """Let only hashes of 32 bytes and numbers below 2^63 through, before anything is computed."""
+    if any(type(one) is not bytes or len(one) != HASH for one in hashes):
+        raise VerificationError("a hash has 32 bytes", where="proof")
+    if any(type(one) is not int or not 0 <= one < 2**63 for one in numbers):
+        raise VerificationError("not a size or an index", where="proof")

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from safehold_verify.errors import VerificationError
-from safehold_verify.notes import COSIGNATURE, ED25519, VKey, parse_vkey
+from safehold_verify.files import read_file
+from safehold_verify.notes import COSIGNATURE, ED25519, ML_DSA, VKey, parse_vkey
+
+LARGEST_POLICY = 1_000_000  # bytes
+_LOG_TYPES = (ED25519, ML_DSA)  # C2SP tlog-checkpoint: a log signs with either, or with both
+_WITNESS_TYPES = (COSIGNATURE, ML_DSA)
 
 _ALLOWED = frozenset([0x09, 0x0A, *range(0x20, 0x7F), *range(0x80, 0x100)])
 
@@ -24,9 +31,9 @@ class Policy:
     """Trusted logs and witnesses, and the quorum a head must reach.
 
     Args:
-        logs: Keys of trusted logs.
+        logs: Keys of trusted logs; several of one name while a log changes its key.
         witnesses: Keys of witnesses by the policy's short name.
-        groups: Groups by name.
+        groups: Groups by name; each names only witnesses and groups before it.
         quorum: Name of a witness or group, or ``none``.
     """
 
@@ -46,15 +53,22 @@ class Policy:
             VerificationError: Too few.
         """
         held = set(signers)
-
-        def reached(name: str) -> bool:
-            if name in self.witnesses:
-                return self.witnesses[name] in held
-            group = self.groups[name]
-            return sum(map(reached, group.members)) >= group.need
-
-        if self.quorum != "none" and not reached(self.quorum):
+        reached = {name: key in held for name, key in self.witnesses.items()}
+        for name, group in self.groups.items():  # in order, so that no depth of groups matters
+            reached[name] = sum(reached[member] for member in group.members) >= group.need
+        if self.quorum != "none" and not reached[self.quorum]:
             raise VerificationError("too few witnesses have cosigned", where=where)
+
+
+def load_policy(policy: Policy | Path | str) -> Policy:
+    """Return a policy that is given parsed or as the path of its file.
+
+    Raises:
+        VerificationError: The file cannot be read, or is no policy.
+    """
+    if isinstance(policy, Policy):
+        return policy
+    return parse_policy(read_file(policy, Path(policy).name, limit=LARGEST_POLICY))
 
 
 def parse_policy(data: bytes) -> Policy:
@@ -64,6 +78,8 @@ def parse_policy(data: bytes) -> Policy:
         VerificationError: Wrong syntax, a name used before it is defined or in two groups, a key
             named twice, or not exactly one quorum.
     """
+    if type(data) is not bytes or len(data) > LARGEST_POLICY:
+        raise VerificationError("not a policy", where="policy")
     for at, byte in enumerate(data):
         if byte not in _ALLOWED:
             raise VerificationError("a byte that is not allowed", where=f"policy, byte {at}")
@@ -91,9 +107,9 @@ class _Reader:
     def read(self, words: list[str], where: str) -> None:
         match words:
             case ["log", vkey] | ["log", vkey, _]:  # a URL may follow; it decides nothing
-                self.logs.append(self._key(vkey, ED25519, where))
+                self.logs.append(self._key(vkey, _LOG_TYPES, where))
             case ["witness", name, vkey] | ["witness", name, vkey, _]:
-                self.witnesses[self._fresh(name, where)] = self._key(vkey, COSIGNATURE, where)
+                self.witnesses[self._fresh(name, where)] = self._key(vkey, _WITNESS_TYPES, where)
             case ["group", name, need, *members] if members:
                 self._group(self._fresh(name, where), need, members, where)
             case ["quorum", name] if self.quorum is None:
@@ -112,7 +128,7 @@ class _Reader:
             self._members.add(member)
         if need in ("any", "all"):
             count = 1 if need == "any" else len(members)
-        elif need.isascii() and need.isdecimal() and not need.startswith("0"):
+        elif re.fullmatch(r"[1-9][0-9]{0,8}", need, re.ASCII):
             count = int(need)
         else:
             raise VerificationError("not a number of members", where=where)
@@ -125,12 +141,12 @@ class _Reader:
             raise VerificationError("a name is defined twice", where=where)
         return name
 
-    def _key(self, text: str, algorithm: int, where: str) -> VKey:
+    def _key(self, text: str, types: tuple[int, ...], where: str) -> VKey:
         try:
             key = parse_vkey(text)
         except VerificationError as error:
             raise VerificationError(error.message, where=where) from error
-        if key.algorithm != algorithm:
+        if key.algorithm not in types:
             raise VerificationError("a key of the wrong type", where=where)
         if key.key in self._seen:
             raise VerificationError("the same key twice", where=where)

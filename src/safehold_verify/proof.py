@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from safehold_verify.errors import VerificationError
+from safehold_verify.files import LARGEST_ENTRY, LARGEST_TEXT, read_file
+from safehold_verify.head import Head, open_head
 from safehold_verify.merkle import HASH, leaf_hash, verify_inclusion
-from safehold_verify.notes import (
-    Checkpoint,
-    open_note,
-    parse_base64,
-    parse_checkpoint,
-    parse_decimal,
-)
-from safehold_verify.policy import Policy
+from safehold_verify.notes import parse_base64, parse_decimal
+from safehold_verify.policy import Policy, load_policy
 
+SUFFIX = ".tlog-proof"
 _HEADER = "c2sp.org/tlog-proof@v1"
+_LONGEST_PATH = 63  # hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +26,31 @@ class Proof:
     checkpoint: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inclusion:
+    """An entry that is in a log.
+
+    Args:
+        index: Number of the entry, from 0.
+        head: The head that it was proved against.
+    """
+
+    index: int
+    head: Head
+
+    def payload(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        return {"index": self.index, **asdict(self.head)}
+
+
 def parse_proof(data: bytes) -> Proof:
     """Read a tlog-proof.
 
     Raises:
         VerificationError: Wrong syntax.
     """
+    if type(data) is not bytes or len(data) > LARGEST_TEXT:
+        raise VerificationError("not a tlog-proof", where="proof")
     head, gap, checkpoint = data.partition(b"\n\n")
     try:
         lines = head.decode("ascii").split("\n")
@@ -46,14 +63,39 @@ def parse_proof(data: bytes) -> Proof:
     if not lines or not lines[0].startswith("index "):
         raise VerificationError("no index", where="proof")
     index = parse_decimal(lines.pop(0)[6:], where="proof, index")
+    if len(lines) > _LONGEST_PATH:
+        raise VerificationError("not a path of hashes", where="proof, path")
     path = tuple(parse_base64(line, where="proof, path") for line in lines)
-    if len(path) > 63 or any(len(one) != HASH for one in path):
+    if any(len(one) != HASH for one in path):
         raise VerificationError("not a path of hashes", where="proof, path")
     return Proof(index, path, checkpoint)
 
 
-def verify_proof(proof: bytes, leaf: bytes, policy: Policy) -> tuple[int, Checkpoint]:
-    """Check that an entry is in a log whose head a policy accepts; return its index and that head.
+def verify_proof(
+    path: Path | str, policy: Policy | Path | str, *, leaf: Path | str | bytes | None = None
+) -> Inclusion:
+    """Check that an entry is in a log whose head a policy accepts.
+
+    Args:
+        path: The ``NAME.tlog-proof`` file.
+        policy: Whose word counts; parsed, or the path of its file.
+        leaf: The entry, as its bytes or the path of its file; ``NAME.leaf`` beside the proof if
+            absent.
+
+    Raises:
+        VerificationError: It does not hold.
+    """
+    file = Path(path)
+    if leaf is None:
+        name = file.name.removesuffix(SUFFIX)
+        leaf = file.parent / f"{name}.leaf"
+    if not isinstance(leaf, bytes):
+        leaf = read_file(leaf, Path(leaf).name, limit=LARGEST_ENTRY)
+    return check_proof(read_file(file, file.name, limit=LARGEST_TEXT), leaf, load_policy(policy))
+
+
+def check_proof(proof: bytes, leaf: bytes, policy: Policy) -> Inclusion:
+    """Check that an entry is in a log whose head a policy accepts, all of it in memory.
 
     Args:
         proof: The tlog-proof.
@@ -64,11 +106,6 @@ def verify_proof(proof: bytes, leaf: bytes, policy: Policy) -> tuple[int, Checkp
         VerificationError: It does not hold.
     """
     said = parse_proof(proof)
-    note = open_note(said.checkpoint, policy.keys())
-    head = parse_checkpoint(note.text)
-    signers: Sequence[object] = [one.key for one in note.signatures]
-    if not any(key in signers and key.name == head.origin for key in policy.logs):
-        raise VerificationError("no trusted log has signed it", where="proof, checkpoint")
-    policy.check_quorum([one.key for one in note.signatures], where="proof, checkpoint")
+    head, signed = open_head(said.checkpoint, policy, "proof, checkpoint")
     verify_inclusion(said.index, head.size, leaf_hash(leaf), said.path, head.root)
-    return said.index, head
+    return Inclusion(index=said.index, head=signed)

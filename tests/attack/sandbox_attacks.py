@@ -283,8 +283,8 @@ def memory_touch(world, inputs, emit):
         full &= os.read(touched, 1) == b"x"
         os.close(touched)
     os.close(let_go)
-    killed = any([os.waitpid(child, 0)[1] for child in children])
-    if killed or not full:
+    ended = [os.waitpid(child, 0)[1] for child in children]
+    if any(ended) or not full:
         raise MemoryError
 
 

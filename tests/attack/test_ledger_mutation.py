@@ -250,12 +250,12 @@ def test_a_trusted_log_vouches_for_itself_alone(desk: Desk, copy: Path) -> None:
     policy = verifier.parse_policy(both)
     with desk.open() as ledger:
         proof, leaf = ledger.prove(3).encode(), ledger.leaf(3)
-    assert verifier.verify_proof(proof, leaf, policy)[0] == 3
+    assert verifier.check_proof(proof, leaf, policy).index == 3
     at = proof.find(b"\n\n") + 2
     text = proof[at : proof.rfind(b"\n\n") + 1]
     note = other.sign(text) + desk.witness._key.cosign(text, at=START_US // 1_000_000)
     with pytest.raises(verifier.VerificationError, match="no trusted log"):
-        verifier.verify_proof(proof[:at] + note, leaf, policy)
+        verifier.check_proof(proof[:at] + note, leaf, policy)
     (copy / "checkpoint").write_bytes(note)
     with pytest.raises(verifier.VerificationError, match="no trusted log"):
         verifier.verify_log(copy, policy)

@@ -49,7 +49,7 @@ class Exporter:
         """
         with self._exclusive():
             if tree.size > max(old, 0):
-                place_files(self._root, dict(self._files(max(old, 0), tree)), scratch=self._scratch)
+                place_files(self._root, self._files(max(old, 0), tree), scratch=self._scratch)
             replace_file(self._root / CHECKPOINT, note, scratch=self._scratch)
             if 0 < old < tree.size:
                 self._drop(sorted(set(partial_paths(old)) - set(partial_paths(tree.size))))

@@ -1,0 +1,179 @@
+"""Many leaves read at once.
+
+Leaves of one length mostly have one layout: the same keys, the same kind, and each value at the
+same place. The pattern of ``leaf`` reads the first of them and says where its fields stand; then
+the bytes at one place of all the leaves are looked at together, column by column. What holds for
+all: letters of base64 stand where the first has some, everything else is the same, and so is every
+letter outside a value; numbers are digits without a leading zero; a hash ends as 32 bytes do.
+So a leaf accepted here is made of what the pattern accepts. Anything else is the pattern's to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from safehold_verify.leaf import FACT, HASHES, match_leaf, parse_leaf
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_LAST = b"AEIMQUYcgkosw048"  # what can stand before the sign that ends 32 bytes
+_CLASSES = bytes.maketrans(_ALPHABET, b"A" * 64)
+_FEW = 4  # leaves of one length that are read one by one
+_MOST = 256  # shapes that are remembered
+_LENGTH = 2  # bytes before each leaf in a bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Leaves of one kind in a bundle.
+
+    Args:
+        kind: Their kind.
+        places: Where they stand in the bundle, in order.
+        times: Their times in milliseconds; one number if all have the same.
+        refs: What each completes; nothing if none completes anything.
+    """
+
+    kind: str
+    places: Sequence[int]
+    times: int | list[int]
+    refs: list[int] | None
+
+
+class Shape:
+    """The layout of one leaf, and the check that others are laid out alike.
+
+    Args:
+        data: A leaf.
+
+    Raises:
+        VerificationError: It is none.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.kind, found = match_leaf(data)
+        self._row = len(data).to_bytes(_LENGTH, "big") + data
+        self.stride = len(self._row)
+        self._classes = self._row.translate(_CLASSES)
+
+        def span(name: str) -> range:
+            start, stop = found.span(name)
+            return range(start + _LENGTH, stop + _LENGTH)
+
+        hashes = [span(name) for name in HASHES if found[name]]
+        self._lasts = [one.stop - 2 for one in hashes]
+        self._time, self._seg = span("t"), span("seg")
+        self._ref = span("ref") if found["ref"] is not None else None
+        numbers = [self._time] if self._ref is None else [self._time, self._ref]
+        words: list[range] = []
+        if found["pub"] is not None:
+            for fact in FACT.finditer(data, *found.span("pub")):
+                start, stop = (
+                    fact.span(2) if fact[2] is not None else (fact.end(1) + 3, fact.end() - 1)
+                )
+                value = range(start + _LENGTH, stop + _LENGTH)
+                (words if fact[2] is None else numbers).append(value)
+        self._digits = [at for one in numbers for at in one]
+        self._firsts = [one.start for one in numbers if len(one) > 1]
+        free = {at for one in (*hashes, *numbers, *words, self._seg) for at in one}
+        # a byte outside the alphabet is the same in all if its class is
+        self._letters = [
+            at for at in range(self.stride) if at not in free and self._row[at] in _ALPHABET
+        ]
+        self._known: tuple[int, bytes, bytes] = (0, b"", b"")
+
+    def holds(self, rows: bytes, count: int) -> bool:
+        """Tell whether leaves, each behind its length, are laid out like this one."""
+        known, classes, letters = self._known
+        if known != count:
+            classes = self._classes * count
+            letters = b"".join([self._row[at : at + 1] * count for at in self._letters])
+            self._known = (count, classes, letters)
+        step = self.stride
+        return (
+            rows.translate(_CLASSES) == classes
+            and b"".join([rows[at::step] for at in self._letters]) == letters
+            and b"".join([rows[at::step] for at in self._digits]).isdigit()
+            and b"0" not in b"".join([rows[at::step] for at in self._firsts])
+            and not b"".join([rows[at::step] for at in self._lasts]).translate(None, _LAST)
+            and b"+" not in b"".join([rows[at::step] for at in self._seg])
+        )
+
+    def times(self, rows: bytes, count: int) -> int | list[int]:
+        """Return the times of leaves that hold, one number if all are the same."""
+        first, step = self._time, self.stride
+        if all(rows[at::step] == rows[at : at + 1] * count for at in first):
+            return int(rows[first.start : first.stop])
+        return self._numbers(rows, first)
+
+    def refs(self, rows: bytes) -> list[int] | None:
+        """Return what leaves that hold complete, nothing if they do not say."""
+        return None if self._ref is None else self._numbers(rows, self._ref)
+
+    def _numbers(self, rows: bytes, span: range) -> list[int]:
+        width = len(span)
+        return [int(rows[at : at + width]) for at in range(span.start, len(rows), self.stride)]
+
+
+class Shapes:
+    """The shapes met so far, by length of the leaf."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[int, Shape] = {}
+
+    def read(self, entries: Sequence[bytes], bundle: bytes = b"") -> list[Group]:
+        """Read the leaves of a bundle.
+
+        Args:
+            entries: The leaves.
+            bundle: The same, each behind its length, if all have one length.
+
+        Raises:
+            VerificationError: One of them is not a leaf; ``parse_leaf`` tells which.
+        """
+        if bundle and len({*map(len, entries)}) == 1:
+            return self._read_alike(entries, range(len(entries)), bundle)
+        alike: dict[int, list[int]] = {}
+        for at, one in enumerate(entries):
+            alike.setdefault(len(one), []).append(at)
+        found: list[Group] = []
+        for places in alike.values():
+            found += self._read_alike(entries, places, b"")
+        return found
+
+    def _read_alike(
+        self, entries: Sequence[bytes], places: Sequence[int], rows: bytes
+    ) -> list[Group]:
+        """Read leaves of one length."""
+        count, length = len(places), len(entries[places[0]])
+        if count < _FEW:
+            return [_alone(entries[at], at) for at in places]
+        if not rows:
+            lead = length.to_bytes(_LENGTH, "big")
+            rows = lead + lead.join([entries[at] for at in places])
+        shape = self._shapes.get(length)
+        if shape is None or not shape.holds(rows, count):
+            shape = self._remember(length, Shape(entries[places[0]]))
+            if not shape.holds(rows, count):
+                return self._read_mixed(entries, places)
+        return [Group(shape.kind, places, shape.times(rows, count), shape.refs(rows))]
+
+    def _read_mixed(self, entries: Sequence[bytes], places: Sequence[int]) -> list[Group]:
+        """Read leaves of one length and several layouts."""
+        alike: dict[bytes, list[int]] = {}
+        for at in places:
+            alike.setdefault(entries[at].translate(_CLASSES), []).append(at)
+        if len(alike) == 1:
+            return [_alone(entries[at], at) for at in places]
+        return [one for some in alike.values() for one in self._read_alike(entries, some, b"")]
+
+    def _remember(self, length: int, shape: Shape) -> Shape:
+        if len(self._shapes) >= _MOST:
+            self._shapes.clear()
+        self._shapes[length] = shape
+        return shape
+
+
+def _alone(data: bytes, at: int) -> Group:
+    kind, moment, ref = parse_leaf(data)
+    return Group(kind, (at,), moment, None if ref < 0 else [ref])
