@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.postgres import Server
 
 # a busy machine is slow, not wrong: no example fails for the time it took
 settings.register_profile("safehold", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -54,3 +58,13 @@ def shared_data() -> Path:
             pytest.fail("shared evaluation data is missing under CI=true")
         pytest.skip("the shared evaluation data is not on this machine")
     return data
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A running PostgreSQL, one for each test process; without its programs the test skips aloud."""
+    from tests.postgres import find_server
+
+    server = find_server()
+    yield server
+    server.remove()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -14,6 +17,8 @@ from safehold.clock import Clock, FixedClock, SystemClock
 from safehold.errors import ShreddedError, TamperedError
 from safehold.ledger import Entry, Ledger, LogSigner, Witness, policy_text
 from safehold.ledger.entry import Seal
+from safehold.ledger.store import Store
+from safehold.ledger.store_sqlite import SqliteStore
 
 ORIGIN = "example.com/acme/audit"
 START_US = 1_790_000_000_000_000
@@ -57,15 +62,27 @@ class Sealer:
 
 
 class Desk:
-    """Everything around one log in one temporary directory."""
+    """Everything around one log in one temporary directory.
 
-    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+    Args:
+        path: The directory.
+        clock: Time of the leaves.
+        database: URL of a PostgreSQL database that holds the journal, as its superuser; without it
+            the journal is SQLite.
+    """
+
+    def __init__(
+        self, path: Path, *, clock: Clock | None = None, database: str | None = None
+    ) -> None:
         self.directory = path / "ledger"
+        self.database = database
+        if database is not None:
+            (path / "ledger-url").write_text(database, "utf-8")
         self.outside = path / "witness"
         self.clock: Any = clock or FixedClock(START_US)
         self.signer = LogSigner(b"s" * 32, name=ORIGIN)
         self.sealer = Sealer()
-        Ledger.create(self.directory, origin=ORIGIN, signer=self.signer)
+        Ledger.create(self.directory, origin=ORIGIN, signer=self.signer, store=self.store)
         self.witness = Witness.create(
             self.outside,
             name="works-council.example",
@@ -86,6 +103,8 @@ class Desk:
     def reopen(cls, path: Path) -> Desk:
         desk = cls.__new__(cls)
         desk.directory, desk.outside, desk.clock = path / "ledger", path / "witness", SystemClock()
+        url = path / "ledger-url"
+        desk.database = url.read_text("utf-8") if url.exists() else None
         desk.signer = LogSigner(b"s" * 32, name=ORIGIN)
         desk.sealer = Sealer()
         desk.sealer.fixed = (path / "audit-key").read_bytes()
@@ -100,7 +119,44 @@ class Desk:
             witnesses=[self.witness] if witnesses is None else witnesses,
             sidecar=self.sealer,
             clock=self.clock,
+            store=self.store,
         )
+
+    @property
+    def store(self) -> Store:
+        """Where the journal lies."""
+        if self.database is None:
+            return SqliteStore(self.directory)
+        from safehold.ledger.store_postgres import PostgresStore
+
+        return PostgresStore(self.database, directory=self.directory)
+
+    def edit(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Change the journal behind the ledger's back, as who administers it can; return rows.
+
+        Written for SQLite; for PostgreSQL the triggers are off and its ways to say the same stand in.
+        """
+        if self.database is None:
+            base = sqlite3.connect(self.directory / "journal.db")
+            done = base.execute(query, values)
+            rows, count = done.fetchall(), done.rowcount
+            base.commit()
+            base.close()
+        else:
+            import psycopg
+
+            from safehold.ledger.store_postgres_place import schema_of
+
+            query = query.replace("?", "%s")
+            query = re.sub(r"zeroblob\((\d+)\)", r"decode(repeat('00', \1), 'hex')", query)
+            query = re.sub(r"x'([0-9a-f]+)'", r"'\\x\1'::bytea", query)
+            with psycopg.connect(self.database, autocommit=True) as base_:
+                base_.execute("SET session_replication_role = replica")
+                base_.execute(f"SET search_path = {schema_of(ORIGIN)}".encode())
+                cursor = base_.execute(query.encode(), values)
+                rows, count = (cursor.fetchall() if cursor.description else []), cursor.rowcount
+        assert count or rows, "the edit changed nothing"
+        return rows
 
     @property
     def head(self) -> bytes:
@@ -129,3 +185,13 @@ def entry(number: int = 0, **changes: Any) -> Entry:
 def intent(number: int = 0, **changes: Any) -> Entry:
     charge = {"purpose": "train", "epsilon_micro": 1_000, "delta_e12": 1, "unit": "person"}
     return entry(number, kind="access.intent", public=charge, **changes)
+
+
+DESKS = ("sqlite", "postgres")
+
+
+def desk_over(kind: str, path: Path, request: pytest.FixtureRequest, **options: Any) -> Desk:
+    """Return a desk whose journal lies in a store of a kind."""
+    if kind == "postgres":
+        options["database"] = request.getfixturevalue("postgres").database()
+    return Desk(path, **options)

@@ -36,8 +36,13 @@ class Home:
     synthetic: bool
 
     @property
+    def origin(self) -> str:
+        """Name of the home's log."""
+        return f"safehold.local/{self.id}/audit"
+
+    @property
     def ledger(self) -> Path:
-        """Journal and exported tiles."""
+        """Exported tiles, and the journal unless it lies in a database."""
         return self.path / "ledger"
 
     @property
@@ -74,6 +79,11 @@ class Home:
     def policy_file(self) -> Path:
         """The tlog-policy that says whose signatures count, outside the home."""
         return self.outside / "policy"
+
+    @property
+    def ledger_url_file(self) -> Path:
+        """Names the database that holds the journal, if one does; outside the home."""
+        return self.outside / "ledger-url"
 
     @property
     def keeper_key(self) -> Path:

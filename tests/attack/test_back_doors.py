@@ -24,7 +24,7 @@ from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
 from safehold.keeper.ports import Frame
 from safehold.keeper.silence import EVERYBODY
-from safehold.ledger.store_sqlite import Journal
+from safehold.ledger.store_sqlite import SqliteJournal
 from safehold.signing import SigningKey
 
 DEVICE = SigningKey(b"e" * 32)
@@ -315,7 +315,7 @@ def test_a_silence_that_cannot_be_written_down_ends_recording_all_the_same(
         raise UnavailableError("the ledger cannot commit", rule="ledger.commit")
 
     with monkeypatch.context() as failing:
-        failing.setattr(Journal, "commit", full)
+        failing.setattr(SqliteJournal, "commit", full)
         if how == "stop":
             # only an order of the board does it
             error = raised(lambda: world.call("stop", **world.order("resume", "security")))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ledger_desk import START_US, Desk, entry, intent
+from tests.ledger_desk import DESKS, START_US, Desk, desk_over, entry, intent
 
 import safehold_verify as verifier
 from safehold.clock import FixedClock
@@ -29,8 +29,14 @@ from safehold.ledger.sequencer import LARGEST_GROUP, open_leaf
 from safehold.ledger.tree import leaf_hash
 
 
+@pytest.fixture(params=DESKS)
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Desk:
+    return desk_over(request.param, tmp_path, request)
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def embedded(tmp_path: Path) -> Desk:
+    """A desk whose journal is SQLite."""
     return Desk(tmp_path)
 
 
@@ -76,12 +82,9 @@ def test_the_side_car_is_bound_to_its_leaf_without_a_circle(desk: Desk) -> None:
         ledger.append([entry(1), entry(2)])
         assert desk.sealer.aads == [aad_of(ledger.leaf(0)), aad_of(ledger.leaf(1))]
         assert len(set(desk.sealer.aads)) == 2
-    base = sqlite3.connect(desk.directory / "journal.db")
-    [body] = base.execute("SELECT body FROM sidecar").fetchone()
+    [(body,)] = desk.edit("SELECT body FROM sidecar")
     half = len(body) // 2
-    base.execute("UPDATE sidecar SET body = ?", (body[half:] + body[:half],))
-    base.commit()
-    base.close()
+    desk.edit("UPDATE sidecar SET body = ?", body[half:] + body[:half])
     with desk.open() as ledger, pytest.raises(TamperedError, match="not the one its leaf names"):
         ledger.detail(0)
 
@@ -188,10 +191,7 @@ def test_a_planted_idempotency_row_does_not_make_an_access_look_logged(desk: Des
 
     with desk.open() as ledger:
         ledger.append([intent(1, key="a")])
-    base = sqlite3.connect(desk.directory / "journal.db")
-    base.execute("INSERT INTO idem VALUES(?, 0)", (hashlib.sha256(b"b").digest(),))
-    base.commit()
-    base.close()
+    desk.edit("INSERT INTO idem VALUES(?, 0)", hashlib.sha256(b"b").digest())
     with desk.open() as ledger:
         with pytest.raises(TamperedError):
             ledger.append([intent(2, key="b")])
@@ -230,8 +230,8 @@ def test_a_planted_idempotency_row_does_not_make_an_access_look_logged(desk: Des
         {"subjects": [Subject(key=b"k" * 32), Subject(key=b"k" * 32, flags=1)]},
     ],
 )
-def test_what_is_wrong_is_refused_at_the_door(desk: Desk, changes: dict[str, Any]) -> None:
-    with desk.open() as ledger:
+def test_what_is_wrong_is_refused_at_the_door(embedded: Desk, changes: dict[str, Any]) -> None:
+    with embedded.open() as ledger:
         with pytest.raises(InvalidError):
             ledger.append([entry(), entry(**changes)])
         assert ledger.size == 0  # all or none
@@ -345,37 +345,41 @@ def test_a_sealer_that_is_away_fails_its_caller_only(desk: Desk) -> None:
         ledger.check_health()
 
 
-def test_two_sequencers_are_refused_three_times(desk: Desk) -> None:
+def test_a_second_sequencer_is_refused_at_the_door_and_at_the_commit(desk: Desk) -> None:
     first = desk.open()
     with pytest.raises(ConflictError, match="another process"):
         desk.open()
     first.append([entry()])
     # Past the lock: the database says that the log has moved, whether in size or in root.
     for change in ("size = size + 1", "root = zeroblob(32)"):
-        base = sqlite3.connect(desk.directory / "journal.db")
-        before = base.execute("SELECT size, root FROM state").fetchone()
-        base.execute(f"UPDATE state SET {change}")  # noqa: S608
-        base.commit()
+        [before] = desk.edit("SELECT size, root FROM state")
+        desk.edit(f"UPDATE state SET {change}")  # noqa: S608
         with pytest.raises(TamperedError, match="somebody else"):
             first.append([entry()])
         first._sequencer.stopped = None
-        base.execute("UPDATE state SET size = ?, root = ?", before)
-        base.commit()
-        base.close()
-    # BEGIN IMMEDIATE: a writer that holds the database is waited for, then refused.
+        desk.edit("UPDATE state SET size = ?, root = ?", *before)
+    first.append([entry()])
+    first.close()
+    with desk.open() as again:
+        assert again.size == 2
+
+
+def test_a_writer_that_holds_the_database_is_waited_for_then_refused(embedded: Desk) -> None:
+    first = embedded.open()
+    first.append([entry()])
     first._journal._writer.execute("PRAGMA busy_timeout=50")
-    base = sqlite3.connect(desk.directory / "journal.db", isolation_level=None)
+    base = sqlite3.connect(embedded.directory / "journal.db", isolation_level=None)
     base.execute("BEGIN IMMEDIATE")
     with pytest.raises(UnavailableError):
         first.append([entry()])
     base.execute("ROLLBACK")
     base.close()
     first.close()
-    assert desk.open().size == 1
+    assert embedded.open().size == 1
 
 
-def test_the_journal_syncs_every_commit(desk: Desk) -> None:
-    with desk.open() as ledger:
+def test_the_journal_syncs_every_commit(embedded: Desk) -> None:
+    with embedded.open() as ledger:
         writer = ledger._journal._writer
         assert writer.execute("PRAGMA synchronous").fetchone() == (2,)
         assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -383,7 +387,7 @@ def test_the_journal_syncs_every_commit(desk: Desk) -> None:
         assert writer.execute("SELECT count(*) FROM journal").fetchone() == (1,)
 
 
-def test_another_key_and_no_log(desk: Desk, tmp_path: Path) -> None:
+def test_another_key_and_another_log(desk: Desk, tmp_path: Path) -> None:
     right = desk.signer
     desk.signer = LogSigner(b"t" * 32, name=right.name)
     with pytest.raises(TamperedError):
@@ -391,11 +395,14 @@ def test_another_key_and_no_log(desk: Desk, tmp_path: Path) -> None:
     with pytest.raises(InvalidError):
         Ledger.create(tmp_path / "new", origin="elsewhere", signer=right)
     with pytest.raises(ConflictError):
-        Ledger.create(desk.directory, origin=right.name, signer=right)
-    desk.directory = tmp_path / "nothing"
-    desk.directory.mkdir()
+        Ledger.create(desk.directory, origin=right.name, signer=right, store=desk.store)
+
+
+def test_no_log(embedded: Desk, tmp_path: Path) -> None:
+    embedded.directory = tmp_path / "nothing"
+    embedded.directory.mkdir()
     with pytest.raises(MissingError):
-        desk.open()
+        embedded.open()
 
 
 def _notes(desk: Desk) -> list[bytes]:
@@ -425,13 +432,9 @@ def test_a_checkpoint_that_is_not_the_newest_published_is_refused(desk: Desk) ->
 
 def test_an_older_head_in_the_place_of_the_newest_is_refused(desk: Desk) -> None:
     _notes(desk)
-    with sqlite3.connect(desk.directory / "journal.db") as base:
-        (older,) = base.execute("SELECT note FROM head ORDER BY size LIMIT 1").fetchone()
-        end = (
-            older.find(b"\n", older.rfind(b"\n\n") + 2) + 1
-        )  # the log's own line, without cosignatures
-        assert base.execute("UPDATE state SET note = ?", (older[:end],)).rowcount
-    base.close()
+    [(older,)] = desk.edit("SELECT note FROM head ORDER BY size LIMIT 1")
+    end = older.find(b"\n", older.rfind(b"\n\n") + 2) + 1  # the log's own line, no cosignatures
+    desk.edit("UPDATE state SET note = ?", older[:end])
     with pytest.raises(TamperedError) as found:
         desk.open()
     assert found.value.rule == "ledger.replay"

@@ -22,6 +22,7 @@ import orjson
 
 from safehold import ids
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
+from safehold.app.journal import store_of
 from safehold.app.workshop import SandboxWorkshop
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import Clock, SystemClock
@@ -134,6 +135,7 @@ def open_desk(
         witnesses=[Witness(home.witness, clock=clock)],
         sidecar=vault.sidecar,
         clock=clock,
+        store=store_of(home),
     )
     try:
         return Desk(
@@ -183,7 +185,8 @@ def found(
     seed = ids.random_bytes(32)
     vault.seal_secret(LOG_KEY, seed)
     signer = LogSigner(seed, name=origin_of(home))
-    Ledger.create(home.ledger, origin=origin_of(home), signer=signer)
+    store = store_of(home)
+    Ledger.create(home.ledger, origin=origin_of(home), signer=signer, store=store)
     witness = Witness.create(
         home.witness, name=f"local-witness/{home.id}", logs=[signer.vkey.text()]
     )
@@ -192,7 +195,12 @@ def found(
     )
     home.roster_file.write_bytes(roster)
     with Ledger.open(
-        home.ledger, signer=signer, witnesses=[witness], sidecar=vault.sidecar, clock=clock
+        home.ledger,
+        signer=signer,
+        witnesses=[witness],
+        sidecar=vault.sidecar,
+        clock=clock,
+        store=store,
     ) as ledger:
         ledger.append(
             [
@@ -219,7 +227,7 @@ def found(
 
 def origin_of(home: Home) -> str:
     """Return the name of a home's log."""
-    return f"safehold.local/{home.id}/audit"
+    return home.origin
 
 
 def harden() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from safehold import canonical
 from safehold.app.charters import enact_for
 from safehold.app.embedded import start
+from safehold.app.journal import choose_database
 from safehold.charter import Roster
 from safehold.charter.vocabulary import SEATS
 from safehold.errors import InvalidError, UnavailableError
@@ -26,6 +27,7 @@ def create(
     shares: str | None = None,
     synthetic: bool = False,
     passphrase: str | None = None,
+    ledger_url: str | None = None,
 ) -> dict[str, Any]:
     """Make a home and say where its parts are.
 
@@ -36,9 +38,11 @@ def create(
         shares: ``k-of-n``: split the root among the seats instead of sealing it by passphrase.
         synthetic: The home is for made-up people only.
         passphrase: Seals the root; default: the environment's.
+        ledger_url: PostgreSQL database for the journal; default: SQLite inside the home.
 
     Raises:
-        InvalidError: Seats inside the home, or a malformed number of shares.
+        InvalidError: Seats inside the home, a malformed number of shares, or a URL that no ledger
+            may lie at.
         UnavailableError: No passphrase.
     """
     if path.resolve() in (seats.resolve(), *seats.resolve().parents):
@@ -48,7 +52,8 @@ def create(
     had = set(seats.iterdir()) if seats.is_dir() else None
     home = Home.create(path, synthetic=synthetic)
     try:
-        return _fill(home, seats=seats, charter=charter, secret=secret)
+        schema = choose_database(home, ledger_url) if ledger_url is not None else None
+        return _fill(home, seats=seats, charter=charter, secret=secret, schema=schema)
     except (
         BaseException
     ):  # also an interruption: nothing stays half-made, so the same call can be made again
@@ -60,7 +65,7 @@ def create(
 
 
 def _fill(
-    home: Home, *, seats: Path, charter: Path | None, secret: dict[str, Any]
+    home: Home, *, seats: Path, charter: Path | None, secret: dict[str, Any], schema: str | None
 ) -> dict[str, Any]:
     keys = seat_keys(seats)
     roster = Roster.draft({name: (name, key.public) for name, key in keys.items()})
@@ -79,6 +84,8 @@ def _fill(
         "seats": sorted(keys),
         "synthetic": home.synthetic,
     }
+    if schema is not None:
+        answer["journal"] = f"PostgreSQL, schema {schema}"
     with start(home, order) as ready:
         for name, share in zip(SEATS, ready["shares"], strict=False):
             _write_secret(seats / f"{name}.share", share)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 import safehold_verify
+from safehold.app.journal import store_of
 from safehold.canonical import b64
-from safehold.errors import MissingError, TamperedError
+from safehold.errors import MissingError, TamperedError, UnavailableError
 from safehold.ledger.sidecars import check_sidecars
-from safehold.ledger.store_sqlite import published_head
+from safehold.ledger.store_sqlite import JOURNAL
 from safehold.ledger.tile import tile_path, unpack_entries
 from safehold.settings import Home
 
@@ -26,6 +28,7 @@ def verify_home(path: Path) -> dict[str, Any]:
 
     Raises:
         TamperedError: It does not hold; says where.
+        UnavailableError: The files hold, and the database of the journal cannot be asked.
     """
     home = Home.open(
         path.parent if path.name == "ledger" and not (path / "home.json").exists() else path
@@ -45,13 +48,13 @@ def verify_home(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise TamperedError("the ledger cannot be read", rule="ledger.verify") from error
     _check_journal(home, report)
-    sidecars = check_sidecars(home.ledger)
+    sidecars = check_sidecars(home.ledger) if (home.ledger / JOURNAL).exists() else None
     return {
         "verified": True,
         "size": report.size,
         "root": report.root,
         "witnesses": list(report.witnesses),
-        "sidecars": {"present": sidecars.present, "missing": sidecars.missing},
+        "sidecars": asdict(sidecars) if sidecars is not None else None,
     }
 
 
@@ -61,12 +64,19 @@ def _check_journal(home: Home, report: safehold_verify.Report) -> None:
     It holds what they do not, the sealed details. These are compared with their leaves next; whether every other
     byte of it is right is found when a keeper opens it.
     """
-    head = published_head(home.ledger, report.size)
+    try:
+        head = store_of(home).published(report.origin, report.size)
+    except UnavailableError as error:
+        raise UnavailableError(
+            f"the exported files hold; of the journal nothing is known: {error.message}",
+            rule=error.rule,
+            fix="ask again when the database answers; `safehold-verify log` needs none",
+        ) from error
     said = head.split(b"\n")[:3] if head is not None else []
     wanted = [report.origin, str(report.size), b64(bytes.fromhex(report.root))]
     if said != [word.encode() for word in wanted]:
         raise TamperedError(
-            "journal.db: it is older than the files beside it, or another log's",
+            "the journal is older than the files beside it, or another log's",
             rule="ledger.journal",
             fix="put back the newest journal",
         )

@@ -37,13 +37,20 @@ def init(
     shares: Annotated[
         str | None, typer.Option(help="Seal the root by k-of-n shares instead, such as 3-of-5.")
     ] = None,
+    ledger_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the ledger's journal in PostgreSQL: postgresql://user@host/database, without a password."
+        ),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Make a home: root key, board, ledger, witness. Nothing is collected before a charter is signed."""
     from safehold.app.setup import create
 
-    put(create(home, seats=seats, charter=charter, shares=shares), as_json=as_json)
+    made = create(home, seats=seats, charter=charter, shares=shares, ledger_url=ledger_url)
+    put(made, as_json=as_json)
 
 
 def serve(*, home: HomeOption = DEFAULT_HOME) -> None:

@@ -10,6 +10,7 @@ from safehold.ledger.kind import KINDS
 from safehold.ledger.log import Ledger
 from safehold.ledger.note import LogSigner
 from safehold.ledger.policy import policy_text
+from safehold.ledger.store import Store
 from safehold.ledger.subjects import Subject
 from safehold.ledger.witness import Answer, Witness
 
@@ -21,6 +22,7 @@ __all__ = [
     "LogSigner",
     "Receipt",
     "SidecarSealer",
+    "Store",
     "Subject",
     "Witness",
     "policy_text",

@@ -17,7 +17,7 @@ from pathlib import Path
 from safehold.errors import InvalidError, TamperedError
 from safehold.ledger.files import place_files, replace_file, sync_directories
 from safehold.ledger.note import Checkpoint, split_note
-from safehold.ledger.store_sqlite import Journal
+from safehold.ledger.store import Journal
 from safehold.ledger.tile import pack_entries, partial_paths, paths, tile_path
 from safehold.ledger.tree import HASH, HEIGHT, WIDTH, Tree
 

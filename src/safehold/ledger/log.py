@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -40,7 +40,8 @@ from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note, parse_d
 from safehold.ledger.proof import prove_consistency, prove_inclusion
 from safehold.ledger.replay import compare_head, read_nodes, replay
 from safehold.ledger.sequencer import Sequencer, open_leaf
-from safehold.ledger.store_sqlite import LOCK, Journal, create_journal
+from safehold.ledger.store import LOCK, Journal, Store
+from safehold.ledger.store_sqlite import SqliteStore
 from safehold.ledger.tree import EMPTY, Tree, leaf_hash
 from safehold.ledger.witness import Answer, Witness
 
@@ -90,13 +91,16 @@ class Ledger:
         self._publisher.start()
 
     @classmethod
-    def create(cls, directory: Path, *, origin: str, signer: LogSigner) -> None:
+    def create(
+        cls, directory: Path, *, origin: str, signer: LogSigner, store: Store | None = None
+    ) -> None:
         """Make an empty log.
 
         Args:
-            directory: Where; made if absent.
+            directory: Where its files lie; made if absent.
             origin: Name of the log, ``<domain>/<tenant>/audit``; the signer has the same name.
             signer: Key of the log.
+            store: Where its journal lies; in the directory by default.
 
         Raises:
             ConflictError: There is a log already.
@@ -105,7 +109,8 @@ class Ledger:
         if signer.name != origin:
             raise InvalidError("the log key is named like the origin", rule="ledger.origin")
         note = signer.sign(Checkpoint(origin, 0, EMPTY).text())
-        create_journal(directory, origin=origin, vkey=signer.vkey.text(), note=note)
+        place = store or SqliteStore(directory)
+        place.create(origin=origin, vkey=signer.vkey.text(), note=note)
         with closing(Mark(directory / LOCK)) as mark:
             mark.write(0, EMPTY)
 
@@ -118,10 +123,12 @@ class Ledger:
         witnesses: Sequence[Witness],
         sidecar: SidecarSealer,
         clock: Clock,
+        store: Store | None = None,
     ) -> Ledger:
         """Replay the journal, compare it with its head, its files and its witnesses, and publish.
 
-        If a witness cannot be reached the log opens for reading only.
+        The journal lies in the directory unless a ``store`` says otherwise. If a witness cannot be
+        reached the log opens for reading only.
 
         Raises:
             MissingError: There is no log.
@@ -129,30 +136,30 @@ class Ledger:
             TamperedError: Journal, files or witnesses disagree: changed, behind or forked.
             UnavailableError: The disk refuses.
         """
-        journal = Journal(directory)
-        mark = Mark(directory / LOCK)
-        try:
-            return cls(
-                directory,
-                journal=journal,
-                mark=mark,
-                signer=signer,
-                witnesses=witnesses,
-                sidecar=sidecar,
-                clock=clock,
-            )
-        except BaseException as error:
-            mark.close()
-            journal.close()
-            if isinstance(error, InvalidError):
+        with ExitStack() as held:
+            try:
+                journal = (store or SqliteStore(directory)).open(signer.name)
+                held.callback(journal.close)
+                mark = held.enter_context(closing(Mark(directory / LOCK)))
+                ledger = cls(
+                    directory,
+                    journal=journal,
+                    mark=mark,
+                    signer=signer,
+                    witnesses=witnesses,
+                    sidecar=sidecar,
+                    clock=clock,
+                )
+            except InvalidError as error:
                 raise TamperedError("a stored head is malformed", rule="ledger.replay") from error
-            if isinstance(error, OSError):
+            except OSError as error:
                 raise UnavailableError(
                     "the disk refuses to open the ledger",
                     rule="ledger.open",
                     fix="look after the disk, then open the ledger again",
                 ) from error
-            raise
+            held.pop_all()  # the ledger holds them from now on
+            return ledger
 
     @property
     def size(self) -> int:
@@ -192,6 +199,7 @@ class Ledger:
             try:
                 if self._sequencer.stopped is not None:
                     raise self._sequencer.stopped
+                self._journal.check()
                 tree, note = self._sequencer.head
                 if tree.size == self._exported:
                     return
@@ -296,6 +304,7 @@ class Ledger:
         for error in (self._sequencer.stopped, self._trouble):
             if error is not None:
                 raise error
+        self._journal.check()
         self._compare_witnesses()
 
     def close(self) -> None:

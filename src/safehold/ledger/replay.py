@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from safehold.errors import TamperedError, UnavailableError
 from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note
 from safehold.ledger.proof import root_at
-from safehold.ledger.store_sqlite import Journal, State
+from safehold.ledger.store import Journal, State
 from safehold.ledger.tree import HEIGHT, Node, Tree, leaf_hash, node_reader
 from safehold.ledger.witness import Witness
 

@@ -32,7 +32,7 @@ from safehold.ledger.entry import Opening, Receipts, Seal, SidecarSealer, aad_of
 from safehold.ledger.kind import KINDS
 from safehold.ledger.mark import Mark
 from safehold.ledger.note import Checkpoint, LogSigner
-from safehold.ledger.store_sqlite import Batch, Journal, State, pack_sidecars
+from safehold.ledger.store import Batch, Journal, State, pack_sidecars
 from safehold.ledger.tile import pack_entries
 from safehold.ledger.tree import Tree, leaf_hash
 

@@ -7,22 +7,34 @@ what the caller last saw; an OS lock on a file beside it keeps a second process 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safehold.errors import ConflictError, MissingError, TamperedError, UnavailableError
-from safehold.ledger.tile import unpack_entries
-from safehold.ledger.tree import EMPTY, Tile, Tree
+from safehold.ledger.store import (
+    Batch,
+    State,
+    hold_directory,
+    pick_sidecar,
+    place_of,
+    unpack_batch,
+)
+from safehold.ledger.tree import EMPTY
 
 JOURNAL = "journal.db"
-LOCK = "journal.lock"
+
+# what SQLite says of a disk that is full, failing or closed to us; the journal may be all right
+_DISK = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+)
 
 _TABLES = """
 CREATE TABLE meta(origin TEXT NOT NULL, vkey TEXT NOT NULL);
@@ -36,63 +48,69 @@ CREATE TABLE idem(key BLOB PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """What one transaction adds."""
+class SqliteStore:
+    """One log in one directory, journal and static files together.
 
-    before: Tree
-    before_root: bytes
-    after: Tree
-    root: bytes
-    time: int
-    note: bytes
-    body: bytes
-    sidecars: bytes
-    tiles: list[Tile]
-    keys: list[tuple[bytes, int]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What the journal last agreed on."""
-
-    size: int
-    root: bytes
-    time: int
-    note: bytes
-    exported: int
-
-
-def create_journal(directory: Path, *, origin: str, vkey: str, note: bytes) -> None:
-    """Make the journal of an empty log, whole or not at all.
-
-    Raises:
-        ConflictError: The directory holds a log already.
+    Args:
+        directory: Where; made if absent.
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path, fresh = directory / JOURNAL, directory / f"{JOURNAL}.new"
-    if path.exists() or (directory / "checkpoint").exists():
-        raise ConflictError("this directory holds a log already", rule="ledger.create")
-    fresh.unlink(missing_ok=True)
-    base = sqlite3.connect(fresh, isolation_level=None)
-    try:
-        base.execute("PRAGMA page_size=8192")
-        base.executescript(f"BEGIN;{_TABLES}")
-        base.execute("INSERT INTO meta VALUES(?, ?)", (origin, vkey))
-        base.execute("INSERT INTO state VALUES(1, 0, ?, 0, ?, -1)", (EMPTY, note))
-        base.execute("COMMIT")
-    finally:
-        base.close()
-    fresh.chmod(0o600)
-    fresh.rename(path)
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def create(self, *, origin: str, vkey: str, note: bytes) -> None:
+        """Make the database beside its place and move it there; see ``Store``."""
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path, fresh = self._directory / JOURNAL, self._directory / f"{JOURNAL}.new"
+        if path.exists() or (self._directory / "checkpoint").exists():
+            raise ConflictError("this directory holds a log already", rule="ledger.create")
+        fresh.unlink(missing_ok=True)
+        base = sqlite3.connect(fresh, isolation_level=None)
+        try:
+            base.execute("PRAGMA page_size=8192")
+            base.executescript(f"BEGIN;{_TABLES}")
+            base.execute("INSERT INTO meta VALUES(?, ?)", (origin, vkey))
+            base.execute("INSERT INTO state VALUES(1, 0, ?, 0, ?, -1)", (EMPTY, note))
+            base.execute("COMMIT")
+        finally:
+            base.close()
+        fresh.chmod(0o600)
+        fresh.rename(path)
+        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def open(self, _origin: str) -> SqliteJournal:
+        """Lock the directory and open what lies there; see ``Store``."""
+        return SqliteJournal(self._directory)
+
+    def published(self, _origin: str, size: int) -> bytes | None:
+        """Read beside whoever holds the journal, leaving nothing behind; see ``Store``."""
+        path = self._directory / JOURNAL
+        if path.is_symlink() or not path.is_file():
+            raise TamperedError(f"{JOURNAL} is missing from the ledger", rule="ledger.journal")
+        found: list[tuple[Any]] | None = None
+        # a reader of a database that nobody has open would leave files beside it
+        open_now = (self._directory / f"{JOURNAL}-wal").exists()
+        for mode in ("mode=ro", "immutable=1") if open_now else ("immutable=1",):
+            try:
+                with closing(
+                    sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+                ) as base:
+                    found = base.execute("SELECT note FROM head WHERE size = ?", (size,)).fetchall()
+                break
+            except sqlite3.OperationalError:
+                continue
+            except sqlite3.DatabaseError:
+                break
+        if found is None:
+            raise TamperedError(f"{JOURNAL} cannot be read", rule="ledger.journal")
+        return found[0][0] if found and type(found[0][0]) is bytes else None
 
 
-class Journal:
+class SqliteJournal:
     """The journal, held by one process.
 
     Writing is for one thread at a time (the sequencer's lock sees to it); reading has its own
@@ -103,14 +121,23 @@ class Journal:
         path = directory / JOURNAL
         if not path.is_file():
             raise MissingError("there is no log in this directory", rule="ledger.open")
-        self._lock_fd = _lock(directory / LOCK)
+        self._lock_fd = hold_directory(directory)
         try:
             self._writer = _connect(path)
             self._reader = _connect(path)
         except sqlite3.Error as error:
             os.close(self._lock_fd)
+            if error.sqlite_errorcode & 0xFF in _DISK:
+                raise UnavailableError(
+                    "the disk refuses to open the journal",
+                    rule="ledger.open",
+                    fix="make room on the disk, then open the ledger again",
+                ) from error
             raise TamperedError("the journal cannot be read", rule="ledger.journal") from error
         self._reading = threading.Lock()
+
+    def check(self) -> None:
+        """Pass: the lock on the directory lasts as long as this journal does; see ``Journal``."""
 
     def close(self) -> None:
         """Close both connections and let another process in."""
@@ -166,7 +193,7 @@ class Journal:
             writer.execute("INSERT INTO sidecar VALUES(?, ?)", (before.size, batch.sidecars))
             writer.executemany(
                 "INSERT INTO tile VALUES(?, ?)",
-                ((_place(level, number), data) for level, number, data in batch.tiles),
+                ((place_of(level, number), data) for level, number, data in batch.tiles),
             )
             writer.executemany("INSERT INTO idem VALUES(?, ?)", batch.keys)
             writer.execute("COMMIT")
@@ -200,7 +227,7 @@ class Journal:
 
     def tile(self, level: int, number: int) -> bytes | None:
         """Return a full tile."""
-        rows = self._all("SELECT data FROM tile WHERE place = ?", (_place(level, number),), bytes)
+        rows = self._all("SELECT data FROM tile WHERE place = ?", (place_of(level, number),), bytes)
         return rows[0][0] if rows else None
 
     def batches(self, start: int = 0) -> Iterator[tuple[int, list[bytes]]]:
@@ -214,13 +241,7 @@ class Journal:
         query = "SELECT first, count, body FROM journal WHERE first >= ? ORDER BY first LIMIT 1"
         while batch := self._all(query, (first,), int, int, bytes):
             at, count, body = batch[0]
-            leaves = list(unpack_entries(body))
-            if len(leaves) != count or not count or expected not in (None, at):
-                raise TamperedError(
-                    f"the journal row at leaf {at} does not follow the one before",
-                    rule="ledger.journal",
-                )
-            yield at, leaves
+            yield at, unpack_batch(at, count, body, expected=expected)
             first = expected = at + count
 
     def leaf(self, index: int) -> bytes:
@@ -239,14 +260,7 @@ class Journal:
         """Return the sealed side-car of a leaf, or nothing if it was deleted."""
         query = "SELECT first, body FROM sidecar WHERE first <= ? ORDER BY first DESC LIMIT 1"
         rows = self._all(query, (index,), int, bytes)
-        if not rows:
-            return None
-        first, body = rows[0]
-        at = 0
-        for _ in range(index - first):
-            at += 4 + int.from_bytes(body[at : at + 4], "big")
-        length = int.from_bytes(body[at : at + 4], "big")
-        return bytes(body[at + 4 : at + 4 + length]) if at + 4 <= len(body) else None
+        return pick_sidecar(rows[0][1], index - rows[0][0]) if rows else None
 
     def _one(self, query: str, *types: type) -> tuple[Any, ...]:
         rows = self._all(query, (), *types)
@@ -272,41 +286,6 @@ class Journal:
             raise UnavailableError("the ledger cannot commit", rule="ledger.commit") from error
 
 
-def published_head(directory: Path, size: int) -> bytes | None:
-    """Return the head of a size that a journal has published, without holding the journal.
-
-    Raises:
-        TamperedError: The journal is missing, emptied or damaged.
-    """
-    path = directory / JOURNAL
-    if path.is_symlink() or not path.is_file():
-        raise TamperedError(f"{JOURNAL} is missing from the ledger", rule="ledger.journal")
-    found: list[tuple[Any]] | None = None
-    # a reader of a database that nobody has open would leave files beside it
-    open_now = (directory / f"{JOURNAL}-wal").exists()
-    for mode in ("mode=ro", "immutable=1") if open_now else ("immutable=1",):
-        try:
-            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as base:
-                found = base.execute("SELECT note FROM head WHERE size = ?", (size,)).fetchall()
-            break
-        except sqlite3.OperationalError:
-            continue
-        except sqlite3.DatabaseError:
-            break
-    if found is None:
-        raise TamperedError(f"{JOURNAL} cannot be read", rule="ledger.journal")
-    return found[0][0] if found and type(found[0][0]) is bytes else None
-
-
-def pack_sidecars(sealed: list[bytes]) -> bytes:
-    """Return sealed side-cars one after the other, each behind its length in four bytes."""
-    return b"".join([len(one).to_bytes(4, "big") + one for one in sealed])
-
-
-def _place(level: int, number: int) -> int:
-    return level << 48 | number
-
-
 def _connect(path: Path) -> sqlite3.Connection:
     base = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     for setting in (
@@ -317,17 +296,3 @@ def _connect(path: Path) -> sqlite3.Connection:
     ):
         base.execute(f"PRAGMA {setting}")
     return base
-
-
-def _lock(path: Path) -> int:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(fd)
-        raise ConflictError(
-            "another process holds this ledger",
-            rule="ledger.lock",
-            fix="stop the other keeper first",
-        ) from error
-    return fd
