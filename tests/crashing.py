@@ -27,8 +27,7 @@ import orjson
 from tests.ledger_desk import Desk, entry, intent
 
 from safehold.errors import SafeholdError
-from safehold.ledger import Ledger
-from safehold.ledger import log as published_by
+from safehold.ledger import Ledger, publisher
 
 ROOT = Path(__file__).resolve().parents[1]
 WRITES = ("BEGIN", "COMMIT", "INSERT", "UPDATE", "DELETE", "REPLACE")
@@ -198,7 +197,7 @@ def work(job: Job) -> None:
     steps = _Steps(die_at=job.die_at, fail_at=job.fail_at)
     if job.mode == "script":
         # nothing is published by itself, or the steps would depend on how busy the machine is
-        published_by.INTERVAL = 3_600
+        publisher.INTERVAL = 3_600
         steps.wrap_sqlite()
         for name in ("fsync", "replace", "unlink", "pwrite"):
             steps.wrap(os, name)

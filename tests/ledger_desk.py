@@ -91,7 +91,7 @@ class Desk:
         )
         self.policy = path / "policy"
         self.policy.write_text(
-            policy_text(self.signer.vkey.text(), {"council": self.witness.vkey}), "utf-8"
+            policy_text(self.signer.policy_keys, {"council": self.witness.vkeys}), "utf-8"
         )
 
     def save(self) -> None:

@@ -15,7 +15,7 @@ from tests.ledger_desk import ORIGIN, Desk, entry, intent
 
 import safehold_verify as verifier
 from safehold.ledger import LogSigner, Subject, Witness
-from safehold.ledger.note import Checkpoint
+from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.tile import pack_entries, paths, tile_path
 from safehold.ledger.tree import WIDTH, Tree, leaf_hash
 
@@ -168,7 +168,7 @@ def cosign(story: Story, note: bytes, *, room: Path) -> bytes:
     """Return the lines of a witness with the same key and without a memory."""
     shutil.rmtree(room, ignore_errors=True)
     room.mkdir(parents=True)
-    for name in ("trust", "key"):
+    for name in ("trust", "key", "key-06"):
         shutil.copy(story.desk.outside / name, room / name)
     answer = Witness(room, clock=story.desk.clock).add_checkpoint(0, [], note)
     assert answer.status == 200

@@ -38,12 +38,11 @@ class Server:
     def __init__(self, programs: Path) -> None:
         self.programs = programs
         self.path = Path(tempfile.mkdtemp(prefix="safehold-pg-"))
-        self._as: list[str] = []
+        self._as = ["setpriv", "--pdeathsig=QUIT"]  # it ends with the tests, however they end
         if os.geteuid() == 0:  # it refuses to run as root
             account = _account()
             os.chown(self.path, account.pw_uid, account.pw_gid)
-            self._as = [
-                "setpriv",
+            self._as += [
                 f"--reuid={account.pw_uid}",
                 f"--regid={account.pw_gid}",
                 "--clear-groups",

@@ -81,6 +81,11 @@ class Home:
         return self.outside / "policy"
 
     @property
+    def witnesses_file(self) -> Path:
+        """Which witnesses there are besides the local one, and how many must cosign; outside the home."""
+        return self.outside / "witnesses.json"
+
+    @property
     def ledger_url_file(self) -> Path:
         """Names the database that holds the journal, if one does; outside the home."""
         return self.outside / "ledger-url"

@@ -7,7 +7,7 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -126,10 +126,13 @@ def read_file(path: Path | str, name: str, *, limit: int) -> bytes:
             state = os.fstat(fd)
             if not stat.S_ISREG(state.st_mode):
                 raise VerificationError("not a regular file", where=name)
-            # room for the limit costs more than the rest
-            data = os.read(fd, min(state.st_size, limit) + 1)
-            while len(data) <= limit and (more := os.read(fd, limit + 1 - len(data))):
+            # one more byte than there should be; room for the limit costs more than the rest
+            want = min(state.st_size, limit) + 1
+            data = os.read(fd, want)
+            while len(data) < want - 1 and (more := os.read(fd, want - len(data))):
                 data += more
+            if len(data) == want <= limit:  # it has grown
+                raise VerificationError("it changes while it is read", where=name)
         finally:
             os.close(fd)
     except (OSError, ValueError) as error:
@@ -144,8 +147,14 @@ def open_at_once(path: Path | str) -> int:
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def cut_bundle(data: bytes, width: int, name: str) -> tuple[list[bytes], bool]:
-    """Return the entries of a bundle, which must hold nothing else, and whether all are as long.
+def cut_bundle(data: bytes, width: int, name: str) -> tuple[Sequence[bytes], bytearray | None]:
+    """Return the entries of a bundle, which must hold nothing else, each behind a zero byte.
+
+    That byte is what the hash of a leaf begins with (RFC 6962 section 2.1).
+
+    Returns:
+        The entries; and if all have one length, the bundle with that zero byte in the place of the
+        second byte of every length, otherwise nothing.
 
     Raises:
         VerificationError: It does not hold that many entries.
@@ -155,22 +164,24 @@ def cut_bundle(data: bytes, width: int, name: str) -> tuple[list[bytes], bool]:
     if len(data) == step * width and all(
         data[at::step] == data[at : at + 1] * width for at in (0, 1)
     ):
-        return list(_cutter(length, width).unpack(data)), True
+        marked = bytearray(data)
+        marked[1::step] = bytes(width)
+        return _cutter(length, width).unpack(marked), marked
     entries: list[bytes] = []
     add, at, end = entries.append, 0, len(data)
     for count in range(width):
         start = at + 2
         if start > end or (at := start + (data[start - 2] << 8 | data[start - 1])) > end:
             raise VerificationError("the bundle breaks off", where=f"{name}, entry {count}")
-        add(data[start:at])
+        add(b"\0" + data[start:at])
     if at != end:
         raise VerificationError("bytes after the last entry", where=f"{name}, byte {at}")
-    return entries, False
+    return entries, None
 
 
 @lru_cache(64)
 def _cutter(length: int, width: int) -> struct.Struct:
-    return struct.Struct(f"2x{length}s" * width)
+    return struct.Struct(f"x{1 + length}s" * width)
 
 
 def parts(count: int) -> Iterator[tuple[int, int]]:
@@ -184,10 +195,9 @@ def parts(count: int) -> Iterator[tuple[int, int]]:
 
 def path_of(label: str, number: int, width: int) -> str:
     """Return the name of a tile or, under the label ``entries``, of a bundle."""
-    text = str(number)
-    text = text.zfill(-(-len(text) // 3) * 3)
-    groups = [text[at : at + 3] for at in range(0, len(text), 3)]
-    name = "/".join([*("x" + group for group in groups[:-1]), groups[-1]])
+    name, number = f"{number % 1000:03d}", number // 1000
+    while number:
+        name, number = f"x{number % 1000:03d}/{name}", number // 1000
     return f"tile/{label}/{name}" + ("" if width == WIDTH else f".p/{width}")
 
 

@@ -139,7 +139,7 @@ def _read(files: Files, tree: _Tree, story: Story | None) -> VerificationError |
     broken: VerificationError | None = None
     for number, width in parts(tree.head.size):
         data = files.read("entries", number, width)
-        entries, alike = cut_bundle(data, width, path_of("entries", number, width))
+        entries, rows = cut_bundle(data, width, path_of("entries", number, width))
         tree.add(number, width, leaf_hashes(entries), files.read("0", number, width))
         if broken is not None:
             continue
@@ -147,7 +147,7 @@ def _read(files: Files, tree: _Tree, story: Story | None) -> VerificationError |
             if story is None:
                 _check_foreign(entries, number, tree.head.size)
             else:
-                story.add(entries, data if alike else b"")
+                story.add(entries, rows)
         except VerificationError as error:
             broken = error
     return broken

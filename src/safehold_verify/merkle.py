@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from safehold_verify.errors import VerificationError
 
@@ -17,7 +18,6 @@ WIDTH = 256  # hashes in a tile
 EMPTY = hashlib.sha256(b"").digest()
 
 _sha256 = hashlib.sha256
-_PAIR = struct.Struct("64s")
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -26,8 +26,8 @@ def leaf_hash(data: bytes) -> bytes:
 
 
 def leaf_hashes(entries: Iterable[bytes]) -> bytes:
-    """Return the hashes of entries, joined."""
-    return b"".join([_sha256(b"\0" + data).digest() for data in entries])
+    """Return the hashes of entries, joined; each stands behind the zero byte of a leaf's hash."""
+    return b"".join([_sha256(data).digest() for data in entries])
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -37,8 +37,17 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def next_row(row: bytes) -> bytes:
     """Return the parents of a row of hashes; an odd last one is left out."""
-    whole = row[: len(row) & -64]
-    return b"".join([_sha256(b"\1" + two).digest() for (two,) in _PAIR.iter_unpack(whole)])
+    count = len(row) // (2 * HASH)
+    if count > WIDTH:
+        step = 2 * WIDTH * HASH
+        return b"".join([next_row(row[at : at + step]) for at in range(0, len(row), step)])
+    pairs = _cutter(count).unpack_from(row)
+    return b"".join([_sha256(b"\1" + pair).digest() for pair in pairs])
+
+
+@lru_cache(WIDTH + 1)
+def _cutter(count: int) -> struct.Struct:
+    return struct.Struct(f"{2 * HASH}s" * count)
 
 
 def tree_rows(leaves: bytes) -> list[bytes]:

@@ -28,6 +28,7 @@ LARGEST_NOTE = 1_000_000  # bytes, as in golang.org/x/mod/sumdb/note
 MOST_SIGNATURES = 100
 
 _LONGEST_KEY = 4_096  # characters of a verifier key; the name is all that may vary
+_CONTROL = bytes(one for one in range(0x20) if one != 0x0A)
 _STAMP = 8  # bytes of the time in front of a cosignature
 _DASH = "\N{EM DASH} "
 _P = 2**255 - 19
@@ -110,7 +111,8 @@ def parse_vkey(text: str) -> VKey:
             raise VerificationError("a cosigner's name is longer than 255 bytes", where=where)
         return key
     y = int.from_bytes(key.key, "little") & ((1 << 255) - 1)
-    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
+    # x^2 = (y^2 - 1) / (d y^2 + 1); a quotient is a square where the product is one
+    square = (y * y - 1) * (_D * y * y + 1) % _P
     if y >= _P or y in _LOW_ORDER or pow(square, (_P - 1) // 2, _P) != 1:
         raise VerificationError("a weak or malformed Ed25519 key", where=where)
     return key
@@ -159,10 +161,10 @@ def _split(note: bytes) -> tuple[bytes, list[str]]:
     if cut < 0 or not note.endswith(b"\n"):
         raise VerificationError("not a signed note", where="note")
     try:
-        whole = note.decode()
+        note.decode()
     except UnicodeDecodeError as error:
         raise VerificationError("not UTF-8", where=f"note, byte {error.start}") from error
-    if any(ord(one) < 0x20 and one != "\n" for one in whole):
+    if len(note.translate(None, _CONTROL)) < len(note):
         raise VerificationError("a control character", where="note")
     lines = note[cut + 2 : -1].decode().split("\n")
     if len(lines) > MOST_SIGNATURES:
@@ -258,19 +260,29 @@ def _check(key: VKey, text: bytes, blob: bytes, where: str) -> int:
         at, blob = int.from_bytes(blob[:_STAMP], "big"), blob[_STAMP:]
         if at >= 2**63:
             raise VerificationError("a time out of range", where=where)
+    if key.algorithm == COSIGNATURE:
+        message = f"cosignature/v1\ntime {at}\n".encode() + text
+    elif key.algorithm == ML_DSA:
+        message = cosigned_message(key.name, at, parse_checkpoint(text))
+    check_signature(key, blob, message, where=where)
+    return at
+
+
+def check_signature(key: VKey, signature: bytes, message: bytes, *, where: str) -> None:
+    """Check the bare signature of a key over a message; for ML-DSA-44 the context is empty.
+
+    Raises:
+        VerificationError: It does not hold, or the key is none.
+    """
     try:
         if key.algorithm == ML_DSA:
-            message = cosigned_message(key.name, at, parse_checkpoint(text))
-            MLDSA44PublicKey.from_public_bytes(key.key).verify(blob, message)
+            MLDSA44PublicKey.from_public_bytes(key.key).verify(signature, message)
         else:
-            if key.algorithm == COSIGNATURE:
-                message = f"cosignature/v1\ntime {at}\n".encode() + text
-            Ed25519PublicKey.from_public_bytes(key.key).verify(blob, message)
+            Ed25519PublicKey.from_public_bytes(key.key).verify(signature, message)
     except (InvalidSignature, ValueError) as error:
         raise VerificationError(f"the signature of {key.name} fails", where=where) from error
     except UnsupportedAlgorithm as error:
         raise VerificationError("this machine cannot check ML-DSA-44", where=where) from error
-    return at
 
 
 def _name(name: str, *, where: str) -> str:

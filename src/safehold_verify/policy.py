@@ -15,7 +15,7 @@ LARGEST_POLICY = 1_000_000  # bytes
 _LOG_TYPES = (ED25519, ML_DSA)  # C2SP tlog-checkpoint: a log signs with either, or with both
 _WITNESS_TYPES = (COSIGNATURE, ML_DSA)
 
-_ALLOWED = frozenset([0x09, 0x0A, *range(0x20, 0x7F), *range(0x80, 0x100)])
+_ALLOWED = bytes([0x09, 0x0A, *range(0x20, 0x7F), *range(0x80, 0x100)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ def parse_policy(data: bytes) -> Policy:
     """
     if type(data) is not bytes or len(data) > LARGEST_POLICY:
         raise VerificationError("not a policy", where="policy")
-    for at, byte in enumerate(data):
-        if byte not in _ALLOWED:
-            raise VerificationError("a byte that is not allowed", where=f"policy, byte {at}")
+    if wrong := data.translate(None, _ALLOWED):
+        at = data.index(wrong[:1])
+        raise VerificationError("a byte that is not allowed", where=f"policy, byte {at}")
     reader = _Reader()
     # Names are opaque bytes, so nothing is lost or merged in decoding them.
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from safehold_verify.leaf import FACT, HASHES, match_leaf, parse_leaf
 
@@ -20,7 +21,7 @@ _LAST = b"AEIMQUYcgkosw048"  # what can stand before the sign that ends 32 bytes
 _CLASSES = bytes.maketrans(_ALPHABET, b"A" * 64)
 _FEW = 4  # leaves of one length that are read one by one
 _MOST = 256  # shapes that are remembered
-_LENGTH = 2  # bytes before each leaf in a bundle
+_LEAD = 2  # bytes before each leaf of a row: half of its length, and a zero byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,13 @@ class Shape:
 
     def __init__(self, data: bytes) -> None:
         self.kind, found = match_leaf(data)
-        self._row = len(data).to_bytes(_LENGTH, "big") + data
+        self._row = _lead(len(data)) + b"\0" + data
         self.stride = len(self._row)
         self._classes = self._row.translate(_CLASSES)
 
         def span(name: str) -> range:
             start, stop = found.span(name)
-            return range(start + _LENGTH, stop + _LENGTH)
+            return range(start + _LEAD, stop + _LEAD)
 
         hashes = [span(name) for name in HASHES if found[name]]
         self._lasts = [one.stop - 2 for one in hashes]
@@ -71,7 +72,7 @@ class Shape:
                 start, stop = (
                     fact.span(2) if fact[2] is not None else (fact.end(1) + 3, fact.end() - 1)
                 )
-                value = range(start + _LENGTH, stop + _LENGTH)
+                value = range(start + _LEAD, stop + _LEAD)
                 (words if fact[2] is None else numbers).append(value)
         self._digits = [at for one in numbers for at in one]
         self._firsts = [one.start for one in numbers if len(one) > 1]
@@ -80,17 +81,18 @@ class Shape:
         self._letters = [
             at for at in range(self.stride) if at not in free and self._row[at] in _ALPHABET
         ]
+        self._said = [self._row[at : at + 1] for at in self._letters]
         self._known: tuple[int, bytes, bytes] = (0, b"", b"")
 
-    def holds(self, rows: bytes, count: int) -> bool:
-        """Tell whether leaves, each behind its length, are laid out like this one."""
+    def holds(self, rows: bytearray, count: int) -> bool:
+        """Tell whether leaves, joined with two bytes before each, are laid out like this one."""
         known, classes, letters = self._known
         if known != count:
             classes = self._classes * count
-            letters = b"".join([self._row[at : at + 1] * count for at in self._letters])
+            letters = b"".join([one * count for one in self._said])
             self._known = (count, classes, letters)
         step = self.stride
-        return (
+        return (  # a bytearray is translated in half the time of bytes
             rows.translate(_CLASSES) == classes
             and b"".join([rows[at::step] for at in self._letters]) == letters
             and b"".join([rows[at::step] for at in self._digits]).isdigit()
@@ -99,18 +101,18 @@ class Shape:
             and b"+" not in b"".join([rows[at::step] for at in self._seg])
         )
 
-    def times(self, rows: bytes, count: int) -> int | list[int]:
+    def times(self, rows: bytearray, count: int) -> int | list[int]:
         """Return the times of leaves that hold, one number if all are the same."""
         first, step = self._time, self.stride
         if all(rows[at::step] == rows[at : at + 1] * count for at in first):
             return int(rows[first.start : first.stop])
         return self._numbers(rows, first)
 
-    def refs(self, rows: bytes) -> list[int] | None:
+    def refs(self, rows: bytearray) -> list[int] | None:
         """Return what leaves that hold complete, nothing if they do not say."""
         return None if self._ref is None else self._numbers(rows, self._ref)
 
-    def _numbers(self, rows: bytes, span: range) -> list[int]:
+    def _numbers(self, rows: bytearray, span: range) -> list[int]:
         width = len(span)
         return [int(rows[at : at + width]) for at in range(span.start, len(rows), self.stride)]
 
@@ -121,39 +123,38 @@ class Shapes:
     def __init__(self) -> None:
         self._shapes: dict[int, Shape] = {}
 
-    def read(self, entries: Sequence[bytes], bundle: bytes = b"") -> list[Group]:
+    def read(self, entries: Sequence[bytes], rows: bytearray | None = None) -> list[Group]:
         """Read the leaves of a bundle.
 
         Args:
-            entries: The leaves.
-            bundle: The same, each behind its length, if all have one length.
+            entries: The leaves, each behind a zero byte.
+            rows: If all have one length, the same joined, with one more byte before each.
 
         Raises:
             VerificationError: One of them is not a leaf; ``parse_leaf`` tells which.
         """
-        if bundle and len({*map(len, entries)}) == 1:
-            return self._read_alike(entries, range(len(entries)), bundle)
-        alike: dict[int, list[int]] = {}
-        for at, one in enumerate(entries):
-            alike.setdefault(len(one), []).append(at)
+        if rows is not None:
+            return self._read_alike(entries, range(len(entries)), rows)
         found: list[Group] = []
-        for places in alike.values():
-            found += self._read_alike(entries, places, b"")
+        lengths = [*map(len, entries)]
+        for length in {*lengths}:
+            places = [*compress(range(len(entries)), map(length.__eq__, lengths))]
+            found += self._read_alike(entries, places)
         return found
 
     def _read_alike(
-        self, entries: Sequence[bytes], places: Sequence[int], rows: bytes
+        self, entries: Sequence[bytes], places: Sequence[int], rows: bytearray | None = None
     ) -> list[Group]:
         """Read leaves of one length."""
         count, length = len(places), len(entries[places[0]])
         if count < _FEW:
             return [_alone(entries[at], at) for at in places]
-        if not rows:
-            lead = length.to_bytes(_LENGTH, "big")
+        if rows is None:
+            lead = bytearray(_lead(length - 1))
             rows = lead + lead.join([entries[at] for at in places])
         shape = self._shapes.get(length)
         if shape is None or not shape.holds(rows, count):
-            shape = self._remember(length, Shape(entries[places[0]]))
+            shape = self._remember(length, Shape(entries[places[0]][1:]))
             if not shape.holds(rows, count):
                 return self._read_mixed(entries, places)
         return [Group(shape.kind, places, shape.times(rows, count), shape.refs(rows))]
@@ -165,7 +166,7 @@ class Shapes:
             alike.setdefault(entries[at].translate(_CLASSES), []).append(at)
         if len(alike) == 1:
             return [_alone(entries[at], at) for at in places]
-        return [one for some in alike.values() for one in self._read_alike(entries, some, b"")]
+        return [one for some in alike.values() for one in self._read_alike(entries, some)]
 
     def _remember(self, length: int, shape: Shape) -> Shape:
         if len(self._shapes) >= _MOST:
@@ -174,6 +175,10 @@ class Shapes:
         return shape
 
 
+def _lead(length: int) -> bytes:
+    return bytes((length >> 8,))
+
+
 def _alone(data: bytes, at: int) -> Group:
-    kind, moment, ref = parse_leaf(data)
+    kind, moment, ref = parse_leaf(data[1:])
     return Group(kind, (at,), moment, None if ref < 0 else [ref])

@@ -31,19 +31,19 @@ class Story:
         self._codes = bytearray()
         self._shapes = Shapes()
 
-    def add(self, entries: Sequence[bytes], bundle: bytes = b"") -> None:
+    def add(self, entries: Sequence[bytes], rows: bytearray | None = None) -> None:
         """Read the next leaves.
 
         Args:
-            entries: The leaves.
-            bundle: The same, each behind its length, if all have one length.
+            entries: The leaves, each behind a zero byte.
+            rows: If all have one length, the same joined, with one more byte before each.
 
         Raises:
             VerificationError: A leaf is malformed, earlier than those before it, or refers to what
                 it cannot; ``where`` names the first such leaf.
         """
         try:
-            groups = self._shapes.read(entries, bundle)
+            groups = self._shapes.read(entries, rows)
         except VerificationError:
             groups = []
         if not groups or not self._tell(groups, len(entries)):
@@ -55,11 +55,12 @@ class Story:
         moments = [0] * count
         for group in groups:
             code, times = _CODES[group.kind], group.times
+            if len(group.places) == count:
+                moments = [times] if isinstance(times, int) else times
+                codes = bytearray((code,)) * count
+                break
             if isinstance(times, int):
                 times = [times] * len(group.places)
-            if len(group.places) == count:
-                moments, codes = times, bytearray((code,)) * count
-                break
             for at, moment in zip(group.places, times, strict=True):
                 moments[at] = moment
                 codes[at] = code
@@ -104,7 +105,7 @@ class Story:
         for data in entries:
             at = len(self._codes)
             try:
-                kind, moment, ref = parse_leaf(data)
+                kind, moment, ref = parse_leaf(data[1:])
             except VerificationError as error:
                 raise VerificationError(error.message, where=place_of(at, self._total)) from error
             if moment < self._latest - SKEW_MS:

@@ -26,7 +26,7 @@ from tests.ledger_story import (
 import safehold_verify as verifier
 from safehold.errors import SafeholdError
 from safehold.ledger import Ledger, Witness
-from safehold.ledger.note import Checkpoint
+from safehold.ledger.checkpoint import Checkpoint
 
 # what the files alone tell of somebody who holds both keys: only what contradicts itself
 TOLD_BY_ITSELF = {"back-date a leaf": "leaf 290"}

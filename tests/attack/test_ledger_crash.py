@@ -163,9 +163,7 @@ def test_a_crash_between_witness_and_export(
             patch.setattr(files, "_write", crash)
             ledger.publish()
             raise KeyboardInterrupt
-        ledger._closed.set()  # as if the process had gone: nothing is published on the way out
-        ledger._dirty.set()
-        ledger._publisher.join()
+        ledger._publisher.close()  # as if the process had gone: nothing is published on the way out
         ledger._journal.close()
         ledger = desk.open()
         assert ledger.size == fail_at * 5

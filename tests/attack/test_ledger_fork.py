@@ -12,7 +12,7 @@ from tests.ledger_story import SIZE, Story, tell_story
 
 import safehold_verify as verifier
 from safehold.ledger import Witness
-from safehold.ledger.note import Checkpoint
+from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.proof import prove_consistency
 from safehold.ledger.tree import Tree, leaf_hash, node_reader
 

@@ -29,8 +29,8 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.ledger import Ledger, store_postgres
-from safehold.ledger import log as log_module
-from safehold.ledger.store_postgres_place import schema_of
+from safehold.ledger import publisher as publisher_module
+from safehold.ledger.store_postgres_place import lock_of, schema_of
 
 SCHEMA = schema_of(ORIGIN)
 
@@ -108,23 +108,33 @@ def test_the_second_sequencer_is_refused_until_the_first_has_lost_its_session(
     verifier.verify_log(other.directory, desk.policy, heads=[desk.head])
 
 
+@pytest.mark.parametrize("session", ["_writer", "_reader"])
+@pytest.mark.parametrize("first", ["check_health", "publish"])
 def test_a_lost_session_is_noticed_before_anything_is_appended(
-    postgres: Server, desk: Desk
+    postgres: Server, desk: Desk, session: str, first: str
 ) -> None:
     """A release asks first whether the ledger is well; it must not hear yes from one that has lost its lock."""
-    for session in ("_writer", "_reader"):
-        ledger = desk.open()
-        ledger.check_health()
-        pid = getattr(ledger._journal, session).info.backend_pid
-        with postgres.admin() as base:
-            base.execute("SELECT pg_terminate_backend(%s, 60000)", (pid,))
-        with pytest.raises(UnavailableError):
-            ledger.check_health()
-        with pytest.raises(UnavailableError):  # and it does not come back by itself
-            ledger.append([entry()])
-        ledger.close()
+    ledger = desk.open()
+    ledger.check_health()
+    pid = getattr(ledger._journal, session).info.backend_pid
+    with postgres.admin() as base:
+        base.execute("SELECT pg_terminate_backend(%s, 60000)", (pid,))
+    with pytest.raises(UnavailableError):
+        getattr(ledger, first)()
+    with pytest.raises(UnavailableError):  # and it does not come back by itself
+        ledger.append([entry()])
+    ledger.close()
     with desk.open() as again:
         assert again.size == 300
+
+
+def test_the_lock_of_a_keeper_that_has_just_died_is_waited_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(desk.database or "", autocommit=True) as dying:
+        dying.execute("SELECT pg_advisory_lock(%s::bigint)", (lock_of(ORIGIN),))
+        monkeypatch.setattr(store_postgres.time, "sleep", lambda _: dying.close())
+        desk.open().close()
 
 
 def test_a_session_that_lost_its_lock_and_lives_on_cannot_move_the_log(desk: Desk) -> None:
@@ -240,8 +250,10 @@ def test_a_row_that_somebody_holds_is_waited_for_then_the_commit_is_refused(desk
         base.execute(said("SELECT 1 FROM @.state FOR UPDATE"))
         with pytest.raises(UnavailableError, match="55P03"):
             ledger.append([entry()])
+    desk.database = plain
     with desk.open() as again:
         assert again.size == 300
+        assert again._journal._writer.execute("SHOW lock_timeout").fetchone() == ("30s",)
 
 
 def test_a_setting_changed_under_a_running_ledger(postgres: Server, desk: Desk) -> None:
@@ -269,14 +281,15 @@ def test_a_setting_changed_under_a_running_ledger(postgres: Server, desk: Desk) 
 def test_a_commit_that_gave_up_on_its_standby_is_not_acknowledged(
     postgres: Server, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "INTERVAL", 3_600)
+    monkeypatch.setattr(publisher_module, "INTERVAL", 3_600)
     ledger = desk.open()
     acknowledged: list[int] = []
     errors: list[SafeholdError] = []
+    cancelled = 0
 
     def work() -> None:
         try:
-            while True:
+            while cancelled < 3:  # the first ends it; three mean that nobody minded
                 acknowledged.append(ledger.append([entry()])[0].index)
         except SafeholdError as error:
             errors.append(error)
@@ -286,8 +299,8 @@ def test_a_commit_that_gave_up_on_its_standby_is_not_acknowledged(
         thread.start()
         with postgres.admin() as base:
             query = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = %s AND wait_event = 'SyncRep'"
-            while not errors:
-                base.execute(query, (ledger._journal._pid,))
+            while thread.is_alive():
+                cancelled += base.execute(query, (ledger._journal._pid,)).rowcount
                 threading.Event().wait(0.02)
         thread.join()
     assert [one.rule for one in errors] == ["ledger.durable"]
@@ -321,7 +334,7 @@ def test_a_line_cut_around_a_commit(
     postgres: Server, desk: Desk, line: Line, cut: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever appended hears that it is not known; opening again finds out, and the key tells."""
-    monkeypatch.setattr(log_module, "INTERVAL", 3_600)
+    monkeypatch.setattr(publisher_module, "INTERVAL", 3_600)
     plain = desk.database or ""
     desk.database = plain.replace(str(postgres.path), str(line.path))
     ledger = desk.open()
@@ -350,7 +363,7 @@ def test_a_line_cut_around_a_commit(
 def test_callers_that_wait_for_the_database_share_the_next_commit(
     postgres: Server, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "INTERVAL", 3_600)
+    monkeypatch.setattr(publisher_module, "INTERVAL", 3_600)
     indexes: list[int] = []
     with desk.open() as ledger, psycopg.connect(desk.database or "") as base:
         base.execute(said("SELECT 1 FROM @.state FOR UPDATE"))  # commits wait for us

@@ -19,7 +19,7 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
-from safehold.ledger import log as log_module
+from safehold.ledger import publisher as publisher_module
 from safehold.ledger.store_postgres import PostgresStore
 from safehold.ledger.store_postgres_place import schema_of
 from safehold.ledger.store_postgres_sql import NAMES
@@ -88,7 +88,7 @@ def test_a_reader_beside_the_keeper_finds_damage_too(desk: Desk, edit: str) -> N
 def test_rows_edited_before_they_are_exported_are_found_by_the_verifier(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "INTERVAL", 3_600)
+    monkeypatch.setattr(publisher_module, "INTERVAL", 3_600)
     with desk.open() as ledger:
         ledger.append([entry(1_000)])
         desk.edit(

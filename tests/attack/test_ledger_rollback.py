@@ -13,6 +13,7 @@ from tests.ledger_desk import Desk, entry
 import safehold_verify as verifier
 from safehold.errors import SafeholdError, TamperedError, UnavailableError
 from safehold.ledger import Ledger, Subject
+from safehold.ledger.quorum import Quorum
 from safehold.ledger.subjects import gather, item_of
 
 
@@ -61,11 +62,11 @@ def test_a_restore_under_a_running_ledger_stops_releases(desk: Desk) -> None:
     blind = Ledger.open(
         desk.directory, signer=desk.signer, witnesses=[], sidecar=desk.sealer, clock=desk.clock
     )
-    blind._witnesses = (desk.witness,)
-    blind._seen = {desk.witness.name: 300}
+    blind._publisher.quorum = Quorum([desk.witness])
+    blind._publisher.quorum._seen = {desk.witness.name: 300}
     with pytest.raises(TamperedError):
         blind.check_health()
-    blind._dirty.clear()
+    blind._publisher._dirty.clear()
     with pytest.raises(TamperedError):
         blind.append([entry(5), entry(6)])
         blind.publish()

@@ -13,7 +13,7 @@ from tests.ledger_desk import entry
 
 import safehold_verify as verifier
 from safehold.canonical import encode
-from safehold.errors import InvalidError
+from safehold.errors import InvalidError, TamperedError
 from safehold.ledger.draft import draft
 from safehold.ledger.kind import KINDS
 from safehold.ledger.proof import prove_consistency, prove_inclusion, root_at
@@ -90,6 +90,24 @@ def test_file_names_of_a_size(size: int) -> None:
 @given(st.lists(st.binary(max_size=300), max_size=20))
 def test_bundles_round_trip(entries: list[bytes]) -> None:
     assert list(unpack_entries(pack_entries(entries))) == entries
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=5), st.data())
+def test_a_cut_bundle_is_not_read(entries: list[bytes], data: st.DataObject) -> None:
+    whole = pack_entries(entries)
+    ends = {len(pack_entries(entries[:count])) for count in range(len(entries) + 1)}
+    cut = data.draw(st.integers(0, len(whole) - 1))
+    if cut in ends:
+        assert list(unpack_entries(whole[:cut])) == entries[: sorted(ends).index(cut)]
+    else:
+        with pytest.raises(TamperedError):
+            list(unpack_entries(whole[:cut]))
+
+
+def test_an_entry_that_no_bundle_can_hold_is_not_packed() -> None:
+    assert list(unpack_entries(pack_entries([b"x" * 65_535]))) == [b"x" * 65_535]
+    with pytest.raises(InvalidError):
+        pack_entries([b"x" * 65_536])
 
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=40)

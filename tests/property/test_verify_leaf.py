@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from safehold.ledger.tile import pack_entries
 from safehold_verify.errors import VerificationError
+from safehold_verify.files import cut_bundle
 from safehold_verify.leaf import KINDS, Leaf, parse_leaf
 from safehold_verify.shape import Shapes
 
@@ -45,10 +47,10 @@ def pattern(data: bytes) -> Leaf | None:
 
 def at_once(entries: list[bytes], shapes: Shapes | None = None) -> list[Leaf] | None:
     """What the reading of many leaves at once says; nothing if one of them is none."""
-    lengths = {len(one) for one in entries}
-    bundle = b"".join(len(one).to_bytes(2, "big") + one for one in entries)
     try:
-        groups = (shapes or Shapes()).read(entries, bundle if len(lengths) == 1 else b"")
+        cut, rows = cut_bundle(pack_entries(entries), len(entries), "a bundle")
+        assert [one[1:] for one in cut] == entries
+        groups = (shapes or Shapes()).read(cut, rows)
     except VerificationError:
         return None
     found: dict[int, Leaf] = {}

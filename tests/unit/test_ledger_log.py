@@ -23,9 +23,10 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.ledger import Ledger, LogSigner, Subject
-from safehold.ledger import log as log_module
+from safehold.ledger import publisher as publisher_module
+from safehold.ledger.draft import draft
 from safehold.ledger.entry import aad_of, unseal
-from safehold.ledger.sequencer import LARGEST_GROUP, open_leaf
+from safehold.ledger.sequencer import LARGEST_GROUP, Request, open_leaf
 from safehold.ledger.tree import leaf_hash
 
 
@@ -336,6 +337,61 @@ def test_a_failed_commit_stops_the_log_and_loses_nothing(
         assert again.size == 1
 
 
+def test_a_leaf_that_no_bundle_can_hold_fails_its_caller_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk.open() as ledger:
+        with monkeypatch.context() as patch:
+            patch.setattr("safehold.ledger.draft.LARGEST_ENTRY", 400)
+            with pytest.raises(InvalidError):
+                ledger.append([entry()])
+        assert ledger.append([entry()])[0].index == 0
+        ledger.check_health()
+
+
+def test_whoever_ends_a_commit_leaves_nobody_believing_in_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = desk.open()
+    sequencer = ledger._sequencer
+    other = Request(draft([entry(2)]))
+    sequencer._queue.append(other)  # somebody else waits, and the next commit takes it along
+
+    def interrupted(_batch: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledger._journal, "commit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.append([entry(1)])
+    assert other.turn.is_set()
+    assert isinstance(other.error, UnavailableError)
+    with pytest.raises(UnavailableError):
+        ledger.append([entry(3)])
+    monkeypatch.undo()
+    ledger.close()
+    with desk.open() as again:
+        assert again.size == 0
+
+
+def test_a_caller_that_gives_up_keeps_nobody_waiting(desk: Desk) -> None:
+    with desk.open() as ledger:
+        sequencer = ledger._sequencer
+        leads, waits = Request(draft([entry(1)])), Request(draft([entry(2)]))
+        sequencer._queue += [leads, waits]
+        sequencer._waiting, sequencer._leader = 2, leads
+        thread = threading.Thread(target=ledger.append, args=([entry(3)],))
+        thread.start()
+        while len(sequencer._queue) < 3:
+            threading.Event().wait(0.005)
+        sequencer._leave(waits)  # what an interrupt of a waiting caller does
+        assert sequencer._queue[0] is leads
+        assert len(sequencer._queue) == 2
+        sequencer._leave(leads)
+        thread.join()
+        assert (ledger.size, sequencer._waiting, sequencer._leader) == (1, 0, None)
+        assert ledger.append([entry(4)])[0].index == 1
+
+
 def test_a_sealer_that_is_away_fails_its_caller_only(desk: Desk) -> None:
     with desk.open() as ledger:
         desk.sealer.gone.add(("us/keys", 202609))
@@ -473,7 +529,7 @@ def test_after_close_nothing_goes(desk: Desk) -> None:
 def test_disk_full_at_export_is_unavailable_and_heals(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "INTERVAL", 3_600)
+    monkeypatch.setattr(publisher_module, "INTERVAL", 3_600)
     with desk.open() as ledger:
         ledger.append([entry()])
         real = os.fsync

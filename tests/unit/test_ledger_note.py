@@ -8,6 +8,7 @@ import hashlib
 import pytest
 
 import safehold_verify as verifier
+from safehold.canonical import unb64
 from safehold.errors import InvalidError, TamperedError
 from safehold.ledger import LogSigner, policy_text
 from safehold.ledger.note import Checkpoint, Cosigner, VKey, open_note, parse_decimal
@@ -239,3 +240,52 @@ def test_the_policy_writer_writes_what_the_reader_reads() -> None:
     assert verifier.parse_policy(policy_text(ONE.vkey.text(), {}).encode()).quorum == "none"
     with pytest.raises(InvalidError):
         policy_text(ONE.vkey.text(), {"a": EYE.vkey.text()}, quorum=2)
+
+
+def test_ml_dsa_keys_and_signatures_agree_with_the_verifier() -> None:
+    head = Checkpoint("one.example", 7, b"r" * 32).text()
+    note = ONE.sign(head) + ONE.publish_lines(head) + EYE.cosign(head, at=1_790_000_000)
+    keys = [ONE.lattice, EYE.lattice, EYE.vkey]
+    for key in keys:
+        assert VKey.parse(key.text()) == key
+        assert verifier.parse_vkey(key.text()).key_id == key.key_id
+    _, held = open_note(note, keys)
+    assert held == {ONE.lattice: 0, EYE.lattice: 1_790_000_000, EYE.vkey: 1_790_000_000}
+    seen = verifier.open_note(note, [key.text() for key in keys])
+    assert {one.time for one in seen.signatures} == {0, 1_790_000_000}
+    with pytest.raises(InvalidError):
+        EYE.cosign(head, at=0)
+
+
+def test_ml_dsa_signs_name_time_origin_size_and_root() -> None:
+    head = Checkpoint("one.example", 7, b"r" * 32)
+    line = EYE.lattice_line(head.text(), at=5)
+    text = head.text() + b"\n" + line
+    assert open_note(text, [EYE.lattice])[1] == {EYE.lattice: 5}
+    others = (
+        Checkpoint("two.example", 7, b"r" * 32),
+        Checkpoint("one.example", 8, b"r" * 32),
+        Checkpoint("one.example", 7, b"s" * 32),
+    )
+    for other in others:
+        with pytest.raises(TamperedError):
+            open_note(other.text() + b"\n" + line, [EYE.lattice])
+    blob = bytearray(unb64(line.split(b" ")[2].strip().decode())[4:])
+    for at in (7, 8, 100, len(blob) - 1):  # its time, and bytes of the signature
+        turned = bytes(one ^ (number == at) for number, one in enumerate(blob))
+        with pytest.raises(TamperedError):
+            EYE.lattice.verify(head.text(), turned)
+    with pytest.raises(TamperedError):
+        VKey("ear.example", EYE.lattice.algorithm, EYE.lattice.key).verify(head.text(), bytes(blob))
+    with pytest.raises(TamperedError):
+        EYE.lattice.verify(b"no checkpoint\n", bytes(blob))
+
+
+def test_ml_dsa_keys_that_are_none() -> None:
+    good = ONE.lattice
+    for wrong in (good.key[:-1], good.key + b"\0", b""):
+        with pytest.raises(InvalidError):
+            VKey.parse(VKey(good.name, good.algorithm, wrong).text())
+    with pytest.raises(InvalidError):
+        LogSigner(b"1" * 32, name="one.example", second=b"short")
+    assert LogSigner(b"1" * 32, name="one.example", second=b"2" * 32).lattice != good

@@ -61,6 +61,7 @@ def examine(path: Path) -> dict[str, Any]:
         check("disk", lambda: _disk(path))
         check("ledger", lambda: _ledger(path))
         check("charter", lambda: _charter(path))
+        check("witnesses", lambda: _witnesses(Home.open(path)))
         check("keeper", lambda: _keeper(Home.open(path)))
     else:
         checks.append(
@@ -128,6 +129,21 @@ def _charter(path: Path) -> str:
 
     charter = charter_in_force(Home.open(path))
     return f"{charter.id} version {charter.version}"
+
+
+def _witnesses(home: Home) -> str:
+    from safehold.app.witnesses import unmet
+    from safehold.ledger import Panel
+
+    panel = Panel.read(home.witnesses_file)
+    missing = unmet(home, panel)
+    if missing is None:
+        return f"local and {len(panel.remote)} outside"
+    if home.synthetic:
+        return f"{missing}: the charter promises more; a home for made-up people may go on"
+    raise SafeholdError(
+        f"{missing}, and the charter promises that", fix="safehold ledger witness add"
+    )
 
 
 def _keeper(home: Home) -> str:

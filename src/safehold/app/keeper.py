@@ -30,10 +30,11 @@ from safehold.db import migrate, open_engine
 from safehold.errors import InvalidError, SafeholdError, UnavailableError
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Workshop
+from safehold.keeper.rotation import LOG_KEY, Rotation, split_seeds
 from safehold.keeper.server import Server
 from safehold.keeper.trust import Trust
 from safehold.keeper.verbs import Verbs
-from safehold.ledger import Entry, Ledger, LogSigner, Witness, policy_text
+from safehold.ledger import Entry, Ledger, LogSigner, Panel, Witness
 from safehold.sandbox.launch import Launcher
 from safehold.settings import Home
 from safehold.subjects import Devices, People
@@ -41,7 +42,6 @@ from safehold.vault import Objects, Records, Vault
 from safehold.vault.kms import LocalRoot, create_sealed, create_shared, open_sealed, open_shared
 
 PR_SET_DUMPABLE = 4
-LOG_KEY = "ledger-signing-seed"
 
 
 @dataclass(slots=True)
@@ -129,15 +129,22 @@ def open_desk(
     vault = Vault.open(
         engine=engine, root=root, epochs=home.epochs, objects=Objects(home.objects), clock=clock
     )
+    local, panel = Witness(home.witness, clock=clock), Panel.read(home.witnesses_file)
     ledger = Ledger.open(
         home.ledger,
-        signer=LogSigner(vault.open_secret(LOG_KEY), name=origin_of(home)),
-        witnesses=[Witness(home.witness, clock=clock)],
+        signer=[
+            LogSigner(seed, name=origin_of(home))
+            for seed in split_seeds(vault.open_secret(LOG_KEY))
+        ],
+        witnesses=panel.open(local),
+        quorum=panel.quorum,
         sidecar=vault.sidecar,
         clock=clock,
         store=store_of(home),
     )
     try:
+        rotation = Rotation(home, vault=vault, ledger=ledger, local=local)
+        rotation.settle()
         return Desk(
             home=home,
             clock=clock,
@@ -155,6 +162,8 @@ def open_desk(
             notary=ProvenanceNotary(),
             engine=engine,
             sealer=Records(root),
+            panel=panel,
+            rotation=rotation,
         )
     except BaseException:
         ledger.close()
@@ -190,9 +199,7 @@ def found(
     witness = Witness.create(
         home.witness, name=f"local-witness/{home.id}", logs=[signer.vkey.text()]
     )
-    home.policy_file.write_text(
-        policy_text(signer.vkey.text(), {"local": witness.vkey}), encoding="utf-8"
-    )
+    home.policy_file.write_text(Panel().policy(signer.policy_keys, witness.vkeys), encoding="utf-8")
     home.roster_file.write_bytes(roster)
     with Ledger.open(
         home.ledger,

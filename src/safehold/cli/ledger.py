@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from safehold.cli import witness
 from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, keeper, put
 
-group = typer.Typer(no_args_is_help=True, help="The ledger: verify, tail, show.")
+group = typer.Typer(no_args_is_help=True, help="The ledger: verify, tail, show, serve, witness.")
+group.add_typer(witness.group, name="witness")
 
 
 @group.command()
@@ -63,3 +65,36 @@ def show(
     """Show one entry with its side-car opened by the keeper, commitments checked."""
     with keeper(home) as client:
         put(client.call("ledger.show", index=index), as_json=as_json)
+
+
+@group.command()
+def serve(
+    directory: Annotated[
+        Path | None, typer.Argument(help="A home, or an exported ledger directory.")
+    ] = None,
+    *,
+    bind: witness.Bind = "127.0.0.1:7381",
+    tls_certificate: witness.Certificate = None,
+    tls_key: witness.TlsKey = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Serve checkpoint, tiles and entry bundles over HTTP (C2SP tlog-tiles) until interrupted; nothing else."""
+    from safehold.app import witnesses
+
+    files = witnesses.tls_files(tls_certificate, tls_key)
+    witnesses.run_log(directory or home, bind=bind, tls=files)
+
+
+@group.command()
+def rotate(
+    *,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="End a change: only the new key signs from now on.")
+    ] = False,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a new log key sign beside the old one; with --retire, let it sign alone."""
+    with keeper(home) as client:
+        step = "retire" if retire else "begin"
+        put(client.call("ledger.rotate", step=step), as_json=as_json)

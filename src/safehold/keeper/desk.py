@@ -14,12 +14,14 @@ from safehold.catalog import Catalog, Lineage
 from safehold.clock import SECOND_US, Clock, day_of
 from safehold.errors import UnavailableError
 from safehold.keeper.ports import Gatekeeper, Job, Notary, Workshop
+from safehold.keeper.rotation import Rotation
 from safehold.keeper.trust import Trust
-from safehold.ledger import Entry, Ledger, Receipt, Subject
+from safehold.ledger import Entry, Ledger, Panel, Receipt, Subject
 from safehold.settings import Home
 from safehold.subjects import Devices, People, Sealer
 from safehold.vault import Vault
 
+COSIGN_S = 15.0  # seconds a release waits until its intent is cosigned
 CLOCK_SLACK_US = 300 * SECOND_US
 ENGINEER = "engineer"  # on whose behalf sources come in and features are built
 
@@ -43,6 +45,8 @@ class Desk:
         notary: Signs what artifacts were made from.
         engine: The control database.
         sealer: Seals small records of the control database.
+        rotation: Changes the log's key.
+        panel: The witnesses outside, and whether a release waits for them.
         lock: Held from a decision about people to the leaf that records it, and around each of their choices;
             so no leaf of a use follows the leaf of a choice against it. A stop does not wait for it.
         jobs: Sandboxes that run now.
@@ -63,6 +67,8 @@ class Desk:
     notary: Notary
     engine: sa.Engine
     sealer: Sealer
+    rotation: Rotation
+    panel: Panel = field(default_factory=Panel)
     lock: threading.RLock = field(default_factory=threading.RLock)
     jobs: set[Job] = field(default_factory=set)
     nonces: Nonces = field(default_factory=Nonces)
@@ -122,6 +128,23 @@ class Desk:
             raise UnavailableError(
                 "the ledger cannot be written", rule="ledger.append", fix="safehold doctor"
             ) from error
+
+    @property
+    def strict(self) -> bool:
+        """Whether a release waits for the witnesses; what a charter promises cannot be switched off."""
+        return self.panel.strict or (
+            not self.home.synthetic and self.trust.charter().audit.witnesses.min > 0
+        )
+
+    def confirm(self, receipt: Receipt) -> None:
+        """Return once the quorum of witnesses has cosigned a head with an entry, in strict mode.
+
+        Raises:
+            UnavailableError: They have not in time, so nothing may be opened for it.
+            TamperedError: One of them knows another history.
+        """
+        if self.strict:
+            self.ledger.await_cosigned(receipt.index, timeout_s=COSIGN_S)
 
     def subjects(self, people: list[str]) -> list[Subject]:
         """Return the ledger's view of a set of people."""

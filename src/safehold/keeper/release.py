@@ -8,13 +8,15 @@ Rules, in this order; the first that fails ends it, and nothing was opened:
 4. policy allows it, in every segment, and the grant covers every day of telemetry behind it; a red line ends it
    whatever else is said;
 5. enough people are left, and the purpose's privacy budget covers the price;
-6. the intent, with the set of people and the price, is durable in the ledger.
+6. the intent, with the set of people and the price, is durable in the ledger;
+7. in strict mode, the quorum of witnesses has cosigned a head that covers it.
 Then the keeper opens the blocks into a sealed memory file for a sandbox that it starts itself. What comes out
 passes the egress gate. The caller gets counters.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ import pyarrow as pa
 from safehold import ids
 from safehold.access import AccessRequest, Claims, Demand, Principal, authorise
 from safehold.clock import DAY_US, day_of
-from safehold.errors import ConsentError, DeniedError
+from safehold.errors import ConsentError, DeniedError, TamperedError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.days import days_behind
 from safehold.keeper.desk import Desk
@@ -114,10 +116,11 @@ class Release:
         self._desk = desk
 
     def decide(self, ask: Ask, asker: Asker) -> Opening:
-        """Return what may be opened; when it returns, the intent is durable.
+        """Return what may be opened; when it returns, the intent is durable and, in strict mode, cosigned.
 
         Raises:
             DeniedError: A rule said no; the refusal is in the ledger.
+            UnavailableError: The witnesses did not cosign the intent in time; it stays in the ledger.
         """
         desk = self._desk
         desk.trust.require_running()
@@ -125,7 +128,7 @@ class Release:
         desk.check_time()
         try:
             with desk.lock:
-                return self._decide(ask, asker)
+                opening = self._decide(ask, asker)
         except DeniedError as error:
             if error.entry is None:
                 (receipt,) = desk.log(
@@ -138,6 +141,17 @@ class Release:
                     )
                 )
                 error.entry = receipt.index
+            raise
+        self._confirm(ask, asker, opening)
+        return opening
+
+    def _confirm(self, ask: Ask, asker: Asker, opening: Opening) -> None:
+        """Let nothing be opened before the intent is where nobody here can cut it off."""
+        try:
+            self._desk.confirm(opening.intent)
+        except UnavailableError:
+            with contextlib.suppress(UnavailableError, TamperedError):
+                self.close(ask, opening, asker, {"outcome": "withheld"})
             raise
 
     def _decide(self, ask: Ask, asker: Asker) -> Opening:

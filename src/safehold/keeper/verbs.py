@@ -102,6 +102,7 @@ class Verbs:
             "budget.show": self._budget,
             "ledger.show": self._entry,
             "ledger.publish": self._publish,
+            "ledger.rotate": self.desk.rotation.rotate,
         }
         return {name: self._recorded(name, verb) for name, verb in verbs.items()}
 
@@ -158,15 +159,33 @@ class Verbs:
             "charter": charter,
             "stopped": desk.trust.stopped,
             "counts": desk.catalog.counts(),
-            "ledger": {"size": desk.ledger.size},
+            "ledger": {
+                "size": desk.ledger.size,
+                "cosigned": desk.ledger.cosigned,
+                "signing": len(desk.ledger.vkeys),
+            },
+            "witnesses": self._witnesses(),
             "keeper_level": self.level,
             "sandbox_level": desk.workshop.level(),
             "periodic": list(self.periodic()),
             "limits": [
                 "root on this machine can read the keeper's memory while it runs",
-                "the witness is on this machine, outside the home",
+                "witnesses in the operator's domain, as the local one is, only detect what went wrong",
                 "the keeper does not ask who speaks for a person: an operator enters choices and devices",
             ],
+        }
+
+    def _witnesses(self) -> dict[str, Any]:
+        desk, unmet = self.desk, None
+        if desk.trust.digest():
+            promised = desk.trust.charter().audit.witnesses
+            unmet = desk.panel.shortfall(least=promised.min, includes=promised.includes)
+        return {
+            "remote": [one.name for one in desk.panel.remote],
+            "quorum": desk.panel.quorum or len(desk.panel.remote) + 1,
+            "strict": desk.panel.strict,
+            "unreachable": desk.ledger.unreachable,
+            "missing": unmet,
         }
 
     def _enact(

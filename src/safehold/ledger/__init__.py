@@ -8,8 +8,9 @@ published; ``safehold_verify`` checks it all offline, without this package.
 from safehold.ledger.entry import Entry, Receipt, SidecarSealer
 from safehold.ledger.kind import KINDS
 from safehold.ledger.log import Ledger
-from safehold.ledger.note import LogSigner
+from safehold.ledger.panel import Panel
 from safehold.ledger.policy import policy_text
+from safehold.ledger.signer import LogSigner
 from safehold.ledger.store import Store
 from safehold.ledger.subjects import Subject
 from safehold.ledger.witness import Answer, Witness
@@ -20,6 +21,7 @@ __all__ = [
     "Entry",
     "Ledger",
     "LogSigner",
+    "Panel",
     "Receipt",
     "SidecarSealer",
     "Store",

@@ -31,7 +31,7 @@ from safehold.ledger.entry import (
 from safehold.ledger.kind import KINDS, VERSION, check_public
 from safehold.ledger.subjects import Subject, SubjectSet, gather
 from safehold.ledger.tile import LARGEST_ENTRY
-from safehold.ledger.tree import EMPTY, leaf_hash
+from safehold.ledger.tree import EMPTY, leaf_hashes
 
 LARGEST_TEXT = 4_096  # bytes of an actor or an object
 LARGEST_DETAIL = 1 << 20  # bytes of canonical detail
@@ -134,7 +134,7 @@ class Drafts:
         ]
         if max(map(len, leaves), default=0) > LARGEST_ENTRY:
             raise InvalidError("a leaf is longer than 65,535 bytes", rule="ledger.entry.size")
-        return Written(leaves, sealed, list(map(leaf_hash, leaves)))
+        return Written(leaves, sealed, leaf_hashes(leaves))
 
     def _seal(
         self, plain: list[bytes], bound: list[bytes], seal_for: Callable[[str], Seal]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-_TOGETHER: Final = 64  # files held open at once
-_SYNCS: Final = 8  # syncs under way at once; one after the other they take ten times as long
+_TOGETHER: Final = 64  # files whose content is in memory at once
+_THREADS: Final = 8
+_T = TypeVar("_T")
 
 
 def replace_file(path: Path, data: bytes, *, scratch: Path | None = None) -> None:
@@ -43,7 +44,7 @@ def place_files(root: Path, files: Iterable[tuple[str, bytes]], *, scratch: Path
         _write_all(parts)
         fresh += zip(parts, (root / name for _, (name, _) in some), strict=True)
     touched: set[Path] = set()
-    for temporary, path in fresh:
+    for _, path in fresh:
         for folder in (path.parent, *path.parent.parents):
             if folder in touched:
                 break
@@ -51,7 +52,7 @@ def place_files(root: Path, files: Iterable[tuple[str, bytes]], *, scratch: Path
             touched.add(folder)
             if folder == root:
                 break
-        temporary.replace(path)
+    _each(lambda place: place[0].replace(place[1]), fresh)
     sync_directories(touched)
 
 
@@ -66,20 +67,31 @@ def sync_directories(folders: Iterable[Path]) -> None:
 
 
 def _write_all(files: Mapping[Path, bytes]) -> None:
-    """Write files, then sync them, several at once: the disk takes such syncs as one."""
-    fds: list[int] = []
-    try:
-        for path, data in files.items():
-            fds.append(_write(path, data))
-        if len(fds) < _SYNCS:
-            for fd in fds:
-                os.fsync(fd)
-            return
-        with ThreadPoolExecutor(_SYNCS) as pool:
-            list(pool.map(os.fsync, fds))
-    finally:
-        for fd in fds:
+    """Write files and sync them."""
+
+    def write(part: tuple[Path, bytes]) -> None:
+        fd = _write(*part)
+        try:
+            os.fsync(fd)
+        finally:
             os.close(fd)
+
+    _each(write, list(files.items()))
+
+
+def _each(work: Callable[[_T], object], things: Sequence[_T]) -> None:
+    """Do something to each thing; to many of them from several threads.
+
+    The disk takes syncs that come together as one; one after the other they take ten times as long.
+    And a thread that comes back from the disk waits for its turn beside those that append.
+    """
+    if len(things) < _THREADS:
+        for thing in things:
+            work(thing)
+        return
+    with ThreadPoolExecutor(_THREADS, "ledger-files") as pool:
+        for _ in pool.map(work, things):
+            pass
 
 
 def _write(path: Path, data: bytes) -> int:

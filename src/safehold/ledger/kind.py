@@ -53,7 +53,7 @@ KINDS: Mapping[str, Kind] = {
     "erasure": _kind({"state": str}, "erasure"),
     "incident": _kind({"severity": int, "state": str}, "incident"),
     "index.epoch": _kind({"epoch": int}),
-    "key.rotate": _kind({"vkey": str}),
+    "key.rotate": _kind({"state": str, "vkey": str, "lattice": str}),
     "lease": _kind({}),
     "gap": _kind({}),
     "choice": _kind({}),

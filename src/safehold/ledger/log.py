@@ -13,7 +13,6 @@ Example:
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from hashlib import sha256
@@ -26,26 +25,29 @@ import orjson
 from safehold.canonical import b64
 from safehold.clock import Clock
 from safehold.errors import (
+    ConflictError,
     InvalidError,
     MissingError,
-    SafeholdError,
     TamperedError,
     UnavailableError,
 )
+from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.draft import draft
 from safehold.ledger.entry import Entry, Receipt, SidecarSealer
 from safehold.ledger.export import Exporter
 from safehold.ledger.mark import Mark
-from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note, parse_decimal
-from safehold.ledger.proof import prove_consistency, prove_inclusion
-from safehold.ledger.replay import compare_head, read_nodes, replay
+from safehold.ledger.note import text_of
+from safehold.ledger.proof import prove_inclusion
+from safehold.ledger.publisher import Publisher
+from safehold.ledger.quorum import Quorum
+from safehold.ledger.replay import read_nodes, replay
+from safehold.ledger.rotation import rotation
 from safehold.ledger.sequencer import Sequencer, open_leaf
+from safehold.ledger.signer import LogSigner
 from safehold.ledger.store import LOCK, Journal, Store
 from safehold.ledger.store_sqlite import SqliteStore
-from safehold.ledger.tree import EMPTY, Tree, leaf_hash
-from safehold.ledger.witness import Answer, Witness
-
-INTERVAL = 0.5  # seconds from an append to its publication, at most twice this
+from safehold.ledger.tree import EMPTY, leaf_hash
+from safehold.ledger.witness import AnyWitness
 
 
 class Ledger:
@@ -58,36 +60,41 @@ class Ledger:
         journal: Journal,
         mark: Mark,
         signer: LogSigner,
-        witnesses: Sequence[Witness],
+        quorum: Quorum,
         sidecar: SidecarSealer,
         clock: Clock,
     ) -> None:
         self._journal = journal
         self._mark = mark
-        self._signer = signer
-        self._witnesses = tuple(witnesses)
         self._sidecar = sidecar
-        self._trouble: SafeholdError | None = None
+        self._closed = False
         state = journal.state()
-        tree = replay(journal, state, signer=signer, witnesses=witnesses)
+        tree = replay(journal, state, signer=signer)
         mark.check(tree.size, read_nodes(journal, tree))
+        try:
+            memories, missed = quorum.memories(signer.name), None
+        except UnavailableError as error:
+            memories, missed = [], error
+        quorum.check_published(journal, tree, log=signer.vkeys, notes=memories)
         self._sequencer = Sequencer(
             journal, mark=mark, tree=tree, state=state, signer=signer, sidecar=sidecar, clock=clock
         )
-        self._exporter = Exporter(directory, journal)
-        self._exported = self._exporter.check(state.exported, tree=tree)
-        self._publishing = threading.Lock()
-        self._closed = threading.Event()
-        self._dirty = threading.Event()
-        self._seen = {witness.name: 0 for witness in witnesses}
+        exporter = Exporter(directory, journal)
+        self._publisher = Publisher(
+            journal=journal,
+            sequencer=self._sequencer,
+            exporter=exporter,
+            quorum=quorum,
+            exported=exporter.check(state.exported, tree=tree),
+        )
         try:
-            self._compare_witnesses()
+            if missed is not None:
+                raise missed
+            quorum.compare_notes(journal, tree, memories)
             self.publish()
         except UnavailableError as error:
-            # A witness that cannot be asked may know better: read, but neither append nor sign.
+            # Witnesses that cannot be asked may know better: read, but neither append nor sign.
             self._sequencer.stop(error)
-        self._publisher = threading.Thread(target=self._keep_publishing, name="ledger-publisher")
-        self._publisher.daemon = True
         self._publisher.start()
 
     @classmethod
@@ -119,34 +126,46 @@ class Ledger:
         cls,
         directory: Path,
         *,
-        signer: LogSigner,
-        witnesses: Sequence[Witness],
+        signer: LogSigner | Sequence[LogSigner],
+        witnesses: Sequence[AnyWitness],
         sidecar: SidecarSealer,
         clock: Clock,
+        quorum: int | None = None,
         store: Store | None = None,
     ) -> Ledger:
         """Replay the journal, compare it with its head, its files and its witnesses, and publish.
 
-        The journal lies in the directory unless a ``store`` says otherwise. If a witness cannot be
-        reached the log opens for reading only.
+        If fewer witnesses than the quorum can be reached, the log opens for reading only.
+
+        Args:
+            directory: Where the static files lie, and the journal unless ``store`` says otherwise.
+            signer: Its keys, or several that may be its keys: the journal names those in use.
+            witnesses: Who remembers its heads.
+            sidecar: Seals what is personal.
+            clock: Time of the leaves.
+            quorum: How many witnesses must have cosigned a head for it to count; all if absent.
+            store: Where the journal lies.
 
         Raises:
             MissingError: There is no log.
             ConflictError: Another process holds it.
             TamperedError: Journal, files or witnesses disagree: changed, behind or forked.
             UnavailableError: The disk refuses.
+            InvalidError: There is no such quorum of these witnesses.
         """
+        panel = Quorum(witnesses, need=quorum)
+        signers = [signer] if isinstance(signer, LogSigner) else signer
         with ExitStack() as held:
             try:
-                journal = (store or SqliteStore(directory)).open(signer.name)
+                journal = (store or SqliteStore(directory)).open(signers[0].name)
                 held.callback(journal.close)
                 mark = held.enter_context(closing(Mark(directory / LOCK)))
                 ledger = cls(
                     directory,
                     journal=journal,
                     mark=mark,
-                    signer=signer,
-                    witnesses=witnesses,
+                    signer=LogSigner.choose(signers, journal.identity()[1]),
+                    quorum=panel,
                     sidecar=sidecar,
                     clock=clock,
                 )
@@ -167,9 +186,34 @@ class Ledger:
         return self._sequencer.size
 
     @property
+    def origin(self) -> str:
+        """Name of the log."""
+        return self._sequencer.signer.name
+
+    @property
     def vkey(self) -> str:
         """Verifier key of the log, for the policy."""
-        return self._signer.vkey.text()
+        return self._sequencer.signer.vkey.text()
+
+    @property
+    def vkeys(self) -> tuple[str, ...]:
+        """Verifier keys that sign its heads now, newest first: two while a key is being changed."""
+        return tuple(key.text() for key in self._sequencer.signer.vkeys)
+
+    @property
+    def policy_keys(self) -> tuple[str, ...]:
+        """All verifier keys whose lines stand in a published head, for the policy."""
+        return self._sequencer.signer.policy_keys
+
+    @property
+    def cosigned(self) -> int:
+        """Size of the newest head that the quorum of witnesses has cosigned, -1 if none."""
+        return self._publisher.cosigned
+
+    @property
+    def unreachable(self) -> dict[str, str]:
+        """The witnesses that could not be reached lately, and why."""
+        return dict(self._publisher.quorum.unreachable)
 
     def append(self, entries: Sequence[Entry]) -> Sequence[Receipt]:
         """Record entries in order, all or none; return when they are durable.
@@ -182,45 +226,84 @@ class Ledger:
             UnavailableError: The log cannot append.
             TamperedError: The log found out that it has been changed.
         """
+        return self._append(entries)
+
+    def _append(
+        self, entries: Sequence[Entry], *, signer: LogSigner | None = None
+    ) -> Sequence[Receipt]:
         if not entries:
             return ()
-        receipts = self._sequencer.append(draft(entries))
-        self._dirty.set()
+        receipts = self._sequencer.append(draft(entries), signer=signer)
+        self._publisher.wake()
         return receipts
 
     def publish(self) -> None:
-        """Have the newest head cosigned, keep it, and export the static files.
+        """Have the newest head cosigned by the quorum, keep it, and export the static files.
 
         Raises:
-            UnavailableError: A witness or the disk cannot be reached; nothing was exported.
+            UnavailableError: The quorum or the disk cannot be reached; nothing was exported.
             TamperedError: A witness has seen another history.
         """
-        with self._publishing:
-            try:
-                if self._sequencer.stopped is not None:
-                    raise self._sequencer.stopped
-                self._journal.check()
-                tree, note = self._sequencer.head
-                if tree.size == self._exported:
-                    return
-                note += b"".join(self._cosign(one, tree, note) for one in self._witnesses)
-                with self._sequencer.committing:
-                    self._journal.add_head(tree.size, note)
-                self._exporter.export(self._exported, tree=tree, note=note)
-                self._exported = tree.size
-                with self._sequencer.committing:
-                    self._journal.set_exported(tree.size)
-            except TamperedError as error:
-                self._trouble = error
-                self._sequencer.stop(error)
-                raise
-            except OSError as error:
-                self._trouble = UnavailableError("the ledger cannot export", rule="ledger.export")
-                raise self._trouble from error
-            except SafeholdError as error:
-                self._trouble = error
-                raise
-            self._trouble = None
+        self._publisher.publish()
+
+    def await_cosigned(self, index: int, *, timeout_s: float) -> None:
+        """Return once a head that the quorum of witnesses has cosigned covers an entry.
+
+        Strict mode asks for this before a key is released: what one witness outside has
+        cosigned can no longer be cut off. It publishes at once instead of waiting for the next
+        time.
+
+        Raises:
+            UnavailableError: That took longer than the timeout; names the entry.
+            TamperedError: A witness has seen another history.
+        """
+        self._publisher.await_cosigned(index, timeout_s=timeout_s)
+
+    def introduce_key(self, new: LogSigner) -> Receipt:
+        """Begin to change the log's key: from this entry on both keys sign every head.
+
+        The entry is signed by the old key as well, and the journal names both keys in the same
+        transaction.
+
+        Raises:
+            ConflictError: A change is under way.
+            InvalidError: It is another log's key, or the present one.
+        """
+        old = self._sequencer.signer
+        if old.leaving is not None:
+            raise ConflictError(
+                "the log's key is being changed already",
+                rule="ledger.rotate",
+                fix="retire the old key first",
+            )
+        if new.name != old.name or new.vkey == old.vkey:
+            raise InvalidError("not a new key of this log", rule="ledger.rotate")
+        [receipt] = self._append([rotation(new, "begin")], signer=new.alone().beside(old))
+        return receipt
+
+    def retire_key(self) -> Receipt:
+        """End the change of the log's key: from this entry on only the new one signs.
+
+        Raises:
+            ConflictError: No change is under way, or a quorum of the witnesses does not know the
+                new key yet.
+            UnavailableError: The quorum cannot be reached.
+        """
+        signer = self._sequencer.signer
+        if signer.leaving is None:
+            raise ConflictError("no key of the log is leaving", rule="ledger.rotate")
+        # a witness may have learned of the key since the last head
+        self._publisher.publish(again=True)
+        quorum = self._publisher.quorum
+        knowing = quorum.knowing(signer.name, signer.vkey)
+        if knowing < quorum.need:
+            raise ConflictError(
+                f"only {knowing} of the {quorum.need} witnesses of the quorum know the new key",
+                rule="ledger.rotate.witnesses",
+                fix="have each witness trust it: safehold ledger witness trust",
+            )
+        [receipt] = self._append([rotation(signer.leaving, "retired")], signer=signer.alone())
+        return receipt
 
     def leaves(
         self, start: int = 0, stop: int | None = None
@@ -285,7 +368,7 @@ class Ledger:
             MissingError: The entry is not in a published head yet.
         """
         note = self.head()
-        head = Checkpoint.parse(note[: note.rfind(b"\n\n") + 1])
+        head = Checkpoint.parse(text_of(note))
         if not 0 <= index < head.size:
             raise MissingError(f"entry {index} is not published yet", rule="ledger.prove")
         path = prove_inclusion(read_nodes(self._journal, self._sequencer.head[0]), index, head.size)
@@ -296,24 +379,26 @@ class Ledger:
         """Let a release go on only if the log can append and no witness knows better.
 
         Raises:
-            UnavailableError: It cannot append or publish, or a witness cannot be asked.
+            UnavailableError: It cannot append or publish, or too few witnesses can be asked.
             TamperedError: It is behind a witness, or was found changed.
         """
-        if self._closed.is_set():
+        if self._closed:
             raise UnavailableError("the ledger is closed", rule="ledger.closed")
-        for error in (self._sequencer.stopped, self._trouble):
+        for error in (self._sequencer.stopped, self._publisher.trouble):
             if error is not None:
                 raise error
         self._journal.check()
-        self._compare_witnesses()
+        quorum = self._publisher.quorum
+        notes = quorum.memories(self._sequencer.signer.name)
+        tree = self._sequencer.head[0]  # after the witnesses: it may grow, and they with it
+        quorum.compare_notes(self._journal, tree, notes)
 
     def close(self) -> None:
         """Publish what is left and let go of the directory."""
-        if self._closed.is_set():
+        if self._closed:
             return
-        self._closed.set()
-        self._dirty.set()
-        self._publisher.join()
+        self._closed = True
+        self._publisher.close()
         try:
             if self._sequencer.stopped is None:
                 self.publish()
@@ -333,61 +418,3 @@ class Ledger:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _compare_witnesses(self) -> None:
-        notes = [(one.name, one.head(self._signer.name)) for one in self._witnesses]
-        tree = self._sequencer.head[0]  # after the witnesses: it may grow, and they with it
-        for name, note in notes:
-            if note is not None:
-                text, _ = open_note(note, [self._signer.vkey])
-                self._seen[name] = compare_head(self._journal, tree, text, who=f"witness {name}")
-
-    def _cosign(self, witness: Witness, tree: Tree, note: bytes) -> bytes:
-        """Return a witness's cosignature lines over the head of a tree."""
-        node = read_nodes(self._journal, tree)
-        answer = Answer(409, b"")
-        for _ in range(2):
-            old = self._seen[witness.name]
-            try:
-                answer = witness.add_checkpoint(old, prove_consistency(node, old, tree.size), note)
-            except OSError as error:
-                raise UnavailableError(
-                    f"witness {witness.name} cannot be reached", rule="ledger.witness"
-                ) from error
-            if answer.status != 409:
-                break
-            self._seen[witness.name] = self._known(answer, witness, tree)
-        if answer.status != 200:
-            raise TamperedError(
-                f"witness {witness.name} refuses our head (status {answer.status})",
-                rule="ledger.fork",
-            )
-        self._seen[witness.name] = tree.size
-        open_note(note + answer.body, [VKey.parse(witness.vkey)])
-        return answer.body
-
-    def _known(self, answer: Answer, witness: Witness, tree: Tree) -> int:
-        known = parse_decimal(answer.body.decode().removesuffix("\n"))
-        if known > tree.size:
-            raise TamperedError(
-                f"witness {witness.name} knows {known} entries, the journal only {tree.size}",
-                rule="ledger.rollback",
-            )
-        return known
-
-    def _keep_publishing(self) -> None:
-        while not self._closed.is_set():
-            self._dirty.wait()
-            self._dirty.clear()
-            if self._closed.wait(INTERVAL) or self._sequencer.stopped is not None:
-                continue
-            try:
-                self.publish()
-            except UnavailableError:
-                self._dirty.set()  # kept in _trouble; try again after the interval
-            except SafeholdError:
-                return  # kept in _trouble and has stopped the sequencer
-            except Exception:  # noqa: BLE001 - whatever it is, the log must not go on silently
-                self._trouble = UnavailableError("publishing failed", rule="ledger.publish")
-                self._sequencer.stop(self._trouble)
-                return

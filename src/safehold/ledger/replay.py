@@ -1,50 +1,46 @@
 """Finding out at start-up whether the journal is still what was signed and witnessed.
 
 Everything is computed again from the entries: tiles, root, signed head. Then the newest published
-head and the memory of every witness must lie in the past of that tree. A restored backup is smaller
-than a witness knows; a rewritten journal has another root.
+head must lie in the past of that tree, and so must what every witness remembers (``quorum``). A
+restored backup is smaller than a witness knows; a rewritten journal has another root.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from safehold.errors import TamperedError, UnavailableError
-from safehold.ledger.note import Checkpoint, LogSigner, VKey, open_note
+from safehold.errors import TamperedError
+from safehold.ledger.checkpoint import Checkpoint
+from safehold.ledger.note import open_note
 from safehold.ledger.proof import root_at
+from safehold.ledger.signer import LogSigner
 from safehold.ledger.store import Journal, State
-from safehold.ledger.tree import HEIGHT, Node, Tree, leaf_hash, node_reader
-from safehold.ledger.witness import Witness
+from safehold.ledger.tree import HEIGHT, Node, Tree, leaf_hashes, node_reader
 
 _AT_ONCE = 4096  # leaves hashed before the tree grows
 
 
-def replay(
-    journal: Journal, state: State, *, signer: LogSigner, witnesses: Sequence[Witness]
-) -> Tree:
-    """Return the tree of a journal whose tiles, head and published head all hold.
+def replay(journal: Journal, state: State, *, signer: LogSigner) -> Tree:
+    """Return the tree of a journal whose tiles and head hold.
 
     Raises:
-        TamperedError: Something differs, or a witness has forgotten what it cosigned.
+        TamperedError: Something differs.
     """
-    origin, vkey = journal.identity()
-    if (origin, vkey) != (signer.name, signer.vkey.text()):
+    origin, identity = journal.identity()
+    if (origin, identity) != (signer.name, signer.identity):
         raise TamperedError("this log was made with another key", rule="ledger.identity")
     tree = Tree()
     waiting: list[bytes] = []
     for first, leaves in journal.batches():
         if first != tree.size + len(waiting):
             raise TamperedError("the journal does not begin at leaf 0", rule="ledger.journal")
-        waiting += map(leaf_hash, leaves)
+        waiting += leaf_hashes(leaves)
         if len(waiting) >= _AT_ONCE:
             tree, waiting = _grow(journal, tree, waiting), []
     tree = _grow(journal, tree, waiting)
     if tree.size != state.size or tree.root() != state.root:
         raise TamperedError("the journal is not what its head says", rule="ledger.replay")
-    text, _ = open_note(state.note, [signer.vkey])
-    if text != Checkpoint(origin, state.size, state.root).text():
+    text, held = open_note(state.note, signer.vkeys)
+    if text != Checkpoint(origin, state.size, state.root).text() or len(held) < len(signer.vkeys):
         raise TamperedError("the signed head is another one", rule="ledger.replay")
-    _check_published(journal, tree, signer, witnesses)
     return tree
 
 
@@ -85,25 +81,3 @@ def _grow(journal: Journal, tree: Tree, hashes: list[bytes]) -> Tree:
                 f"tile {level}/{number} is not what the journal says", rule="ledger.replay"
             )
     return grown
-
-
-def _check_published(
-    journal: Journal, tree: Tree, signer: LogSigner, witnesses: Sequence[Witness]
-) -> None:
-    found = journal.head()
-    if found is None:
-        return
-    keys = [VKey.parse(one.vkey) for one in witnesses]
-    text, held = open_note(found[1], [signer.vkey, *keys])
-    compare_head(journal, tree, text, who="a published head")
-    for witness, key in zip(witnesses, keys, strict=True):
-        try:
-            memory = witness.head(signer.name)
-        except UnavailableError:
-            continue  # the ledger will open for reading only
-        known = Checkpoint.parse(memory[: memory.rfind(b"\n\n") + 1]).size if memory else -1
-        if key in held and known < found[0]:
-            raise TamperedError(
-                f"witness {witness.name} has forgotten what it cosigned",
-                rule="ledger.witness.memory",
-            )

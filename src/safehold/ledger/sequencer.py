@@ -1,9 +1,10 @@
 """The one place where entries get their numbers.
 
-Callers queue what they want to append and then ask for the lock. Whoever gets it commits everything
-that waits, in one transaction with one fsync, and the others find their receipts ready. What is
-wrong with one request fails that request alone; what is wrong with the commit fails the whole group
-and stops the log.
+Callers queue what they want to append. The first of them leads: it commits everything that waits, in
+one transaction with one fsync, wakes those whose receipts are ready, and lets the next one lead.
+Nobody else is woken, and while a group is on its way to the disk the callers of the next one draft
+their entries. What is wrong with one request fails that request alone; what is wrong with the
+commit fails the whole group and stops the log.
 """
 
 from __future__ import annotations
@@ -40,9 +41,13 @@ MOST_WAITING = 65_536  # entries; beyond it an append is refused instead of queu
 LARGEST_GROUP = 8_192  # entries in one commit of several callers
 
 
-@dataclass(slots=True)
-class _Request:
+@dataclass(slots=True, eq=False)
+class Request:
+    """What one call asks for, and what becomes of it."""
+
     drafts: Drafts
+    signer: LogSigner | None = None  # signs from this commit on
+    turn: threading.Event = field(default_factory=threading.Event)
     indexes: Sequence[int] = ()
     hashes: Sequence[bytes] = ()
     size: int = 0
@@ -116,7 +121,8 @@ class Sequencer:
         self._sidecar = sidecar
         self._clock = clock
         self._tree, self._root, self._time, self._note = tree, state.root, state.time, state.note
-        self._queue: deque[_Request] = deque()
+        self._queue: deque[Request] = deque()
+        self._leader: Request | None = None
         self._waiting = 0
         self._door = threading.Lock()
         self.committing = threading.Lock()
@@ -133,19 +139,29 @@ class Sequencer:
         """Number of committed leaves."""
         return self._tree.size
 
+    @property
+    def signer(self) -> LogSigner:
+        """The keys that sign heads now."""
+        return self._signer
+
     def stop(self, error: SafeholdError) -> None:
         """Refuse every later append with an error; the first one stays."""
         if self.stopped is None:
             self.stopped = error
 
-    def append(self, drafts: Drafts) -> Receipts:
+    def append(self, drafts: Drafts, *, signer: LogSigner | None = None) -> Receipts:
         """Return receipts once the entries are durable.
+
+        Args:
+            drafts: The entries.
+            signer: Keys that sign from the head of this commit on; the journal names them in the
+                same transaction.
 
         Raises:
             UnavailableError: The log is stopped, the queue is full, or the commit failed.
             InvalidError: A reference points to no leaf of a fitting kind.
         """
-        request = _Request(drafts)
+        request = Request(drafts, signer)
         with self._door:
             if self._waiting + len(drafts) > MOST_WAITING and self._waiting:
                 raise UnavailableError(
@@ -153,16 +169,33 @@ class Sequencer:
                 )
             self._queue.append(request)
             self._waiting += len(drafts)
-        while not request.done:
-            with self.committing:
-                if not request.done:
+            if leads := self._leader is None:
+                self._leader = request
+        try:
+            if not leads:
+                request.turn.wait()  # for its receipts, or to lead
+            if not request.done:
+                with self.committing:
                     self._commit()
+        finally:
+            self._leave(request)
         if request.error is not None:
             raise request.error
         return Receipts(request.indexes, request.hashes, request.size)
 
-    def _take(self) -> list[_Request]:
-        taken: list[_Request] = []
+    def _leave(self, request: Request) -> None:
+        """Let the caller of a request go; if it led, the one that has waited longest leads now."""
+        with self._door:
+            if not request.done and request in self._queue:  # interrupted before its commit
+                self._queue.remove(request)
+                self._waiting -= len(request.drafts)
+            if self._leader is request:
+                self._leader = self._queue[0] if self._queue else None
+                if self._leader is not None:
+                    self._leader.turn.set()
+
+    def _take(self) -> list[Request]:
+        taken: list[Request] = []
         count = 0
         with self._door:
             while self._queue and (
@@ -174,32 +207,38 @@ class Sequencer:
         return taken
 
     def _commit(self) -> None:
+        """Commit what waits, in one group; every request of it gets its receipts or its error."""
         requests = self._take()
-        if self.stopped is not None:
-            for request in requests:
-                request.error, request.done = self.stopped, True
-            return
         try:
-            self._time = max(self._time, self._clock.now_us() // 1000)
-            group = _Group(self._tree.size)
+            self._commit_group(requests)
+        except BaseException as error:
+            failure = error if isinstance(error, SafeholdError) else _failed(error)
+            self.stop(failure)
             for request in requests:
-                self._number(request, group)
-            if group.leaves:
-                self._write(group)
-            for request in requests:
-                request.size = self._tree.size
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
-            if isinstance(error, SafeholdError):
-                self.stop(error)
-            else:
-                self.stop(UnavailableError("the ledger has failed", rule="ledger.commit"))
-            for request in requests:
-                request.error = request.error or error
+                request.error = request.error or failure
+            if not isinstance(error, Exception):
+                raise  # somebody ends this process; nobody may believe that he was heard
         finally:
             for request in requests:
                 request.done = True
+                request.turn.set()
 
-    def _number(self, request: _Request, group: _Group) -> None:
+    def _commit_group(self, requests: list[Request]) -> None:
+        if self.stopped is not None:
+            raise self.stopped
+        self._time = max(self._time, self._clock.now_us() // 1000)
+        group = _Group(self._tree.size)
+        signer: LogSigner | None = None
+        for request in requests:
+            self._number(request, group)
+            if request.signer is not None and request.error is None:
+                signer = request.signer
+        if group.leaves:
+            self._write(group, signer)
+        for request in requests:
+            request.size = self._tree.size
+
+    def _number(self, request: Request, group: _Group) -> None:
         """Write the leaves of a request into the group, or give the request its error."""
         try:
             plan = self._plan(request.drafts, group)
@@ -243,10 +282,11 @@ class Sequencer:
             plan.drafts = drafts.pick(new)
         return plan
 
-    def _write(self, group: _Group) -> None:
+    def _write(self, group: _Group, changed: LogSigner | None) -> None:
         tree, tiles = self._tree.extend(b"".join(group.hashes))
         root = tree.root()
-        note = self._signer.sign(Checkpoint(self._signer.name, tree.size, root).text())
+        signer = changed or self._signer
+        note = signer.sign(Checkpoint(signer.name, tree.size, root).text())
         self._journal.commit(
             Batch(
                 before=self._tree,
@@ -259,10 +299,11 @@ class Sequencer:
                 sidecars=pack_sidecars(group.sealed),
                 tiles=tiles,
                 keys=list(group.keys.items()),
+                vkeys=None if changed is None else changed.identity,
             )
         )
         self._mark.write(tree.size, root)
-        self._tree, self._root, self._note = tree, root, note
+        self._tree, self._root, self._note, self._signer = tree, root, note, signer
 
     def _earlier(
         self, key: bytes, kind: str, plan: _Plan, group: _Group, kinds: list[str]
@@ -302,6 +343,12 @@ class Sequencer:
         if index >= group.first:
             return group.kinds[index - group.first]
         return str(orjson.loads(self._journal.leaf(index))["k"])
+
+
+def _failed(error: BaseException) -> UnavailableError:
+    failure = UnavailableError("the ledger has failed", rule="ledger.commit")
+    failure.__cause__ = error
+    return failure
 
 
 def open_leaf(leaf: bytes, sealed: bytes, sidecar: SidecarSealer) -> Opening:

@@ -37,6 +37,7 @@ class Batch:
     sidecars: bytes
     tiles: list[Tile]
     keys: list[tuple[bytes, int]]
+    vkeys: str | None = None  # the log's verifier keys from here on, if this batch changes them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ class Journal(Protocol):
         """Let another process in."""
 
     def identity(self) -> tuple[str, str]:
-        """Return the origin and the verifier key that the log was made with."""
+        """Return the origin and the verifier keys that sign now, newest first, one space between."""
 
     def state(self) -> State:
         """Return the newest committed state."""

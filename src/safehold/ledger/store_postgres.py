@@ -271,6 +271,7 @@ class PostgresJournal:
             "tiles": b"".join(data for _, _, data in batch.tiles),
             "indexes": [index for _, index in batch.keys],
             "keys": b"".join(key for key, _ in batch.keys),
+            "vkeys": batch.vkeys,
         }
 
     def _one(self, query: str, *types: type) -> tuple[Any, ...]:

@@ -36,7 +36,18 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
-CREATE TRIGGER refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON @.meta EXECUTE FUNCTION @.refuse();
+CREATE FUNCTION @.renamed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.one IS DISTINCT FROM OLD.one OR NEW.origin IS DISTINCT FROM OLD.origin OR NOT (
+    right(NEW.vkey, length(OLD.vkey) + 1) = ' ' || OLD.vkey
+    OR left(OLD.vkey, length(NEW.vkey) + 1) = NEW.vkey || ' ') THEN
+    RAISE EXCEPTION 'a key joins the old one, or the old one goes'
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE DELETE OR TRUNCATE ON @.meta EXECUTE FUNCTION @.refuse();
+CREATE TRIGGER renamed BEFORE UPDATE ON @.meta FOR EACH ROW EXECUTE FUNCTION @.renamed();
 CREATE TRIGGER refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON @.journal EXECUTE FUNCTION @.refuse();
 CREATE TRIGGER refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON @.tile EXECUTE FUNCTION @.refuse();
 CREATE TRIGGER refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON @.idem EXECUTE FUNCTION @.refuse();
@@ -87,6 +98,8 @@ WITH moved AS (
 ), tiles AS (
   INSERT INTO @.tile SELECT place, substring(%(tiles)b::bytea FROM (n * 8192 - 8191)::int FOR 8192)
   FROM moved, unnest(%(places)s::bigint[]) WITH ORDINALITY AS of(place, n)
+), named AS (
+  UPDATE @.meta SET vkey = %(vkeys)s::text FROM moved WHERE %(vkeys)s::text IS NOT NULL
 ), keys AS (
   INSERT INTO @.idem SELECT substring(%(keys)b::bytea FROM (n * 32 - 31)::int FOR 32), place
   FROM moved, unnest(%(indexes)s::bigint[]) WITH ORDINALITY AS of(place, n)

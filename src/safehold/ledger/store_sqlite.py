@@ -146,7 +146,7 @@ class SqliteJournal:
         os.close(self._lock_fd)
 
     def identity(self) -> tuple[str, str]:
-        """Return the origin and the verifier key that the log was made with."""
+        """Return the origin and the verifier keys that sign now, newest first, one space between."""
         origin, vkey = self._one("SELECT origin, vkey FROM meta", str, str)
         return origin, vkey
 
@@ -196,6 +196,8 @@ class SqliteJournal:
                 ((place_of(level, number), data) for level, number, data in batch.tiles),
             )
             writer.executemany("INSERT INTO idem VALUES(?, ?)", batch.keys)
+            if batch.vkeys is not None:
+                writer.execute("UPDATE meta SET vkey = ?", (batch.vkeys,))
             writer.execute("COMMIT")
         except sqlite3.Error as error:
             if writer.in_transaction:

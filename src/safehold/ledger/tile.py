@@ -50,13 +50,12 @@ def pack_entries(entries: Iterable[bytes]) -> bytes:
     Raises:
         InvalidError: An entry is longer than 65,535 bytes.
     """
-    parts: list[bytes] = []
-    for entry in entries:
-        if len(entry) > LARGEST_ENTRY:
-            raise InvalidError("a leaf is longer than 65,535 bytes", rule="ledger.entry.size")
-        parts.append(len(entry).to_bytes(2, "big"))
-        parts.append(entry)
-    return b"".join(parts)
+    try:
+        return b"".join([len(entry).to_bytes(2, "big") + entry for entry in entries])
+    except OverflowError as error:
+        raise InvalidError(
+            "a leaf is longer than 65,535 bytes", rule="ledger.entry.size"
+        ) from error
 
 
 def unpack_entries(data: bytes) -> Iterator[bytes]:
@@ -66,13 +65,14 @@ def unpack_entries(data: bytes) -> Iterator[bytes]:
         TamperedError: The bundle ends within an entry.
     """
     at, end = 0, len(data)
-    while at < end:
-        length = int.from_bytes(data[at : at + 2], "big")
-        stop = at + 2 + length
-        if stop > end or at + 2 > end:
-            raise TamperedError("an entry bundle ends within an entry", rule="ledger.bundle")
+    while at + 2 <= end:
+        stop = at + 2 + (data[at] << 8 | data[at + 1])
+        if stop > end:
+            break
         yield data[at + 2 : stop]
         at = stop
+    if at != end:
+        raise TamperedError("an entry bundle ends within an entry", rule="ledger.bundle")
 
 
 def _rows(size: int) -> list[tuple[int | str, int]]:

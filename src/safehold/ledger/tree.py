@@ -31,6 +31,11 @@ def leaf_hash(data: bytes) -> bytes:
     return _sha256(b"\0" + data).digest()
 
 
+def leaf_hashes(entries: Sequence[bytes]) -> list[bytes]:
+    """Return the hash of each entry."""
+    return [_sha256(b"\0" + data).digest() for data in entries]
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of two subtrees (RFC 6962 section 2.1)."""
     return _sha256(b"\1" + left + right).digest()

@@ -215,13 +215,15 @@ class Series(_Hidden):
 
     Args:
         key: What the fresh key is derived from; destroying it destroys what was sealed.
+        front: Stands before every sealed secret, such as the version of what they are.
         most: Secrets sealed before another fresh key is derived.
     """
 
-    __slots__ = ("_key", "_most", "_now")
+    __slots__ = ("_front", "_key", "_most", "_now")
 
-    def __init__(self, key: bytes, *, most: int = SERIES_MOST) -> None:
+    def __init__(self, key: bytes, *, front: bytes = b"", most: int = SERIES_MOST) -> None:
         self._key = key
+        self._front = front
         self._most = most
         self._now = self._fresh()
 
@@ -230,7 +232,7 @@ class Series(_Hidden):
         return salt, AESGCM(_series_key(self._key, salt)), iter(range(self._most))
 
     def seal(self, secrets: Sequence[bytes], aads: Sequence[bytes]) -> list[bytes]:
-        """Return of each secret: salt, number in four bytes, ciphertext and tag.
+        """Return of each secret: front, salt, number in four bytes, ciphertext and tag.
 
         Args:
             secrets: What to hide.
@@ -245,8 +247,9 @@ class Series(_Hidden):
                 self._now = self._fresh()
             counts = [number.to_bytes(4, "big") for number in some]
             encrypt, zeros, first = cipher.encrypt, _SERIES_ZEROS, len(found)
+            front = self._front + salt
             found += [
-                salt + count + encrypt(zeros + count, secret, aad)
+                front + count + encrypt(zeros + count, secret, aad)
                 for count, secret, aad in zip(counts, secrets[first:], aads[first:], strict=False)
             ]
         return found

@@ -59,7 +59,7 @@ class Sidecar:
         key = self._key(segment, month, make=True)
         if key is None:  # pragma: no cover - making always yields a key
             raise ShreddedError("the month's key is gone", rule="sidecar.key")
-        place, series = _place(segment, month), keys.Series(key)
+        place, series = _place(segment, month), keys.Series(key, front=_VERSION)
 
         def seal(secrets: Sequence[bytes], bound: Sequence[bytes]) -> list[bytes]:
             sizes = map(len, secrets)
@@ -67,7 +67,7 @@ class Sidecar:
                 size.to_bytes(4, "big") + secret + _PADDING[-(size + 4) % _PAD]
                 for size, secret in zip(sizes, secrets, strict=True)
             ]
-            return [_VERSION + one for one in series.seal(plain, [place + one for one in bound])]
+            return series.seal(plain, [place + one for one in bound])
 
         return seal
 
