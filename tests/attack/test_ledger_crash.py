@@ -107,7 +107,7 @@ def test_an_io_error_at_a_step(yard: Yard, base: Path, tmp_path: Path) -> None:
     """It is an error with a rule, never a foreign one, and the next start goes on."""
     tally = points.fail_at_steps(yard, base, tmp_path, every=16)
     assert tally.opened == tally.points > 8
-    assert {"ledger.commit", "ledger.witness", "ledger.export"} <= set(tally.errors)
+    assert {"ledger.commit", "ledger.quorum", "ledger.export"} <= set(tally.errors)
 
 
 def test_a_full_disk(yard: Yard, base: Path, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_full_file_system(yard: Yard, base: Path, tmp_path: Path) -> None:
         path = points.copy_desk(base, small / "desk")
         status, acks = yard.run(Job(path=path, acks=tmp_path / "acks", mode="flood"))
         assert (status, acks.foreign) == (0, "")
-        assert acks.error in ("ledger.commit", "ledger.export", "ledger.witness")
+        assert acks.error in ("ledger.commit", "ledger.export", "ledger.quorum")
         assert acks.entries
         subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
         points.look(path, acks.entries, points.Tally("full"))
