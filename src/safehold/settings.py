@@ -86,6 +86,16 @@ class Home:
         return self.outside / "witnesses.json"
 
     @property
+    def monitor(self) -> Path:
+        """What the home's own monitor has seen, outside the home."""
+        return self.outside / "monitor"
+
+    @property
+    def anchors(self) -> Path:
+        """Which anchors are used, and their receipts, outside the home."""
+        return self.outside / "anchors"
+
+    @property
     def ledger_url_file(self) -> Path:
         """Names the database that holds the journal, if one does; outside the home."""
         return self.outside / "ledger-url"

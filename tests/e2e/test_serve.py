@@ -38,11 +38,20 @@ def test_a_served_keeper_works_by_itself_and_ends_cleanly(
 
         def worked() -> bool:
             tasks = locked.ask("status")["periodic"]
-            assert {task["task"] for task in tasks} == {"publish", "retention", "leases", "health"}
+            assert {task["task"] for task in tasks} == {
+                "publish",
+                "retention",
+                "grants",
+                "leases",
+                "monitor",
+                "anchor",
+                "health",
+            }
             assert not [task for task in tasks if task["failures"]]
             return all(task["last_us"] for task in tasks)
 
         eventually(worked)
+        assert locked.ask("status")["monitor"]["ok"] is True
         second = world.try_run("serve")
         assert second.code == 1
         assert "another process holds" in second.err

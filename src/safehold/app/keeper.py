@@ -21,8 +21,10 @@ from typing import Any
 import orjson
 
 from safehold import ids
+from safehold.app.anchors import anchor_now, summary
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.journal import store_of
+from safehold.app.watch import last_seen, require_whole, watch_home
 from safehold.app.workshop import SandboxWorkshop
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import Clock, SystemClock
@@ -80,6 +82,22 @@ class Service:
         """End what is past its retention."""
         self.verbs.retention.sweep({}, (), lambda _: None)
 
+    def close_grants(self) -> None:
+        """Close the grants that have ended, with the range of their uses."""
+        self.verbs.grants.close_ended()
+
+    def watch(self) -> None:
+        """Let the home's own monitor take a turn.
+
+        Raises:
+            TamperedError: The published record does not hold.
+        """
+        require_whole(watch_home(self.desk.home, clock=self.desk.clock))
+
+    def anchor(self) -> None:
+        """Have the newest head attested outside, once a day, by every anchor of the home."""
+        anchor_now(self.desk.home, clock=self.desk.clock, only_due=True)
+
     def expire_leases(self) -> None:
         """Forget the keys of leases whose time is over."""
         self.verbs.leases.expire()
@@ -109,6 +127,7 @@ def compose(
     try:
         verbs = Verbs(desk)
         verbs.recover()
+        verbs.watched = lambda: {**last_seen(home), **summary(home)}
         return Service(desk, verbs, Server(home.socket, verbs.table()))
     except BaseException:
         desk.ledger.close()

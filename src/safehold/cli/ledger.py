@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from safehold.cli import witness
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, keeper, put
+from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, keeper, put, say
 
-group = typer.Typer(no_args_is_help=True, help="The ledger: verify, tail, show, serve, witness.")
+if TYPE_CHECKING:
+    from safehold.ledger.monitor import Verdict
+
+group = typer.Typer(
+    no_args_is_help=True, help="The ledger: verify, watch, witness, anchor, serve, tail, show."
+)
 group.add_typer(witness.group, name="witness")
 
 
@@ -28,6 +33,102 @@ def verify(
     from safehold.app.verification import verify_home
 
     put(verify_home(directory or home), as_json=as_json)
+
+
+@group.command()
+def monitor(
+    log: Annotated[
+        str | None, typer.Argument(help="URL or directory of a log; this home's own if left out.")
+    ] = None,
+    *,
+    policy: Annotated[
+        Path | None, typer.Option(help="Whose signatures count; not from where the log is.")
+    ] = None,
+    state: Annotated[Path | None, typer.Option(help="Where the monitor keeps what it saw.")] = None,
+    head: Annotated[
+        list[Path] | None, typer.Option(help="A head of this log that somebody kept; repeatable.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until it does not hold.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two turns.")] = 60.0,
+    skew: Annotated[
+        int, typer.Option(min=0, help="Seconds a leaf's time may lie outside its cosignatures.")
+    ] = 60,
+    late: Annotated[
+        float, typer.Option(min=0.0, help="Hours that an intent may go without its result.")
+    ] = 24.0,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch a log from outside, without any key. Exit 1 with findings, 5 if it does not hold."""
+    from functools import partial
+
+    from safehold.app.watch import follow as take_turns
+    from safehold.app.watch import settled, watch_home, watch_log
+    from safehold.errors import InvalidError
+    from safehold.ledger.monitor import Limits
+    from safehold.settings import Home
+
+    if log is None:
+        turn = partial(watch_home, Home.open(home))
+    elif policy is None or state is None:
+        raise InvalidError(
+            "a log elsewhere needs a policy and a directory of its own",
+            rule="monitor.policy",
+            fix="add --policy FILE --state DIR",
+        )
+    else:
+        limits = Limits(skew_ms=skew * 1000, late_ms=round(late * 3_600_000))
+        turn = partial(
+            watch_log, log, policy=policy, directory=state, heads=head or [], limits=limits
+        )
+
+    def show(verdict: Verdict) -> None:
+        for words in [verdict.payload()] if as_json else verdict.words():
+            put(words, as_json=as_json)
+
+    if follow:
+        verdict = take_turns(turn, every=every, show=show, trouble=say)
+    else:
+        verdict = settled(turn)
+        show(verdict)
+    if verdict.exit_code:
+        raise typer.Exit(verdict.exit_code)
+
+
+@group.command()
+def anchor(
+    *,
+    now: Annotated[
+        bool, typer.Option("--now", help="Anchor the newest head, with every anchor.")
+    ] = False,
+    add: Annotated[
+        str | None, typer.Option(help="Add a time-stamp authority (RFC 3161) of this name.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Where its requests are posted.")] = None,
+    roots: Annotated[
+        Path | None, typer.Option(help="Certificates that its own must lead to, PEM.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """List the receipts of heads attested outside, each checked again; exit 5 if one does not hold."""
+    from safehold.app.anchors import add_authority, anchor_now, listing
+    from safehold.clock import SystemClock
+    from safehold.errors import InvalidError
+    from safehold.settings import Home
+
+    place = Home.open(home)
+    if add is not None:
+        if url is None or roots is None:
+            raise InvalidError(
+                "an authority has a URL and roots", rule="anchor.url", fix="add --url and --roots"
+            )
+        add_authority(place, add, url=url, roots=roots)
+    made = anchor_now(place, clock=SystemClock()) if now else []
+    found = listing(place)
+    put({"anchored": made, "receipts": found}, as_json=as_json)
+    if not all(one["holds"] for one in found):
+        raise typer.Exit(5)
 
 
 @group.command()

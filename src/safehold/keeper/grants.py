@@ -6,6 +6,7 @@ a minting key that leaked alone opens nothing. How often a grant was used is cou
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ from safehold.errors import (
     MissingError,
     ShreddedError,
     TamperedError,
+    UnavailableError,
 )
 from safehold.keeper import tables
 from safehold.keeper.desk import Desk, segment_name
@@ -88,6 +90,7 @@ class Grants:
         self._seed = desk.vault.derive("capability-mint")
         self._public = SigningKey(self._seed).public
         self._leaves: dict[str, int] = {}  # id of a grant to the index of its leaf
+        self._terms: dict[int, Grant] = {}  # of grants that are not closed, by that index
 
     def nonce(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -118,6 +121,8 @@ class Grants:
         known = self._leaf(name)
         if known is not None and desk.trust.revoked(known):
             raise DeniedError("this grant was revoked", rule="grant.revoked")
+        if known is not None and desk.trust.closed(known):
+            raise DeniedError("this grant is closed", rule="grant.closed", fix="ask for a new one")
         if known is not None and self._said(known) != record["grant"]:
             raise ConflictError("another grant has this id", rule="grant.id")
         if row is None:
@@ -176,6 +181,7 @@ class Grants:
                     "runs": desk.trust.uses(row.entry),
                     "of": grant.max_runs,
                     "revoked": desk.trust.revoked(row.entry),
+                    "closed": desk.trust.closed(row.entry),
                     "entry": row.entry,
                 }
             )
@@ -203,7 +209,60 @@ class Grants:
             connection.execute(
                 tables.grant.update().where(tables.grant.c.id == name).values(revoked=True)
             )
+        self.end(entry)
         return {"grant": name, "entry": receipt.index}
+
+    def close_ended(self) -> list[int]:
+        """Close every grant that has ended, with the range of its uses; return their leaves.
+
+        Raises:
+            UnavailableError: The ledger does not take it; a later turn closes them.
+        """
+        desk = self._desk
+        ended = [(entry, self._ended(entry)) for entry in desk.trust.grants(only_open=True)]
+        return [entry for entry, state in ended if state and self._close(entry, state)]
+
+    def end(self, entry: int) -> None:
+        """Close one grant if it has ended; what the ledger does not take now is closed later."""
+        state = self._ended(entry)
+        if state:
+            with contextlib.suppress(UnavailableError, TamperedError):
+                self._close(entry, state)
+
+    def _close(self, entry: int, state: str) -> bool:
+        desk = self._desk
+        grant = self._terms.get(entry)
+        receipt = desk.trust.close_grant(
+            entry,
+            Entry(
+                kind="grant.closed",
+                actor="keeper",
+                object="" if grant is None else grant.id,
+                detail={},
+                charter=desk.trust.digest(),
+                key=f"grant.closed/{entry}",
+            ),
+            state=state,
+        )
+        self._terms.pop(entry, None)
+        return receipt is not None
+
+    def _ended(self, entry: int) -> str | None:
+        """Return why a grant has ended, or nothing while it may be used."""
+        desk = self._desk
+        if desk.trust.revoked(entry):
+            return "revoked"
+        if entry not in self._terms:
+            try:
+                self._terms[entry] = Grant.from_json(self._told(entry))
+            except ShreddedError:  # long ago
+                return "expired"
+            except (MissingError, TamperedError):  # whoever would use it is refused
+                return None
+        grant = self._terms[entry]
+        if desk.now_us() >= grant.expires_us:
+            return "expired"
+        return "used" if desk.trust.uses(entry) >= grant.max_runs else None
 
     def admit(self, arguments: dict[str, Any], use: Use) -> Admitted:
         """Return the capability that came with a request, if it holds and its grant does.
@@ -229,17 +288,25 @@ class Grants:
                 demand=demand,
             )
 
-        claims = self._claims(check, use)
+        try:
+            claims = self._claims(check, use)
+        except DeniedError:
+            with contextlib.suppress(UnavailableError, TamperedError):
+                self.close_ended()  # the capability may have ended with its grant
+            raise
         row, entry = self._row(claims.grant), self._entry(claims.grant)
         if row is None or row.revoked or desk.trust.revoked(entry):
             raise DeniedError("this grant was revoked", rule="grant.revoked")
         approved = self._approve(self._record(row.id))
         if approved.grant.holder != claims.holder or approved.grant.purpose != claims.purpose:
             raise DeniedError("the capability is for another grant", rule="grant.mismatch")
+        self.end(entry)
         if now >= approved.grant.expires_us:
             raise DeniedError("this grant has ended", rule="grant.expired", fix="ask for a new one")
         if desk.trust.uses(entry) >= approved.grant.max_runs:
             raise DeniedError("this grant is used up", rule="grant.runs", fix="ask for a new one")
+        if desk.trust.closed(entry):
+            raise DeniedError("this grant is closed", rule="grant.closed", fix="ask for a new one")
         if approved.grant.people:
             raise DeniedError("no filter of people is carried out yet", rule="grant.people")
         return Admitted(claims=claims, entry=entry, most_uses=approved.grant.max_runs, check=check)
@@ -291,6 +358,19 @@ class Grants:
 
     def _said(self, entry: int) -> Any:
         return self._desk.ledger.detail(entry)["detail"].get("grant")
+
+    def _told(self, entry: int) -> Any:
+        """Return a grant by its leaf, or by its record where what the leaf says was shredded."""
+        try:
+            return self._said(entry)
+        except ShreddedError:
+            with self._desk.engine.begin() as connection:
+                row = connection.execute(
+                    sa.select(tables.grant).where(tables.grant.c.entry == entry)
+                ).one_or_none()
+            if row is None:
+                raise
+            return self._record(row.id)["grant"]
 
     def _leaf(self, name: str) -> int | None:
         desk = self._desk

@@ -1,7 +1,8 @@
 """Release: the only door from sealed blocks to code, and a narrow one.
 
 Rules, in this order; the first that fails ends it, and nothing was opened:
-1. nothing is stopped; the ledger takes entries and is not behind its witnesses;
+1. nothing is stopped; the ledger takes entries, is not behind its witnesses, and has the result of every run that
+   is over;
 2. the capability holds, is bound to the caller's key, and the caller just proved to hold that key;
 3. every block offered carries the purpose, has not expired, lies in a jurisdiction of the charter in force, and
    its person still agrees: what fails here is left out, person by person;
@@ -16,19 +17,20 @@ passes the egress gate. The caller gets counters.
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import pyarrow as pa
 
 from safehold import ids
-from safehold.access import AccessRequest, Claims, Demand, Principal, authorise
+from safehold.access import AccessRequest, Demand, authorise
 from safehold.clock import DAY_US, day_of
-from safehold.errors import ConsentError, DeniedError, TamperedError, UnavailableError
+from safehold.errors import ConsentError, DeniedError, TamperedError
 from safehold.ids import PersonId
+from safehold.keeper.answers import Answers
+from safehold.keeper.ask import Ask, Asker, Opening
 from safehold.keeper.days import days_behind
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Passed
@@ -36,73 +38,7 @@ from safehold.keeper.server import Report
 from safehold.keeper.terms import end_of, least_level, sources_of
 from safehold.ledger import Entry, Receipt
 from safehold.privacy.budget import Charge
-from safehold.subjects import Standing
 from safehold.vault import SealedBlock
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """One request for use.
-
-    Args:
-        recipe: Which approved recipe is to run.
-        kind: ``telemetry`` or ``derived``.
-        streams: Streams wanted.
-        purpose: The one stated purpose.
-        stage: Stage of the charter, such as ``feature`` or ``training``.
-        least_people: Fewest people it may run over.
-        price: Privacy price in millionths of epsilon, and delta in units of 1e-12.
-    """
-
-    recipe: str
-    kind: str
-    streams: frozenset[str]
-    purpose: str
-    stage: str
-    least_people: int
-    price: tuple[int, int] = (0, 0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
-    """Who asks, with identity proved.
-
-    Args:
-        principal: The person, workload or agent.
-        action: What they do, in the charter's language.
-        claims: Their verified capability, where the action needs a grant.
-        grant: Index of the grant's leaf.
-        most_uses: How many intents may name that leaf.
-        check: Raises unless the capability covers a demand.
-    """
-
-    principal: Principal
-    action: str
-    claims: Claims | None = None
-    grant: int | None = None
-    most_uses: int | None = None
-    check: Callable[[Demand], object] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """What one durable intent allows to be opened.
-
-    Args:
-        intent: Its receipt.
-        blocks: Blocks by person.
-        aliases: Run-scoped name of each person.
-        left_out: How many people were left out, by rule.
-        standings: What each of them had chosen when the intent was written.
-        charter: Digest of the charter it was decided under.
-    """
-
-    intent: Receipt
-    blocks: Mapping[PersonId, Sequence[SealedBlock]]
-    aliases: Mapping[PersonId, str]
-    left_out: Mapping[str, int]
-    standings: Mapping[PersonId, Standing]
-    charter: bytes
 
 
 class Release:
@@ -114,6 +50,25 @@ class Release:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self.answers = Answers(desk.ledger, desk.trust)
+        self._opened: dict[int, int] = {}  # blocks opened so far, by the intent of a run
+
+    @contextmanager
+    def opened(self, ask: Ask, asker: Asker) -> Iterator[Opening]:
+        """Decide, and let a run go on; however it ends, its intent has a result then.
+
+        Raises:
+            DeniedError: A rule said no; the refusal is in the ledger.
+        """
+        opening = self.decide(ask, asker)
+        intent = opening.intent.index
+        try:
+            with self.answers.expected(
+                intent, actor=asker.principal.id, thing=ask.recipe, opened=self._opened
+            ):
+                yield opening
+        finally:
+            self._opened.pop(intent, None)
 
     def decide(self, ask: Ask, asker: Asker) -> Opening:
         """Return what may be opened; when it returns, the intent is durable and, in strict mode, cosigned.
@@ -128,6 +83,7 @@ class Release:
         desk.check_time()
         try:
             with desk.lock:
+                self.answers.settle()
                 opening = self._decide(ask, asker)
         except DeniedError as error:
             if error.entry is None:
@@ -149,10 +105,11 @@ class Release:
         """Let nothing be opened before the intent is where nobody here can cut it off."""
         try:
             self._desk.confirm(opening.intent)
-        except UnavailableError:
-            with contextlib.suppress(UnavailableError, TamperedError):
-                self.close(ask, opening, asker, {"outcome": "withheld"})
-            raise
+        except BaseException:
+            with self.answers.expected(
+                opening.intent.index, actor=asker.principal.id, thing=ask.recipe, opened={}
+            ):
+                raise
 
     def _decide(self, ask: Ask, asker: Asker) -> Opening:
         desk = self._desk
@@ -168,6 +125,8 @@ class Release:
                 fix="wait until more people take part",
             )
         people = sorted(chosen)
+        aliases = {person: ids.opaque_id("p") for person in people}
+        standings = {person: desk.people.standing(person) for person in people}
         charge = (
             None
             if ask.price == (0, 0)
@@ -193,12 +152,13 @@ class Release:
             charge,
             most_uses=asker.most_uses,
         )
+        self.answers.begin(intent.index)
         return Opening(
             intent=intent,
             blocks=chosen,
-            aliases={person: ids.opaque_id("p") for person in people},
+            aliases=aliases,
             left_out=left_out,
-            standings={person: desk.people.standing(person) for person in people},
+            standings=standings,
             charter=desk.trust.digest(),
         )
 
@@ -305,9 +265,19 @@ class Release:
     def open(
         self, opening: Opening, people: Sequence[PersonId]
     ) -> Iterator[tuple[dict[str, Any], pa.Table]]:
-        """Return the opened tables of some of the people, under their run-scoped names."""
+        """Return the opened tables of some of the people, under their run-scoped names.
+
+        Every block that the vault opens is counted against those that the intent names.
+
+        Raises:
+            TamperedError: More were opened than it names; an incident is in the ledger.
+        """
         wanted = [block for person in people for block in opening.blocks[person]]
+        intent, named = opening.intent.index, sum(map(len, opening.blocks.values()))
         for block, table in self._desk.vault.read(wanted):
+            count = self._opened[intent] = self._opened.get(intent, 0) + 1
+            if count > named:
+                self._report_excess(intent, named=named, opened=count)
             yield (
                 {
                     "person": opening.aliases[PersonId(block.person)],
@@ -316,6 +286,24 @@ class Release:
                 },
                 table,
             )
+
+    def _report_excess(self, intent: int, *, named: int, opened: int) -> NoReturn:
+        desk = self._desk
+        (receipt,) = desk.log(
+            Entry(
+                kind="incident",
+                actor="keeper",
+                object="release",
+                detail={"intent": intent, "named": named, "opened": opened},
+                charter=desk.trust.digest(),
+                public={"severity": 1, "state": "open"},
+            )
+        )
+        raise TamperedError(
+            "more blocks were opened than the intent names",
+            rule="release.count",
+            entry=receipt.index,
+        )
 
     def run(
         self,
@@ -381,19 +369,15 @@ class Release:
             ]
 
     def close(self, ask: Ask, opening: Opening, asker: Asker, detail: Mapping[str, Any]) -> Receipt:
-        """Write the result that belongs to an intent."""
-        desk = self._desk
-        (receipt,) = desk.log(
-            Entry(
-                kind="access.result",
-                actor=asker.principal.id,
-                object=ask.recipe,
-                detail=dict(detail),
-                charter=desk.trust.digest(),
-                ref=opening.intent.index,
-            )
+        """Write the result of a run that came to its end."""
+        intent = opening.intent.index
+        return self.answers.write(
+            intent,
+            actor=asker.principal.id,
+            thing=ask.recipe,
+            outcome="ok",
+            detail={**detail, "blocks": self._opened.get(intent, 0)},
         )
-        return receipt
 
 
 def shards(

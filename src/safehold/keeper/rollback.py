@@ -32,7 +32,7 @@ def check_register(desk: Desk, models: Models) -> None:
     for index, leaf in desk.ledger.leaves():
         if leaf["k"] == "ingest" and leaf.get("pub", {}).get("rows", 0):
             newest["source"] = index
-        elif leaf["k"] == "access.result":
+        elif leaf["k"] == "access.result" and leaf.get("pub", {}).get("outcome", "ok") == "ok":
             newest["result"] = index
     for index in newest.values():
         try:

@@ -28,6 +28,7 @@ from safehold.clock import Clock
 from safehold.errors import DeniedError, QuorumError, TamperedError
 from safehold.keeper.enacted import CharterFile, read_file
 from safehold.keeper.order import DIRECTIONS, Orders, read_order
+from safehold.keeper.uses import Uses
 from safehold.ledger import Entry, Ledger, Receipt
 from safehold.privacy.budget import Allowed, Amount, Charge, remaining, reserve
 from safehold.settings import Home
@@ -49,10 +50,8 @@ class Trust:
         self._lock = threading.RLock()
         self.roster = Roster.open(read_file(home.roster_file))
         self._spent: list[dict[str, Any]] = []
-        self._uses: dict[int, int] = {}
+        self._uses = Uses()
         self._orders = Orders()
-        self._revoked: set[int] = set()
-        self._granted: list[int] = []
         self._charter_file = CharterFile(home.charter_file)
         self._charter: SignedCharter | None = None
         self._digest = b""
@@ -60,11 +59,10 @@ class Trust:
         self._home_leaf = False
         roster_leaf = charter_leaf = None
         for index, leaf in ledger.leaves():
+            self._uses.note(index, leaf)
             match leaf["k"]:
                 case "home":
                     self._check_home(leaf.get("pub", {}))
-                case "grant":
-                    self._note_grant(index, leaf.get("ref"))
                 case "roster":
                     roster_leaf = unb64(leaf["chr"])
                 case "charter":
@@ -72,7 +70,7 @@ class Trust:
                 case "stop" | "resume":
                     self._orders.note(leaf["k"], int(leaf["t"]) * 1000)
                 case "access.intent":
-                    self._count(leaf.get("pub", {}), leaf.get("ref"))
+                    self._spent.append(leaf.get("pub", {}))
                 case _:
                     pass
         if roster_leaf != self.roster.digest():
@@ -273,13 +271,17 @@ class Trust:
 
         Raises:
             BudgetSpentError: The budget does not cover the charge; nothing was appended.
-            DeniedError: Stopped, or the grant was revoked or used up in the meantime.
+            DeniedError: Stopped, or the grant was revoked, used up or closed in the meantime.
         """
         with self._lock:
             self.require_running()
             if entry.ref is not None:
-                if entry.ref in self._revoked:
+                if self.revoked(entry.ref):
                     raise DeniedError("this grant was revoked", rule="grant.revoked")
+                if self.closed(entry.ref):
+                    raise DeniedError(
+                        "this grant is closed", rule="grant.closed", fix="ask for a new one"
+                    )
                 if most_uses is not None and self.uses(entry.ref) >= most_uses:
                     raise DeniedError(
                         "this grant is used up", rule="grant.runs", fix="ask for a new one"
@@ -288,39 +290,68 @@ class Trust:
             if charge is not None:
                 facts |= reserve(self.allowed(charge.purpose), charge, self._spent)
             (receipt,) = self._ledger.append([replace(entry, public=facts)])
-            self._count(facts, entry.ref)
+            self._spent.append(facts)
+            self._uses.begin(receipt.index, entry.ref)
             return receipt
+
+    def unanswered(self) -> list[int]:
+        """Return the intents that have no result yet, oldest first."""
+        with self._lock:
+            return self._uses.unanswered()
+
+    def answer(self, intent: int) -> None:
+        """Remember that an intent has its result."""
+        with self._lock:
+            self._uses.answer(intent)
 
     def uses(self, grant: int) -> int:
         """Return how many intents name a grant, by the index of the grant's leaf."""
-        return self._uses.get(grant, 0)
+        return self._uses.look(grant).count
 
     def revoke(self, entry: Entry) -> Receipt:
         """Append the revocation of the grant that ``entry.ref`` names; no intent under it follows."""
         with self._lock:
             (receipt,) = self._ledger.append([entry])
-            self._note_grant(receipt.index, entry.ref)
+            if entry.ref is not None:
+                self._uses.grant(entry.ref).revoked = True
+            return receipt
+
+    def close_grant(self, grant: int, entry: Entry, *, state: str) -> Receipt | None:
+        """Append the leaf that closes a grant, with the range of its uses; no intent under it follows.
+
+        A grant is closed once; nothing is returned the second time.
+
+        Args:
+            grant: Index of the grant's leaf.
+            entry: The leaf, without its reference and its public facts.
+            state: Why it ends: ``expired``, ``revoked`` or ``used``.
+        """
+        with self._lock:
+            uses = self._uses.grant(grant)
+            if uses.closed:
+                return None
+            closing = replace(entry, ref=grant, public=uses.facts(state))
+            (receipt,) = self._ledger.append([closing])
+            uses.closed = True
             return receipt
 
     def note_grant(self, index: int) -> None:
         """Remember a grant's leaf."""
         with self._lock:
-            self._note_grant(index, None)
+            self._uses.grant(index)
 
-    def grants(self) -> list[int]:
-        """Return the indices of the leaves of all grants."""
+    def grants(self, *, only_open: bool = False) -> list[int]:
+        """Return the indices of the leaves of all grants, or of those that are not closed."""
         with self._lock:
-            return list(self._granted)
+            return [one for one in self._uses.grants() if not (only_open and self.closed(one))]
+
+    def closed(self, grant: int) -> bool:
+        """Return whether the ledger says that a grant was closed, by the index of its leaf."""
+        return self._uses.look(grant).closed
 
     def revoked(self, grant: int) -> bool:
         """Return whether the ledger says that a grant was revoked, by the index of its leaf."""
-        return grant in self._revoked
-
-    def _note_grant(self, index: int, revokes: int | None) -> None:
-        if revokes is None:
-            self._granted.append(index)
-        else:
-            self._revoked.add(revokes)
+        return self._uses.look(grant).revoked
 
     def _check_board(self, signed: SignedCharter) -> None:
         # the board that the charter in force asks for decides who may replace it, not the new text alone
@@ -335,8 +366,3 @@ class Trust:
             raise TamperedError(
                 "the record of the home is not what the ledger says of it", rule="trust.home"
             )
-
-    def _count(self, facts: dict[str, Any], grant: int | None) -> None:
-        self._spent.append(facts)
-        if grant is not None:
-            self._uses[grant] = self._uses.get(grant, 0) + 1

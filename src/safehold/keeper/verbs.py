@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from safehold.keeper.work import Work
 from safehold.ledger import Entry
 from safehold.signing import VerifyKey
 
+_LOG = logging.getLogger(__name__)
 KEEPER_LEVEL = (
     "K1"  # a process of its own under the caller's user id; stronger levels come with part 5
 )
@@ -58,6 +60,8 @@ class Verbs:
         self.retention = Retention(desk, self.intake)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
+        # what was last seen from outside: by the monitor of this home's own ledger, by its anchors
+        self.watched: Callable[[], dict[str, Any]] = dict
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
@@ -65,6 +69,13 @@ class Verbs:
         self.crowd.recover(newest)
         self.sources.recover(newest)
         check_register(self.desk, self.models)
+        try:
+            self.work.answers.settle()  # runs that the last keeper did not end
+            self.grants.close_ended()
+        except (
+            UnavailableError
+        ) as error:  # it only reads; nothing is released before they are settled
+            _LOG.warning("runs and grants are settled later: %s", error.rule)
         self.leases.recover()
         self.intake.recover(keep=self.models.objects())
 
@@ -168,6 +179,7 @@ class Verbs:
             "keeper_level": self.level,
             "sandbox_level": desk.workshop.level(),
             "periodic": list(self.periodic()),
+            **self.watched(),
             "limits": [
                 "root on this machine can read the keeper's memory while it runs",
                 "witnesses in the operator's domain, as the local one is, only detect what went wrong",

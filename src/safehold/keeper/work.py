@@ -18,11 +18,12 @@ from safehold.catalog import DatasetLabel, label_blocks
 from safehold.charter import Charter
 from safehold.errors import InvalidError, TamperedError
 from safehold.ids import PersonId
+from safehold.keeper.ask import Ask, Asker, Opening
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
 from safehold.keeper.ports import Passed
-from safehold.keeper.release import Ask, Asker, Opening, Release, shards
+from safehold.keeper.release import Release, shards
 from safehold.keeper.server import Report
 from safehold.keeper.terms import derived_expiry, end_of, sources_of
 from safehold.vault import Label, PlainBlock, SealedBlock
@@ -48,6 +49,7 @@ class Work:
         self._grants = grants
         self._models = models
         self._release = Release(desk)
+        self.answers = self._release.answers
         self._lock = threading.Lock()
         self._busy: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -71,39 +73,42 @@ class Work:
             stage="feature",
             least_people=1,
         )
-        opening = self._release.decide(ask, asker)
-        build = f"{purpose}:{opening.intent.index}"
-        rows = people = 0
-        level = ""
-        groups = list(shards(opening.blocks, rows=SHARD_ROWS, people=SHARD_PEOPLE))
-        settings = desk.gatekeeper.settings("feature", synthetic=desk.home.synthetic)
-        for done, group in enumerate(groups):
-            report({"done": done, "of": len(groups)})
-            passed, level = self._release.run(ask, opening, group, settings, report)
-            made = self._seal_features(opening, group, passed, build)
-            rows += made[0]
-            people += made[1]
-        opened = [block for blocks in opening.blocks.values() for block in blocks]
-        # before the build counts: whatever is live has its lineage
-        desk.lineage.add(
-            build,
-            kind=FEATURE,
-            label=replace(label_blocks(opened), people=people),
-            parents=desk.catalog.sources_of([block.block_id for block in opened]),
-            created_us=desk.now_us(),
-        )
-        desk.vault.remove(desk.catalog.replace_derived(purpose, keep=build))
-        receipt = self._release.close(
-            ask, opening, asker, {"rows": rows, "people": people, "level": level, "dataset": build}
-        )
-        return {
-            "dataset": build,
-            "people": people,
-            "rows": rows,
-            "left_out": dict(opening.left_out),
-            "level": level,
-            "entry": receipt.index,
-        }
+        with self._release.opened(ask, asker) as opening:
+            build = f"{purpose}:{opening.intent.index}"
+            rows = people = 0
+            level = ""
+            groups = list(shards(opening.blocks, rows=SHARD_ROWS, people=SHARD_PEOPLE))
+            settings = desk.gatekeeper.settings("feature", synthetic=desk.home.synthetic)
+            for done, group in enumerate(groups):
+                report({"done": done, "of": len(groups)})
+                passed, level = self._release.run(ask, opening, group, settings, report)
+                made = self._seal_features(opening, group, passed, build)
+                rows += made[0]
+                people += made[1]
+            opened = [block for blocks in opening.blocks.values() for block in blocks]
+            # before the build counts: whatever is live has its lineage
+            desk.lineage.add(
+                build,
+                kind=FEATURE,
+                label=replace(label_blocks(opened), people=people),
+                parents=desk.catalog.sources_of([block.block_id for block in opened]),
+                created_us=desk.now_us(),
+            )
+            desk.vault.remove(desk.catalog.replace_derived(purpose, keep=build))
+            receipt = self._release.close(
+                ask,
+                opening,
+                asker,
+                {"rows": rows, "people": people, "level": level, "dataset": build},
+            )
+            return {
+                "dataset": build,
+                "people": people,
+                "rows": rows,
+                "left_out": dict(opening.left_out),
+                "level": level,
+                "entry": receipt.index,
+            }
 
     def train(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], report: Report
@@ -122,8 +127,11 @@ class Work:
             most_uses=admitted.most_uses,
             check=admitted.check,
         )
-        with self._alone(purpose):  # features must not be replaced while they are read
-            return self._train(purpose, asker, report)
+        try:
+            with self._alone(purpose):  # features must not be replaced while they are read
+                return self._train(purpose, asker, report)
+        finally:
+            self._grants.end(admitted.entry)  # it may be used up now
 
     def _train(self, purpose: str, asker: Asker, report: Report) -> dict[str, Any]:
         desk = self._desk
@@ -139,57 +147,57 @@ class Work:
             price=(allowed.epsilon_micro, allowed.delta_e12),
         )
         started = desk.now_us()
-        opening = self._release.decide(ask, asker)
-        spec = {
-            **desk.gatekeeper.settings("train", synthetic=desk.home.synthetic),
-            "epsilon_micro": allowed.epsilon_micro,
-            "delta_e12": allowed.delta_e12,
-            "min_people": least,
-            "synthetic": desk.home.synthetic,
-            "sampling_ppm": share_of(len(opening.blocks)),
-        }
-        opened = [block for blocks in opening.blocks.values() for block in blocks]
-        datasets = desk.catalog.sources_of([block.block_id for block in opened])
-        label = self._label(opened, datasets)
-        passed, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)
-        metrics = dict(_only(passed, "metrics").values)
-        model = _only(passed, "model").body
-        artifact = self._models.keep(
-            model,
-            purpose=purpose,
-            metrics=metrics,
-            datasets=datasets,
-            expires=self._ends(purpose, label.expires),
-            intent=opening.intent.index,
-            level=level,
-            started_us=started,
-        )
-        desk.lineage.add(
-            artifact,
-            kind="model",
-            label=replace(
-                label,
-                purposes=frozenset({purpose}),
+        with self._release.opened(ask, asker) as opening:
+            spec = {
+                **desk.gatekeeper.settings("train", synthetic=desk.home.synthetic),
+                "epsilon_micro": allowed.epsilon_micro,
+                "delta_e12": allowed.delta_e12,
+                "min_people": least,
+                "synthetic": desk.home.synthetic,
+                "sampling_ppm": share_of(len(opening.blocks)),
+            }
+            opened = [block for blocks in opening.blocks.values() for block in blocks]
+            datasets = desk.catalog.sources_of([block.block_id for block in opened])
+            label = self._label(opened, datasets)
+            passed, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)
+            metrics = dict(_only(passed, "metrics").values)
+            model = _only(passed, "model").body
+            artifact = self._models.keep(
+                model,
+                purpose=purpose,
+                metrics=metrics,
+                datasets=datasets,
                 expires=self._ends(purpose, label.expires),
-            ),
-            parents=datasets,
-            created_us=desk.now_us(),
-        )
-        receipt = self._release.close(
-            ask,
-            opening,
-            asker,
-            {"artifact": artifact, "level": level, "people": len(opening.blocks)},
-        )
-        return {
-            "artifact": artifact,
-            "metrics": metrics,
-            "people": len(opening.blocks),
-            "left_out": dict(opening.left_out),
-            "level": level,
-            "intent": opening.intent.index,
-            "entry": receipt.index,
-        }
+                intent=opening.intent.index,
+                level=level,
+                started_us=started,
+            )
+            desk.lineage.add(
+                artifact,
+                kind="model",
+                label=replace(
+                    label,
+                    purposes=frozenset({purpose}),
+                    expires=self._ends(purpose, label.expires),
+                ),
+                parents=datasets,
+                created_us=desk.now_us(),
+            )
+            receipt = self._release.close(
+                ask,
+                opening,
+                asker,
+                {"artifact": artifact, "level": level, "people": len(opening.blocks)},
+            )
+            return {
+                "artifact": artifact,
+                "metrics": metrics,
+                "people": len(opening.blocks),
+                "left_out": dict(opening.left_out),
+                "level": level,
+                "intent": opening.intent.index,
+                "entry": receipt.index,
+            }
 
     @contextmanager
     def _alone(self, purpose: str) -> Iterator[None]:

@@ -49,6 +49,9 @@ KINDS: Mapping[str, Kind] = {
     "train.end": _kind({"outcome": str}, "train.start", "access.intent"),
     "artifact.get": _kind({}, "release", "train.end"),
     "grant": _kind({"state": str}, "grant"),
+    "grant.closed": _kind(
+        {"state": str, "first": int, "last": int, "uses": int}, "grant", needs=True
+    ),
     "charter": _kind({"version": int}),
     "erasure": _kind({"state": str}, "erasure"),
     "incident": _kind({"severity": int, "state": str}, "incident"),
