@@ -57,13 +57,17 @@ def verify_head(path: Path | str, policy: Policy | Path | str) -> Head:
     return open_head(note, load_policy(policy), name)[1]
 
 
-def open_head(note: bytes, policy: Policy, where: str) -> tuple[Checkpoint, Head]:
+def open_head(
+    note: bytes, policy: Policy, where: str, *, whole: bool = False
+) -> tuple[Checkpoint, Head]:
     """Verify a head: a trusted log's signature, and the quorum of witnesses.
 
     Args:
         note: All bytes of it.
         policy: Whose word counts.
         where: What to call it.
+        whole: Whoever signs must do so with a key of each type that the policy names for that
+            signer, so that no line can be taken away.
 
     Raises:
         VerificationError: It does not hold.
@@ -73,7 +77,14 @@ def open_head(note: bytes, policy: Policy, where: str) -> tuple[Checkpoint, Head
         head = parse_checkpoint(signed.text)
     except VerificationError as error:
         raise VerificationError(error.message, where=f"{where} ({error.where})") from error
-    return head, _count(signed, head, policy, where)
+    found = _count(signed, head, policy, where)
+    if whole:
+        held = {(one.key.name, one.key.algorithm) for one in signed.signatures}
+        signers = {name for name, _ in held}
+        for key in (*policy.logs, *policy.witnesses.values()):
+            if key.name in signers and (key.name, key.algorithm) not in held:
+                raise VerificationError(f"a signature of {key.name} is missing", where=where)
+    return head, found
 
 
 def _count(signed: Note, head: Checkpoint, policy: Policy, where: str) -> Head:
