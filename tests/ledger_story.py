@@ -158,7 +158,7 @@ def forge(story: Story, directory: Path, leaves: Leaves, level: str, *, room: Pa
         file.write_bytes(bundles.get(name) or full.get(name) or tree.edges[int(name.split("/")[1])])
     text = Checkpoint(ORIGIN, size, tree.root()).text()
     if level != "tiles":
-        note = story.desk.signer.sign(text)
+        note = story.desk.signer.sign(text) + story.desk.signer.publish_lines(text)
         if level == "witness key":
             note += cosign(story, note, room=room)
         (directory / "checkpoint").write_bytes(note)
