@@ -41,7 +41,7 @@ class ForgedLog:
             path / "witness", name="council.example", logs=[self.signer.vkey.text()],
             clock=self.clock,
         )  # fmt: skip
-        self.policy = policy_text(self.signer.vkey.text(), {"council": self.witness.vkey})
+        self.policy = policy_text(self.signer.vkey.text(), {"council": self.witness.vkeys})
         self.leaves: list[bytes] = []
         self.seen = 0
 

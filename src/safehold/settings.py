@@ -81,11 +81,6 @@ class Home:
         return self.outside / "policy"
 
     @property
-    def witnesses_file(self) -> Path:
-        """Which witnesses there are besides the local one, and how many must cosign; outside the home."""
-        return self.outside / "witnesses.json"
-
-    @property
     def monitor(self) -> Path:
         """What the home's own monitor has seen, outside the home."""
         return self.outside / "monitor"
@@ -94,6 +89,11 @@ class Home:
     def anchors(self) -> Path:
         """Which anchors are used, and their receipts, outside the home."""
         return self.outside / "anchors"
+
+    @property
+    def witnesses_file(self) -> Path:
+        """Which witnesses there are besides the local one, and how many must cosign; outside the home."""
+        return self.outside / "witnesses.json"
 
     @property
     def ledger_url_file(self) -> Path:

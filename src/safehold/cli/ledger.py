@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from safehold.ledger.monitor import Verdict
 
 group = typer.Typer(
-    no_args_is_help=True, help="The ledger: verify, watch, witness, anchor, serve, tail, show."
+    no_args_is_help=True,
+    help="The ledger: verify, watch, witness, anchor, serve, tail, show.",
 )
 group.add_typer(witness.group, name="witness")
 

@@ -103,11 +103,12 @@ class Release:
 
     def _confirm(self, ask: Ask, asker: Asker, opening: Opening) -> None:
         """Let nothing be opened before the intent is where nobody here can cut it off."""
+        intent = opening.intent
         try:
-            self._desk.confirm(opening.intent)
+            self._desk.confirm(intent)
         except BaseException:
             with self.answers.expected(
-                opening.intent.index, actor=asker.principal.id, thing=ask.recipe, opened={}
+                intent.index, actor=asker.principal.id, thing=ask.recipe, opened={}
             ):
                 raise
 

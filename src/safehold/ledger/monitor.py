@@ -35,7 +35,7 @@ from safehold.ledger.published import Published, published_nodes, read_checkpoin
 from safehold_verify.course import LATEST_RESULT_MS, TOLD, Finding
 from safehold_verify.errors import VerificationError
 from safehold_verify.leaf import parse_leaf
-from safehold_verify.notes import Checkpoint, VKey, open_note, parse_checkpoint
+from safehold_verify.notes import ED25519, Checkpoint, VKey, open_note, parse_checkpoint
 from safehold_verify.policy import Policy
 
 SKEW_MS = 60_000  # how far a leaf's time may lie outside the cosignatures around it
@@ -213,7 +213,7 @@ class Monitor:
             head.size,
             min(times) * 1000 + 999 if times else 0,
             max(times) * 1000 if times else 0,
-            [_vkey_text(key) for key in keys],
+            [_vkey_text(key) for key in keys if key.algorithm == ED25519],  # rotation names these
         )
         return head, mark
 
