@@ -109,6 +109,7 @@ class Desk:
         desk.sealer = Sealer()
         desk.sealer.fixed = (path / "audit-key").read_bytes()
         desk.witness = Witness(desk.outside)
+        desk.policy = path / "policy"
         return desk
 
     def open(self, *, witnesses: list[Any] | None = None) -> Ledger:

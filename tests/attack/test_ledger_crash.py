@@ -1,22 +1,25 @@
-"""Kill -9 at random moments: what was acknowledged is never lost, and the log always opens again."""
+"""Crashes of the ledger: what was acknowledged is never lost, and the log always opens again.
+
+The long form, a thousand points, is in tests/proof/test_ledger_points.py.
+"""
 
 from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import ledger_points as points
+from tests.crashing import Job, Yard
 from tests.ledger_desk import Desk, entry
 
 import safehold_verify as verifier
-from safehold.ledger import Ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +60,20 @@ def run(path: Path, seconds: float) -> int:
     return int(whole[-1])
 
 
+@pytest.fixture(scope="module")
+def yard() -> Iterator[Yard]:
+    yard = Yard()
+    yield yard
+    yard.close()
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("crash") / "base"
+    points.found_desk(path)
+    return path
+
+
 @pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.proof)])
 def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path, kills: int) -> None:
     desk = Desk(tmp_path)
@@ -75,45 +92,56 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path, kills: int) 
         assert report.size >= acknowledged
 
 
-@pytest.mark.parametrize("step", [4096 * 5, pytest.param(8216, marks=pytest.mark.proof)])
-def test_a_wal_cut_anywhere_leaves_whole_batches(tmp_path: Path, step: int) -> None:
-    """What a power cut can leave of the log file: every prefix opens, with whole batches only."""
-    desk = Desk(tmp_path)
-    ledger = desk.open(witnesses=[])
-    for number in range(6):
-        ledger.append([entry(number * 20 + at) for at in range(20)])
-    copy = tmp_path / "copy"
-    shutil.copytree(desk.directory, copy, ignore=shutil.ignore_patterns("journal.lock"))
-    ledger.close()
-    wal = copy / "journal.db-wal"
-    data = wal.read_bytes()
-    assert len(data) > 6 * 8192
-    seen = set()
-    for cut in [*range(0, len(data), step), len(data)]:
-        trial = shutil.copytree(copy, tmp_path / "trial")
-        (trial / "journal.db-wal").write_bytes(data[:cut])
-        (trial / "journal.db-shm").unlink(missing_ok=True)
-        shutil.rmtree(trial / "tile", ignore_errors=True)
-        (trial / "checkpoint").unlink(missing_ok=True)
-        base = sqlite3.connect(trial / "journal.db")  # the files go with the log that is cut
-        base.execute("UPDATE state SET exported = -1")
-        base.execute("DELETE FROM head")
-        base.commit()
-        base.close()
-        with Ledger.open(
-            trial, signer=desk.signer, witnesses=[], sidecar=desk.sealer, clock=desk.clock
-        ) as opened:
-            assert opened.size % 20 == 0
-            seen.add(opened.size)
-        shutil.rmtree(trial)
-    assert max(seen) == 120
-    assert len(seen) > 3
+def test_kill_9_at_a_step(yard: Yard, base: Path, tmp_path: Path) -> None:
+    """Of journal, mark, witness and export; before it and after it."""
+    tally = points.kill_at_steps(yard, base, tmp_path, every=25)
+    assert tally.opened >= tally.points > 9
+
+
+def test_kill_9_at_a_random_moment(yard: Yard, base: Path, tmp_path: Path) -> None:
+    tally = points.kill_at_moments(yard, base, tmp_path, kills=6)
+    assert tally.opened == tally.points == 6
+
+
+def test_an_io_error_at_a_step(yard: Yard, base: Path, tmp_path: Path) -> None:
+    """It is an error with a rule, never a foreign one, and the next start goes on."""
+    tally = points.fail_at_steps(yard, base, tmp_path, every=16)
+    assert tally.opened == tally.points > 8
+    assert {"ledger.commit", "ledger.quorum", "ledger.export"} <= set(tally.errors)
+
+
+def test_a_full_disk(yard: Yard, base: Path, tmp_path: Path) -> None:
+    limits = [1 << 12, 1 << 15, 1 << 17, 200_000, 1 << 18]
+    tally = points.fill_the_disk(yard, base, tmp_path, limits)
+    assert tally.opened == tally.points == len(limits)
+    assert set(tally.errors) <= {"ledger.open", "ledger.commit", "ledger.export"}
+    assert "ledger.open" in tally.errors  # not "tampered": the journal is as it was
+
+
+def test_a_full_file_system(yard: Yard, base: Path, tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("needs root to mount a small file system")
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs root that may mount a small file system")
+    try:
+        path = points.copy_desk(base, small / "desk")
+        status, acks = yard.run(Job(path=path, acks=tmp_path / "acks", mode="flood"))
+        assert (status, acks.foreign) == (0, "")
+        assert acks.error in ("ledger.commit", "ledger.export", "ledger.quorum")
+        assert acks.entries
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
+        points.look(path, acks.entries, points.Tally("full"))
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_a_crash_between_witness_and_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At every step of a publication: the next start goes on from there."""
+    """A file half written at every step of a publication: the next start goes on from there."""
     from safehold.ledger import files
 
     desk = Desk(tmp_path)

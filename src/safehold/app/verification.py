@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from safehold.canonical import b64
 from safehold.errors import MissingError, SafeholdError, TamperedError, UnavailableError
 from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.note import text_of
+from safehold.ledger.sidecars import check_sidecars
+from safehold.ledger.store_sqlite import JOURNAL
 from safehold.ledger.tile import tile_path, unpack_entries
 from safehold.settings import Home
 
@@ -49,11 +52,13 @@ def verify_home(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise TamperedError("the ledger cannot be read", rule="ledger.verify") from error
     _check_journal(home, report)
+    sidecars = check_sidecars(home.ledger) if (home.ledger / JOURNAL).exists() else None
     return {
         "verified": True,
         "size": report.size,
         "root": report.root,
         "witnesses": list(report.witnesses),
+        "sidecars": asdict(sidecars) if sidecars is not None else None,
     }
 
 
@@ -74,7 +79,8 @@ def _with_cosignatures(home: Home, note: bytes) -> bytes:
 def _check_journal(home: Home, report: safehold_verify.Report) -> None:
     """Pass if the journal beside the files is there and at least as new as they are.
 
-    It holds what they do not, the sealed details. Whether each of its bytes is right is found when a keeper opens it.
+    It holds what they do not, the sealed details. These are compared with their leaves next; whether every other
+    byte of it is right is found when a keeper opens it.
     """
     try:
         head = store_of(home).published(report.origin, report.size)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safehold.errors import TamperedError
+from safehold.errors import InvalidError, TamperedError
 from safehold.ledger.files import place_files, replace_file, sync_directories
 from safehold.ledger.note import Checkpoint, split_note
 from safehold.ledger.store import Journal
@@ -71,7 +71,9 @@ class Exporter:
         self._scratch.mkdir(mode=0o700)
         size = self._checkpoint(exported)
         if size < exported:
-            raise TamperedError("an older checkpoint lies in the ledger", rule="ledger.export")
+            raise TamperedError(
+                "an older checkpoint lies in the ledger", rule="ledger.export", fix=_FIX
+            )
         there = {
             str(path.relative_to(self._root))
             for path in (self._root / "tile").rglob("*")
@@ -79,7 +81,9 @@ class Exporter:
         }
         named = set(paths(max(size, 0)))
         if lost := sorted(named - there):
-            raise TamperedError(f"{lost[0]} is missing from the ledger", rule="ledger.export")
+            raise TamperedError(
+                f"{lost[0]} is missing from the ledger", rule="ledger.export", fix=_FIX
+            )
         for name in sorted(there):
             if (self._root / name).is_symlink() or self._content(name, tree) != (
                 self._root / name
@@ -95,12 +99,20 @@ class Exporter:
             note = (self._root / CHECKPOINT).read_bytes()
         except FileNotFoundError as error:
             if exported >= 0:
-                raise TamperedError("the checkpoint is missing", rule="ledger.export") from error
+                raise TamperedError(
+                    "the checkpoint is missing", rule="ledger.export", fix=_FIX
+                ) from error
             return -1
-        head = self._journal.head(Checkpoint.parse(split_note(note)[0]).size)
+        try:
+            size = Checkpoint.parse(split_note(note)[0]).size
+        except InvalidError as error:
+            raise TamperedError("the checkpoint is torn", rule="ledger.export", fix=_FIX) from error
+        head = self._journal.head(size)
         if head is None or head[1] != note:
             raise TamperedError(
-                "the checkpoint is none that this journal has published", rule="ledger.export"
+                "the checkpoint is none that this journal has published",
+                rule="ledger.export",
+                fix=_FIX,
             )
         return head[0]
 

@@ -14,6 +14,7 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,7 @@ from safehold.ledger.draft import draft
 from safehold.ledger.entry import Entry, Opening, Receipt, SidecarSealer, open_handles
 from safehold.ledger.epoch import Epochs
 from safehold.ledger.export import Exporter
+from safehold.ledger.mark import Mark
 from safehold.ledger.note import text_of
 from safehold.ledger.proof import prove_inclusion
 from safehold.ledger.publisher import Publisher
@@ -43,7 +45,7 @@ from safehold.ledger.replay import read_nodes, replay
 from safehold.ledger.rotation import rotation
 from safehold.ledger.sequencer import Sequencer, open_leaf
 from safehold.ledger.signer import LogSigner
-from safehold.ledger.store import Journal, Store
+from safehold.ledger.store import LOCK, Journal, Store
 from safehold.ledger.store_sqlite import SqliteStore
 from safehold.ledger.tree import EMPTY, leaf_hash
 from safehold.ledger.witness import AnyWitness
@@ -57,17 +59,20 @@ class Ledger:
         directory: Path,
         *,
         journal: Journal,
+        mark: Mark,
         signer: LogSigner,
         quorum: Quorum,
         sidecar: SidecarSealer,
         clock: Clock,
     ) -> None:
         self._journal = journal
+        self._mark = mark
         self._sidecar = sidecar
         self._closed = False
         state = journal.state()
         self.epochs = Epochs()
         tree = replay(journal, state, signer=signer, see=self.epochs.see)
+        mark.check(tree.size, read_nodes(journal, tree))
         try:
             memories, missed = quorum.memories(signer.name), None
         except UnavailableError as error:
@@ -75,6 +80,7 @@ class Ledger:
         quorum.check_published(journal, tree, log=signer.vkeys, notes=memories)
         self._sequencer = Sequencer(
             journal,
+            mark=mark,
             tree=tree,
             state=state,
             signer=signer,
@@ -121,6 +127,8 @@ class Ledger:
         note = signer.sign(Checkpoint(origin, 0, EMPTY).text())
         place = store or SqliteStore(directory)
         place.create(origin=origin, vkey=signer.vkey.text(), note=note)
+        with closing(Mark(directory / LOCK)) as mark:
+            mark.write(0, EMPTY)
 
     @classmethod
     def open(
@@ -151,26 +159,35 @@ class Ledger:
             MissingError: There is no log.
             ConflictError: Another process holds it.
             TamperedError: Journal, files or witnesses disagree: changed, behind or forked.
+            UnavailableError: The disk refuses.
             InvalidError: There is no such quorum of these witnesses.
         """
         panel = Quorum(witnesses, need=quorum)
         signers = [signer] if isinstance(signer, LogSigner) else signer
-        journal = (store or SqliteStore(directory)).open(signers[0].name)
-        try:
-            return cls(
-                directory,
-                journal=journal,
-                signer=LogSigner.choose(signers, journal.identity()[1]),
-                quorum=panel,
-                sidecar=sidecar,
-                clock=clock,
-            )
-        except InvalidError as error:
-            journal.close()
-            raise TamperedError("a stored head is malformed", rule="ledger.replay") from error
-        except BaseException:
-            journal.close()
-            raise
+        with ExitStack() as held:
+            try:
+                journal = (store or SqliteStore(directory)).open(signers[0].name)
+                held.callback(journal.close)
+                mark = held.enter_context(closing(Mark(directory / LOCK)))
+                ledger = cls(
+                    directory,
+                    journal=journal,
+                    mark=mark,
+                    signer=LogSigner.choose(signers, journal.identity()[1]),
+                    quorum=panel,
+                    sidecar=sidecar,
+                    clock=clock,
+                )
+            except InvalidError as error:
+                raise TamperedError("a stored head is malformed", rule="ledger.replay") from error
+            except OSError as error:
+                raise UnavailableError(
+                    "the disk refuses to open the ledger",
+                    rule="ledger.open",
+                    fix="look after the disk, then open the ledger again",
+                ) from error
+            held.pop_all()  # the ledger holds them from now on
+            return ledger
 
     @property
     def size(self) -> int:
@@ -420,6 +437,7 @@ class Ledger:
         finally:
             self._sequencer.stop(UnavailableError("the ledger is closed", rule="ledger.closed"))
             with self._sequencer.committing:
+                self._mark.close()
                 self._journal.close()
 
     def __enter__(self) -> Self:

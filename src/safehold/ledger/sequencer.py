@@ -40,6 +40,7 @@ from safehold.ledger.entry import (
 )
 from safehold.ledger.epoch import Epochs
 from safehold.ledger.kind import KINDS
+from safehold.ledger.mark import Mark
 from safehold.ledger.note import Checkpoint, LogSigner
 from safehold.ledger.store import Batch, Journal, State, pack_sidecars
 from safehold.ledger.tile import pack_entries
@@ -108,6 +109,7 @@ class Sequencer:
 
     Args:
         journal: Where batches become durable.
+        mark: Notes how far that went.
         tree: The tree so far.
         state: The state so far.
         signer: Signs the head of every commit.
@@ -120,6 +122,7 @@ class Sequencer:
         self,
         journal: Journal,
         *,
+        mark: Mark,
         tree: Tree,
         state: State,
         signer: LogSigner,
@@ -129,6 +132,7 @@ class Sequencer:
     ) -> None:
         self.epochs = epochs
         self._journal = journal
+        self._mark = mark
         self._signer = signer
         self._sidecar = sidecar
         self._clock = clock
@@ -334,6 +338,7 @@ class Sequencer:
                 vkeys=None if changed is None else changed.identity,
             )
         )
+        self._mark.write(tree.size, root)
         if group.epochs is not self.epochs:
             self.epochs.become(group.epochs)
         self._tree, self._root, self._note, self._signer = tree, root, note, signer

@@ -28,6 +28,14 @@ from safehold.ledger.tree import EMPTY
 
 JOURNAL = "journal.db"
 
+# what SQLite says of a disk that is full, failing or closed to us; the journal may be all right
+_DISK = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+)
+
 _TABLES = """
 CREATE TABLE meta(origin TEXT NOT NULL, vkey TEXT NOT NULL);
 CREATE TABLE journal(first INTEGER PRIMARY KEY, count INTEGER NOT NULL, body BLOB NOT NULL);
@@ -119,6 +127,12 @@ class SqliteJournal:
             self._reader = _connect(path)
         except sqlite3.Error as error:
             os.close(self._lock_fd)
+            if error.sqlite_errorcode & 0xFF in _DISK:
+                raise UnavailableError(
+                    "the disk refuses to open the journal",
+                    rule="ledger.open",
+                    fix="make room on the disk, then open the ledger again",
+                ) from error
             raise TamperedError("the journal cannot be read", rule="ledger.journal") from error
         self._reading = threading.Lock()
 
