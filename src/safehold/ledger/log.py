@@ -13,45 +13,39 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import orjson
-
-from safehold.canonical import b64
 from safehold.clock import Clock
 from safehold.errors import (
     ConflictError,
     InvalidError,
-    MissingError,
     TamperedError,
     UnavailableError,
 )
 from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.draft import draft
-from safehold.ledger.entry import Entry, Opening, Receipt, SidecarSealer, open_handles
+from safehold.ledger.entry import Entry, Receipt, SidecarSealer
 from safehold.ledger.epoch import Epochs
 from safehold.ledger.export import Exporter
 from safehold.ledger.mark import Mark
-from safehold.ledger.note import text_of
-from safehold.ledger.proof import prove_inclusion
 from safehold.ledger.publisher import Publisher
 from safehold.ledger.quorum import Quorum
+from safehold.ledger.reader import Reader
 from safehold.ledger.replay import read_nodes, replay
 from safehold.ledger.rotation import rotation
-from safehold.ledger.sequencer import Sequencer, open_leaf
+from safehold.ledger.sequencer import Sequencer
 from safehold.ledger.signer import LogSigner
 from safehold.ledger.store import LOCK, Journal, Store
 from safehold.ledger.store_sqlite import SqliteStore
-from safehold.ledger.tree import EMPTY, leaf_hash
+from safehold.ledger.tree import EMPTY, Tree
 from safehold.ledger.witness import AnyWitness
 
 
-class Ledger:
+class Ledger(Reader):
     """One log in one directory, held by one process; made by ``create``, used through ``open``."""
 
     def __init__(
@@ -65,9 +59,8 @@ class Ledger:
         sidecar: SidecarSealer,
         clock: Clock,
     ) -> None:
-        self._journal = journal
+        super().__init__(journal, sidecar)
         self._mark = mark
-        self._sidecar = sidecar
         self._closed = False
         state = journal.state()
         self.epochs = Epochs()
@@ -195,6 +188,11 @@ class Ledger:
         return self._sequencer.size
 
     @property
+    def tree(self) -> Tree:
+        """The tree over them."""
+        return self._sequencer.head[0]
+
+    @property
     def origin(self) -> str:
         """Name of the log."""
         return self._sequencer.signer.name
@@ -313,99 +311,6 @@ class Ledger:
             )
         [receipt] = self._append([rotation(signer.leaving, "retired")], signer=signer.alone())
         return receipt
-
-    def leaves(
-        self, start: int = 0, stop: int | None = None
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield (index, leaf) for a range of the log."""
-        end = self.size if stop is None else min(stop, self.size)
-        if start >= end:
-            return
-        for first, batch in self._journal.batches(start):
-            for index, leaf in enumerate(batch, first):
-                if index >= end:
-                    return
-                if index >= start:
-                    yield index, orjson.loads(leaf)
-
-    def leaf(self, index: int) -> bytes:
-        """Return the stored bytes of one leaf."""
-        return self._journal.leaf(index)
-
-    def detail(self, index: int) -> dict[str, Any]:
-        """Return what the side-car of an entry says: actor, object, detail.
-
-        Raises:
-            ShreddedError: Its key was destroyed.
-            TamperedError: It does not say what the leaf commits to.
-            MissingError: There is no such entry, or its side-car was deleted.
-        """
-        opening = self.opening(index)
-        return {"actor": opening.actor, "object": opening.object, "detail": opening.detail}
-
-    def opening(self, index: int) -> Opening:
-        """Return everything that the side-car of an entry says, checked; raises as ``detail`` does."""
-        return self._open(index)[1]
-
-    def handles(self, index: int, *, epoch: int) -> tuple[Opening, dict[bytes, int]]:
-        """Return an opening and, by the beginning of their labels, the flags of its people.
-
-        Raises:
-            ShreddedError: A key was destroyed; that of an epoch's handles goes with an erasure.
-        """
-        leaf, opening = self._open(index)
-        return opening, open_handles(leaf, opening, self._sidecar, epoch=epoch)
-
-    def _open(self, index: int) -> tuple[bytes, Opening]:
-        leaf = self._journal.leaf(index)
-        sealed = self._journal.sidecar(index)
-        if sealed is None:
-            raise MissingError(f"entry {index} has lost its side-car", rule="ledger.sidecar")
-        return leaf, open_leaf(leaf, sealed, self._sidecar)
-
-    def find(self, key: str) -> Receipt | None:
-        """Return the receipt of the entry with an idempotency key, if there is one."""
-        digest = sha256(key.encode()).digest()
-        index = self._journal.find(digest)
-        if index is None:
-            return None
-        leaf = self._journal.leaf(index)
-        sealed = self._journal.sidecar(index) or b""
-        if open_leaf(leaf, sealed, self._sidecar).key != digest:
-            raise TamperedError("an idempotency key points to another entry", rule="ledger.key")
-        return Receipt(index=index, leaf_hash=leaf_hash(leaf), size=self.size)
-
-    def head(self) -> bytes:
-        """Return the newest published checkpoint with its cosignatures.
-
-        Raises:
-            UnavailableError: None was published yet.
-        """
-        found = self._journal.head()
-        if found is None:
-            raise UnavailableError("no head was published yet", rule="ledger.head")
-        return found[1]
-
-    def prove(self, index: int) -> str:
-        """Return a tlog-proof that an entry is in the newest published head.
-
-        Raises:
-            MissingError: The entry is not in a published head yet.
-        """
-        note = self.head()
-        size = Checkpoint.parse(text_of(note)).size
-        lines = ["c2sp.org/tlog-proof@v1", f"index {index}", *map(b64, self.path(index, size))]
-        return "\n".join([*lines, "", ""]) + note.decode()
-
-    def path(self, index: int, size: int) -> list[bytes]:
-        """Return the audit path of an entry in the tree of a published head's size.
-
-        Raises:
-            MissingError: The entry is not in it.
-        """
-        if not 0 <= index < size <= self.size:
-            raise MissingError(f"entry {index} is not published yet", rule="ledger.prove")
-        return prove_inclusion(read_nodes(self._journal, self._sequencer.head[0]), index, size)
 
     def check_health(self) -> None:
         """Let a release go on only if the log can append and no witness knows better.
