@@ -109,7 +109,10 @@ def test_a_fork_of_the_same_size(story: Story, tmp_path: Path, witness: Witness)
     evidence = Evidence.read(file)
     assert (evidence.old, evidence.note) == (SIZE, head)
     vkey = story.desk.signer.vkey.text()
-    assert contradiction(vkey, evidence.note, known) == "two roots for one size"
+    [name] = [one["known"] for one in witness.evidence()]
+    kept_head = (file.parent / name).read_bytes()  # the folder alone convinces a third party
+    assert kept_head == known
+    assert contradiction(vkey, evidence.note, kept_head) == "two roots for one size"
     assert contradiction(vkey, known, known) == ""
 
 

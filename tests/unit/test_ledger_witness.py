@@ -12,7 +12,7 @@ from safehold.clock import FixedClock
 from safehold.errors import ConflictError, TamperedError, UnavailableError
 from safehold.ledger import LogSigner, Witness
 from safehold.ledger import witness as witness_module
-from safehold.ledger.note import Checkpoint, VKey, open_note
+from safehold.ledger.note import Checkpoint, VKey, open_note, text_of
 from safehold.ledger.proof import prove_consistency
 from safehold.ledger.tree import EMPTY, Tree, leaf_hash, node_reader
 
@@ -91,9 +91,14 @@ def test_evidence_of_a_fork_is_kept(witness: Witness, tmp_path: Path) -> None:
         witness.add_checkpoint(3, proof(3, 5), head(5, word=b"fork"))
     witness.add_checkpoint(1, proof(1, 5), head(5))
     kept = sorted((tmp_path / "w" / "evidence").iterdir())
-    assert [one.name[:4] for one in kept] == ["409-", "422-"]
+    assert [one.name[:4] for one in kept] == ["409-", "422-", "know", "know"]
     assert kept[1].read_bytes().endswith(head(5, word=b"fork"))
     assert kept[1].read_bytes().startswith(b"old 3\n")
+    witness.add_checkpoint(3, proof(3, 5), head(5))  # the memory moves on, the evidence stays
+    for one in witness.evidence():
+        known = (tmp_path / "w" / "evidence" / one["known"]).read_bytes()
+        assert Checkpoint.parse(text_of(known)).size == 3
+        open_note(known, [VKey.parse(witness.vkey)])
 
 
 def test_checking_and_persisting_are_one_step(

@@ -38,6 +38,7 @@ from safehold.signing import SigningKey
 
 MOST_PROOF_LINES = 63
 MOST_EVIDENCE = 10_000  # files
+_KNOWN = "known"  # begins the name of the head that a piece of evidence contradicts
 SIZE_TYPE = "text/x.tlog.size"
 TEXT_TYPE = "text/plain; charset=utf-8"
 
@@ -248,13 +249,16 @@ class Witness:
         return self.add_checkpoint(old, proof, note)
 
     def evidence(self) -> list[dict[str, Any]]:
-        """Return what contradicted the memory, oldest first: status, old size, checkpoint, file."""
+        """Return what contradicted the memory, oldest first: status, old size, checkpoint, file.
+
+        ``known`` names the file of the head that this witness had cosigned before.
+        """
         found = []
         folder = self._directory / "evidence"
         for path in folder.iterdir() if folder.is_dir() else ():
-            status, dash, _ = path.name.partition("-")
+            status, dash, digest = path.name.partition("-")
             if not dash or not status.isdecimal():
-                continue  # being written
+                continue  # being written, or the head that one of them contradicts
             request, _, note = path.read_bytes().partition(b"\n\n")
             head = Checkpoint.parse(text_of(note))
             found.append(
@@ -265,6 +269,7 @@ class Witness:
                     "size": head.size,
                     "root": b64(head.root),
                     "file": path.name,
+                    "known": name if (folder / (name := f"{_KNOWN}-{digest}")).exists() else "",
                     "kept_us": path.stat().st_mtime_ns // 1000,
                 }
             )
@@ -293,8 +298,13 @@ class Witness:
         folder = self._directory / "evidence"
         folder.mkdir(exist_ok=True, mode=0o700)
         # named by what the log signed: proofs of noise around one old head fill no disk
-        path = folder / f"{status}-{hashlib.sha256(text).hexdigest()}"
+        digest = hashlib.sha256(text).hexdigest()
+        path = folder / f"{status}-{digest}"
         if not path.exists() and sum(1 for _ in folder.iterdir()) < MOST_EVIDENCE:
+            # the memory moves on; the head that was contradicted is half of what convinces others
+            known = self.head(Checkpoint.parse(text).origin)
+            if known is not None:
+                replace_file(folder / f"{_KNOWN}-{digest}", known)
             replace_file(path, request)
 
     def _memory(self, origin: str) -> Path:
