@@ -83,6 +83,10 @@ class PackageReport:
     Args:
         origin: Name of the log.
         size: Entries in it.
+        witnesses: Who cosigned the head that everything was proved against, with the latest time
+            of each in seconds; what came later is not in the package.
+        until: Time in milliseconds of the leaf that ends the last closed epoch, 0 if none is
+            closed; the log's own clock says it.
         covered: The closed epochs cover the leaves before this one; later ones are not covered yet.
         spans: The closed epochs.
         uses: Every entry about the person in them.
@@ -92,6 +96,8 @@ class PackageReport:
 
     origin: str
     size: int
+    witnesses: Mapping[str, int]
+    until: int
     covered: int
     spans: tuple[Span, ...]
     uses: tuple[Use, ...]
@@ -129,7 +135,7 @@ def verify_package(
     note = parse_base64(text, where="package, checkpoint")
     if hashlib.sha256(note).hexdigest() != digest:
         raise VerificationError("another checkpoint", where="package, head")
-    head, _ = open_head(note, load_policy(policy), "package, checkpoint")
+    head, signed = open_head(note, load_policy(policy), "package, checkpoint")
     commitment = take(committed, "package, commitment")
     bound = receipt is not None
     if receipt is not None:
@@ -140,6 +146,8 @@ def verify_package(
     return PackageReport(
         origin=head.origin,
         size=head.size,
+        witnesses=signed.witnesses,
+        until=reader.until,
         covered=reader.stop,
         spans=tuple(reader.spans),
         uses=tuple(reader.uses),
@@ -155,6 +163,7 @@ class _Reader:
         self._head = head
         self._commitment = commitment
         self.stop = 0
+        self.until = 0
         self.spans: list[Span] = []
         self.uses: list[Use] = []
 
@@ -195,7 +204,7 @@ class _Reader:
             case _:
                 raise VerificationError("malformed", where=where)
         self.spans.append(Span(epoch=epoch, first=first, stop=stop["index"], count=count))
-        self.stop = stop["index"]
+        self.stop, self.until = stop["index"], stop["time"]
 
     def _bind(self, epoch: int, label: bytes, path: Any, where: str) -> None:
         if not isinstance(path, list) or len(path) != _HORIZON:
@@ -223,7 +232,7 @@ class _Reader:
         where = f"leaf {leaf['index']}"
         match said:
             case {"nonce": str(text), "flags": int(flags), "place": int(place), "set": path,
-                  "told": dict(told)} if 0 <= flags < 256 and place >= 0:  # fmt: skip
+                  "told": dict(told)} if type(flags) is int and 0 <= flags < 256 and place >= 0:  # fmt: skip
                 nonce = take(text, where)
             case _:
                 raise VerificationError("malformed", where=where)

@@ -20,6 +20,12 @@ WHAT = {
 def in_words(report: PackageReport) -> Iterator[str]:
     """Yield the lines of a report: what, why, when, by which role, and where there was nothing."""
     yield f"Checked: {report.origin}, {report.size} entries."
+    if report.witnesses:
+        seen = min(report.witnesses.values())  # one that lies can only make it look older
+        yield f"Cosigned by its witnesses, the first of them: {_moment(seen * 1000)}."
+        yield "What came later is not in it; if that is long ago, ask for a newer package."
+    else:
+        yield "No witness says how old it is."
     uses = {span.epoch: [] for span in report.spans}  # type: dict[int, list[Use]]
     for use in report.uses:
         uses[use.epoch].append(use)
@@ -37,6 +43,8 @@ def in_words(report: PackageReport) -> Iterator[str]:
         yield _nobody(quiet, report.covered)
     if report.covered < report.size:
         yield f"Not covered yet: leaves {report.covered} to {report.size - 1}."
+    if report.covered:
+        yield f"Covered until {_moment(report.until)}, by the log's own clock."
     yield from limits(report)
 
 
@@ -50,6 +58,7 @@ def limits(report: PackageReport) -> Iterator[str]:
         )
     yield (
         "  that the lists are complete: for each of these epochs an auditor computes them again from the entries; "
+        "where nobody used your data, that the index is sorted and names you once is the auditor's word too; "
         "ask for the auditor's statement."
     )
     yield (
@@ -63,12 +72,11 @@ def _nobody(first: int, stop: int) -> str:
 
 
 def _use(use: Use) -> str:
-    at = datetime.fromtimestamp(use.time / 1000, UTC)
     what = WHAT.get(use.kind, use.kind)
-    said = [f"{at:%Y-%m-%d %H:%M:%S} UTC, leaf {use.index}: {what}"]
+    said = [f"{_moment(use.time)}, leaf {use.index}: {what}"]
     try:
         detail = json.loads(use.told.get("det", "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         detail = {}
     if purpose := use.purpose or (detail.get("purpose") if isinstance(detail, dict) else ""):
         said.append(f"for {purpose}")
@@ -77,6 +85,14 @@ def _use(use: Use) -> str:
     if isinstance(detail, dict) and detail.get("role"):
         said.append(f"asked for by a {detail['role']}")
     return ", ".join(_plain(one) for one in said)
+
+
+def _moment(at_ms: int) -> str:
+    """Return a time in words; a leaf may say one that no calendar has."""
+    try:
+        return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ms} ms after 1970"
 
 
 def _plain(text: str) -> str:

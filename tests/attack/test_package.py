@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from safehold.ledger.shelf import Row
 from safehold.ledger.subjects import epoch_key, item_of, label_of, tag_of
 from safehold_verify import VerificationError
 from safehold_verify.package import verify_package
+from safehold_verify.words import in_words
 
 Said = dict[str, Any]
 
@@ -275,6 +278,54 @@ def test_a_second_root_of_an_epoch_cannot_be_shown(crowd: Crowd, tmp_path: Path)
         "path": [b64(one) for one in crowd.ledger.path(leaf, crowd.ledger.size)],
     }
     refused(crowd, said, tmp_path)
+
+
+def test_true_is_no_number(tmp_path: Path) -> None:
+    """Flags of 1 have one spelling; JSON's true is equal to 1 and is another."""
+    small = Crowd(tmp_path, people=2)
+    small.use(0, flags=1)
+    small.close()
+    said = json.loads((small.package(0) / "package.json").read_bytes())
+    check(small, said, tmp_path)
+    said["epochs"][0]["entries"][0]["flags"] = True
+    refused(small, said, tmp_path)
+    small.ledger.close()
+
+
+def test_an_old_package_says_how_old_it_is(crowd: Crowd, hers: Said, tmp_path: Path) -> None:
+    """Fewer epochs are a true package of earlier: what it covers, and until when, must be said."""
+    whole = check(crowd, hers, tmp_path)
+    assert set(whole.witnesses) == {name_of(crowd.desk.witness.vkey)}
+    assert all(whole.witnesses.values())
+    hers["epochs"].pop()
+    short = check(crowd, hers, tmp_path)
+    last = json.loads(crowd.ledger.leaf(short.covered))
+    assert (short.covered, short.until) == (6, last["t"])
+    for report in (whole, short):
+        words = "\n".join(in_words(report))
+        assert f"the first of them: {_utc(min(report.witnesses.values()) * 1000)}." in words
+        assert f"Covered until {_utc(report.until)}" in words
+    hers["epochs"].clear()
+    none = check(crowd, hers, tmp_path)
+    assert (none.covered, none.until) == (0, 0)
+    assert not any(line.startswith("Leaves") for line in in_words(none))
+    assert "No witness says how old it is." in [*in_words(replace(none, witnesses={}))]
+
+
+def test_no_entry_stops_the_words(crowd: Crowd, hers: Said, tmp_path: Path) -> None:
+    """Whoever writes leaves chooses time and detail; neither may keep a person from their report."""
+    report = check(crowd, hers, tmp_path)
+    strange = replace(report.uses[0], time=10**16 - 1, told={"det": "[" * 200_000})
+    words = "\n".join(in_words(replace(report, uses=(strange, *report.uses[1:]))))
+    assert "9999999999999999 ms after 1970" in words
+
+
+def _utc(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def name_of(vkey: str) -> str:
+    return vkey.split("+", maxsplit=1)[0]
 
 
 # -- every byte ------------------------------------------------------------------------------------

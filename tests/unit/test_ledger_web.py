@@ -151,6 +151,21 @@ def test_evidence_cannot_be_filled_with_noise(witness: Witness) -> None:
     assert len(witness.evidence()) == 1
 
 
+def test_heads_that_were_published_leave_room_for_a_contradiction(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may send old heads again: each is signed, each is refused, none contradicts."""
+    monkeypatch.setattr("safehold.ledger.witness.MOST_EVIDENCE", 16)
+    witness.add_checkpoint(0, [], head(40))
+    for size in range(1, 40):
+        assert witness.add_checkpoint(1, [], head(size)).status == 409
+    assert 0 < len(witness.evidence()) < 16
+    assert witness.add_checkpoint(40, [], head(40, word=b"other")).status == 422
+    found = [one for one in witness.evidence() if one["status"] == 422]
+    assert [one["size"] for one in found] == [40]
+    assert found[0]["known"]
+
+
 MALFORMED = (
     b"",
     b"\r\n",
@@ -234,6 +249,31 @@ def test_one_address_has_so_many_connections(witness: Witness) -> None:
         for thread in threads:
             thread.join()
         assert statuses == [200, 200]
+
+
+def test_who_never_greets_is_counted_too(tmp_path: Path) -> None:
+    """Under TLS a place is taken from the first byte on, not only when the handshake is over."""
+    chain, key = certificate(tmp_path, "localhost")
+    server = WebServer(
+        lambda _: Response(status=200),
+        "127.0.0.1:0",
+        tls=tls_context(str(chain), str(key)),
+        limits=Limits(connections=4, each=2, request_s=600),
+    )
+    with server.running() as url:
+        place = ("127.0.0.1", int(url.rsplit(":", 1)[1]))
+        silent = [socket.create_connection(place, 30) for _ in range(2)]
+        with socket.create_connection(place, 30) as third:
+            assert _ended(third)
+        for one in silent:
+            one.close()
+
+
+def _ended(link: socket.socket) -> bool:
+    try:
+        return link.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 def test_a_handler_that_fails_says_nothing_more(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import h11
 
@@ -149,10 +148,7 @@ class WebServer:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        secure: dict[str, Any] = {}
-        if self._tls is not None:
-            secure = {"ssl": self._tls, "ssl_handshake_timeout": self._limits.request_s}
-        server = await asyncio.start_server(begin, sock=self._socket, limit=_PART, **secure)
+        server = await asyncio.start_server(begin, sock=self._socket, limit=_PART)
         try:
             if not self._ended.is_set():
                 await self._stop.wait()
@@ -171,6 +167,9 @@ class WebServer:
                 return
             self._from[host] += 1
             try:
+                if self._tls is not None:  # here, so that who never greets is counted too
+                    patience = self._limits.request_s
+                    await writer.start_tls(self._tls, ssl_handshake_timeout=patience)
                 await self._talk(reader, writer)
             finally:
                 self._from[host] -= 1

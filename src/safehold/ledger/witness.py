@@ -300,7 +300,10 @@ class Witness:
         # named by what the log signed: proofs of noise around one old head fill no disk
         digest = hashlib.sha256(text).hexdigest()
         path = folder / f"{status}-{digest}"
-        if not path.exists() and sum(1 for _ in folder.iterdir()) < MOST_EVIDENCE:
+        # anybody can send every head that was ever published again, so refusals that contradict
+        # nothing may not take the place of one that does
+        most = MOST_EVIDENCE if status == 422 else MOST_EVIDENCE // 2
+        if not path.exists() and sum(1 for _ in folder.iterdir()) < most:
             # the memory moves on; the head that was contradicted is half of what convinces others
             known = self.head(Checkpoint.parse(text).origin)
             if known is not None:
