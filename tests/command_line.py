@@ -104,6 +104,16 @@ class World:
         assert done.code == 0, f"exit {done.code}: {done.err}"
         return done
 
+    def ailing(self) -> list[str]:
+        """Return what doctor finds wrong; each says what to do."""
+        wrong = [
+            one
+            for one in json.loads(self.try_run("doctor", "--json").out)["checks"]
+            if not one["ok"]
+        ]
+        assert all(one["fix"] for one in wrong)
+        return [one["check"] for one in wrong]
+
     def ask(self, *words: str | Path, **more: Any) -> Any:
         """Run a command that must succeed, with ``--json``, and return its object."""
         done = self.run(*words, "--json", **more)

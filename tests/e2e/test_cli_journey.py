@@ -169,13 +169,14 @@ def look_around(world: World, trained: dict[str, Any]) -> None:
     assert artifact["id"] in json.dumps(shown)
     world.refuse("artifact", "show", "art_nothing", code=1)
 
-    assert world.ask("doctor")["ok"] is True
+    # everything is well but one thing: the charter promises a witness outside, and nobody keeps one here
+    assert world.ailing() == ["witnesses"]
     status = world.ask("status")
     assert status["counts"]["people"] >= 50
     assert status["stopped"] is False
     assert status["limits"]
     assert world.ask("people", "list")["enrolled"] == 60
-    for words in (("status",), ("doctor",), ("ledger", "tail"), ("dataset", "list")):
+    for words in (("status",), ("ledger", "tail"), ("dataset", "list")):
         plain = world.run(*words)
         assert plain.out
         assert not plain.out.startswith("{")

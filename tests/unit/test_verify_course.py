@@ -15,7 +15,7 @@ def test_a_course_goes_on_from_its_state() -> None:
         ("index.epoch", 4, -1, {"state": "begin", "epoch": 1}),
         ("key.rotate", 5, -1, {"vkey": "a+1+b"}),
         ("access.result", 6, 2, {"outcome": "ok"}),
-        ("index.epoch", 7, 3, {"state": "root", "epoch": 0, "first": 0, "stop": 3}),
+        ("index.epoch", 7, 3, {"state": "root", "epoch": 0, "first": 0, "stop": 3, "root": "x"}),
         ("grant", 8, 1, {"state": "revoked"}),
         ("grant.closed", 9, 1, {"state": "revoked", "uses": 1, "first": 2, "last": 2}),
         ("key.rotate", 10, -1, {"vkey": "a+1+b", "state": "retired"}),
