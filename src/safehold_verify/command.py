@@ -18,6 +18,7 @@ from safehold_verify.files import LARGEST_TEXT, read_file
 from safehold_verify.head import verify_head
 from safehold_verify.index import verify_index
 from safehold_verify.log import verify_log
+from safehold_verify.notes import parse_vkey
 from safehold_verify.package import verify_package
 from safehold_verify.proof import verify_proof
 from safehold_verify.words import in_words
@@ -78,21 +79,34 @@ def _index(arguments: argparse.Namespace) -> dict[str, object]:
         auditor.open(_bytes(arguments.bundle)),
         heads=[_bytes(path) for path in arguments.head],
     )
+    if report.closed or report.unaccounted:
+        print(
+            "note: a partial check: people of this epoch were erased since, and nobody can say any more"
+            " whether their rows were theirs",
+            file=sys.stderr,
+        )
     if arguments.statement is not None:
-        arguments.statement.write_bytes(auditor.sign(report))
+        _write(arguments.statement, auditor.sign(report), "statement")
     return report.payload()
 
 
 def _auditor(arguments: argparse.Namespace) -> dict[str, object]:
-    try:
-        handle = os.open(arguments.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise VerificationError("the file exists or cannot be made", where="key") from error
-    with os.fdopen(handle, "wb") as file:
-        file.write(seed := os.urandom(32))
-    public = Auditor(arguments.name, seed).public
-    arguments.public.write_text(public, "utf-8")
+    auditor = Auditor(arguments.name, os.urandom(32))
+    public = auditor.public
+    parse_vkey(public.split("\n")[0])  # a name that no signature line can carry makes no key
+    _write(arguments.key, auditor.seed, "key", mode=0o600)
+    _write(arguments.public, public.encode(), "public")
     return {"name": arguments.name, "public": str(arguments.public)}
+
+
+def _write(path: Path, data: bytes, where: str, *, mode: int = 0o666) -> None:
+    """Write a file that is not there yet."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise VerificationError("the file exists or cannot be written", where=where) from error
 
 
 _CHECKS = {
