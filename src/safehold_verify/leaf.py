@@ -18,7 +18,7 @@ KINDS = frozenset(
         "access.intent", "access.result", "ingest", "feature", "embed.export", "train.start",
         "train.end", "artifact.get", "grant", "charter", "erasure", "incident", "index.epoch",
         "key.rotate", "lease", "gap", "choice", "stop", "resume", "retention", "roster",
-        "release", "refusal", "home", "grant.closed",
+        "release", "refusal", "home", "grant.closed", "document", "drift", "milestone", "proposal",
     }
 )  # fmt: skip
 RESULTS = {"access.result": "access.intent"}  # a leaf of the first kind completes one of the second

@@ -52,7 +52,9 @@ KINDS: Mapping[str, Kind] = {
     "grant.closed": _kind(
         {"state": str, "first": int, "last": int, "uses": int}, "grant", needs=True
     ),
-    "charter": _kind({"version": int}),
+    "charter": _kind({"version": int, "direction": str}, "proposal"),
+    "document": _kind({"name": str, "sha256": str, "version": int}),
+    "drift": _kind({"state": str, "clause": str}, "drift"),
     "erasure": _kind({"state": str}, "erasure"),
     "incident": _kind({"severity": int, "state": str}, "incident"),
     "index.epoch": _kind(
@@ -60,12 +62,16 @@ KINDS: Mapping[str, Kind] = {
     ),
     "key.rotate": _kind({"state": str, "vkey": str, "lattice": str}),
     "lease": _kind({}),
+    "milestone": _kind({"promise": str, "state": str, "op": str, "bound": int, "micro": int}),
+    "proposal": _kind(
+        {"state": str, "about": str, "direction": str, "version": int, "seat": str}, "proposal"
+    ),
     "gap": _kind({}),
     "choice": _kind({}),
     "stop": _kind({"state": str}),
     "resume": _kind({"state": str}, "stop"),
     "retention": _kind({"day": int, "keys": int}),
-    "roster": _kind({"version": int}),
+    "roster": _kind({"version": int}, "proposal"),
     "release": _kind(_CHARGE, "access.intent"),
     "refusal": _kind({"rule": str}, "access.intent", "grant"),
     "home": _kind({"version": str, "synthetic": int, "build": str}),
