@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from tests.seated import enact, founding
 from tests.world import PASSPHRASE, PURPOSE, outside
 
 from safehold import canonical
@@ -17,9 +18,9 @@ from safehold.access import approve
 from safehold.access.proof import Holder
 from safehold.app.grants import draft_grant
 from safehold.app.keeper import Service, compose, found
-from safehold.app.setup import seat_keys
+from safehold.app.setup import first_roster, seat_keys
 from safehold.canonical import b64, unb64
-from safehold.charter import Charter, Roster, Signature, load, shipped, sign
+from safehold.charter import Charter, Signature
 from safehold.clock import DAY_US, SECOND_US, FixedClock, SystemClock, day_of
 from safehold.enclave.action import SCHEMA
 from safehold.errors import UnavailableError
@@ -198,10 +199,8 @@ class Bench:
 
     def enact(self, charter: Charter, *seats: str) -> dict[str, Any]:
         names = seats or tuple(self.seats)
-        return self.call(
-            "charter.enact",
-            charter=charter.to_json(),
-            signatures=[sign(charter, name, self.seats[name]).to_json() for name in names],
+        return enact(
+            self.call, self.desk.trust, charter, self.seats, names, at_us=self.clock.now_us()
         )
 
     def changed(self, **changes: Any) -> Charter:
@@ -325,15 +324,13 @@ def found_bench(path: Path, *, synthetic: bool = False, people: Sequence[str] = 
     """Make a home with a charter and three people."""
     with outside(path):
         keys = seat_keys(path / "seats")
-        board = Roster.draft({name: (name, key.public) for name, key in keys.items()})
-        for name, key in keys.items():
-            board = board.sign(name, key)
         home = Home.create(path / "home", synthetic=synthetic)
+        board = first_roster(home, keys, now_us=SystemClock().now_us())
         root, _ = found(
             home, {"passphrase": PASSPHRASE}, canonical.encode(board.to_json()), board.digest()
         )
     bench = Bench(path, home, root, FixedClock(SystemClock().now_us()), keys).start()
-    bench.enact(load(shipped("demo")))
+    bench.enact(founding())
     bench.call(
         "people.enrol",
         people=[

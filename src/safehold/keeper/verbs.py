@@ -23,6 +23,7 @@ from safehold.keeper.grants import Grants
 from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
+from safehold.keeper.oversight import Oversight
 from safehold.keeper.retention import Retention
 from safehold.keeper.rollback import check_register
 from safehold.keeper.server import Report, Verb
@@ -57,6 +58,7 @@ class Verbs:
             on_sound=self.leases.reopen,
             on_trouble=self.leases.cut,
         )
+        self.oversight = Oversight(desk, self.leases)
         self.erasure = Erasure(
             desk, self.crowd, on_silence=self.leases.close, on_gone=self.leases.forget
         )
@@ -94,9 +96,7 @@ class Verbs:
         verbs: dict[str, Verb] = {
             "hello": self._hello,
             "status": self._status,
-            "charter.enact": self._enact,
-            "stop": self._stop,
-            "resume": self._resume,
+            **self.oversight.verbs(),
             "people.enrol": self.crowd.enrol,
             "people.choose": self.crowd.choose,
             "people.show": self.crowd.show,
@@ -214,36 +214,6 @@ class Verbs:
             "unreachable": desk.ledger.unreachable,
             "missing": unmet,
         }
-
-    def _enact(
-        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        with self.desk.lock:  # no decision under one charter is logged under another
-            return self.desk.trust.enact(arguments["charter"], arguments["signatures"])
-
-    def _stop(
-        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        try:
-            answer = self.desk.trust.order("stop", arguments)
-        except UnavailableError:
-            # the order holds but cannot be written down: what runs ends all the same, only the word is missing
-            self.desk.halt()
-            self.leases.cut(None, "stop")
-            raise
-        ended = self.desk.halt()
-        return {
-            **answer,
-            "jobs_ended": ended,
-            "leases_ended": self.leases.close(None, "stop"),
-        }
-
-    def _resume(
-        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        answer = self.desk.trust.order("resume", arguments)
-        self.leases.reopen(None)
-        return answer
 
     def _datasets(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report

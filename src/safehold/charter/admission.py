@@ -1,0 +1,19 @@
+"""Which charters may be signed and enacted at all, whoever agrees to them.
+
+This is the one place that decides it: before a seat signs, when one is proposed, before it is enacted, and whenever a
+keeper starts.
+"""
+
+from __future__ import annotations
+
+from safehold.charter.compile import Policy, compile  # noqa: A004
+from safehold.charter.model import Charter
+
+
+def admit(charter: Charter) -> Policy:
+    """Return the policy of a charter that may be signed.
+
+    Raises:
+        InvalidError: It does not compile to policy.
+    """
+    return compile(charter)
