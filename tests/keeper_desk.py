@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -211,16 +212,17 @@ class Bench:
             tree[name] = value(tree[name]) if callable(value) else value
         return Charter.from_json(tree)
 
-    def order(self, what: str, *seats: str) -> dict[str, Any]:
-        text = canonical.encode(
-            {
-                "v": "safehold.order/1",
-                "what": what,
-                "home": self.home.id,
-                "reason": "a test",
-                "at_us": self.clock.now_us(),
-            }
-        )
+    def order(self, what: str, *seats: str, cause: str | None = None) -> dict[str, Any]:
+        order = {
+            "v": "safehold.order/1",
+            "what": what,
+            "home": self.home.id,
+            "reason": "a test",
+            "at_us": self.clock.now_us(),
+        }
+        if cause is not None:
+            order["cause"] = sha256(cause.encode()).hexdigest()
+        text = canonical.encode(order)
         names = seats or tuple(self.seats)
         return {
             "order": text.decode(),
@@ -320,7 +322,13 @@ class Bench:
         return found
 
 
-def found_bench(path: Path, *, synthetic: bool = False, people: Sequence[str] = PEOPLE) -> Bench:
+def found_bench(
+    path: Path,
+    *,
+    synthetic: bool = False,
+    people: Sequence[str] = PEOPLE,
+    charter: Charter | None = None,
+) -> Bench:
     """Make a home with a charter and three people."""
     with outside(path):
         keys = seat_keys(path / "seats")
@@ -330,7 +338,7 @@ def found_bench(path: Path, *, synthetic: bool = False, people: Sequence[str] = 
             home, {"passphrase": PASSPHRASE}, canonical.encode(board.to_json()), board.digest()
         )
     bench = Bench(path, home, root, FixedClock(SystemClock().now_us()), keys).start()
-    bench.enact(founding())
+    bench.enact(charter or founding())
     bench.call(
         "people.enrol",
         people=[
@@ -348,7 +356,7 @@ def copy_bench(made: Bench, path: Path) -> Bench:
         shutil.copytree(made.path / name, path / name)
     with outside(path):
         home = Home.open(path / "home")
-    return Bench(path, home, made.root, FixedClock(made.clock.at_us), made.seats)
+    return Bench(path, home, made.root, FixedClock(made.clock.at_us), dict(made.seats))
 
 
 __all__ = ["DAY_US", "PEOPLE", "Bench", "batch", "chunk", "copy_bench", "found_bench", "passed"]

@@ -243,6 +243,8 @@ class Roster:
         for seat in self.seats:
             if owners.setdefault(seat.key.raw, seat.person) != seat.person:
                 raise InvalidError("two people share a key", rule="roster.shared_key")
+        if not {made.seat for made in self.signatures} <= set(SEATS):
+            raise InvalidError("a signature by a seat that does not exist", rule="roster.seat")
         people = [seat.person for seat in self.seats]
         if doubled := {one for one in people if people.count(one) > 1} - set(self.several):
             raise InvalidError(
