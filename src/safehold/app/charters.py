@@ -9,7 +9,7 @@ from typing import Any
 
 from safehold import canonical
 from safehold.app.paper import write_paper
-from safehold.app.proposals import enact_proposal, sign_votes
+from safehold.app.proposals import enact_proposal, paper_file, sign_by_paper, sign_votes
 from safehold.charter import (
     Charter,
     Roster,
@@ -75,11 +75,13 @@ def sign_charter(
 
     The first charter of a home is signed itself; of a later one, its proposal (see ``app.proposals``).
     """
-    place = Home.open(home)
     charter = load(path)
     admit(charter)
-    roster = roster_of(place)
     keys = _chosen(seat, key, seats)
+    if not (home / "home.json").exists() and paper_file(path).exists():
+        return sign_by_paper(path, charter, keys)
+    place = Home.open(home)
+    roster = roster_of(place)
     if replaces_another(place, charter):
         return sign_votes(place, path, charter, roster, keys)
     file = signatures_file(path)

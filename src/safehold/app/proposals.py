@@ -1,12 +1,13 @@
 """What the command line does with proposals to change the charter; seat keys stay on this side.
 
-A proposal has a paper beside the charter: where it stands in the ledger. Seats sign on a machine of their own, which
-needs the paper, the charter, and a copy of the home's roster and charter; handing a vote in is a step of its own.
+A proposal has a paper beside the charter: what the seats are asked, and where that stands in the ledger. A seat signs
+on a machine of its own, which needs charter, paper and key, and no home; handing a vote in is a step of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from safehold import canonical
 from safehold.app.paper import write_paper
 from safehold.canonical import b64
 from safehold.charter import Charter, Roster, Rosters, load
-from safehold.charter.proposal import Proposal, Question, Vote, propose, tally, vote
+from safehold.charter.proposal import Proposal, Question, Vote, propose, vote
 from safehold.clock import SystemClock
 from safehold.errors import InvalidError, MissingError
 from safehold.keeper.client import KeeperClient
@@ -58,9 +59,7 @@ def propose_charter(
         canonical.encode(
             {
                 "v": PAPER_VERSION,
-                "digest": question.digest,
-                "proposal": question.proposal,
-                "leaf": question.leaf,
+                "question": question.to_json(),
             }
         )
         + b"\n",
@@ -80,18 +79,33 @@ def sign_votes(
         MissingError: It was not proposed, or its paper is not here.
         InvalidError: A key does not speak for its seat.
     """
-    asked = _question(home, path, charter, roster)
-    held = {one.seat: one for one in read_votes(votes_file(path), asked)}
     for name, key in keys.items():
         _check_key(roster, name, key)
-        held[name] = vote(asked, name, key)
+    return _add_votes(path, charter, _question(home, path, charter, roster), keys)
+
+
+def sign_by_paper(path: Path, charter: Charter, keys: Mapping[str, SigningKey]) -> dict[str, Any]:
+    """Add votes to the file beside a charter where there is no home, as the paper asks.
+
+    Whether a key speaks for its seat is seen when the vote is handed in.
+
+    Raises:
+        MissingError: Its paper is not here.
+    """
+    return _add_votes(path, charter, _asked(path, charter), keys)
+
+
+def _add_votes(
+    path: Path, charter: Charter, asked: Question, keys: Mapping[str, SigningKey]
+) -> dict[str, Any]:
+    held = {one.seat: one for one in read_votes(votes_file(path), asked)}
+    held |= {name: vote(asked, name, key) for name, key in keys.items()}
     write_votes(votes_file(path), list(held.values()))
-    counted = tally(list(held.values()), roster)
     return {
         "charter": charter.id,
         "version": charter.version,
         "proposal": asked.proposal,
-        "signed": [one.name for one in counted.signed],
+        "signed": sorted(held),
         "file": votes_file(path).name,
     }
 
@@ -176,6 +190,18 @@ def write_votes(file: Path, votes: list[Vote]) -> None:
 
 
 def _question(home: Home, path: Path, charter: Charter, roster: Roster) -> Question:
+    """Return what the seats are asked now; the board may have changed since the paper was written."""
+    asked = _asked(path, charter)
+    return replace(
+        asked,
+        home=home.id,
+        base=_in_force(home).digest().hex(),
+        roster=roster.digest().hex(),
+    )
+
+
+def _asked(path: Path, charter: Charter) -> Question:
+    """Return what the paper beside a charter asks."""
     paper = paper_file(path)
     if not paper.exists():
         raise MissingError(
@@ -184,27 +210,20 @@ def _question(home: Home, path: Path, charter: Charter, roster: Roster) -> Quest
             fix="safehold charter propose; seats elsewhere need the paper it writes beside the charter",
         )
     match canonical.decode(paper.read_bytes().strip()):
-        case {
-            "v": "safehold-proposal-paper/1",
-            "digest": str(digest),
-            "proposal": int(proposal),
-            "leaf": str(leaf),
-        } if digest == charter.digest().hex():
-            return Question(
-                home=home.id,
-                proposal=proposal,
-                leaf=leaf,
-                digest=digest,
-                base=_in_force(home).digest().hex(),
-                roster=roster.digest().hex(),
-            )
+        case {"v": "safehold-proposal-paper/1", "question": question}:
+            asked = Question.from_json(question)
         case _:
             raise InvalidError(
-                "the paper is about another text of this charter",
-                file=paper.name,
-                rule="charter.proposal",
-                fix="propose this text: safehold charter propose",
+                "not a paper of a proposal", file=paper.name, rule="charter.proposal"
             )
+    if asked.digest != charter.digest().hex():
+        raise InvalidError(
+            "the paper is about another text of this charter",
+            file=paper.name,
+            rule="charter.proposal",
+            fix="propose this text: safehold charter propose",
+        )
+    return asked
 
 
 def _in_force(home: Home) -> Charter:
