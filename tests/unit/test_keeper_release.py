@@ -377,7 +377,9 @@ def test_who_asked_and_why_is_not_readable_in_the_database(bench: Bench) -> None
     bench.pass_(reason="the reason of this test")
     bench.stop()
     assert not any(
-        b"of this test" in file.read_bytes() for file in bench.home.path.rglob("*") if file.is_file()
+        b"of this test" in file.read_bytes()
+        for file in bench.home.path.rglob("*")
+        if file.is_file()
     )
     bench.start()
     assert bench.call("grant.list")["grants"][0]["runs"] == 0
