@@ -87,6 +87,10 @@ class Service:
         """Close the grants that have ended, with the range of their uses."""
         self.verbs.grants.close_ended()
 
+    def compare(self) -> None:
+        """Compare what runs with what the board signed; a difference stops recording."""
+        self.verbs.drift.check()
+
     def watch(self) -> None:
         """Let the home's own monitor take a turn.
 

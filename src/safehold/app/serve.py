@@ -24,6 +24,7 @@ def run(home: Home, secret: dict[str, Any]) -> None:
             Task("publish", SECOND_US, service.desk.ledger.publish),
             Task("retention", 600 * SECOND_US, service.sweep),
             Task("grants", 60 * SECOND_US, service.close_grants),
+            Task("drift", 60 * SECOND_US, service.compare),
             Task("leases", 30 * SECOND_US, service.expire_leases),
             Task("monitor", 60 * SECOND_US, service.watch),
             Task("anchor", 3600 * SECOND_US, service.anchor),

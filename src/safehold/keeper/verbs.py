@@ -18,6 +18,7 @@ from safehold.errors import (
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.desk import Desk
+from safehold.keeper.drift import Drift
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.grants import Grants
 from safehold.keeper.intake import Intake
@@ -60,6 +61,13 @@ class Verbs:
         self.erasure = Erasure(
             desk, self.crowd, on_silence=self.leases.close, on_gone=self.leases.forget
         )
+        self.drift = Drift(
+            desk,
+            orders=self.intake.orders,
+            register=self.crowd.check,
+            on_found=self.leases.end,
+        )
+        self.intake.guard = self.drift.require_none
         self.trail = Trail(desk)
         self.grants = Grants(desk)
         self.models = Models(desk)
@@ -95,6 +103,7 @@ class Verbs:
             "hello": self._hello,
             "status": self._status,
             "charter.enact": self._enact,
+            "drift": self._drift,
             "stop": self._stop,
             "resume": self._resume,
             "people.enrol": self.crowd.enrol,
@@ -191,6 +200,7 @@ class Verbs:
                 "signing": len(desk.ledger.vkeys),
             },
             "witnesses": self._witnesses(),
+            "drift": [one.clause for one in self.drift.found],
             "keeper_level": self.level,
             "sandbox_level": desk.workshop.level(),
             "periodic": list(self.periodic()),
@@ -220,6 +230,11 @@ class Verbs:
     ) -> dict[str, Any]:
         with self.desk.lock:  # no decision under one charter is logged under another
             return self.desk.trust.enact(arguments["charter"], arguments["signatures"])
+
+    def _drift(
+        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        return self.drift.show()
 
     def _stop(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
