@@ -29,6 +29,7 @@ def run(home: Home, secret: dict[str, Any]) -> None:
             Task("monitor", 60 * SECOND_US, service.watch),
             Task("anchor", 3600 * SECOND_US, service.anchor),
             Task("index", DAY_US, service.close_epoch),
+            Task("milestones", DAY_US, service.measure),
             Task("health", 60 * SECOND_US, service.desk.ledger.check_health),
         ],
     )

@@ -75,6 +75,8 @@ class Verbs:
         self.retention = Retention(desk, self.intake)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
+        # how each promise of the charter stands; the argument says whether to measure anew
+        self.milestones: Callable[[bool], list[dict[str, Any]]] = lambda _anew: []
         # what was last seen from outside: by the monitor of this home's own ledger, by its anchors
         self.watched: Callable[[], dict[str, Any]] = dict
 
@@ -104,6 +106,7 @@ class Verbs:
             "status": self._status,
             "charter.enact": self._enact,
             "drift": self._drift,
+            "milestones": self._milestones,
             "stop": self._stop,
             "resume": self._resume,
             "people.enrol": self.crowd.enrol,
@@ -235,6 +238,11 @@ class Verbs:
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         return self.drift.show()
+
+    def _milestones(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        return {"milestones": self.milestones(arguments.get("measure") is True)}
 
     def _stop(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
