@@ -57,3 +57,13 @@ def sign(
     from safehold.app.charters import sign_charter
 
     put(sign_charter(home, existing(file), seat=seat, key=key, seats=seats), as_json=as_json)
+
+
+@group.command()
+def schema() -> None:
+    """Print the JSON Schema of the charter language, for editors."""
+    import json
+
+    from safehold.charter.jsonschema import schema as schema_of_charter
+
+    typer.echo(json.dumps(schema_of_charter(), indent=1, ensure_ascii=False))
