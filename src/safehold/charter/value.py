@@ -156,7 +156,6 @@ class OneOf:
 
 def one_of(*choices: str) -> OneOf:
     """Return a reader that takes only the given words."""
-
     return OneOf(choices)
 
 
