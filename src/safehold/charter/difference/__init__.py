@@ -9,8 +9,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from safehold.charter.compile import compile as compile_charter
 from safehold.charter.difference.change import NARROWER, WIDER, Cell, Change, Difference
-from safehold.charter.difference.walk import changes
+from safehold.charter.difference.reach import disagreement, tell
+from safehold.charter.difference.walk import changes, first
 from safehold.charter.model import Charter
 
 
@@ -24,11 +28,12 @@ def compare(old: Charter | None, new: Charter) -> Difference:
     Raises:
         InvalidError: One of them does not compile.
     """
-    found = (
-        tuple(changes(old, new))
-        if old is not None
-        else (Change(clause="", side=WIDER, message="first"),)
-    )
+    policies = (None if old is None else compile_charter(old)), compile_charter(new)
+    fields = first(new) if old is None else changes(old, new)
+    found = tell(tuple(fields), old, new, disagreement(*policies))
+    if not found and (old is None or replace(old, version=new.version).digest() != new.digest()):
+        # what no order and no policy can name is still a change
+        found = [Change(clause="charter", side=WIDER, message="any.order")]
     return Difference(
         old=None if old is None else (old.version, old.digest()),
         new=(new.version, new.digest()),

@@ -31,6 +31,8 @@ from safehold.charter.vocabulary import ASSURANCE, DLP_GROUPS
 from safehold.telemetry.schema import Level
 
 _LEVEL: Final = ladder(*(level.name for level in reversed(Level)), kind="level")
+_NO_YES: Final = (False, None, True)  # what is not stated lies between
+_YES_NO: Final = (True, False)
 _SANDBOX: Final = ladder(*reversed(ASSURANCE), kind="level")
 
 ORDERS: Final = MappingProxyType[
@@ -51,7 +53,7 @@ ORDERS: Final = MappingProxyType[
         "participation.legal_basis": words("term"),
         "participation.opt_in": narrower_term("consent", "dpv"),
         "participation.default": fixed(),
-        "participation.withdraw.any_time": ladder(True, False, kind="truth"),
+        "participation.withdraw.any_time": ladder(*_YES_NO, kind="truth"),
         "participation.withdraw.detriment": fixed(),
         "participation.withdraw.effect": deadline(),
         "participation.pause.max": fixed(),
@@ -116,8 +118,8 @@ ORDERS: Final = MappingProxyType[
         "who_may.<name>.grant.budget.rows": more_is_wider("rows"),
         "who_may.<name>.grant.budget.bytes_out": more_is_wider("bytes"),
         "who_may.<name>.grant.budget.runs": more_is_wider("runs"),
-        "who_may.<name>.sees_data": ladder(False, None, True, kind="truth"),
-        "who_may.<name>.may_delegate": ladder(False, None, True, kind="truth"),
+        "who_may.<name>.sees_data": ladder(*_NO_YES, kind="truth"),
+        "who_may.<name>.may_delegate": ladder(*_NO_YES, kind="truth"),
         "oversight.seats": words("seat"),
         "oversight.widen.approve": fewer_is_wider("seats"),
         "oversight.widen.must_include": removed_is_wider("seat"),

@@ -16,7 +16,7 @@ from safehold.charter.difference.field import IGNORED, LISTS, NAMED_BY, ORDERS
 from safehold.charter.difference.order import Order, Step, order_only, words
 from safehold.charter.difference.words import Said
 from safehold.charter.model import Charter, Collect, Purpose, RedLine, Role
-from safehold.charter.oversight import Gate, Promise
+from safehold.charter.oversight import Promise
 from safehold.charter.redline import forms
 
 _Slots = tuple[tuple[str, Said], ...]
@@ -32,6 +32,10 @@ class _Place:
     clause: str = ""
     owner: _Slots = ()
 
+    @property
+    def message(self) -> str:
+        return self.pattern.replace("[]", "").replace(".<name>", "")
+
     def at(self, key: str) -> _Place:
         dot = "." if self.pattern else ""
         return _Place(f"{self.pattern}{dot}{key}", f"{self.clause}{dot}{key}", self.owner)
@@ -39,10 +43,6 @@ class _Place:
     def entry(self, name: str, *, mapping: bool, owner: _Slots) -> _Place:
         mark = ".<name>" if mapping else "[]"
         return _Place(f"{self.pattern}{mark}", f"{self.clause}.{name}", owner)
-
-    @property
-    def message(self) -> str:
-        return self.pattern.replace("[]", "").replace(".<name>", "")
 
     def change(self, side: str, message: str, *said: tuple[str, Said]) -> Change:
         return Change(
@@ -59,6 +59,26 @@ class _Place:
 def changes(old: Charter, new: Charter) -> Iterator[Change]:
     """Yield every change of a field between two charters, in the order of the document."""
     yield from _record(Charter, old, new, _Place())
+
+
+def first(charter: Charter) -> Iterator[Change]:
+    """Yield what the first charter of all makes possible; before it, nothing was."""
+    for pattern, allows in LISTS.items():
+        entries = getattr(charter, pattern)
+        if not allows:
+            continue
+        if not isinstance(entries, Mapping):
+            entries = {getattr(one, NAMED_BY[pattern]): one for one in entries}
+        for name, entry in entries.items():
+            inner = _Place(pattern, pattern).entry(
+                name, mapping=False, owner=_owner(name, None, entry)
+            )
+            yield inner.change(WIDER, "added")
+    for key, kind, names in (
+        ("data_subjects.include", "term", charter.data_subjects.include),
+        ("jurisdictions.collect_in", "place", charter.jurisdictions),
+    ):
+        yield _Place(key, key).change(WIDER, WIDER, ("names", Said(kind, names)))
 
 
 def _record(kind: Any, old: Any, new: Any, place: _Place) -> Iterator[Change]:
@@ -139,18 +159,18 @@ def _enforced(line: RedLine) -> RedLine:
 
 def _owner(name: str, old: Any, new: Any) -> _Slots:
     """Return how the sentences of an entry name it: as the new charter does, or else the old one."""
-    match new if new is not None else old:
-        case Collect(what=what):
-            return (("what", Said("what", (what,))),)
-        case Purpose(plain=plain):
-            return (("purpose", Said("purpose", (plain.rstrip("."),))),)
-        case RedLine() as line:
-            return (("line", Said("quote", (line.words().rstrip("."),))),)
+    entry = new if new is not None else old
+    match entry:
+        case Collect():
+            slot, said = "what", Said("what", (entry.what,))
+        case Purpose():
+            slot, said = "purpose", Said("purpose", (entry.plain.rstrip("."),))
+        case RedLine():
+            slot, said = "line", Said("quote", (entry.words().rstrip("."),))
+        case Promise():
+            slot, said = "promise", Said("quote", (entry.says.rstrip("."),))
         case Role():
-            return (("role", Said("role", (name,))),)
-        case Promise(says=says):
-            return (("promise", Said("quote", (says.rstrip("."),))),)
-        case Gate():
-            return (("gate", Said("name", (name,))),)
+            slot, said = "role", Said("role", (name,))
         case _:
-            return ()
+            slot, said = "gate", Said("name", (name,))
+    return ((slot, said),)
