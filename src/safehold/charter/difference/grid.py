@@ -3,7 +3,7 @@
 1. A *cell* is a role that does an action in a stage for a purpose on one kind of data. It is allowed if the
    policy allows it with everything else as favourable as that policy lets it be.
 2. A *limit* is one of those other things at its edge: one approval fewer, one person fewer, one gate not
-   passed. Limits do not depend on stage and kind of data, so they are tried once a role, action and purpose.
+   passed. Limits depend on role and action alone, so they are tried once for each role and action.
 3. Every cell that either charter could allow is on the grid. Nothing else is allowed by either: a permit of
    the compiler names role, action, purpose, stages and kinds of its charter.
 
@@ -138,6 +138,7 @@ class Grid:
     def request(self, charter: Charter, cell: Cell) -> dict[str, Any]:
         """Return a cell as a request that nothing else stands in the way of, as far as a charter can help."""
         purpose, stage = cell.purpose or NONE, cell.stage
+        what = _e("What", cell.what or kinds()[0])
         use: dict[str, Any] = {
             "purpose": _e("Purpose", purpose),
             "stage": _e("Stage", stage),
@@ -149,7 +150,7 @@ class Grid:
             "granted": True,
             "grant_purpose": _e("Purpose", purpose),
             "grant_stages": [_e("Stage", stage)],
-            "grant_what": [_e("What", what) for what in kinds()],
+            "grant_what": [what],
             "grant_segments": ["segment"],
             "grant_expires": 2,
             "grant_holder": "key",
@@ -159,7 +160,7 @@ class Grid:
             "gates": [_e("Gate", gate) for one in self.charters for gate in gates(one)],
         }
         data: dict[str, Any] = {
-            "what": [_e("What", cell.what or kinds()[0])],
+            "what": [what],
             "purposes": [_e("Purpose", purpose)],
             "places": [_e("Place", charter.jurisdictions[0])],
             "silos": [],

@@ -28,6 +28,8 @@ def disagreement(old: Policy | None, new: Policy) -> tuple[_Cells, _Cells]:
     Raises:
         InvalidError: The policies have no common types.
     """
+    if old is not None and old.cedar == new.cedar:
+        return _NO, _NO  # the same rules decide the same, whatever the names
     grid = Grid([policy for policy in (old, new) if policy is not None])
     cells = grid.cells()
     after = grid.allowed(new, cells)
@@ -43,15 +45,13 @@ def disagreement(old: Policy | None, new: Policy) -> tuple[_Cells, _Cells]:
 
 
 def _representatives(cells: _Cells) -> Iterator[Cell]:
-    """Yield one cell for each role, action and purpose."""
-    yield from {
-        (cell.role, cell.action, cell.purpose): cell for cell in sorted(cells, reverse=True)
-    }.values()
+    """Yield one cell for each role and action."""
+    yield from {(cell.role, cell.action): cell for cell in sorted(cells, reverse=True)}.values()
 
 
 def _anywhere(edges: _Cells) -> _Cells:
-    """Return edges for every stage and kind of data: the conditions do not depend on them."""
-    return frozenset(edge._replace(stage="", what="") for edge in edges)
+    """Return edges for every stage, purpose and kind of data: the conditions do not depend on them."""
+    return frozenset(edge._replace(stage="", purpose="", what="") for edge in edges)
 
 
 def tell(
@@ -75,19 +75,27 @@ def tell(
         told += _things(side, frozenset(cell for cell in cells if not cell.limit), before, after)
         for limit, value, edges in _moved(cells):
             _attach(told, *_limit(side, limit, value, edges, lines))
-    lost = sorted({(c.role, c.action) for c in differ[1] if not c.limit and c.action in RIGHTS})
-    kept = {(c.role, c.action) for c in differ[0] if not c.limit}
-    told += [
-        Change(
-            clause=f"who_may.{role}.do",
+    told += _lost_rights(differ[1])
+    return told
+
+
+def _lost_rights(denied: _Cells) -> Iterator[Change]:
+    """Yield what employees and auditors lose: it ends something, and it protects less, so it is wider."""
+    lost: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for cell in denied:
+        if cell.action in RIGHTS and not cell.limit:
+            lost[cell.role, cell.stage].add(cell.action)
+    for (role, stage), actions in sorted(lost.items()):
+        yield Change(
+            clause=f"who_may.{role}",
             side=WIDER,
             message="rights.wider",
-            said=(("role", Said("role", (role,))), ("actions", Said("action", (action,)))),
+            said=(
+                ("role", Said("role", (role,))),
+                ("actions", Said("action", _in_order(actions, ACTIONS))),
+                ("stages", Said("stage", (stage,))),
+            ),
         )
-        for role, action in lost
-        if (role, action) not in kept
-    ]
-    return told
 
 
 def _things(
@@ -113,8 +121,6 @@ def _things(
             for stage in where_
             for what in kinds_
         )
-        known = after if after is not None and purpose in after.purposes else before
-        plain = known.purposes[purpose].plain if known is not None and purpose else ""
         yield Change(
             clause=_cause(min(block), before),
             side=side,
@@ -124,10 +130,18 @@ def _things(
                 ("actions", Said("action", _in_order(acts, ACTIONS))),
                 ("what", Said("what", tuple(sorted(kinds_)))),
                 ("stages", Said("stage", _in_order(where_, STAGES))),
-                ("purpose", Said("purpose", (plain.rstrip("."),))),
+                ("purpose", Said("purpose", (_plain(purpose, after, before),))),
             ),
             cells=block,
         )
+
+
+def _plain(name: str, *charters: Charter | None) -> str:
+    """Return the words of a purpose; with its name where another purpose has the same words."""
+    known = [one.purposes for one in charters if one is not None]
+    words = next((purposes[name].plain for purposes in known if name in purposes), "")
+    alike = {key for purposes in known for key, one in purposes.items() if one.plain == words}
+    return f"{words} [{name}]" if len(alike) > 1 else words
 
 
 def _cause(cell: Cell, without: Charter | None) -> str:

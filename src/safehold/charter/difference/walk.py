@@ -6,7 +6,7 @@ anybody thinking of it. A value that differs yields at least one change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final, get_args, get_origin
 
@@ -18,6 +18,7 @@ from safehold.charter.difference.words import Said
 from safehold.charter.model import Charter, Collect, Purpose, RedLine, Role
 from safehold.charter.oversight import Promise
 from safehold.charter.redline import forms
+from safehold.charter.vocabulary import ASSURANCE, DERIVED
 
 _Slots = tuple[tuple[str, Said], ...]
 _TERMS: Final = ("forbid", "dpv", "forbid_terms")  # three spellings of one thing
@@ -58,7 +59,40 @@ class _Place:
 
 def changes(old: Charter, new: Charter) -> Iterator[Change]:
     """Yield every change of a field between two charters, in the order of the document."""
-    yield from _record(Charter, old, new, _Place())
+    found = tuple(_record(Charter, old, new, _Place()))
+    yield from found
+    clauses = tuple(change.clause for change in found if change.side == WIDER)
+    yield from _weaker_sandboxes(old, new, clauses)
+
+
+def _weaker_sandboxes(old: Charter, new: Charter, said: Iterable[str]) -> Iterator[Change]:
+    """Yield what may be used in a weaker sandbox though no field by itself says so.
+
+    The least sandbox follows from sensitivity *and* from ``assurance``, and what is derived follows the most
+    sensitive thing that is collected: to stop collecting that loosens it.
+    """
+    before, after = _sandboxes(old), _sandboxes(new)
+    for what, level in before.items():
+        clause = "assurance" if what == DERIVED else f"collect.{what}.sensitivity"
+        lower = what in after and after[what] < level
+        if lower and not any(one == clause or one.startswith("assurance") for one in said):
+            names = (ASSURANCE[level], ASSURANCE[after[what]])
+            yield Change(
+                clause=clause,
+                side=WIDER,
+                message="sandbox.wider",
+                said=(
+                    ("what", Said("what", (what,))),
+                    *zip(("old", "new"), (Said("level", (name,)) for name in names), strict=True),
+                ),
+            )
+
+
+def _sandboxes(charter: Charter) -> dict[str, int]:
+    """Return the least sandbox level of each kind of data, as access and keeper look it up."""
+    found = {item.what: charter.assurance.least(item.sensitivity) for item in charter.collect}
+    most = max((item.sensitivity for item in charter.collect), default=1)
+    return {**found, DERIVED: charter.assurance.least(most)}
 
 
 def first(charter: Charter) -> Iterator[Change]:
@@ -164,11 +198,11 @@ def _owner(name: str, old: Any, new: Any) -> _Slots:
         case Collect():
             slot, said = "what", Said("what", (entry.what,))
         case Purpose():
-            slot, said = "purpose", Said("purpose", (entry.plain.rstrip("."),))
+            slot, said = "purpose", Said("purpose", (entry.plain,))
         case RedLine():
-            slot, said = "line", Said("quote", (entry.words().rstrip("."),))
+            slot, said = "line", Said("quote", (entry.words(),))
         case Promise():
-            slot, said = "promise", Said("quote", (entry.says.rstrip("."),))
+            slot, said = "promise", Said("quote", (entry.says,))
         case Role():
             slot, said = "role", Said("role", (name,))
         case _:

@@ -7,7 +7,8 @@ Every sentence of a difference is a template of a catalogue. What fills it is ke
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -85,14 +86,13 @@ class Catalogue:
         words = self.words.get(kind, {})
         if (key := str(item).lower() if isinstance(item, bool) else str(item)) in words:
             return words[key]
+        if kind == "seconds":
+            return self._span(int(item))
         if kind in NUMBERS and isinstance(item, int):
             return NUMBERS[kind](item)
-        if kind == "seconds" and isinstance(item, int):
-            return self._span(item)
         if kind in self.units and isinstance(item, int):
             return f"{item:,} {self.units[kind][item != 1]}"
-        plain = str(item) if kind in VERBATIM else str(item).replace("_", " ")
-        return words.get("*", "{}").format(plain)
+        return words.get("*", "{}").format(SPELT.get(kind, _spaced)(str(item)))
 
     def _span(self, seconds: int) -> str:
         for kind, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
@@ -110,6 +110,28 @@ class _Slots(dict[str, str]):
 
     def __missing__(self, key: str) -> str:
         return self["clause"]
+
+
+def _quoted(text: str) -> str:
+    """Return prose on one line, with no mark in it that could end its own quotation."""
+    line = " ".join(text.split()).rstrip(".")
+    return line.replace("\N{LEFT DOUBLE QUOTATION MARK}", '"').replace(
+        "\N{RIGHT DOUBLE QUOTATION MARK}", '"'
+    )
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _term(term: str) -> str:
+    """Return a term of a vocabulary in words, and as it is written."""
+    vocabulary, _, name = term.rpartition(":")
+    if vocabulary not in {"", "fides", "dpv", "pd", "sh"}:
+        return term  # an article of a law
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.rpartition(".")[2])
+    words = apart.replace("_", " ").lower()
+    return words if words == term else f"{words} ({term})"
 
 
 def _decimal(value: int, digits: int) -> str:
@@ -132,13 +154,23 @@ def _effect(catalogue: Catalogue, items: tuple[Item, ...]) -> str:
     )
 
 
-PAIRS: Final = {"bound": _bound, "effect": _effect}
-NUMBERS: Final = {
+PAIRS: Final[Mapping[str, Callable[[Catalogue, tuple[Item, ...]], str]]] = {
+    "bound": _bound,
+    "effect": _effect,
+}
+NUMBERS: Final[Mapping[str, Callable[[int], str]]] = {
     "epsilon": lambda value: _decimal(value, 6),
     "delta": lambda value: _decimal(value, 12),
     "number": lambda value: f"{value:,}",
 }
-VERBATIM: Final = frozenset({"text", "term", "name", "place", "quote"})
+SPELT: Final[Mapping[str, Callable[[str], str]]] = {
+    "text": _quoted,
+    "quote": _quoted,
+    "purpose": _quoted,
+    "term": _term,
+    "name": str,
+    "place": str,
+}
 
 
 @cache
