@@ -14,7 +14,7 @@ from dataclasses import replace
 from safehold.charter.compile import compile as compile_charter
 from safehold.charter.difference.change import NARROWER, WIDER, Cell, Change, Difference
 from safehold.charter.difference.reach import disagreement, tell
-from safehold.charter.difference.walk import changes, first
+from safehold.charter.difference.walk import changes, first, weaker_sandboxes
 from safehold.charter.model import Charter
 
 
@@ -29,8 +29,12 @@ def compare(old: Charter | None, new: Charter) -> Difference:
         InvalidError: One of them does not compile.
     """
     policies = (None if old is None else compile_charter(old)), compile_charter(new)
-    fields = first(new) if old is None else changes(old, new)
-    found = tell(tuple(fields), old, new, disagreement(*policies))
+    if old is None:
+        fields = [*first(new)]
+    else:
+        fields = [*changes(old, new)]
+        fields += weaker_sandboxes(old, new, tuple(fields))
+    found = tell(fields, old, new, disagreement(*policies))
     if not found and (old is None or replace(old, version=new.version).digest() != new.digest()):
         # what no order and no policy can name is still a change
         found = [Change(clause="charter", side=WIDER, message="any.order")]

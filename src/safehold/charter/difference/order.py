@@ -129,6 +129,17 @@ def missing_is_wider(kind: str) -> Order:
     return Order(judge, kind)
 
 
+def missing_is_narrower(kind: str) -> Order:
+    """A permission that is a record of its own: none at all is narrowest."""
+
+    def judge(old: Any, new: Any, of: str) -> Iterable[Step]:
+        yield _both(
+            NARROWER if new is None else WIDER, NARROWER if new is None else WIDER, old, new, of
+        )
+
+    return Order(judge, kind)
+
+
 def narrower_term(kind: str, vocabulary: str) -> Order:
     """A use or a choice: what lies under the old term says less; all else is incomparable."""
 

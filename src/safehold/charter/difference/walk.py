@@ -59,31 +59,34 @@ class _Place:
 
 def changes(old: Charter, new: Charter) -> Iterator[Change]:
     """Yield every change of a field between two charters, in the order of the document."""
-    found = tuple(_record(Charter, old, new, _Place()))
-    yield from found
-    clauses = tuple(change.clause for change in found if change.side == WIDER)
-    yield from _weaker_sandboxes(old, new, clauses)
+    yield from _record(Charter, old, new, _Place())
 
 
-def _weaker_sandboxes(old: Charter, new: Charter, said: Iterable[str]) -> Iterator[Change]:
+def weaker_sandboxes(old: Charter, new: Charter, told: Iterable[Change]) -> Iterator[Change]:
     """Yield what may be used in a weaker sandbox though no field by itself says so.
 
     The least sandbox follows from sensitivity *and* from ``assurance``, and what is derived follows the most
     sensitive thing that is collected: to stop collecting that loosens it.
+
+    Args:
+        old: The charter before.
+        new: The charter after.
+        told: What the fields say by themselves.
     """
+    said = [change.clause for change in told if change.side == WIDER]
     before, after = _sandboxes(old), _sandboxes(new)
     for what, level in before.items():
         clause = "assurance" if what == DERIVED else f"collect.{what}.sensitivity"
         lower = what in after and after[what] < level
         if lower and not any(one == clause or one.startswith("assurance") for one in said):
-            names = (ASSURANCE[level], ASSURANCE[after[what]])
             yield Change(
                 clause=clause,
                 side=WIDER,
                 message="sandbox.wider",
                 said=(
                     ("what", Said("what", (what,))),
-                    *zip(("old", "new"), (Said("level", (name,)) for name in names), strict=True),
+                    ("old", Said("level", (ASSURANCE[level],))),
+                    ("new", Said("level", (ASSURANCE[after[what]],))),
                 ),
             )
 
