@@ -1,4 +1,4 @@
-"""``safehold charter``: check, show and sign the promise."""
+"""``safehold charter``: check, show, compare and sign the promise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, put
 
-group = typer.Typer(no_args_is_help=True, help="The charter: check, show, sign.")
+group = typer.Typer(no_args_is_help=True, help="The charter: check, show, compare, sign.")
 
 File = Annotated[Path, typer.Argument(help="The charter, a YAML file.")]
 
@@ -36,6 +36,25 @@ def show(
     from safehold.app.charters import show_charter
 
     put(show_charter(home, file, policy=policy), as_json=as_json)
+
+
+@group.command()
+def diff(
+    first: Annotated[Path, typer.Argument(help="The charter before; alone: the charter after.")],
+    second: Annotated[
+        Path | None,
+        typer.Argument(help="The charter after; without it, the one in force is the one before."),
+    ] = None,
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell in plain sentences what becomes possible and what ends from one charter to the next."""
+    from safehold.app.difference import compare_charters, in_lines
+
+    new = existing(first if second is None else second)
+    found = compare_charters(None if second is None else existing(first), new, home=home)
+    put(found if as_json else in_lines(found), as_json=as_json)
 
 
 @group.command()
