@@ -18,6 +18,7 @@ from safehold.errors import (
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.desk import Desk
+from safehold.keeper.documents import Documents
 from safehold.keeper.drift import Drift
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.grants import Grants
@@ -69,6 +70,7 @@ class Verbs:
         )
         self.intake.guard = self.drift.require_none
         self.trail = Trail(desk)
+        self.documents = Documents(desk)
         self.grants = Grants(desk)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
@@ -105,6 +107,8 @@ class Verbs:
             "hello": self._hello,
             "status": self._status,
             "charter.enact": self._enact,
+            "document.publish": self.documents.publish,
+            "document.list": self.documents.listing,
             "drift": self._drift,
             "milestones": self._milestones,
             "stop": self._stop,
