@@ -10,7 +10,12 @@ from safehold.charter.difference.words import ENGLISH, Said
 from safehold.charter.model import Category, Charter
 
 GAP: Final = "[to be completed: "
-COUNSEL: Final = "This text was made from the charter by a program. It is a draft: counsel reads it before it is used or published."
+COUNSEL: Final = " ".join(
+    (
+        "This text was made from the charter by a program.",
+        "It is a draft: counsel reads it before it is used or published.",
+    )
+)
 
 
 @dataclass(slots=True)
