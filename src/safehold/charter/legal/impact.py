@@ -8,6 +8,7 @@ from safehold.charter.legal.page import (
     category,
     kept,
     limits,
+    masked,
     purposes,
     safeguards,
     said,
@@ -120,7 +121,7 @@ def _processing(page: Page, charter: Charter) -> None:
                 said("what", one.what),
                 category(one.category),
                 one.minimise.level,
-                said("dlp", one.minimise.dlp),
+                masked(one.minimise),
                 str(one.sensitivity),
                 f"E{charter.assurance.least(one.sensitivity)}",
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from safehold.charter.legal.page import begin, kept, limits, purposes, said
+from safehold.charter.legal.page import begin, kept, limits, masked, purposes, said
 from safehold.charter.model import Charter
 
 

@@ -7,15 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from safehold.charter.difference.words import ENGLISH, Said
-from safehold.charter.model import Category, Charter
+from safehold.charter.model import Category, Charter, Minimise
+from safehold.charter.vocabulary import DLP_GROUPS
 
 GAP: Final = "[to be completed: "
-COUNSEL: Final = " ".join(
-    (
-        "This text was made from the charter by a program.",
-        "It is a draft: counsel reads it before it is used or published.",
-    )
-)
+COUNSEL: Final = "This text was made from the charter by a program. It is a draft: counsel reads it before anybody uses it."
 
 
 @dataclass(slots=True)
@@ -72,6 +68,11 @@ def begin(charter: Charter, title: str) -> Page:
 def said(kind: str, value: object) -> str:
     """Return a value of the charter in words."""
     return ENGLISH.say(Said.of(kind, value))
+
+
+def masked(one: Minimise) -> str:
+    """Return the groups that are masked; naming none means all of them."""
+    return said("dlp", one.dlp or DLP_GROUPS)
 
 
 def category(one: Category) -> str:

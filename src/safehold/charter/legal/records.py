@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from safehold.charter.legal.page import begin, category, kept, limits, purposes, safeguards, said
+from safehold.charter.legal.page import (
+    begin,
+    category,
+    kept,
+    limits,
+    masked,
+    purposes,
+    safeguards,
+    said,
+)
 from safehold.charter.model import Charter
 
 
@@ -45,7 +54,7 @@ def record_of_processing(charter: Charter) -> str:
                 said("what", one.what),
                 category(one.category),
                 one.minimise.level,
-                said("dlp", one.minimise.dlp),
+                masked(one.minimise),
                 said("words", one.minimise.drop),
             )
             for one in charter.collect
