@@ -40,7 +40,7 @@ def test_a_document_names_its_charter_and_says_that_it_is_a_draft(
 ) -> None:
     text = write(name, charter)
     assert charter.digest().hex() in text
-    assert "counsel reads it" in text
+    assert "counsel reads it first" in text
     assert charter.controller.name in text
     assert "None" not in text
     assert "{" not in text

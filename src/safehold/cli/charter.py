@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, put
+from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, put, say
 
 group = typer.Typer(no_args_is_help=True, help="The charter: check, show, compare, sign.")
 
@@ -136,3 +136,24 @@ def publish(
     text = None if file is None else existing(file).read_text("utf-8")
     with keeper(home) as client:
         put(client.call("document.publish", name=name, text=text), as_json=as_json)
+
+
+@group.command()
+def explain(
+    file: Annotated[
+        Path | None, typer.Argument(help="A charter; default: the one in force.")
+    ] = None,
+    *,
+    language: Annotated[str, typer.Option("--lang", help="en or de.")] = "en",
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the whole promise in plain words, and how easy they are to read."""
+    from safehold.app.charters import explain_charter
+
+    told = explain_charter(home, file, language=language)
+    if as_json:
+        put(told, as_json=True)
+        return
+    typer.echo(told["text"], nl=False)
+    say(f"reading ease {told['reading_ease']:.0f} of 100; 60 and more is plain language")

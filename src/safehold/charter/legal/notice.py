@@ -30,7 +30,7 @@ def privacy_notice(charter: Charter) -> str:
         [
             (
                 said("what", one.what),
-                f"level {one.minimise.level} of L1 (most detail) to L4; masked: {said('dlp', one.minimise.dlp)}",
+                f"level {one.minimise.level} of L1 (most detail) to L4; masked: {masked(one.minimise)}",
                 said("days", one.keep_days),
             )
             for one in charter.collect

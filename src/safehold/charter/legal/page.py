@@ -11,7 +11,9 @@ from safehold.charter.model import Category, Charter, Minimise
 from safehold.charter.vocabulary import DLP_GROUPS
 
 GAP: Final = "[to be completed: "
-COUNSEL: Final = "This text was made from the charter by a program. It is a draft: counsel reads it before anybody uses it."
+COUNSEL: Final = (
+    "This text was made from the charter by a program. It is a draft: counsel reads it first."
+)
 
 
 @dataclass(slots=True)
