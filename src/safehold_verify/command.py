@@ -28,7 +28,10 @@ LARGEST_BUNDLE = 4 << 30  # bytes of an audit bundle
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.what == "package" and bool(arguments.statement) != bool(arguments.auditor):
+        parser.error("--statement and --auditor go together: whose word counts is yours to say")
     try:
         found = _CHECKS[arguments.what](arguments)
     except VerificationError as error:
@@ -65,7 +68,13 @@ def _head(arguments: argparse.Namespace) -> dict[str, object]:
 def _package(arguments: argparse.Namespace) -> dict[str, object]:
     receipt = None if arguments.receipt is None else _bytes(arguments.receipt)
     policy = arguments.policy
-    report = verify_package(arguments.package, policy, receipt=receipt)
+    report = verify_package(
+        arguments.package,
+        policy,
+        receipt=receipt,
+        statements=[_bytes(path) for path in arguments.statement],
+        auditors=arguments.auditor,
+    )
     if arguments.json:
         return report.payload()
     return {"told": "\n" + "\n".join(in_words(report))}
@@ -141,6 +150,20 @@ def _parser() -> argparse.ArgumentParser:
     package = nouns.add_parser("package", help="check an employee's package")
     package.add_argument("package", type=Path, help="the package, or the directory it lies in")
     package.add_argument("--receipt", type=Path, help="what the employee got at the enrolment")
+    package.add_argument(
+        "--statement",
+        type=Path,
+        action="append",
+        default=[],
+        help="an auditor's note that the index of an epoch is complete",
+    )
+    package.add_argument(
+        "--auditor",
+        metavar="VKEY",
+        action="append",
+        default=[],
+        help="the verifier key of an auditor whose word counts for you",
+    )
     index = nouns.add_parser("index", help="compute the index of an epoch again, as an auditor")
     index.add_argument("directory", type=Path, help="the ledger directory")
     index.add_argument("--bundle", type=Path, required=True, help="what the keeper wrote for you")
