@@ -21,6 +21,7 @@ from safehold_verify.log import verify_log
 from safehold_verify.notes import parse_vkey
 from safehold_verify.package import verify_package
 from safehold_verify.proof import verify_proof
+from safehold_verify.receipt import verify_receipt
 from safehold_verify.words import in_words
 
 LARGEST_BUNDLE = 4 << 30  # bytes of an audit bundle
@@ -80,6 +81,10 @@ def _package(arguments: argparse.Namespace) -> dict[str, object]:
     return {"told": "\n" + "\n".join(in_words(report))}
 
 
+def _receipt(arguments: argparse.Namespace) -> dict[str, object]:
+    return verify_receipt(arguments.receipt, arguments.policy).payload()
+
+
 def _index(arguments: argparse.Namespace) -> dict[str, object]:
     auditor = Auditor(arguments.name, _bytes(arguments.key))
     report = verify_index(
@@ -119,7 +124,8 @@ def _write(path: Path, data: bytes, where: str, *, mode: int = 0o666) -> None:
 
 
 _CHECKS = {
-    "log": _log, "proof": _proof, "head": _head, "package": _package, "index": _index, "auditor": _auditor,
+    "log": _log, "proof": _proof, "head": _head, "package": _package, "receipt": _receipt,
+    "index": _index, "auditor": _auditor,
 }  # fmt: skip
 
 
@@ -164,6 +170,8 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="the verifier key of an auditor whose word counts for you",
     )
+    receipt = nouns.add_parser("receipt", help="check what an employee got at the enrolment")
+    receipt.add_argument("receipt", type=Path)
     index = nouns.add_parser("index", help="compute the index of an epoch again, as an auditor")
     index.add_argument("directory", type=Path, help="the ledger directory")
     index.add_argument("--bundle", type=Path, required=True, help="what the keeper wrote for you")
@@ -175,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     for noun in (index, auditor):
         noun.add_argument("--name", required=True, help="your name on signatures")
         noun.add_argument("--key", type=Path, required=True, help="your secret key")
-    for noun in (log, proof, head, package, index):
+    for noun in (log, proof, head, package, receipt, index):
         noun.add_argument("--policy", type=Path, required=True, help="tlog-policy, kept outside")
         noun.add_argument("--json", action="store_true")
     return parser

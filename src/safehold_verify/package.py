@@ -37,6 +37,7 @@ from safehold_verify.leaf import parse_leaf
 from safehold_verify.merkle import HASH, leaf_hash, verify_inclusion
 from safehold_verify.notes import ED25519, Checkpoint, VKey, open_note, parse_base64, parse_vkey
 from safehold_verify.policy import Policy, load_policy
+from safehold_verify.receipt import parse_receipt
 
 FILE = "package.json"
 LARGEST = 256 << 20  # bytes
@@ -325,15 +326,11 @@ def _told(leaf: Mapping[str, Any], name: str, said: Any, where: str) -> str:
 
 
 def _check_receipt(data: bytes, head: Checkpoint, commitment: bytes) -> None:
-    match said := read_json(data, "receipt"):
-        case {"v": "safehold.receipt/1", "origin": str(origin), "size": int(size),
-              "commitment": str(text)} if len(said) == 4:  # fmt: skip
-            if origin != head.origin or size > head.size:
-                raise VerificationError("it is about another log", where="receipt")
-            if take(text, "receipt") != commitment:
-                raise VerificationError("the package was made with other keys", where="receipt")
-        case _:
-            raise VerificationError("not a receipt", where="receipt")
+    receipt = parse_receipt(data)
+    if receipt.origin != head.origin or receipt.size > head.size:
+        raise VerificationError("it is about another log", where="receipt")
+    if receipt.commitment != commitment.hex():
+        raise VerificationError("the package was made with other keys", where="receipt")
 
 
 def _auditor(text: str, policy: Policy) -> VKey:

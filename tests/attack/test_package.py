@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.crowd import Crowd
-from tests.ledger_desk import entry
+from tests.ledger_desk import ORIGIN, entry
 
 from safehold.ledger import policy_text
 from safehold.ledger.audit import seal_bundle
@@ -27,6 +27,7 @@ from safehold_verify import (
     main,
     parse_policy,
     verify_index,
+    verify_receipt,
 )
 from safehold_verify.notes import COSIGNATURE, ED25519
 from safehold_verify.package import verify_package
@@ -335,6 +336,43 @@ def _utc(at_ms: int) -> str:
 
 def name_of(vkey: str) -> str:
     return vkey.split("+", maxsplit=1)[0]
+
+
+def test_a_receipt_is_checked_on_the_day_it_is_given(
+    crowd: Crowd, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy, data = crowd.desk.policy, crowd.receipt(0)
+    found = verify_receipt(data, policy)
+    assert (found.origin, found.size) == (ORIGIN, crowd.ledger.size)
+    assert found.commitment == check_package(crowd, 0).commitment
+    said = json.loads(data)
+    for change in (
+        {"v": "safehold.receipt/2"},
+        {"size": -1},
+        {"size": True},
+        {"size": "1"},
+        {"commitment": said["commitment"][4:]},
+        {"origin": "other.example/x/audit"},
+        {"more": 1},
+    ):
+        with pytest.raises(VerificationError):
+            verify_receipt(spell(said | change), policy)
+    for at in range(len(data)):  # a name, a root or a size may be another's, and still be one
+        try:
+            other = verify_receipt(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], policy)
+        except VerificationError:
+            continue
+        assert other != found
+    file = tmp_path / "receipt.json"
+    file.write_bytes(data)
+    assert main(["receipt", str(file), "--policy", str(policy)]) == 0
+    assert f"commitment: {found.commitment}" in capsys.readouterr().out
+    file.write_bytes(data + b"\n")
+    assert main(["receipt", str(file), "--policy", str(policy)]) == 5
+
+
+def check_package(crowd: Crowd, person: int) -> Any:
+    return verify_package(crowd.package(person), crowd.desk.policy)
 
 
 # -- an auditor's statement ------------------------------------------------------------------------
