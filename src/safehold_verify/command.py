@@ -74,11 +74,19 @@ def _package(arguments: argparse.Namespace) -> dict[str, object]:
         policy,
         receipt=receipt,
         statements=[_bytes(path) for path in arguments.statement],
-        auditors=arguments.auditor,
+        auditors=[_vkey(text) for text in arguments.auditor],
     )
     if arguments.json:
         return report.payload()
     return {"told": "\n" + "\n".join(in_words(report))}
+
+
+def _vkey(text: str) -> str:
+    """Return a verifier key, given itself or by the public file whose first line it is."""
+    if "+" in text:
+        return text
+    data = read_file(text, "auditor", limit=LARGEST_TEXT)
+    return data.partition(b"\n")[0].decode("utf-8", "replace")
 
 
 def _receipt(arguments: argparse.Namespace) -> dict[str, object]:
@@ -168,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="VKEY",
         action="append",
         default=[],
-        help="the verifier key of an auditor whose word counts for you",
+        help="an auditor whose word counts for you: the verifier key, or the public file",
     )
     receipt = nouns.add_parser("receipt", help="check what an employee got at the enrolment")
     receipt.add_argument("receipt", type=Path)

@@ -480,6 +480,9 @@ def test_an_employee_checks_a_statement_by_command(
     assert main([*check, "--statement", str(note), "--auditor", vkey, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [span["auditors"] for span in told["spans"]] == [["dpo.example"], [], []]
+    assert main([*check, "--statement", str(note), "--auditor", public]) == 0
+    assert "Leaves 0 to 2: dpo.example computed" in capsys.readouterr().out
+    assert main([*check, "--statement", str(note), "--auditor", str(where / "none")]) == 5
     assert main([*check, "--statement", str(note), "--auditor", OTHER_KEY]) == 5
     assert "statement 1 (note): no known key has signed" in capsys.readouterr().err
     for alone in (["--statement", str(note)], ["--auditor", vkey]):
