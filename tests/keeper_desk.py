@@ -18,6 +18,7 @@ from safehold import canonical
 from safehold.access import approve
 from safehold.access.proof import Holder
 from safehold.app.grants import draft_grant
+from safehold.app.journal import choose_database
 from safehold.app.keeper import Service, compose, found
 from safehold.app.setup import first_roster, seat_keys
 from safehold.canonical import b64, unb64
@@ -328,12 +329,15 @@ def found_bench(
     synthetic: bool = False,
     people: Sequence[str] = PEOPLE,
     charter: Charter | None = None,
+    database: str | None = None,
 ) -> Bench:
-    """Make a home with a charter and three people."""
+    """Make a home with a charter and three people; its journal may lie in a PostgreSQL database."""
     with outside(path):
         keys = seat_keys(path / "seats")
         home = Home.create(path / "home", synthetic=synthetic)
         board = first_roster(home, keys, now_us=SystemClock().now_us())
+        if database is not None:
+            choose_database(home, database)
         root, _ = found(
             home, {"passphrase": PASSPHRASE}, canonical.encode(board.to_json()), board.digest()
         )
