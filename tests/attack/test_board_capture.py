@@ -137,7 +137,7 @@ def test_an_old_signed_charter_is_not_replayed(bench: Bench) -> None:
     ]
     bench.clock.advance(15 * DAY_US)
     enact(bench, proposal)
-    bench.desk.trust.deliberation.direction_of = lambda _old, _new: "narrow"
+    bench.desk.trust.deliberation._asks.direction_of = lambda _old, _new: "narrow"
     third = propose(bench, changed(second))  # the board turns back, with one seat
     agree(bench, third, "hr")
     enact(bench, third)
@@ -283,7 +283,7 @@ def test_older_files_are_not_put_back(bench: Bench) -> None:
         "board.enact",
         roster=signed_roster(new, {"hr": bench.seats["hr"]}, ("hr", fresh)).to_json(),
     )
-    bench.desk.trust.deliberation.direction_of = lambda _old, _new: "narrow"
+    bench.desk.trust.deliberation._asks.direction_of = lambda _old, _new: "narrow"
     proposal = propose(bench, wider(bench.charter()), seat="legal")
     agree(bench, proposal, "legal")
     enact(bench, proposal)
@@ -304,7 +304,7 @@ def test_a_backup_of_the_whole_home_does_not_undo_a_decision(bench: Bench, tmp_p
     bench.stop()
     shutil.copytree(bench.home.path, tmp_path / "backup")
     bench.start()
-    bench.desk.trust.deliberation.direction_of = lambda _old, _new: "narrow"
+    bench.desk.trust.deliberation._asks.direction_of = lambda _old, _new: "narrow"
     proposal = propose(bench, wider(bench.charter()), seat="legal")
     agree(bench, proposal, "legal")
     enact(bench, proposal)

@@ -47,7 +47,7 @@ def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
 
 
 def narrows(bench: Bench) -> None:
-    bench.desk.trust.deliberation.direction_of = lambda _old, _new: "narrow"
+    bench.desk.trust.deliberation._asks.direction_of = lambda _old, _new: "narrow"
 
 
 def statement(bench: Bench, charter: Charter, seat: str = "hr", **changes: Any) -> dict[str, Any]:
@@ -198,8 +198,9 @@ def test_the_stricter_quorum_of_both_charters_counts(bench: Bench) -> None:
 
 
 def test_one_seat_narrows_at_once(bench: Bench) -> None:
-    narrows(bench)
-    proposal = propose(bench, seat="ml_lead")
+    proposal = propose(bench, wider(bench.charter(), days=2), seat="ml_lead")
+    assert proposal["direction"] == "narrow"
+    assert (proposal["allows"], len(proposal["ends"])) == ([], 1)
     assert isinstance(raised(lambda: enact(bench, proposal)), QuorumError)
     agree(bench, proposal, "ml_lead")
     assert enact(bench, proposal)["direction"] == "narrow"
@@ -208,8 +209,34 @@ def test_one_seat_narrows_at_once(bench: Bench) -> None:
 
 
 def test_what_is_not_known_to_narrow_widens(bench: Bench) -> None:
-    bench.desk.trust.deliberation.direction_of = lambda _old, _new: "sideways"
+    bench.desk.trust.deliberation._asks.direction_of = lambda _old, _new: "sideways"
     assert propose(bench)["direction"] == "widen"
+
+
+def test_only_the_version_may_change_by_one_seat(bench: Bench) -> None:
+    proposal = propose(bench, changed(bench.charter()))
+    assert proposal["direction"] == "narrow"
+
+
+def test_a_change_that_narrows_and_widens_is_wider(bench: Bench) -> None:
+    def both(collect: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [collect[0] | {"keep_days": 2}, collect[1] | {"keep_days": 300}, *collect[2:]]
+
+    proposal = propose(bench, changed(bench.charter(), collect=both))
+    assert proposal["direction"] == "widen"
+    assert len(proposal["allows"]) >= 1
+    assert len(proposal["ends"]) >= 1
+
+
+def test_one_seat_does_not_tighten_the_quorum_until_nothing_passes_without_it(bench: Bench) -> None:
+    def all_of_them(tree: Any) -> Any:
+        tree["widen"] |= {"approve": 6, "must_include": [*tree["widen"]["must_include"], "hr"]}
+        return tree
+
+    proposal = propose(bench, changed(bench.charter(), oversight=all_of_them))
+    assert proposal["direction"] == "widen"
+    agree(bench, proposal, "hr")
+    assert isinstance(raised(lambda: enact(bench, proposal)), QuorumError)
 
 
 def test_a_direction_that_is_seen_otherwise_at_the_end_is_refused(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """How the board changes the charter, and itself: proposed, voted on, enacted.
 
-1. What a change allows is computed here, from both charters, not taken from whoever proposes it.
+1. What a change allows is computed here, from both charters, not taken from whoever proposes it. A change of who
+   decides always counts as widening: else one seat could tighten the quorum until nothing passes without it.
 2. Widening takes the strictest quorum of roster, charter in force and new charter, and the notice, which is counted by
    the clocks of the witnesses: from when a quorum of them knew the proposal, to what they say now.
 3. A refusal by a seat without which nothing is widened ends a proposal, and so do so many that no quorum is left.
@@ -11,33 +12,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from safehold.canonical import unb64
 from safehold.charter import Charter, Roster
 from safehold.charter.admission import admit
-from safehold.charter.board import Threshold
-from safehold.charter.proposal import VOTE_DOMAIN, Proposal, Question, Tally, Vote, tally
+from safehold.charter.proposal import VOTE_DOMAIN, Proposal, Vote, tally
 from safehold.charter.signed import Course, verify_votes
-from safehold.charter.succession import change_of, needed_for
-from safehold.errors import DeniedError, InvalidError, SafeholdError, UnavailableError
+from safehold.charter.succession import change_of
+from safehold.errors import DeniedError, InvalidError, UnavailableError
 from safehold.keeper.board import Board
 from safehold.keeper.enacted import Enacted
-from safehold.keeper.proposals import DAY_S, LAPSE_S, Motion, Proposals
+from safehold.keeper.proposals import LAPSE_S, Motion, Proposals
+from safehold.keeper.requirements import Direction, Requirements, computed
 from safehold.ledger import Ledger
-
-REPLACE_NOTICE_S: Final = (
-    14 * DAY_S
-)  # at least; the charter's notice for widening if that is longer
-Direction = Callable[[Charter, Charter], str]
-
-
-def widens(_old: Charter, _new: Charter) -> str:
-    """Take every change for one that allows more."""
-    return "widen"
 
 
 class Deliberation:
@@ -60,14 +50,16 @@ class Deliberation:
         enacted: Enacted,
         proposals: Proposals,
         lock: threading.RLock,
-        direction_of: Direction = widens,
+        direction_of: Direction = computed,
     ) -> None:
         self._ledger = ledger
         self._board = board
         self._enacted = enacted
         self._proposals = proposals
         self._lock = lock
-        self.direction_of = direction_of
+        self._asks = Requirements(
+            ledger, board=board, enacted=enacted, proposals=proposals, direction_of=direction_of
+        )
 
     # -- proposing ----------------------------------------------------------------------------------
 
@@ -86,7 +78,7 @@ class Deliberation:
         with self._lock:
             proposal = Proposal.from_json(said)
             if (known := self._proposals.known(proposal)) is not None:
-                return self.describe(known)
+                return self._asks.describe(known)
             new, old = Charter.from_json(tree), self._enacted.signed().charter
             if (proposal.about, proposal.digest) != ("charter", new.digest().hex()):
                 raise DeniedError("a proposal of something else", rule="proposal.digest")
@@ -99,7 +91,7 @@ class Deliberation:
             roster = self._board.present
             self._proposals.check(proposal, unb64(signature), roster, base=self._enacted.digest)
             admit(new)
-            direction = self._direction(old, new)
+            direction = self._asks.direction(old, new)
             if direction == "widen":
                 self._board.require_current()
             made = self._proposals.propose(
@@ -109,7 +101,7 @@ class Deliberation:
                 direction=direction,
                 text={"charter": new.to_json()},
             )
-            return self.describe(made)
+            return self._asks.describe(made)
 
     def propose_roster(self, tree: Any, said: Any, signature: str) -> dict[str, Any]:
         """Open a proposal to replace a seat; its notice begins.
@@ -121,7 +113,7 @@ class Deliberation:
         with self._lock:
             proposal = Proposal.from_json(said)
             if (known := self._proposals.known(proposal)) is not None:
-                return self.describe(known)
+                return self._asks.describe(known)
             roster = self._board.present
             new = replace(Roster.from_json(tree), signatures=())
             told = (proposal.about, proposal.digest, proposal.version)
@@ -141,7 +133,7 @@ class Deliberation:
                 direction="widen",
                 text={"roster": new.to_json()},
             )
-            return self.describe(made)
+            return self._asks.describe(made)
 
     # -- voting -------------------------------------------------------------------------------------
 
@@ -156,7 +148,7 @@ class Deliberation:
             made = Vote.from_json(said)
             one = self._proposals.get(made.question.proposal)
             roster = self._board.present
-            if made.question != self._question(one):
+            if made.question != self._asks.question(one):
                 raise DeniedError(
                     "a vote about something else: another home, base, roster or proposal",
                     rule="proposal.question",
@@ -170,7 +162,7 @@ class Deliberation:
                 if one.seat == made.seat and one.holds(seat)
             }
             if made.decision in earlier:
-                return self.describe(one)
+                return self._asks.describe(one)
             if "refuse" in earlier:
                 raise DeniedError("this seat has refused, and that stands", rule="proposal.refused")
             if one.about == "roster" and made.decision == "sign":
@@ -180,20 +172,9 @@ class Deliberation:
                     fix="safehold board sign",
                 )
             counted = tally([*self._proposals.votes(one), made], roster)
-            ends = made.decision == "refuse" and self._lost(one, counted)
+            ends = made.decision == "refuse" and self._asks.lost(one, counted)
             receipt = self._proposals.vote(one, made, person=seat.person, ends=ends)
-            return {**self.describe(one), "entry": receipt.index, "ended": ends}
-
-    def _lost(self, one: Motion, counted: Tally) -> bool:
-        """Tell whether a proposal can no longer be enacted, whatever else the seats say."""
-        needed = self._needed(one)
-        if one.about == "charter":
-            return counted.lost(needed)
-        gone = change_of(self._board.present, self._proposals.roster(one)).seat
-        against = {seat.person for seat in counted.refused}
-        left = {seat.person for seat in self._board.present.seats if seat.name != gone} - against
-        vetoed = {seat.name for seat in counted.refused} & {gone, *needed.must_include}
-        return bool(vetoed) or len(left) < needed.approve
+            return {**self._asks.describe(one), "entry": receipt.index, "ended": ends}
 
     # -- enacting -----------------------------------------------------------------------------------
 
@@ -207,7 +188,7 @@ class Deliberation:
             UnavailableError: The witnesses cannot be asked.
         """
         with self._lock:
-            notice = self._notice(self._proposals.get(index))
+            notice = self._asks.notice(self._proposals.get(index))
         return None if notice is None else self._ledger.witnessed_now()
 
     def enact(self, index: Any, now_s: int | None) -> dict[str, Any]:
@@ -226,7 +207,7 @@ class Deliberation:
             self._check_base(one)
             old, new = self._enacted.signed().charter, self._proposals.charter(one)
             policy = admit(new)
-            if self._direction(old, new) != one.direction:
+            if self._asks.direction(old, new) != one.direction:
                 raise DeniedError(
                     "what this change allows is seen in another way than when it was proposed",
                     rule="proposal.direction",
@@ -237,7 +218,7 @@ class Deliberation:
                 old,
                 self._proposals.votes(one),
                 self._board.present,
-                course=Course(direction=one.direction, question=self._question(one)),
+                course=Course(direction=one.direction, question=self._asks.question(one)),
             )
             if one.direction == "widen":
                 self._board.require_current(now_s=now_s or 0)
@@ -294,7 +275,7 @@ class Deliberation:
             receipt, kind = self._board.put(
                 new,
                 notice=one is not None,
-                charters=self._charters(),
+                charters=self._asks.charters(),
                 proposal=None if one is None else one.index,
                 beside=[
                     *beside,
@@ -314,7 +295,7 @@ class Deliberation:
         return [other for other in self._proposals if other.about == one.about and other is not one]
 
     def _check_base(self, one: Motion) -> None:
-        present = self._present(one)
+        present = self._asks.present(one)
         if self._proposals.base(one) != present:
             self._proposals.lapse(one, why="base")
             raise DeniedError(
@@ -325,7 +306,7 @@ class Deliberation:
 
     def _check_notice(self, one: Motion, now_s: int | None) -> None:
         """Pass from the end of the notice until the proposal lapses."""
-        notice = self._notice(one)
+        notice = self._asks.notice(one)
         if notice is None:
             return
         known_s = self._ledger.witnessed(one.index)
@@ -349,71 +330,10 @@ class Deliberation:
                 fix="propose it again",
             )
 
-    # -- what follows from what is in force -----------------------------------------------------------
-
-    def _direction(self, old: Charter, new: Charter) -> str:
-        """Return ``narrow`` only where nothing more is allowed; whatever is unknown widens."""
-        return "narrow" if self.direction_of(old, new) in {"narrow", "same"} else "widen"
-
-    def _charters(self) -> list[Charter]:
-        return [self._enacted.signed().charter] if self._enacted.there else []
-
-    def _present(self, one: Motion) -> bytes:
-        return self._enacted.digest if one.about == "charter" else self._board.present.digest()
-
-    def _question(self, one: Motion) -> Question:
-        return self._proposals.question(one, base=self._present(one), roster=self._board.present)
-
-    def _needed(self, one: Motion) -> Threshold:
-        """Return how many people, and which seats, a proposal takes."""
-        roster, charters = self._board.present, self._charters()
-        if one.about == "charter":
-            return roster.needed(one.direction, *charters, self._proposals.charter(one))
-        change = change_of(roster, self._proposals.roster(one))
-        return needed_for(roster, change, notice=True, charters=charters)
-
-    def _notice(self, one: Motion) -> int | None:
-        """Return the seconds of notice, or nothing if a proposal counts at once."""
-        asked = [charter.oversight for charter in self._charters()]
-        if one.about == "roster":
-            return max(REPLACE_NOTICE_S, *(each.widen.notice_s for each in asked))
-        asked.append(self._proposals.charter(one).oversight)
-        if one.direction == "widen":
-            return max(each.widen.notice_s for each in asked)
-        return max(each.narrow.notice_s for each in asked) or None
-
-    def describe(self, one: Motion) -> dict[str, Any]:
-        """Return how a proposal stands, for the board: what, who, how many more, from when."""
-        try:
-            return self._describe(one)
-        except SafeholdError as error:  # its base has moved, or its side-car is gone
-            return {"proposal": one.index, "about": one.about, "trouble": error.message}
-
-    def _describe(self, one: Motion) -> dict[str, Any]:
-        counted, needed = tally(self._proposals.votes(one), self._board.present), self._needed(one)
-        notice, known_s = self._notice(one), self._ledger.witnessed(one.index)
-        from_s = None if notice is None or known_s is None else known_s + notice
-        return {
-            "proposal": one.index,
-            "about": one.about,
-            "direction": one.direction,
-            "version": one.version,
-            "digest": one.digest.hex(),
-            "proposed_by": one.seat,
-            "signed": [seat.name for seat in counted.signed],
-            "refused": [seat.name for seat in counted.refused],
-            "needed": needed.approve,
-            "must_include": list(needed.must_include),
-            "notice_s": notice or 0,
-            "enact_from_us": None if from_s is None else from_s * 1_000_000,
-            "lapses_us": None if from_s is None else (from_s + LAPSE_S) * 1_000_000,
-            "question": self._question(one).to_json(),
-        }
-
     def open(self) -> list[dict[str, Any]]:
         """Return every open proposal, oldest first."""
         with self._lock:
-            return [self.describe(one) for one in self._proposals]
+            return [self._asks.describe(one) for one in self._proposals]
 
 
 def _moment(at_s: int) -> str:

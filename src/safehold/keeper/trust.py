@@ -16,10 +16,11 @@ from safehold.charter.board import check_quorum
 from safehold.clock import Clock
 from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.keeper.board import Board
-from safehold.keeper.deliberation import Deliberation, Direction, widens
+from safehold.keeper.deliberation import Deliberation
 from safehold.keeper.enacted import Enacted
 from safehold.keeper.order import DIRECTIONS, Order, Orders, read_order
 from safehold.keeper.proposals import Proposals
+from safehold.keeper.requirements import Direction, computed
 from safehold.keeper.restart import LONGEST_CAUSE, cause_entry, unmet
 from safehold.keeper.spending import Spending
 from safehold.ledger import Entry, Ledger
@@ -37,7 +38,7 @@ class Trust(Spending):
     """
 
     def __init__(
-        self, home: Home, ledger: Ledger, clock: Clock, *, direction_of: Direction = widens
+        self, home: Home, ledger: Ledger, clock: Clock, *, direction_of: Direction = computed
     ) -> None:
         super().__init__(ledger)
         self._home = home
