@@ -19,7 +19,9 @@ def test_every_step_of_a_board_is_a_crash_point(tmp_path: Path) -> None:
     try:
         whole = boards.survive(yard, base, tmp_path, die_at=0)
         expected = boards.continued(base, tmp_path / "at-0", whole)
-        for die_at in range(1, len(whole.steps) + 1):
+        # what lies between the end of one step and the beginning of the next changes nothing on the disk
+        points = [at for at, name in enumerate(whole.steps, 1) if name.startswith("after ")]
+        for die_at in (1, *points):
             acks = boards.survive(yard, base, tmp_path, die_at=die_at)
             path = tmp_path / f"at-{die_at}"
             assert boards.continued(base, path, acks) == expected, whole.steps[die_at - 1]
@@ -27,6 +29,6 @@ def test_every_step_of_a_board_is_a_crash_point(tmp_path: Path) -> None:
     finally:
         yard.close()
     print(
-        f"{len(whole.steps)} crash points over {len(whole.events)} acts of the board in"
+        f"{len(points) + 1} crash points over {len(whole.events)} acts of the board in"
         f" {time.monotonic() - began:.0f} s: nothing lost, nothing twice"
     )

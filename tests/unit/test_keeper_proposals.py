@@ -389,6 +389,16 @@ def test_a_rotated_key_is_dead_and_its_votes_with_it(bench: Bench) -> None:
     assert bench.charter().version == 2
 
 
+def test_a_grant_that_a_dead_key_approved_is_used_no_more(bench: Bench) -> None:
+    holder = bench.pass_()
+    fresh = SigningKey(b"f" * 32)
+    new = next_roster(bench.desk.trust.roster, seat="privacy", key=fresh.public)
+    new = signed_roster(new, {"privacy": bench.seats["privacy"]}, ("privacy", fresh))
+    bench.call("board.enact", roster=new.to_json())
+    error = raised(lambda: bench.call("train", **bench.use(holder)))
+    assert error.rule == "approval.quorum"
+
+
 def test_a_charter_stays_in_force_when_its_signers_go(bench: Bench) -> None:
     trust, digest = bench.desk.trust, bench.desk.trust.digest()
     for number, seat in enumerate(FIVE):
