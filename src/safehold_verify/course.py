@@ -105,7 +105,7 @@ class Course:
         """Take uses that name no grant, and results, where nothing else lies between them.
 
         It is ``read`` for many: that times do not go back, that references name earlier leaves, and
-        outcomes are the caller's to check. Of findings only one is returned.
+        outcomes are the caller's to check. Of findings only the first in the log is returned.
 
         Args:
             intents: Index and time of each intent.
@@ -115,10 +115,13 @@ class Course:
         waiting = self._intents
         waiting.update(intents)
         begun = [*map(waiting.pop, refs, repeat(None))]
-        if None in begun:
-            at = begun.index(None)
-            return [_stray(results[at], refs[at])]
-        return []
+        if None not in begun:
+            return []
+        waiting.update((ref, time) for ref, time in zip(refs, begun, strict=True) if time is not None)
+        for index, ref in sorted(zip(results, refs, strict=True)):
+            if waiting.pop(ref, None) is None:
+                return [_stray(index, ref)]
+        raise AssertionError  # as many intents wait as before
 
     def overdue(self, now_ms: int) -> list[Finding]:
         """Return what has waited too long at a moment: intents for a result, epochs to be closed."""

@@ -5,7 +5,8 @@ checkpoint; every entry is in its tree; every head that was held outside lies in
 are well formed, in order of time, and every result follows its intent. What it cannot show: that
 nothing happened without an entry.
 
-Bundles are read one after the other. What is kept of each is its tile's root and one byte a leaf.
+Bundles are read one after the other; a few wait until their leaves and tiles are looked at together.
+What is kept of each is its tile's root and one byte a leaf.
 """
 
 from __future__ import annotations

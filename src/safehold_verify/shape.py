@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 
 from safehold_verify.leaf import FACT, HASHES, match_leaf, parse_leaf
 
@@ -126,7 +127,11 @@ class Shape:
 
     def _numbers(self, rows: bytearray, span: range) -> list[int]:
         cut = _field(span.start, len(span), self.stride)
-        return [*map(int, chain.from_iterable(cut.iter_unpack(rows)))]
+        said = [*chain.from_iterable(cut.iter_unpack(rows))]
+        few = {*said}
+        if len(few) * 4 > len(said):
+            return [*map(int, said)]
+        return [*map({one: int(one) for one in few}.__getitem__, said)]
 
 
 @lru_cache(_MOST)
@@ -169,7 +174,7 @@ class Shapes:
             return [_alone(entries[at], at) for at in places]
         if rows is None:
             lead = bytearray(_lead(length - 1))
-            rows = lead + lead.join([entries[at] for at in places])
+            rows = lead + lead.join(itemgetter(*places)(entries))
         shape = self._shapes.get(length)
         if shape is None or not shape.holds(rows, count):
             shape = self._remember(length, Shape(entries[places[0]][1:]))
