@@ -117,7 +117,9 @@ class Course:
         begun = [*map(waiting.pop, refs, repeat(None))]
         if None not in begun:
             return []
-        waiting.update((ref, time) for ref, time in zip(refs, begun, strict=True) if time is not None)
+        waiting.update(
+            (ref, time) for ref, time in zip(refs, begun, strict=True) if time is not None
+        )
         for index, ref in sorted(zip(results, refs, strict=True)):
             if waiting.pop(ref, None) is None:
                 return [_stray(index, ref)]

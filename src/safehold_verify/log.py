@@ -28,7 +28,15 @@ from safehold_verify.files import (
 )
 from safehold_verify.head import open_head
 from safehold_verify.leaf import MARK
-from safehold_verify.merkle import HASH, WIDTH, leaf_hashes, root_at, tile_roots, tree_root, tree_rows
+from safehold_verify.merkle import (
+    HASH,
+    WIDTH,
+    leaf_hashes,
+    root_at,
+    tile_roots,
+    tree_root,
+    tree_rows,
+)
 from safehold_verify.notes import Checkpoint
 from safehold_verify.policy import Policy, load_policy
 from safehold_verify.story import Story
@@ -181,7 +189,7 @@ class _Tree:
     stored_tops: list[bytes] = field(default_factory=list)  # the same, from the stored tiles
     tail: bytes = b""
     stored_tail: bytes = b""
-    waiting: list[tuple[bytes, bytes]] = field(default_factory=list)  # full tiles without a root yet
+    waiting: list[tuple[bytes, bytes]] = field(default_factory=list)  # full tiles, without a root
     differs: tuple[int, int, int] | None = None  # number, width, byte of the first difference
     edges: dict[int, bytes] = field(default_factory=dict)  # tiles in which an outside head ends
     rows: list[bytes] = field(default_factory=list)

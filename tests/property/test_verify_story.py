@@ -22,7 +22,7 @@ def leaf(kind: bytes, *, time: int, middle: bytes = b"", segment: bytes = b"eu/k
     return (
         b'{"act":"%b","chr":"%b","ct":"%b","det":"%b","k":"%b","obj":"%b"%b,"seg":"%b","sub":"%b"'
         b',"t":%d,"v":"sh-audit/1"}'
-    ) % (*[DIGEST] * 4, kind, DIGEST, middle, segment, DIGEST, time)
+    ) % (DIGEST, DIGEST, DIGEST, DIGEST, kind, DIGEST, middle, segment, DIGEST, time)
 
 
 @st.composite
@@ -39,13 +39,14 @@ def logs(draw: st.DrawFn) -> list[bytes]:
         fault = faults.get(at, -1)
         time = now - (SKEW_MS + 1 if fault == 0 else draw(st.sampled_from([0, 0, SKEW_MS])))
         segment = draw(st.sampled_from([b"eu/keys", b"us/west", b"eu", b""]))
+        completes = draw(st.booleans())
         rows = draw(st.sampled_from([0, 7, 10, 199, 20_000]))
         if fault == 1:  # completes nothing, itself, or what was completed
             ref = draw(st.sampled_from([at, at + 1, 10**15, 0, *closed[-2:]]))
             if ref in open_intents:
                 open_intents.remove(ref)
             kind, middle = b"access.result", b',"ref":%d' % ref
-        elif open_intents and draw(st.booleans()):
+        elif open_intents and completes:
             ref = open_intents.pop(draw(st.integers(0, len(open_intents) - 1)))
             closed.append(ref)
             kind, middle = b"access.result", b',"pub":{"rows":%d},"ref":%d' % (rows, ref)
