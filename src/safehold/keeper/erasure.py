@@ -15,12 +15,13 @@ erasure. Both are found at the next start and carried on.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from safehold import ids
 from safehold.canonical import b64
-from safehold.errors import InvalidError, TamperedError
+from safehold.errors import InvalidError, TamperedError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.choices import Newest, device_changes
 from safehold.keeper.crowd import Crowd, read_choice
@@ -28,6 +29,7 @@ from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
 from safehold.ledger import Entry, Receipt
 
+_LOG = logging.getLogger(__name__)
 LONGEST_EVIDENCE = 500  # characters
 
 
@@ -41,7 +43,8 @@ class Erasure:
     Args:
         desk: What the keeper works with.
         crowd: Writes the choice.
-        on_silence: Called with a person and a reason when recording must end at once.
+        on_silence: Called with a person and a reason when recording must end at once; it must not wait for a
+            witness, since nobody else can choose meanwhile.
         on_gone: Called with a person whose keys are destroyed, to forget what others keep of them.
     """
 
@@ -74,7 +77,11 @@ class Erasure:
                 "choice": "erase", "at_us": desk.now_us(), "request": request, "evidence": evidence,
             }  # fmt: skip
             self.reached("choice")
-            self._crowd.record(person, record, read_choice(record))
+            try:
+                self._crowd.record(person, record, read_choice(record))
+            except UnavailableError:  # no word of it can be kept, but nobody records on meanwhile
+                self._on_silence(person, "withdrawn")
+                raise
             self._on_silence(person, "withdrawn")
             return self._carry_on(person, request)
 
@@ -102,11 +109,18 @@ class Erasure:
             self._forget(person)
         for owner in desk.vault.owners() - desk.people.everybody().keys():
             desk.vault.shred(person=owner)  # made by what was under way while they were erased
-        for request, leaf in begun:
-            self._finish(request, leaf)
+        try:
+            for request, leaf in begun:
+                self._finish(request, leaf)
+        except UnavailableError as error:  # a ledger that only reads: the next start writes it
+            _LOG.warning("an erasure gets its result later: %s", error.rule)
 
     def resume(self, newest: Newest) -> None:
-        """Carry on with erasures that a crash cut short before the keys were destroyed."""
+        """Carry on with erasures that a crash cut short before the keys were destroyed.
+
+        Raises:
+            UnavailableError: The ledger only reads; nothing of these people is used until it does more.
+        """
         for person, request in newest.pending().items():
             self._carry_on(person, request)
 

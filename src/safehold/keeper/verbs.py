@@ -58,7 +58,7 @@ class Verbs:
             on_trouble=self.leases.cut,
         )
         self.erasure = Erasure(
-            desk, self.crowd, on_silence=self.leases.close, on_gone=self.leases.forget
+            desk, self.crowd, on_silence=self.leases.cut, on_gone=self.leases.forget
         )
         self.trail = Trail(desk)
         self.grants = Grants(desk)
@@ -85,7 +85,10 @@ class Verbs:
             _LOG.warning("runs and grants are settled later: %s", error.rule)
         with suppress(UnavailableError):
             self.desk.index.finish()
-        self.erasure.resume(newest)
+        try:
+            self.erasure.resume(newest)
+        except UnavailableError as error:
+            _LOG.warning("an erasure is carried on later: %s", error.rule)
         self.leases.recover()
         self.intake.recover(keep=self.models.objects())
 
