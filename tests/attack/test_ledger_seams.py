@@ -65,7 +65,9 @@ def test_an_unfinished_erasure_does_not_keep_a_ledger_that_only_reads_from_openi
     bench.start()
     with pytest.raises(MissingError):
         bench.call("people.show", person=SHE)
-    said = [leaf["pub"]["state"] for _, leaf in bench.desk.ledger.leaves() if leaf["k"] == "erasure"]
+    said = [
+        leaf["pub"]["state"] for _, leaf in bench.desk.ledger.leaves() if leaf["k"] == "erasure"
+    ]
     assert said == ["begun", "done"]
 
 
