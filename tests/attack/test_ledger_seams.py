@@ -1,17 +1,23 @@
-"""Where witnesses, erasure and recovery meet: a witness that is down must not stand in a person's way."""
+"""Where parts meet: witnesses that are down, erasure, recovery, and a journal whose keys were taken out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
-from tests.keeper_desk import Bench, copy_bench, found_bench
+import sqlalchemy as sa
+from tests.keeper_desk import CROWD, PURPOSE, Bench, copy_bench, found_bench, passed
+from tests.world import raised
 
 from safehold.errors import MissingError, UnavailableError
-from safehold.ledger import Witness
+from safehold.keeper import tables
+from safehold.keeper.ports import Frame
+from safehold.ledger import Entry, Witness
 from safehold.ledger import publisher as publisher_module
 
 PEOPLE = ("ana", "bo", "cy")
@@ -121,3 +127,91 @@ def test_nobody_waits_for_the_witnesses_of_somebody_elses_erasure(
         patch.setattr(Witness, "add_checkpoint", slow)
         erase(bench)
     assert all(free)
+
+
+# ---- idempotency rows: they are no part of a leaf, so an administrator can take them out unnoticed
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    bench = found_bench(tmp_path_factory.mktemp("crowded"), people=CROWD).start()
+    bench.take(*CROWD)
+    bench.call("feature", purpose=PURPOSE)
+    bench.stop()
+    return bench
+
+
+@pytest.fixture
+def trainer(crowded: Bench, tmp_path: Path) -> Iterator[Bench]:
+    copy = copy_bench(crowded, tmp_path).start()
+
+    def train(_spec: Mapping[str, Any]) -> Iterator[Frame]:
+        yield passed("metrics", values={"type": "metrics", "top1": 0.5})
+        yield passed("model", body=b"weights")
+
+    copy.workshop.scripts["train"] = train
+    yield copy
+    copy.stop()
+
+
+def forget_keys(bench: Bench) -> None:
+    """Delete every idempotency row, as the administrator of the journal can."""
+    with closing(sqlite3.connect(bench.home.ledger / "journal.db")) as base, base:
+        assert base.execute("DELETE FROM idem").rowcount > 0
+
+
+def test_a_grant_gets_no_new_runs_though_its_row_and_its_key_are_deleted(
+    trainer: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, Any]] = []
+    enact = trainer.verbs.grants.enact
+    monkeypatch.setattr(
+        trainer.verbs.grants, "enact", lambda said, *more: given.append(said) or enact(said, *more)
+    )
+    holder = trainer.pass_(max_runs=2)
+    trainer.call("train", **trainer.use(holder))
+    forget_keys(trainer)
+    with trainer.desk.engine.begin() as connection:
+        assert connection.execute(tables.grant.delete()).rowcount == 1
+    trainer.restart()
+    again = trainer.call("grant.enact", **given[0])
+    assert again["runs_left"] == 1
+    trainer.restart()
+    (one,) = trainer.call("grant.list")["grants"]
+    assert trainer.desk.trust.grants() == [one["entry"]]
+    assert (one["runs"], one["of"]) == (1, 2)
+
+
+def test_a_second_leaf_of_a_grant_is_not_the_grant(trainer: Bench) -> None:
+    holder = trainer.pass_(max_runs=1)
+    (first,) = trainer.desk.trust.grants()
+    said = trainer.desk.ledger.detail(first)
+    trainer.call("train", **trainer.use(holder))
+    (second,) = trainer.desk.log(
+        Entry(
+            kind="grant", public={"state": "approved"}, charter=trainer.desk.trust.digest(), **said
+        )
+    )
+    with trainer.desk.engine.begin() as connection:
+        connection.execute(sa.update(tables.grant).values(entry=second.index))
+    trainer.restart()
+    assert raised(lambda: trainer.call("train", **trainer.use(holder))).rule == "grant.row"
+
+
+def test_an_intent_has_one_result_though_the_key_of_the_first_is_deleted(
+    trainer: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = trainer.verbs.work._release.close
+
+    def cut(*arguments: Any) -> Any:
+        close(*arguments)
+        forget_keys(trainer)
+        raise UnavailableError("after the result", rule="test")
+
+    monkeypatch.setattr(trainer.verbs.work._release, "close", cut)
+    assert raised(lambda: trainer.call("train", **trainer.use(trainer.pass_()))).rule == "test"
+    intents = [at for at, leaf in trainer.desk.ledger.leaves() if leaf["k"] == "access.intent"]
+    results = [
+        leaf["ref"] for _, leaf in trainer.desk.ledger.leaves() if leaf["k"] == "access.result"
+    ]
+    assert results == intents
