@@ -104,6 +104,26 @@ def test_a_keeper_whose_witness_went_away_ends_without_a_fault(
     assert bench.desk.ledger.cosigned == size
 
 
+def test_a_source_without_its_closing_leaf_does_not_keep_a_ledger_that_only_reads_from_opening(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_arguments: Any) -> None:
+        raise PowerCutError
+
+    monkeypatch.setattr(bench.verbs.intake, "_close", cut)
+    with pytest.raises(PowerCutError):
+        bench.take()
+    bench.stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(Witness, "head", down)
+        bench.start()
+        assert len(bench.desk.catalog.unnoted()) == 1
+        bench.stop()
+    bench.start()
+    assert bench.desk.catalog.unnoted() == []
+    assert [leaf["pub"] for _, leaf in bench.desk.ledger.leaves()][-1] == {"rows": 6}
+
+
 def test_nobody_waits_for_the_witnesses_of_somebody_elses_erasure(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
