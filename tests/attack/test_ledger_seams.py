@@ -125,6 +125,15 @@ def test_a_source_without_its_closing_leaf_does_not_keep_a_ledger_that_only_read
     assert (last["k"], last["pub"]) == ("ingest", {"rows": 6})
 
 
+def test_the_status_names_a_promise_about_witnesses_that_is_not_kept(bench: Bench) -> None:
+    said = "the charter promises what is not there: 0 of at least 1 witnesses outside"
+    assert said in bench.call("status")["limits"]
+    bench.enact(
+        bench.changed(audit=lambda tree: tree | {"witnesses": {**tree["witnesses"], "min": 0}})
+    )
+    assert not any("promises" in one for one in bench.call("status")["limits"])
+
+
 def test_nobody_waits_for_the_witnesses_of_somebody_elses_erasure(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,8 +16,9 @@ from safehold.ledger.files import replace_file
 from safehold.ledger.panel import Remote, policy_logs
 from safehold.settings import Home
 
+AGAIN = "start the keeper again"
 NEXT = (
-    "start the keeper again: until it has published a head under the new policy, verify and monitor say that"
+    f"{AGAIN}: until it has published a head under the new policy, verify and monitor say that"
     " the old one does not satisfy it; hand out the new policy after that"
 )
 
@@ -117,7 +118,7 @@ def require(home: Home, *, quorum: int | None, strict: bool | None) -> dict[str,
     if strict is not None:
         panel = replace(panel, strict=strict)
     _keep(home, panel)
-    return {**listing(home), "next": NEXT}
+    return {**listing(home), "next": AGAIN if quorum is None else NEXT}
 
 
 def unmet(home: Home, panel: Panel) -> str | None:

@@ -174,8 +174,8 @@ class Verbs:
     def _status(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        desk = self.desk
-        charter = None
+        desk, witnesses = self.desk, self._witnesses()
+        charter, missing = None, witnesses["missing"]
         if desk.trust.digest():
             charter = {
                 "id": desk.trust.charter().id,
@@ -193,7 +193,7 @@ class Verbs:
                 "cosigned": desk.ledger.cosigned,
                 "signing": len(desk.ledger.vkeys),
             },
-            "witnesses": self._witnesses(),
+            "witnesses": witnesses,
             "keeper_level": self.level,
             "sandbox_level": desk.workshop.level(),
             "periodic": list(self.periodic()),
@@ -202,6 +202,7 @@ class Verbs:
                 "root on this machine can read the keeper's memory while it runs",
                 "witnesses in the operator's domain, as the local one is, only detect what went wrong",
                 "the keeper does not ask who speaks for a person: an operator enters choices and devices",
+                *([f"the charter promises what is not there: {missing}"] if missing else []),
             ],
         }
 
