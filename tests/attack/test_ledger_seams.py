@@ -159,6 +159,29 @@ def test_nobody_waits_for_the_witnesses_of_somebody_elses_erasure(
     assert all(free)
 
 
+def test_who_is_erased_while_a_release_waits_for_its_witnesses_is_left_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.take()
+    confirm = bench.desk.ledger.await_cosigned
+
+    def slow(index: int, *, timeout_s: float) -> None:
+        erase(bench)
+        confirm(index, timeout_s=timeout_s)
+
+    monkeypatch.setattr(bench.desk.ledger, "await_cosigned", slow)
+    built = bench.call("feature", purpose=PURPOSE)
+    assert built["people"] == len(PEOPLE) - 1
+    (packed,) = bench.workshop.packed
+    assert len({header["person"] for header in packed}) == len(PEOPLE) - 1
+    outcomes = [
+        leaf["pub"]["outcome"]
+        for _, leaf in bench.desk.ledger.leaves()
+        if leaf["k"] == "access.result"
+    ]
+    assert outcomes == ["ok"]
+
+
 # ---- idempotency rows: they are no part of a leaf, so an administrator can take them out unnoticed
 
 
