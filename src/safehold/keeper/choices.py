@@ -7,7 +7,7 @@ in the leaf of the erasure, so that a register put back from before other choice
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,8 +98,14 @@ def enrolment_leaf(desk: Desk, people: Iterable[str], record: dict[str, Any]) ->
     )
 
 
-def newest_choices(desk: Desk) -> Newest:
+def newest_choices(
+    desk: Desk, *, see: Callable[[int, Mapping[str, Any]], None] = lambda _index, _leaf: None
+) -> Newest:
     """Return what the ledger tells of everybody's choices and devices.
+
+    Args:
+        desk: What the keeper works with.
+        see: Told all leaves, in order, so that they are read once for both.
 
     Raises:
         TamperedError: What some of them were cannot be read, and not because somebody was erased: the control
@@ -107,6 +113,7 @@ def newest_choices(desk: Desk) -> Newest:
     """
     newest, held = Newest(), _handles(desk)
     for index, leaf in desk.ledger.leaves():
+        see(index, leaf)
         if leaf["k"] == "erasure" and "ref" in leaf:
             newest.done.add(leaf["ref"])
             continue

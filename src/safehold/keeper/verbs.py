@@ -24,7 +24,7 @@ from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
 from safehold.keeper.retention import Retention
-from safehold.keeper.rollback import check_register
+from safehold.keeper.rollback import Closings, check_register
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.sources import Sources
 from safehold.keeper.trail import Trail
@@ -72,11 +72,12 @@ class Verbs:
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
-        newest = newest_choices(self.desk)
+        closings = Closings()
+        newest = newest_choices(self.desk, see=closings.note)
         self.erasure.recover(newest)
         self.crowd.recover(newest)
         self.sources.recover(newest)
-        check_register(self.desk, self.models)
+        check_register(self.desk, self.models, closings)
         # a ledger that only reads takes none of this, and nothing is released before it does
         try:
             self.work.answers.settle()  # runs that the last keeper did not end
