@@ -16,6 +16,7 @@ from tests.world import raised
 
 from safehold.errors import MissingError, UnavailableError
 from safehold.keeper import tables
+from safehold.keeper.choices import choice_leaf
 from safehold.keeper.ports import Frame
 from safehold.ledger import Entry, Witness
 from safehold.ledger import publisher as publisher_module
@@ -69,6 +70,39 @@ def test_an_unfinished_erasure_does_not_keep_a_ledger_that_only_reads_from_openi
             bench.call("feature", purpose="train_ui_agent")
         bench.stop()
     bench.start()
+    with pytest.raises(MissingError):
+        bench.call("people.show", person=SHE)
+    said = [
+        leaf["pub"]["state"] for _, leaf in bench.desk.ledger.leaves() if leaf["k"] == "erasure"
+    ]
+    assert said == ["begun", "done"]
+
+
+@pytest.mark.parametrize("step", ["index", "begin", "destroy", "forget", "result"])
+def test_an_erasure_that_failed_on_its_way_is_carried_on_when_it_is_asked_for_again(
+    bench: Bench, step: str
+) -> None:
+    """A second request, or another choice, would make the leaf that counts the choices wrong for ever."""
+    failing = [step]
+
+    def fail(reached: str) -> None:
+        if reached in failing:
+            failing.clear()
+            raise UnavailableError("the disk is full", rule="test")
+
+    bench.verbs.erasure.reached = fail
+    with pytest.raises(UnavailableError):
+        erase(bench)
+    if step in ("index", "begin", "destroy"):
+        error = raised(lambda: bench.call("people.choose", person=SHE, choice="pause"))
+        assert error.rule == "subjects.erasing"
+        she = bench.desk.people.find(SHE)
+        error = raised(lambda: choice_leaf(bench.desk, she, "device/1", {"choice": "device"}))
+        assert error.rule == "subjects.erasing"
+        assert erase(bench)["result"]
+    elif step == "forget":
+        assert erase(bench)["result"]
+    bench.restart()
     with pytest.raises(MissingError):
         bench.call("people.show", person=SHE)
     said = [

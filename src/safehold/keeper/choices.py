@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from safehold import canonical
-from safehold.errors import ShreddedError, TamperedError
+from safehold.errors import ConflictError, ShreddedError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.desk import Desk
 from safehold.keeper.personal import handle_of, open_personal, seal_personal
@@ -74,7 +74,16 @@ def choice_leaf(desk: Desk, person: PersonId, name: str, record: dict[str, Any])
         person: Whose choice.
         name: Which of their leaves it is: ``person/N`` or ``device/N``.
         record: What they chose.
+
+    Raises:
+        ConflictError: Their erasure has begun; it tells how many such leaves there are.
     """
+    if person in desk.erasing:
+        raise ConflictError(
+            "this person is being erased",
+            rule="subjects.erasing",
+            fix="ask for the erasure again: it carries on where it was",
+        )
     (subject,) = desk.subjects([person])
     return Entry(
         kind="choice",
@@ -125,7 +134,7 @@ def newest_choices(
             raise _another() from error
         detail = said["detail"]
         if leaf["k"] == "erasure":
-            newest.erased[said["object"]] = (index, detail["choices"])
+            newest.erased.setdefault(said["object"], (index, detail["choices"]))
         elif said["object"] == ENROLMENT:
             newest.batches[detail["record"]["batch"]] = detail["record"]["people"]
         elif (found := held.get(said["object"])) is None:

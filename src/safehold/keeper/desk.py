@@ -54,6 +54,7 @@ class Desk:
         jobs: Sandboxes that run now.
         nonces: Questions that were put to holders and devices and not yet answered.
         gone: People whose keys were destroyed since this process began.
+        erasing: People whose erasure has begun and is not through, with its request.
     """
 
     home: Home
@@ -77,6 +78,7 @@ class Desk:
     jobs: set[Job] = field(default_factory=set)
     nonces: Nonces = field(default_factory=Nonces)
     gone: set[str] = field(default_factory=set)
+    erasing: dict[str, str] = field(default_factory=dict)
 
     def now_us(self) -> int:
         """Return the present moment in microseconds."""

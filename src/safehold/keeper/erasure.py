@@ -9,6 +9,9 @@ Steps, each durable before the next, each repeatable after a crash:
 5. *forget*    blocks, devices, marks and their row in the register; a voucher stays, so that the enrolment adds up
 6. *result*    a second leaf, with ``ref``
 
+One that fails on the way keeps its request: asking again carries it on, and the person can choose nothing else, since
+the leaf of step 3 tells how many choices there were.
+
 Between 4 and 5 the register still has a row of somebody without a key; between 1 and 4 their newest choice is an
 erasure. Both are found at the next start and carried on.
 """
@@ -72,18 +75,28 @@ class Erasure:
             raise InvalidError("not a short text", field="evidence", rule="subjects.evidence")
         with desk.lock:
             person = desk.people.find(str(arguments["person"]))
-            request = ids.opaque_id("ers")
-            record = {
-                "choice": "erase", "at_us": desk.now_us(), "request": request, "evidence": evidence,
-            }  # fmt: skip
-            self.reached("choice")
-            try:
-                self._crowd.record(person, record, read_choice(record))
-            except UnavailableError:  # no word of it can be kept, but nobody records on meanwhile
-                self._on_silence(person, "withdrawn")
-                raise
+            request = desk.erasing.get(person)  # one that was cut short is carried on
+            if request is None:
+                request = self._choose(person, evidence)
             self._on_silence(person, "withdrawn")
             return self._carry_on(person, request)
+
+    def _choose(self, person: PersonId, evidence: str) -> str:
+        """Write the choice of a person to be erased, and return the request."""
+        request = ids.opaque_id("ers")
+        record = {
+            "choice": "erase",
+            "at_us": self._desk.now_us(),
+            "request": request,
+            "evidence": evidence,
+        }
+        self.reached("choice")
+        try:
+            self._crowd.record(person, record, read_choice(record))
+        except UnavailableError:  # no word of it can be kept, but nobody records on meanwhile
+            self._on_silence(person, "withdrawn")
+            raise
+        return request
 
     def recover(self, newest: Newest) -> None:
         """Carry on with erasures that a crash cut short after the keys were destroyed.
@@ -121,11 +134,14 @@ class Erasure:
         Raises:
             UnavailableError: The ledger only reads; nothing of these people is used until it does more.
         """
-        for person, request in newest.pending().items():
+        pending = newest.pending()
+        self._desk.erasing |= pending  # also those whose turn does not come
+        for person, request in pending.items():
             self._carry_on(person, request)
 
     def _carry_on(self, person: PersonId, request: str) -> dict[str, Any]:
         desk = self._desk
+        desk.erasing[person] = request
         self.reached("index")
         desk.index.close()
         self.reached("begin")
@@ -164,6 +180,7 @@ class Erasure:
         desk.devices.forget(person)
         self._on_gone(person)
         desk.people.erase(person)
+        desk.erasing.pop(person, None)
 
     def _finish(self, request: str, begun: int) -> Receipt:
         desk = self._desk
