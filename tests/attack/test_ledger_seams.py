@@ -18,7 +18,7 @@ from safehold.errors import MissingError, UnavailableError
 from safehold.keeper import tables
 from safehold.keeper.choices import choice_leaf
 from safehold.keeper.ports import Frame
-from safehold.ledger import Entry, Panel, Witness
+from safehold.ledger import Entry, Witness
 from safehold.ledger import publisher as publisher_module
 
 PEOPLE = ("ana", "bo", "cy")
@@ -161,7 +161,9 @@ def test_a_source_without_its_closing_leaf_does_not_keep_a_ledger_that_only_read
 
 def test_the_status_names_a_promise_about_witnesses_that_is_not_kept(bench: Bench) -> None:
     assert not any("promises" in one for one in bench.call("status")["limits"])
-    bench.desk.panel = Panel()
+    bench.enact(
+        bench.changed(audit=lambda tree: tree | {"witnesses": {**tree["witnesses"], "min": 1}})
+    )
     said = "the charter promises what is not there: 0 of at least 1 witnesses outside"
     assert said in bench.call("status")["limits"]
 
