@@ -7,7 +7,7 @@ Steps, each durable before the next, each repeatable after a crash:
 3. *begin*     a leaf of kind ``erasure`` that commits to the request and tells how many leaves become unreadable
 4. *destroy*   their data keys and their ledger key, and what hid who was in which entry of epochs that are over
 5. *forget*    blocks, devices, marks and their row in the register; a voucher stays, so that the enrolment adds up
-6. *result*    a second leaf, with ``ref``
+6. *result*    the database is scrubbed of what was deleted, then a second leaf, with ``ref``
 
 One that fails on the way keeps its request: asking again carries it on, and the person can choose nothing else, since
 the leaf of step 3 tells how many choices there were.
@@ -22,7 +22,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from safehold import ids
+from safehold import db, ids
 from safehold.canonical import b64
 from safehold.errors import InvalidError, TamperedError, UnavailableError
 from safehold.ids import PersonId
@@ -184,6 +184,7 @@ class Erasure:
 
     def _finish(self, request: str, begun: int) -> Receipt:
         desk = self._desk
+        db.truncate_wal(desk.engine)  # until then the main file still holds their row as it was
         (receipt,) = desk.log(
             Entry(
                 kind="erasure",
