@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, put
+from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, put, say
 
 group = typer.Typer(no_args_is_help=True, help="The charter: check, show, compare, sign.")
 
@@ -76,3 +76,84 @@ def sign(
     from safehold.app.charters import sign_charter
 
     put(sign_charter(home, existing(file), seat=seat, key=key, seats=seats), as_json=as_json)
+
+
+@group.command()
+def schema() -> None:
+    """Print the JSON Schema of the charter language, for editors."""
+    import json
+
+    from safehold.charter.jsonschema import schema as schema_of_charter
+
+    typer.echo(json.dumps(schema_of_charter(), indent=1, ensure_ascii=False))
+
+
+DocumentName = Annotated[
+    str,
+    typer.Argument(help="record (Art. 30), notice (13/14), dpia (35), risk (CCPA) or balance."),
+]
+
+
+@group.command()
+def document(
+    name: DocumentName,
+    file: Annotated[
+        Path | None, typer.Argument(help="A charter; default: the one in force.")
+    ] = None,
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a text that the law asks for, made from the charter. It is a draft; gaps are marked."""
+    from safehold.app.charters import write_document
+
+    text = write_document(home, name, file)
+    if as_json:
+        put({"document": name, "text": text}, as_json=True)
+    else:
+        typer.echo(text, nl=False)
+
+
+@group.command()
+def documents(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """List the published texts: current, stale because the charter moved, changed, or missing."""
+    with keeper(home) as client:
+        put(client.call("document.list"), as_json=as_json)
+
+
+@group.command()
+def publish(
+    name: DocumentName,
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="The completed text; default: as made from the charter in force."),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish a text: it lies in the home, and its hash is an entry of the ledger."""
+    text = None if file is None else existing(file).read_text("utf-8")
+    with keeper(home) as client:
+        put(client.call("document.publish", name=name, text=text), as_json=as_json)
+
+
+@group.command()
+def explain(
+    file: Annotated[
+        Path | None, typer.Argument(help="A charter; default: the one in force.")
+    ] = None,
+    *,
+    language: Annotated[str, typer.Option("--lang", help="en or de.")] = "en",
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the whole promise in plain words, and how easy they are to read."""
+    from safehold.app.charters import explain_charter
+
+    told = explain_charter(home, file, language=language)
+    if as_json:
+        put(told, as_json=True)
+        return
+    typer.echo(told["text"], nl=False)
+    say(f"reading ease {told['reading_ease']:.0f} of 100; 60 and more is plain language")
