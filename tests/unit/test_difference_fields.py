@@ -185,7 +185,7 @@ def test_everything_else_counts_as_wider_whatever_becomes_of_it():
         "red_lines[].forbid",
         "red_lines[].dpv",
     }
-    ranked |= {"collect[].minimise.silo", "who_may.<name>.grant.reason"}
+    ranked |= {"who_may.<name>.grant.reason"}
     optional = {"who_may.<name>.grant", "who_may.<name>.grant.budget"}
     for leaf in LEAVES:
         if leaf.pattern not in ranked | optional and not leaf.pattern.endswith(("].id", "].what")):
@@ -196,7 +196,6 @@ def test_everything_else_counts_as_wider_whatever_becomes_of_it():
 def test_what_may_be_missing_is_widest_where_it_limits_and_narrowest_where_it_permits():
     for leaf in LEAVES:
         if leaf.pattern in {
-            "collect[].minimise.silo",
             "who_may.<name>.grant.reason",
             "who_may.<name>.grant.budget",
         }:
@@ -282,7 +281,9 @@ def test_a_broader_term_in_a_ban_is_narrower_and_a_narrower_one_is_wider():
         ("apps", None, ("editor",), "narrow"),
         ("apps", ("editor",), None, "widen"),
         ("apps", ("editor",), ("crm",), "widen"),
-        ("silo", "hr", "badge", "widen"),
+        # data in a silo is no telemetry to the red line that keeps telemetry apart from silos
+        ("silo", None, "badge", "widen"),
+        ("silo", "badge", None, "widen"),
         ("drop", ("clipboard", "screen"), ("screen", "clipboard"), "widen"),
         ("drop", ("screen",), ("screen", "screen"), "widen"),
     ],
@@ -338,6 +339,28 @@ def test_more_sensitive_is_not_narrower_where_the_charter_gives_it_a_weaker_sand
     odd = replace(base, assurance=replace(base.assurance, level_2="E4"))  # focus has sensitivity 2
     new = replace(odd, collect=tuple(replace(one, sensitivity=4) for one in odd.collect))
     assert "collect.focus.sensitivity" in {change.clause for change in compare(odd, new).allowed}
+
+
+def test_two_kinds_of_data_together_may_get_a_weaker_sandbox_though_neither_does_alone():
+    base = boardroom.charter("example")
+    odd = replace(
+        base,
+        assurance=replace(base.assurance, level_2="E4"),
+        collect=tuple(
+            replace(one, sensitivity=1 if one.what == "pointer" else 2) for one in base.collect[:5]
+        ),
+        purposes={name: base.purposes[name] for name in ("improve_tools", "secure_the_pipeline")},
+    )
+    new = replace(
+        odd,
+        collect=tuple(
+            replace(one, sensitivity=3) if one.what == "pointer" else one for one in odd.collect
+        ),
+    )
+    found = compare(odd, new)
+    assert found.direction == "widen"
+    told = "Keystrokes and pointer movement may now be used in a weaker sandbox: E3 instead of E4."
+    assert told in {change.sentence for change in found.allowed}
 
 
 def test_entries_that_nothing_tells_apart_are_not_paired():

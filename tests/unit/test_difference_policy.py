@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from tests import boardroom
+from tests.amendments import AMENDMENTS, BASE, line, role, scientist, without_screen
 from tests.requests_at_random import Draw, covers
 
 from safehold.charter import compile  # noqa: A004
@@ -15,71 +15,9 @@ from safehold.charter.difference import Difference, compare
 from safehold.charter.difference.change import WIDER
 from safehold.charter.difference.grid import Grid, unite
 from safehold.charter.difference.reach import disagreement
-from safehold.charter.model import Charter, Role
 from safehold.errors import InvalidError
 
-BASE = boardroom.charter("example")
 TEACH = "“Teach a software agent to operate menus, forms and shortcuts”"
-
-
-def without_screen() -> Charter:
-    purpose = BASE.purposes["train_ui_agent"]
-    sources = tuple(what for what in purpose.sources if what != "screen")
-    return replace(
-        BASE,
-        collect=tuple(item for item in BASE.collect if item.what != "screen"),
-        purposes={**BASE.purposes, "train_ui_agent": replace(purpose, sources=sources)},
-    )
-
-
-def role(name: str, **changes) -> Charter:
-    return replace(BASE, who_may={**BASE.who_may, name: replace(BASE.who_may[name], **changes)})
-
-
-def line(name: str, **changes) -> Charter:
-    return replace(
-        BASE,
-        red_lines=tuple(
-            replace(one, **changes) if one.id == name else one for one in BASE.red_lines
-        ),
-    )
-
-
-def scientist(**changes) -> Charter:
-    return role("data_scientist", grant=replace(BASE.who_may["data_scientist"].grant, **changes))
-
-
-NO_AGENT = {name: one for name, one in BASE.who_may.items() if name != "agent"}
-AMENDMENTS = {
-    "screenshots": (without_screen(), BASE),
-    "another place": (BASE, replace(BASE, places=replace(BASE.places, collect_in=("US-CA", "DE")))),
-    "no gates": (BASE, replace(BASE, gates=())),
-    "one gate for another": (
-        BASE,
-        replace(BASE, gates=(replace(BASE.gates[0], id="other"), *BASE.gates[1:])),
-    ),
-    "one approval": (BASE, scientist(approvers=1)),
-    "fewer people": (BASE, line("no-single-person-query", min_people=20)),
-    "no cross join": (BASE, line("no-cross-join", forbid_beside=("hr", "medical"))),
-    "no red line": (BASE, replace(BASE, red_lines=BASE.red_lines[1:])),
-    "other terms": (BASE, line("no-onward-transfer", forbid_terms=("sales", "dpv:SellProducts"))),
-    "no agents": (BASE, replace(BASE, who_may=NO_AGENT)),
-    "an analyst": (
-        BASE,
-        replace(
-            BASE,
-            who_may={
-                **BASE.who_may,
-                "analyst": Role(do=("operate", "verify"), stages=("feature", "audit")),
-            },
-        ),
-    ),
-    "rights": (BASE, role("employee", do=("see_own_trail", "verify"))),
-    "other stages": (BASE, role("engineer", stages=("ingest", "training"))),
-    "a query is forbidden": (BASE, line("no-raw-to-people", forbid_actions=("read_raw", "query"))),
-    "blind": (BASE, role("data_scientist", sees_data=False)),
-    "two charters": (BASE, boardroom.charter("demo")),
-}
 
 
 @cache

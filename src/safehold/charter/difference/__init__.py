@@ -14,7 +14,8 @@ from dataclasses import replace
 from safehold.charter.compile import compile as compile_charter
 from safehold.charter.difference.change import NARROWER, WIDER, Cell, Change, Difference
 from safehold.charter.difference.reach import disagreement, tell
-from safehold.charter.difference.walk import changes, first, weaker_sandboxes
+from safehold.charter.difference.sandbox import weaker_sandboxes
+from safehold.charter.difference.walk import changes, first
 from safehold.charter.model import Charter
 
 

@@ -6,7 +6,7 @@ anybody thinking of it. A value that differs yields at least one change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final, get_args, get_origin
 
@@ -18,7 +18,6 @@ from safehold.charter.difference.words import Said
 from safehold.charter.model import Charter, Collect, Purpose, RedLine, Role
 from safehold.charter.oversight import Promise
 from safehold.charter.redline import forms
-from safehold.charter.vocabulary import ASSURANCE, DERIVED
 
 _Slots = tuple[tuple[str, Said], ...]
 _TERMS: Final = ("forbid", "dpv", "forbid_terms")  # three spellings of one thing
@@ -60,42 +59,6 @@ class _Place:
 def changes(old: Charter, new: Charter) -> Iterator[Change]:
     """Yield every change of a field between two charters, in the order of the document."""
     yield from _record(Charter, old, new, _Place())
-
-
-def weaker_sandboxes(old: Charter, new: Charter, told: Iterable[Change]) -> Iterator[Change]:
-    """Yield what may be used in a weaker sandbox though no field by itself says so.
-
-    The least sandbox follows from sensitivity *and* from ``assurance``, and what is derived follows the most
-    sensitive thing that is collected: to stop collecting that loosens it.
-
-    Args:
-        old: The charter before.
-        new: The charter after.
-        told: What the fields say by themselves.
-    """
-    said = [change.clause for change in told if change.side == WIDER]
-    before, after = _sandboxes(old), _sandboxes(new)
-    for what, level in before.items():
-        clause = "assurance" if what == DERIVED else f"collect.{what}.sensitivity"
-        lower = what in after and after[what] < level
-        if lower and not any(one == clause or one.startswith("assurance") for one in said):
-            yield Change(
-                clause=clause,
-                side=WIDER,
-                message="sandbox.wider",
-                said=(
-                    ("what", Said("what", (what,))),
-                    ("old", Said("level", (ASSURANCE[level],))),
-                    ("new", Said("level", (ASSURANCE[after[what]],))),
-                ),
-            )
-
-
-def _sandboxes(charter: Charter) -> dict[str, int]:
-    """Return the least sandbox level of each kind of data, as access and keeper look it up."""
-    found = {item.what: charter.assurance.least(item.sensitivity) for item in charter.collect}
-    most = max((item.sensitivity for item in charter.collect), default=1)
-    return {**found, DERIVED: charter.assurance.least(most)}
 
 
 def first(charter: Charter) -> Iterator[Change]:
