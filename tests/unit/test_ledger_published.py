@@ -164,7 +164,7 @@ def test_a_server_that_never_ends_its_answer(site: Site, monkeypatch: pytest.Mon
     done = threading.Event()
 
     def silent(request: http.server.BaseHTTPRequestHandler) -> None:
-        done.wait(60)
+        done.wait(600)
         request.close_connection = True
 
     site.answer = silent
