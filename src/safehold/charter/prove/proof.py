@@ -102,14 +102,12 @@ class Prover:
         """
         begun = time.process_time()
         asked = promises(self.charter)
-        together = self._hold_together(asked)
-        apart = thorough or not together
+        if not thorough:
+            self._hold_together(asked)
         held = []
         for done, promise in enumerate(asked):
             self._tell({"title": promise.id, "done": done, "of": len(asked) + 2})
-            held.append(self._hold(promise) if apart else _holds(promise))
-        if not together:
-            raise not_proved("the promises hold each on its own, but not together")
+            held.append(self._hold(promise) if thorough else _holds(promise))
         self._tell({"title": "closed world", "done": len(asked), "of": len(asked) + 2})
         held.append(self._close())
         self._tell({"title": "who may", "done": len(asked) + 1, "of": len(asked) + 2})
@@ -133,26 +131,35 @@ class Prover:
             cpu_ms=_ms(begun),
         )
 
-    def _hold_together(self, asked: Sequence[Promise]) -> bool:
-        """Tell whether no request breaks any promise: one question an environment, not one a promise."""
-        for place, formulas in self.formulas.items():
-            breach = some([promise.breach(View(self.symbols, *place)) for promise in asked])
-            stopped = some([one.holds for one in formulas if not one.permit])
-            if self._solve(both(breach, negate(stopped))) is not None:
-                return False
-        return True
+    def _hold_together(self, asked: Sequence[Promise]) -> None:
+        """Prove all promises at once: one question an environment, and not one a promise."""
+        for place in self.formulas:
+            view = View(self.symbols, *place)
+            breach = some([promise.breach(view) for promise in asked])
+            if self._solve(self._unstopped(breach, place)) is None:
+                continue
+            for promise in asked:
+                self._hold_in(promise, view)
+            raise not_proved("the promises hold each on its own, but not together")
 
     def _hold(self, promise: Promise) -> Held:
         begun = time.process_time()
         for place in self.formulas:
-            view = View(self.symbols, *place)
-            breach = promise.breach(view)
-            if breach is False:
-                continue
-            stopped = some([one.holds for one in self.formulas[place] if not one.permit])
-            if (found := self._solve(both(breach, negate(stopped)))) is not None:
-                raise self._broken(promise, view, breach, found)
+            self._hold_in(promise, View(self.symbols, *place))
         return Held(id=promise.id, plain=promise.plain, cpu_ms=_ms(begun))
+
+    def _hold_in(self, promise: Promise, view: View) -> None:
+        breach = promise.breach(view)
+        if breach is False:
+            return
+        found = self._solve(self._unstopped(breach, (view.action, view.principal)))
+        if found is not None:
+            raise self._broken(promise, view, breach, found)
+
+    def _unstopped(self, breach: Truth, place: tuple[str, str]) -> Truth:
+        """Return that something happens and no forbid stops it."""
+        stopped = some([one.holds for one in self.formulas[place] if not one.permit])
+        return both(breach, negate(stopped))
 
     def _close(self) -> Held:
         begun = time.process_time()

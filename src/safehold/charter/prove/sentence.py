@@ -39,14 +39,15 @@ def words(
         careless: Whether it takes a further, careless permit.
         could: ``could``, or ``could not`` where it is refused.
     """
-    stated = stated_purpose(asked)
-    parts = [
-        ACTIONS.get(asked.action, asked.action.replace("_", " ")),
-        f"in {asked.text('context.stage').replace('_', ' ')}",
-    ]
+    parts = [ACTIONS.get(asked.action, asked.action.replace("_", " "))]
+    if (stage := asked.text("context.stage")) != "self" or asked.action in DATA:
+        parts.append(f"in {stage.replace('_', ' ')}")
     if asked.action in DATA:
         parts.append(f"on {_data(asked)}")
-    parts.append(f'for "{stated}"' if stated else "without a purpose")
+    stated = asked.text("context.purpose")
+    # what touches nobody else's data needs no purpose, but may state a forbidden one
+    if asked.action in DATA or ":" in stated:
+        parts.append("without a purpose" if stated == NONE else f'for "{bare(stated)}"')
     if how:
         parts.append(how)
     start = "As soon as anybody adds one careless permit, " if careless else ""
@@ -54,14 +55,9 @@ def words(
     return said[0].upper() + said[1:]
 
 
-def stated_purpose(asked: Request) -> str:
-    """Return the purpose in words, without its vocabulary; empty where none is stated."""
-    return bare(asked.text("context.purpose"))
-
-
 def bare(purpose: str) -> str:
-    """Return a purpose without its vocabulary; ``none`` is empty."""
-    return "" if purpose == NONE else purpose.rpartition(":")[2]
+    """Return a purpose without its vocabulary."""
+    return purpose.rpartition(":")[2]
 
 
 def listed(names: Sequence[str]) -> str:

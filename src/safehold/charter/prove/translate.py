@@ -355,6 +355,10 @@ class _Scope:
         return found is not None and found.type.kind == "strings"
 
     def _set(self, node: est.Many) -> Value:
+        kinds = {one.type if isinstance(one, est.Name) else "" for one in node.items}
+        if len(kinds) == 1 and (kind_ := kinds.pop()) in self.symbols.shape.enums:
+            names = [one.id for one in node.items if isinstance(one, est.Name)]
+            return Value(Type("set", kind_), self.symbols.mask(kind_, names))
         items = [self.value(one) for one in node.items]
         kind = items[0].type
         if kind.kind != "member" or any(one.type != kind for one in items):

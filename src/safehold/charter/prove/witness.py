@@ -1,7 +1,7 @@
 """From the solver's answer to a request that a person can picture.
 
 Of all requests that break a promise the one is chosen that is ordinary in everything else: one
-wish after another is added, and kept while the promise still breaks.
+wish after another is given up, the least telling first, until the promise still breaks.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ def wishes(charter: Charter, view: View) -> Iterator[Truth]:
     if view.action in SELF:
         yield view.among("context.stage", ("self",))
     yield view.among("context.stage", _stages(charter, able))
-    for kind in ("keys", *(one.what for one in charter.collect)):
-        yield view.term("resource.what") == view.symbols.mask("What", (kind,))
+    what = view.term("resource.what")
+    yield what == view.symbols.mask("What", ("keys",))
+    yield z3.And(what != 0, what & (what - 1) == 0)  # one kind of data
     yield from _calm(charter, view)
 
 
@@ -113,20 +114,17 @@ def choose(solver: Any, charter: Charter, view: View) -> Request:
     """
     wanted = [wish for wish in wishes(charter, view) if not isinstance(wish, bool)]
     solver.add(view.symbols.axioms)  # a wish may have asked something new of a set of strings
-    if solver.check() != z3.sat:
-        raise not_proved("the solver lost its own answer")
-    model = solver.model()
-    for wish in wanted:
-        if z3.is_true(model.eval(wish, model_completion=True)):
-            solver.add(wish)
-            continue
-        solver.push()
-        solver.add(wish)
-        if solver.check() == z3.sat:
-            model = solver.model()
-        else:
-            solver.pop()
-    return read(model, view)
+    marks = [z3.Bool(f"wish-{place}", view.symbols.z3) for place in range(len(wanted))]
+    for mark, wish in zip(marks, wanted, strict=True):
+        solver.add(z3.Implies(mark, wish))
+    place = {str(mark): number for number, mark in enumerate(marks)}
+    while solver.check(marks) == z3.unsat:
+        if not (core := solver.unsat_core()):
+            raise not_proved("the solver lost its own answer")
+        # of the wishes that exclude each other the least telling goes
+        least = max(core, key=lambda mark: place[str(mark)])
+        marks = [mark for mark in marks if not mark.eq(least)]
+    return read(solver.model(), view)
 
 
 def read(model: Any, view: View) -> Request:
