@@ -88,7 +88,7 @@ def test_the_finite_space_of_the_example_is_decided_as_the_charter_says():
     asked: list[Request] = []
     chance = Random(5)
     for one in space(made):
-        if judge(made.charter, one).allowed or chance.random() < 0.1:
+        if judge(made.charter, one).allowed or chance.random() < 0.02:
             asked.append(one)
         count += 1
     for one, said in zip(asked, decide(made.cedar, made.schema, shape, asked), strict=True):
