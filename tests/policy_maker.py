@@ -342,11 +342,20 @@ class RequestMaker:
 
 def evaluate(symbols: Symbols, truth: Truth, asked: Request) -> bool:
     """Return what a formula says of a request."""
-    if isinstance(truth, bool):
-        return truth
+    return evaluate_all(symbols, [truth], asked)[0]
+
+
+def evaluate_all(symbols: Symbols, truths: Sequence[Truth], asked: Request) -> list[bool]:
+    """Return what each of some formulas says of a request."""
     codes = dict(symbols.codes)
     pairs = list(_plain(symbols, asked, codes))
     pairs += _answers(symbols, asked, codes, pairs)
+    return [_closed(truth, pairs) for truth in truths]
+
+
+def _closed(truth: Truth, pairs: list[tuple[Any, Any]]) -> bool:
+    if isinstance(truth, bool):
+        return truth
     result = z3.simplify(z3.substitute(truth, *pairs))
     assert z3.is_true(result) or z3.is_false(result), "a formula left something open"
     return z3.is_true(result)
