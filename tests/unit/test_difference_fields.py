@@ -14,6 +14,7 @@ from safehold.charter.difference.field import IGNORED, LISTS, ORDERS
 from safehold.charter.difference.walk import changes
 from safehold.charter.difference.words import ENGLISH
 from safehold.charter.model import GrantRule
+from safehold.charter.redline import WORDS
 from safehold.charter.review import review
 from safehold.charter.vocabulary import DLP_GROUPS
 
@@ -223,7 +224,7 @@ def test_an_entry_that_comes_or_goes_is_told(name):
 def test_a_red_line_that_gets_a_form_of_its_own_loses_the_one_it_had_by_its_name():
     """``no-raw-to-people`` as prose forbids four actions; with a number of people it forbids none of them."""
     base = boardroom.charter("example")
-    prose = RedLine(id="no-raw-to-people", rule="no human ever receives raw data")
+    prose = RedLine(id="no-raw-to-people", rule=WORDS["no-raw-to-people"])
     old = replace(base, red_lines=(*(one for one in base.red_lines if one.id != prose.id), prose))
     new = replace(old, red_lines=(*old.red_lines[:-1], replace(prose, min_people=60)))
     found = compare(old, new)
