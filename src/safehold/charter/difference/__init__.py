@@ -16,7 +16,7 @@ from safehold.charter.compile import compile as compile_charter
 from safehold.charter.difference.change import NARROWER, WIDER, Cell, Change, Difference
 from safehold.charter.difference.reach import disagreement, tell
 from safehold.charter.difference.sandbox import weaker_sandboxes
-from safehold.charter.difference.walk import changes, first
+from safehold.charter.difference.walk import board_changes, changes, first
 from safehold.charter.model import Charter
 
 
@@ -36,6 +36,7 @@ def compare(old: Charter | None, new: Charter) -> Difference:
     else:
         fields = [*changes(old, new)]
         fields += weaker_sandboxes(old, new, tuple(fields))
+        fields += board_changes(fields)
     found = tell(fields, old, new, disagreement(before, after))
     if before is None or before.cedar != after.cedar:
         # z3 takes 60 ms to load, and most commands never compare
