@@ -128,7 +128,7 @@ class Yard:
         return status, Acks.read(job.acks)
 
     def close(self) -> None:
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=600)
 
 
 class _Steps:

@@ -83,14 +83,21 @@ class Server:
         if how is signal.SIGKILL:
             family = _children(process.pid)
             os.kill(process.pid, signal.SIGSTOP)  # so that it starts nothing meanwhile
-            for pid in [process.pid, *_children(process.pid), *family]:
+            family = [process.pid, *_children(process.pid), *family]
+            for pid in family:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
         else:
+            family = []
             process.send_signal(how)
         process.wait(120)
+        for _ in range(12_000):  # until all are gone no other server may start here
+            if not any(_runs(pid) for pid in family):
+                return
+            threading.Event().wait(0.01)
+        raise AssertionError("PostgreSQL outlived its kill by two minutes")
 
     def remove(self) -> None:
         self.stop()
@@ -111,6 +118,16 @@ class Server:
             ).fetchall():
                 base.execute(f"DROP SCHEMA {schema} CASCADE".encode())
         return self.url(name)
+
+    def wait_until_left(self, name: str = "ledgers") -> None:
+        """Wait until nobody is connected: a session outlives its client by a moment."""
+        query = "SELECT 1 FROM pg_stat_activity WHERE datname = %s"
+        with self.admin() as base:
+            for _ in range(2_400):
+                if base.execute(query, (name,)).rowcount == 0:
+                    return
+                threading.Event().wait(0.05)
+        raise AssertionError("somebody is still connected after two minutes")
 
     def url(self, database: str, user: str = USER, **options: str) -> str:
         more = "".join(f"&{name}={value}" for name, value in options.items())
@@ -240,6 +257,14 @@ def _account() -> pwd.struct_passwd:
         return pwd.getpwnam("postgres")
     except KeyError:
         return pwd.getpwnam("nobody")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return False
+    return stat[stat.rindex(")") + 2] not in "ZX"
 
 
 def _children(parent: int) -> list[int]:

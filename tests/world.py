@@ -119,7 +119,7 @@ class World:
             self.service.desk.engine.dispose()
             self.service = None
             if self._thread is not None:
-                self._thread.join(10)
+                self._thread.join(300)
 
     def restart(self) -> World:
         self.stop()
@@ -365,7 +365,7 @@ def raised(act: Callable[[], Any]) -> SafeholdError:
 def dial(home: Home) -> socket.socket:
     """Return a bare connection to the keeper's socket."""
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    link.settimeout(20)
+    link.settimeout(300)
     with wire.address(home.socket) as address:
         link.connect(address)
     return link

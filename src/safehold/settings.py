@@ -56,6 +56,11 @@ class Home:
         return self.path / "objects"
 
     @property
+    def documents(self) -> Path:
+        """Published texts about the charter: notice, record of processing, assessments."""
+        return self.path / "documents"
+
+    @property
     def control(self) -> Path:
         """The control database, opened by the keeper alone."""
         return self.path / "control.db"

@@ -33,7 +33,7 @@ LIMITS = Limits(
     address_space=2 << 30,
     memory=256 * MIB,
     cpu=20,
-    wall=15.0,
+    wall=120.0,  # a busy machine
     pids=48,
     egress=MIB,
     frame=MIB,
@@ -132,7 +132,7 @@ class World:
             "key": key,
             "daemon": f"d{secret[7:20]}",
             "forks": 90,
-            "hog": 1.2,
+            "hog": 1.4,
         }
 
     @staticmethod
@@ -144,12 +144,23 @@ class World:
 
     def run(self, attack: str, *without: str, limits: Limits = LIMITS) -> dict[str, object]:
         """Run one attack; say if the sandbox started, the attack ran, and what came of it."""
-        if attack == "cpu_hog" and limits is LIMITS:
-            limits = Limits(wall=0.7, cpu=20)
+        if attack != "cpu_hog" or limits is not LIMITS:
+            return self._run(attack, without, limits, self.facts)
+        # the start counts as well, and takes long on a busy machine
+        for wall in (0.7, 4.0, 16.0):
+            bounds = Limits(wall=wall, cpu=60)
+            result = self._run(attack, without, bounds, self.facts | {"hog": 2 * wall})
+            if result["ran"]:
+                break
+        return result
+
+    def _run(
+        self, attack: str, without: tuple[str, ...], limits: Limits, facts: dict[str, object]
+    ) -> dict[str, object]:
         loose = "sealed-inputs" in without
         job = Job(
             recipe="attack",
-            spec=json.dumps({"attack": attack, "world": self.facts}).encode(),
+            spec=json.dumps({"attack": attack, "world": facts}).encode(),
             inputs=[self.loose if loose else self.sealed, self.source],
             limits=limits,
             least="E0",
@@ -183,7 +194,9 @@ class World:
 
     def _survives(self) -> bool:
         """Say if a process of the daemon's name is left when the kernel had time to end it."""
-        for _ in range(20):
+        left: list[int] = []
+        until = time.monotonic() + 5  # its sleep is far longer
+        while time.monotonic() < until:
             left = []
             for process in Path("/proc").glob("[0-9]*/comm"):
                 with contextlib.suppress(OSError):

@@ -142,8 +142,9 @@ def test_a_crash_between_witness_and_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file half written at every step of a publication: the next start goes on from there."""
-    from safehold.ledger import files
+    from safehold.ledger import files, publisher
 
+    monkeypatch.setattr(publisher, "INTERVAL", 3_600)  # only we publish, and so only we crash
     desk = Desk(tmp_path)
     ledger = desk.open()
     real = files._write

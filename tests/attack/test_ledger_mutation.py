@@ -278,7 +278,8 @@ def test_the_command_says_where_and_leaves_with_5(desk: Desk, copy: Path) -> Non
     good = subprocess.run(call, capture_output=True, env={"PYTHONPATH": str(root)}, check=False)
     assert (good.returncode, good.stderr) == (0, b"")
     tile = copy / "tile/0/000.p/20"
-    tile.write_bytes(b"\0" + tile.read_bytes()[1:])
+    data = tile.read_bytes()
+    tile.write_bytes(bytes([data[0] ^ 1]) + data[1:])
     bad = subprocess.run(call, capture_output=True, env={"PYTHONPATH": str(root)}, check=False)
     assert bad.returncode == 5
     assert b"tile/0/000.p/20, byte 0" in bad.stderr

@@ -153,7 +153,7 @@ def test_a_journal_of_noise(desk: Desk) -> None:
 def test_an_edited_export_is_found_when_the_ledger_opens(desk: Desk, name: str) -> None:
     file = desk.directory / name
     data = file.read_bytes()
-    for changed in (b"\0" + data[1:], data[:-1], None):
+    for changed in (bytes([data[0] ^ 1]) + data[1:], data[:-1], None):
         if changed is None:
             file.unlink()
         else:

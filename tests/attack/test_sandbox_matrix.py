@@ -97,7 +97,7 @@ def as_user():
         capture_output=True,
         check=False,
         cwd="/",
-        timeout=100,
+        timeout=600,
         env={"PATH": os.environ["PATH"]},
     )
     assert done.returncode == 0, done.stderr.decode()[-500:]

@@ -137,7 +137,7 @@ def test_a_killed_process_is_finished_by_reopening(tmp_path, step):
         [sys.executable, "-c", script, home.home, home.epochs, step, str(home.clock.now_us())],
         input=home.root.secret(),
         check=False,
-        timeout=60,
+        timeout=600,
         env={**os.environ, "PYTHONPATH": "src"},
     )
     assert done.returncode == -signal.SIGKILL

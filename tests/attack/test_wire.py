@@ -117,7 +117,7 @@ def test_another_user_gets_nothing(world: World) -> None:
             os.setgid(65534)
             os.setuid(65534)
             link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            link.settimeout(10)
+            link.settimeout(300)
             link.connect(world.home.socket.name)
             body = b'{"verb":"hello","arguments":{},"descriptors":0}'
             link.sendall(struct.pack(">I", len(body)) + body)

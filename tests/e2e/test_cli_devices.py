@@ -47,7 +47,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield world
     finally:
         keeper.terminate()
-        assert keeper.wait(60) == 0
+        assert keeper.wait(600) == 0
         keeper.stderr.close()
 
 

@@ -47,6 +47,8 @@ def test_a_served_keeper_works_by_itself_and_ends_cleanly(
                 "index",
                 "anchor",
                 "health",
+                "drift",
+                "milestones",
             }
             assert not [task for task in tasks if task["failures"]]
             return all(task["last_us"] for task in tasks)

@@ -170,7 +170,9 @@ def skey(signer: LogSigner, seed: bytes) -> str:
 
 
 def test_notes_both_ways(oracle: Oracle) -> None:
-    chance = random.Random(random.randrange(2**32))
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
     for _ in range(25):
         seeds = [chance.randbytes(32) for _ in range(3)]
         one, two, stranger = (

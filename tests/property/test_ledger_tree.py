@@ -130,7 +130,7 @@ def test_a_leaf_is_canonical_json_and_holds_no_value(
     ).leaves
     value = orjson.loads(leaf)
     assert encode(value) == leaf == rfc8785.dumps(value)
-    assert b"canary" not in leaf
+    assert b"canary-7f3a-" not in leaf  # "-" occurs in no base64
 
 
 @given(st.sampled_from([1.5, 2**53, -(2**53), "\ud800"]))

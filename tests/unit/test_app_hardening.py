@@ -21,7 +21,7 @@ assert os.stat("left").st_mode & 0o777 == 0o600
 
 
 def test_its_memory_and_files_are_its_own(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", CHECK], check=True, timeout=60, cwd=tmp_path)
+    subprocess.run([sys.executable, "-c", CHECK], check=True, timeout=600, cwd=tmp_path)
 
 
 def test_a_module_of_the_working_directory_is_not_imported(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_module_of_the_working_directory_is_not_imported(tmp_path: Path) -> No
         env=keeper_environment(),
         input=b"{}\n",
         capture_output=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode != 77

@@ -55,6 +55,12 @@ def test_nothing_planted_is_nothing_found(tmp_path):
         (b"%s" + b"a1" * 28, False),
         (b"a1" * 28 + b"%s", False),
         (b"id " + b"a1" * 40 + b" %s", True),
+        (b'"t":17%s123}', False),  # milliseconds
+        (b'"t":179%s12345,', False),  # microseconds
+        (b"17%s", True),
+        (b"17%s1234", True),  # neither
+        (b"27%s123", True),  # not in this century
+        (b"1%s1234a", True),
     ],
 )
 def test_a_short_number_counts_unless_it_stands_in_a_digest(tmp_path, around, counts):

@@ -230,7 +230,9 @@ def test_one_witness_that_knows_more_stops_whatever_the_others_say(
             ledger.append([entry()])
 
 
-def test_a_witness_that_does_not_know_the_key_is_no_fork(desk: Desk, far: list[Far]) -> None:
+def test_a_witness_that_does_not_know_the_key_is_no_fork(
+    desk: Desk, far: list[Far], still: None
+) -> None:
     far[1].witness.distrust(desk.signer.vkey.text())
     with start(desk, far, quorum=2) as ledger:
         ledger.append([entry()])

@@ -87,7 +87,7 @@ def test_a_frame_larger_than_the_pipe_is_written_whole():
         channel.write_frame(write, {"type": "big"}, memoryview(body))
         channel.write_frame(write, {"type": "arrow"}, pa.array([1, 2, 3], pa.int64()).buffers()[1])
         os.close(write)
-        reader.join(20)
+        reader.join(300)
     assert bytes(got[0].body) == body
     assert len(got[1].body) == 24
 

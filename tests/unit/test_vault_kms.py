@@ -234,7 +234,10 @@ def test_with_shares_nothing_on_disk_helps(file):
         canonical.b64(made.secret()).encode(),
     ):
         assert form not in data
-    assert not any(share.split()[-1].encode() in data for share in shares)
+    for share in shares:  # a file may by chance hold one word of a share or two, never most
+        words = share.encode().split()
+        assert share.encode() not in data
+        assert sum(word in data for word in words[4:]) < 5
     with pytest.raises(TamperedError):
         open_sealed(file, WORDS)
 

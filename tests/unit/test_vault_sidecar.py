@@ -76,7 +76,7 @@ def test_the_side_car_is_bound_to_segment_month_and_leaf(home):
         {"aad": b"other"},
         {"month": 601},
         {"segment": ""},
-        {"sealed": sealed[:-1] + b"\0"},
+        {"sealed": sealed[:-1] + bytes([sealed[-1] ^ 1])},
         {"sealed": b"\x01" + sealed[1:]},
         {"sealed": b""},
     ):

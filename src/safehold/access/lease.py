@@ -247,6 +247,14 @@ class Lessor:
                 self._destroy(lease)
             return len(ended)
 
+    def end_all(self) -> int:
+        """End every lease and return how many ended; new ones may be given."""
+        with self._lock:
+            ended = list(self._live)
+            for lease in ended:
+                self._destroy(lease)
+            return len(ended)
+
     def dismiss(self, device: VerifyKey) -> int:
         """End all leases of a device, give it no new one, and return how many ended."""
         with self._lock:

@@ -59,6 +59,30 @@ def show_charter(home: Path, path: Path | None, *, policy: bool) -> Any:
     return charter.to_json()
 
 
+def write_document(home: Path, name: str, path: Path | None) -> str:
+    """Return a text that the law asks for, made from a charter file or from the charter in force."""
+    from safehold.charter.legal import write
+
+    charter = load(path) if path is not None else charter_in_force(Home.open(home))
+    return write(name, charter)
+
+
+def explain_charter(home: Path, path: Path | None, *, language: str) -> dict[str, Any]:
+    """Return a charter file, or the charter in force, in plain words of a language."""
+    from safehold.charter.explain import explain, reading_ease
+
+    charter = load(path) if path is not None else charter_in_force(Home.open(home))
+    told = explain(charter, language)
+    return {
+        "charter": charter.id,
+        "version": charter.version,
+        "digest": charter.digest().hex(),
+        "language": language,
+        "reading_ease": round(reading_ease(told.sentences(), language), 1),
+        "text": told.text(),
+    }
+
+
 def charter_in_force(home: Home) -> Charter:
     """Return the charter that lies in a home; the keeper checks it against board and ledger.
 

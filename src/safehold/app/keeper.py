@@ -26,6 +26,7 @@ from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.journal import store_of
 from safehold.app.watch import last_seen, require_whole, watch_home
 from safehold.app.workshop import SandboxWorkshop
+from safehold.assurance.milestone import measure_all, newest
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import Clock, SystemClock
 from safehold.db import migrate, open_engine
@@ -87,6 +88,15 @@ class Service:
         """Close the grants that have ended, with the range of their uses."""
         self.verbs.grants.close_ended()
 
+    def compare(self) -> None:
+        """Compare what runs with what the board signed; a difference stops recording."""
+        self.verbs.drift.check()
+
+    def measure(self) -> None:
+        """Measure every promise of the charter, and put what came out in the ledger."""
+        if self.desk.trust.digest():
+            measure_all(self.verbs)
+
     def watch(self) -> None:
         """Let the home's own monitor take a turn.
 
@@ -133,6 +143,9 @@ def compose(
         verbs = Verbs(desk)
         verbs.recover()
         verbs.watched = lambda: {**last_seen(home), **summary(home)}
+        verbs.milestones = lambda anew: [
+            one.to_json() for one in (measure_all(verbs) if anew else newest(verbs))
+        ]
         return Service(desk, verbs, Server(home.socket, verbs.table()))
     except BaseException:
         desk.ledger.close()

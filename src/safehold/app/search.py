@@ -26,6 +26,7 @@ SHORTEST = 6  # characters: shorter values occur by chance
 SURE = 12  # characters from which on digits do not occur in a digest by chance
 DIGEST = 32  # hex digits in a row that are a digest or an id, no value
 HEX = re.compile(rb"[0-9a-f]+")
+MOMENT = re.compile(rb"1[0-9]{12}(?:[0-9]{3})?")  # milliseconds or microseconds since 1970
 HEX_BEFORE = re.compile(rb"[0-9a-f]*$")
 ZSTD = b"\x28\xb5\x2f\xfd"
 GZIP = b"\x1f\x8b\x08"
@@ -72,17 +73,17 @@ def search(folders: Iterable[Path], values: Iterable[str]) -> tuple[set[str], in
 
 
 def in_digest(data: bytes, start: int, end: int) -> bool:
-    """Return whether a short number only stands in the hex digits of a digest.
+    """Return whether a short number only stands in the hex digits of a digest, or in a moment.
 
-    A home holds half a million random hex digits. A one-time code of eight digits occurs in them about once in ten
-    thousand runs, and is nobody's secret there.
+    A home holds half a million random hex digits, and thousands of moments. A one-time code of eight digits occurs
+    in them about once in ten thousand runs, and is nobody's secret there.
     """
     if end - start >= SURE or HEX.fullmatch(data, start, end) is None:
         return False
     before = HEX_BEFORE.search(data, max(0, start - 2 * DIGEST), start)
     after = HEX.match(data, end, end + 2 * DIGEST)
-    run = end - start + (len(before[0]) if before else 0) + (len(after[0]) if after else 0)
-    return run >= DIGEST
+    first, last = before.start() if before else start, after.end() if after else end
+    return last - first >= DIGEST or MOMENT.fullmatch(data, first, last) is not None
 
 
 def forms(value: str) -> Iterator[bytes]:

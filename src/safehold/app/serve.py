@@ -24,10 +24,12 @@ def run(home: Home, secret: dict[str, Any]) -> None:
             Task("publish", SECOND_US, service.desk.ledger.publish),
             Task("retention", 600 * SECOND_US, service.sweep),
             Task("grants", 60 * SECOND_US, service.close_grants),
+            Task("drift", 60 * SECOND_US, service.compare),
             Task("leases", 30 * SECOND_US, service.expire_leases),
             Task("monitor", 60 * SECOND_US, service.watch),
             Task("anchor", 3600 * SECOND_US, service.anchor),
             Task("index", DAY_US, service.close_epoch),
+            Task("milestones", DAY_US, service.measure),
             Task("health", 60 * SECOND_US, service.desk.ledger.check_health),
         ],
     )

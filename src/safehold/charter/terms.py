@@ -68,6 +68,7 @@ def find(word: str, *, kind: str, vocabulary: str = "fides") -> Term:
     )
 
 
+@cache
 def ancestors(name: str) -> frozenset[str]:
     """Return every broader term of a term, without itself."""
     found: set[str] = set()
@@ -80,6 +81,7 @@ def ancestors(name: str) -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
 def within(name: str) -> frozenset[str]:
     """Return a term and everything that lies under it."""
     return frozenset({name}) | {other for other in catalogue() if name in ancestors(other)}

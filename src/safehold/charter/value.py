@@ -137,15 +137,26 @@ def word(text: str) -> str:
     return text
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
-    """Return a reader that takes only the given words."""
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Reads only the given words.
 
-    def read(text: str) -> str:
-        if text not in choices:
-            raise _refuse(f"one of {', '.join(choices)}", "charter.choice")
+    Args:
+        choices: They.
+    """
+
+    choices: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        """Return the word if it is one of them."""
+        if text not in self.choices:
+            raise _refuse(f"one of {', '.join(self.choices)}", "charter.choice")
         return text
 
-    return read
+
+def one_of(*choices: str) -> OneOf:
+    """Return a reader that takes only the given words."""
+    return OneOf(choices)
 
 
 def _scaled(text: str, unit: int) -> int:

@@ -15,6 +15,7 @@ from safehold.cli import (
     charter,
     dataset,
     enclave,
+    evidence,
     home,
     job,
     ledger,
@@ -44,6 +45,7 @@ def build() -> typer.Typer:
         ("artifact", artifact.group),
         ("ledger", ledger.group),
         ("budget", artifact.budget),
+        ("evidence", evidence.group),
     ):
         root.add_typer(group, name=noun)
     root.callback()(_options)

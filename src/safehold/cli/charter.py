@@ -1,4 +1,4 @@
-"""``safehold charter``: check, prove, show and sign the promise."""
+"""``safehold charter``: check, prove, show, compare and sign the promise."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from typing import Annotated
 
 import typer
 
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, progress_bar, put
+from safehold.cli.surface import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    existing,
+    keeper,
+    progress_bar,
+    put,
+    say,
+)
 
-group = typer.Typer(no_args_is_help=True, help="The charter: check, prove, show, sign.")
+group = typer.Typer(no_args_is_help=True, help="The charter: check, prove, show, compare, sign.")
 
 File = Annotated[Path, typer.Argument(help="The charter, a YAML file.")]
 
@@ -58,6 +67,25 @@ def show(
 
 
 @group.command()
+def diff(
+    first: Annotated[Path, typer.Argument(help="The charter before; alone: the charter after.")],
+    second: Annotated[
+        Path | None,
+        typer.Argument(help="The charter after; without it, the one in force is the one before."),
+    ] = None,
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell in plain sentences what becomes possible and what ends from one charter to the next."""
+    from safehold.app.difference import compare_charters, in_lines
+
+    new = existing(first if second is None else second)
+    found = compare_charters(None if second is None else existing(first), new, home=home)
+    put(found if as_json else in_lines(found), as_json=as_json)
+
+
+@group.command()
 def sign(
     file: File,
     *,
@@ -76,3 +104,84 @@ def sign(
     from safehold.app.charters import sign_charter
 
     put(sign_charter(home, existing(file), seat=seat, key=key, seats=seats), as_json=as_json)
+
+
+@group.command()
+def schema() -> None:
+    """Print the JSON Schema of the charter language, for editors."""
+    import json
+
+    from safehold.charter.jsonschema import schema as schema_of_charter
+
+    typer.echo(json.dumps(schema_of_charter(), indent=1, ensure_ascii=False))
+
+
+DocumentName = Annotated[
+    str,
+    typer.Argument(help="record (Art. 30), notice (13/14), dpia (35), risk (CCPA) or balance."),
+]
+
+
+@group.command()
+def document(
+    name: DocumentName,
+    file: Annotated[
+        Path | None, typer.Argument(help="A charter; default: the one in force.")
+    ] = None,
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a text that the law asks for, made from the charter. It is a draft; gaps are marked."""
+    from safehold.app.charters import write_document
+
+    text = write_document(home, name, file)
+    if as_json:
+        put({"document": name, "text": text}, as_json=True)
+    else:
+        typer.echo(text, nl=False)
+
+
+@group.command()
+def documents(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """List the published texts: current, stale because the charter moved, changed, or missing."""
+    with keeper(home) as client:
+        put(client.call("document.list"), as_json=as_json)
+
+
+@group.command()
+def publish(
+    name: DocumentName,
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="The completed text; default: as made from the charter in force."),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish a text: it lies in the home, and its hash is an entry of the ledger."""
+    text = None if file is None else existing(file).read_text("utf-8")
+    with keeper(home) as client:
+        put(client.call("document.publish", name=name, text=text), as_json=as_json)
+
+
+@group.command()
+def explain(
+    file: Annotated[
+        Path | None, typer.Argument(help="A charter; default: the one in force.")
+    ] = None,
+    *,
+    language: Annotated[str, typer.Option("--lang", help="en or de.")] = "en",
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the whole promise in plain words, and how easy they are to read."""
+    from safehold.app.charters import explain_charter
+
+    told = explain_charter(home, file, language=language)
+    if as_json:
+        put(told, as_json=True)
+        return
+    typer.echo(told["text"], nl=False)
+    say(f"reading ease {told['reading_ease']:.0f} of 100; 60 and more is plain language")

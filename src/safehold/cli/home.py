@@ -23,7 +23,7 @@ Key = Annotated[Path, typer.Option(help="Your seat's key file.")]
 
 def register(root: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (init, serve, status, stop, resume, doctor):
+    for command in (init, serve, status, stop, resume, drift, doctor):
         root.command()(command)
 
 
@@ -101,6 +101,15 @@ def resume(
     order = sign_order(home, "resume", reason=reason, keys=keys_in(seats))
     with keeper(home) as client:
         put(client.call("resume", **order), as_json=as_json)
+
+
+def drift(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Compare what runs with the charter that the board signed; while they differ nothing is recorded."""
+    with keeper(home) as client:
+        found = client.call("drift")
+    put(found, as_json=as_json)
+    if not found["ok"]:
+        raise typer.Exit(1)
 
 
 def doctor(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:

@@ -6,13 +6,13 @@ so that the ledger does not tell who did which.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from safehold import canonical
 from safehold.errors import InvalidError, TamperedError, UnavailableError
 from safehold.ids import PersonId
-from safehold.keeper.choices import Newest, choice_leaf, enrolment_leaf
+from safehold.keeper.choices import Newest, choice_leaf, enrolment_leaf, newest_choices
 from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
 from safehold.ledger import Receipt
@@ -23,6 +23,7 @@ LONGEST_NAME = 200  # characters
 MOST_PEOPLE = 100_000  # in one call
 MOST_PAUSES = 1_000
 PERSON = frozenset({"person", "jurisdiction", "streams", "pauses"})
+Change = Callable[[Standing], Standing]
 SILENT = {"pause": "pause", "withdraw": "withdrawn"}
 
 
@@ -117,9 +118,7 @@ class Crowd:
             self._on_sound(person)
         return {"choice": choice, "at_us": record["at_us"], "entry": receipt.index}
 
-    def record(
-        self, person: PersonId, record: dict[str, Any], how: Callable[[Standing], Standing]
-    ) -> Receipt:
+    def record(self, person: PersonId, record: dict[str, Any], how: Change) -> Receipt:
         """Write a choice to the ledger, then to the register."""
         desk = self._desk
         with desk.lock:  # two choices at once must not get one number
@@ -138,6 +137,24 @@ class Crowd:
         Raises:
             TamperedError: The register is not the one that the ledger tells of: it was edited, or an older or
                 another copy was put back.
+        """
+        for person, choice, how in self._behind(newest):
+            self._take(person, choice, how)
+
+    def check(self) -> None:
+        """Pass if the register of people is what they chose themselves, and nobody was let off or in by hand.
+
+        Raises:
+            TamperedError: It is not.
+        """
+        for _ in self._behind(newest_choices(self._desk)):
+            pass
+
+    def _behind(self, newest: Newest) -> Iterator[tuple[PersonId, str, Change]]:
+        """Yield the choices that are in the ledger and not yet in the register.
+
+        Raises:
+            TamperedError: The register is not the one that the ledger tells of.
         """
         people = self._desk.people
         wrong = TamperedError(
@@ -162,9 +179,9 @@ class Crowd:
             if (how(standing) if behind else standing).digest() != record["standing"]:
                 raise wrong
             if behind:
-                self._take(person, record["choice"], how)
+                yield person, record["choice"], how
 
-    def _take(self, person: PersonId, choice: str, how: Callable[[Standing], Standing]) -> None:
+    def _take(self, person: PersonId, choice: str, how: Change) -> None:
         desk = self._desk
         if choice in {"consent", "withdraw", "erase"}:
             # before the register: no crash may leave features of streams that were taken back
@@ -196,7 +213,7 @@ class Crowd:
         }
 
 
-def read_choice(record: Mapping[str, Any]) -> Callable[[Standing], Standing]:
+def read_choice(record: Mapping[str, Any]) -> Change:
     """Return what a recorded choice makes of a standing.
 
     Raises:

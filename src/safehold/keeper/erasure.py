@@ -7,7 +7,7 @@ Steps, each durable before the next, each repeatable after a crash:
 3. *begin*     a leaf of kind ``erasure`` that commits to the request and tells how many leaves become unreadable
 4. *destroy*   their data keys and their ledger key, and what hid who was in which entry of epochs that are over
 5. *forget*    blocks, devices, marks and their row in the register; a voucher stays, so that the enrolment adds up
-6. *result*    a second leaf, with ``ref``
+6. *result*    the database is scrubbed of what was deleted, then a second leaf, with ``ref``
 
 Between 4 and 5 the register still has a row of somebody without a key; between 1 and 4 their newest choice is an
 erasure. Both are found at the next start and carried on.
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from safehold import ids
+from safehold import db, ids
 from safehold.canonical import b64
 from safehold.errors import InvalidError, TamperedError
 from safehold.ids import PersonId
@@ -153,6 +153,7 @@ class Erasure:
 
     def _finish(self, request: str, begun: int) -> Receipt:
         desk = self._desk
+        db.truncate_wal(desk.engine)  # until then the main file still holds their row as it was
         (receipt,) = desk.log(
             Entry(
                 kind="erasure",

@@ -62,6 +62,7 @@ class Leases:
         desk.trust.require_running()
         desk.ledger.check_health()
         desk.check_time()
+        self._intake.guard()
         self._intake.check_home(COLLECTOR)
         charter = desk.trust.charter()
         person = desk.people.find(str(arguments["person"]))
@@ -70,7 +71,8 @@ class Leases:
         allowed = standing.allowed(at_us=desk.now_us())
         if standing.jurisdiction not in charter.jurisdictions:
             raise DeniedError("nothing is collected where this person works", rule="charter.place")
-        rules = {stream: spec for stream, spec in streams_of(charter).items() if stream in allowed}
+        orders = self._intake.orders()["rules"]
+        rules = {stream: spec for stream, spec in orders.items() if stream in allowed}
         if not rules:
             raise DeniedError("the charter collects nothing of this person", rule="charter.collect")
         hashes = {stream: Rules.from_spec(spec).version for stream, spec in rules.items()}
@@ -105,6 +107,7 @@ class Leases:
         desk = self._desk
         desk.trust.require_running()
         desk.check_time()  # a clock that was set back would stretch the lease
+        self._intake.guard()
         self._intake.check_home(COLLECTOR)
         data = unb64(str(arguments["envelope"]))
         device = VerifyKey.from_text(str(arguments["device"]))
@@ -242,6 +245,10 @@ class Leases:
         """Forget a person's silences and marks: they were erased."""
         self._silences.forget(person)
         self._lessor.reopen(person=self._desk.people.standing(person).external)
+
+    def end(self) -> int:
+        """End every lease at once and return how many ended; whoever may have one asks again."""
+        return self._lessor.end_all()
 
     def expire(self) -> None:
         """Destroy the keys of leases that are over."""

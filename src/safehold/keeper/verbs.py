@@ -18,6 +18,8 @@ from safehold.errors import (
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.desk import Desk
+from safehold.keeper.documents import Documents
+from safehold.keeper.drift import Drift
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.grants import Grants
 from safehold.keeper.intake import Intake
@@ -60,13 +62,23 @@ class Verbs:
         self.erasure = Erasure(
             desk, self.crowd, on_silence=self.leases.close, on_gone=self.leases.forget
         )
+        self.drift = Drift(
+            desk,
+            orders=self.intake.orders,
+            register=self.crowd.check,
+            on_found=self.leases.end,
+        )
+        self.intake.guard = self.drift.require_none
         self.trail = Trail(desk)
+        self.documents = Documents(desk)
         self.grants = Grants(desk)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
         self.retention = Retention(desk, self.intake)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
+        # how each promise of the charter stands; the argument says whether to measure anew
+        self.milestones: Callable[[bool], list[dict[str, Any]]] = lambda _anew: []
         # what was last seen from outside: by the monitor of this home's own ledger, by its anchors
         self.watched: Callable[[], dict[str, Any]] = dict
 
@@ -95,6 +107,10 @@ class Verbs:
             "hello": self._hello,
             "status": self._status,
             "charter.enact": self._enact,
+            "document.publish": self.documents.publish,
+            "document.list": self.documents.listing,
+            "drift": self._drift,
+            "milestones": self._milestones,
             "stop": self._stop,
             "resume": self._resume,
             "people.enrol": self.crowd.enrol,
@@ -191,6 +207,7 @@ class Verbs:
                 "signing": len(desk.ledger.vkeys),
             },
             "witnesses": self._witnesses(),
+            "drift": [one.clause for one in self.drift.found],
             "keeper_level": self.level,
             "sandbox_level": desk.workshop.level(),
             "periodic": list(self.periodic()),
@@ -220,6 +237,16 @@ class Verbs:
     ) -> dict[str, Any]:
         with self.desk.lock:  # no decision under one charter is logged under another
             return self.desk.trust.enact(arguments["charter"], arguments["signatures"])
+
+    def _drift(
+        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        return self.drift.show()
+
+    def _milestones(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        return {"milestones": self.milestones(arguments.get("measure") is True)}
 
     def _stop(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report

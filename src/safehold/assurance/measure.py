@@ -1,0 +1,341 @@
+"""How each promise of a charter is measured: on the running system, never from a setting.
+
+A promise names its measure; the figure comes back with a sentence that says what was looked at. Where there was nothing
+to look at (nobody was erased yet, nothing was ever stopped) there is no figure: such a promise is not called kept.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from safehold.access import AccessRequest, authorise
+from safehold.access.capability import Claims
+from safehold.access.principal import Agent, Human, Principal
+from safehold.canonical import b64
+from safehold.charter import Charter
+from safehold.charter.value import MICRO
+from safehold.charter.vocabulary import ROWS, STAGES
+from safehold.clock import DAY_US, SECOND_US
+from safehold.errors import MissingError, SafeholdError, TamperedError
+from safehold.ids import random_bytes
+from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.verbs import Verbs
+from safehold.signing import SigningKey
+from safehold.telemetry.schema import WHAT_TO_STREAM
+
+HOUR_S: Final = 3600
+PATIENCE_US: Final = HOUR_S * SECOND_US  # a use that has no result after this is missing one
+SAMPLE: Final = 64  # sealed objects that are tried to be read
+ENDINGS: Final = frozenset({"access.result", "train.end", "release", "feature", "ingest"})
+_REACH: Final = """
+import os, socket, sys
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+reached = 0
+for place in sys.argv[2:]:
+    for folder, _, files in os.walk(place):
+        for name in files:
+            try:
+                open(os.path.join(folder, name), 'rb').close()
+                reached += 1
+            except OSError:
+                pass
+try:
+    socket.socket(socket.AF_UNIX).connect(sys.argv[1])
+    reached += 1
+except OSError:
+    pass
+print(reached)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one measurement found.
+
+    Args:
+        micro: The figure in millionths; None where there was nothing to measure.
+        sentence: What was looked at, in words.
+    """
+
+    micro: int | None
+    sentence: str
+
+
+def count_drift(verbs: Verbs) -> Measured:
+    """Measure ``drift.unapproved_config``: in how many clauses what runs differs from what was signed."""
+    found = verbs.drift.check()
+    return Measured(
+        micro=len(found) * MICRO,
+        sentence=f"every clause of the charter was compared with what runs; {len(found)} differ",
+    )
+
+
+def time_stops(verbs: Verbs) -> Measured:
+    """Measure ``stop.p100_seconds``: the longest time from a stop to the last thing that still ended."""
+    longest_ms, stops, begun_ms = 0, 0, None
+    for _, leaf in verbs.desk.ledger.leaves():
+        if leaf["k"] == "stop":
+            stops += 1
+            begun_ms = leaf["t"] if begun_ms is None else begun_ms
+        elif leaf["k"] == "resume":
+            begun_ms = None
+        elif begun_ms is not None and leaf["k"] in ENDINGS:
+            longest_ms = max(longest_ms, leaf["t"] - begun_ms)
+    if not stops:
+        return Measured(micro=None, sentence="nothing was ever stopped")
+    return Measured(
+        micro=longest_ms * 1000,
+        sentence=f"of {stops} stops, the last piece of work ended this long after one",
+    )
+
+
+def time_erasures(verbs: Verbs) -> Measured:
+    """Measure ``erasure.p100_hours``: the longest time from an erasure's beginning to its end; open ones count."""
+    begun: dict[int, int] = {}
+    longest_ms, count = 0, 0
+    for index, leaf in verbs.desk.ledger.leaves():
+        if leaf["k"] != "erasure":
+            continue
+        if "ref" in leaf:
+            longest_ms = max(longest_ms, leaf["t"] - begun.pop(leaf["ref"], leaf["t"]))
+        else:
+            begun[index] = leaf["t"]
+            count += 1
+    if not count:
+        return Measured(micro=None, sentence="nobody has left yet")
+    now_ms = verbs.desk.now_us() // 1000
+    longest_ms = max([longest_ms, *(now_ms - start for start in begun.values())])
+    return Measured(
+        micro=longest_ms * 1000 // HOUR_S,
+        sentence=f"{count} people left; the longest took this long, {len(begun)} are under way",
+    )
+
+
+def count_missing(verbs: Verbs) -> Measured:
+    """Measure ``trail.missing_entries``: uses without a result, and epochs whose index leaves somebody out."""
+    desk = verbs.desk
+    oldest_ms = (desk.now_us() - PATIENCE_US) // 1000
+    late = sum(
+        leaf["t"] < oldest_ms
+        for intent in desk.trust.unanswered()
+        for _, leaf in desk.ledger.leaves(intent, intent + 1)
+    )
+    closed, wrong = desk.index.closed(), 0
+    for one in closed:
+        try:
+            desk.index.tree(one.epoch)
+        except (TamperedError, MissingError):
+            wrong += 1
+    unknown = len(_made_of_nothing(desk))
+    return Measured(
+        micro=(late + wrong + unknown) * MICRO,
+        sentence=(
+            f"{late} uses lack a result, {wrong} of {len(closed)} closed epochs lack an entry,"
+            f" {unknown} derived things have no use behind them"
+        ),
+    )
+
+
+def _made_of_nothing(desk: Desk) -> list[str]:
+    """Return what was derived without an entry that says so."""
+    told: set[str] = set()
+    for index, leaf in desk.ledger.leaves():
+        if leaf["k"] == "access.result" and leaf["pub"].get("outcome") == "ok":
+            try:
+                detail = desk.ledger.detail(index)["detail"]
+            except SafeholdError:
+                return []  # a side-car that is gone cannot tell; the monitor and the trail say so
+            told |= {str(detail[name]) for name in ("dataset", "artifact") if name in detail}
+    return [
+        str(one["id"])
+        for one in desk.lineage.show()
+        if one["kind"] != "source" and one["id"] not in told
+    ]
+
+
+def count_open_records(verbs: Verbs) -> Measured:
+    """Measure ``replay.any_employee_records``: rows somebody without a grant gets, from a door or from a file."""
+    desk, rows, doors = verbs.desk, 0, 0
+    train = verbs.table()["train"]
+    for purpose in desk.trust.charter().purposes:
+        for token in ("", b64(random_bytes(256))):
+            doors += 1
+            nonce = verbs.table()["nonce"]({}, (), _silent)["nonce"]
+            asked = {"purpose": purpose, "token": token, "nonce": nonce, "proof": b64(bytes(64))}
+            try:
+                train(asked, (), _silent)
+            except SafeholdError:
+                continue
+            rows += 1
+    files = _sample(desk.home.objects)
+    rows += sum(_readable_rows(file) for file in files)
+    reached, how = _reach_as_nobody(desk)
+    return Measured(
+        micro=(rows + reached) * MICRO,
+        sentence=(
+            f"{doors} requests were made without a grant, {len(files)} stored objects were read as they"
+            f" lie, {how}"
+        ),
+    )
+
+
+def _reach_as_nobody(desk: Desk) -> tuple[int, str]:
+    """Return how many files and doors of the home another user of this machine reaches, and how that was tried."""
+    if os.geteuid() != 0:
+        return 0, "and nothing was tried as another user, since the keeper does not run as root"
+    places = [desk.home.path, desk.home.outside]
+    tried = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _REACH, str(desk.home.socket), *map(str, places)],
+        cwd="/",
+        capture_output=True,
+        check=False,
+        env={},
+        timeout=HOUR_S,
+    )
+    if tried.returncode != 0 or not tried.stdout.strip().isdigit():
+        return 0, "and nothing could be tried as another user"
+    return int(tried.stdout), "and another user of this machine tried every file and the socket"
+
+
+def count_open_segments(verbs: Verbs) -> Measured:
+    """Measure ``replay.max_segments_exposed``: segments whose rows one grant would show.
+
+    The widest grant that the charter can give to each role is stolen, with its holder's key, and every action that
+    shows rows is tried with it in every stage on every segment.
+    """
+    desk = verbs.desk
+    charter, policy = desk.trust.charter(), desk.trust.policy()
+    segments = [
+        (segment_name(place, WHAT_TO_STREAM[item.what]), place, item.what)
+        for place, item in product(charter.jurisdictions, charter.collect)
+    ]
+    most = tried = 0
+    for principal, purpose, claims in _widest(desk, charter, [name for name, _, _ in segments]):
+        shown: set[str] = set()
+        for (segment, place, what), action, stage in product(segments, ROWS, STAGES):
+            tried += 1
+            try:
+                authorise(
+                    policy,
+                    AccessRequest(
+                        principal=principal,
+                        action=action,
+                        purpose=purpose,
+                        stage=stage,
+                        now_us=desk.now_us(),
+                        segment=segment,
+                        streams=(WHAT_TO_STREAM[what],),
+                        purposes=(purpose,),
+                        jurisdictions=(place,),
+                        expires_us=desk.now_us() + DAY_US,
+                        people=1_000_000,
+                        consent=True,
+                        synthetic=desk.home.synthetic,
+                        assurance="E4",
+                        claims=claims,
+                        holder=claims.holder.text(),
+                    ),
+                )
+            except SafeholdError:
+                continue
+            shown.add(segment)
+        most = max(most, len(shown))
+    return Measured(
+        micro=most * MICRO,
+        sentence=f"{tried} requests for rows were made with the widest grants there can be",
+    )
+
+
+def _widest(
+    desk: Desk, charter: Charter, segments: list[str]
+) -> Iterator[tuple[Principal, str, Claims]]:
+    holder = SigningKey.generate().public
+    for role, purpose in product(charter.who_may, charter.purposes):
+        if charter.who_may[role].grant is None:
+            continue
+        principal: Principal = (
+            Agent(id="thief", operator="thief") if role == "agent" else Human(id="thief", role=role)
+        )
+        yield (
+            principal,
+            purpose,
+            Claims(
+                grant="grt_probe",
+                charter=desk.trust.digest().hex(),
+                principal=principal,
+                holder=holder,
+                purpose=purpose,
+                segments=frozenset(segments),
+                streams=frozenset(WHAT_TO_STREAM.values()),
+                stages=frozenset(STAGES),
+                recipes=frozenset(),
+                people="",
+                first_day=0,
+                last_day=desk.today(),
+                max_runs=1,
+                approvals=6,
+                grant_expires_us=desk.now_us() + DAY_US,
+                expires_us=desk.now_us() + DAY_US,
+                revocation_ids=(),
+            ),
+        )
+
+
+def _sample(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    step = max(1, len(files) // SAMPLE)
+    return files[::step][:SAMPLE]
+
+
+def _readable_rows(file: Path) -> int:
+    """Return how many rows a stored file shows to whoever reads it: as Arrow, or as lines of text."""
+    data = file.read_bytes()
+    try:
+        return int(pa.ipc.open_stream(pa.py_buffer(data)).read_all().num_rows)
+    except (pa.ArrowException, OSError, ValueError):
+        pass
+    try:
+        return data.decode("utf-8").count("\n") + 1 if data else 0
+    except UnicodeDecodeError:
+        return 0
+
+
+MEASURES: Final[Mapping[str, Callable[[Verbs], Measured]]] = {
+    "drift.unapproved_config": count_drift,
+    "stop.p100_seconds": time_stops,
+    "erasure.p100_hours": time_erasures,
+    "trail.missing_entries": count_missing,
+    "replay.any_employee_records": count_open_records,
+    "replay.max_segments_exposed": count_open_segments,
+}
+
+
+def _silent(_progress: Mapping[str, object]) -> None:
+    """Take no note of progress."""
+
+
+def take(measure: str, verbs: Verbs) -> Measured:
+    """Take a measurement by its name in the charter; one that nobody knows how to take has no figure."""
+    known = MEASURES.get(measure)
+    if known is None:
+        return Measured(micro=None, sentence="this version cannot take this measure")
+    return known(verbs)
+
+
+def names() -> tuple[str, ...]:
+    """Return the measures that a promise of a charter can name."""
+    return tuple(sorted(MEASURES))
+
+
+__all__ = ["MEASURES", "Measured", "names", "take"]

@@ -1,0 +1,49 @@
+"""What becomes possible and what ends from one charter to the next, computed from what they compile to.
+
+>>> from safehold import charter
+>>> from safehold.charter.difference import compare
+>>> promise = charter.load(charter.shipped("example"))
+>>> compare(promise, promise).direction
+'same'
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from safehold.charter.compile import compile as compile_charter
+from safehold.charter.difference.change import NARROWER, WIDER, Cell, Change, Difference
+from safehold.charter.difference.reach import disagreement, tell
+from safehold.charter.difference.walk import changes, first, weaker_sandboxes
+from safehold.charter.model import Charter
+
+
+def compare(old: Charter | None, new: Charter) -> Difference:
+    """Return the difference from one charter to the next.
+
+    Args:
+        old: The charter before; none for the first, of which everything is new.
+        new: The charter after.
+
+    Raises:
+        InvalidError: One of them does not compile.
+    """
+    policies = (None if old is None else compile_charter(old)), compile_charter(new)
+    if old is None:
+        fields = [*first(new)]
+    else:
+        fields = [*changes(old, new)]
+        fields += weaker_sandboxes(old, new, tuple(fields))
+    found = tell(fields, old, new, disagreement(*policies))
+    if not found and (old is None or replace(old, version=new.version).digest() != new.digest()):
+        # what no order and no policy can name is still a change
+        found = [Change(clause="charter", side=WIDER, message="any.order")]
+    return Difference(
+        old=None if old is None else (old.version, old.digest()),
+        new=(new.version, new.digest()),
+        allowed=tuple(change for change in found if change.side == WIDER),
+        denied=tuple(change for change in found if change.side == NARROWER),
+    )
+
+
+__all__ = ["Cell", "Change", "Difference", "compare"]

@@ -1,0 +1,257 @@
+"""What two policies allow over a finite grid, decided by Cedar with types that know the names of both.
+
+1. A *cell* is a role that does an action in a stage for a purpose on one kind of data. It is allowed if the
+   policy allows it with everything else as favourable as that policy lets it be.
+2. A *limit* is one of those other things at its edge: one approval fewer, one person fewer, one gate not
+   passed. Limits depend on role and action alone, so they are tried once for each role and action.
+3. Every cell that either charter could allow is on the grid. Nothing else is allowed by either: a permit of
+   the compiler names role, action, purpose, stages and kinds of its charter.
+
+The second and third are properties of the compiler. They are tried on random requests in the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import cedarpy
+
+from safehold.charter.compile import Policy
+from safehold.charter.difference.change import Cell
+from safehold.charter.model import Charter
+from safehold.charter.redline import forms
+from safehold.charter.types import NONE, OTHER, banned_terms, gates, kinds
+from safehold.charter.vocabulary import ASSURANCE, SELF, SILOS, STAGES
+from safehold.errors import InvalidError
+
+RIGHTS: Final = frozenset(
+    {*SELF, "verify"}
+)  # what people may do for themselves, and those who check
+PLENTY: Final = 1_000_000  # people and approvals: more than any charter demands
+KINDS: Final = ("Human", "Workload", "Agent")
+_ENUM: Final = re.compile(r"entity (\w+) enum (\[.*\]);")
+
+
+def unite(schemas: Sequence[str]) -> str:
+    """Return one schema with every name of several.
+
+    Raises:
+        InvalidError: They differ in more than names, so no request could be asked of both.
+    """
+    names: dict[str, dict[str, None]] = {}
+    others: set[tuple[str, ...]] = set()
+    for schema in schemas:
+        rest = []
+        for line in schema.splitlines():
+            if match := _ENUM.fullmatch(line):
+                names.setdefault(match[1], {}).update(dict.fromkeys(json.loads(match[2])))
+            else:
+                rest.append(line)
+        others.add(tuple(rest))
+    if len(others) != 1:
+        raise InvalidError("these charters have different types", rule="charter.difference.types")
+    enums = [f"entity {kind} enum {json.dumps(list(known))};" for kind, known in names.items()]
+    return "\n".join((*enums, *next(iter(others))))
+
+
+class Grid:
+    """Requests over the names of several charters, and what each of their policies says to them.
+
+    Args:
+        policies: The compiled charters.
+
+    Raises:
+        InvalidError: One does not pass strict validation against the names of all.
+    """
+
+    def __init__(self, policies: Sequence[Policy]) -> None:
+        self.policies = tuple(policies)
+        self.charters = tuple(policy.charter for policy in policies)
+        self.schema = unite([policy.schema for policy in policies])
+        self._types = cedarpy.Schema.from_str(self.schema)
+        self._principals: dict[str, dict[str, Any]] = {}
+        self._resources: dict[str, dict[str, Any]] = {}
+        for policy in policies:
+            if not cedarpy.validate_policies(policy.cedar, self.schema).validation_passed:
+                raise InvalidError(
+                    "a policy does not fit the names of both charters",
+                    rule="charter.difference.types",
+                )
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Return every cell that one of the charters could allow, sorted."""
+        return tuple(sorted({cell for charter in self.charters for cell in _cells(charter)}))
+
+    def allowed(self, policy: Policy, cells: Iterable[Cell]) -> frozenset[Cell]:
+        """Return which cells a policy allows.
+
+        Raises:
+            InvalidError: A policy could not be evaluated on one of them.
+        """
+        asked = list(cells)
+        if not asked:
+            return frozenset()
+        requests = [self.request(policy.charter, cell) for cell in asked]
+        entities = cedarpy.Entities.from_json_str(
+            json.dumps([*self._principals.values(), *self._resources.values()]), schema=self._types
+        )
+        results = cedarpy.is_authorized_batch(requests, policy.policies, entities)
+        if any(result.diagnostics.errors for result in results):
+            raise InvalidError(
+                "a policy could not be evaluated, so it cannot be compared",
+                rule="charter.difference.grid",
+            )
+        return frozenset(
+            cell for cell, result in zip(asked, results, strict=True) if result.allowed
+        )
+
+    def limits(self, cell: Cell) -> Iterator[Cell]:
+        """Yield a cell at the edge of each of its conditions, as either charter has it."""
+        for limit, values in self._edges(cell.role).items():
+            for value in values:
+                yield cell._replace(limit=limit, value=value)
+
+    def _edges(self, role: str) -> Mapping[str, Sequence[str]]:
+        charters = self.charters
+        lines = [forms(line) for charter in charters for line in charter.red_lines]
+        people = {line.min_people for line in lines if line.min_people is not None}
+        grants = [c.who_may[role].grant for c in charters if role in c.who_may]
+        approvals = {grant.approvers for grant in grants if grant is not None}
+        terms = [
+            frozenset(term for one in c.red_lines for term in banned_terms(forms(one)))
+            for c in charters
+        ]
+        moved = sorted(frozenset.union(*terms) - frozenset.intersection(*terms))
+        return {
+            "people": _around(people),
+            "approvals": _around(approvals),
+            "gate": sorted({gate for charter in charters for gate in gates(charter)}),
+            "place": sorted({OTHER}.union(*(charter.jurisdictions for charter in charters))),
+            "silo": SILOS,
+            "term": [f"{where}:{term}" for term in moved for where in _TERM],
+            "kind": KINDS,
+        }
+
+    def request(self, charter: Charter, cell: Cell) -> dict[str, Any]:
+        """Return a cell as a request that nothing else stands in the way of, as far as a charter can help."""
+        purpose, stage = cell.purpose or NONE, cell.stage
+        what = _e("What", cell.what or kinds()[0])
+        use: dict[str, Any] = {
+            "purpose": _e("Purpose", purpose),
+            "stage": _e("Stage", stage),
+            "now": 1,
+            "people": PLENTY,
+            "consent": True,
+            "assurance": len(ASSURANCE) - 1,
+            "holder": "key",
+            "granted": True,
+            "grant_purpose": _e("Purpose", purpose),
+            "grant_stages": [_e("Stage", stage)],
+            "grant_what": [what],
+            "grant_segments": ["segment"],
+            "grant_expires": 2,
+            "grant_holder": "key",
+            "grant_role": _e("Role", cell.role),
+            "grant_approvals": PLENTY,
+            "grant_operator": "me",
+            "gates": [_e("Gate", gate) for one in self.charters for gate in gates(one)],
+        }
+        data: dict[str, Any] = {
+            "what": [what],
+            "purposes": [_e("Purpose", purpose)],
+            "places": [_e("Place", charter.jurisdictions[0])],
+            "silos": [],
+            "telemetry": True,
+            "synthetic": False,
+            "assurance": 1,
+            "expires": 2,
+            "segment": "segment",
+            "owner": "me",
+        }
+        kind = "Agent" if cell.role == "agent" else "Human"
+        value = cell.value
+        match cell.limit:
+            case "people":
+                use["people"] = int(value)
+            case "approvals":
+                use["grant_approvals"] = int(value)
+            case "gate":
+                use["gates"] = [one for one in use["gates"] if one != _e("Gate", value)]
+            case "place":
+                data["places"] = [_e("Place", value)]
+            case "silo":
+                data["silos"] = [_e("Silo", value)]
+            case "kind":
+                kind = value
+            case "term":
+                where, _, term = value.partition(":")
+                _TERM[where](use, data, _e("Purpose", term))
+            case _:
+                pass
+        return {
+            "principal": self._principal(kind, cell.role),
+            "action": f'Action::"{cell.action}"',
+            "resource": self._resource(data),
+            "context": use,
+        }
+
+    def _principal(self, kind: str, role: str) -> str:
+        name = f"{kind}-{role}"
+        if name not in self._principals:
+            attributes: dict[str, Any] = {"role": _e("Role", role), "sub": "me"}
+            if kind == "Agent":
+                attributes["operator"] = "me"
+            self._principals[name] = _entity(kind, name, attributes)
+        return f"{kind}::{json.dumps(name)}"
+
+    def _resource(self, attributes: dict[str, Any]) -> str:
+        key = json.dumps(attributes, sort_keys=True)
+        if key not in self._resources:
+            self._resources[key] = _entity("Dataset", f"d{len(self._resources)}", attributes)
+        return f'Dataset::"{self._resources[key]["uid"]["id"]}"'
+
+
+def _cells(charter: Charter) -> Iterator[Cell]:
+    for name, role in charter.who_may.items():
+        for action in role.do:
+            if action in RIGHTS:
+                yield from (Cell(name, action, stage) for stage in STAGES)
+                continue
+            for title, purpose in charter.purposes.items():
+                for stage in set(role.stages) & set(purpose.stages):
+                    for what in purpose.covers():
+                        yield Cell(name, action, stage, title, what)
+
+
+def _around(bounds: Iterable[int]) -> list[str]:
+    return [
+        str(n) for n in sorted({near for bound in bounds for near in (bound - 1, bound)}) if n >= 0
+    ]
+
+
+# where a forbidden use can stand in a request
+def _stated(use: dict[str, Any], data: dict[str, Any], term: Any) -> None:
+    use["purpose"] = use["grant_purpose"] = term
+    data["purposes"] = [term]
+
+
+def _granted(use: dict[str, Any], _: dict[str, Any], term: Any) -> None:
+    use["grant_purpose"] = term
+
+
+def _sealed(_: dict[str, Any], data: dict[str, Any], term: Any) -> None:
+    data["purposes"] = [*data["purposes"], term]
+
+
+_TERM: Final = {"stated": _stated, "granted": _granted, "sealed": _sealed}
+
+
+def _entity(kind: str, name: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    return {"uid": {"type": kind, "id": name}, "attrs": attributes, "parents": []}
+
+
+def _e(kind: str, name: str) -> dict[str, dict[str, str]]:
+    return {"__entity": {"type": kind, "id": name}}

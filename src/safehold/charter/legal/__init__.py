@@ -1,0 +1,46 @@
+"""Texts that the law asks for, made from the charter; each belongs to one version of it and to no other.
+
+They are drafts for counsel. What needs judgement is left open and marked, and never filled by the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from safehold.charter.legal.balance import balancing_test
+from safehold.charter.legal.impact import impact_assessment, risk_assessment
+from safehold.charter.legal.notice import privacy_notice
+from safehold.charter.legal.page import GAP
+from safehold.charter.legal.records import record_of_processing
+from safehold.charter.model import Charter
+from safehold.errors import MissingError
+
+DOCUMENTS: Final[Mapping[str, Callable[[Charter], str]]] = {
+    "record": record_of_processing,
+    "notice": privacy_notice,
+    "dpia": impact_assessment,
+    "risk": risk_assessment,
+    "balance": balancing_test,
+}
+
+
+def write(name: str, charter: Charter) -> str:
+    """Return a document of a charter, Markdown.
+
+    Raises:
+        MissingError: There is no such document.
+    """
+    if name not in DOCUMENTS:
+        raise MissingError(
+            "no such document", rule="document.name", fix=f"one of {', '.join(DOCUMENTS)}"
+        )
+    return DOCUMENTS[name](charter)
+
+
+def open_questions(text: str) -> int:
+    """Return how many gaps of a document nobody has filled."""
+    return text.count(GAP) + text.count("[to be completed]")
+
+
+__all__ = ["DOCUMENTS", "open_questions", "write"]

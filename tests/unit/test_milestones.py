@@ -1,0 +1,219 @@
+"""Each promise is a measurement: what is kept, what is broken, what could not be measured; each result is a leaf."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.keeper_desk import Bench, copy_bench, found_bench
+
+from safehold.assurance import measure
+from safehold.assurance.measure import Measured
+from safehold.assurance.milestone import judge, measure_all, newest
+from safehold.charter.compile import build
+from safehold.charter.value import MICRO, Threshold
+from safehold.clock import DAY_US, SECOND_US
+
+PEOPLE = ("ana", "bo", "cy")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return found_bench(tmp_path_factory.mktemp("made"), people=PEOPLE)
+
+
+@pytest.fixture
+def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
+    copy = copy_bench(made, tmp_path).start()
+    yield copy
+    copy.stop()
+
+
+def states(bench: Bench) -> dict[str, str]:
+    return {one.promise: one.state for one in measure_all(bench.verbs)}
+
+
+@pytest.mark.parametrize(
+    ("op", "micro", "state"),
+    [
+        ("<=", 1_000_000, "kept"),
+        ("<=", 1_000_001, "broken"),
+        ("==", 1_000_000, "kept"),
+        ("==", 999_999, "broken"),
+        (">=", 999_999, "broken"),
+        ("<", 1_000_000, "broken"),
+        (">", 1_000_000, "broken"),
+        (">", 1_000_001, "kept"),
+        ("==", None, "unmeasured"),
+    ],
+)
+def test_a_promise_is_kept_at_its_bound_and_not_beyond(
+    op: str, micro: int | None, state: str
+) -> None:
+    assert judge(Threshold(op=op, micro=MICRO), Measured(micro=micro, sentence="")) == state
+
+
+def test_every_promise_of_a_day_is_a_leaf_and_the_same_result_is_one(bench: Bench) -> None:
+    promises = [one.id for one in bench.charter().promises]
+    assert not any(one.at_ms for one in newest(bench.verbs))
+    first = measure_all(bench.verbs)
+    assert [one.promise for one in first] == promises
+    assert bench.leaves().count("milestone") == len(promises)
+    again = measure_all(bench.verbs)
+    assert [one.entry for one in again] == [one.entry for one in first]
+    bench.clock.at_us += DAY_US
+    measure_all(bench.verbs)
+    assert bench.leaves().count("milestone") == 2 * len(promises)
+    shown = newest(bench.verbs)
+    assert [one.state for one in shown] == [one.state for one in first]
+    assert all(one.entry > first[-1].entry for one in shown)
+    tree = bench.call("milestones")["milestones"]
+    assert [one["promise"] for one in tree] == promises
+
+
+def test_what_never_happened_is_not_called_kept(bench: Bench) -> None:
+    found = states(bench)
+    assert found["stop"] == "unmeasured"
+    assert found["erasure"] == "unmeasured"
+    assert found["your-trail"] == "kept"
+
+
+def test_a_stop_and_an_erasure_are_timed(bench: Bench) -> None:
+    bench.take("ana", "bo")
+    bench.call("people.erase", person="ana", evidence="a letter")
+    bench.call("stop", **bench.order("stop", "privacy"))
+    found = {one.promise: one for one in measure_all(bench.verbs)}
+    assert found["stop"].state == found["erasure"].state == "kept"
+    assert found["erasure"].figure == 0
+
+
+def test_work_that_ends_long_after_a_stop_breaks_the_promise(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.call("stop", **bench.order("stop", "privacy"))
+    stop = len(bench.leaves()) - 1
+    real = type(bench.desk.ledger).leaves
+
+    def late(ledger: Any, *span: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        yield from real(ledger, *span)
+        if not span:
+            (at,) = [leaf["t"] for index, leaf in real(ledger, stop, stop + 1)]
+            yield ledger.size, {"k": "access.result", "t": at + 61_000, "ref": 0, "pub": {}}
+
+    monkeypatch.setattr(type(bench.desk.ledger), "leaves", late)
+    found = measure.time_stops(bench.verbs)
+    assert found.micro == 61 * MICRO
+
+
+def test_an_erasure_that_never_ends_breaks_the_promise(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        type(bench.desk.ledger),
+        "leaves",
+        lambda *_, began=bench.clock.at_us // 1000: iter([(0, {"k": "erasure", "t": began})]),
+    )
+    bench.clock.at_us += 25 * 3600 * SECOND_US
+    found = measure.time_erasures(bench.verbs)
+    assert found.micro is not None
+    assert found.micro >= 25 * MICRO
+
+
+def test_drift_is_counted(bench: Bench) -> None:
+    trust = bench.desk.trust
+    charter = trust.charter()
+    item = replace(charter.collect[0], keep_days=99)
+    wider = replace(charter, collect=(item, *charter.collect[1:]))
+    trust._charter = replace(trust.signed(), charter=wider)
+    assert (measure.count_drift(bench.verbs).micro or 0) >= MICRO
+
+
+def test_a_use_without_a_result_is_missing_after_an_hour(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench.desk.trust, "unanswered", lambda: [1])
+    assert measure.count_missing(bench.verbs).micro == 0
+    bench.clock.at_us += 2 * measure.PATIENCE_US
+    assert measure.count_missing(bench.verbs).micro == MICRO
+
+
+def test_something_derived_without_an_entry_is_missing(bench: Bench) -> None:
+    bench.take("ana", "bo", "cy")
+    bench.call("feature", purpose="train_ui_agent")
+    assert measure.count_missing(bench.verbs).micro == 0
+    known = bench.desk.lineage.show()[0]["id"]
+    bench.desk.lineage.add(
+        "slipped-in",
+        kind="feature",
+        label=bench.desk.lineage.label(known),
+        parents=[],
+        created_us=bench.desk.now_us(),
+    )
+    assert measure.count_missing(bench.verbs).micro == MICRO
+
+
+def test_an_index_that_leaves_somebody_out_is_missing(bench: Bench) -> None:
+    bench.call("ledger.close-epoch")
+    assert measure.count_missing(bench.verbs).micro == 0
+    for file in bench.home.index.iterdir():
+        file.write_bytes(file.read_bytes()[:-1] + b"\0\0")
+    assert (measure.count_missing(bench.verbs).micro or 0) >= MICRO
+
+
+def test_a_stored_file_that_can_be_read_is_found(bench: Bench) -> None:
+    bench.take("ana")
+    assert measure.count_open_records(bench.verbs).micro == 0
+    bench.home.objects.joinpath("left").write_text("one\ntwo\n")
+    assert (measure.count_open_records(bench.verbs).micro or 0) >= 2 * MICRO
+
+
+def test_a_home_that_others_may_read_is_found(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_home = Path(tempfile.mkdtemp())
+    try:
+        open_home.chmod(0o755)
+        open_home.joinpath("table").write_text("1")
+        open_home.joinpath("table").chmod(0o644)
+        monkeypatch.setattr(bench.desk, "home", replace(bench.home, path=open_home))
+        reached, how = measure._reach_as_nobody(bench.desk)
+    finally:
+        shutil.rmtree(open_home)
+    if os.geteuid() == 0:
+        assert reached == 1, how
+    else:
+        assert (reached, "does not run as root" in how) == (0, True)
+
+
+def test_rows_that_a_grant_would_show_are_found(bench: Bench) -> None:
+    assert measure.count_open_segments(bench.verbs).micro == 0
+    trust = bench.desk.trust
+    rules = [
+        replace(rule, head="permit(principal, action, resource)", terms=())
+        if rule.id == "permit.1"
+        else rule
+        for rule in trust.policy().rules
+        if not rule.id.startswith(("red_line.", "guard."))
+    ]
+    trust._policy = build(trust.charter(), rules)
+    found = measure.count_open_segments(bench.verbs)
+    charter = bench.charter()
+    assert found.micro == MICRO * len(charter.jurisdictions) * len(charter.collect)
+
+
+def test_a_measure_that_nobody_can_take_is_not_kept(bench: Bench) -> None:
+    assert measure.take("something.else", bench.verbs).micro is None
+
+
+def test_every_measure_of_the_shipped_charters_can_be_taken() -> None:
+    from safehold.charter import load, shipped
+
+    for name in ("demo", "example"):
+        for promise in load(shipped(name)).promises:
+            assert promise.measure in measure.names()
