@@ -13,6 +13,7 @@ from safehold.charter.difference.change import NARROWER, WIDER
 from safehold.charter.difference.field import IGNORED, LISTS, ORDERS
 from safehold.charter.difference.walk import changes
 from safehold.charter.difference.words import ENGLISH
+from safehold.charter.explain import reading_ease
 from safehold.charter.model import GrantRule
 from safehold.charter.redline import WORDS
 from safehold.charter.review import review
@@ -417,3 +418,12 @@ def test_nothing_but_the_version_differs():
 def test_the_charters_of_these_tests_are_ones_that_a_board_could_sign():
     assert not list(review(FULL))
     compile(FULL)
+
+
+def test_the_sentences_are_easy_to_read():
+    said = {}
+    for leaf in LEAVES:
+        for value in amending.others(leaf):
+            said.update({one.message: one.sentence for one in changes(FULL, leaf.put(value))})
+    assert len(said) > 150
+    assert reading_ease(list(said.values()), "en") >= 65

@@ -12,17 +12,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
-import z3
-
 from safehold.charter.compile import Policy
 from safehold.charter.difference.change import NARROWER, WIDER, Cell, Change
 from safehold.charter.difference.grid import unite
-from safehold.charter.prove import est, shape
-from safehold.charter.prove.symbol import Symbols, Term, Truth
-from safehold.charter.prove.translate import Formula, Translator, both, every, negate, some, words
+from safehold.charter.prove.pair import Pair
+from safehold.charter.prove.symbol import Term, Truth
+from safehold.charter.prove.translate import both, every, negate, some
 from safehold.errors import InvalidError
-
-STEPS: Final = 50_000_000  # z3's own count of work for one question; the same on every machine
 
 # a condition -> what of a request it looks at
 _BOUNDS: Final = {"people": "context.people", "approvals": "context.grant_approvals"}
@@ -59,7 +55,7 @@ def untold(
 
 
 class Agreement:
-    """Two policies over one set of symbols.
+    """Two policies over one set of symbols, and what sentences tell of them.
 
     Args:
         old: The policy before, or none.
@@ -71,14 +67,8 @@ class Agreement:
     """
 
     def __init__(self, old: Policy | None, new: Policy, schema: str) -> None:
-        self._shape = shape.read(schema)
-        before = () if old is None else est.read(old.cedar)
-        after = est.read(new.cedar)
-        names, strings = words((*before, *after))
-        self._symbols = Symbols(self._shape, names=names, strings=strings)
-        self._before = Translator(self._symbols, before)
-        self._after = Translator(self._symbols, after)
-        self._agreed: dict[int, Truth] = {}
+        self._pair = Pair("" if old is None else old.cedar, new.cedar, schema)
+        self._symbols = self._pair.symbols
 
     def missed(self, allowed: Iterable[Cell], denied: Iterable[Cell]) -> tuple[bool, bool]:
         """Return whether something is newly allowed, or newly denied, of which no sentence tells.
@@ -89,31 +79,14 @@ class Agreement:
         """
         more = less = False
         told_more, told_less = tuple(allowed), tuple(denied)
-        for action, kind in self._shape.environments():
-            before, after = (
-                _allowed(one.formulas(action, kind)) for one in (self._before, self._after)
-            )
-            wider, narrower = both(after, negate(before)), both(before, negate(after))
-            more = more or self._possible(wider, self._told(told_more, action, kind))
-            less = less or self._possible(narrower, self._told(told_less, action, kind))
+        for action, kind in self._pair.environments():
+            wider, narrower = self._pair.differ(action, kind)
+            more = more or self._open(wider, self._told(told_more, action, kind))
+            less = less or self._open(narrower, self._told(told_less, action, kind))
         return more, less
 
-    def _possible(self, differs: Truth, told: Truth) -> bool:
-        question = both(differs, negate(told))
-        if question is False:
-            return False
-        if question is not True and question.get_id() in self._agreed:
-            return False  # the same formula, of another kind of principal
-        solver = z3.SolverFor("QF_BV", ctx=self._symbols.z3)
-        solver.set("rlimit", STEPS)
-        solver.add(self._symbols.axioms)
-        if question is not True:
-            solver.add(question)
-        if solver.check() != z3.unsat:
-            return True
-        if question is not True:
-            self._agreed[question.get_id()] = question  # kept, so that its number stays its own
-        return False
+    def _open(self, differs: Truth, told: Truth) -> bool:
+        return not self._pair.never(both(differs, negate(told)))
 
     def _told(self, cells: Iterable[Cell], action: str, kind: str) -> Truth:
         """Return which requests of one environment some cells speak about."""
@@ -163,11 +136,3 @@ class Agreement:
 
     def _term(self, path: str) -> Term:
         return self._symbols.get(path).term
-
-
-def _allowed(formulas: Iterable[Formula]) -> Truth:
-    listed = tuple(formulas)
-    return both(
-        some([one.holds for one in listed if one.permit]),
-        every([negate(one.holds) for one in listed if not one.permit]),
-    )
