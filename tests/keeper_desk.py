@@ -16,6 +16,7 @@ from safehold import canonical
 from safehold.access import approve
 from safehold.access.proof import Holder
 from safehold.app.grants import draft_grant
+from safehold.app.journal import choose_database
 from safehold.app.keeper import Service, compose, found
 from safehold.app.setup import seat_keys
 from safehold.canonical import b64, unb64
@@ -321,14 +322,22 @@ class Bench:
         return found
 
 
-def found_bench(path: Path, *, synthetic: bool = False, people: Sequence[str] = PEOPLE) -> Bench:
-    """Make a home with a charter and three people."""
+def found_bench(
+    path: Path,
+    *,
+    synthetic: bool = False,
+    people: Sequence[str] = PEOPLE,
+    database: str | None = None,
+) -> Bench:
+    """Make a home with a charter and three people; its journal may lie in a PostgreSQL database."""
     with outside(path):
         keys = seat_keys(path / "seats")
         board = Roster.draft({name: (name, key.public) for name, key in keys.items()})
         for name, key in keys.items():
             board = board.sign(name, key)
         home = Home.create(path / "home", synthetic=synthetic)
+        if database is not None:
+            choose_database(home, database)
         root, _ = found(
             home, {"passphrase": PASSPHRASE}, canonical.encode(board.to_json()), board.digest()
         )

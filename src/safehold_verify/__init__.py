@@ -15,6 +15,7 @@ from safehold_verify.notes import Note, VKey, open_note, parse_checkpoint, parse
 from safehold_verify.package import PackageReport, verify_package
 from safehold_verify.policy import Policy, parse_policy
 from safehold_verify.proof import Inclusion, check_proof, parse_proof, verify_proof
+from safehold_verify.receipt import Receipt, verify_receipt
 
 __all__ = [
     "Auditor",
@@ -24,6 +25,7 @@ __all__ = [
     "Note",
     "PackageReport",
     "Policy",
+    "Receipt",
     "Report",
     "VKey",
     "VerificationError",
@@ -43,4 +45,5 @@ __all__ = [
     "verify_log",
     "verify_package",
     "verify_proof",
+    "verify_receipt",
 ]

@@ -70,7 +70,7 @@ class Auditor:
         """
         if report.closed or report.unaccounted:
             raise VerificationError("not all of it can be checked any more", where="statement")
-        text = _statement(report)
+        text = _of(report)
         vkey = self.vkey
         blob = base64.b64encode(vkey.key_id + self._signing().sign(text)).decode()
         return text + f"\n\N{EM DASH} {self.name} {blob}\n".encode()
@@ -93,11 +93,22 @@ def check_statement(note: bytes, report: IndexReport, vkey: str) -> None:
     Raises:
         VerificationError: The note says something else, or the auditor has not signed it.
     """
-    if open_note(note, [vkey]).text != _statement(report):
+    if open_note(note, [vkey]).text != _of(report):
         raise VerificationError("it speaks of another index", where="statement")
 
 
-def _statement(report: IndexReport) -> bytes:
-    root = base64.b64encode(bytes.fromhex(report.root)).decode()
-    lines = [STATEMENT, report.origin, f"{report.epoch} {report.first} {report.stop}", root]
+def statement_of(*, origin: str, epoch: int, first: int, stop: int, root: str) -> bytes:
+    """Return what an auditor signs of a complete index; the root is in hex."""
+    text = base64.b64encode(bytes.fromhex(root)).decode()
+    lines = [STATEMENT, origin, f"{epoch} {first} {stop}", text]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _of(report: IndexReport) -> bytes:
+    return statement_of(
+        origin=report.origin,
+        epoch=report.epoch,
+        first=report.first,
+        stop=report.stop,
+        root=report.root,
+    )

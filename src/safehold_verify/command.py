@@ -21,6 +21,7 @@ from safehold_verify.log import verify_log
 from safehold_verify.notes import parse_vkey
 from safehold_verify.package import verify_package
 from safehold_verify.proof import verify_proof
+from safehold_verify.receipt import verify_receipt
 from safehold_verify.words import in_words
 
 LARGEST_BUNDLE = 4 << 30  # bytes of an audit bundle
@@ -28,7 +29,10 @@ LARGEST_BUNDLE = 4 << 30  # bytes of an audit bundle
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.what == "package" and bool(arguments.statement) != bool(arguments.auditor):
+        parser.error("--statement and --auditor go together: whose word counts is yours to say")
     try:
         found = _CHECKS[arguments.what](arguments)
     except VerificationError as error:
@@ -65,10 +69,28 @@ def _head(arguments: argparse.Namespace) -> dict[str, object]:
 def _package(arguments: argparse.Namespace) -> dict[str, object]:
     receipt = None if arguments.receipt is None else _bytes(arguments.receipt)
     policy = arguments.policy
-    report = verify_package(arguments.package, policy, receipt=receipt)
+    report = verify_package(
+        arguments.package,
+        policy,
+        receipt=receipt,
+        statements=[_bytes(path) for path in arguments.statement],
+        auditors=[_vkey(text) for text in arguments.auditor],
+    )
     if arguments.json:
         return report.payload()
     return {"told": "\n" + "\n".join(in_words(report))}
+
+
+def _vkey(text: str) -> str:
+    """Return a verifier key, given itself or by the public file whose first line it is."""
+    if "+" in text:
+        return text
+    data = read_file(text, "auditor", limit=LARGEST_TEXT)
+    return data.partition(b"\n")[0].decode("utf-8", "replace")
+
+
+def _receipt(arguments: argparse.Namespace) -> dict[str, object]:
+    return verify_receipt(arguments.receipt, arguments.policy).payload()
 
 
 def _index(arguments: argparse.Namespace) -> dict[str, object]:
@@ -110,7 +132,8 @@ def _write(path: Path, data: bytes, where: str, *, mode: int = 0o666) -> None:
 
 
 _CHECKS = {
-    "log": _log, "proof": _proof, "head": _head, "package": _package, "index": _index, "auditor": _auditor,
+    "log": _log, "proof": _proof, "head": _head, "package": _package, "receipt": _receipt,
+    "index": _index, "auditor": _auditor,
 }  # fmt: skip
 
 
@@ -141,6 +164,22 @@ def _parser() -> argparse.ArgumentParser:
     package = nouns.add_parser("package", help="check an employee's package")
     package.add_argument("package", type=Path, help="the package, or the directory it lies in")
     package.add_argument("--receipt", type=Path, help="what the employee got at the enrolment")
+    package.add_argument(
+        "--statement",
+        type=Path,
+        action="append",
+        default=[],
+        help="an auditor's note that the index of an epoch is complete",
+    )
+    package.add_argument(
+        "--auditor",
+        metavar="VKEY",
+        action="append",
+        default=[],
+        help="an auditor whose word counts for you: the verifier key, or the public file",
+    )
+    receipt = nouns.add_parser("receipt", help="check what an employee got at the enrolment")
+    receipt.add_argument("receipt", type=Path)
     index = nouns.add_parser("index", help="compute the index of an epoch again, as an auditor")
     index.add_argument("directory", type=Path, help="the ledger directory")
     index.add_argument("--bundle", type=Path, required=True, help="what the keeper wrote for you")
@@ -152,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     for noun in (index, auditor):
         noun.add_argument("--name", required=True, help="your name on signatures")
         noun.add_argument("--key", type=Path, required=True, help="your secret key")
-    for noun in (log, proof, head, package, index):
+    for noun in (log, proof, head, package, receipt, index):
         noun.add_argument("--policy", type=Path, required=True, help="tlog-policy, kept outside")
         noun.add_argument("--json", action="store_true")
     return parser

@@ -14,8 +14,9 @@ What is read costs a few entries for what is open: intents, grants, epochs. Noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 SKEW_MS = 2_000  # how far a leaf's time may lie before an earlier leaf's
@@ -99,23 +100,30 @@ class Course:
         return found
 
     def pair(
-        self, intents: Iterable[tuple[int, int]], results: Iterable[tuple[int, int]]
+        self, intents: Iterable[tuple[int, int]], results: Sequence[int], refs: Sequence[int]
     ) -> list[Finding]:
         """Take uses that name no grant, and results, where nothing else lies between them.
 
         It is ``read`` for many: that times do not go back, that references name earlier leaves, and
-        outcomes are the caller's to check. Of findings only the first is returned.
+        outcomes are the caller's to check. Of findings only the first in the log is returned.
 
         Args:
             intents: Index and time of each intent.
-            results: Index of each result and of the intent that it names.
+            results: Index of each result.
+            refs: Of the intent that each of them names.
         """
         waiting = self._intents
         waiting.update(intents)
-        for index, ref in results:
+        begun = [*map(waiting.pop, refs, repeat(None))]
+        if None not in begun:
+            return []
+        waiting.update(
+            (ref, time) for ref, time in zip(refs, begun, strict=True) if time is not None
+        )
+        for index, ref in sorted(zip(results, refs, strict=True)):
             if waiting.pop(ref, None) is None:
                 return [_stray(index, ref)]
-        return []
+        raise AssertionError  # as many intents wait as before
 
     def overdue(self, now_ms: int) -> list[Finding]:
         """Return what has waited too long at a moment: intents for a result, epochs to be closed."""

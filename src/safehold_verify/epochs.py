@@ -25,6 +25,11 @@ class Epochs:
         self._begins = [0]
         self.closed: dict[int, tuple[int, int, str]] = {}
 
+    @property
+    def current(self) -> int:
+        """The epoch that the leaf read last belongs to."""
+        return len(self._begins) - 1
+
     def note(self, index: int, leaf: Mapping[str, Any]) -> None:
         """Read one leaf of that kind.
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
 
 from safehold_verify.errors import VerificationError
@@ -168,15 +169,27 @@ def cut_bundle(data: bytes, width: int, name: str) -> tuple[Sequence[bytes], byt
         marked[1::step] = bytes(width)
         return _cutter(length, width).unpack(marked), marked
     entries: list[bytes] = []
-    add, at, end = entries.append, 0, len(data)
+    add, at = entries.append, 0
+    try:
+        for _ in repeat(None, width):
+            start = at + 2
+            at = start + (data[at] << 8 | data[at + 1])
+            add(b"\0" + data[start:at])
+    except IndexError:
+        at = len(data) + 1
+    if at != len(data):  # places only grow, so where the last one ends tells of them all
+        raise _broken_bundle(data, width, name)
+    return entries, None
+
+
+def _broken_bundle(data: bytes, width: int, name: str) -> VerificationError:
+    """Return what is wrong with a bundle that does not hold a number of entries."""
+    at, end = 0, len(data)
     for count in range(width):
         start = at + 2
         if start > end or (at := start + (data[start - 2] << 8 | data[start - 1])) > end:
-            raise VerificationError("the bundle breaks off", where=f"{name}, entry {count}")
-        add(b"\0" + data[start:at])
-    if at != end:
-        raise VerificationError("bytes after the last entry", where=f"{name}, byte {at}")
-    return entries, None
+            return VerificationError("the bundle breaks off", where=f"{name}, entry {count}")
+    return VerificationError("bytes after the last entry", where=f"{name}, byte {at}")
 
 
 @lru_cache(64)

@@ -24,15 +24,25 @@ from typing import Any
 from safehold_verify.epochs import MARK, Epochs
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import (
-    LARGEST_BUNDLE,
     LARGEST_TEXT,
+    Files,
     cut_bundle,
     parts,
     path_of,
     read_file,
+    settled,
 )
-from safehold_verify.log import verify_log
-from safehold_verify.merkle import EMPTY, HASH, WIDTH, leaf_hash, tree_root
+from safehold_verify.log import Report, verify_log
+from safehold_verify.merkle import (
+    EMPTY,
+    HASH,
+    WIDTH,
+    leaf_hash,
+    leaf_hashes,
+    root_at,
+    tree_root,
+    tree_rows,
+)
 from safehold_verify.notes import parse_base64, parse_checkpoint
 from safehold_verify.policy import Policy
 
@@ -131,22 +141,19 @@ def verify_index(
             raise VerificationError("not an audit bundle", where="bundle")
     if origin != found.origin:
         raise VerificationError("it is about another log", where="bundle")
-    epochs, erasures = Epochs(), list[int]()
-    for index, leaf in _read_log(Path(directory), found.size):
+    epochs, erasures, about = Epochs(), list[int](), dict[int, str]()
+    for index, leaf in _Leaves(Path(directory), found):
         if MARK in leaf:
             epochs.note(index, json.loads(leaf))
         elif _ERASURE in leaf and "ref" not in json.loads(leaf):
             erasures.append(index)
+        if epochs.current == epoch and parse_base64(sub := json.loads(leaf)["sub"]) != EMPTY:
+            about[index] = sub
     if epoch not in epochs.closed:
         raise VerificationError(f"epoch {epoch} is not closed in this log", where="bundle")
     first, stop, text = epochs.closed[epoch]
     root = take(text, f"epoch {epoch}")
     erased = sum(index >= first for index in erasures)
-    about = {
-        index: sub
-        for index, leaf in _read_log(Path(directory), stop)
-        if index >= first and parse_base64(sub := json.loads(leaf)["sub"]) != EMPTY
-    }
     sets = _Sets(entries, about)
     rows = _rows(people, closed, sets)
     left = sets.check(may_be_closed=erased)
@@ -298,16 +305,58 @@ def take(text: Any, where: str) -> bytes:
     return raw
 
 
-def _read_log(directory: Path, stop: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the entries before one of a log that was checked before."""
-    head, _, _ = read_file(directory / "checkpoint", "checkpoint", limit=LARGEST_TEXT).partition(
-        b"\n\n"
-    )
-    for number, width in parts(parse_checkpoint(head + b"\n").size):
-        if number * WIDTH >= stop:
-            return
-        name = path_of("entries", number, width)
-        data = read_file(directory / name, name, limit=LARGEST_BUNDLE)
-        entries, _ = cut_bundle(data, width, name)
-        for at, entry in enumerate(entries[: stop - number * WIDTH], number * WIDTH):
-            yield at, entry[1:]  # behind the zero byte that its hash begins with
+class _Leaves:
+    """The leaves of a log that was checked, read again and held against the root that was checked.
+
+    Whoever can write to the directory may exchange its files after the check. So nothing is handed
+    out of a bundle before its hashes have been found in that tree once more.
+
+    Args:
+        directory: The log; it may have grown.
+        found: What the check said.
+
+    Raises:
+        VerificationError: These are not the files that were checked.
+    """
+
+    def __init__(self, directory: Path, found: Report) -> None:
+        self._size = found.size
+        with settled(directory):
+            note = read_file(directory / "checkpoint", "checkpoint", limit=LARGEST_TEXT)
+            # what it says is only used to name files
+            self._now = parse_checkpoint(note.partition(b"\n\n")[0] + b"\n").size
+            if self._now < found.size:
+                raise self._changed("checkpoint")
+            self._files = Files(directory)
+            self._files.hold_edge(self._now)
+        full, rest = divmod(found.size, WIDTH)
+        tiles = [self._files.read("1", *one) for one in parts(self._now // WIDTH)]
+        self._tops = b"".join(tiles)[: full * HASH]
+        if rest:
+            tail = self._files.read("0", full, min(WIDTH, self._now - full * WIDTH))
+            self._tail = tree_root(tail[: rest * HASH])
+        else:
+            self._tail = b""
+        if len(self._tops) != full * HASH or self._root(full).hex() != found.root:
+            raise self._changed("tile/")
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        for number, width in parts(self._now):
+            first = number * WIDTH
+            if first >= self._size:
+                return
+            name = path_of("entries", number, width)
+            entries, _ = cut_bundle(self._files.read("entries", number, width), width, name)
+            entries = entries[: self._size - first]
+            top = self._tops[number * HASH :][:HASH] or self._tail
+            if tree_root(leaf_hashes(entries)) != top:
+                raise self._changed(name)
+            for at, entry in enumerate(entries, first):
+                yield at, entry[1:]  # behind the zero byte that its hash begins with
+
+    def _root(self, full: int) -> bytes:
+        return root_at(tree_rows(self._tops), full, tail=self._tail)
+
+    @staticmethod
+    def _changed(where: str) -> VerificationError:
+        return VerificationError("it was exchanged while it was checked", where=where)

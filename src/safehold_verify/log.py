@@ -5,7 +5,8 @@ checkpoint; every entry is in its tree; every head that was held outside lies in
 are well formed, in order of time, and every result follows its intent. What it cannot show: that
 nothing happened without an entry.
 
-Bundles are read one after the other. What is kept of each is its tile's root and one byte a leaf.
+Bundles are read one after the other; a few wait until their leaves and tiles are looked at together.
+What is kept of each is its tile's root and one byte a leaf.
 """
 
 from __future__ import annotations
@@ -27,10 +28,20 @@ from safehold_verify.files import (
 )
 from safehold_verify.head import open_head
 from safehold_verify.leaf import MARK
-from safehold_verify.merkle import HASH, WIDTH, leaf_hashes, root_at, tree_root, tree_rows
+from safehold_verify.merkle import (
+    HASH,
+    WIDTH,
+    leaf_hashes,
+    root_at,
+    tile_roots,
+    tree_root,
+    tree_rows,
+)
 from safehold_verify.notes import Checkpoint
 from safehold_verify.policy import Policy, load_policy
 from safehold_verify.story import Story
+
+AT_ONCE = 8  # tiles whose roots are computed together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +158,13 @@ def _read(files: Files, tree: _Tree, story: Story | None) -> VerificationError |
             if story is None:
                 _check_foreign(entries, number, tree.head.size)
             else:
-                story.add(entries, rows)
+                story.take(entries, rows)
+        except VerificationError as error:
+            broken = error
+    tree.close()
+    if broken is None and story is not None:
+        try:
+            story.close()
         except VerificationError as error:
             broken = error
     return broken
@@ -172,6 +189,7 @@ class _Tree:
     stored_tops: list[bytes] = field(default_factory=list)  # the same, from the stored tiles
     tail: bytes = b""
     stored_tail: bytes = b""
+    waiting: list[tuple[bytes, bytes]] = field(default_factory=list)  # full tiles, without a root
     differs: tuple[int, int, int] | None = None  # number, width, byte of the first difference
     edges: dict[int, bytes] = field(default_factory=dict)  # tiles in which an outside head ends
     rows: list[bytes] = field(default_factory=list)
@@ -185,9 +203,18 @@ class _Tree:
         if width < WIDTH:
             self.tail, self.stored_tail = hashes, stored
             return
-        top = tree_root(hashes)
-        self.tops.append(top)
-        self.stored_tops.append(top if hashes == stored else tree_root(stored))
+        self.waiting.append((hashes, stored))
+        if len(self.waiting) == AT_ONCE:
+            self.close()
+
+    def close(self) -> None:
+        """Compute the roots of the full tiles added so far."""
+        tops = tile_roots([hashes for hashes, _ in self.waiting])
+        for at, (hashes, stored) in enumerate(self.waiting):
+            top = tops[at * HASH : (at + 1) * HASH]
+            self.tops.append(top)
+            self.stored_tops.append(top if hashes == stored else tree_root(stored))
+        self.waiting.clear()
 
     def check(self, files: Files) -> None:
         """Compare entries, tiles and root, and say which of them is wrong."""

@@ -63,6 +63,18 @@ def tree_rows(leaves: bytes) -> list[bytes]:
     return rows
 
 
+def tile_roots(tiles: Iterable[bytes]) -> bytes:
+    """Return the roots over full tiles, joined: those of several cost less than each alone.
+
+    Args:
+        tiles: 256 leaf hashes each.
+    """
+    row = b"".join(tiles)
+    for _ in range(WIDTH.bit_length() - 1):
+        row = next_row(row)
+    return row
+
+
 def root_at(rows: Sequence[bytes], size: int, *, tail: bytes = b"") -> bytes:
     """Return the root that a tree had when it held so many leaves (RFC 6962 section 2.1).
 

@@ -15,10 +15,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from safehold_verify.auditor import STATEMENT, statement_of
 from safehold_verify.epochs import KIND
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import read_file
@@ -34,8 +35,9 @@ from safehold_verify.index import (
 )
 from safehold_verify.leaf import parse_leaf
 from safehold_verify.merkle import HASH, leaf_hash, verify_inclusion
-from safehold_verify.notes import Checkpoint, parse_base64
+from safehold_verify.notes import ED25519, Checkpoint, VKey, open_note, parse_base64, parse_vkey
 from safehold_verify.policy import Policy, load_policy
+from safehold_verify.receipt import parse_receipt
 
 FILE = "package.json"
 LARGEST = 256 << 20  # bytes
@@ -68,12 +70,23 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """One closed epoch: its leaves, and how many entries in it are about the person."""
+    """One closed epoch.
+
+    Args:
+        epoch: Its number.
+        first: Its first leaf.
+        stop: The leaf after its last.
+        count: Entries in it that are about the person.
+        root: Root of the index in which the person was looked up, hex.
+        auditors: Who has signed that this index is complete.
+    """
 
     epoch: int
     first: int
     stop: int
     count: int
+    root: str
+    auditors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +123,12 @@ class PackageReport:
 
 
 def verify_package(
-    path: Path | str, policy: Policy | Path | str, *, receipt: bytes | None = None
+    path: Path | str,
+    policy: Policy | Path | str,
+    *,
+    receipt: bytes | None = None,
+    statements: Sequence[bytes] = (),
+    auditors: Sequence[str] = (),
 ) -> PackageReport:
     """Check an employee's package.
 
@@ -118,6 +136,8 @@ def verify_package(
         path: The package, or the directory it lies in.
         policy: Whose word counts; from outside.
         receipt: What the person got when they were enrolled.
+        statements: Notes of auditors, each about the index of one epoch.
+        auditors: Verifier keys of the auditors whose word counts; from outside.
 
     Raises:
         VerificationError: Something does not hold; ``where`` says what.
@@ -135,7 +155,8 @@ def verify_package(
     note = parse_base64(text, where="package, checkpoint")
     if hashlib.sha256(note).hexdigest() != digest:
         raise VerificationError("another checkpoint", where="package, head")
-    head, signed = open_head(note, load_policy(policy), "package, checkpoint")
+    trusted = load_policy(policy)
+    head, signed = open_head(note, trusted, "package, checkpoint")
     commitment = take(committed, "package, commitment")
     bound = receipt is not None
     if receipt is not None:
@@ -143,6 +164,9 @@ def verify_package(
     reader = _Reader(head, commitment)
     for one in epochs:
         reader.read(one)
+    keys = [_auditor(one, trusted) for one in auditors]
+    for number, one in enumerate(statements, 1):
+        _vouch(one, keys, head.origin, reader.spans, f"statement {number}")
     return PackageReport(
         origin=head.origin,
         size=head.size,
@@ -203,7 +227,9 @@ class _Reader:
                 count = 0
             case _:
                 raise VerificationError("malformed", where=where)
-        self.spans.append(Span(epoch=epoch, first=first, stop=stop["index"], count=count))
+        self.spans.append(
+            Span(epoch=epoch, first=first, stop=stop["index"], count=count, root=root.hex())
+        )
         self.stop, self.until = stop["index"], stop["time"]
 
     def _bind(self, epoch: int, label: bytes, path: Any, where: str) -> None:
@@ -300,15 +326,49 @@ def _told(leaf: Mapping[str, Any], name: str, said: Any, where: str) -> str:
 
 
 def _check_receipt(data: bytes, head: Checkpoint, commitment: bytes) -> None:
-    match said := read_json(data, "receipt"):
-        case {"v": "safehold.receipt/1", "origin": str(origin), "size": int(size),
-              "commitment": str(text)} if len(said) == 4:  # fmt: skip
-            if origin != head.origin or size > head.size:
-                raise VerificationError("it is about another log", where="receipt")
-            if take(text, "receipt") != commitment:
-                raise VerificationError("the package was made with other keys", where="receipt")
+    receipt = parse_receipt(data)
+    if receipt.origin != head.origin or receipt.size > head.size:
+        raise VerificationError("it is about another log", where="receipt")
+    if receipt.commitment != commitment.hex():
+        raise VerificationError("the package was made with other keys", where="receipt")
+
+
+def _auditor(text: str, policy: Policy) -> VKey:
+    """Return an auditor's key, which must not be a log's: whoever runs that does not audit it."""
+    key = parse_vkey(text)
+    if key.algorithm != ED25519:
+        raise VerificationError("not an auditor's key", where="auditor")
+    if any(key.key == one.key for one in policy.logs):
+        raise VerificationError("the log's own key is no auditor's", where="auditor")
+    return key
+
+
+def _vouch(note: bytes, keys: Sequence[VKey], origin: str, spans: list[Span], where: str) -> None:
+    """Add whoever signed a statement to the epoch it is about, if it is about this very index."""
+    try:
+        signed = open_note(note, keys)
+    except VerificationError as error:
+        raise VerificationError(error.message, where=f"{where} ({error.where})") from error
+    match signed.text.decode().split("\n"):
+        case [head, name, stretch, _, ""] if head == STATEMENT:
+            epoch = stretch.partition(" ")[0]
         case _:
-            raise VerificationError("not a receipt", where="receipt")
+            raise VerificationError("not an auditor's statement", where=where)
+    if name != origin:
+        raise VerificationError("it is about another log", where=where)
+    span = next((one for one in spans if str(one.epoch) == epoch), None)
+    if span is None:
+        raise VerificationError("it is about an epoch that is not in the package", where=where)
+    wanted = statement_of(
+        origin=origin, epoch=span.epoch, first=span.first, stop=span.stop, root=span.root
+    )
+    if signed.text != wanted:
+        raise VerificationError(
+            f"the auditor found another index complete than the one used in epoch {span.epoch}",
+            where=where,
+        )
+    names = {*span.auditors, *(one.key.name for one in signed.signatures)}
+    spans[span.epoch] = replace(span, auditors=tuple(sorted(names)))
 
 
 def _hashes(path: Any, where: str) -> Sequence[bytes]:

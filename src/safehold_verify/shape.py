@@ -10,9 +10,12 @@ So a leaf accepted here is made of what the pattern accepts. Anything else is th
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
+from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
 
 from safehold_verify.leaf import FACT, HASHES, match_leaf, parse_leaf
 
@@ -39,6 +42,16 @@ class Group:
     places: Sequence[int]
     times: int | list[int]
     refs: list[int] | None
+
+    @property
+    def earliest(self) -> int:
+        """The least of the times."""
+        return self.times if isinstance(self.times, int) else min(self.times)
+
+    @property
+    def latest(self) -> int:
+        """The largest of them."""
+        return self.times if isinstance(self.times, int) else max(self.times)
 
 
 class Shape:
@@ -104,7 +117,7 @@ class Shape:
     def times(self, rows: bytearray, count: int) -> int | list[int]:
         """Return the times of leaves that hold, one number if all are the same."""
         first, step = self._time, self.stride
-        if all(rows[at::step] == rows[at : at + 1] * count for at in first):
+        if all(rows[at::step] == rows[at : at + 1] * count for at in reversed(first)):
             return int(rows[first.start : first.stop])
         return self._numbers(rows, first)
 
@@ -113,8 +126,18 @@ class Shape:
         return None if self._ref is None else self._numbers(rows, self._ref)
 
     def _numbers(self, rows: bytearray, span: range) -> list[int]:
-        width = len(span)
-        return [int(rows[at : at + width]) for at in range(span.start, len(rows), self.stride)]
+        cut = _field(span.start, len(span), self.stride)
+        said = [*chain.from_iterable(cut.iter_unpack(rows))]
+        few = {*said}
+        if len(few) * 4 > len(said):
+            return [*map(int, said)]
+        return [*map({one: int(one) for one in few}.__getitem__, said)]
+
+
+@lru_cache(_MOST)
+def _field(start: int, width: int, stride: int) -> struct.Struct:
+    """Return what reads one field of each row."""
+    return struct.Struct(f"{start}x{width}s{stride - start - width}x")
 
 
 class Shapes:
@@ -135,12 +158,12 @@ class Shapes:
         """
         if rows is not None:
             return self._read_alike(entries, range(len(entries)), rows)
-        found: list[Group] = []
         lengths = [*map(len, entries)]
-        for length in {*lengths}:
-            places = [*compress(range(len(entries)), map(length.__eq__, lengths))]
-            found += self._read_alike(entries, places)
-        return found
+        places: dict[int, list[int]] = {length: [] for length in {*lengths}}
+        adds = {length: some.append for length, some in places.items()}
+        for at, length in enumerate(lengths):
+            adds[length](at)
+        return [one for some in places.values() for one in self._read_alike(entries, some)]
 
     def _read_alike(
         self, entries: Sequence[bytes], places: Sequence[int], rows: bytearray | None = None
@@ -151,7 +174,7 @@ class Shapes:
             return [_alone(entries[at], at) for at in places]
         if rows is None:
             lead = bytearray(_lead(length - 1))
-            rows = lead + lead.join([entries[at] for at in places])
+            rows = lead + lead.join(itemgetter(*places)(entries))
         shape = self._shapes.get(length)
         if shape is None or not shape.holds(rows, count):
             shape = self._remember(length, Shape(entries[places[0]][1:]))

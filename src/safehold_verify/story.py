@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from heapq import merge
 from itertools import chain, repeat
+from operator import ge, le
 from typing import Any
 
 from safehold_verify.course import TOLD, Course
@@ -21,6 +22,8 @@ from safehold_verify.shape import Group, Shapes
 
 SKEW_MS = 2_000  # how far a leaf's time may lie before an earlier leaf's
 
+_MANY = 2_048  # leaves that are read together: what each layout costs is shared by more of them
+_HEAVY = 4_000_000  # bytes of them
 _NEVER = 1 << 62  # milliseconds
 _PAIRED = frozenset({"access.intent", "access.result"})  # nothing they say in public decides here
 _NONE: dict[str, Any] = {}
@@ -43,6 +46,32 @@ class Story:
         self._codes = bytearray()
         self._course = Course(late_ms=_NEVER)  # how late is too late is a monitor's to say
         self._shapes = Shapes()
+        self._waiting: list[bytes] = []
+        self._weight = 0  # bytes that wait
+
+    def take(self, entries: Sequence[bytes], rows: bytearray | None = None) -> None:
+        """Add the leaves of the next bundle; those of several lengths wait for more of each.
+
+        Args and errors are those of ``add``; ``close`` must follow the last bundle.
+        """
+        if rows is not None:
+            self.close()
+            self.add(entries, rows)
+            return
+        self._waiting += entries
+        self._weight += sum(map(len, entries))
+        if len(self._waiting) >= _MANY or self._weight >= _HEAVY:
+            self.close()
+
+    def close(self) -> None:
+        """Add the leaves that wait.
+
+        Raises:
+            VerificationError: As ``add`` does.
+        """
+        if self._waiting:
+            entries, self._waiting, self._weight = self._waiting, [], 0
+            self.add(entries)
 
     def add(self, entries: Sequence[bytes], rows: bytearray | None = None) -> None:
         """Read the next leaves.
@@ -80,48 +109,39 @@ class Story:
 
     def _tell(self, groups: list[Group], count: int) -> bool:
         """Take leaves in if nothing is wrong with any; otherwise change nothing."""
-        start, codes = len(self._codes), bytearray(count)
-        moments = [0] * count
-        for group in groups:
-            code, times = _CODES[group.kind], group.times
-            if len(group.places) == count:
-                moments = [times] if isinstance(times, int) else times
-                codes = bytearray((code,)) * count
-                break
-            if isinstance(times, int):
-                times = [times] * len(group.places)
-            for at, moment in zip(group.places, times, strict=True):
-                moments[at] = moment
-                codes[at] = code
-        lowest, highest = min(moments), max(moments)
-        if lowest < max(self._latest, highest) - SKEW_MS and not self._in_order(moments):
+        highest = max(group.latest for group in groups)
+        lowest = min(group.earliest for group in groups)
+        if lowest < max(self._latest, highest) - SKEW_MS and not self._in_order(
+            _moments(groups, count)
+        ):
             return False
-        if not all(self._refers_well(group, codes) for group in groups):
+        start, codes = len(self._codes), _kind_codes(groups, count)
+        self._codes += codes
+        if not all(self._refers_well(group, start) for group in groups):
+            del self._codes[start:]
             return False
         if not start:
-            self.first = moments[0]
-        self.last, self._latest = moments[-1], max(self._latest, highest)
-        self._codes += codes
+            self.first = _moment(groups, 0)
+        self.last, self._latest = _moment(groups, count - 1), max(self._latest, highest)
         for group in groups:
             self.kinds[group.kind] += len(group.places)
         return True
 
-    def _refers_well(self, group: Group, codes: bytearray) -> bool:
-        """Tell whether leaves of a bundle, whose kinds are given, refer to what they can."""
-        start, need = len(self._codes), RESULTS.get(group.kind)
-        if group.refs is None:
+    def _refers_well(self, group: Group, start: int) -> bool:
+        """Tell whether leaves of a bundle, whose kinds are known, refer to what they can."""
+        need, refs = RESULTS.get(group.kind), group.refs
+        if refs is None:
             return need is None
-        for at, ref in zip(group.places, group.refs, strict=True):
-            if ref >= start + at:
-                return False
-            if need is not None:
-                code = self._codes[ref] if ref < start else codes[ref - start]
-                if code != _CODES[need]:
-                    return False
-        return True
+        if max(refs) >= start + group.places[0] and any(
+            map(ge, refs, map(start.__add__, group.places))
+        ):
+            return False
+        return need is None or {*map(self._codes.__getitem__, refs)} == {_CODES[need]}
 
     def _in_order(self, moments: Sequence[int]) -> bool:
         latest = self._latest
+        if moments[0] >= latest and all(map(le, moments, moments[1:])):
+            return True
         for moment in moments:
             if moment > latest:
                 latest = moment
@@ -165,17 +185,50 @@ def _simple(group: Group) -> bool:
 
 def _pairs(
     first: int, told: Sequence[Group]
-) -> tuple[Iterator[tuple[int, int]], Iterator[tuple[int, int]]]:
-    """Return (index, time) of the intents and (index, reference) of the results of a bundle."""
+) -> tuple[Iterator[tuple[int, int]], list[int], list[int]]:
+    """Return (index, time) of the intents, and of the results their indexes and references."""
     intents: list[Iterator[tuple[int, int]]] = []
-    results: list[Iterator[tuple[int, int]]] = []
+    results: list[int] = []
+    refs: list[int] = []
     for group in told:
-        at = [first + place for place in group.places]
+        at = map(first.__add__, group.places)
         if group.kind == "access.intent":
             intents.append(zip(at, _times(group), strict=True))
         else:
-            results.append(zip(at, group.refs or (), strict=True))
-    return chain(*intents), chain(*results)
+            results += at
+            refs += group.refs or ()
+    return chain(*intents), results, refs
+
+
+def _kind_codes(groups: Sequence[Group], count: int) -> bytearray:
+    """Return one byte for each leaf of a bundle."""
+    if len(groups) == 1:
+        return bytearray((_CODES[groups[0].kind],)) * count
+    codes = bytearray(count)
+    for group in groups:
+        code = _CODES[group.kind]
+        for at in group.places:
+            codes[at] = code
+    return codes
+
+
+def _moments(groups: Sequence[Group], count: int) -> list[int]:
+    """Return the times of the leaves of a bundle."""
+    moments = [0] * count
+    for group in groups:
+        for at, moment in zip(group.places, _times(group), strict=True):
+            moments[at] = moment
+    return moments
+
+
+def _moment(groups: Sequence[Group], place: int) -> int:
+    """Return the time of a leaf of a bundle."""
+    for group in groups:
+        if place in (group.places[0], group.places[-1]):
+            if isinstance(group.times, int):
+                return group.times
+            return group.times[0 if place == group.places[0] else -1]
+    raise AssertionError  # the first and the last of all are so in their groups
 
 
 def _times(group: Group) -> Iterator[int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 
 from safehold_verify.package import PackageReport, Use
 
@@ -41,6 +42,12 @@ def in_words(report: PackageReport) -> Iterator[str]:
         yield from (f"  {_use(one)}" for one in uses[span.epoch])
     if quiet is not None:
         yield _nobody(quiet, report.covered)
+    for first, stop, names in _stretches(report):
+        if names:
+            yield (
+                f"Leaves {first} to {stop - 1}: {_and(names)} computed everybody's lists again from the entries and "
+                "signed that they are complete; yours is one of them."
+            )
     if report.covered < report.size:
         yield f"Not covered yet: leaves {report.covered} to {report.size - 1}."
     if report.covered:
@@ -56,15 +63,34 @@ def limits(report: PackageReport) -> Iterator[str]:
             "  that it is about you: it was not compared with a receipt. The commitment of its keys is "
             f"{report.commitment}; a receipt from before, or an earlier package, must have the same."
         )
-    yield (
-        "  that the lists are complete: for each of these epochs an auditor computes them again from the entries; "
-        "where nobody used your data, that the index is sorted and names you once is the auditor's word too; "
-        "ask for the auditor's statement."
-    )
+    open_now = [(first, stop) for first, stop, names in _stretches(report) if not names]
+    if open_now or not report.covered:
+        where = ", ".join(f"{first} to {stop - 1}" for first, stop in open_now)
+        yield (
+            f"  that the lists {f'of leaves {where} ' if where else ''}are complete: for each of these epochs an "
+            "auditor computes them again from the entries; where nobody used your data, that the index is sorted and "
+            "names you once is the auditor's word too; ask for the auditor's statement."
+        )
+    if auditors := sorted({name for span in report.spans for name in span.auditors}):
+        yield (
+            f"  whether {_and(auditors)} told the truth: an auditor who works together with whoever runs the keeper "
+            "can leave somebody out."
+        )
     yield (
         "  what happens without an entry: no key is given out without one, which is the keeper's construction and not "
         "shown here; whoever is root on its machine can read its memory."
     )
+
+
+def _stretches(report: PackageReport) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """Yield first leaf, leaf after the last, and auditors, of epochs that the same ones vouch for."""
+    for names, spans in groupby(report.spans, key=lambda span: span.auditors):
+        first, *rest = spans
+        yield first.first, (rest[-1] if rest else first).stop, names
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(map(_plain, names))
 
 
 def _nobody(first: int, stop: int) -> str:

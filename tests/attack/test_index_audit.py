@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from safehold.ledger.audit import seal_bundle
 from safehold.ledger.epoch import Epochs
 from safehold.ledger.shelf import Row
 from safehold.ledger.subjects import epoch_key, label_of
-from safehold_verify import Auditor, VerificationError, check_statement, verify_index
+from safehold_verify import Auditor, VerificationError, check_statement, index, verify_index
 from safehold_verify.index import IndexReport, value_of
 
 Said = dict[str, Any]
@@ -252,6 +253,100 @@ def test_no_more_rows_are_closed_than_people_were_erased(crowd: Crowd) -> None:
     crowd.ledger.publish()
     crowd.gone |= {0, 3}
     raised(lambda: audit(crowd))
+
+
+# -- files that are exchanged between the check of the log and its use ------------------------------
+
+
+def exchanged(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
+) -> None:
+    """Let somebody with the directory in hand strike as soon as the log has been checked."""
+    real = index.verify_log
+
+    def check(directory: Path, *rest: Any, **more: Any) -> Any:
+        found = real(directory, *rest, **more)
+        change(directory)
+        return found
+
+    monkeypatch.setattr(index, "verify_log", check)
+
+
+def bundles(directory: Path) -> Path:
+    (found,) = [one for one in (directory / "tile/entries").rglob("*") if one.is_file()]
+    return found
+
+
+def test_an_entry_that_is_exchanged_after_the_check_is_found(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The false index lacks a person; the exchanged entry says that it is about nobody."""
+    crowd.use(0)
+    crowd.use(3)
+    rewrite(crowd, without_a_person(crowd))
+    said = json.loads(crowd.bundle(0))
+    said["entries"] = [one for one in said["entries"] if one[0] != 1]
+    about = json.loads(crowd.ledger.leaf(1))["sub"].encode()
+    nobody = base64.b64encode(hashlib.sha256(b"").digest())
+
+    def change(directory: Path) -> None:
+        file = bundles(directory)
+        data = file.read_bytes()
+        assert data.count(about) == 1
+        file.write_bytes(data.replace(about, nobody))
+
+    exchanged(crowd, monkeypatch, change)
+    error = raised(lambda: audit(crowd, spell(said)))
+    assert error.message == "it was exchanged while it was checked"
+    assert error.where.startswith("tile/entries/")
+
+
+def test_tiles_and_a_head_that_are_exchanged_after_the_check_are_found(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(crowd)
+    crowd.close()
+
+    def tile(directory: Path) -> None:
+        (file,) = [one for one in (directory / "tile/0").rglob("*") if one.is_file()]
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+
+    def head(directory: Path) -> None:
+        (directory / "checkpoint").write_bytes(cut)
+
+    lines = (crowd.desk.directory / "checkpoint").read_bytes().split(b"\n")
+    cut = b"\n".join([lines[0], b"1", *lines[2:]])
+    for change, where in ((tile, "tile/"), (head, "checkpoint")):
+        with monkeypatch.context() as patch:
+            kept = published(crowd.desk.directory)
+            exchanged(crowd, patch, change)
+            assert raised(lambda: audit(crowd)).where == where
+        for path, data in kept.items():
+            path.write_bytes(data)
+    assert audit(crowd).entries == 3
+
+
+def test_a_log_that_grows_while_it_is_audited_is_no_forgery(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Partial files may be gone by then; what was checked lies in those that took their place."""
+    live(crowd)
+    crowd.close()
+    data, head = crowd.bundle(0), crowd.desk.head
+
+    def grow(_directory: Path) -> None:
+        crowd.ledger.append([entry() for _ in range(300)])
+        crowd.ledger.publish()
+
+    exchanged(crowd, monkeypatch, grow)
+    report = verify_index(crowd.desk.directory, crowd.desk.policy, data, heads=[head])
+    assert report.entries == 3
+
+
+def published(directory: Path) -> dict[Path, bytes]:
+    """Return the published files."""
+    files = [directory / "checkpoint", *(directory / "tile").rglob("*")]
+    return {one: one.read_bytes() for one in files if one.is_file()}
 
 
 # -- the auditor's key -----------------------------------------------------------------------------

@@ -26,7 +26,8 @@ from safehold.ledger import Ledger, LogSigner, Subject
 from safehold.ledger import publisher as publisher_module
 from safehold.ledger.draft import draft
 from safehold.ledger.entry import aad_of, unseal
-from safehold.ledger.sequencer import LARGEST_GROUP, Request, open_leaf
+from safehold.ledger.opening import open_leaf
+from safehold.ledger.sequencer import LARGEST_GROUP, Request
 from safehold.ledger.subjects import epoch_key
 from safehold.ledger.tree import leaf_hash
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from tests.forged_log import ForgedLog
 
+from safehold.app.watch import watch_log
 from safehold.errors import InvalidError, MissingError, TamperedError, UnavailableError
 from safehold.ledger import published
 from safehold.ledger.published import PublishedDirectory, PublishedSite, open_published
@@ -185,6 +188,70 @@ def test_a_server_that_drips(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
     reader.close()
 
 
+def drip(start: bytes, piece: bytes) -> Answer:
+    """Send something, and then a piece again and again, each of them well in time."""
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.close_connection = True
+        try:
+            request.wfile.write(start)
+            for _ in range(600):
+                request.wfile.write(piece)
+                time.sleep(0.02)
+        except OSError:
+            pass  # it was cut
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        drip(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+        drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        drip(b"HTTP/1.1 404 Not Found\r\nX: ", b"x"),
+        drip(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),  # ends where the line ends
+        drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x"),
+        drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
+    ],
+    ids=["head", "interim", "missing", "body", "chunk", "trailer"],
+)
+def test_whatever_drips_has_one_deadline(
+    site: Site, monkeypatch: pytest.MonkeyPatch, answer: Answer
+) -> None:
+    monkeypatch.setattr(published, "DEADLINE", 0.3)
+    site.answer = answer
+    reader = PublishedSite(site.url)
+    with pytest.raises(UnavailableError, match="too long"):
+        reader.read("checkpoint", 100_000)
+    reader.close()
+    assert len(site.asked) == 1, "no second try after the deadline"
+
+
+def test_a_handshake_has_the_same_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of TLS that was announced long comes byte by byte."""
+    monkeypatch.setattr(published, "DEADLINE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            link, _ = server.accept()
+            with link:
+                try:
+                    link.sendall(b"\x16\x03\x03\x40\x00")
+                    for _ in range(600):
+                        link.sendall(b"\x02")
+                        time.sleep(0.02)
+                except OSError:
+                    pass
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        reader = PublishedSite(f"https://127.0.0.1:{server.getsockname()[1]}/acme")
+        with pytest.raises(UnavailableError, match="too long"):
+            reader.read("checkpoint", 10)
+        thread.join()
+
+
 def test_a_kept_connection_that_has_ended_is_made_again(site: Site) -> None:
     reader = PublishedSite(site.url)
 
@@ -199,10 +266,41 @@ def test_a_kept_connection_that_has_ended_is_made_again(site: Site) -> None:
     reader.close()
 
 
-@pytest.mark.parametrize("url", ["ftp://x/y", "http:///y", "file:///etc", "http://x/?q=1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x/y",
+        "http:///y",
+        "file:///etc",
+        "https://x/?q=1",
+        "https://x/#y",
+        "https://a:b@x/",
+        "https://x:port/",
+        "https://x/a b",
+        "https://a..b/",
+    ],
+)
 def test_what_is_no_url_of_a_log(url: str) -> None:
     with pytest.raises(InvalidError):
-        PublishedSite(url)
+        PublishedSite(url, plain=True)
+
+
+def test_plain_http_stays_on_this_machine_unless_it_is_asked_for(tmp_path: Path) -> None:
+    for url in ("http://log.example/acme", "http://10.0.0.1/", "http://127.0.0.1.example/"):
+        with pytest.raises(InvalidError, match="plain HTTP"):
+            open_published(url)
+        assert isinstance(open_published(url, plain=True), PublishedSite)
+        assert isinstance(open_published(url.replace("http", "https")), PublishedSite)
+    for url in ("http://127.0.0.1:81/", "http://[::1]/", "http://localhost/a"):
+        assert isinstance(open_published(url), PublishedSite)
+    log = ForgedLog(tmp_path)
+    policy = tmp_path / "policy"
+    policy.write_text(log.policy, "utf-8")
+    more = {"policy": policy, "directory": tmp_path / "state"}
+    with pytest.raises(InvalidError, match="plain HTTP"):
+        watch_log("http://0.0.0.0:1/acme", **more)
+    with pytest.raises(UnavailableError):
+        watch_log("http://0.0.0.0:1/acme", **more, plain=True)
 
 
 def test_a_place_is_a_site_or_a_directory(tmp_path: Path) -> None:

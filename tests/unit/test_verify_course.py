@@ -43,3 +43,12 @@ def test_nothing_closed_is_held() -> None:
         assert course.read(index + 3, "grant.closed", index, index, facts) == []
     assert len(json.dumps(course.state())) < before + 20
     assert course.open_intents == ()
+
+
+def test_of_stray_results_the_first_in_the_log_is_found() -> None:
+    course = Course()
+    assert course.pair([(0, 1), (1, 1)], [3, 2], [0, 1]) == []
+    assert course.open_intents == ()
+    # given in the order of layouts, not of the log
+    assert [one.index for one in course.pair([], [9, 5], [0, 1])] == [5]
+    assert [one.index for one in Course().pair([(0, 1)], [9, 5], [0, 0])] == [9]

@@ -122,3 +122,18 @@ def test_a_story_that_does_not(tmp_path: Path, at_once: bool) -> None:
     both = [*late, late[8].replace(b'"ref":3', b'"ref":8')]  # a result of a result
     with pytest.raises(verifier.VerificationError, match="without its intent"):
         told(both, at_once=at_once)
+
+
+def test_a_bundle_that_lies_before_the_one_before_it(tmp_path: Path) -> None:
+    """In order by itself, and all of it too early."""
+    good = leaves(tmp_path)[:8]
+    for by, holds in ((SKEW_MS, True), (SKEW_MS + 1, False)):
+        story = Story(8)
+        story.add([b"\0" + moved(one, 10_000) for one in good[:4]])
+        late = [b"\0" + moved(one, 10_000 - by + at) for at, one in enumerate(good[4:])]
+        if holds:
+            story.add(late)
+            continue
+        with pytest.raises(verifier.VerificationError, match="earlier") as found:
+            story.add(late)
+        assert found.value.where.endswith("leaf 4")

@@ -43,6 +43,7 @@ def watch_log(
     directory: Path,
     heads: Sequence[Path] = (),
     limits: Limits | None = None,
+    plain: bool = False,
 ) -> Verdict:
     """Let a monitor of any log take a turn.
 
@@ -52,9 +53,13 @@ def watch_log(
         directory: The monitor's own state.
         heads: Files with heads of this log that somebody else kept.
         limits: How much is let pass.
+        plain: Let a log on another machine be read over HTTP without TLS.
     """
     return Monitor(
-        open_published(place), policy=read_policy(policy), directory=directory, limits=limits
+        open_published(place, plain=plain),
+        policy=read_policy(policy),
+        directory=directory,
+        limits=limits,
     ).turn(others=[(file.name, _read(file)) for file in heads])
 
 

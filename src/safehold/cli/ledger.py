@@ -57,6 +57,9 @@ def monitor(
     head: Annotated[
         list[Path] | None, typer.Option(help="A head of this log that somebody kept; repeatable.")
     ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain-http", help="Let http:// reach a log on another machine.")
+    ] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Go on until it does not hold.")] = False,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two turns.")] = 60.0,
     skew: Annotated[
@@ -88,7 +91,13 @@ def monitor(
     else:
         limits = Limits(skew_ms=skew * 1000, late_ms=round(late * 3_600_000))
         turn = partial(
-            watch_log, log, policy=policy, directory=state, heads=head or [], limits=limits
+            watch_log,
+            log,
+            policy=policy,
+            directory=state,
+            heads=head or [],
+            limits=limits,
+            plain=plain,
         )
 
     def show(verdict: Verdict) -> None:

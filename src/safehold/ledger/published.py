@@ -13,9 +13,9 @@ import stat
 import time
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from safehold.errors import InvalidError, MissingError, TamperedError, UnavailableError
+from safehold.errors import MissingError, TamperedError, UnavailableError
+from safehold.ledger.line import HEADERS, split_url, within
 from safehold.ledger.note import LARGEST_NOTE
 from safehold.ledger.tile import LARGEST_ENTRY, tile_path
 from safehold.ledger.tree import HASH, HEIGHT, WIDTH, Node, node_reader
@@ -85,31 +85,38 @@ class PublishedSite:
     """A log behind a URL prefix; one connection, kept while it lasts.
 
     Args:
-        url: Prefix of the paths, ``http`` or ``https``.
+        url: Prefix of the paths; ``https``, or ``http`` on this machine.
+        plain: Let ``http`` reach other machines as well. Nothing false is believed then either, but
+            whoever stands between can show an older state, or nothing.
+
+    Raises:
+        InvalidError: Not such a URL.
     """
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-            raise InvalidError("not the URL of a log", rule="monitor.url")
-        self._host, self._port = parts.hostname, parts.port
-        self._prefix = parts.path.rstrip("/")
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+    def __init__(self, url: str, *, plain: bool = False) -> None:
+        self._host, self._port, self._prefix, secure = split_url(
+            url, what="log", rule="monitor.url", plain=plain
+        )
+        self._tls = ssl.create_default_context() if secure else None
         self._line: http.client.HTTPConnection | None = None
 
     def read(self, name: str, limit: int) -> bytes:
         """Return a file; see ``Published``."""
-        fresh = self._line is None
-        try:
-            return self._ask(name, limit)
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            if not fresh:  # a kept connection may have ended; a new one tells
-                return self.read(name, limit)
-            raise UnavailableError("the log cannot be reached", rule="monitor.read") from error
-        except BaseException:
-            self.close()  # what is left of the answer must not be taken for the next one
-            raise
+        end = time.monotonic() + DEADLINE
+        while True:
+            fresh = self._line is None
+            try:
+                return self._ask(name, limit, end)
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                _check_in_time(name, end, error)
+                if fresh:  # a kept connection may have ended; a new one tells
+                    raise UnavailableError(
+                        "the log cannot be reached", rule="monitor.read"
+                    ) from error
+            except BaseException:
+                self.close()  # what is left of the answer must not be taken for the next one
+                raise
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -117,37 +124,36 @@ class PublishedSite:
             self._line.close()
             self._line = None
 
-    def _ask(self, name: str, limit: int) -> bytes:
-        line = self._line = self._line or self._connect()
-        end = time.monotonic() + DEADLINE
-        line.request("GET", f"{self._prefix}/{name}", headers={"Accept-Encoding": "identity"})
-        answer = line.getresponse()
-        if answer.status in (404, 410):
-            answer.read(PIECE)
-            self.close()
-            raise MissingError(f"{name} is missing", rule="monitor.read")
-        if answer.status != 200:
-            raise UnavailableError(
-                f"the log answers {answer.status} for {name}", rule="monitor.read"
-            )
-        data = bytearray()
-        while piece := answer.read1(PIECE):
-            data += piece
-            if len(data) > limit:
-                raise TamperedError(f"{name} is too long", rule="monitor.read")
-            if time.monotonic() > end:
-                raise UnavailableError(f"{name} takes too long", rule="monitor.read")
+    def _ask(self, name: str, limit: int, end: float) -> bytes:
+        line = self._line = self._line or http.client.HTTPConnection(self._host, self._port)
+        left = end - time.monotonic()
+        with within(line, left, tls=self._tls, patience_s=TIMEOUT):
+            line.request("GET", f"{self._prefix}/{name}", headers=HEADERS)
+            answer = line.getresponse()
+            _check_in_time(name, end)
+            if answer.status in (404, 410):
+                self.close()
+                raise MissingError(f"{name} is missing", rule="monitor.read")
+            if answer.status != 200:
+                raise UnavailableError(
+                    f"the log answers {answer.status} for {name}", rule="monitor.read"
+                )
+            data = bytearray()
+            while piece := answer.read1(PIECE):
+                data += piece
+                if len(data) > limit:
+                    raise TamperedError(f"{name} is too long", rule="monitor.read")
+            _check_in_time(name, end)
         if answer.length:  # it was announced longer than it is
             raise UnavailableError(f"{name} breaks off", rule="monitor.read")
         answer.close()  # read1 does not tell the connection that an answer has ended
         return bytes(data)
 
-    def _connect(self) -> http.client.HTTPConnection:
-        if self._tls is None:
-            return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
-        return http.client.HTTPSConnection(
-            self._host, self._port, timeout=TIMEOUT, context=self._tls
-        )
+
+def _check_in_time(name: str, end: float, cause: Exception | None = None) -> None:
+    """Pass before the deadline: what was cut then must not be taken for what has ended."""
+    if time.monotonic() >= end:
+        raise UnavailableError(f"{name} takes too long", rule="monitor.read") from cause
 
 
 def read_checkpoint(log: Published) -> bytes:
@@ -194,8 +200,8 @@ def published_nodes(log: Published, size: int) -> Node:
     return node_reader(tile)
 
 
-def open_published(place: str) -> Published:
-    """Return the log at a URL or in a directory."""
+def open_published(place: str, *, plain: bool = False) -> Published:
+    """Return the log at a URL or in a directory; see ``PublishedSite`` for ``plain``."""
     if place.startswith(("http://", "https://")):
-        return PublishedSite(place)
+        return PublishedSite(place, plain=plain)
     return PublishedDirectory(Path(place))

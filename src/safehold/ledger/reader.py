@@ -18,9 +18,9 @@ from safehold.errors import MissingError, TamperedError, UnavailableError
 from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.entry import Opening, Receipt, SidecarSealer, open_handles
 from safehold.ledger.note import text_of
+from safehold.ledger.opening import open_leaf
 from safehold.ledger.proof import prove_inclusion
 from safehold.ledger.replay import read_nodes
-from safehold.ledger.sequencer import open_leaf
 from safehold.ledger.store import Journal
 from safehold.ledger.tree import Tree, leaf_hash
 

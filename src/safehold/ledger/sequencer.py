@@ -9,9 +9,7 @@ commit fails the whole group and stops the log.
 
 from __future__ import annotations
 
-import hashlib
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +17,6 @@ from functools import partial
 
 import orjson
 
-from safehold import canonical
 from safehold.clock import Clock
 from safehold.errors import (
     ConflictError,
@@ -31,17 +28,15 @@ from safehold.errors import (
 from safehold.ledger.draft import Drafts, Written
 from safehold.ledger.entry import (
     INDEX_SEGMENT,
-    Opening,
     Receipts,
     Seal,
     SidecarSealer,
-    aad_of,
-    unseal,
 )
 from safehold.ledger.epoch import Epochs
 from safehold.ledger.kind import KINDS
 from safehold.ledger.mark import Mark
 from safehold.ledger.note import Checkpoint, LogSigner
+from safehold.ledger.opening import month_of, open_leaf
 from safehold.ledger.store import Batch, Journal, State, pack_sidecars
 from safehold.ledger.tile import pack_entries
 from safehold.ledger.tree import Tree, leaf_hash
@@ -387,25 +382,3 @@ def _failed(error: BaseException) -> UnavailableError:
     failure = UnavailableError("the ledger has failed", rule="ledger.commit")
     failure.__cause__ = error
     return failure
-
-
-def open_leaf(leaf: bytes, sealed: bytes, sidecar: SidecarSealer) -> Opening:
-    """Open the side-car of a leaf and check everything that binds the two.
-
-    Raises:
-        TamperedError: They do not belong together.
-        ShreddedError: The key of the side-car is gone.
-    """
-    said = orjson.loads(leaf)
-    if canonical.b64(hashlib.sha256(sealed).digest()) != said["ct"]:
-        raise TamperedError("a side-car is not the one its leaf names", rule="ledger.sidecar")
-    plaintext = sidecar.open(
-        segment=said["seg"], month=month_of(said["t"]), sealed=sealed, aad=aad_of(leaf)
-    )
-    return unseal(leaf, plaintext)
-
-
-def month_of(at_ms: int) -> int:
-    """Return the UTC month of a time in milliseconds as ``year * 100 + month``."""
-    moment = time.gmtime(at_ms // 1000)
-    return moment.tm_year * 100 + moment.tm_mon

@@ -23,7 +23,7 @@ from safehold import ids
 from safehold.errors import TamperedError
 from safehold.ledger.entry import SidecarSealer
 from safehold.ledger.files import replace_file
-from safehold.ledger.sequencer import month_of
+from safehold.ledger.opening import month_of
 from safehold.ledger.subjects import label_of
 from safehold.ledger.tree import HASH
 

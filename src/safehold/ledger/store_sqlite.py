@@ -294,6 +294,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         "journal_mode=WAL",
         "synchronous=FULL",
         "wal_autocheckpoint=20000",
+        "secure_delete=ON",  # not every build of SQLite overwrites what is deleted
         "trusted_schema=OFF",
     ):
         base.execute(f"PRAGMA {setting}")

@@ -2,8 +2,9 @@
 
 It holds for every connection: a head of at most 16 KiB, a body of at most 128 KiB, a deadline from
 the first byte of a request to its last and one for taking the answer, a bounded number of requests;
-and over all of them a bounded number of connections, of one address and altogether. Bytes are
-parsed by h11 (RFC 9112). Whatever a client sends, the server goes on.
+and over all of them a bounded number of connections, of one address and altogether. When all are
+taken, who waits gives way to who comes. Bytes are parsed by h11 (RFC 9112). Whatever a client
+sends, the server goes on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import logging
 import socket
 import ssl
 import threading
-from collections import Counter
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 import h11
 
 from safehold.errors import InvalidError, UnavailableError
+from safehold.ledger.places import Place, Places
 
 _LOG = logging.getLogger(__name__)
 _PART = 65_536  # bytes read at once
@@ -36,7 +38,7 @@ class Limits:
         head: Bytes of request line and headers.
         body: Bytes of a body.
         connections: Connections at once.
-        each: Connections at once from one address.
+        each: Connections at once from one address (of IPv6: from one /64).
         requests: Requests on one connection.
         idle_s: Seconds a connection may say nothing.
         request_s: Seconds from the first byte of a request to its last.
@@ -100,7 +102,7 @@ class WebServer:
     ) -> None:
         self._handler, self._tls, self._limits = handler, tls, limits or Limits()
         self._socket = _listen(bind)
-        self._from: Counter[str] = Counter()
+        self._places = Places(connections=self._limits.connections, each=self._limits.each)
         self._ended = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -159,30 +161,30 @@ class WebServer:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = writer.get_extra_info("peername")
-        host = str(peer[0]) if peer else ""
-        limits = self._limits
+        peer, task = writer.get_extra_info("peername"), asyncio.current_task()
+        place = None
         try:
-            if self._from.total() >= limits.connections or self._from[host] >= limits.each:
+            if peer is None or task is None:
                 return
-            self._from[host] += 1
-            try:
-                if self._tls is not None:  # here, so that who never greets is counted too
-                    patience = self._limits.request_s
-                    await writer.start_tls(self._tls, ssl_handshake_timeout=patience)
-                await self._talk(reader, writer)
-            finally:
-                self._from[host] -= 1
-                if not self._from[host]:
-                    del self._from[host]
+            place = self._places.take(str(peer[0]), task.cancel)
+            if place is None:
+                return
+            if self._tls is not None:  # here, so that who never greets is counted too
+                patience = self._limits.request_s
+                await writer.start_tls(self._tls, ssl_handshake_timeout=patience)
+            await self._talk(reader, writer, place)
         except (OSError, TimeoutError, h11.LocalProtocolError):
             pass  # gone, or too slow
         except Exception as error:  # noqa: BLE001 - one connection must not end the others
             _LOG.error("a connection failed: %s", type(error).__name__)
         finally:
+            if place is not None:
+                self._places.free(place)
             writer.transport.abort()
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _talk(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: Place
+    ) -> None:
         writer.transport.set_write_buffer_limits(0)  # so that drain means it was taken
         link = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head)
         for _ in range(self._limits.requests):
@@ -197,7 +199,9 @@ class WebServer:
                 return
             if request is None:
                 return
+            place.answering = True  # and taking the answer is waiting again
             response = await self._answer(request)
+            place.answering, place.since = False, time.monotonic()
             await self._send(link, writer, response, bare=request.method == "HEAD")
             if link.our_state is not h11.DONE or link.their_state is not h11.DONE:
                 await self._part(reader, writer)

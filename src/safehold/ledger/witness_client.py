@@ -6,21 +6,16 @@ stops. One request has one deadline, an answer has a largest size, and no redire
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
-import ipaddress
-import socket
 import ssl
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 from safehold.canonical import b64
 from safehold.errors import InvalidError, TamperedError, UnavailableError
 from safehold.ledger.checkpoint import Checkpoint, parse_decimal
+from safehold.ledger.line import HEADERS, split_url, within
 from safehold.ledger.note import line_of, open_note, text_of
 from safehold.ledger.vkey import TIMED, VKey
 from safehold.ledger.witness import SIZE_TYPE, Answer
@@ -129,8 +124,9 @@ class HttpWitness:
     def _ask(self, method: str, path: str, body: bytes) -> tuple[int, str, bytes]:
         link = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
         try:
-            with self._connected(link):
-                link.request(method, self._prefix + path, body=body or None, headers=_HEADERS)
+            with within(link, self._timeout, tls=self._tls, patience_s=self._timeout):
+                said = {"Connection": "close", **HEADERS}
+                link.request(method, self._prefix + path, body=body or None, headers=said)
                 answer = link.getresponse()
                 data = answer.read(LARGEST + 1)
                 if len(data) > LARGEST:
@@ -146,25 +142,6 @@ class HttpWitness:
         finally:
             link.close()
 
-    @contextmanager
-    def _connected(self, link: http.client.HTTPConnection) -> Iterator[None]:
-        """Connect, and break off when the deadline is over, however slowly bytes may drip."""
-        plain = socket.create_connection((self._host, self._port), self._timeout)
-        link.sock = plain
-        if self._tls is not None:
-            link.sock = self._tls.wrap_socket(
-                plain, server_hostname=self._host, do_handshake_on_connect=False
-            )
-        end = threading.Timer(self._timeout, _break, (link.sock,))
-        end.daemon = True
-        end.start()
-        try:
-            if isinstance(link.sock, ssl.SSLSocket):
-                link.sock.do_handshake()
-            yield
-        finally:
-            end.cancel()
-
     def _strange(self, what: str) -> UnavailableError:
         return UnavailableError(
             f"witness {self.name} {what}",
@@ -173,54 +150,10 @@ class HttpWitness:
         )
 
 
-_HEADERS: Final = {"Connection": "close", "Accept-Encoding": "identity"}
-
-
 def check_url(url: str) -> tuple[str, int, str, bool]:
     """Return host, port, path prefix and whether it is HTTPS.
 
     Raises:
-        InvalidError: Another scheme, plain HTTP to another machine, or parts that do not belong.
+        InvalidError: It is not where a witness may be.
     """
-    wrong = InvalidError(
-        "not the URL of a witness", rule="ledger.witness.url", fix="https://host/prefix"
-    )
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise wrong from error
-    host = parts.hostname or ""
-    if (
-        parts.scheme not in ("http", "https")
-        or not host
-        or parts.query
-        or parts.fragment
-        or "@" in parts.netloc
-        or not url.isascii()
-        or not url.isprintable()
-        or " " in url
-    ):
-        raise wrong
-    if parts.scheme == "http" and not _is_here(host):
-        raise InvalidError(
-            "plain HTTP only reaches a witness on this machine",
-            rule="ledger.witness.url",
-            fix="use https",
-        )
-    secure = parts.scheme == "https"
-    return host, port or (443 if secure else 80), parts.path.rstrip("/"), secure
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _break(link: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        link.shutdown(socket.SHUT_RDWR)
+    return split_url(url, what="witness", rule="ledger.witness.url")

@@ -54,7 +54,7 @@ class Sidecar:
 
         Args:
             segment: Segment they belong to; empty for details of no segment.
-            month: Months since January 1970, UTC.
+            month: UTC month as ``year * 100 + month``; for handles of people, the epoch.
         """
         key = self._key(segment, month, make=True)
         if key is None:  # pragma: no cover - making always yields a key
@@ -97,7 +97,7 @@ class Sidecar:
         if held is not None:
             return held  # what is held was checked when it came
         if not 0 <= month < 2**31:
-            raise InvalidError("a month counts from January 1970", rule="sidecar.month")
+            raise InvalidError("a month is a small number", rule="sidecar.month")
         name = check_segment(segment) if segment else LEDGER_SEGMENT
         key = self._source(name, KeyName(SIDECAR, period=month), make=make)
         if key is not None:

@@ -1,0 +1,34 @@
+"""Opens the side-car of one leaf, and checks everything that binds the two."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+import orjson
+
+from safehold import canonical
+from safehold.errors import TamperedError
+from safehold.ledger.entry import Opening, SidecarSealer, aad_of, unseal
+
+
+def open_leaf(leaf: bytes, sealed: bytes, sidecar: SidecarSealer) -> Opening:
+    """Open the side-car of a leaf and check everything that binds the two.
+
+    Raises:
+        TamperedError: They do not belong together.
+        ShreddedError: The key of the side-car is gone.
+    """
+    said = orjson.loads(leaf)
+    if canonical.b64(hashlib.sha256(sealed).digest()) != said["ct"]:
+        raise TamperedError("a side-car is not the one its leaf names", rule="ledger.sidecar")
+    plaintext = sidecar.open(
+        segment=said["seg"], month=month_of(said["t"]), sealed=sealed, aad=aad_of(leaf)
+    )
+    return unseal(leaf, plaintext)
+
+
+def month_of(at_ms: int) -> int:
+    """Return the UTC month of a time in milliseconds as ``year * 100 + month``."""
+    moment = time.gmtime(at_ms // 1000)
+    return moment.tm_year * 100 + moment.tm_mon
