@@ -363,6 +363,28 @@ def test_two_kinds_of_data_together_may_get_a_weaker_sandbox_though_neither_does
     assert told in {change.sentence for change in found.allowed}
 
 
+def test_no_seat_alone_makes_the_rules_of_the_board_stricter():
+    base = boardroom.charter("example")
+    board = base.oversight
+    for stricter in (
+        replace(board, widen=replace(board.widen, approve=6)),
+        replace(board, widen=replace(board.widen, notice_s=board.widen.notice_s * 100)),
+        replace(board, widen=replace(board.widen, must_include=(*board.widen.must_include, "hr"))),
+        replace(
+            board,
+            restart_after_stop=replace(
+                board.restart_after_stop, needs=("more", *board.restart_after_stop.needs)
+            ),
+        ),
+    ):
+        found = compare(base, replace(base, oversight=stricter))
+        assert found.direction == "widen"
+        assert [(change.clause, change.message) for change in found.allowed] == [
+            ("oversight", "oversight.wider")
+        ]
+        assert found.denied
+
+
 def test_entries_that_nothing_tells_apart_are_not_paired():
     base = boardroom.charter("example")
     twice = replace(

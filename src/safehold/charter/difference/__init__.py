@@ -15,7 +15,7 @@ from safehold.charter.compile import compile as compile_charter
 from safehold.charter.difference.change import NARROWER, WIDER, Cell, Change, Difference
 from safehold.charter.difference.reach import disagreement, tell
 from safehold.charter.difference.sandbox import weaker_sandboxes
-from safehold.charter.difference.walk import changes, first
+from safehold.charter.difference.walk import board_changes, changes, first
 from safehold.charter.model import Charter
 
 
@@ -35,6 +35,7 @@ def compare(old: Charter | None, new: Charter) -> Difference:
     else:
         fields = [*changes(old, new)]
         fields += weaker_sandboxes(old, new, tuple(fields))
+        fields += board_changes(fields)
     found = tell(fields, old, new, disagreement(*policies))
     if not found and (old is None or replace(old, version=new.version).digest() != new.digest()):
         # what no order and no policy can name is still a change

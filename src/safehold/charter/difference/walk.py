@@ -6,7 +6,7 @@ anybody thinking of it. A value that differs yields at least one change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final, get_args, get_origin
 
@@ -59,6 +59,16 @@ class _Place:
 def changes(old: Charter, new: Charter) -> Iterator[Change]:
     """Yield every change of a field between two charters, in the order of the document."""
     yield from _record(Charter, old, new, _Place())
+
+
+def board_changes(told: Iterable[Change]) -> Iterator[Change]:
+    """Yield that the board's own rules get stricter, which one seat must not decide: it counts as wider.
+
+    Else a single seat could raise the quorum until nothing passes without it.
+    """
+    sides = {change.side for change in told if change.clause.startswith("oversight.")}
+    if sides == {NARROWER}:
+        yield Change(clause="oversight", side=WIDER, message="oversight.wider")
 
 
 def first(charter: Charter) -> Iterator[Change]:
