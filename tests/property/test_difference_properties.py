@@ -105,7 +105,7 @@ def test_nothing_changes_without_being_told(chance):
     assert bool(list(changes(old, new))) != same
 
 
-@FEW
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(CHANCE)
 def test_narrower_there_is_wider_back_and_narrower_twice_is_narrower(chance):
     first = chance.choice(STARTS)
