@@ -124,6 +124,8 @@ EDITS = {
     "the size": "UPDATE state SET size = size - 1",
     "the root": "UPDATE state SET root = zeroblob(32)",
     "the note": "UPDATE state SET note = substr(note, 1, 40)",
+    "the time, ahead": "UPDATE state SET time = time + 86400000",
+    "the time, back": "UPDATE state SET time = 0",
     "the state": "DELETE FROM state",
     "the published head": "UPDATE head SET note = replace(note, 'audit', 'audix')",
     "the origin": "UPDATE meta SET origin = 'elsewhere'",

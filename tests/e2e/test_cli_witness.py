@@ -91,7 +91,9 @@ def test_a_home_asks_a_witness_that_others_keep(world: World) -> None:
     # it is down: the home can be read, and nothing can be written
     assert "works-council.example" in str(world.ask("status")["witnesses"]["unreachable"])
     assert world.try_run("ledger", "rotate").code == 6
-    world.ask("ledger", "witness", "require", "--quorum", "1")
+    for strict in ("--no-strict", "--strict"):  # that changes no policy
+        assert "policy" not in world.ask("ledger", "witness", "require", strict)["next"]
+    assert "new policy" in world.ask("ledger", "witness", "require", "--quorum", "1")["next"]
     assert world.ask("ledger", "rotate")["signing"]
     world.refuse("ledger", "witness", "require", "--quorum", "3", code=2)
     assert world.ask("ledger", "witness", "remove", "council")["quorum"] == 1

@@ -45,6 +45,7 @@ from safehold.subjects import Devices, People
 from safehold.vault import Objects, Records, Vault
 from safehold.vault.kms import LocalRoot, create_sealed, create_shared, open_sealed, open_shared
 
+_LOG = logging.getLogger(__name__)
 PR_SET_DUMPABLE = 4
 
 
@@ -78,7 +79,10 @@ class Service:
     def finish(self) -> None:
         """Publish what is left and let go of everything."""
         self.server.close()
-        self.desk.ledger.close()
+        try:
+            self.desk.ledger.close()
+        except UnavailableError as error:  # every entry is durable; the next start publishes them
+            _LOG.warning("the newest entries are not cosigned yet: %s", error.rule)
 
     def sweep(self) -> None:
         """End what is past its retention."""
@@ -298,7 +302,7 @@ def sweep_first(service: Service) -> None:
     try:
         service.sweep()
     except UnavailableError as error:  # a ledger that only reads: nothing is released either
-        logging.getLogger(__name__).warning("nothing was swept: %s", error.rule)
+        _LOG.warning("nothing was swept: %s", error.rule)
 
 
 def main(arguments: list[str]) -> int:

@@ -16,6 +16,12 @@ from safehold.ledger.files import replace_file
 from safehold.ledger.panel import Remote, policy_logs
 from safehold.settings import Home
 
+AGAIN = "start the keeper again"
+NEXT = (
+    f"{AGAIN}: until it has published a head under the new policy, verify and monitor say that"
+    " the old one does not satisfy it; hand out the new policy after that"
+)
+
 
 def create(directory: Path, *, name: str, logs: Sequence[str]) -> dict[str, Any]:
     """Make a witness in a directory of its own."""
@@ -95,13 +101,13 @@ def add(home: Home, one: Remote) -> dict[str, Any]:
     except UnavailableError:
         answers = False
     _keep(home, Panel.read(home.witnesses_file).add(one))
-    return {**listing(home), "answers": answers}
+    return {**listing(home), "answers": answers, "next": NEXT}
 
 
 def remove(home: Home, name: str) -> dict[str, Any]:
     """Take a witness from a home."""
     _keep(home, Panel.read(home.witnesses_file).remove(name))
-    return listing(home)
+    return {**listing(home), "next": NEXT}
 
 
 def require(home: Home, *, quorum: int | None, strict: bool | None) -> dict[str, Any]:
@@ -112,7 +118,7 @@ def require(home: Home, *, quorum: int | None, strict: bool | None) -> dict[str,
     if strict is not None:
         panel = replace(panel, strict=strict)
     _keep(home, panel)
-    return listing(home)
+    return {**listing(home), "next": AGAIN if quorum is None else NEXT}
 
 
 def unmet(home: Home, panel: Panel) -> str | None:

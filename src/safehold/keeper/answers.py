@@ -2,7 +2,8 @@
 
 Holds: a run that ends writes how it ended, whatever ended it; a run whose keeper was killed, or
 whose result the ledger could not take, gets the result ``lost`` before anything else is released.
-The key of a result names its intent, so a second one is never appended.
+A second one is never appended: the fold over the ledger says which intents still wait, and the key
+of a result, which names its intent, saves it again where two come at once.
 """
 
 from __future__ import annotations
@@ -58,14 +59,15 @@ class Answers:
             yield
         except BaseException as error:
             # what ended the run is what the caller hears of; a result that cannot be written is ``lost`` later
-            with contextlib.suppress(UnavailableError, TamperedError):
-                self.write(
-                    intent,
-                    actor=actor,
-                    thing=thing,
-                    outcome=outcome_of(error),
-                    detail={"rule": _rule_of(error), "blocks": opened.get(intent, 0)},
-                )
+            if intent in self._trust.unanswered():
+                with contextlib.suppress(UnavailableError, TamperedError):
+                    self.write(
+                        intent,
+                        actor=actor,
+                        thing=thing,
+                        outcome=outcome_of(error),
+                        detail={"rule": _rule_of(error), "blocks": opened.get(intent, 0)},
+                    )
             raise
         finally:
             self._running.discard(intent)

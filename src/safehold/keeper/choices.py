@@ -7,12 +7,12 @@ in the leaf of the erasure, so that a register put back from before other choice
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from safehold import canonical
-from safehold.errors import ShreddedError, TamperedError
+from safehold.errors import ConflictError, ShreddedError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.desk import Desk
 from safehold.keeper.personal import handle_of, open_personal, seal_personal
@@ -74,7 +74,16 @@ def choice_leaf(desk: Desk, person: PersonId, name: str, record: dict[str, Any])
         person: Whose choice.
         name: Which of their leaves it is: ``person/N`` or ``device/N``.
         record: What they chose.
+
+    Raises:
+        ConflictError: Their erasure has begun; it tells how many such leaves there are.
     """
+    if person in desk.erasing:
+        raise ConflictError(
+            "this person is being erased",
+            rule="subjects.erasing",
+            fix="ask for the erasure again: it carries on where it was",
+        )
     (subject,) = desk.subjects([person])
     return Entry(
         kind="choice",
@@ -98,8 +107,14 @@ def enrolment_leaf(desk: Desk, people: Iterable[str], record: dict[str, Any]) ->
     )
 
 
-def newest_choices(desk: Desk) -> Newest:
+def newest_choices(
+    desk: Desk, *, see: Callable[[int, Mapping[str, Any]], None] = lambda _index, _leaf: None
+) -> Newest:
     """Return what the ledger tells of everybody's choices and devices.
+
+    Args:
+        desk: What the keeper works with.
+        see: Told all leaves, in order, so that they are read once for both.
 
     Raises:
         TamperedError: What some of them were cannot be read, and not because somebody was erased: the control
@@ -107,6 +122,7 @@ def newest_choices(desk: Desk) -> Newest:
     """
     newest, held = Newest(), _handles(desk)
     for index, leaf in desk.ledger.leaves():
+        see(index, leaf)
         if leaf["k"] == "erasure" and "ref" in leaf:
             newest.done.add(leaf["ref"])
             continue
@@ -118,7 +134,7 @@ def newest_choices(desk: Desk) -> Newest:
             raise _another() from error
         detail = said["detail"]
         if leaf["k"] == "erasure":
-            newest.erased[said["object"]] = (index, detail["choices"])
+            newest.erased.setdefault(said["object"], (index, detail["choices"]))
         elif said["object"] == ENROLMENT:
             newest.batches[detail["record"]["batch"]] = detail["record"]["people"]
         elif (found := held.get(said["object"])) is None:

@@ -13,6 +13,7 @@ from safehold.access import Nonces
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import SECOND_US, Clock, day_of
 from safehold.errors import MissingError, UnavailableError
+from safehold.ids import PersonId
 from safehold.keeper.ports import Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.rotation import Rotation
 from safehold.keeper.trust import Trust
@@ -54,6 +55,7 @@ class Desk:
         jobs: Sandboxes that run now.
         nonces: Questions that were put to holders and devices and not yet answered.
         gone: People whose keys were destroyed since this process began.
+        erasing: People whose erasure has begun and is not through, with its request.
     """
 
     home: Home
@@ -77,6 +79,7 @@ class Desk:
     jobs: set[Job] = field(default_factory=set)
     nonces: Nonces = field(default_factory=Nonces)
     gone: set[str] = field(default_factory=set)
+    erasing: dict[PersonId, str] = field(default_factory=dict)
 
     def now_us(self) -> int:
         """Return the present moment in microseconds."""

@@ -9,18 +9,22 @@ Steps, each durable before the next, each repeatable after a crash:
 5. *forget*    blocks, devices, marks and their row in the register; a voucher stays, so that the enrolment adds up
 6. *result*    the database is scrubbed of what was deleted, then a second leaf, with ``ref``
 
+One that fails on the way keeps its request: asking again carries it on, and the person can choose nothing else, since
+the leaf of step 3 tells how many choices there were.
+
 Between 4 and 5 the register still has a row of somebody without a key; between 1 and 4 their newest choice is an
 erasure. Both are found at the next start and carried on.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from safehold import db, ids
 from safehold.canonical import b64
-from safehold.errors import InvalidError, TamperedError
+from safehold.errors import InvalidError, TamperedError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.choices import Newest, device_changes
 from safehold.keeper.crowd import Crowd, read_choice
@@ -28,6 +32,7 @@ from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
 from safehold.ledger import Entry, Receipt
 
+_LOG = logging.getLogger(__name__)
 LONGEST_EVIDENCE = 500  # characters
 
 
@@ -41,7 +46,8 @@ class Erasure:
     Args:
         desk: What the keeper works with.
         crowd: Writes the choice.
-        on_silence: Called with a person and a reason when recording must end at once.
+        on_silence: Called with a person and a reason when recording must end at once; it must not wait for a
+            witness, since nobody else can choose meanwhile.
         on_gone: Called with a person whose keys are destroyed, to forget what others keep of them.
     """
 
@@ -69,14 +75,28 @@ class Erasure:
             raise InvalidError("not a short text", field="evidence", rule="subjects.evidence")
         with desk.lock:
             person = desk.people.find(str(arguments["person"]))
-            request = ids.opaque_id("ers")
-            record = {
-                "choice": "erase", "at_us": desk.now_us(), "request": request, "evidence": evidence,
-            }  # fmt: skip
-            self.reached("choice")
-            self._crowd.record(person, record, read_choice(record))
+            request = desk.erasing.get(person)  # one that was cut short is carried on
+            if request is None:
+                request = self._choose(person, evidence)
             self._on_silence(person, "withdrawn")
             return self._carry_on(person, request)
+
+    def _choose(self, person: PersonId, evidence: str) -> str:
+        """Write the choice of a person to be erased, and return the request."""
+        request = ids.opaque_id("ers")
+        record = {
+            "choice": "erase",
+            "at_us": self._desk.now_us(),
+            "request": request,
+            "evidence": evidence,
+        }
+        self.reached("choice")
+        try:
+            self._crowd.record(person, record, read_choice(record))
+        except UnavailableError:  # no word of it can be kept, but nobody records on meanwhile
+            self._on_silence(person, "withdrawn")
+            raise
+        return request
 
     def recover(self, newest: Newest) -> None:
         """Carry on with erasures that a crash cut short after the keys were destroyed.
@@ -102,16 +122,26 @@ class Erasure:
             self._forget(person)
         for owner in desk.vault.owners() - desk.people.everybody().keys():
             desk.vault.shred(person=owner)  # made by what was under way while they were erased
-        for request, leaf in begun:
-            self._finish(request, leaf)
+        try:
+            for request, leaf in begun:
+                self._finish(request, leaf)
+        except UnavailableError as error:  # a ledger that only reads: the next start writes it
+            _LOG.warning("an erasure gets its result later: %s", error.rule)
 
     def resume(self, newest: Newest) -> None:
-        """Carry on with erasures that a crash cut short before the keys were destroyed."""
-        for person, request in newest.pending().items():
+        """Carry on with erasures that a crash cut short before the keys were destroyed.
+
+        Raises:
+            UnavailableError: The ledger only reads; nothing of these people is used until it does more.
+        """
+        pending = newest.pending()
+        self._desk.erasing |= pending  # also those whose turn does not come
+        for person, request in pending.items():
             self._carry_on(person, request)
 
     def _carry_on(self, person: PersonId, request: str) -> dict[str, Any]:
         desk = self._desk
+        desk.erasing[person] = request
         self.reached("index")
         desk.index.close()
         self.reached("begin")
@@ -150,6 +180,7 @@ class Erasure:
         desk.devices.forget(person)
         self._on_gone(person)
         desk.people.erase(person)
+        desk.erasing.pop(person, None)
 
     def _finish(self, request: str, begun: int) -> Receipt:
         desk = self._desk

@@ -126,23 +126,8 @@ class Grants:
         if known is not None and self._said(known) != record["grant"]:
             raise ConflictError("another grant has this id", rule="grant.id")
         if row is None:
-            # after a crash the leaf may be there without its row: the same key finds it again
-            (receipt,) = desk.log(
-                Entry(
-                    kind="grant",
-                    actor=approved.grant.requester.id,
-                    object=name,
-                    detail={
-                        "grant": approved.grant.to_json(),
-                        "seats": sorted(one.seat for one in approved.approvals),
-                    },
-                    charter=desk.trust.digest(),
-                    public={"state": "approved"},
-                    key=f"grant/{name}/{approved.grant.digest().hex()}",
-                )
-            )
-            if known is None:
-                desk.trust.note_grant(receipt.index)
+            # a crash may have left the leaf without its row; a second leaf would have all its runs left
+            entry = self._log(approved) if known is None else known
             # requester and reason are words about people, so the record is sealed
             desk.vault.seal_secret(_secret(name), canonical.encode(record))
             with desk.engine.begin() as connection:
@@ -150,7 +135,7 @@ class Grants:
                     tables.grant.insert().values(
                         id=name,
                         record=approved.grant.digest(),
-                        entry=receipt.index,
+                        entry=entry,
                         revoked=False,
                     )
                 )
@@ -161,6 +146,26 @@ class Grants:
             "token": mint(approved, self._seed, now_us=desk.now_us()),
             "runs_left": approved.grant.max_runs - desk.trust.uses(self._entry(name)),
         }
+
+    def _log(self, approved: ApprovedGrant) -> int:
+        """Append the leaf of a grant and return its index."""
+        desk, grant = self._desk, approved.grant
+        (receipt,) = desk.log(
+            Entry(
+                kind="grant",
+                actor=grant.requester.id,
+                object=grant.id,
+                detail={
+                    "grant": grant.to_json(),
+                    "seats": sorted(one.seat for one in approved.approvals),
+                },
+                charter=desk.trust.digest(),
+                public={"state": "approved"},
+                key=f"grant/{grant.id}/{grant.digest().hex()}",
+            )
+        )
+        desk.trust.note_grant(receipt.index)
+        return receipt.index
 
     def listing(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -379,8 +384,8 @@ class Grants:
             for index in desk.trust.grants():
                 if index in seen:
                     continue
-                try:
-                    self._leaves[desk.ledger.detail(index)["object"]] = index
+                try:  # the first leaf of an id is the grant: its uses name that one
+                    self._leaves.setdefault(desk.ledger.detail(index)["object"], index)
                 except ShreddedError:  # long ago; no capability lives that long
                     continue
         return self._leaves.get(name)

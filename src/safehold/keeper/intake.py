@@ -10,6 +10,7 @@ A chunk that is known is skipped on the next run; an object that no transaction 
 from __future__ import annotations
 
 import hmac
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ from safehold.keeper.server import Report
 from safehold.keeper.terms import least_level, streams_of
 from safehold.ledger import Entry
 
+_LOG = logging.getLogger(__name__)
 MOST_REFUSALS = 100  # shown of one source
 
 
@@ -146,8 +148,11 @@ class Intake:
         """
         desk = self._desk
         desk.vault.remove(desk.catalog.drop_unfinished())
-        for name, tally in desk.catalog.unnoted():
-            self._close(name, tally)
+        try:
+            for name, tally in desk.catalog.unnoted():
+                self._close(name, tally)
+        except UnavailableError as error:  # a ledger that only reads: the next start writes it
+            _LOG.warning("a source gets its closing leaf later: %s", error.rule)
         desk.vault.sweep(desk.catalog.objects() | keep)
 
     def _take(

@@ -362,13 +362,10 @@ class Release:
             os.close(memory)
 
     def still(self, opening: Opening, people: Sequence[PersonId]) -> list[PersonId]:
-        """Return those who have chosen nothing else since the intent was written."""
+        """Return those who have chosen nothing else, and were not erased, since the intent was written."""
         with self._desk.lock:
-            return [
-                person
-                for person in people
-                if self._desk.people.standing(person) == opening.standings[person]
-            ]
+            now = self._desk.people.everybody()
+            return [one for one in people if now.get(one) == opening.standings[one]]
 
     def close(self, ask: Ask, opening: Opening, asker: Asker, detail: Mapping[str, Any]) -> Receipt:
         """Write the result of a run that came to its end."""

@@ -14,7 +14,22 @@ from safehold.keeper.desk import Desk
 from safehold.keeper.models import Models
 
 
-def check_register(desk: Desk, models: Models) -> None:
+class Closings:
+    """The newest leaf of each kind that follows a transaction of the control database; fed with every leaf."""
+
+    def __init__(self) -> None:
+        self.newest: dict[str, int] = {}
+
+    def note(self, index: int, leaf: Mapping[str, Any]) -> None:
+        """Take the next leaf."""
+        facts = leaf.get("pub", {})
+        if leaf["k"] == "ingest" and facts.get("rows", 0):
+            self.newest["source"] = index
+        elif leaf["k"] == "access.result" and facts.get("outcome", "ok") == "ok":
+            self.newest["result"] = index
+
+
+def check_register(desk: Desk, models: Models, closings: Closings) -> None:
     """Pass if the database knows the newest source, build and model that the ledger tells of.
 
     A closing leaf follows its transaction, and transactions are durable in order; so one of each kind suffices.
@@ -28,13 +43,7 @@ def check_register(desk: Desk, models: Models) -> None:
         rule="catalog.rollback",
         fix="put back the newest control database",
     )
-    newest: dict[str, int] = {}
-    for index, leaf in desk.ledger.leaves():
-        if leaf["k"] == "ingest" and leaf.get("pub", {}).get("rows", 0):
-            newest["source"] = index
-        elif leaf["k"] == "access.result" and leaf.get("pub", {}).get("outcome", "ok") == "ok":
-            newest["result"] = index
-    for index in newest.values():
+    for index in closings.newest.values():
         try:
             said = desk.ledger.detail(index)
         except ShreddedError as error:

@@ -26,7 +26,7 @@ from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
 from safehold.keeper.retention import Retention
-from safehold.keeper.rollback import check_register
+from safehold.keeper.rollback import Closings, check_register
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.sources import Sources
 from safehold.keeper.trail import Trail
@@ -60,7 +60,7 @@ class Verbs:
             on_trouble=self.leases.cut,
         )
         self.erasure = Erasure(
-            desk, self.crowd, on_silence=self.leases.close, on_gone=self.leases.forget
+            desk, self.crowd, on_silence=self.leases.cut, on_gone=self.leases.forget
         )
         self.drift = Drift(
             desk,
@@ -84,11 +84,12 @@ class Verbs:
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
-        newest = newest_choices(self.desk)
+        closings = Closings()
+        newest = newest_choices(self.desk, see=closings.note)
         self.erasure.recover(newest)
         self.crowd.recover(newest)
         self.sources.recover(newest)
-        check_register(self.desk, self.models)
+        check_register(self.desk, self.models, closings)
         # a ledger that only reads takes none of this, and nothing is released before it does
         try:
             self.work.answers.settle()  # runs that the last keeper did not end
@@ -97,7 +98,10 @@ class Verbs:
             _LOG.warning("runs and grants are settled later: %s", error.rule)
         with suppress(UnavailableError):
             self.desk.index.finish()
-        self.erasure.resume(newest)
+        try:
+            self.erasure.resume(newest)
+        except UnavailableError as error:
+            _LOG.warning("an erasure is carried on later: %s", error.rule)
         self.leases.recover()
         self.intake.recover(keep=self.models.objects())
 
@@ -187,8 +191,8 @@ class Verbs:
     def _status(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        desk = self.desk
-        charter = None
+        desk, witnesses = self.desk, self._witnesses()
+        charter, missing = None, witnesses["missing"]
         if desk.trust.digest():
             charter = {
                 "id": desk.trust.charter().id,
@@ -206,7 +210,7 @@ class Verbs:
                 "cosigned": desk.ledger.cosigned,
                 "signing": len(desk.ledger.vkeys),
             },
-            "witnesses": self._witnesses(),
+            "witnesses": witnesses,
             "drift": [one.clause for one in self.drift.found],
             "keeper_level": self.level,
             "sandbox_level": desk.workshop.level(),
@@ -216,6 +220,7 @@ class Verbs:
                 "root on this machine can read the keeper's memory while it runs",
                 "witnesses in the operator's domain, as the local one is, only detect what went wrong",
                 "the keeper does not ask who speaks for a person: an operator enters choices and devices",
+                *([f"the charter promises what is not there: {missing}"] if missing else []),
             ],
         }
 

@@ -1,6 +1,6 @@
 """Finding out at start-up whether the journal is still what was signed and witnessed.
 
-Everything is computed again from the entries: tiles, root, signed head. Then the newest published
+Everything is computed again from the entries: tiles, root, signed head, time. Then the newest published
 head must lie in the past of that tree, and so must what every witness remembers (``quorum``). A
 restored backup is smaller than a witness knows; a rewritten journal has another root.
 """
@@ -8,6 +8,8 @@ restored backup is smaller than a witness knows; a rewritten journal has another
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+
+import orjson
 
 from safehold.errors import TamperedError
 from safehold.ledger.checkpoint import Checkpoint
@@ -43,11 +45,13 @@ def replay(
         raise TamperedError("this log was made with another key", rule="ledger.identity")
     tree = Tree()
     waiting: list[bytes] = []
+    newest = b""
     for first, leaves in journal.batches():
         if first != tree.size + len(waiting):
             raise TamperedError("the journal does not begin at leaf 0", rule="ledger.journal")
         waiting += leaf_hashes(leaves)
         see(first, leaves)
+        newest = leaves[-1]
         if len(waiting) >= _AT_ONCE:
             tree, waiting = _grow(journal, tree, waiting), []
     tree = _grow(journal, tree, waiting)
@@ -56,6 +60,9 @@ def replay(
     text, held = open_note(state.note, signer.vkeys)
     if text != Checkpoint(origin, state.size, state.root).text() or len(held) < len(signer.vkeys):
         raise TamperedError("the signed head is another one", rule="ledger.replay")
+    if state.time != (orjson.loads(newest)["t"] if newest else 0):
+        # the next entry would carry it, and nothing takes a leaf back that is dated years ahead
+        raise TamperedError("the journal's time is not that of its last entry", rule="ledger.time")
     return tree
 
 
