@@ -61,6 +61,16 @@ def test_a_lost_permit_is_confirmed_by_both(monkeypatch):
         prove_anew(lost)
 
 
+def test_a_name_that_no_request_can_state_allows_nothing():
+    """It is the policy that is not valid, then; there is no request to show."""
+    made = boardroom.policy()
+    odd = 'permit(principal, action, resource) when { context.purpose == Purpose::"nowhere" };'
+    with pytest.raises(NotProvedError, match="nowhere") as caught:
+        prove_text(made.charter, f'{made.cedar}\n@id("odd") {odd}')
+    assert caught.value.rule == "charter.cedar.strict"
+    assert "odd" in caught.value.message
+
+
 def test_types_that_lack_an_action_or_a_forbidden_purpose_prove_nothing():
     made = boardroom.policy()
     for line in ('action "object"',):

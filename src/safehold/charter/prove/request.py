@@ -9,6 +9,7 @@ from typing import Any
 
 import cedarpy
 
+from safehold.charter.prove.refusal import not_proved
 from safehold.charter.prove.shape import Shape, Type
 
 Plain = bool | int | str | frozenset[str]
@@ -133,13 +134,20 @@ class Judge:
         self._types = cedarpy.Schema.from_str(schema)
 
     def answer(self, request: Request) -> Answer:
-        """Return Cedar's decision; the request is checked against the types."""
-        entities = cedarpy.Entities.from_json_str(
-            json.dumps(request.entities(self.shape)), schema=self._types
-        )
-        result = cedarpy.is_authorized(
-            request.question(self.shape), self._policies, entities, self._types
-        )
+        """Return Cedar's decision; the request is checked against the types.
+
+        Raises:
+            NotProvedError: It does not fit them.
+        """
+        try:
+            entities = cedarpy.Entities.from_json_str(
+                json.dumps(request.entities(self.shape)), schema=self._types
+            )
+            result = cedarpy.is_authorized(
+                request.question(self.shape), self._policies, entities, self._types
+            )
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise not_proved("Cedar does not take a request that the solver found") from error
         names = result.diagnostics.id_annotations_by_reason
         return Answer(
             allowed=bool(result.allowed) and not result.diagnostics.errors,
