@@ -99,9 +99,20 @@ def test_a_purpose_that_touches_a_red_line_is_found_though_the_review_let_it_pas
 
 def test_a_permit_that_can_never_fire_is_a_warning_and_an_idle_forbid_a_remark():
     made = boardroom.policy()
-    dead = '@id("dead") permit(principal, action, resource) when { context.people < 0 && context.people > 0 };'
+    contradictions = (
+        "context.people < 0 && context.people > 0",
+        'context.grant_segments.isEmpty() && context.grant_segments.contains("bo")',
+        'resource.segment == "bo" && context.grant_segments.contains(resource.segment)'
+        ' && !context.grant_segments.contains("bo")',
+        'resource.silos.isEmpty() && resource.silos.contains(Silo::"hr")',
+        'context.stage == Stage::"query" && [Stage::"audit", Stage::"self"].contains(context.stage)',
+    )
+    dead = "\n".join(
+        f'@id("dead{place}") permit(principal, action, resource) when {{ {one} }};'
+        for place, one in enumerate(contradictions)
+    )
     idle = '@id("idle") forbid(principal, action, resource) when { context.consent && !context.consent };'
     found = prove_text(made.charter, f"{made.cedar}\n{dead}\n{idle}", thorough=True)
-    assert found.dead == ("dead",)
+    assert found.dead == ("dead0", "dead1", "dead2", "dead3", "dead4")
     assert "idle" in found.idle
     assert "guard.consent" not in found.idle
