@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from safehold import canonical
-from safehold.errors import InvalidError, TamperedError, UnavailableError
+from safehold.errors import InvalidError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.choices import Newest, choice_leaf, enrolment_leaf, newest_choices
 from safehold.keeper.desk import Desk
