@@ -20,6 +20,7 @@ from safehold.charter import (
 from safehold.charter import compile as compile_charter
 from safehold.charter.gaps import gaps, machine_forms
 from safehold.charter.model import DOMAIN
+from safehold.charter.prove import enforceable, prove
 from safehold.clock import SystemClock
 from safehold.errors import InvalidError, MissingError
 from safehold.keeper.client import KeeperClient
@@ -30,14 +31,20 @@ SIGNATURES_VERSION = "safehold-signatures/1"
 
 
 def check_charter(path: Path) -> dict[str, Any]:
-    """Load a charter, compile it, and try to cross each red line; raise where one can be crossed."""
+    """Load a charter, compile it, and try to cross each red line, by enumeration and by proof.
+
+    Raises:
+        RedLineError: One can be crossed.
+    """
     charter = load(path)
     findings = check(charter)
+    proof = prove(compile_charter(charter))
     return {
         "charter": charter.id,
         "version": charter.version,
         "digest": charter.digest().hex(),
         **findings.to_json(),
+        "proved": len(proof.held),
         "red_lines": machine_forms(charter),
         "gaps": gaps(charter),
     }
@@ -91,9 +98,15 @@ def charter_in_force(home: Home) -> Charter:
 def sign_charter(
     home: Path, path: Path, *, seat: str | None, key: Path | None, seats: Path | None
 ) -> dict[str, Any]:
-    """Add signatures to the file beside a charter, and say whether the quorum is reached."""
+    """Add signatures to the file beside a charter, and say whether the quorum is reached.
+
+    Raises:
+        RedLineError: One of its promises can be broken; nothing is signed.
+        InvalidError: It is not proved, or this key does not speak for the seat.
+    """
     place = Home.open(home)
     charter = load(path)
+    enforceable(charter)
     roster = roster_of(place)
     keys = _chosen(seat, key, seats)
     file = signatures_file(path)

@@ -21,9 +21,9 @@ from safehold.charter import (
     SignedCharter,
     verify,
 )
-from safehold.charter import compile as compile_charter
 from safehold.charter.board import check_quorum
 from safehold.charter.model import DOMAIN
+from safehold.charter.prove import enforceable
 from safehold.clock import Clock
 from safehold.errors import DeniedError, QuorumError, TamperedError
 from safehold.keeper.enacted import CharterFile, read_file
@@ -80,7 +80,7 @@ class Trust:
         if charter_leaf is not None:
             self._charter = self._charter_file.open(charter_leaf, self.roster)
             self._digest = self._charter.charter.digest()
-            self._policy = compile_charter(self._charter.charter)
+            self._policy = enforceable(self._charter.charter)
 
     @property
     def stopped(self) -> bool:
@@ -141,12 +141,13 @@ class Trust:
         Raises:
             QuorumError: The board's signatures do not suffice.
             DeniedError: It is not newer than the one in force.
-            InvalidError: It is no charter, or does not compile to policy.
+            InvalidError: It is no charter, does not compile to policy, or is not proved.
+            ReachableError: One of its promises can be broken.
         """
         with self._lock:
             new = Charter.from_json(tree)
             signed = verify(new, [Signature.from_json(one) for one in signatures], self.roster)
-            policy = compile_charter(new)
+            policy = enforceable(new)
             if self._charter is not None:
                 self._check_board(signed)
                 if new.digest() == self.digest():
