@@ -302,3 +302,45 @@ def test_an_intent_has_one_result_though_the_key_of_the_first_is_deleted(
         leaf["ref"] for _, leaf in trainer.desk.ledger.leaves() if leaf["k"] == "access.result"
     ]
     assert results == intents
+
+
+def test_a_choice_that_did_not_reach_the_register_comes_before_the_next_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two leaves of one number would make a later erasure miscount, and the home would not open again."""
+    people = type(bench.desk.people)
+
+    def full(*_arguments: Any) -> None:
+        raise OSError(28, "no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(people, "change", full)
+        with pytest.raises(OSError, match="space"):
+            bench.call("people.choose", person=SHE, choice="pause")
+    bench.call("people.choose", person=SHE, choice="resume")
+    person = bench.desk.people.find(SHE)
+    assert bench.desk.people.version(person) == 3
+    erase(bench)
+    bench.restart()
+    with pytest.raises(MissingError):
+        bench.call("people.show", person=SHE)
+
+
+def test_a_choice_that_did_not_reach_the_register_is_taken_up_when_drift_is_looked_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = type(bench.desk.people)
+
+    def full(*_arguments: Any) -> None:
+        raise OSError(28, "no space left on device")
+
+    ended: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(people, "change", full)
+        patch.setattr(bench.verbs.crowd, "_on_trouble", lambda _person, why: ended.append(why))
+        with pytest.raises(OSError, match="space"):
+            bench.call("people.choose", person="bo", choice="withdraw")
+    assert ended == ["withdrawn"]
+    assert bench.call("people.show", person="bo")["withdrawn_us"] is None
+    assert bench.call("drift")["ok"]
+    assert bench.call("people.show", person="bo")["withdrawn_us"] is not None

@@ -84,8 +84,19 @@ def test_what_is_never_collected_is_refused_with_all_that_lies_under_or_over_it(
         ("include: [employee,", "include: [employe,", "charter.term"),
         (
             "    forbid_actions: [read_raw, read_rows, export_vectors, bulk_export]\n",
-            "    rule: nobody sees rows\n",
+            "    rule: no human ever receives raw pointer, keystroke or prompt data\n",
             None,
+        ),
+        (
+            # the form built in for this id was made for other words
+            "    forbid_actions: [read_raw, read_rows, export_vectors, bulk_export]\n",
+            "    rule: nobody sees rows\n",
+            "charter.red_line.machine_form",
+        ),
+        (
+            "    min_people: 50\n",
+            "    rule: no answer about fewer than 500 people\n",
+            "charter.red_line.machine_form",
         ),
         ("    min_people: 50\n", "    min_people: 1\n", "charter.red_line.min_people"),
         ("  - id: no-reidentification", "  - id: no-emotion-inference", "charter.red_line.id"),
@@ -115,6 +126,7 @@ def test_what_is_never_collected_is_refused_with_all_that_lies_under_or_over_it(
         ("  improve_tools:", "  none:", "charter.reserved"),
         ("  engineer: ", "  other: ", "charter.reserved"),
         ("collect_in: [US-CA, US-WA]", "collect_in: []", "charter.jurisdiction"),
+        ("collect_in: [US-CA, US-WA]", "collect_in: [US-CA, other]", "charter.reserved"),
     ],
 )
 def test_meaning_is_checked(old, new, rule):

@@ -24,6 +24,7 @@ from safehold.charter import compile as compile_charter
 from safehold.charter.admission import admit
 from safehold.charter.gaps import gaps, machine_forms
 from safehold.charter.model import DOMAIN
+from safehold.charter.prove import prove
 from safehold.clock import SystemClock
 from safehold.errors import DeniedError, InvalidError, MissingError
 from safehold.keeper.client import KeeperClient
@@ -34,14 +35,20 @@ SIGNATURES_VERSION = "safehold-signatures/1"
 
 
 def check_charter(path: Path) -> dict[str, Any]:
-    """Load a charter, compile it, and try to cross each red line; raise where one can be crossed."""
+    """Load a charter, compile it, and try to cross each red line, by enumeration and by proof.
+
+    Raises:
+        RedLineError: One can be crossed.
+    """
     charter = load(path)
     findings = check(charter)
+    proof = prove(compile_charter(charter))
     return {
         "charter": charter.id,
         "version": charter.version,
         "digest": charter.digest().hex(),
         **findings.to_json(),
+        "proved": len(proof.held),
         "red_lines": machine_forms(charter),
         "gaps": gaps(charter),
     }
@@ -98,6 +105,10 @@ def sign_charter(
     """Add signatures to the file beside a charter, and say whether the quorum is reached.
 
     The first charter of a home is signed itself; of a later one, its proposal (see ``app.proposals``).
+
+    Raises:
+        RedLineError: One of its promises can be broken; nothing is signed.
+        InvalidError: It is not proved, or this key does not speak for the seat.
     """
     charter = load(path)
     admit(charter)

@@ -6,14 +6,16 @@ keeper starts.
 
 from __future__ import annotations
 
-from safehold.charter.compile import Policy, compile  # noqa: A004
+from safehold.charter.compile import Policy
 from safehold.charter.model import Charter
+from safehold.charter.prove import enforceable
 
 
 def admit(charter: Charter) -> Policy:
     """Return the policy of a charter that may be signed.
 
     Raises:
-        InvalidError: It does not compile to policy.
+        RedLineError: One of its promises can be broken.
+        InvalidError: It does not compile to policy, or is not proved.
     """
-    return compile(charter)
+    return enforceable(charter)

@@ -1,9 +1,8 @@
 """Machine forms of the red lines that older charters state only in prose.
 
 Prose enforces nothing: editing it changes nothing and adding it adds nothing. So a red line either
-carries a
-machine form, or has one of the ids below, whose form is fixed here; any other line of prose alone
-is refused.
+carries a machine form, or has one of the ids below with the very words that the form fixed here was
+made for; any other line of prose alone is refused, and so are other words under one of these ids.
 """
 
 from __future__ import annotations
@@ -26,11 +25,25 @@ KNOWN: Final[dict[str, dict[str, Any]]] = {
 }
 
 
+WORDS: Final[dict[str, str]] = {
+    "no-raw-to-people": "no human ever receives raw pointer, keystroke or prompt data",
+    "no-single-person-query": "no answer about fewer than 50 people",
+    "no-cross-join": ("no table ever holds telemetry beside HR, badge, payroll or medical data"),
+}
+
+
 def forms(line: RedLine) -> RedLine:
     """Return a red line with its machine form.
 
     A line that carries a form of its own keeps it; a line of prose alone gets the form of its id,
-    if there is one.
+    if there is one for these words.
     """
-    own = line.terms() or line.forbid_actions or line.forbid_beside or line.min_people is not None
-    return line if own or line.id not in KNOWN else replace(line, **KNOWN[line.id])
+    if _formed(line) or line.rule != WORDS.get(line.id, ""):
+        return line
+    return replace(line, **KNOWN[line.id])
+
+
+def _formed(line: RedLine) -> bool:
+    return bool(
+        line.terms() or line.forbid_actions or line.forbid_beside or line.min_people is not None
+    )

@@ -105,6 +105,9 @@ def _collected(charter: Charter) -> Iterator[Problem]:
     seen = set()
     if not charter.places.collect_in:
         yield Problem(field="jurisdictions", message="names no place", rule="charter.jurisdiction")
+    if "other" in charter.places.collect_in:
+        # the policy calls every place so that the charter does not name
+        yield Problem(field="jurisdictions", message="this name is taken", rule="charter.reserved")
     for n, item in enumerate(charter.collect):
         field = f"collect.{n}"
         if item.what in seen:

@@ -1,4 +1,4 @@
-"""``safehold charter``: check, show, compare, explain, propose, sign and enact the promise."""
+"""``safehold charter``: check, prove, show, compare, explain, propose, sign and enact the promise."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from typing import Annotated
 
 import typer
 
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, keeper, put, say
+from safehold.cli.surface import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    existing,
+    keeper,
+    progress_bar,
+    put,
+    say,
+)
 
 group = typer.Typer(
-    no_args_is_help=True, help="The charter: check, show, compare, explain, propose, sign, enact."
+    no_args_is_help=True,
+    help="The charter: check, prove, show, compare, explain, propose, sign, enact.",
 )
 
 File = Annotated[Path, typer.Argument(help="The charter, a YAML file.")]
@@ -24,6 +34,25 @@ def check(file: File, *, as_json: JsonOption = False) -> None:
     from safehold.app.charters import check_charter
 
     put(check_charter(existing(file)), as_json=as_json)
+
+
+@group.command()
+def prove(
+    file: File,
+    *,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="Cedar policies to prove instead of those the charter compiles to."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove that no request can break a promise of a charter; if one can, say which."""
+    from safehold.app.proving import prove_charter
+
+    other = existing(policy) if policy is not None else None
+    with progress_bar("proving", quiet=as_json) as progress:
+        found = prove_charter(existing(file), other, progress=progress)
+    put(found, as_json=as_json)
 
 
 @group.command()

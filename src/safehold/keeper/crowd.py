@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from safehold import canonical
-from safehold.errors import InvalidError, TamperedError, UnavailableError
+from safehold.errors import InvalidError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.choices import Newest, choice_leaf, enrolment_leaf, newest_choices
 from safehold.keeper.desk import Desk
@@ -49,6 +49,9 @@ class Crowd:
         self._on_silence = on_silence
         self._on_sound = on_sound
         self._on_trouble = on_trouble
+        self._unfinished: dict[
+            PersonId, tuple[str, Change]
+        ] = {}  # in the ledger, not in the register
 
     def enrol(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -108,8 +111,8 @@ class Crowd:
         how = read_choice(record)
         try:
             receipt = self.record(person, record, how)
-        except UnavailableError:
-            if choice in SILENT:  # no word of it can be kept, but nobody records on meanwhile
+        except Exception:
+            if choice in SILENT:  # whatever came of it, nobody records on meanwhile
                 self._on_trouble(person, SILENT[choice])
             raise
         if choice in SILENT:
@@ -122,10 +125,13 @@ class Crowd:
         """Write a choice to the ledger, then to the register."""
         desk = self._desk
         with desk.lock:  # two choices at once must not get one number
+            if person in self._unfinished:  # its leaf is durable, so it comes first
+                self._take(person, *self._unfinished[person])
             record["version"] = desk.people.version(person) + 1
             record["standing"] = how(desk.people.standing(person)).digest()
             name = f"person/{record['version']}"
             (receipt,) = desk.log(choice_leaf(desk, person, name, record))
+            self._unfinished[person] = (record["choice"], how)
             self._take(person, record["choice"], how)
         return receipt
 
@@ -144,11 +150,12 @@ class Crowd:
     def check(self) -> None:
         """Pass if the register of people is what they chose themselves, and nobody was let off or in by hand.
 
+        A choice that is in the ledger and did not reach the register is taken up.
+
         Raises:
             TamperedError: It is not.
         """
-        for _ in self._behind(newest_choices(self._desk)):
-            pass
+        self.recover(newest_choices(self._desk))
 
     def _behind(self, newest: Newest) -> Iterator[tuple[PersonId, str, Change]]:
         """Yield the choices that are in the ledger and not yet in the register.
@@ -187,6 +194,7 @@ class Crowd:
             # before the register: no crash may leave features of streams that were taken back
             desk.catalog.forget_derived(person)
         desk.people.change(person, how)
+        self._unfinished.pop(person, None)
 
     def show(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report

@@ -9,12 +9,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from safehold.charter.compile import compile as compile_charter
 from safehold.charter.difference.change import NARROWER, WIDER, Cell, Change, Difference
 from safehold.charter.difference.reach import disagreement, tell
-from safehold.charter.difference.walk import changes, first, weaker_sandboxes
+from safehold.charter.difference.sandbox import weaker_sandboxes
+from safehold.charter.difference.walk import board_changes, changes, first
 from safehold.charter.model import Charter
 
 
@@ -28,13 +30,19 @@ def compare(old: Charter | None, new: Charter) -> Difference:
     Raises:
         InvalidError: One of them does not compile.
     """
-    policies = (None if old is None else compile_charter(old)), compile_charter(new)
+    before, after = None if old is None else compile_charter(old), compile_charter(new)
     if old is None:
         fields = [*first(new)]
     else:
         fields = [*changes(old, new)]
         fields += weaker_sandboxes(old, new, tuple(fields))
-    found = tell(fields, old, new, disagreement(*policies))
+        fields += board_changes(fields)
+    found = tell(fields, old, new, disagreement(before, after))
+    if before is None or before.cedar != after.cedar:
+        # z3 takes 60 ms to load, and most commands never compare
+        from safehold.charter.difference.agree import untold  # noqa: PLC0415
+
+        found += untold(before, after, _cells(found, WIDER), _cells(found, NARROWER))
     if not found and (old is None or replace(old, version=new.version).digest() != new.digest()):
         # what no order and no policy can name is still a change
         found = [Change(clause="charter", side=WIDER, message="any.order")]
@@ -44,6 +52,10 @@ def compare(old: Charter | None, new: Charter) -> Difference:
         allowed=tuple(change for change in found if change.side == WIDER),
         denied=tuple(change for change in found if change.side == NARROWER),
     )
+
+
+def _cells(found: Iterable[Change], side: str) -> tuple[Cell, ...]:
+    return tuple(cell for change in found if change.side == side for cell in change.cells)
 
 
 __all__ = ["Cell", "Change", "Difference", "compare"]

@@ -3,7 +3,7 @@
 1. A *cell* is a role that does an action in a stage for a purpose on one kind of data. It is allowed if the
    policy allows it with everything else as favourable as that policy lets it be.
 2. A *limit* is one of those other things at its edge: one approval fewer, one person fewer, one gate not
-   passed. Limits depend on role and action alone, so they are tried once for each role and action.
+   passed. They depend on role and action alone, and bans on neither, so each is tried once.
 3. Every cell that either charter could allow is on the grid. Nothing else is allowed by either: a permit of
    the compiler names role, action, purpose, stages and kinds of its charter.
 
@@ -95,45 +95,58 @@ class Grid:
         if not asked:
             return frozenset()
         requests = [self.request(policy.charter, cell) for cell in asked]
-        entities = cedarpy.Entities.from_json_str(
-            json.dumps([*self._principals.values(), *self._resources.values()]), schema=self._types
-        )
-        results = cedarpy.is_authorized_batch(requests, policy.policies, entities)
+        named = json.dumps([*self._principals.values(), *self._resources.values()])
+        try:
+            entities = cedarpy.Entities.from_json_str(named, schema=self._types)
+            results = cedarpy.is_authorized_batch(requests, policy.policies, entities)
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise _not_compared() from error
         if any(result.diagnostics.errors for result in results):
-            raise InvalidError(
-                "a policy could not be evaluated, so it cannot be compared",
-                rule="charter.difference.grid",
-            )
+            raise _not_compared()
         return frozenset(
             cell for cell, result in zip(asked, results, strict=True) if result.allowed
         )
 
-    def limits(self, cell: Cell) -> Iterator[Cell]:
-        """Yield a cell at the edge of each of its conditions, as either charter has it."""
-        for limit, values in self._edges(cell.role).items():
+    def limits(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Cell]]:
+        """Yield what is tried at the edge of each condition, beside the cell that tells of it.
+
+        Args:
+            cells: What is allowed with everything else favourable.
+        """
+        by_role = {(cell.role, cell.action): cell for cell in sorted(cells, reverse=True)}
+        for (role, action), cell in sorted(by_role.items()):
+            for limit, values in self._edges(role).items():
+                for value in values:
+                    yield (
+                        _edge(cell, limit, value),
+                        Cell(role, action, "", limit=limit, value=value),
+                    )
+        by_right = {cell.action in RIGHTS: cell for cell in by_role.values()}
+        for limit, values in self._bans().items():
             for value in values:
-                yield cell._replace(limit=limit, value=value)
+                # a ban on a use or a silo stands for every role and action
+                for cell in by_right.values():
+                    yield _edge(cell, limit, value), Cell("", "", "", limit=limit, value=value)
 
     def _edges(self, role: str) -> Mapping[str, Sequence[str]]:
         charters = self.charters
         lines = [forms(line) for charter in charters for line in charter.red_lines]
-        people = {line.min_people for line in lines if line.min_people is not None}
-        grants = [c.who_may[role].grant for c in charters if role in c.who_may]
-        approvals = {grant.approvers for grant in grants if grant is not None}
-        terms = [
-            frozenset(term for one in c.red_lines for term in banned_terms(forms(one)))
-            for c in charters
-        ]
-        moved = sorted(frozenset.union(*terms) - frozenset.intersection(*terms))
+        grants = [one.who_may[role].grant for one in charters if role in one.who_may]
         return {
-            "people": _around(people),
-            "approvals": _around(approvals),
+            "people": _around(line.min_people for line in lines if line.min_people is not None),
+            "approvals": _around(grant.approvers for grant in grants if grant is not None),
             "gate": sorted({gate for charter in charters for gate in gates(charter)}),
             "place": sorted({OTHER}.union(*(charter.jurisdictions for charter in charters))),
-            "silo": SILOS,
-            "term": [f"{where}:{term}" for term in moved for where in _TERM],
             "kind": KINDS,
         }
+
+    def _bans(self) -> Mapping[str, Sequence[str]]:
+        terms = [
+            frozenset(term for line in charter.red_lines for term in banned_terms(forms(line)))
+            for charter in self.charters
+        ]
+        moved = sorted(frozenset.union(*terms) - frozenset.intersection(*terms))
+        return {"silo": SILOS, "term": [f"{where}:{term}" for term in moved for where in _TERM]}
 
     def request(self, charter: Charter, cell: Cell) -> dict[str, Any]:
         """Return a cell as a request that nothing else stands in the way of, as far as a charter can help."""
@@ -224,6 +237,17 @@ def _cells(charter: Charter) -> Iterator[Cell]:
                 for stage in set(role.stages) & set(purpose.stages):
                     for what in purpose.covers():
                         yield Cell(name, action, stage, title, what)
+
+
+def _not_compared() -> InvalidError:
+    return InvalidError(
+        "a policy could not be evaluated, so it cannot be compared",
+        rule="charter.difference.grid",
+    )
+
+
+def _edge(cell: Cell, limit: str, value: str) -> Cell:
+    return cell._replace(limit=limit, value=value)
 
 
 def _around(bounds: Iterable[int]) -> list[str]:

@@ -36,22 +36,13 @@ def disagreement(old: Policy | None, new: Policy) -> tuple[_Cells, _Cells]:
     if old is None:
         return after, _NO
     before = grid.allowed(old, cells)
-    edges = [edge for cell in _representatives(before & after) for edge in grid.limits(cell)]
-    edges_before, edges_after = grid.allowed(old, edges), grid.allowed(new, edges)
+    limits = tuple(grid.limits(before & after))
+    asked = frozenset(edge for edge, _ in limits)
+    edges_before, edges_after = grid.allowed(old, asked), grid.allowed(new, asked)
     return (
-        (after - before) | _anywhere(edges_after - edges_before),
-        (before - after) | _anywhere(edges_before - edges_after),
+        (after - before) | {told for edge, told in limits if edge in edges_after - edges_before},
+        (before - after) | {told for edge, told in limits if edge in edges_before - edges_after},
     )
-
-
-def _representatives(cells: _Cells) -> Iterator[Cell]:
-    """Yield one cell for each role and action."""
-    yield from {(cell.role, cell.action): cell for cell in sorted(cells, reverse=True)}.values()
-
-
-def _anywhere(edges: _Cells) -> _Cells:
-    """Return edges for every stage, purpose and kind of data: the conditions do not depend on them."""
-    return frozenset(edge._replace(stage="", purpose="", what="") for edge in edges)
 
 
 def tell(

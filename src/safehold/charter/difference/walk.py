@@ -18,7 +18,6 @@ from safehold.charter.difference.words import Said
 from safehold.charter.model import Charter, Collect, Purpose, RedLine, Role
 from safehold.charter.oversight import Promise
 from safehold.charter.redline import forms
-from safehold.charter.vocabulary import ASSURANCE, DERIVED
 
 _Slots = tuple[tuple[str, Said], ...]
 _TERMS: Final = ("forbid", "dpv", "forbid_terms")  # three spellings of one thing
@@ -62,40 +61,14 @@ def changes(old: Charter, new: Charter) -> Iterator[Change]:
     yield from _record(Charter, old, new, _Place())
 
 
-def weaker_sandboxes(old: Charter, new: Charter, told: Iterable[Change]) -> Iterator[Change]:
-    """Yield what may be used in a weaker sandbox though no field by itself says so.
+def board_changes(told: Iterable[Change]) -> Iterator[Change]:
+    """Yield that the board's own rules get stricter, which one seat must not decide: it counts as wider.
 
-    The least sandbox follows from sensitivity *and* from ``assurance``, and what is derived follows the most
-    sensitive thing that is collected: to stop collecting that loosens it.
-
-    Args:
-        old: The charter before.
-        new: The charter after.
-        told: What the fields say by themselves.
+    Else a single seat could raise the quorum until nothing passes without it.
     """
-    said = [change.clause for change in told if change.side == WIDER]
-    before, after = _sandboxes(old), _sandboxes(new)
-    for what, level in before.items():
-        clause = "assurance" if what == DERIVED else f"collect.{what}.sensitivity"
-        lower = what in after and after[what] < level
-        if lower and not any(one == clause or one.startswith("assurance") for one in said):
-            yield Change(
-                clause=clause,
-                side=WIDER,
-                message="sandbox.wider",
-                said=(
-                    ("what", Said("what", (what,))),
-                    ("old", Said("level", (ASSURANCE[level],))),
-                    ("new", Said("level", (ASSURANCE[after[what]],))),
-                ),
-            )
-
-
-def _sandboxes(charter: Charter) -> dict[str, int]:
-    """Return the least sandbox level of each kind of data, as access and keeper look it up."""
-    found = {item.what: charter.assurance.least(item.sensitivity) for item in charter.collect}
-    most = max((item.sensitivity for item in charter.collect), default=1)
-    return {**found, DERIVED: charter.assurance.least(most)}
+    sides = {change.side for change in told if change.clause.startswith("oversight.")}
+    if sides == {NARROWER}:
+        yield Change(clause="oversight", side=WIDER, message="oversight.wider")
 
 
 def first(charter: Charter) -> Iterator[Change]:
