@@ -23,6 +23,7 @@ from safehold.signing import SigningKey
 
 NOW = 1_800_000_000_000_000
 HOUR = 3_600_000_000
+HOME = "home_of_tests"
 KEYS = {seat: SigningKey(bytes([n + 1]) * 32) for n, seat in enumerate(SEATS)}
 HOLDER = SigningKey(b"h" * 32)
 MINT = SigningKey(b"m" * 32)
@@ -43,7 +44,10 @@ def policy(name: str = "demo") -> charters.Policy:
 def roster(people: dict[str, str] | None = None) -> charters.Roster:
     people = people or {}
     board = charters.Roster.draft(
-        {seat: (people.get(seat, f"person-{seat}"), key.public) for seat, key in KEYS.items()}
+        {seat: (people.get(seat, f"person-{seat}"), key.public) for seat, key in KEYS.items()},
+        home=HOME,
+        now_s=NOW // 1_000_000,
+        several={one for one in people.values() if list(people.values()).count(one) > 1},
     )
     for seat, key in KEYS.items():
         board = board.sign(seat, key)

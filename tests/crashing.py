@@ -63,12 +63,14 @@ class Acks:
 
     Args:
         entries: (index, leaf hash, idempotency key) of every acknowledged entry.
+        events: (name, index of its leaf) of every acknowledged act of a board.
         steps: Names of its steps, if it came to its end.
         error: Rule of the error that ended it, if one did.
         foreign: Type of an error that is none of ours.
     """
 
     entries: list[tuple[int, bytes, str]] = field(default_factory=list)
+    events: list[tuple[str, int]] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     error: str = ""
     foreign: str = ""
@@ -83,6 +85,8 @@ class Acks:
             said = orjson.loads(line)
             if "ack" in said:
                 found.entries += [(at, bytes.fromhex(h), key) for at, h, key in said["ack"]]
+            if "event" in said:
+                found.events.append((said["event"], said["entry"]))
             found.steps = said.get("steps", found.steps)
             found.error = said.get("error", found.error)
             found.foreign = said.get("foreign", found.foreign)
@@ -90,11 +94,15 @@ class Acks:
 
 
 class Yard:
-    """A process that has everything imported and forks workers."""
+    """A process that has everything imported and forks workers.
 
-    def __init__(self) -> None:
+    Args:
+        words: The module that it runs, and its arguments; its ``work`` does the jobs.
+    """
+
+    def __init__(self, *words: str | Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crashing"],
+            [sys.executable, "-m", *map(str, words or ("tests.crashing",))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
@@ -131,7 +139,7 @@ class Yard:
         self._process.communicate(timeout=600)
 
 
-class _Steps:
+class Steps:
     """Counts the steps of this process, and ends it or lets one fail."""
 
     def __init__(self, *, die_at: int, fail_at: int) -> None:
@@ -194,7 +202,7 @@ def work(job: Job) -> None:
 
     if job.limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (job.limit, resource.RLIM_INFINITY))
-    steps = _Steps(die_at=job.die_at, fail_at=job.fail_at)
+    steps = Steps(die_at=job.die_at, fail_at=job.fail_at)
     if job.mode == "script":
         # nothing is published by itself, or the steps would depend on how busy the machine is
         publisher.INTERVAL = 3_600
@@ -272,7 +280,7 @@ def append(
     return [one.index for one in receipts]
 
 
-def main() -> None:
+def main(work: Callable[[Job], None] = work) -> None:
     """Fork a worker for every job that is read, and say its pid and how it ended."""
     for line in sys.stdin:
         said = json.loads(line)

@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from tests.seated import enact, founding
 from tests.world import PASSPHRASE, PURPOSE, outside
 
 from safehold import canonical
@@ -18,9 +20,9 @@ from safehold.access.proof import Holder
 from safehold.app.grants import draft_grant
 from safehold.app.journal import choose_database
 from safehold.app.keeper import Service, compose, found
-from safehold.app.setup import seat_keys
+from safehold.app.setup import first_roster, seat_keys
 from safehold.canonical import b64, unb64
-from safehold.charter import Charter, Roster, Signature, load, shipped, sign
+from safehold.charter import Charter, Signature
 from safehold.clock import DAY_US, SECOND_US, FixedClock, SystemClock, day_of
 from safehold.enclave.action import SCHEMA
 from safehold.errors import UnavailableError
@@ -199,10 +201,8 @@ class Bench:
 
     def enact(self, charter: Charter, *seats: str) -> dict[str, Any]:
         names = seats or tuple(self.seats)
-        return self.call(
-            "charter.enact",
-            charter=charter.to_json(),
-            signatures=[sign(charter, name, self.seats[name]).to_json() for name in names],
+        return enact(
+            self.call, self.desk.trust, charter, self.seats, names, at_us=self.clock.now_us()
         )
 
     def changed(self, **changes: Any) -> Charter:
@@ -213,16 +213,17 @@ class Bench:
             tree[name] = value(tree[name]) if callable(value) else value
         return Charter.from_json(tree)
 
-    def order(self, what: str, *seats: str) -> dict[str, Any]:
-        text = canonical.encode(
-            {
-                "v": "safehold.order/1",
-                "what": what,
-                "home": self.home.id,
-                "reason": "a test",
-                "at_us": self.clock.now_us(),
-            }
-        )
+    def order(self, what: str, *seats: str, cause: str | None = None) -> dict[str, Any]:
+        order = {
+            "v": "safehold.order/1",
+            "what": what,
+            "home": self.home.id,
+            "reason": "a test",
+            "at_us": self.clock.now_us(),
+        }
+        if cause is not None:
+            order["cause"] = sha256(cause.encode()).hexdigest()
+        text = canonical.encode(order)
         names = seats or tuple(self.seats)
         return {
             "order": text.decode(),
@@ -327,22 +328,21 @@ def found_bench(
     *,
     synthetic: bool = False,
     people: Sequence[str] = PEOPLE,
+    charter: Charter | None = None,
     database: str | None = None,
 ) -> Bench:
     """Make a home with a charter and three people; its journal may lie in a PostgreSQL database."""
     with outside(path):
         keys = seat_keys(path / "seats")
-        board = Roster.draft({name: (name, key.public) for name, key in keys.items()})
-        for name, key in keys.items():
-            board = board.sign(name, key)
         home = Home.create(path / "home", synthetic=synthetic)
+        board = first_roster(home, keys, now_us=SystemClock().now_us())
         if database is not None:
             choose_database(home, database)
         root, _ = found(
             home, {"passphrase": PASSPHRASE}, canonical.encode(board.to_json()), board.digest()
         )
     bench = Bench(path, home, root, FixedClock(SystemClock().now_us()), keys).start()
-    bench.enact(load(shipped("demo")))
+    bench.enact(charter or founding())
     bench.call(
         "people.enrol",
         people=[
@@ -360,7 +360,7 @@ def copy_bench(made: Bench, path: Path) -> Bench:
         shutil.copytree(made.path / name, path / name)
     with outside(path):
         home = Home.open(path / "home")
-    return Bench(path, home, made.root, FixedClock(made.clock.at_us), made.seats)
+    return Bench(path, home, made.root, FixedClock(made.clock.at_us), dict(made.seats))
 
 
 __all__ = ["DAY_US", "PEOPLE", "Bench", "batch", "chunk", "copy_bench", "found_bench", "passed"]

@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from tests.seated import enact, founding
 
 from safehold import canonical
 from safehold.access import Grant, Holder, approve, prove_device
 from safehold.app.grants import draft_grant
 from safehold.app.keeper import Service, compose, found
-from safehold.app.setup import seat_keys
+from safehold.app.setup import first_roster, seat_keys
 from safehold.app.workshop import SandboxWorkshop
 from safehold.canonical import b64, unb64
-from safehold.charter import Charter, Roster, Signature, load, shipped, sign
+from safehold.charter import Charter, Signature
 from safehold.clock import DAY_US, SECOND_US, FixedClock, SystemClock, day_of
 from safehold.errors import SafeholdError, UnavailableError
 from safehold.keeper import wire
@@ -133,10 +134,8 @@ class World:
 
     def enact(self, charter: Charter, *, seats: Iterable[str] | None = None) -> dict[str, Any]:
         names = list(self.seats if seats is None else seats)
-        return self.call(
-            "charter.enact",
-            charter=charter.to_json(),
-            signatures=[sign(charter, name, self.seats[name]).to_json() for name in names],
+        return enact(
+            self.call, self.desk.trust, charter, self.seats, names, at_us=self.clock.now_us()
         )
 
     def order(self, what: str, *seats: str, reason: str = REASON) -> dict[str, Any]:
@@ -275,17 +274,15 @@ def found_world(path: Path) -> World:
     """Make a company whose people were enrolled and whose yesterday was taken in."""
     with outside(path):
         keys = seat_keys(path / "seats")
-        board = Roster.draft({name: (name, key.public) for name, key in keys.items()})
-        for name, key in keys.items():
-            board = board.sign(name, key)
         home = Home.create(path / "home", synthetic=True)
+        board = first_roster(home, keys, now_us=SystemClock().now_us())
         root, _ = found(
             home, {"passphrase": PASSPHRASE}, canonical.encode(board.to_json()), board.digest()
         )
     now = SystemClock().now_us()
     world = World(path, home, root, FixedClock(now), keys, RecordingWorkshop()).start()
     try:
-        world.enact(load(shipped("demo")))
+        world.enact(founding())
         spec = spec_at(now)
         world.call(
             "people.enrol",

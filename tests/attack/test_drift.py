@@ -11,6 +11,7 @@ import pytest
 from tests.keeper_desk import Bench, batch, chunk, copy_bench, found_bench
 
 from safehold import canonical
+from safehold.charter import Rosters
 from safehold.charter.clauses import clauses
 from safehold.charter.compile import build
 from safehold.clock import SECOND_US
@@ -68,7 +69,7 @@ def other_orders(monkeypatch: pytest.MonkeyPatch, stream: str, **rules: Any) -> 
 def without_red_line(bench: Bench, _patch: pytest.MonkeyPatch) -> None:
     trust = bench.desk.trust
     rules = [rule for rule in trust.policy().rules if rule.id != "red_line.no-performance-use"]
-    trust._policy = build(trust.charter(), rules)
+    trust._enacted._policy = build(trust.charter(), rules)
 
 
 def another_charter(bench: Bench, _patch: pytest.MonkeyPatch) -> None:
@@ -76,7 +77,7 @@ def another_charter(bench: Bench, _patch: pytest.MonkeyPatch) -> None:
     charter = trust.charter()
     item = replace(charter.collect[0], keep_days=charter.collect[0].keep_days + 1)
     wider = replace(charter, collect=(item, *charter.collect[1:]))
-    trust._charter = replace(trust.signed(), charter=wider)
+    trust._enacted._signed = replace(trust.signed(), charter=wider)
 
 
 def in_the_file(bench: Bench, _patch: pytest.MonkeyPatch) -> None:
@@ -134,7 +135,7 @@ def weaker_sandbox(bench: Bench, patch: pytest.MonkeyPatch) -> None:
 
 def another_board(bench: Bench, _patch: pytest.MonkeyPatch) -> None:
     trust = bench.desk.trust
-    trust.roster = replace(trust.roster, version=trust.roster.version + 1)
+    trust.board._rosters = Rosters([replace(trust.roster, version=trust.roster.version + 1)])
 
 
 def let_off(bench: Bench, _patch: pytest.MonkeyPatch) -> None:

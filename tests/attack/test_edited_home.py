@@ -65,16 +65,16 @@ def test_a_charter_without_its_quorum_is_not_enacted(world: World) -> None:
 
 def test_an_edited_roster_is_not_opened(world: World) -> None:
     from safehold import canonical
-    from safehold.charter import Roster
+    from safehold.app.setup import first_roster
+    from safehold.charter import Rosters
     from safehold.charter.vocabulary import SEATS
 
     whole = world.home.roster_file.read_bytes()
     world.stop()
     mine = {seat: SigningKey.generate() for seat in SEATS}
-    board = Roster.draft({seat: (seat, key.public) for seat, key in mine.items()})
-    for seat, key in mine.items():
-        board = board.sign(seat, key)
-    world.home.roster_file.write_bytes(canonical.encode(board.to_json()))
+    board = first_roster(world.home, mine, now_us=world.clock.now_us())
+    chain = Rosters.found(board.to_json())  # sound in itself, of people nobody chose
+    world.home.roster_file.write_bytes(canonical.encode(chain.to_json()))
     assert isinstance(raised(world.start), TamperedError)
     world.home.roster_file.write_bytes(whole[:-20])
     assert isinstance(raised(world.start), SafeholdError)

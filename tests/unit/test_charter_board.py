@@ -130,9 +130,9 @@ def test_a_spoilt_roster_does_not_open(spoil, error):
 def test_a_roster_has_six_seats_and_no_shared_key():
     seats = {seat: (f"p-{seat}", key.public) for seat, key in boardroom.KEYS.items()}
     with pytest.raises(InvalidError):
-        charters.Roster.draft(dict(list(seats.items())[:5]))
+        charters.Roster.draft(dict(list(seats.items())[:5]), home="h", now_s=0)
     with pytest.raises(InvalidError) as caught:
-        charters.Roster.draft(seats | {"hr": ("p-hr", seats["legal"][1])})
+        charters.Roster.draft(seats | {"hr": ("p-hr", seats["legal"][1])}, home="h", now_s=0)
     assert caught.value.rule == "roster.shared_key"
     with pytest.raises(InvalidError):
-        charters.Roster.draft(seats).sign("hr", boardroom.KEYS["legal"])
+        charters.Roster.draft(seats, home="h", now_s=0).sign("hr", boardroom.KEYS["legal"])

@@ -285,3 +285,80 @@ def test_a_head_of_too_few_is_cosigned_again_when_the_quorum_grows(
         assert ledger.cosigned == 1
         _, held = open_note(ledger.head(), [VKey.parse(one.vkey) for one in far])
         assert len(held) == 2
+
+
+# -- time as the witnesses have it ------------------------------------------------------------------
+
+
+def clocked(desk: Desk, *seconds: int) -> list[Witness]:
+    """Return witnesses whose clocks stand so many seconds from the log's."""
+    return [
+        Witness.create(
+            desk.outside.with_name(f"w{number}"),
+            name=f"w{number}.example",
+            logs=[desk.signer.vkey.text()],
+            clock=FixedClock(desk.clock.now_us() + away * 1_000_000),
+        )
+        for number, away in enumerate(seconds)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("clocks", "quorum", "passed", "known"),
+    [
+        ((0, 0, 0), 2, 0, 0),
+        ((0, 5, 900_000), 2, 5, 5),  # one liar ahead brings nothing forward
+        ((-900_000, 0, 5), 2, 0, 0),  # one behind antedates nothing
+        ((-900_000, 0, 900_000), 2, 0, 0),
+        ((0, 900_000), 2, 0, 900_000),  # all are needed: the honest one decides both
+        ((-900_000, 0), 2, -900_000, 0),
+        ((7,), 1, 7, 7),
+    ],
+)
+def test_fewer_liars_than_the_quorum_move_no_time(
+    desk: Desk, still: None, clocks: tuple[int, ...], quorum: int, passed: int, known: int
+) -> None:
+    now = desk.clock.now_us() // 1_000_000
+    witnesses = clocked(desk, *clocks)
+    with Ledger.open(
+        desk.directory,
+        signer=desk.signer,
+        witnesses=witnesses,
+        quorum=quorum,
+        sidecar=desk.sealer,
+        clock=desk.clock,
+    ) as ledger:
+        [receipt] = ledger.append([entry()])
+        assert ledger.witnessed(receipt.index) is None
+        assert ledger.witnessed_now() == now + passed
+        assert ledger.witnessed(receipt.index) == now + known
+
+
+def test_asking_again_keeps_when_an_entry_was_first_known(desk: Desk, still: None) -> None:
+    [witness] = clocked(desk, 0)
+    with start(desk, [witness]) as ledger:  # type: ignore[list-item]
+        [receipt] = ledger.append([entry()])
+        ledger.publish()
+        first = ledger.witnessed(receipt.index)
+        assert isinstance(witness._clock, FixedClock)
+        witness._clock.advance(86_400 * 1_000_000)
+        assert ledger.witnessed_now() == (first or 0) + 86_400
+        assert ledger.witnessed(receipt.index) == first
+        [later] = ledger.append([entry(2)])
+        ledger.publish()
+        assert ledger.witnessed(later.index) == (first or 0) + 86_400
+        assert ledger.witnessed(receipt.index) == first
+    with start(desk, [witness]) as ledger:  # type: ignore[list-item]
+        assert ledger.witnessed(receipt.index) == first
+
+
+def test_without_a_quorum_there_is_no_time(desk: Desk, far: list[Far], still: None) -> None:
+    with start(desk, far, quorum=2) as ledger:
+        [receipt] = ledger.append([entry()])
+        far[0].up = far[1].up = False
+        with pytest.raises(UnavailableError):
+            ledger.witnessed_now()
+        assert ledger.witnessed(receipt.index) is None
+        far[0].up = far[1].up = True
+    with start(desk, far[2:], quorum=1) as ledger:  # the quorum was of others
+        assert ledger.witnessed_now()

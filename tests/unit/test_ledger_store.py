@@ -94,6 +94,9 @@ def test_heads(desk: Desk) -> None:
     assert journal.head() == (3, b"three, cosigned again")
     assert journal.head(0) == (0, b"empty")
     assert journal.head(2) is None
+    assert journal.head_from(0) == (0, b"empty")
+    assert journal.head_from(1) == (3, b"three, cosigned again")
+    assert journal.head_from(4) is None
     assert desk.store.published(ORIGIN, 3) == b"three, cosigned again"
     journal.close()
     assert desk.store.published(ORIGIN, 0) == b"empty"

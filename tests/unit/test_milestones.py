@@ -130,7 +130,7 @@ def test_drift_is_counted(bench: Bench) -> None:
     charter = trust.charter()
     item = replace(charter.collect[0], keep_days=99)
     wider = replace(charter, collect=(item, *charter.collect[1:]))
-    trust._charter = replace(trust.signed(), charter=wider)
+    trust._enacted._signed = replace(trust.signed(), charter=wider)
     assert (measure.count_drift(bench.verbs).micro or 0) >= MICRO
 
 
@@ -201,7 +201,7 @@ def test_rows_that_a_grant_would_show_are_found(bench: Bench) -> None:
         for rule in trust.policy().rules
         if not rule.id.startswith(("red_line.", "guard."))
     ]
-    trust._policy = build(trust.charter(), rules)
+    trust._enacted._policy = build(trust.charter(), rules)
     found = measure.count_open_segments(bench.verbs)
     charter = bench.charter()
     assert found.micro == MICRO * len(charter.jurisdictions) * len(charter.collect)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safehold import canonical
 from safehold.app.paper import write_paper
+from safehold.app.proposals import enact_proposal, paper_file, sign_by_paper, sign_votes
 from safehold.charter import (
     Charter,
     Roster,
+    Rosters,
     Signature,
     check,
     load,
@@ -18,11 +21,12 @@ from safehold.charter import (
     verify,
 )
 from safehold.charter import compile as compile_charter
+from safehold.charter.admission import admit
 from safehold.charter.gaps import gaps, machine_forms
 from safehold.charter.model import DOMAIN
-from safehold.charter.prove import enforceable, prove
+from safehold.charter.prove import prove
 from safehold.clock import SystemClock
-from safehold.errors import InvalidError, MissingError
+from safehold.errors import DeniedError, InvalidError, MissingError
 from safehold.keeper.client import KeeperClient
 from safehold.settings import Home
 from safehold.signing import SigningKey
@@ -100,15 +104,21 @@ def sign_charter(
 ) -> dict[str, Any]:
     """Add signatures to the file beside a charter, and say whether the quorum is reached.
 
+    The first charter of a home is signed itself; of a later one, its proposal (see ``app.proposals``).
+
     Raises:
         RedLineError: One of its promises can be broken; nothing is signed.
         InvalidError: It is not proved, or this key does not speak for the seat.
     """
-    place = Home.open(home)
     charter = load(path)
-    enforceable(charter)
-    roster = roster_of(place)
+    admit(charter)
     keys = _chosen(seat, key, seats)
+    if not (home / "home.json").exists() and paper_file(path).exists():
+        return sign_by_paper(path, charter, keys)
+    place = Home.open(home)
+    roster = roster_of(place)
+    if replaces_another(place, charter):
+        return sign_votes(place, path, charter, roster, keys)
     file = signatures_file(path)
     signatures = {one.seat: one for one in read_signatures(file, charter)}
     for name, one in keys.items():
@@ -140,17 +150,30 @@ def enact_for(
     place = Home.open(home)
     charter = load(path)
     roster = roster_of(place)
+    if replaces_another(place, charter):
+        raise DeniedError(
+            "a charter is in force; another one is proposed first",
+            rule="charter.proposal",
+            fix="safehold charter propose",
+        )
     signatures = read_signatures(signatures_file(path), charter)
     if seats is not None:
         signatures = [sign(charter, name, one) for name, one in keys_in(seats).items()]
-    verify(
-        charter, signatures, roster
-    )  # the keeper checks again; this names what is missing sooner
+    if not place.charter_file.exists():
+        # the keeper checks again; this names what is missing sooner
+        verify(charter, signatures, roster)
     return client.call(
         "charter.enact",
         charter=charter.to_json(),
         signatures=[one.to_json() for one in signatures],
     )
+
+
+def enact_charter(client: KeeperClient, home: Path, path: Path) -> dict[str, Any]:
+    """Put a charter in force: the first of a home with its signatures, a later one as it was proposed."""
+    if replaces_another(Home.open(home), load(path)):
+        return enact_proposal(client, home, path)
+    return enact_for(client, home, path)
 
 
 def roster_of(home: Home) -> Roster:
@@ -165,29 +188,51 @@ def roster_of(home: Home) -> Roster:
             rule="home.roster",
             fix="choose a new directory: safehold init",
         )
-    return Roster.open(canonical.decode(home.roster_file.read_bytes()))
+    return Rosters.open(canonical.decode(home.roster_file.read_bytes())).present
+
+
+def replaces_another(home: Home, charter: Charter) -> bool:
+    """Tell whether another charter lies in the home than this one."""
+    if not home.charter_file.exists():
+        return False
+    return charter_in_force(home).digest() != charter.digest()
 
 
 def sign_order(
-    home: Path, what: str, *, reason: str, keys: Mapping[str, Path | SigningKey]
+    home: Path,
+    what: str,
+    *,
+    reason: str,
+    keys: Mapping[str, Path | SigningKey],
+    cause: Path | None = None,
 ) -> dict[str, Any]:
-    """Return an order to stop or to resume, signed by seats."""
-    text = canonical.encode(
-        {
-            "v": "safehold.order/1",
-            "what": what,
-            "home": Home.open(home).id,
-            "reason": reason,
-            "at_us": SystemClock().now_us(),
-        }
-    )
+    """Return an order to stop or to resume, signed by seats.
+
+    Args:
+        home: The home it is for.
+        what: ``stop`` or ``resume``.
+        reason: Why, in a sentence.
+        keys: Keys of the seats that order it.
+        cause: To resume: the text that says what had happened; it is published with the order.
+    """
+    order: dict[str, Any] = {
+        "v": "safehold.order/1",
+        "what": what,
+        "home": Home.open(home).id,
+        "reason": reason,
+        "at_us": SystemClock().now_us(),
+    }
+    told = {} if cause is None else {"cause": _read_text(cause)}
+    if told:
+        order["cause"] = hashlib.sha256(told["cause"].encode()).hexdigest()
+    text = canonical.encode(order)
     signatures = []
     for seat, key in keys.items():
         one = key if isinstance(key, SigningKey) else SigningKey.read(key)
         signatures.append(
             Signature(seat=seat, value=one.sign(f"safehold.{what}.v1", text)).to_json()
         )
-    return {"order": text.decode(), "signatures": signatures}
+    return {"order": text.decode(), "signatures": signatures, **told}
 
 
 def keys_in(folder: Path) -> dict[str, SigningKey]:
@@ -226,6 +271,15 @@ def write_signatures(file: Path, charter: Charter, signatures: list[Signature]) 
         "signatures": [one.to_json() for one in sorted(signatures, key=lambda one: one.seat)],
     }
     write_paper(file, canonical.encode(record) + b"\n")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidError(
+            "the cause cannot be read", file=path.name, rule="oversight.cause"
+        ) from error
 
 
 def _chosen(seat: str | None, key: Path | None, seats: Path | None) -> dict[str, SigningKey]:

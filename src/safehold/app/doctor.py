@@ -15,6 +15,7 @@ from safehold.settings import Home
 
 LEAST_FREE = 1 << 30  # bytes on the disk of the home
 FULL = ("E3", "E4")
+WARN_DAYS = 30  # before a roster expires
 REMEDIES = {
     "namespaces": (
         "let users make namespaces: sysctl kernel.unprivileged_userns_clone=1 (Debian), "
@@ -61,6 +62,7 @@ def examine(path: Path) -> dict[str, Any]:
         check("disk", lambda: _disk(path))
         check("ledger", lambda: _ledger(path))
         check("charter", lambda: _charter(path))
+        check("board", lambda: _board(Home.open(path)))
         check("witnesses", lambda: _witnesses(Home.open(path)))
         check("keeper", lambda: _keeper(Home.open(path)))
     else:
@@ -129,6 +131,22 @@ def _charter(path: Path) -> str:
 
     charter = charter_in_force(Home.open(path))
     return f"{charter.id} version {charter.version}"
+
+
+def _board(home: Home) -> str:
+    from safehold.app.charters import roster_of
+    from safehold.clock import DAY_US, SECOND_US, SystemClock
+
+    roster = roster_of(home)
+    days = (roster.expires_s * SECOND_US - SystemClock().now_us()) // DAY_US
+    if days < WARN_DAYS:
+        raise SafeholdError(
+            f"roster version {roster.version} expires in {days} days"
+            if days >= 0
+            else f"roster version {roster.version} has expired: nothing can be widened or resumed",
+            fix="safehold board renew",
+        )
+    return f"roster version {roster.version}, {days} days until it expires"
 
 
 def _witnesses(home: Home) -> str:

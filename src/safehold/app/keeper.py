@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from safehold import ids
+from safehold import canonical, ids
 from safehold.app.anchors import anchor_now, summary
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.journal import store_of
@@ -28,6 +28,7 @@ from safehold.app.watch import last_seen, require_whole, watch_home
 from safehold.app.workshop import SandboxWorkshop
 from safehold.assurance.milestone import measure_all, newest
 from safehold.catalog import Catalog, Lineage
+from safehold.charter import Rosters
 from safehold.clock import Clock, SystemClock
 from safehold.db import migrate, open_engine
 from safehold.errors import InvalidError, SafeholdError, UnavailableError
@@ -248,7 +249,9 @@ def found(
         home.witness, name=f"local-witness/{home.id}", logs=[signer.vkey.text()]
     )
     home.policy_file.write_text(Panel().policy(signer.policy_keys, witness.vkeys), encoding="utf-8")
-    home.roster_file.write_bytes(roster)
+    home.roster_file.write_bytes(
+        canonical.encode(Rosters.found(canonical.decode(roster)).to_json())
+    )
     with Ledger.open(
         home.ledger,
         signer=signer,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safehold.app.embedded import start
 from safehold.app.journal import choose_database
 from safehold.charter import Roster
 from safehold.charter.vocabulary import SEATS
+from safehold.clock import SECOND_US, SystemClock
 from safehold.errors import InvalidError, UnavailableError
 from safehold.keeper.client import KeeperClient
 from safehold.settings import Home
@@ -68,9 +70,7 @@ def _fill(
     home: Home, *, seats: Path, charter: Path | None, secret: dict[str, Any], schema: str | None
 ) -> dict[str, Any]:
     keys = seat_keys(seats)
-    roster = Roster.draft({name: (name, key.public) for name, key in keys.items()})
-    for name, key in keys.items():
-        roster = roster.sign(name, key)
+    roster = first_roster(home, keys, now_us=SystemClock().now_us())
     order = {
         "secret": secret,
         "found": {
@@ -96,6 +96,18 @@ def _fill(
                 KeeperClient(home.socket), home.path, charter, seats=seats
             )
     return answer
+
+
+def first_roster(home: Home, keys: Mapping[str, SigningKey], *, now_us: int) -> Roster:
+    """Return the first roster of a home, signed by every seat; each stands for a person of its own."""
+    roster = Roster.draft(
+        {name: (name, key.public) for name, key in keys.items()},
+        home=home.id,
+        now_s=now_us // SECOND_US,
+    )
+    for name, key in keys.items():
+        roster = roster.sign(name, key)
+    return roster
 
 
 def seat_keys(folder: Path) -> dict[str, SigningKey]:

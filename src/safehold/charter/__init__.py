@@ -9,13 +9,15 @@
 from importlib import resources
 from pathlib import Path
 
-from safehold.charter.board import Roster, Seat, Signature
+from safehold.charter.board import Seat, Signature
 from safehold.charter.check import Finding, Findings, check, examine
 from safehold.charter.compile import Policy, compile  # noqa: A004
 from safehold.charter.model import Charter, CollectRule, Purpose, RedLine, Role
 from safehold.charter.parse import load, parse
+from safehold.charter.roster import Roster
 from safehold.charter.rule import Rule
 from safehold.charter.signed import SignedCharter, sign, verify
+from safehold.charter.succession import Rosters
 
 
 def shipped(name: str) -> Path:
@@ -33,6 +35,7 @@ __all__ = [
     "RedLine",
     "Role",
     "Roster",
+    "Rosters",
     "Rule",
     "Seat",
     "Signature",

@@ -12,6 +12,7 @@ import typer
 
 from safehold.cli import (
     artifact,
+    board,
     charter,
     dataset,
     enclave,
@@ -37,6 +38,7 @@ def build() -> typer.Typer:
     )
     for noun, group in (
         ("charter", charter.group),
+        ("board", board.group),
         ("people", people.group),
         ("source", source.group),
         ("dataset", dataset.group),

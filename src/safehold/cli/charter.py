@@ -1,4 +1,4 @@
-"""``safehold charter``: check, prove, show, compare and sign the promise."""
+"""``safehold charter``: check, prove, show, compare, explain, propose, sign and enact the promise."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ from safehold.cli.surface import (
     say,
 )
 
-group = typer.Typer(no_args_is_help=True, help="The charter: check, prove, show, compare, sign.")
+group = typer.Typer(
+    no_args_is_help=True,
+    help="The charter: check, prove, show, compare, explain, propose, sign, enact.",
+)
 
 File = Annotated[Path, typer.Argument(help="The charter, a YAML file.")]
+Seat = Annotated[str, typer.Option(help="Your seat on the board.")]
+Key = Annotated[Path, typer.Option(help="Your seat's key file.")]
 
 
 @group.command()
@@ -106,6 +111,76 @@ def sign(
     from safehold.app.charters import sign_charter
 
     put(sign_charter(home, existing(file), seat=seat, key=key, seats=seats), as_json=as_json)
+
+
+@group.command()
+def propose(
+    file: File,
+    *,
+    seat: Seat,
+    key: Key,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose a charter in place of the one in force; what it allows more is computed by the keeper."""
+    from safehold.app.proposals import propose_charter
+
+    with keeper(home) as client:
+        put(
+            propose_charter(client, home, existing(file), seat=seat, key=existing(key)),
+            as_json=as_json,
+        )
+
+
+@group.command()
+def refuse(
+    file: File,
+    *,
+    seat: Seat,
+    key: Key,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse a proposal as a seat; it counts at once and stands."""
+    from safehold.app.proposals import refuse_charter
+
+    with keeper(home) as client:
+        put(
+            refuse_charter(client, home, existing(file), seat=seat, key=existing(key)),
+            as_json=as_json,
+        )
+
+
+@group.command("hand-in")
+def hand_in(file: File, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Hand in the votes that were signed beside a proposed charter."""
+    from safehold.app.proposals import hand_in
+
+    with keeper(home) as client:
+        put(hand_in(client, home, existing(file)), as_json=as_json)
+
+
+@group.command()
+def enact(file: File, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Put a signed charter in force: the first of a home, or a proposed one after its notice."""
+    from safehold.app.charters import enact_charter
+
+    with keeper(home) as client:
+        put(enact_charter(client, home, existing(file)), as_json=as_json)
+
+
+@group.command()
+def proposals(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Show the open proposals: what, who agreed, how many more it takes, and from when."""
+    with keeper(home) as client:
+        put(client.call("charter.proposals"), as_json=as_json)
+
+
+@group.command()
+def log(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Show what the board did, step by step, with the ledger entry and who is behind it."""
+    with keeper(home) as client:
+        put(client.call("charter.log"), as_json=as_json)
 
 
 @group.command()

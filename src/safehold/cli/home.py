@@ -92,13 +92,23 @@ def resume(
     *,
     seats: Annotated[Path, typer.Option(help="Folder with the keys of the seats that agree.")],
     reason: Annotated[str, typer.Option(help="What was found and mended.")],
+    cause: Annotated[
+        Path | None,
+        typer.Option(help="Text that says what had happened; published with the order."),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Resume after a stop; the charter says how many seats must agree."""
     from safehold.app.charters import keys_in, sign_order
 
-    order = sign_order(home, "resume", reason=reason, keys=keys_in(seats))
+    order = sign_order(
+        home,
+        "resume",
+        reason=reason,
+        keys=keys_in(seats),
+        cause=None if cause is None else existing(cause),
+    )
     with keeper(home) as client:
         put(client.call("resume", **order), as_json=as_json)
 

@@ -6,6 +6,7 @@ one seat's stop must not be undone by a resumption that was signed before it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from safehold import canonical
@@ -15,6 +16,8 @@ from safehold.errors import DeniedError, InvalidError
 DIRECTIONS = {"stop": "stop", "resume": "restart"}  # what an order is called on the roster
 LONGEST_REASON = 1000  # characters
 ORDER_LIFE_US = 600 * SECOND_US  # an order to stop or resume is taken this long after it was signed
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +29,14 @@ class Order:
         reason: Why, in the board's words.
         at_us: When it was drawn up.
         key: What its leaf is found by in the ledger, so that it counts once.
+        cause: SHA-256 of the published cause of the stop, hex; only an order to resume names one.
     """
 
     what: str
     reason: str
     at_us: int
     key: str
+    cause: str = ""
 
 
 def read_order(text: bytes, *, what: str, home: str) -> Order:
@@ -54,7 +59,8 @@ def read_order(text: bytes, *, what: str, home: str) -> Order:
             "home": str(place),
             "reason": str(reason),
             "at_us": int(at),
-        }:
+            **more,
+        } if set(more) <= ({"cause"} if what == "resume" else set()):
             pass
         case _:
             raise InvalidError("not an order", rule="oversight.order")
@@ -62,8 +68,11 @@ def read_order(text: bytes, *, what: str, home: str) -> Order:
         raise InvalidError("a reason of an order is short", rule="oversight.order")
     if said != what or place != home:
         raise DeniedError("an order for something else", rule="oversight.order")
+    cause = more.get("cause", "")
+    if not isinstance(cause, str) or (cause and not _SHA256.fullmatch(cause)):
+        raise InvalidError("a cause is named by its SHA-256", rule="oversight.cause")
     key = f"order/{canonical.digest(tree).hex()}"
-    return Order(what=what, reason=reason, at_us=at, key=key)
+    return Order(what=what, reason=reason, at_us=at, key=key, cause=cause)
 
 
 class Orders:
@@ -73,6 +82,7 @@ class Orders:
         self._stops: list[tuple[int, int | None]] = []
         self._stopped = False
         self._last_us = 0
+        self.entry = -1  # index of the leaf of the last stop
 
     @property
     def stopped(self) -> bool:
@@ -113,8 +123,10 @@ class Orders:
         if order.what == "resume" and order.at_us < self._last_us:
             raise DeniedError("an order of another time", rule="oversight.order")
 
-    def note(self, what: str, at_us: int) -> None:
+    def note(self, what: str, at_us: int, *, index: int) -> None:
         """Let an order count whose leaf is durable."""
+        if what == "stop":
+            self.entry = index
         if what == "stop" and not self._stopped:
             self._stops.append((at_us, None))
         elif what == "resume" and self._stopped:

@@ -1,86 +1,87 @@
 """What is in force: the board, the signed charter, a stop, and what each purpose has spent.
 
-Holds: the ledger is the truth and this is its fold. A charter counts only if the board's signatures hold over
-it *and* it is the newest that the ledger names, so an older signed charter cannot be put back. A stop counts
-from the moment its leaf is durable.
+Holds: the ledger is the truth and this is its fold; no file and no database says anything that it does not confirm.
+A stop counts from the moment its leaf is durable.
 """
 
 from __future__ import annotations
 
-import threading
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from safehold.canonical import unb64
-from safehold.charter import (
-    Charter,
-    Policy,
-    Roster,
-    Signature,
-    SignedCharter,
-    verify,
-)
+from safehold.charter import Charter, Policy, Roster, Signature, SignedCharter, verify
+from safehold.charter.admission import admit
 from safehold.charter.board import check_quorum
-from safehold.charter.model import DOMAIN
-from safehold.charter.prove import enforceable
 from safehold.clock import Clock
-from safehold.errors import DeniedError, QuorumError, TamperedError
-from safehold.keeper.enacted import CharterFile, read_file
-from safehold.keeper.order import DIRECTIONS, Orders, read_order
-from safehold.keeper.uses import Uses
-from safehold.ledger import Entry, Ledger, Receipt
-from safehold.privacy.budget import Allowed, Amount, Charge, remaining, reserve
+from safehold.errors import DeniedError, InvalidError, TamperedError
+from safehold.keeper.board import Board
+from safehold.keeper.deliberation import Deliberation
+from safehold.keeper.enacted import Enacted
+from safehold.keeper.order import DIRECTIONS, Order, Orders, read_order
+from safehold.keeper.proposals import Proposals
+from safehold.keeper.requirements import Direction, computed
+from safehold.keeper.restart import LONGEST_CAUSE, cause_entry, unmet
+from safehold.keeper.spending import Spending
+from safehold.ledger import Entry, Ledger
 from safehold.settings import Home
 
 
-class Trust:
+class Trust(Spending):
     """What is in force.
 
     Args:
         home: Where the charter and the roster lie.
         ledger: The record.
         clock: Time.
+        direction_of: Tells whether a charter allows more than another.
     """
 
-    def __init__(self, home: Home, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self, home: Home, ledger: Ledger, clock: Clock, *, direction_of: Direction = computed
+    ) -> None:
+        super().__init__(ledger)
         self._home = home
-        self._ledger = ledger
         self._clock = clock
-        self._lock = threading.RLock()
-        self.roster = Roster.open(read_file(home.roster_file))
-        self._spent: list[dict[str, Any]] = []
-        self._uses = Uses()
         self._orders = Orders()
-        self._charter_file = CharterFile(home.charter_file)
-        self._charter: SignedCharter | None = None
-        self._digest = b""
-        self._policy: Policy | None = None
+        self._enacted = Enacted(home, ledger)
         self._home_leaf = False
-        roster_leaf = charter_leaf = None
+        self.board = Board(home, ledger, clock)
+        proposals = Proposals(home, ledger, clock)
         for index, leaf in ledger.leaves():
             self._uses.note(index, leaf)
             match leaf["k"]:
                 case "home":
                     self._check_home(leaf.get("pub", {}))
                 case "roster":
-                    roster_leaf = unb64(leaf["chr"])
+                    self.board.note(leaf)
                 case "charter":
-                    charter_leaf = unb64(leaf["chr"])
+                    self._enacted.note(leaf, rosters=self.board.versions)
+                case "proposal":
+                    proposals.note(index, leaf)
                 case "stop" | "resume":
-                    self._orders.note(leaf["k"], int(leaf["t"]) * 1000)
+                    self._orders.note(leaf["k"], int(leaf["t"]) * 1000, index=index)
                 case "access.intent":
                     self._spent.append(leaf.get("pub", {}))
                 case _:
                     pass
-        if roster_leaf != self.roster.digest():
-            raise TamperedError("the roster is not the one in the ledger", rule="trust.roster")
+        self.board.open()
         if not self._home_leaf:
             raise TamperedError("the ledger does not name this home", rule="trust.home")
-        if charter_leaf is not None:
-            self._charter = self._charter_file.open(charter_leaf, self.roster)
-            self._digest = self._charter.charter.digest()
-            self._policy = enforceable(self._charter.charter)
+        self._enacted.open(list(self.board.rosters))
+        self.deliberation = Deliberation(
+            ledger,
+            board=self.board,
+            enacted=self._enacted,
+            proposals=proposals,
+            lock=self._lock,
+            direction_of=direction_of,
+        )
+
+    @property
+    def roster(self) -> Roster:
+        """The roster that counts now; only its keys speak for seats."""
+        return self.board.present
 
     @property
     def stopped(self) -> bool:
@@ -97,13 +98,7 @@ class Trust:
         Raises:
             QuorumError: None is in force.
         """
-        if self._charter is None:
-            raise QuorumError(
-                "no signed charter is in force, so nothing is collected and nothing is used",
-                rule="charter.unsigned",
-                fix="safehold charter sign, then safehold run --charter",
-            )
-        return self._charter
+        return self._enacted.signed()
 
     def charter(self) -> Charter:
         """Return the charter in force."""
@@ -111,7 +106,7 @@ class Trust:
 
     def digest(self) -> bytes:
         """Return the digest of the charter in force, or nothing."""
-        return self._digest
+        return self._enacted.digest
 
     def require_running(self) -> None:
         """Pass unless a stop is in force.
@@ -123,16 +118,12 @@ class Trust:
 
     def policy(self) -> Policy:
         """Return the compiled policy of the charter in force."""
-        self.signed()
-        if self._policy is None:
-            raise QuorumError("no signed charter is in force", rule="charter.unsigned")
-        return self._policy
+        return self._enacted.policy()
 
     def enact(self, tree: Any, signatures: Sequence[Any]) -> dict[str, Any]:
-        """Put a charter in force that the board signed; it is in the ledger first.
+        """Put the first charter of a home in force; the one in force passes and changes nothing.
 
-        A later version takes the widening quorum as well: whether it is narrower is decided by the semantic
-        difference, which part 3 computes.
+        A later charter is proposed: see ``deliberation``, which is the only other door.
 
         Args:
             tree: The charter's canonical JSON.
@@ -140,43 +131,19 @@ class Trust:
 
         Raises:
             QuorumError: The board's signatures do not suffice.
-            DeniedError: It is not newer than the one in force.
+            DeniedError: Another charter is in force.
             InvalidError: It is no charter, does not compile to policy, or is not proved.
             ReachableError: One of its promises can be broken.
         """
         with self._lock:
             new = Charter.from_json(tree)
+            if self._enacted.there:
+                return self._already(new)
+            self.board.require_current()
             signed = verify(new, [Signature.from_json(one) for one in signatures], self.roster)
-            policy = enforceable(new)
-            if self._charter is not None:
-                self._check_board(signed)
-                if new.digest() == self.digest():
-                    return {"version": new.version, "digest": new.digest().hex(), "new": False}
-                old = self._charter.charter
-                if new.version <= old.version:
-                    raise DeniedError(
-                        f"version {new.version} is not newer than version {old.version}",
-                        rule="charter.version",
-                        fix="give the new charter a higher version and have it signed again",
-                    )
-            self._charter_file.write_next(signed)
-            (receipt,) = self._ledger.append(
-                [
-                    Entry(
-                        kind="charter",
-                        actor="board",
-                        object=new.id,
-                        detail={
-                            "version": new.version,
-                            "seats": sorted(one.seat for one in signed.signatures),
-                        },
-                        charter=new.digest(),
-                        public={"version": new.version},
-                    )
-                ]
+            receipt = self._enacted.put(
+                signed, admit(new), direction="first", rosters=self.board.versions
             )
-            self._charter_file.turn()
-            self._charter, self._policy, self._digest = signed, policy, new.digest()
             return {
                 "version": new.version,
                 "digest": new.digest().hex(),
@@ -184,15 +151,33 @@ class Trust:
                 "entry": receipt.index,
             }
 
+    def _already(self, new: Charter) -> dict[str, Any]:
+        if new.digest() == self.digest():
+            return {"version": new.version, "digest": new.digest().hex(), "new": False}
+        old = self.charter()
+        if new.version <= old.version:
+            raise DeniedError(
+                f"version {new.version} is not newer than version {old.version}",
+                rule="charter.version",
+                fix="give the new charter a higher version and propose it",
+            )
+        raise DeniedError(
+            "a charter is in force; another one is proposed first",
+            rule="charter.proposal",
+            fix="safehold charter propose",
+        )
+
     def order(self, what: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out an order of the board to stop or to resume.
 
         Args:
             what: ``stop`` or ``resume``.
-            arguments: ``order`` (canonical JSON text) and ``signatures`` (seat to base64 text).
+            arguments: ``order`` (canonical JSON text), ``signatures`` (seat to base64 text), and to resume
+                ``cause``: the text whose hash the order names, to be published with it.
 
         Raises:
             QuorumError: Too few seats signed it.
+            DeniedError: What the charter asks for before a restart is not there, or the roster has expired.
         """
         text = str(arguments["order"]).encode()
         order = read_order(text, what=what, home=self._home.id)
@@ -206,160 +191,53 @@ class Trust:
         check_quorum(seats, bad, needed, rule=f"oversight.{what}")
         with self._lock:
             self._orders.check_turn(order)  # a stop may have come while we were counting
-            (receipt,) = self._ledger.append(
-                [
-                    Entry(
-                        kind=what,
-                        actor="board",
-                        object="everything",
-                        detail={
-                            "reason": order.reason,
-                            "seats": sorted(seat.name for seat in seats),
-                        },
-                        charter=self.digest(),
-                        public={"state": what},
-                        key=order.key,
-                    )
-                ]
+            entries, waived = self._before(order, arguments.get("cause"))
+            stop = self._orders.entry
+            entries.append(
+                Entry(
+                    kind=what,
+                    actor="board",
+                    object="everything",
+                    detail={
+                        "reason": order.reason,
+                        "seats": sorted(seat.name for seat in seats),
+                        **({"waived": waived} if waived else {}),
+                    },
+                    charter=self.digest(),
+                    public={"state": what},
+                    key=order.key,
+                    ref=stop if what == "resume" and stop >= 0 else None,
+                )
             )
-            self._orders.note(what, now)
-        return {"state": what, "entry": receipt.index}
+            receipt = self._ledger.append(entries)[-1]
+            self._orders.note(what, now, index=receipt.index)
+        return {"state": what, "entry": receipt.index, **({"waived": waived} if waived else {})}
 
-    def allowed(self, purpose: str) -> Allowed:
-        """Return what the charter allows a purpose to reveal in all.
-
-        Raises:
-            DeniedError: The purpose may release nothing.
-        """
-        privacy = self.charter().purpose(purpose).privacy
-        if privacy is None:
-            raise DeniedError("this purpose may release nothing", rule="purpose.privacy")
-        return Allowed(
-            purpose=purpose, epsilon_micro=privacy.epsilon_micro, delta_e12=privacy.delta_pico
+    def _before(self, order: Order, text: Any) -> tuple[list[Entry], list[str]]:
+        """Return what becomes durable with an order, and what a home of made-up people is let off."""
+        if order.what != "resume" or not self.stopped:
+            return [], []
+        self.board.require_current()
+        published = isinstance(text, str) and 0 < len(text) <= LONGEST_CAUSE
+        if published and hashlib.sha256(str(text).encode()).hexdigest() != order.cause:
+            raise InvalidError("the seats signed another cause", rule="oversight.cause")
+        missing = unmet(
+            self.charter(),
+            self._ledger,
+            stop=self._orders.entry,
+            cause=order.cause,
+            published=published,
         )
-
-    def least_people(self, purpose: str) -> int:
-        """Return the fewest people anything may be released about."""
-        privacy = self.charter().purpose(purpose).privacy
-        if privacy is None:
-            raise DeniedError("this purpose may release nothing", rule="purpose.privacy")
-        return privacy.min_people
-
-    def left(self, purpose: str) -> Amount:
-        """Return what a purpose has left."""
-        return remaining(self.allowed(purpose), self._spent)
-
-    def log_running(self, entry: Entry) -> Receipt:
-        """Append an entry unless a stop is in force; no such entry follows the leaf of a stop.
-
-        Raises:
-            DeniedError: Everything is stopped; nothing was appended.
-        """
-        with self._lock:
-            self.require_running()
-            (receipt,) = self._ledger.append([entry])
-            return receipt
-
-    def log_charged(
-        self, entry: Entry, charge: Charge | None, *, most_uses: int | None = None
-    ) -> Receipt:
-        """Append an intent; stop, revocation, uses and budget are checked in the same step.
-
-        Args:
-            entry: The intent; ``ref`` names the grant's leaf.
-            charge: What it costs, if it costs anything.
-            most_uses: How many intents may name the grant.
-
-        Raises:
-            BudgetSpentError: The budget does not cover the charge; nothing was appended.
-            DeniedError: Stopped, or the grant was revoked, used up or closed in the meantime.
-        """
-        with self._lock:
-            self.require_running()
-            if entry.ref is not None:
-                if self.revoked(entry.ref):
-                    raise DeniedError("this grant was revoked", rule="grant.revoked")
-                if self.closed(entry.ref):
-                    raise DeniedError(
-                        "this grant is closed", rule="grant.closed", fix="ask for a new one"
-                    )
-                if most_uses is not None and self.uses(entry.ref) >= most_uses:
-                    raise DeniedError(
-                        "this grant is used up", rule="grant.runs", fix="ask for a new one"
-                    )
-            facts: dict[str, int | str] = dict(entry.public)
-            if charge is not None:
-                facts |= reserve(self.allowed(charge.purpose), charge, self._spent)
-            (receipt,) = self._ledger.append([replace(entry, public=facts)])
-            self._spent.append(facts)
-            self._uses.begin(receipt.index, entry.ref)
-            return receipt
-
-    def unanswered(self) -> list[int]:
-        """Return the intents that have no result yet, oldest first."""
-        with self._lock:
-            return self._uses.unanswered()
-
-    def answer(self, intent: int) -> None:
-        """Remember that an intent has its result."""
-        with self._lock:
-            self._uses.answer(intent)
-
-    def uses(self, grant: int) -> int:
-        """Return how many intents name a grant, by the index of the grant's leaf."""
-        return self._uses.look(grant).count
-
-    def revoke(self, entry: Entry) -> Receipt:
-        """Append the revocation of the grant that ``entry.ref`` names; no intent under it follows."""
-        with self._lock:
-            (receipt,) = self._ledger.append([entry])
-            if entry.ref is not None:
-                self._uses.grant(entry.ref).revoked = True
-            return receipt
-
-    def close_grant(self, grant: int, entry: Entry, *, state: str) -> Receipt | None:
-        """Append the leaf that closes a grant, with the range of its uses; no intent under it follows.
-
-        A grant is closed once; nothing is returned the second time.
-
-        Args:
-            grant: Index of the grant's leaf.
-            entry: The leaf, without its reference and its public facts.
-            state: Why it ends: ``expired``, ``revoked`` or ``used``.
-        """
-        with self._lock:
-            uses = self._uses.grant(grant)
-            if uses.closed:
-                return None
-            closing = replace(entry, ref=grant, public=uses.facts(state))
-            (receipt,) = self._ledger.append([closing])
-            uses.closed = True
-            return receipt
-
-    def note_grant(self, index: int) -> None:
-        """Remember a grant's leaf."""
-        with self._lock:
-            self._uses.grant(index)
-
-    def grants(self, *, only_open: bool = False) -> list[int]:
-        """Return the indices of the leaves of all grants, or of those that are not closed."""
-        with self._lock:
-            return [one for one in self._uses.grants() if not (only_open and self.closed(one))]
-
-    def closed(self, grant: int) -> bool:
-        """Return whether the ledger says that a grant was closed, by the index of its leaf."""
-        return self._uses.look(grant).closed
-
-    def revoked(self, grant: int) -> bool:
-        """Return whether the ledger says that a grant was revoked, by the index of its leaf."""
-        return self._uses.look(grant).revoked
-
-    def _check_board(self, signed: SignedCharter) -> None:
-        # the board that the charter in force asks for decides who may replace it, not the new text alone
-        seats, bad = self.roster.count(DOMAIN, signed.charter.encode(), signed.signatures)
-        check_quorum(
-            seats, bad, self.roster.needed("widen", self.charter()), rule="charter.quorum.widen"
+        if missing and not self._home.synthetic:
+            raise DeniedError(
+                "; ".join(missing),
+                rule="oversight.restart",
+                fix="publish the cause with safehold resume --cause, and let the promises be measured again",
+            )
+        entries = (
+            [cause_entry(self.charter(), str(text), digest=self.digest())] if published else []
         )
+        return entries, missing
 
     def _check_home(self, facts: Mapping[str, Any]) -> None:
         self._home_leaf = True

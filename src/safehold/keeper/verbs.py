@@ -25,6 +25,7 @@ from safehold.keeper.grants import Grants
 from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
+from safehold.keeper.oversight import Oversight
 from safehold.keeper.retention import Retention
 from safehold.keeper.rollback import Closings, check_register
 from safehold.keeper.server import Report, Verb
@@ -59,6 +60,7 @@ class Verbs:
             on_sound=self.leases.reopen,
             on_trouble=self.leases.cut,
         )
+        self.oversight = Oversight(desk, self.leases)
         self.erasure = Erasure(
             desk, self.crowd, on_silence=self.leases.cut, on_gone=self.leases.forget
         )
@@ -110,13 +112,11 @@ class Verbs:
         verbs: dict[str, Verb] = {
             "hello": self._hello,
             "status": self._status,
-            "charter.enact": self._enact,
+            **self.oversight.verbs(),
             "document.publish": self.documents.publish,
             "document.list": self.documents.listing,
             "drift": self._drift,
             "milestones": self._milestones,
-            "stop": self._stop,
-            "resume": self._resume,
             "people.enrol": self.crowd.enrol,
             "people.choose": self.crowd.choose,
             "people.show": self.crowd.show,
@@ -237,12 +237,6 @@ class Verbs:
             "missing": unmet,
         }
 
-    def _enact(
-        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        with self.desk.lock:  # no decision under one charter is logged under another
-            return self.desk.trust.enact(arguments["charter"], arguments["signatures"])
-
     def _drift(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
@@ -252,30 +246,6 @@ class Verbs:
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         return {"milestones": self.milestones(arguments.get("measure") is True)}
-
-    def _stop(
-        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        try:
-            answer = self.desk.trust.order("stop", arguments)
-        except UnavailableError:
-            # the order holds but cannot be written down: what runs ends all the same, only the word is missing
-            self.desk.halt()
-            self.leases.cut(None, "stop")
-            raise
-        ended = self.desk.halt()
-        return {
-            **answer,
-            "jobs_ended": ended,
-            "leases_ended": self.leases.close(None, "stop"),
-        }
-
-    def _resume(
-        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        answer = self.desk.trust.order("resume", arguments)
-        self.leases.reopen(None)
-        return answer
 
     def _datasets(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report

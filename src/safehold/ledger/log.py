@@ -266,6 +266,34 @@ class Ledger(Reader):
         """
         self._publisher.await_cosigned(index, timeout_s=timeout_s)
 
+    def witnessed(self, index: int) -> int | None:
+        """Return by when the quorum of witnesses knew an entry, by their own clocks; nothing if it does not.
+
+        Seconds since 1970-01-01 UTC. A head that was kept away makes it later, never earlier.
+        """
+        size = index + 1
+        while (found := self._journal.head_from(size)) is not None:
+            times = self._publisher.quorum.times(found[1])
+            if times is not None:
+                return times[1]
+            size = found[0] + 1
+        return None
+
+    def witnessed_now(self) -> int:
+        """Return the time by the clocks of the quorum of witnesses, which are asked now.
+
+        Seconds since 1970-01-01 UTC.
+
+        Raises:
+            UnavailableError: The quorum cannot be reached, or there is none.
+            TamperedError: A witness has seen another history.
+        """
+        self.publish()  # a head of its own for every entry so far, which keeps its first times
+        times = self._publisher.quorum.times(self._publisher.cosign_again())
+        if times is None:
+            raise UnavailableError("no witness tells the time", rule="ledger.witnessed")
+        return times[0]
+
     def introduce_key(self, new: LogSigner) -> Receipt:
         """Begin to change the log's key: from this entry on both keys sign every head.
 

@@ -107,6 +107,25 @@ class Publisher:
                 raise
             self.trouble = None
 
+    def cosign_again(self) -> bytes:
+        """Return the newest head under new cosignatures of the quorum, and keep it nowhere.
+
+        The first cosignatures of a head stay what they are: they tell since when an entry is known.
+
+        Raises:
+            UnavailableError: The quorum cannot be reached.
+            TamperedError: A witness has seen another history.
+        """
+        with self._alone(None):
+            tree, note = self._sequencer.head
+            note += self._sequencer.signer.publish_lines(text_of(note))
+            try:
+                return self.quorum.cosign(self._journal, tree, note)
+            except TamperedError as error:
+                self.trouble = error
+                self._sequencer.stop(error)
+                raise
+
     def await_cosigned(self, index: int, *, timeout_s: float) -> None:
         """Return once a head that the quorum has cosigned covers an entry; publish for it at once.
 

@@ -68,6 +68,25 @@ class Quorum:
             return False
         return sum(1 for at in held.values() if at) >= self.need
 
+    def times(self, note: bytes) -> tuple[int, int] | None:
+        """Return what the cosignatures of a quorum say about time; nothing if no quorum has cosigned.
+
+        Fewer liars among the witnesses than the quorum needs cannot move either moment to their advantage:
+        at least one of as many as are needed tells the truth.
+
+        Returns:
+            Two times in seconds since 1970-01-01 UTC: one that has surely passed when the newest of these
+            cosignatures was made, and one at which a quorum surely knew the note.
+        """
+        if not self.need:
+            return None
+        try:
+            _, held = open_note(note, list(self._keys.values()))
+        except TamperedError:
+            return None
+        times = sorted(at for at in held.values() if at)
+        return (times[-self.need], times[self.need - 1]) if len(times) >= self.need else None
+
     def memories(self, origin: str) -> list[tuple[AnyWitness, bytes | None]]:
         """Return what the witnesses that can be reached remember of a log.
 

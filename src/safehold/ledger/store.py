@@ -93,6 +93,9 @@ class Journal(Protocol):
     def head(self, size: int | None = None) -> tuple[int, bytes] | None:
         """Return (size, note) of the published head of a size, or of the newest."""
 
+    def head_from(self, size: int) -> tuple[int, bytes] | None:
+        """Return (size, note) of the smallest published head of at least a size."""
+
     def find(self, key: bytes) -> int | None:
         """Return the index that an idempotency key (its hash) stands for."""
 

@@ -222,6 +222,11 @@ class PostgresJournal:
             rows = self._all(sql.HEAD_OF, (size,), int, bytes)
         return (rows[0][0], rows[0][1]) if rows else None
 
+    def head_from(self, size: int) -> tuple[int, bytes] | None:
+        """See ``Journal``."""
+        rows = self._all(sql.HEAD_FROM, (size,), int, bytes)
+        return (rows[0][0], rows[0][1]) if rows else None
+
     def find(self, key: bytes) -> int | None:
         """See ``Journal``."""
         rows = self._all(sql.FIND, (key,), int)

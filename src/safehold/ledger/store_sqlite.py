@@ -222,6 +222,12 @@ class SqliteJournal:
         rows = self._all(query, (-1 if size is None else size,), int, bytes)
         return (rows[0][0], rows[0][1]) if rows else None
 
+    def head_from(self, size: int) -> tuple[int, bytes] | None:
+        """Return (size, note) of the smallest published head of at least a size."""
+        query = "SELECT size, note FROM head WHERE size >= ? ORDER BY size LIMIT 1"
+        rows = self._all(query, (size,), int, bytes)
+        return (rows[0][0], rows[0][1]) if rows else None
+
     def find(self, key: bytes) -> int | None:
         """Return the index that an idempotency key (its hash) stands for."""
         rows = self._all("SELECT place FROM idem WHERE key = ?", (key,), int)

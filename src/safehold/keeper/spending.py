@@ -1,0 +1,169 @@
+"""What is spent and used under what is in force: budgets of purposes, uses of grants.
+
+Holds: stop, revocation, uses and budget are checked in the same step as the leaf of a use is appended, and all of
+them are a fold of the ledger.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import Any
+
+from safehold.charter import Charter
+from safehold.errors import DeniedError
+from safehold.keeper.uses import Uses
+from safehold.ledger import Entry, Ledger, Receipt
+from safehold.privacy.budget import Allowed, Amount, Charge, remaining, reserve
+
+
+class Spending(ABC):
+    """Budgets and uses.
+
+    Args:
+        ledger: The record.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._lock = threading.RLock()
+        self._spent: list[dict[str, Any]] = []
+        self._uses = Uses()
+
+    @abstractmethod
+    def charter(self) -> Charter:
+        """Return the charter in force."""
+
+    @abstractmethod
+    def require_running(self) -> None:
+        """Pass unless a stop is in force."""
+
+    def allowed(self, purpose: str) -> Allowed:
+        """Return what the charter allows a purpose to reveal in all.
+
+        Raises:
+            DeniedError: The purpose may release nothing.
+        """
+        privacy = self.charter().purpose(purpose).privacy
+        if privacy is None:
+            raise DeniedError("this purpose may release nothing", rule="purpose.privacy")
+        return Allowed(
+            purpose=purpose, epsilon_micro=privacy.epsilon_micro, delta_e12=privacy.delta_pico
+        )
+
+    def least_people(self, purpose: str) -> int:
+        """Return the fewest people anything may be released about."""
+        privacy = self.charter().purpose(purpose).privacy
+        if privacy is None:
+            raise DeniedError("this purpose may release nothing", rule="purpose.privacy")
+        return privacy.min_people
+
+    def left(self, purpose: str) -> Amount:
+        """Return what a purpose has left."""
+        return remaining(self.allowed(purpose), self._spent)
+
+    def log_running(self, entry: Entry) -> Receipt:
+        """Append an entry unless a stop is in force; no such entry follows the leaf of a stop.
+
+        Raises:
+            DeniedError: Everything is stopped; nothing was appended.
+        """
+        with self._lock:
+            self.require_running()
+            (receipt,) = self._ledger.append([entry])
+            return receipt
+
+    def log_charged(
+        self, entry: Entry, charge: Charge | None, *, most_uses: int | None = None
+    ) -> Receipt:
+        """Append an intent; stop, revocation, uses and budget are checked in the same step.
+
+        Args:
+            entry: The intent; ``ref`` names the grant's leaf.
+            charge: What it costs, if it costs anything.
+            most_uses: How many intents may name the grant.
+
+        Raises:
+            BudgetSpentError: The budget does not cover the charge; nothing was appended.
+            DeniedError: Stopped, or the grant was revoked, used up or closed in the meantime.
+        """
+        with self._lock:
+            self.require_running()
+            if entry.ref is not None:
+                if self.revoked(entry.ref):
+                    raise DeniedError("this grant was revoked", rule="grant.revoked")
+                if self.closed(entry.ref):
+                    raise DeniedError(
+                        "this grant is closed", rule="grant.closed", fix="ask for a new one"
+                    )
+                if most_uses is not None and self.uses(entry.ref) >= most_uses:
+                    raise DeniedError(
+                        "this grant is used up", rule="grant.runs", fix="ask for a new one"
+                    )
+            facts: dict[str, int | str] = dict(entry.public)
+            if charge is not None:
+                facts |= reserve(self.allowed(charge.purpose), charge, self._spent)
+            (receipt,) = self._ledger.append([replace(entry, public=facts)])
+            self._spent.append(facts)
+            self._uses.begin(receipt.index, entry.ref)
+            return receipt
+
+    def unanswered(self) -> list[int]:
+        """Return the intents that have no result yet, oldest first."""
+        with self._lock:
+            return self._uses.unanswered()
+
+    def answer(self, intent: int) -> None:
+        """Remember that an intent has its result."""
+        with self._lock:
+            self._uses.answer(intent)
+
+    def uses(self, grant: int) -> int:
+        """Return how many intents name a grant, by the index of the grant's leaf."""
+        return self._uses.look(grant).count
+
+    def revoke(self, entry: Entry) -> Receipt:
+        """Append the revocation of the grant that ``entry.ref`` names; no intent under it follows."""
+        with self._lock:
+            (receipt,) = self._ledger.append([entry])
+            if entry.ref is not None:
+                self._uses.grant(entry.ref).revoked = True
+            return receipt
+
+    def close_grant(self, grant: int, entry: Entry, *, state: str) -> Receipt | None:
+        """Append the leaf that closes a grant, with the range of its uses; no intent under it follows.
+
+        A grant is closed once; nothing is returned the second time.
+
+        Args:
+            grant: Index of the grant's leaf.
+            entry: The leaf, without its reference and its public facts.
+            state: Why it ends: ``expired``, ``revoked`` or ``used``.
+        """
+        with self._lock:
+            uses = self._uses.grant(grant)
+            if uses.closed:
+                return None
+            closing = replace(entry, ref=grant, public=uses.facts(state))
+            (receipt,) = self._ledger.append([closing])
+            uses.closed = True
+            return receipt
+
+    def note_grant(self, index: int) -> None:
+        """Remember a grant's leaf."""
+        with self._lock:
+            self._uses.grant(index)
+
+    def grants(self, *, only_open: bool = False) -> list[int]:
+        """Return the indices of the leaves of all grants, or of those that are not closed."""
+        with self._lock:
+            return [one for one in self._uses.grants() if not (only_open and self.closed(one))]
+
+    def closed(self, grant: int) -> bool:
+        """Return whether the ledger says that a grant was closed, by the index of its leaf."""
+        return self._uses.look(grant).closed
+
+    def revoked(self, grant: int) -> bool:
+        """Return whether the ledger says that a grant was revoked, by the index of its leaf."""
+        return self._uses.look(grant).revoked
