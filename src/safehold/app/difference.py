@@ -9,6 +9,9 @@ from typing import Any, Final
 from safehold.app.charters import charter_in_force
 from safehold.charter import Charter, load
 from safehold.charter.difference import compare
+from safehold.charter.difference.words import load as words_of
+from safehold.charter.explain import LANGUAGES
+from safehold.errors import InvalidError
 from safehold.settings import Home
 
 MEANS: Final[Mapping[str, str]] = {
@@ -18,25 +21,34 @@ MEANS: Final[Mapping[str, str]] = {
 }
 
 
-def compare_charters(old: Path | None, new: Path, *, home: Path) -> dict[str, Any]:
+def compare_charters(
+    old: Path | None, new: Path, *, home: Path, language: str = "en"
+) -> dict[str, Any]:
     """Return what changes from one charter to the next.
 
     Args:
         old: The charter before; None for the one in force, and where none is, everything is new.
         new: The charter after.
         home: Where the charter in force lies.
+        language: Of the sentences: ``en`` or ``de``.
 
     Raises:
         MissingError: There is no such file, or no such home.
-        InvalidError: One of them is no charter, or does not compile.
+        InvalidError: One of them is no charter, or does not compile; or there are no words of this language.
     """
+    if language not in LANGUAGES:
+        raise InvalidError(
+            "no words of this language",
+            rule="charter.language",
+            fix=f"one of {', '.join(LANGUAGES)}",
+        )
     before: Charter | None
     if old is not None:
         before = load(old)
     else:
         place = Home.open(home)
         before = charter_in_force(place) if place.charter_file.exists() else None
-    return compare(before, load(new)).to_json()
+    return compare(before, load(new)).to_json(words_of(language))
 
 
 def in_lines(found: Mapping[str, Any]) -> dict[str, Any]:

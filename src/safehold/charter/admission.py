@@ -15,7 +15,7 @@ def admit(charter: Charter) -> Policy:
     """Return the policy of a charter that may be signed.
 
     Raises:
-        RedLineError: One of its promises can be broken.
-        InvalidError: It does not compile to policy, or is not proved.
+        InvalidError: It does not compile to policy, or a promise of it is not proved.
+        ReachableError: A promise of it can be broken; the message says by whom and how.
     """
     return enforceable(charter)

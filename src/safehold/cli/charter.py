@@ -79,6 +79,7 @@ def diff(
         typer.Argument(help="The charter after; without it, the one in force is the one before."),
     ] = None,
     *,
+    language: Annotated[str, typer.Option("--lang", help="en or de.")] = "en",
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -86,7 +87,8 @@ def diff(
     from safehold.app.difference import compare_charters, in_lines
 
     new = existing(first if second is None else second)
-    found = compare_charters(None if second is None else existing(first), new, home=home)
+    old = None if second is None else existing(first)
+    found = compare_charters(old, new, home=home, language=language)
     put(found if as_json else in_lines(found), as_json=as_json)
 
 

@@ -133,7 +133,7 @@ class Trust(Spending):
             QuorumError: The board's signatures do not suffice.
             DeniedError: Another charter is in force.
             InvalidError: It is no charter, does not compile to policy, or is not proved.
-            RedLineError: One of its promises can be broken.
+            ReachableError: One of its promises can be broken.
         """
         with self._lock:
             new = Charter.from_json(tree)

@@ -69,9 +69,13 @@ class Change:
         """Return the change with more of the policy that it speaks about."""
         return replace(self, cells=self.cells | cells)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the change as JSON."""
-        return {"clause": self.clause, "sentence": self.sentence, "requests": len(self.cells)}
+    def to_json(self, catalogue: Catalogue = ENGLISH) -> dict[str, Any]:
+        """Return the change as JSON, told in a language."""
+        return {
+            "clause": self.clause,
+            "sentence": self.words(catalogue),
+            "requests": len(self.cells),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +101,14 @@ class Difference:
             return WIDEN
         return NARROW if self.denied else SAME
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the difference as JSON."""
+    def to_json(self, catalogue: Catalogue = ENGLISH) -> dict[str, Any]:
+        """Return the difference as JSON, told in a language."""
         return {
             "direction": self.direction,
             "old": None if self.old is None else _named(self.old),
             "new": _named(self.new),
-            "allowed": [change.to_json() for change in self.allowed],
-            "denied": [change.to_json() for change in self.denied],
+            "allowed": [change.to_json(catalogue) for change in self.allowed],
+            "denied": [change.to_json(catalogue) for change in self.denied],
         }
 
 
