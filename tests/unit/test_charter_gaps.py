@@ -48,3 +48,11 @@ def test_each_gap_shows_when_its_statement_goes(cut: str, words: str) -> None:
     }
     said = gaps(parse(text.replace(cut, change[cut])))
     assert [line for line in said if words in line], said
+
+
+def test_promises_that_nothing_measures_and_a_restart_that_cannot_come_are_named() -> None:
+    text = shipped("example").read_text("utf-8")
+    other = text.replace("measure: stop.p100_seconds", "measure: stop.seconds")
+    assert [line for line in gaps(parse(other)) if "so none is kept: stop" in line]
+    lines = [line for line in text.splitlines() if "measure: replay." not in line]
+    assert [line for line in gaps(parse("\n".join(lines))) if "stays stopped" in line]

@@ -213,7 +213,9 @@ def test_a_measure_that_nobody_can_take_is_not_kept(bench: Bench) -> None:
 
 def test_every_measure_of_the_shipped_charters_can_be_taken() -> None:
     from safehold.charter import load, shipped
+    from safehold.charter.vocabulary import MEASURES
 
+    assert set(MEASURES) == set(measure.names())
     for name in ("demo", "example"):
         for promise in load(shipped(name)).promises:
             assert promise.measure in measure.names()

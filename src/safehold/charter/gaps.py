@@ -9,6 +9,7 @@ from typing import Any
 
 from safehold.charter.model import Charter
 from safehold.charter.redline import forms
+from safehold.charter.vocabulary import MEASURES
 from safehold.telemetry.schema import WHAT_TO_STREAM
 
 ATTACKS = ("reidentify", "membership", "canary", "invert")
@@ -46,4 +47,16 @@ def gaps(charter: Charter) -> list[str]:
     collected = {one.what for one in charter.collect}
     if left := [what for what in WHAT_TO_STREAM if what not in collected]:
         found.append(f"not collected, dropped where it arrives: {', '.join(left)}")
+    if unknown := [one.id for one in charter.promises if one.measure not in MEASURES]:
+        found.append(
+            f"nothing can measure these promises yet, so none is kept: {', '.join(unknown)}"
+        )
+    needs = charter.oversight.restart_after_stop.needs
+    if "incident_replay_green" in needs and not any(
+        one.measure.startswith("replay.") for one in charter.promises
+    ):
+        found.append(
+            "a restart needs a green replay and no promise is measured by one (replay.*): what is"
+            " stopped stays stopped"
+        )
     return found

@@ -33,3 +33,11 @@ SEATS: Final = ("security", "privacy", "legal", "hr", "ml_lead", "employee_repre
 INTERNAL: Final = ("access_log",)  # what a purpose may use though no recorder collects it
 DERIVED: Final = "feature"
 ASSURANCE: Final = ("E0", "E1", "E2", "E3", "E4")
+MEASURES: Final = (  # what a promise can be measured by in this version
+    "drift.unapproved_config",
+    "erasure.p100_hours",
+    "replay.any_employee_records",
+    "replay.max_segments_exposed",
+    "stop.p100_seconds",
+    "trail.missing_entries",
+)
