@@ -111,6 +111,11 @@ class Home:
         return self.outside / "ledger-url"
 
     @property
+    def proved_file(self) -> Path:
+        """Names the policy that was proved last, by which program; outside the home."""
+        return self.outside / "proved"
+
+    @property
     def keeper_key(self) -> Path:
         """The key with which the keeper signs leases and gap records, outside the home."""
         return self.outside / "keeper.pub"

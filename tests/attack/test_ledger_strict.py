@@ -109,11 +109,15 @@ def test_a_witness_that_cannot_even_be_read_stops_before_the_intent(bench: Bench
 def test_what_a_charter_promises_cannot_be_switched_off(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = bench.desk
+    desk, charter = bench.desk, bench.charter()
     assert desk.strict
     desk.panel = replace(desk.panel, strict=False)
     assert not desk.home.synthetic
-    assert desk.strict  # its charter promises witnesses
+    assert not desk.strict  # its charter promises no witness outside
+    witnesses = replace(charter.audit.witnesses, min=1)
+    promising = replace(charter, audit=replace(charter.audit, witnesses=witnesses))
+    monkeypatch.setattr(desk.trust, "charter", lambda: promising)
+    assert desk.strict
     made_up = Home(desk.home.path, desk.home.id, desk.home.outside, synthetic=True)
     monkeypatch.setattr(desk, "home", made_up)
     assert not desk.strict

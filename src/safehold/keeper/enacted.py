@@ -14,9 +14,11 @@ from typing import Any
 
 from safehold import canonical
 from safehold.canonical import unb64
-from safehold.charter import Policy, Roster, SignedCharter
+from safehold.charter import Charter, Policy, Roster, SignedCharter
+from safehold.charter import compile as compile_charter
 from safehold.charter.admission import admit
 from safehold.charter.proposal import Question
+from safehold.charter.prove import fingerprint
 from safehold.charter.signed import Course
 from safehold.errors import MissingError, QuorumError, TamperedError
 from safehold.ledger import Entry, Ledger, Receipt
@@ -131,13 +133,26 @@ class Enacted:
                 signed = SignedCharter.from_json(tree, rosters[newest.rosters - 1], course)
                 if following:
                     self._file.turn()
-                self._take(signed, admit(signed.charter))
+                self._take(signed, self._proved(signed.charter))
                 return
         raise TamperedError(
             "the charter file is not the charter that the ledger names",
             rule="trust.charter",
             fix="put back the charter that the board signed last",
         )
+
+    def _proved(self, charter: Charter) -> Policy:
+        """Return the policy of the charter in force, proved by this very program, now or at an earlier start.
+
+        Whoever can forge the note of it outside the home gains nothing: the charter itself is the one that the
+        ledger names, and it was proved before it was enacted.
+        """
+        policy = compile_charter(charter)
+        note, path = fingerprint(policy).hex().encode(), self._home.proved_file
+        if not path.is_file() or path.read_bytes() != note:
+            admit(charter)
+            replace_file(path, note)
+        return policy
 
     def _course(self, newest: Named) -> Course:
         if newest.proposal is None:

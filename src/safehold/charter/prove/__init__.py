@@ -12,6 +12,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 from safehold.charter.compile import Policy, compile  # noqa: A004
@@ -79,6 +82,25 @@ def enforceable(charter: Charter) -> Policy:
     return policy
 
 
+def fingerprint(policy: Policy) -> bytes:
+    """Return the SHA-256 of a compiled charter together with the program and the solver that would prove it.
+
+    What was proved once needs no second proof as long as none of these has changed.
+    """
+    parts = (policy.charter.digest(), policy.cedar.encode(), policy.schema.encode(), _program())
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+
+
+@cache
+def _program() -> bytes:
+    """Return the SHA-256 of the charter package's files and of the solver's version."""
+    state = hashlib.sha256(version("z3-solver").encode())
+    home = Path(__file__).parents[1]
+    for file in sorted([*home.rglob("*.py"), *home.glob("*.json")]):
+        state.update(hashlib.sha256(file.read_bytes()).digest())
+    return state.digest()
+
+
 def _prove(
     charter: Charter,
     cedar: str,
@@ -109,6 +131,7 @@ __all__ = [
     "Proof",
     "ReachableError",
     "enforceable",
+    "fingerprint",
     "prove",
     "prove_text",
 ]
