@@ -214,7 +214,7 @@ def test_files_that_are_missing_or_not_text(tmp_path):
     with pytest.raises(InvalidError) as caught:
         charters.load(path)
     assert caught.value.rule == "charter.utf8"
-    assert caught.value.row == 2
+    assert "row 2" in str(caught.value)
     assert caught.value.fix
     with pytest.raises(InvalidError):
         charters.load(tmp_path)
