@@ -86,6 +86,7 @@ def test_seats_change_hands(world: World) -> None:
     assert (signed["signed"], signed["newcomer_signed"]) == (sorted(signers), True)
     error = world.refuse("board", "sign", paper, *seat(world, "hr"), code=2)
     assert error["rule"] == "charter.seat"
+    assert "board show" in error["fix"]
     # four take a notice; a fifth, and it counts at once
     assert world.refuse("board", "enact", paper, code=3)["rule"] == "roster.quorum.replace"
     world.ask("board", "sign", paper, "--seat", "hr", "--key", world.root / "hr-2.key")

@@ -210,10 +210,12 @@ def test_files_that_are_missing_or_not_text(tmp_path):
     with pytest.raises(MissingError):
         charters.load(tmp_path / "none.yaml")
     path = tmp_path / "c.yaml"
-    path.write_bytes(b"\xff\xfe\x00")
+    path.write_bytes(b"version: 1\n\xff\xfe\x00")
     with pytest.raises(InvalidError) as caught:
         charters.load(path)
     assert caught.value.rule == "charter.utf8"
+    assert "row 2" in str(caught.value)
+    assert caught.value.fix
     with pytest.raises(InvalidError):
         charters.load(tmp_path)
 

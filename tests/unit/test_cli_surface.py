@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from safehold.cli.surface import moment, put
+from safehold.cli.surface import existing, moment, put
 from safehold.clock import date_of
+from safehold.errors import InvalidError
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,10 @@ def test_days_and_moments_are_utc() -> None:
     assert date_of(0) == "1970-01-01"
     assert date_of(20_796) == "2026-12-09"
     assert moment(0) == "1970-01-01 00:00:00 UTC"
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(InvalidError) as caught:
+        existing(tmp_path / "none.yaml")
+    assert caught.value.rule == "cli.file"
+    assert caught.value.fix

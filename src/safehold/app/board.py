@@ -75,7 +75,11 @@ def sign_roster(home: Path, file: Path, *, seat: str, key: Path) -> dict[str, An
     made, proposal = read_roster(file)
     signer = SigningKey.read(key)
     if signer.public not in {present.seat(seat).key, made.seat(seat).key}:
-        raise InvalidError(f"this key does not speak for {seat}", rule="charter.seat")
+        raise InvalidError(
+            f"this key does not speak for {seat}",
+            rule="charter.seat",
+            fix="sign with the key that the roster names: safehold board show",
+        )
     return _put(file, present, _signed(made, seat, signer), proposal)
 
 

@@ -123,7 +123,11 @@ def sign_charter(
     signatures = {one.seat: one for one in read_signatures(file, charter)}
     for name, one in keys.items():
         if roster.seat(name).key != one.public:
-            raise InvalidError(f"this key does not speak for {name}", rule="charter.seat")
+            raise InvalidError(
+                f"this key does not speak for {name}",
+                rule="charter.seat",
+                fix="sign with the key that the roster names: safehold board show",
+            )
         signatures[name] = sign(charter, name, one)
     write_signatures(file, charter, list(signatures.values()))
     good, bad = roster.count(DOMAIN, charter.encode(), list(signatures.values()))

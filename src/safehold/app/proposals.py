@@ -242,4 +242,8 @@ def _roster(home: Home) -> Roster:
 
 def _check_key(roster: Roster, seat: str, key: SigningKey) -> None:
     if roster.seat(seat).key != key.public:
-        raise InvalidError(f"this key does not speak for {seat}", rule="charter.seat")
+        raise InvalidError(
+            f"this key does not speak for {seat}",
+            rule="charter.seat",
+            fix="sign with the key that the roster names: safehold board show",
+        )

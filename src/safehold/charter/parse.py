@@ -35,7 +35,13 @@ def load(path: Path) -> Charter:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidError("not UTF-8", file=path.name, rule="charter.utf8") from error
+        raise InvalidError(
+            "not UTF-8",
+            file=path.name,
+            row=data.count(b"\n", 0, error.start) + 1,
+            rule="charter.utf8",
+            fix="save the file as UTF-8",
+        ) from error
     return parse(text, name=path.name)
 
 

@@ -193,7 +193,9 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Progress]:
 def existing(path: Path) -> Path:
     """Return a path that must exist."""
     if not path.exists():
-        raise InvalidError("no such file", file=path.name, rule="cli.file")
+        raise InvalidError(
+            "no such file", file=path.name, rule="cli.file", fix="look at the path and the name"
+        )
     return path
 
 
