@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from safehold import canonical
-from safehold.canonical import b64
+from safehold.canonical import b64, unb64
 from safehold.charter import Charter, Roster, load, shipped, sign
 from safehold.charter.proposal import Proposal, Question, propose, vote
 from safehold.charter.roster import ROSTER_DOMAIN
@@ -163,7 +163,8 @@ def signed_roster(
 
 
 def milestone(ledger: Any, promise: str = REPLAY, state: str = "kept") -> None:
-    """Append what a measurement found, as the schedule of a served keeper does."""
+    """Append what a measurement found under the charter in force, as the schedule of a served keeper does."""
+    *_, charter = (unb64(leaf["chr"]) for _, leaf in ledger.leaves() if leaf["k"] == "charter")
     ledger.append(
         [
             Entry(
@@ -171,6 +172,7 @@ def milestone(ledger: Any, promise: str = REPLAY, state: str = "kept") -> None:
                 actor="keeper",
                 object=promise,
                 detail={},
+                charter=charter,
                 public={
                     "promise": promise,
                     "state": state,

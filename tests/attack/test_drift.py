@@ -15,7 +15,7 @@ from safehold.charter import Rosters
 from safehold.charter.clauses import clauses
 from safehold.charter.compile import build
 from safehold.clock import SECOND_US
-from safehold.errors import DeniedError, UnavailableError
+from safehold.errors import DeniedError, MissingError, UnavailableError
 from safehold.keeper import drift as drift_module
 from safehold.keeper import intake as intake_module
 from safehold.keeper.running import clause_of_rule, differing, running_clauses
@@ -260,6 +260,29 @@ def test_a_ledger_that_takes_no_word_of_it_does_not_let_anything_in(
         bench.verbs.drift.require_none()
     with pytest.raises(DeniedError):  # and the look just taken is not forgotten
         bench.verbs.drift.require_none()
+
+
+@pytest.mark.parametrize(
+    "trouble", [MissingError("gone", rule="test"), OSError(5, "disk"), TypeError(), KeyError("x")]
+)
+def test_a_register_that_cannot_be_compared_is_not_taken_for_a_clean_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    let_off(bench, monkeypatch)
+    wait(bench, FIVE_MINUTES)
+    refused(bench)
+
+    def fail(*_arguments: Any) -> Any:
+        raise trouble
+
+    monkeypatch.setattr(bench.verbs.drift, "_register", fail)
+    for _ in range(3):
+        wait(bench, FIVE_MINUTES)
+        assert refused(bench).rule == "drift.participation.applies_equally_to"
+    states = [
+        leaf["pub"]["state"] for _, leaf in bench.desk.ledger.leaves() if leaf["k"] == "drift"
+    ]
+    assert "clear" not in states
 
 
 def test_a_keeper_that_starts_anew_looks_before_it_records(

@@ -123,6 +123,13 @@ def test_a_document_is_current_until_the_charter_moves(bench: Bench) -> None:
     assert state(bench, "notice") == "current"
 
 
+def test_a_text_that_comes_back_is_published_again(bench: Bench) -> None:
+    text = write("dpia", bench.charter())
+    for one in (text, text + "more\n", text):
+        bench.call("document.publish", name="dpia", text=one)
+        assert state(bench, "dpia") == "current"
+
+
 def test_a_text_that_was_changed_or_lost_is_noticed(bench: Bench) -> None:
     bench.call("document.publish", name="dpia")
     file = bench.home.documents / "dpia.md"

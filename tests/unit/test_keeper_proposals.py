@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -534,6 +535,21 @@ def test_a_restart_takes_a_published_cause_and_a_green_replay(bench: Bench) -> N
     assert "waived" not in answer
     bench.restart()
     assert not bench.desk.trust.stopped
+
+
+def test_a_replay_under_another_charter_is_not_enough(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.call("stop", **bench.order("stop", "hr"))
+    bench.clock.advance(SECOND_US)
+    milestone(bench.desk.ledger)
+    charter = bench.charter()
+    other = replace(charter, version=charter.version + 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.desk.trust, "charter", lambda: other)
+        said = raised(lambda: resume(bench, "an ACL was wrong"))
+    assert "blast-radius" in said.message
+    resume(bench, "an ACL was wrong")
 
 
 def test_a_cause_of_an_earlier_stop_is_not_enough(bench: Bench) -> None:

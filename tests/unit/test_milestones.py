@@ -19,6 +19,7 @@ from safehold.assurance.milestone import judge, measure_all, newest
 from safehold.charter.compile import build
 from safehold.charter.value import MICRO, Threshold
 from safehold.clock import DAY_US, SECOND_US
+from safehold.errors import MissingError
 
 PEOPLE = ("ana", "bo", "cy")
 
@@ -75,6 +76,74 @@ def test_every_promise_of_a_day_is_a_leaf_and_the_same_result_is_one(bench: Benc
     assert all(one.entry > first[-1].entry for one in shown)
     tree = bench.call("milestones")["milestones"]
     assert [one["promise"] for one in tree] == promises
+
+
+def test_what_broke_again_is_not_shown_as_kept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same figure on the same day, with another one in between, is another leaf."""
+    for figure, state in ((3, "broken"), (0, "kept"), (3, "broken"), (3, "broken"), (0, "kept")):
+        found = Measured(micro=figure * MICRO, sentence="")
+        monkeypatch.setitem(measure.MEASURES, "drift.unapproved_config", lambda _verbs, f=found: f)
+        measure_all(bench.verbs)
+        shown = {one.promise: one.state for one in newest(bench.verbs)}
+        assert shown["no-drift"] == state
+    said = [
+        leaf["pub"]["state"]
+        for _, leaf in bench.desk.ledger.leaves()
+        if leaf["k"] == "milestone" and leaf["pub"]["promise"] == "no-drift"
+    ]
+    assert said == ["broken", "kept", "broken", "kept"]
+
+
+def test_what_was_kept_before_a_stop_is_measured_again_after_it(bench: Bench) -> None:
+    measure_all(bench.verbs)
+    bench.call("stop", **bench.order("stop", "privacy"))
+    stop = len(bench.leaves()) - 1
+    assert all(one.entry > stop for one in measure_all(bench.verbs))
+
+
+def test_what_was_measured_under_another_charter_is_not_shown_as_kept(bench: Bench) -> None:
+    measure_all(bench.verbs)
+    assert {one.state for one in newest(bench.verbs)} != {"unmeasured"}
+    trust = bench.desk.trust
+    other = replace(trust.charter(), version=trust.charter().version + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trust, "charter", lambda: other)
+        patch.setattr(trust, "digest", other.digest)
+        assert {one.state for one in newest(bench.verbs)} == {"unmeasured"}
+
+
+def test_an_erasure_that_was_asked_for_and_not_begun_counts(bench: Bench) -> None:
+    class PowerCutError(Exception):
+        pass
+
+    def cut(step: str) -> None:
+        if step == "begin":
+            raise PowerCutError
+
+    bench.call("people.erase", person="bo", evidence="a letter")
+    bench.verbs.erasure.reached = cut
+    with pytest.raises(PowerCutError):
+        bench.call("people.erase", person="ana", evidence="a letter")
+    bench.clock.at_us += 5 * DAY_US
+    found = measure.time_erasures(bench.verbs)
+    assert found.micro is not None
+    assert found.micro >= 5 * 24 * MICRO
+    assert "2 people left" in found.sentence
+
+
+def test_without_the_details_of_uses_nothing_is_called_complete(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.take("ana", "bo", "cy")
+    bench.call("feature", purpose="train_ui_agent")
+
+    def gone(*_arguments: Any) -> Any:
+        raise MissingError("the side-car is gone", rule="test")
+
+    monkeypatch.setattr(type(bench.desk.ledger), "detail", gone)
+    assert measure.count_missing(bench.verbs).micro is None
 
 
 def test_what_never_happened_is_not_called_kept(bench: Bench) -> None:

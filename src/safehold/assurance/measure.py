@@ -27,6 +27,7 @@ from safehold.charter.vocabulary import ROWS, STAGES
 from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import MissingError, SafeholdError, TamperedError
 from safehold.ids import random_bytes
+from safehold.keeper.choices import newest_choices
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.verbs import Verbs
 from safehold.signing import SigningKey
@@ -112,6 +113,11 @@ def time_erasures(verbs: Verbs) -> Measured:
         else:
             begun[index] = leaf["t"]
             count += 1
+    if verbs.desk.erasing:  # asked for, and not begun: counted from when it was asked for
+        asked = newest_choices(verbs.desk).people
+        for number, person in enumerate(verbs.desk.erasing, 1):
+            begun[-number] = int(asked[person]["at_us"]) // 1000 if person in asked else 0
+    count += sum(index < 0 for index in begun)
     if not count:
         return Measured(micro=None, sentence="nobody has left yet")
     now_ms = verbs.desk.now_us() // 1000
@@ -137,7 +143,13 @@ def count_missing(verbs: Verbs) -> Measured:
             desk.index.tree(one.epoch)
         except (TamperedError, MissingError):
             wrong += 1
-    unknown = len(_made_of_nothing(desk))
+    derived = _made_of_nothing(desk)
+    if derived is None:
+        return Measured(
+            micro=None,
+            sentence="the details of some uses are gone, so it cannot be told what lacks one",
+        )
+    unknown = len(derived)
     return Measured(
         micro=(late + wrong + unknown) * MICRO,
         sentence=(
@@ -147,15 +159,15 @@ def count_missing(verbs: Verbs) -> Measured:
     )
 
 
-def _made_of_nothing(desk: Desk) -> list[str]:
-    """Return what was derived without an entry that says so."""
+def _made_of_nothing(desk: Desk) -> list[str] | None:
+    """Return what was derived without an entry that says so, or None where that cannot be told."""
     told: set[str] = set()
     for index, leaf in desk.ledger.leaves():
         if leaf["k"] == "access.result" and leaf["pub"].get("outcome") == "ok":
             try:
                 detail = desk.ledger.detail(index)["detail"]
             except SafeholdError:
-                return []  # a side-car that is gone cannot tell; the monitor and the trail say so
+                return None
             told |= {str(detail[name]) for name in ("dataset", "artifact") if name in detail}
     return [
         str(one["id"])
@@ -311,7 +323,7 @@ def _readable_rows(file: Path) -> int:
         return 0
 
 
-MEASURES: Final[Mapping[str, Callable[[Verbs], Measured]]] = {
+MEASURES: Final[dict[str, Callable[[Verbs], Measured]]] = {
     "drift.unapproved_config": count_drift,
     "stop.p100_seconds": time_stops,
     "erasure.p100_hours": time_erasures,

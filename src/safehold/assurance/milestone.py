@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from safehold.assurance.measure import Measured, take
+from safehold.canonical import unb64
 from safehold.charter.oversight import Promise
 from safehold.charter.value import MICRO, Threshold
+from safehold.clock import day_of
 from safehold.keeper.verbs import Verbs
 from safehold.ledger import Entry
 
@@ -76,7 +78,7 @@ def judge(bound: Threshold, measured: Measured) -> str:
 def measure_all(verbs: Verbs) -> list[Milestone]:
     """Measure every promise of the charter in force, and put each result in the ledger.
 
-    The same result on the same day is one leaf.
+    The same result on the same day, with nothing else in between and no stop, is one leaf.
 
     Raises:
         QuorumError: No charter is in force.
@@ -85,13 +87,43 @@ def measure_all(verbs: Verbs) -> list[Milestone]:
     desk = verbs.desk
     promises = desk.trust.charter().promises
     results = [(promise, take(promise.measure, verbs)) for promise in promises]
-    if not results:
-        return []
-    receipts = desk.log(*(_leaf(verbs, promise, result) for promise, result in results))
+    known = _known(verbs)
+    fresh = {
+        promise.id: _leaf(verbs, promise, result)
+        for promise, result in results
+        if not _repeats(verbs, known.get(promise.id), _leaf(verbs, promise, result))
+    }
+    places = {promise: index for promise, (index, _) in known.items()}
+    if fresh:
+        receipts = desk.log(*fresh.values())
+        places |= {promise: receipt.index for promise, receipt in zip(fresh, receipts, strict=True)}
     return [
-        _shown(promise, result, entry=receipt.index, at_ms=desk.now_us() // 1000)
-        for (promise, result), receipt in zip(results, receipts, strict=True)
+        _shown(promise, result, entry=places[promise.id], at_ms=desk.now_us() // 1000)
+        for promise, result in results
     ]
+
+
+def _known(verbs: Verbs) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Return the newest leaf of each promise since the last stop."""
+    found: dict[str, tuple[int, dict[str, Any]]] = {}
+    for index, leaf in verbs.desk.ledger.leaves():
+        if leaf["k"] == "stop":
+            found.clear()
+        elif leaf["k"] == "milestone":
+            found[leaf["pub"]["promise"]] = (index, leaf)
+    return found
+
+
+def _repeats(verbs: Verbs, known: tuple[int, dict[str, Any]] | None, entry: Entry) -> bool:
+    """Whether the newest leaf of a promise says the same, today and under the same charter."""
+    if known is None:
+        return False
+    leaf = known[1]
+    return (
+        leaf["pub"] == entry.public
+        and unb64(leaf["chr"]) == entry.charter
+        and day_of(int(leaf["t"]) * 1000) == verbs.desk.today()
+    )
 
 
 def newest(verbs: Verbs) -> list[Milestone]:
@@ -101,17 +133,20 @@ def newest(verbs: Verbs) -> list[Milestone]:
     for index, leaf in desk.ledger.leaves():
         if leaf["k"] == "milestone":
             found[leaf["pub"]["promise"]] = (index, leaf)
-    return [_read(promise, found.get(promise.id)) for promise in desk.trust.charter().promises]
+    digest = desk.trust.digest()
+    return [
+        _read(promise, found.get(promise.id), digest) for promise in desk.trust.charter().promises
+    ]
 
 
-def _read(promise: Promise, found: tuple[int, dict[str, Any]] | None) -> Milestone:
+def _read(promise: Promise, found: tuple[int, dict[str, Any]] | None, digest: bytes) -> Milestone:
     never = Measured(micro=None, sentence="")
     if found is None:
         return _shown(promise, never)
     index, leaf = found
     pub = leaf["pub"]
-    if (pub["op"], pub["bound"]) != _bound(promise):
-        return _shown(promise, never)  # the promise has changed since
+    if (pub["op"], pub["bound"]) != _bound(promise) or unb64(leaf["chr"]) != digest:
+        return _shown(promise, never)  # the promise, or what measures it, has changed since
     return _shown(
         promise, Measured(micro=pub.get("micro"), sentence=""), entry=index, at_ms=leaf["t"]
     )
@@ -132,7 +167,6 @@ def _leaf(verbs: Verbs, promise: Promise, result: Measured) -> Entry:
     }
     if result.micro is not None:
         public["micro"] = result.micro
-    charter = desk.trust.digest().hex()[:16]
     return Entry(
         kind="milestone",
         actor="keeper",
@@ -140,7 +174,6 @@ def _leaf(verbs: Verbs, promise: Promise, result: Measured) -> Entry:
         detail={"how": result.sentence},
         charter=desk.trust.digest(),
         public=public,
-        key=f"milestone/{promise.id}/{charter}/{desk.today()}/{public['state']}/{result.micro}",
     )
 
 

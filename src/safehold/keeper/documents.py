@@ -48,6 +48,9 @@ class Documents:
             folder.mkdir(mode=0o700, exist_ok=True)
             replace_file(folder / f"{name}.md", data)
             sha256 = hashlib.sha256(data).hexdigest()
+            known = self._newest().get(name)
+            if known is not None and _says(known[1], sha256, charter.digest()):
+                return _answer(name, text, sha256, known[0])
             (receipt,) = desk.log(
                 Entry(
                     kind="document",
@@ -59,31 +62,27 @@ class Documents:
                     },
                     charter=charter.digest(),
                     public={"name": name, "sha256": sha256, "version": charter.version},
-                    key=f"document/{name}/{sha256}/{charter.digest().hex()}",
                 )
             )
-        return {
-            "document": name,
-            "sha256": sha256,
-            "open": open_questions(text),
-            "entry": receipt.index,
-            "file": f"{name}.md",
-        }
+        return _answer(name, text, sha256, receipt.index)
 
     def listing(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         """Return every document with its state: ``current``, ``stale``, ``changed`` or ``missing``."""
-        desk = self._desk
-        newest: dict[str, tuple[int, dict[str, Any]]] = {}
-        for index, leaf in desk.ledger.leaves():
-            if leaf["k"] == "document":
-                newest[leaf["pub"]["name"]] = (index, leaf)
+        newest = self._newest()
         return {
             "documents": [
                 {"document": name, **self._state(name, newest.get(name))} for name in DOCUMENTS
             ]
         }
+
+    def _newest(self) -> dict[str, tuple[int, dict[str, Any]]]:
+        newest: dict[str, tuple[int, dict[str, Any]]] = {}
+        for index, leaf in self._desk.ledger.leaves():
+            if leaf["k"] == "document":
+                newest[leaf["pub"]["name"]] = (index, leaf)
+        return newest
 
     def _state(self, name: str, found: tuple[int, dict[str, Any]] | None) -> dict[str, Any]:
         if found is None:
@@ -102,6 +101,20 @@ class Documents:
             "version": leaf["pub"]["version"],
             "open": None if text is None else open_questions(text.decode(errors="replace")),
         }
+
+
+def _says(leaf: dict[str, Any], sha256: str, charter: bytes) -> bool:
+    return leaf["pub"]["sha256"] == sha256 and unb64(leaf["chr"]) == charter
+
+
+def _answer(name: str, text: str, sha256: str, entry: int) -> dict[str, Any]:
+    return {
+        "document": name,
+        "sha256": sha256,
+        "open": open_questions(text),
+        "entry": entry,
+        "file": f"{name}.md",
+    }
 
 
 def _check(text: Any, *, digest: str) -> str:

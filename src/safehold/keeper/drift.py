@@ -204,17 +204,23 @@ class Drift:
     def _people(self) -> Iterator[Found]:
         now, last = self._desk.now_us(), self._register_us
         if last is None or not 0 <= now - last < REGISTER_US:
-            self._register_us, self._register_found = now, ()
-            try:
-                self._register()
-            except TamperedError:
-                self._register_found = (
-                    Found(
-                        clause="participation.applies_equally_to",
-                        sentence="the register of people is not what they chose themselves",
-                    ),
-                )
+            self._register_found, self._register_us = self._look_at_register(now)
         yield from self._register_found
+
+    def _look_at_register(self, now: int) -> tuple[tuple[Found, ...], int | None]:
+        """Return what differs in the register, and when it was compared; what cannot be compared differs too."""
+        clause = "participation.applies_equally_to"
+        try:
+            self._register()
+        except TamperedError:
+            sentence = "the register of people is not what they chose themselves"
+            return (Found(clause=clause, sentence=sentence),), now
+        except Exception:  # noqa: BLE001 - whatever stands in the way must not pass for a clean look
+            sentence = "the register of people cannot be compared with their choices"
+            return (
+                Found(clause=clause, sentence=sentence),
+            ), None  # looked at again at the next turn
+        return (), now
 
     def _signed(self) -> Charter:
         """Return the charter in the file if the ledger names it; otherwise ``_documents`` has said so."""
