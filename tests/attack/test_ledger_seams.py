@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Thread
@@ -11,13 +11,19 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.keeper_desk import CROWD, PURPOSE, Bench, copy_bench, found_bench, passed
+from tests.keeper_desk import (
+    CROWD,
+    PURPOSE,
+    Bench,
+    copy_bench,
+    found_bench,
+    script_training,
+)
 from tests.world import raised
 
 from safehold.errors import MissingError, UnavailableError
 from safehold.keeper import tables
 from safehold.keeper.choices import choice_leaf
-from safehold.keeper.ports import Frame
 from safehold.ledger import Entry, Witness
 from safehold.ledger import publisher as publisher_module
 
@@ -231,12 +237,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 @pytest.fixture
 def trainer(crowded: Bench, tmp_path: Path) -> Iterator[Bench]:
     copy = copy_bench(crowded, tmp_path).start()
-
-    def train(_spec: Mapping[str, Any]) -> Iterator[Frame]:
-        yield passed("metrics", values={"type": "metrics", "top1": 0.5})
-        yield passed("model", body=b"weights")
-
-    copy.workshop.scripts["train"] = train
+    script_training(copy)
     yield copy
     copy.stop()
 

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.keeper_desk import CROWD, PURPOSE, Bench, copy_bench, found_bench, passed
+from tests.keeper_desk import (
+    CROWD,
+    PURPOSE,
+    Bench,
+    copy_bench,
+    found_bench,
+    passed,
+    script_training,
+)
 from tests.world import raised
 
 from safehold.clock import SECOND_US
@@ -37,12 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 @pytest.fixture
 def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
     copy = copy_bench(made, tmp_path).start()
-
-    def train(_spec: Mapping[str, Any]) -> Iterator[Frame]:
-        yield passed("metrics", values={"type": "metrics", "top1": 0.5})
-        yield passed("model", body=b"weights")
-
-    copy.workshop.scripts["train"] = train
+    script_training(copy)
     yield copy
     copy.stop()
 

@@ -87,11 +87,10 @@ def measure_all(verbs: Verbs) -> list[Milestone]:
     desk = verbs.desk
     promises = desk.trust.charter().promises
     results = [(promise, take(promise.measure, verbs)) for promise in promises]
-    known = _known(verbs)
+    known = _newest_leaves(verbs, since_stop=True)
+    drawn = {promise.id: _leaf(verbs, promise, result) for promise, result in results}
     fresh = {
-        promise.id: _leaf(verbs, promise, result)
-        for promise, result in results
-        if not _repeats(verbs, known.get(promise.id), _leaf(verbs, promise, result))
+        name: entry for name, entry in drawn.items() if not _repeats(verbs, known.get(name), entry)
     }
     places = {promise: index for promise, (index, _) in known.items()}
     if fresh:
@@ -103,11 +102,13 @@ def measure_all(verbs: Verbs) -> list[Milestone]:
     ]
 
 
-def _known(verbs: Verbs) -> dict[str, tuple[int, dict[str, Any]]]:
-    """Return the newest leaf of each promise since the last stop."""
+def _newest_leaves(
+    verbs: Verbs, *, since_stop: bool = False
+) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Return the newest leaf of each promise, of the whole ledger or since the last stop."""
     found: dict[str, tuple[int, dict[str, Any]]] = {}
     for index, leaf in verbs.desk.ledger.leaves():
-        if leaf["k"] == "stop":
+        if since_stop and leaf["k"] == "stop":
             found.clear()
         elif leaf["k"] == "milestone":
             found[leaf["pub"]["promise"]] = (index, leaf)
@@ -129,10 +130,7 @@ def _repeats(verbs: Verbs, known: tuple[int, dict[str, Any]] | None, entry: Entr
 def newest(verbs: Verbs) -> list[Milestone]:
     """Return how every promise of the charter in force stood when it was last measured."""
     desk = verbs.desk
-    found: dict[str, tuple[int, dict[str, Any]]] = {}
-    for index, leaf in desk.ledger.leaves():
-        if leaf["k"] == "milestone":
-            found[leaf["pub"]["promise"]] = (index, leaf)
+    found = _newest_leaves(verbs)
     digest = desk.trust.digest()
     return [
         _read(promise, found.get(promise.id), digest) for promise in desk.trust.charter().promises

@@ -11,6 +11,8 @@ from safehold.cli.surface import (
     DEFAULT_HOME,
     HomeOption,
     JsonOption,
+    Key,
+    Seat,
     existing,
     keeper,
     progress_bar,
@@ -24,8 +26,6 @@ group = typer.Typer(
 )
 
 File = Annotated[Path, typer.Argument(help="The charter, a YAML file.")]
-Seat = Annotated[str, typer.Option(help="Your seat on the board.")]
-Key = Annotated[Path, typer.Option(help="Your seat's key file.")]
 
 
 @group.command()

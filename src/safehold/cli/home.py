@@ -11,14 +11,13 @@ from safehold.cli.surface import (
     DEFAULT_HOME,
     HomeOption,
     JsonOption,
+    Key,
+    Seat,
     existing,
     keeper,
     put,
     secret_of,
 )
-
-Seat = Annotated[str, typer.Option(help="Your seat on the board.")]
-Key = Annotated[Path, typer.Option(help="Your seat's key file.")]
 
 
 def register(root: typer.Typer) -> None:

@@ -23,6 +23,8 @@ HomeOption = Annotated[
     Path,
     typer.Option("--home", envvar="SAFEHOLD_HOME", help="The home directory.", show_default=True),
 ]
+Seat = Annotated[str, typer.Option(help="Your seat on the board.")]
+Key = Annotated[Path, typer.Option(help="Your seat's key file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 DEFAULT_HOME = Path("safehold-home")
 DAYS = frozenset({"expires"})  # figures that are a number of days since 1970-01-01

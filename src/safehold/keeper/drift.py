@@ -27,7 +27,7 @@ from safehold.errors import DeniedError, SafeholdError, TamperedError, Unavailab
 from safehold.keeper.desk import Desk
 from safehold.keeper.enacted import read_file
 from safehold.keeper.running import clauses_in_file, differing, rules_of, running_clauses
-from safehold.ledger import Entry
+from safehold.ledger import Entry, Panel
 
 OLDEST_US: Final = 60 * SECOND_US  # nothing is taken in on a look that is older than this
 REGISTER_US: Final = (
@@ -78,6 +78,7 @@ class Drift:
         self._checked_us: int | None = None
         self._register_us: int | None = None
         self._register_found: tuple[Found, ...] = ()
+        self._promised: tuple[bytes, Mapping[str, str]] = (b"", {})  # a charter's digest, its rules
         self.found: tuple[Found, ...] = ()
 
     def check(self) -> tuple[Found, ...]:
@@ -135,13 +136,21 @@ class Drift:
             }
 
     def _compare(self) -> Iterator[Found]:
-        yield from self._documents()
-        yield from self._clauses()
-        yield from self._policy()
+        tree = self._read_charter()
+        signed = self._signed(tree)
+        yield from self._documents(tree)
+        yield from self._clauses(signed)
+        yield from self._policy(signed)
         yield from self._surroundings()
         yield from self._people()
 
-    def _documents(self) -> Iterator[Found]:
+    def _read_charter(self) -> Any:
+        """Return the charter's tree in its file, or nothing if there is none to read."""
+        with suppress(SafeholdError, KeyError, TypeError, OSError):
+            return read_file(self._desk.home.charter_file)["charter"]
+        return None
+
+    def _documents(self, tree: Any) -> Iterator[Found]:
         trust = self._desk.trust
         if trust.roster.digest() != self._named.get("roster"):
             yield Found(clause="oversight.seats", sentence="the board is not the one in the ledger")
@@ -150,10 +159,9 @@ class Drift:
                 clause="version", sentence="the charter decided by is not the one in the ledger"
             )
         try:
-            tree = read_file(self._desk.home.charter_file)["charter"]
             digest = canonical.digest(tree)
             others = clauses_in_file(trust.charter(), tree) if digest != trust.digest() else []
-        except (SafeholdError, KeyError, TypeError, OSError):
+        except (SafeholdError, KeyError, TypeError):
             yield Found(clause="signatures", sentence="the signed charter cannot be read")
             return
         for clause in others[:SHOWN]:
@@ -161,17 +169,19 @@ class Drift:
                 clause=clause, sentence=f"{clause} in the charter's file is not what was signed"
             )
 
-    def _clauses(self) -> Iterator[Found]:
+    def _clauses(self, signed: Charter) -> Iterator[Found]:
         runs = running_clauses(self._desk, self._orders())
-        for clause in differing(clauses(self._signed()), runs)[:SHOWN]:
+        for clause in differing(clauses(signed), runs)[:SHOWN]:
             yield Found(clause=clause, sentence=f"{clause} is not carried out as it was signed")
 
-    def _policy(self) -> Iterator[Found]:
+    def _policy(self, signed: Charter) -> Iterator[Found]:
         try:
-            promised = rules_of(compile_charter(self._signed()))
+            if self._promised[0] != signed.digest():
+                self._promised = signed.digest(), rules_of(compile_charter(signed))
         except SafeholdError:
             yield Found(clause="red_lines", sentence="the signed charter compiles no more")
             return
+        promised = self._promised[1]
         for clause in differing(promised, rules_of(self._desk.trust.policy()))[:SHOWN]:
             yield Found(clause=clause, sentence=f"the compiled rule for {clause} is another")
 
@@ -182,7 +192,7 @@ class Drift:
             return
         promised = charter.audit.witnesses
         try:
-            panel = type(desk.panel).read(desk.home.witnesses_file)
+            panel = Panel.read(desk.home.witnesses_file)
         except TamperedError:
             yield Found(clause="audit.witnesses", sentence="the list of witnesses is damaged")
             return
@@ -222,10 +232,9 @@ class Drift:
             ), None  # looked at again at the next turn
         return (), now
 
-    def _signed(self) -> Charter:
+    def _signed(self, tree: Any) -> Charter:
         """Return the charter in the file if the ledger names it; otherwise ``_documents`` has said so."""
-        with suppress(SafeholdError, KeyError, TypeError, OSError):
-            tree = read_file(self._desk.home.charter_file)["charter"]
+        with suppress(SafeholdError, KeyError, TypeError):
             if canonical.digest(tree) == self._named.get("charter"):
                 return Charter.from_json(tree)
         return self._desk.trust.charter()

@@ -56,10 +56,7 @@ def impact_assessment(charter: Charter) -> str:
     page.ask("for each kind of data: why the purpose cannot be reached without it")
     page.ask("which milder means were considered, and why they do not suffice (WP249)")
     page.head("(c) Risks to people")
-    page.table(
-        ("risk", "measured by", "likelihood and severity"),
-        [(risk, measure, "[to be completed]") for risk, measure in RISKS],
-    )
+    _risks(page, "risk", "likelihood and severity")
     page.head("(d) Measures against them")
     page.items(safeguards(charter))
     page.head("Residual risk")
@@ -99,10 +96,7 @@ def risk_assessment(charter: Charter) -> str:
     page.head("Benefits")
     page.ask("to the business, to the workers, to others; in figures where possible")
     page.head("Negative impacts")
-    page.table(
-        ("impact", "measured by", "how it could come about"),
-        [(risk, measure, "[to be completed]") for risk, measure in RISKS],
-    )
+    _risks(page, "impact", "how it could come about")
     page.head("Safeguards")
     page.items(safeguards(charter))
     page.head("What is left")
@@ -139,6 +133,13 @@ def _processing(page: Page, charter: Charter) -> None:
             f"{gate.id}: {gate.measure} {said('bound', (gate.must_be.op, gate.must_be.micro))}"
             for gate in charter.gates
         )
+
+
+def _risks(page: Page, what: str, judged: str) -> None:
+    page.table(
+        (what, "measured by", judged),
+        [(risk, measure, "[to be completed]") for risk, measure in RISKS],
+    )
 
 
 def _approval(page: Page, charter: Charter) -> None:

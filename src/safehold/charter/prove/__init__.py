@@ -87,7 +87,13 @@ def fingerprint(policy: Policy) -> bytes:
 
     What was proved once needs no second proof as long as none of these has changed.
     """
-    parts = (policy.charter.digest(), policy.cedar.encode(), policy.schema.encode(), _program())
+    return _digest(
+        policy.charter.digest(), policy.cedar.encode(), policy.schema.encode(), _program()
+    )
+
+
+def _digest(*parts: bytes) -> bytes:
+    """Return the SHA-256 over the SHA-256 of each part."""
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
 
 
@@ -112,8 +118,7 @@ def _prove(
     # z3 takes 60 ms to load, and most commands never prove anything
     from safehold.charter.prove.proof import Prover  # noqa: PLC0415
 
-    parts = (charter.digest(), cedar.encode(), types.encode(), bytes((thorough,)))
-    key = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+    key = _digest(charter.digest(), cedar.encode(), types.encode(), bytes((thorough,)))
     with _LOCK:
         if key not in _PROVED:
             proof = Prover(charter, cedar, types, progress=progress).run(thorough=thorough)
