@@ -33,6 +33,8 @@ class Rule:
         pattern: Expression in RE2 syntax.
         group: Which group of it is the span; 0 is the whole.
         check: What sets the confidence.
+        needs: Lower-case words one of which every match holds, as the rule says; the engine works it
+            out of the pattern where it can.
         compiled: The compiled expression.
     """
 
@@ -42,11 +44,16 @@ class Rule:
     pattern: str
     group: int
     check: Check
+    needs: tuple[str, ...]
     compiled: Any
 
 
-def compile_expression(pattern: str) -> Any:
+def compile_expression(pattern: str, *, capture: bool = True) -> Any:
     """Return the compiled expression.
+
+    Args:
+        pattern: In RE2 syntax.
+        capture: Whether its groups are wanted; without them a match costs less.
 
     Raises:
         InvalidError: RE2 does not take it, for example because of look-around.
@@ -54,6 +61,7 @@ def compile_expression(pattern: str) -> Any:
     options = re2.Options()
     options.max_mem = _MEMORY
     options.log_errors = False
+    options.never_capture = not capture
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
@@ -82,7 +90,8 @@ def load_patterns() -> tuple[Rule, ...]:
                 pattern=item["pattern"],
                 group=item.get("group", 0),
                 check=CHECKS[item["check"]],
-                compiled=compile_expression(item["pattern"]),
+                needs=tuple(item.get("needs", ())),
+                compiled=compile_expression(item["pattern"], capture=item.get("group", 0) > 0),
             )
         )
     return tuple(rules)

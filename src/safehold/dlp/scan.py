@@ -1,25 +1,25 @@
 """Find sensitive spans in Arrow text.
 
-Rows are gated by one Arrow kernel call with one cheap, wide pattern; spans are sought only in the
-rows that hit, in one buffer in which a zero byte separates the rows. No pattern matches a zero
-byte, so no span crosses a border.
+The text is read a chunk at a time. The engine tells which rules can match in which rows and tries no
+others; what it finds are bytes of one buffer, which become rows, bytes and code points here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from safehold.dlp.classes import CLASSES, GROUPS, NAMES
+from safehold.dlp.engine.rows import chunks_of, points_before
+from safehold.dlp.engine.run import Engine
 from safehold.dlp.fold import fold_rows, places_of
-from safehold.dlp.pattern import Rule, load_gate, load_patterns
+from safehold.dlp.pattern import load_patterns
 from safehold.errors import InvalidError
 
 Ints = npt.NDArray[np.int64]
@@ -74,8 +74,8 @@ _EMPTY: Final = Spans(*(np.zeros(0, np.int64) for _ in range(7)))
 
 
 @cache
-def _rules_of(groups: frozenset[str]) -> tuple[Rule, ...]:
-    return tuple(r for r in load_patterns() if CLASSES[NAMES[r.kind]].group in groups)
+def _engine_of(groups: frozenset[str]) -> Engine:
+    return Engine([r for r in load_patterns() if CLASSES[NAMES[r.kind]].group in groups])
 
 
 def _plain(texts: Any) -> pa.Array:
@@ -98,25 +98,18 @@ def find_spans(texts: Any, *, groups: frozenset[str] = ALL) -> Spans:
         groups: Groups of classes that are looked for.
     """
     given = _plain(texts)
-    rules = _rules_of(groups)
-    if not len(given) or not rules:
+    if not len(given) or not (engine := _engine_of(groups)).rules:
         return _EMPTY
     array, odd = fold_rows(given)
-    hit = pc.match_substring_regex(array, load_gate())
-    rows = np.flatnonzero(pc.fill_null(hit, fill_value=False).to_numpy(zero_copy_only=False))
-    if not len(rows):
-        return _EMPTY
-    joined = pc.binary_join_element_wise(
-        array.take(pa.array(rows)),
-        pa.scalar("", pa.large_string()),
-        pa.scalar("\0", pa.large_string()),
-    )
-    offsets = np.frombuffer(joined.buffers()[1], np.int64, len(rows) + 1 + joined.offset)[
-        joined.offset :
-    ]
-    data = joined.buffers()[2].to_pybytes()[: offsets[-1]]
-    spans = _seek(data, rules, rows=rows, offsets=offsets)
+    spans = _joined([_seek(engine, part, begin) for begin, part in chunks_of(array)])
     return _unfold(spans, given, odd) if len(odd) and len(spans) else spans
+
+
+def _joined(parts: list[Spans]) -> Spans:
+    parts = [part for part in parts if len(part)]
+    if len(parts) <= 1:
+        return parts[0] if parts else _EMPTY
+    return Spans(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Spans)))
 
 
 def _unfold(spans: Spans, given: pa.Array, odd: Ints) -> Spans:
@@ -137,30 +130,21 @@ def _unfold(spans: Spans, given: pa.Array, odd: Ints) -> Spans:
     return replace(spans, start=start, end=end, byte_start=byte_start, byte_end=byte_end)
 
 
-def _seek(data: bytes, rules: Iterable[Rule], *, rows: Ints, offsets: Ints) -> Spans:
-    found: list[tuple[int, int, int, int]] = []
-    for rule in rules:
-        group, check, number = rule.group, rule.check, rule.number
-        for match in rule.compiled.finditer(data):
-            start, end = match.span(group)
-            confidence = check(data, start, end)
-            if confidence:
-                found.append((start, end, number, confidence))
-    if not found:
+def _seek(engine: Engine, part: Any, begin: int) -> Spans:
+    data, offsets, rows, found = engine.find(part)
+    if not len(found):
         return _EMPTY
-    table = np.array(found, np.int64)
-    table = table[np.lexsort((table[:, 1], table[:, 0]))]
+    table = found[np.lexsort((found[:, 2], found[:, 1], found[:, 0]))]
     start, end = table[:, 0], table[:, 1]
     place = np.searchsorted(offsets, start, side="right") - 1
-    begin = offsets[place]
-    code = np.frombuffer(data, np.uint8)
-    points = np.concatenate([[0], np.cumsum((code & 0xC0) != 0x80)])  # code points before each byte
+    first = offsets[place] + 1
+    points = points_before(data)
     return Spans(
-        row=rows[place],
-        start=points[start] - points[begin],
-        end=points[end] - points[begin],
-        byte_start=start - begin,
-        byte_end=end - begin,
+        row=rows[place] + begin,
+        start=points[start] - points[first],
+        end=points[end] - points[first],
+        byte_start=start - first,
+        byte_end=end - first,
         rule=table[:, 2],
         confidence=table[:, 3],
     )
