@@ -18,7 +18,7 @@ import pyarrow as pa
 from safehold.dlp.classes import CLASSES, GROUPS, NAMES
 from safehold.dlp.engine.rows import chunks_of, points_before
 from safehold.dlp.engine.run import Engine
-from safehold.dlp.fold import fold_rows, places_of
+from safehold.dlp.fold import Folded, fold_rows
 from safehold.dlp.pattern import load_patterns
 from safehold.errors import InvalidError
 
@@ -100,9 +100,11 @@ def find_spans(texts: Any, *, groups: frozenset[str] = ALL) -> Spans:
     given = _plain(texts)
     if not len(given) or not (engine := _engine_of(groups)).rules:
         return _EMPTY
-    array, odd = fold_rows(given)
-    spans = _joined([_seek(engine, part, begin) for begin, part in chunks_of(array)])
-    return _unfold(spans, given, odd) if len(odd) and len(spans) else spans
+    parts = []
+    for begin, part in chunks_of(given):
+        folded = fold_rows(part)
+        parts.append(_unfolded(_seek(engine, folded.text), folded, begin))
+    return _joined(parts)
 
 
 def _joined(parts: list[Spans]) -> Spans:
@@ -112,25 +114,24 @@ def _joined(parts: list[Spans]) -> Spans:
     return Spans(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Spans)))
 
 
-def _unfold(spans: Spans, given: pa.Array, odd: Ints) -> Spans:
-    """Give spans in rows that were read otherwise the borders they have in the text as it is."""
-    start, end = spans.start.copy(), spans.end.copy()
-    byte_start, byte_end = spans.byte_start.copy(), spans.byte_end.copy()
-    texts: dict[int, tuple[str, Ints | None]] = {}
-    for at in np.flatnonzero(np.isin(spans.row, odd)).tolist():
-        row = int(spans.row[at])
-        if row not in texts:
-            text = given[row].as_py()
-            texts[row] = text, places_of(text)
-        text, places = texts[row]
-        if places is not None:
-            start[at], end[at] = places[start[at]], places[end[at] - 1] + 1
-        byte_start[at] = len(text[: start[at]].encode())
-        byte_end[at] = byte_start[at] + len(text[start[at] : end[at]].encode())
-    return replace(spans, start=start, end=end, byte_start=byte_start, byte_end=byte_end)
+def _unfolded(spans: Spans, folded: Folded, begin: int) -> Spans:
+    """Return spans of a chunk with the borders they have in the text as it is."""
+    if not len(spans):
+        return spans
+    row = spans.row + begin
+    if not len(folded.rows):
+        return replace(spans, row=row)
+    odd, borders = folded.unfold(spans.row, spans.start, spans.end)
+    names = ("start", "end", "byte_start", "byte_end")
+    fixed = {}
+    for name, fresh in zip(names, borders, strict=True):
+        values = getattr(spans, name).copy()
+        values[odd] = fresh
+        fixed[name] = values
+    return replace(spans, row=row, **fixed)
 
 
-def _seek(engine: Engine, part: Any, begin: int) -> Spans:
+def _seek(engine: Engine, part: Any) -> Spans:
     data, offsets, rows, found = engine.find(part)
     if not len(found):
         return _EMPTY
@@ -140,7 +141,7 @@ def _seek(engine: Engine, part: Any, begin: int) -> Spans:
     first = offsets[place] + 1
     points = points_before(data)
     return Spans(
-        row=rows[place] + begin,
+        row=rows[place],
         start=points[start] - points[first],
         end=points[end] - points[first],
         byte_start=start - first,

@@ -18,7 +18,7 @@ import ahocorasick_rs as ac
 import numpy as np
 import numpy.typing as npt
 
-from safehold.dlp.engine.needs import Run, Runs, digits_of, needed, price
+from safehold.dlp.engine.needs import Need, Run, digits_of, needed, price
 from safehold.dlp.engine.shapes import Shapes, window_of
 from safehold.dlp.engine.syntax import DIGIT, read_expression
 from safehold.errors import InvalidError
@@ -29,6 +29,7 @@ _RARE: Final = (
 )
 _RARE_BY_DIGIT: Final = 1e-6
 _SPELLINGS: Final = 12
+_ASKED: Final = 2  # needs by words a rule is asked for
 _LONGEST: Final = 12  # signs of a literal
 
 
@@ -69,32 +70,37 @@ class Gate:
 
     Args:
         patterns: Expressions of the rules, in their order.
+        digits: Digits that each rule's check asks for besides.
         needs: Lower-case words that a rule says it needs, one of which has to be there; used where
             nothing can be worked out of its expression.
     """
 
-    def __init__(self, patterns: Sequence[str], needs: Sequence[Sequence[str]]) -> None:
+    def __init__(
+        self, patterns: Sequence[str], needs: Sequence[Sequence[str]], digits: Sequence[int]
+    ) -> None:
         words: dict[bytes, list[int]] = {}
-        plain: dict[Run, list[int]] = {}
-        numeric: dict[Run, list[int]] = {}
+        shaped: tuple[dict[Run, list[int]], ...] = tuple({} for _ in LEVELS)
         self.always: list[int] = []
         self._digits = np.zeros(len(patterns), np.int64)
+        self._times: list[int] = []  # of each need that is looked for
+        self._rule: list[int] = []
         for number, (pattern, said) in enumerate(zip(patterns, needs, strict=True)):
-            runs, self._digits[number] = _known(pattern, said)
-            if runs is None:
+            known, least = _known(pattern, said)
+            self._digits[number] = max(least, digits[number])
+            spelt, shape = _chosen(known)
+            if not spelt and shape is None:
                 self.always.append(number)
-            literals: set[bytes] = set()
-            for run in runs or ():
-                if spelt := _words_of(run):
-                    literals.update(spelt)
-                    continue
-                window = window_of(run)
-                holds = any(mask & ~DIGIT == 0 for mask in window)
-                listed = (numeric if holds else plain).setdefault(window, [])
-                if number not in listed:
-                    listed.append(number)
-            for word in _shortest(literals):
-                words.setdefault(word, []).append(number)
+            for literals, times in spelt:
+                for word in literals:
+                    words.setdefault(word, []).append(len(self._rule))
+                self._add(number, times)
+            if shape is not None:
+                level = int(np.searchsorted(LEVELS, self._digits[number], side="right")) - 1
+                for window in dict.fromkeys(map(window_of, shape.runs)):
+                    shaped[level].setdefault(window, []).append(len(self._rule))
+                self._add(number, 1)
+        self._asked = np.bincount(np.array(self._rule, np.int64), minlength=len(patterns))
+        self._rule_of, self._least = np.array(self._rule, np.int64), np.array(self._times, np.int64)
         self.words = tuple(words)
         self._automaton = (
             ac.BytesAhoCorasick(list(words), implementation=ac.Implementation.DFA)
@@ -102,9 +108,12 @@ class Gate:
             else None
         )
         self._of_word = _table(list(words.values()))
-        self._plain, self._of_plain = Shapes(list(plain)), list(plain.values())
-        self._numeric, self._of_numeric = Shapes(list(numeric)), list(numeric.values())
-        self._count = len(patterns)
+        self._shapes = [Shapes(list(each)) for each in shaped]
+        self._of_shape = [list(each.values()) for each in shaped]
+
+    def _add(self, rule: int, times: int) -> None:
+        self._rule.append(rule)
+        self._times.append(times)
 
     def rows(self, data: bytes, offsets: Ints) -> tuple[Ints, Ints]:
         """Return pairs of rule and row in which the rule may match, ordered by rule and row.
@@ -114,8 +123,7 @@ class Gate:
             offsets: Where each row begins, and where the last one ends.
         """
         size = len(offsets) - 1
-        digit = np.frombuffer(data.translate(_IS_DIGIT), np.bool_)
-        digits = _counted(digit, offsets)
+        digits = digits_in(data, offsets)
         pairs: list[Ints] = []
         if self._automaton is not None:
             hits = self._automaton.find_matches_as_indexes(data.lower(), overlapping=True)
@@ -123,62 +131,108 @@ class Gate:
                 flat = np.fromiter(chain.from_iterable(hits), np.int64, 3 * len(hits))
                 place = np.searchsorted(offsets, flat[1::3], side="right") - 1
                 pairs += _spread(self._of_word, flat[0::3], place, size)
-        for places, rules in zip(self._plain.find(data), self._of_plain, strict=True):
-            if len(places):
-                row = _rows_with(places, offsets)
-                pairs += [number * size + row for number in rules]
-        pairs += self._with_digits(data, offsets, digits)
-        if self.always:
-            pairs += [number * size + np.arange(size) for number in self.always]
-        if not pairs:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        key = _distinct(np.sort(np.concatenate(pairs)))
-        rule, row = np.divmod(key, size)
+        for level in range(len(LEVELS)):
+            pairs += self._shaped(level, data, offsets, digits)
+        rule, row = self._met(pairs, size)
         keep = digits[row] >= self._digits[rule]
         return rule[keep], row[keep]
 
-    def _with_digits(self, data: bytes, offsets: Ints, digits: Ints) -> list[Ints]:
+    def _met(self, pairs: list[Ints], size: int) -> tuple[Ints, Ints]:
+        """Return rules and rows in which every need of the rule is met, as often as it has to be."""
+        key = np.sort(np.concatenate([np.zeros(0, np.int64), *pairs]))
+        begin = np.flatnonzero(np.diff(key, prepend=-1))
+        need, row = np.divmod(key[begin], size)
+        enough = np.diff(begin, append=len(key)) >= self._least[need]
+        key = np.sort(self._rule_of[need[enough]] * size + row[enough])
+        begin = np.flatnonzero(np.diff(key, prepend=-1))
+        rule, row = np.divmod(key[begin], size)
+        every = np.diff(begin, append=len(key)) >= self._asked[rule]
+        rule, row = rule[every], row[every]
+        if self.always:
+            rule = np.concatenate([rule, np.repeat(self.always, size)])
+            row = np.concatenate([row, np.tile(np.arange(size), len(self.always))])
+            order = np.lexsort((row, rule))
+            rule, row = rule[order], row[order]
+        return rule, row
+
+    def _shaped(self, level: int, data: bytes, offsets: Ints, digits: Ints) -> list[Ints]:
+        """Look for the shapes of rules that need so many digits, in the rows that have them."""
         size = len(offsets) - 1
-        kept = np.flatnonzero(digits > 0)
-        if not len(kept) or not self._of_numeric:
+        if not self._of_shape[level]:
             return []
-        if len(kept) * 2 < size:
-            text = memoryview(data)
-            begin, end = offsets[kept].tolist(), offsets[kept + 1].tolist()
-            part = b"".join([text[low:high] for low, high in zip(begin, end, strict=True)])
-            bounds = np.concatenate([[0], np.cumsum(offsets[kept + 1] - offsets[kept])])
-        else:
-            part, bounds, kept = data, offsets, np.arange(size)
+        part, bounds, kept = data, offsets, np.arange(size)
+        if LEVELS[level]:
+            kept = np.flatnonzero(digits >= LEVELS[level])
+            if len(kept) * 4 > size * 3:
+                kept = np.arange(size)
+            else:
+                text = memoryview(data)
+                begin, end = offsets[kept].tolist(), offsets[kept + 1].tolist()
+                part = b"".join([text[low:high] for low, high in zip(begin, end, strict=True)])
+                bounds = np.concatenate([[0], np.cumsum(offsets[kept + 1] - offsets[kept])])
         pairs = []
-        for places, rules in zip(self._numeric.find(part), self._of_numeric, strict=True):
+        found = self._shapes[level].find(part)
+        for places, rules in zip(found, self._of_shape[level], strict=True):
             if len(places):
                 row = kept[_rows_with(places, bounds)]
                 pairs += [number * size + row for number in rules]
         return pairs
 
 
-_IS_DIGIT: Final = bytes(48 <= code <= 57 for code in range(256))
+LEVELS: Final = (0, 2, 4, 9)  # digits a row has to have before shapes are looked for in it
+_BLOCK: Final = 1 << 16
+_ZERO, _TEN = np.uint8(48), np.uint8(10)
 
 
-def _known(pattern: str, said: Sequence[str]) -> tuple[Runs | None, int]:
+def _known(pattern: str, said: Sequence[str]) -> tuple[tuple[Need, ...], int]:
     try:
         node = read_expression(pattern)
     except InvalidError:
-        runs, digits = None, 0
+        needs, digits = (), 0
     else:
-        runs, digits = needed(node), digits_of(node)
-    if runs is None and said:
-        runs = tuple(tuple(_either_case(sign) for sign in word) for word in said)
-    return runs, digits
+        needs, digits = needed(node), digits_of(node)
+    if not needs and said:
+        needs = (Need(tuple(tuple(_either_case(sign) for sign in word) for word in said)),)
+    return needs, digits
+
+
+def _chosen(needs: tuple[Need, ...]) -> tuple[list[tuple[list[bytes], int]], Need | None]:
+    """Return the needs that are looked for: at most two by words; without any, one by shape."""
+    spelt: list[tuple[list[bytes], int]] = []
+    seen: set[bytes] = set()
+    for need in needs:
+        words: set[bytes] = set()
+        for run in need.runs:
+            found = _words_of(run)
+            words.update(found)
+            if not found:
+                break
+        else:
+            listed = _shortest(words)
+            if len(spelt) < _ASKED and not any(o in w or w in o for o in seen for w in listed):
+                spelt.append((listed, need.times))
+                seen.update(listed)
+    return spelt, None if spelt or not needs else needs[0]
 
 
 def _either_case(sign: str) -> int:
     return 1 << ord(sign.lower()) | 1 << ord(sign.upper())
 
 
-def _counted(digit: npt.NDArray[np.bool_], offsets: Ints) -> Ints:
-    places = np.flatnonzero(digit)
-    return np.diff(np.searchsorted(places, offsets))
+def digits_in(data: bytes, offsets: Ints) -> Ints:
+    """Return how many digits each row holds, by counting the bits of 64 bytes at once."""
+    code = np.frombuffer(data, np.uint8)
+    packed = np.zeros((len(code) >> 6) * 8 + 16, np.uint8)
+    for low in range(0, len(code), _BLOCK):
+        digit = (code[low : low + _BLOCK] - _ZERO) < _TEN
+        bits = np.packbits(digit, bitorder="little")
+        packed[low >> 3 : (low >> 3) + len(bits)] = bits
+    words = packed.view(np.uint64)
+    before = np.zeros(len(words) + 1, np.int64)
+    np.cumsum(np.bitwise_count(words), out=before[1:])
+    place = offsets >> 6
+    below = (np.uint64(1) << (offsets & 63).astype(np.uint64)) - np.uint64(1)
+    return np.diff(before[place] + np.bitwise_count(words[place] & below))
 
 
 def _rows_with(places: Ints, offsets: Ints) -> Ints:

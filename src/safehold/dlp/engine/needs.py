@@ -30,6 +30,7 @@ from safehold.errors import InvalidError
 Run = tuple[int, ...]
 Runs = tuple[Run, ...]
 _MOST: Final = 256  # runs in one alternative
+_COMMON: Final = 0.2  # what stands at more places of ordinary text tells nothing
 _LONG: Final = 28  # signs in one run
 _ANY: Final[Runs] = ((),)
 _BLANK: Final = SPACE
@@ -43,11 +44,24 @@ _OFTEN: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """Something every match holds.
+
+    Args:
+        runs: One of these, at so many places.
+        times: How many; the places do not overlap.
+    """
+
+    runs: Runs
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class _Known:
     exact: Runs | None  # all texts of the node, as runs
     begins: Runs
     ends: Runs
-    best: Runs | None
+    needs: tuple[Need, ...]  # each of them holds
 
 
 @cache
@@ -78,14 +92,8 @@ def _price(run: Run) -> float:
     return whole
 
 
-def _better(one: Runs | None, two: Runs | None) -> Runs | None:
-    if one is None or two is None:
-        return one or two
-    return one if price(one) <= price(two) else two
-
-
-def _useful(runs: Runs) -> Runs | None:
-    return runs if runs and all(runs) and len(runs) <= _MOST else None
+def _useful(runs: Runs | None) -> tuple[Need, ...]:
+    return (Need(runs),) if runs and all(runs) and len(runs) <= _MOST else ()
 
 
 def _joined(left: Runs, right: Runs) -> Runs | None:
@@ -98,9 +106,9 @@ def _joined(left: Runs, right: Runs) -> Runs | None:
 def _known(node: Node) -> _Known:
     if isinstance(node, Sign):
         runs: Runs = ((node.mask,),)
-        return _Known(runs, runs, runs, runs)
+        return _Known(runs, runs, runs, _useful(runs))
     if isinstance(node, Edge):
-        return _Known(_ANY, _ANY, _ANY, None)
+        return _Known(_ANY, _ANY, _ANY, ())
     if isinstance(node, Row):
         return _row(tuple(_known(part) for part in node.parts))
     if isinstance(node, Either):
@@ -109,19 +117,19 @@ def _known(node: Node) -> _Known:
 
 
 def _row(parts: tuple[_Known, ...]) -> _Known:
-    held, begins, best = _ANY, None, None
+    held, begins = _ANY, None
+    needs: list[Need] = []
     for part in parts:
         whole = None if part.exact is None else _joined(held, part.exact)
         if whole is not None:
             held = whole
             continue
         reach = _joined(held, part.begins)
-        for runs in (reach, held, part.best):
-            best = _better(best, _useful(runs) if runs else None)
+        needs += [*_useful(reach), *_useful(held), *part.needs]
         begins = begins or reach or held
         held = part.ends if part.exact is None else part.exact
-    best = _better(best, _useful(held))
-    return _Known(held if begins is None else None, begins or held, held, best)
+    needs += _useful(held)
+    return _Known(held if begins is None else None, begins or held, held, tuple(needs))
 
 
 def _either(parts: list[_Known]) -> _Known:
@@ -129,16 +137,18 @@ def _either(parts: list[_Known]) -> _Known:
         found = tuple(dict.fromkeys(run for each in runs for run in each))
         return found if len(found) <= _MOST else _ANY
 
-    bests = [part.best for part in parts]
-    best = None
-    if all(each is not None for each in bests):
-        best = _useful(union(each for each in bests if each is not None))
+    needs: tuple[Need, ...] = ()
+    if all(part.needs for part in parts):
+        bests = [min(part.needs, key=lambda need: price(need.runs)) for part in parts]
+        found = union(best.runs for best in bests)
+        if all(found):
+            needs = (Need(found, min(best.times for best in bests)),)
     exact = None
     exacts = [part.exact for part in parts]
     if all(each is not None for each in exacts):
-        found = tuple(dict.fromkeys(run for each in exacts if each is not None for run in each))
-        exact = found if len(found) <= _MOST else None
-    return _Known(exact, union(p.begins for p in parts), union(p.ends for p in parts), best)
+        exact = tuple(dict.fromkeys(run for each in exacts if each is not None for run in each))
+        exact = exact if len(exact) <= _MOST else None
+    return _Known(exact, union(p.begins for p in parts), union(p.ends for p in parts), needs)
 
 
 def _repeat(node: Repeat) -> _Known:
@@ -146,25 +156,28 @@ def _repeat(node: Repeat) -> _Known:
     if node.least == 0:
         if node.most == 1 and part.exact is not None and len(part.exact) < _MOST:
             runs = (*part.exact, ())
-            return _Known(runs, runs, runs, None)
-        return _Known(None, _ANY, _ANY, None)
+            return _Known(runs, runs, runs, ())
+        return _Known(None, _ANY, _ANY, ())
     turns = min(node.least, _LONG)
     known = _row((part,) * turns)
     if node.most == node.least == turns:
         return known
-    return _Known(None, known.begins, known.ends, known.best)
+    often = tuple(Need(need.runs, need.times * node.least) for need in part.needs)
+    return _Known(None, known.begins, known.ends, known.needs + often)
 
 
-def needed(node: Node) -> Runs | None:
-    """Return runs one of which every match holds; None when nothing can be said.
+def needed(node: Node) -> tuple[Need, ...]:
+    """Return what every match holds, rarest first; each of it has to be there.
 
     Args:
         node: The tree of the expression.
     """
-    best = _known(node).best
-    if best is None or price(best) > 0.2:
-        return None
-    return tuple(dict.fromkeys(_core(run) for run in best))
+    known = {
+        Need(tuple(dict.fromkeys(_core(run) for run in need.runs)), need.times)
+        for need in _known(node).needs
+        if price(need.runs) <= _COMMON
+    }
+    return tuple(sorted(known, key=lambda need: (price(need.runs) ** need.times, need.runs)))
 
 
 def _core(run: Run) -> Run:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Ints = npt.NDArray[np.int64]
-CHUNK: Final = 1 << 20  # bytes of text looked at together; a longer row is a chunk of its own
+CHUNK: Final = 1 << 22  # bytes of text looked at together; a longer row is a chunk of its own
 _BORDER: Final = pa.scalar("\0", pa.large_string())
 _NOTHING: Final = pa.scalar("", pa.large_string())
 

@@ -17,6 +17,7 @@ from safehold.dlp.engine.needs import Run, chance
 Ints = npt.NDArray[np.int64]
 WIDEST: Final = 6  # signs of a run that are looked at: more cost more and tell little
 _BLOCK: Final = 1 << 16
+_SPARSE: Final = 0.05
 
 
 def window_of(run: Run) -> Run:
@@ -52,19 +53,44 @@ class Shapes:
                 flags |= table_of(mask).astype(np.uint8) << bit
             self._tables.append(flags.tobytes())
         self._masks = len(masks)
+        # where every run holds a rare sign, only the places of rare signs are looked at
+        rarest = [min(range(len(run)), key=lambda at: chance(run[at])) for run in runs]
+        anchors = [run[at] for run, at in zip(runs, rarest, strict=True)]
+        self._sparse = len(runs) <= 8 and sum(map(chance, set(anchors))) < _SPARSE
+        self._rarest, self._signs = rarest, [[table_of(mask) for mask in run] for run in runs]
+        flags = np.zeros(256, np.uint8)
+        for bit, mask in enumerate(anchors[:8]):
+            flags |= table_of(mask).astype(np.uint8) << bit
+        self._anchors = flags.tobytes()
         self._reach = max(map(len, runs), default=1) - 1
 
     def find(self, data: bytes) -> list[Ints]:
         """Return the places at which each run begins."""
-        found: list[list[Ints]] = [[] for _ in self._steps]
         if not self._steps:
             return []
+        if self._sparse:
+            return self._from_anchors(data)
+        found: list[list[Ints]] = [[] for _ in self._steps]
         flags = [np.frombuffer(data.translate(table), np.uint8) for table in self._tables]
         for low in range(0, len(data), _BLOCK):
             high = min(len(data), low + _BLOCK + self._reach)
             self._block(flags, low, high, found)
         none = np.zeros(0, np.int64)
         return [np.concatenate(parts) if parts else none for parts in found]
+
+    def _from_anchors(self, data: bytes) -> list[Ints]:
+        flags = np.frombuffer(data.translate(self._anchors), np.uint8)
+        code = np.frombuffer(data, np.uint8)
+        places = np.flatnonzero(flags != 0)
+        kinds, found = flags[places], []
+        for number, signs in enumerate(self._signs):
+            begin = places[(kinds >> number & 1) > 0] - self._rarest[number]
+            begin = begin[(begin >= 0) & (begin + len(signs) <= len(code))]
+            for at, table in enumerate(signs):
+                if at != self._rarest[number]:
+                    begin = begin[table[code[begin + at]]]
+            found.append(begin)
+        return found
 
     def _block(
         self, flags: list[npt.NDArray[np.uint8]], low: int, high: int, found: list[list[Ints]]
