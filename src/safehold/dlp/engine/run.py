@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from safehold.dlp.engine.gate import Gate
 from safehold.dlp.engine.needs import stays_within
 from safehold.dlp.engine.rows import bytes_of, laid_out
 from safehold.dlp.engine.seek import seek, stretches
+from safehold.dlp.engine.vet import VETS, Candidates, Facts
 from safehold.dlp.pattern import Rule
 
 Ints = npt.NDArray[np.int64]
@@ -55,31 +57,44 @@ class Engine:
         place = np.zeros(len(array), np.int64)
         place[rows] = np.arange(len(rows))
         bounds = np.searchsorted(rule, np.arange(len(self.rules) + 1))
-        found: list[tuple[int, int, int, int]] = []
+        facts, found = Facts(data), [np.zeros((0, 4), np.int64)]
         for number in np.flatnonzero(np.diff(bounds)).tolist():
             each = self.rules[number]
             mine = place[row[bounds[number] : bounds[number + 1]]]
             low, high = stretches(mine, offsets, alone=self._alone[number])
             spans = seek(each.compiled, each.group, data, low, high)
             if spans:
-                found += _checked(each, data, offsets, spans)
-        table = np.array(found, np.int64) if found else np.zeros((0, 4), np.int64)
-        return data, offsets, rows, table
+                found.append(checked(each, facts, offsets, spans))
+        return data, offsets, rows, np.concatenate(found)
 
 
-def _checked(
-    rule: Rule, data: bytes, offsets: Ints, spans: list[tuple[int, int]]
-) -> list[tuple[int, int, int, int]]:
-    """Return the spans the rule's check keeps, with their confidence; each is cut to its row."""
-    place = np.searchsorted(offsets, [start for start, _ in spans], side="right") - 1
-    first, last = (offsets[place] + 1).tolist(), (offsets[place + 1] - 1).tolist()
-    check, name, found = rule.check, rule.number, []
-    for (start, end), begin, stop in zip(spans, first, last, strict=True):
-        start, end = max(start, begin), min(end, stop)  # noqa: PLW2901 - a border may be in the match
-        if start >= end:
-            continue
-        low = max(begin, start - AROUND)
-        confidence = check(data[low : min(stop, end + AROUND)], start - low, end - low)
-        if confidence:
-            found.append((start, end, name, confidence))
-    return found
+def checked(rule: Rule, facts: Facts, offsets: Ints, spans: list[tuple[int, int]]) -> Ints:
+    """Return the spans the rule's check keeps, each cut to its row, with their confidence.
+
+    Args:
+        rule: The rule.
+        facts: What is known of the buffer.
+        offsets: Where the stretch of each row begins.
+        spans: What the rule's expression matched, in order.
+
+    Returns:
+        First byte, byte after the last, number of the rule, confidence.
+    """
+    borders = np.fromiter(chain.from_iterable(spans), np.int64, 2 * len(spans))
+    place = np.searchsorted(offsets, borders[0::2], side="right") - 1
+    place = np.clip(place, 0, len(offsets) - 2)
+    first, last = offsets[place] + 1, offsets[place + 1] - 1
+    start, end = np.maximum(borders[0::2], first), np.minimum(borders[1::2], last)
+    if not (there := start < end).all():  # a border was all there was, or the group took no part
+        start, end, first, last = start[there], end[there], first[there], last[there]
+    vet = VETS.get(rule.check.__name__)
+    said = np.full(len(start), -1, np.int64) if vet is None else vet(Candidates(facts, start, end))
+    for at in np.flatnonzero(said < 0).tolist():
+        begin, stop = int(start[at]), int(end[at])
+        low = max(int(first[at]), begin - AROUND)
+        window = facts.data[low : min(int(last[at]), stop + AROUND)]
+        said[at] = rule.check(window, begin - low, stop - low)
+    kept = said > 0
+    return np.stack(
+        [start[kept], end[kept], np.full(int(kept.sum()), rule.number), said[kept]], axis=1
+    )
