@@ -18,6 +18,7 @@ import pyarrow as pa
 from safehold.dlp.classes import CLASSES, GROUPS, NAMES
 from safehold.dlp.engine.rows import chunks_of, points_before
 from safehold.dlp.engine.run import Engine
+from safehold.dlp.engine.tier import current_tier
 from safehold.dlp.fold import Folded, fold_rows
 from safehold.dlp.pattern import load_patterns
 from safehold.errors import InvalidError
@@ -74,8 +75,9 @@ _EMPTY: Final = Spans(*(np.zeros(0, np.int64) for _ in range(7)))
 
 
 @cache
-def _engine_of(groups: frozenset[str]) -> Engine:
-    return Engine([r for r in load_patterns() if CLASSES[NAMES[r.kind]].group in groups])
+def _engine_of(groups: frozenset[str], tier: str) -> Engine:
+    rules = [rule for rule in load_patterns() if CLASSES[NAMES[rule.kind]].group in groups]
+    return Engine(rules, tier=tier)
 
 
 def _plain(texts: Any) -> pa.Array:
@@ -98,7 +100,7 @@ def find_spans(texts: Any, *, groups: frozenset[str] = ALL) -> Spans:
         groups: Groups of classes that are looked for.
     """
     given = _plain(texts)
-    if not len(given) or not (engine := _engine_of(groups)).rules:
+    if not len(given) or not (engine := _engine_of(groups, current_tier())).rules:
         return _EMPTY
     parts = []
     for begin, part in chunks_of(given):

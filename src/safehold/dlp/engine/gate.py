@@ -11,16 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from itertools import chain, product
+from itertools import product
 from typing import Final
 
-import ahocorasick_rs as ac
 import numpy as np
 import numpy.typing as npt
 
 from safehold.dlp.engine.needs import Need, Run, digits_of, needed, price
 from safehold.dlp.engine.shapes import Shapes, window_of
 from safehold.dlp.engine.syntax import DIGIT, read_expression
+from safehold.dlp.engine.words import finder_of
 from safehold.errors import InvalidError
 
 Ints = npt.NDArray[np.int64]
@@ -73,10 +73,16 @@ class Gate:
         digits: Digits that each rule's check asks for besides.
         needs: Lower-case words that a rule says it needs, one of which has to be there; used where
             nothing can be worked out of its expression.
+        tier: Which machine finds words and rare runs.
     """
 
     def __init__(
-        self, patterns: Sequence[str], needs: Sequence[Sequence[str]], digits: Sequence[int]
+        self,
+        patterns: Sequence[str],
+        needs: Sequence[Sequence[str]],
+        digits: Sequence[int],
+        *,
+        tier: str,
     ) -> None:
         words: dict[bytes, list[int]] = {}
         shaped: tuple[dict[Run, list[int]], ...] = tuple({} for _ in LEVELS)
@@ -102,13 +108,9 @@ class Gate:
         self._asked = np.bincount(np.array(self._rule, np.int64), minlength=len(patterns))
         self._rule_of, self._least = np.array(self._rule, np.int64), np.array(self._times, np.int64)
         self.words = tuple(words)
-        self._automaton = (
-            ac.BytesAhoCorasick(list(words), implementation=ac.Implementation.DFA)
-            if words
-            else None
-        )
         self._of_word = _table(list(words.values()))
-        self._shapes = [Shapes(list(each)) for each in shaped]
+        self._finder = finder_of(tier, self.words, list(shaped[0]))
+        self._shapes = [Shapes(list(each)) for each in shaped[1:]]
         self._of_shape = [list(each.values()) for each in shaped]
 
     def _add(self, rule: int, times: int) -> None:
@@ -124,14 +126,13 @@ class Gate:
         """
         size = len(offsets) - 1
         digits = digits_in(data, offsets)
-        pairs: list[Ints] = []
-        if self._automaton is not None:
-            hits = self._automaton.find_matches_as_indexes(data.lower(), overlapping=True)
-            if hits:
-                flat = np.fromiter(chain.from_iterable(hits), np.int64, 3 * len(hits))
-                place = np.searchsorted(offsets, flat[1::3], side="right") - 1
-                pairs += _spread(self._of_word, flat[0::3], place, size)
-        for level in range(len(LEVELS)):
+        word, place, found = self._finder.find(data)
+        pairs = []
+        if len(word):
+            place = np.searchsorted(offsets, place, side="right") - 1
+            pairs += _spread(self._of_word, word, place, size)
+        pairs += _paired(found, self._of_shape[0], offsets, None, size)
+        for level in range(1, len(LEVELS)):
             pairs += self._shaped(level, data, offsets, digits)
         rule, row = self._met(pairs, size)
         keep = digits[row] >= self._digits[rule]
@@ -160,23 +161,30 @@ class Gate:
         size = len(offsets) - 1
         if not self._of_shape[level]:
             return []
-        part, bounds, kept = data, offsets, np.arange(size)
-        if LEVELS[level]:
-            kept = np.flatnonzero(digits >= LEVELS[level])
-            if len(kept) * 4 > size * 3:
-                kept = np.arange(size)
-            else:
-                text = memoryview(data)
-                begin, end = offsets[kept].tolist(), offsets[kept + 1].tolist()
-                part = b"".join([text[low:high] for low, high in zip(begin, end, strict=True)])
-                bounds = np.concatenate([[0], np.cumsum(offsets[kept + 1] - offsets[kept])])
-        pairs = []
-        found = self._shapes[level].find(part)
-        for places, rules in zip(found, self._of_shape[level], strict=True):
-            if len(places):
-                row = kept[_rows_with(places, bounds)]
-                pairs += [number * size + row for number in rules]
-        return pairs
+        part, bounds = data, offsets
+        kept: Ints | None = np.flatnonzero(digits >= LEVELS[level])
+        if kept is None or len(kept) * 4 > size * 3:
+            kept = None
+        else:
+            text = memoryview(data)
+            begin, end = offsets[kept].tolist(), offsets[kept + 1].tolist()
+            part = b"".join([text[low:high] for low, high in zip(begin, end, strict=True)])
+            bounds = np.concatenate([[0], np.cumsum(offsets[kept + 1] - offsets[kept])])
+        found = self._shapes[level - 1].find(part)
+        return _paired(found, self._of_shape[level], bounds, kept, size)
+
+
+def _paired(
+    found: list[Ints], needs: list[list[int]], bounds: Ints, kept: Ints | None, size: int
+) -> list[Ints]:
+    """Return a key for each need that wants a run, and each row the run stands in."""
+    pairs = []
+    for places, wanted in zip(found, needs, strict=True):
+        if len(places):
+            row = _rows_with(places, bounds)
+            row = row if kept is None else kept[row]
+            pairs += [number * size + row for number in wanted]
+    return pairs
 
 
 LEVELS: Final = (0, 2, 4, 9)  # digits a row has to have before shapes are looked for in it

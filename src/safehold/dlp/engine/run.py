@@ -28,15 +28,17 @@ class Engine:
 
     Args:
         rules: The rules.
+        tier: The tier, see ``tier``.
     """
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule], *, tier: str) -> None:
         self.rules = tuple(rules)
         self._alone = [not stays_within(rule.pattern) for rule in rules]
         self._gate = Gate(
             [rule.pattern for rule in rules],
             [rule.needs for rule in rules],
             [DIGITS.get(rule.check.__name__, 0) for rule in rules],
+            tier=tier,
         )
 
     def find(self, array: Any) -> tuple[bytes, Ints, Ints, Ints]:
