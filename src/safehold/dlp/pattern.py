@@ -17,6 +17,7 @@ import re2
 
 from safehold.dlp.check import CHECKS, Check
 from safehold.dlp.classes import CLASSES, NAMES
+from safehold.dlp.engine.tier import MEANING
 from safehold.errors import InvalidError
 
 _MEMORY: Final = 64 << 20  # bytes a compiled expression may take; RE2's own 8 MiB is too little
@@ -105,8 +106,8 @@ def load_gate() -> str:
 
 @cache
 def data_version() -> str:
-    """Return the SHA-256 of patterns, contexts and classes: what a result was made with."""
-    digest = hashlib.sha256()
+    """Return the SHA-256 of what a result was made with: patterns, contexts, classes, what a span is."""
+    digest = hashlib.sha256(MEANING.encode())
     for name in ("patterns.json", "contexts.json"):
         digest.update(hashlib.sha256(read_data(name)).digest())
     for each in CLASSES.values():

@@ -18,7 +18,7 @@ import pyarrow as pa
 from safehold.dlp.classes import CLASSES, GROUPS, NAMES
 from safehold.dlp.engine.rows import chunks_of, points_before
 from safehold.dlp.engine.run import Engine
-from safehold.dlp.engine.tier import current_tier
+from safehold.dlp.engine.tier import admit_tier, current_tier
 from safehold.dlp.fold import Folded, fold_rows
 from safehold.dlp.pattern import load_patterns
 from safehold.errors import InvalidError
@@ -92,21 +92,29 @@ def _plain(texts: Any) -> pa.Array:
     return texts.cast(pa.large_string())
 
 
-def find_spans(texts: Any, *, groups: frozenset[str] = ALL) -> Spans:
+def find_spans(texts: Any, *, groups: frozenset[str] = ALL, tier: str | None = None) -> Spans:
     """Return every span of the given groups.
 
     Args:
-        texts: An Arrow array of strings; it may be sliced and hold nulls.
+        texts: An Arrow array of strings or a dictionary of them; it may be sliced and hold nulls.
         groups: Groups of classes that are looked for.
+        tier: Which machine finds them, see ``engine.tier``; every tier finds the same.
+
+    Raises:
+        InvalidError: The tier cannot run here.
     """
     given = _plain(texts)
-    if not len(given) or not (engine := _engine_of(groups, current_tier())).rules:
+    if not len(given) or not (engine := _engine_of(groups, _tier(tier))).rules:
         return _EMPTY
     parts = []
     for begin, part in chunks_of(given):
         folded = fold_rows(part)
         parts.append(_unfolded(_seek(engine, folded.text), folded, begin))
     return _joined(parts)
+
+
+def _tier(name: str | None) -> str:
+    return current_tier() if name is None else admit_tier(name)
 
 
 def _joined(parts: list[Spans]) -> Spans:
@@ -154,7 +162,11 @@ def _seek(engine: Engine, part: Any) -> Spans:
 
 
 def scan(
-    batch: pa.RecordBatch | pa.Table, columns: Iterable[str], *, groups: frozenset[str] = ALL
+    batch: pa.RecordBatch | pa.Table,
+    columns: Iterable[str],
+    *,
+    groups: frozenset[str] = ALL,
+    tier: str | None = None,
 ) -> pa.Table:
     """Return the sensitive spans of some text columns.
 
@@ -162,20 +174,21 @@ def scan(
         batch: The rows.
         columns: Names of text columns; dictionaries are taken too.
         groups: Groups of classes that are looked for.
+        tier: Which machine finds them; every tier finds the same.
 
     Returns:
         A table with the schema ``SPANS``: ``start`` and ``end`` in code points, ``byte_start`` and
         ``byte_end`` in UTF-8 bytes of the row. It never holds the text.
 
     Raises:
-        InvalidError: There is no such column.
+        InvalidError: There is no such column, or the tier cannot run here.
     """
     parts = []
     ids = np.array([rule.id for rule in load_patterns()])
     for name in columns:
         if name not in batch.schema.names:
             raise InvalidError("there is no such column", field=name, rule="dlp.scan")
-        spans = find_spans(batch.column(name), groups=groups)
+        spans = find_spans(batch.column(name), groups=groups, tier=tier)
         values = [
             spans.row, [name] * len(spans), spans.start, spans.end,
             spans.byte_start, spans.byte_end,

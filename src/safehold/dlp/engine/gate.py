@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import product
 from typing import Final
@@ -162,10 +163,9 @@ class Gate:
         if not self._of_shape[level]:
             return []
         part, bounds = data, offsets
-        kept: Ints | None = np.flatnonzero(digits >= LEVELS[level])
-        if kept is None or len(kept) * 4 > size * 3:
-            kept = None
-        else:
+        few = np.flatnonzero(digits >= LEVELS[level])
+        kept = few if len(few) * 4 <= size * 3 else None
+        if kept is not None:
             text = memoryview(data)
             begin, end = offsets[kept].tolist(), offsets[kept + 1].tolist()
             part = b"".join([text[low:high] for low, high in zip(begin, end, strict=True)])
@@ -193,11 +193,10 @@ _ZERO, _TEN = np.uint8(48), np.uint8(10)
 
 
 def _known(pattern: str, said: Sequence[str]) -> tuple[tuple[Need, ...], int]:
-    try:
+    needs: tuple[Need, ...] = ()
+    digits = 0
+    with suppress(InvalidError):
         node = read_expression(pattern)
-    except InvalidError:
-        needs, digits = (), 0
-    else:
         needs, digits = needed(node), digits_of(node)
     if not needs and said:
         needs = (Need(tuple(tuple(_either_case(sign) for sign in word) for word in said)),)
@@ -240,7 +239,8 @@ def digits_in(data: bytes, offsets: Ints) -> Ints:
     np.cumsum(np.bitwise_count(words), out=before[1:])
     place = offsets >> 6
     below = (np.uint64(1) << (offsets & 63).astype(np.uint64)) - np.uint64(1)
-    return np.diff(before[place] + np.bitwise_count(words[place] & below))
+    counts: Ints = np.diff(before[place] + np.bitwise_count(words[place] & below))
+    return counts
 
 
 def _rows_with(places: Ints, offsets: Ints) -> Ints:

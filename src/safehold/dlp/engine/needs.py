@@ -87,7 +87,7 @@ def price(runs: Iterable[Run]) -> float:
 def _price(run: Run) -> float:
     whole = math.prod(map(chance, run))
     for one, two in pairwise(run):
-        if _closed(one) and not two & _BLANK and not (one | two) & ~DIGIT == 0:
+        if _closed(one) and not two & _BLANK and (one | two) & ~DIGIT:
             whole *= 0.15
     return whole
 

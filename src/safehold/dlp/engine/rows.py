@@ -24,8 +24,7 @@ def offsets_of(array: Any) -> Ints:
     """
     if not len(array):
         return np.zeros(1, np.int64)
-    raw = np.frombuffer(array.buffers()[1], np.int64, len(array) + 1, array.offset * 8)
-    return raw
+    return np.frombuffer(array.buffers()[1], np.int64, len(array) + 1, array.offset * 8)
 
 
 def bytes_of(array: Any) -> tuple[bytes, Ints]:

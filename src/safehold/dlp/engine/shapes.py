@@ -107,13 +107,11 @@ class Shapes:
             if len(steps) > WIDEST:
                 plane = _again(planes[steps[0]], len(steps))
             else:
-                plane = begun.get(tuple(steps[:2]))
-                if plane is None:
-                    plane = planes[steps[0]]
-                    if len(steps) > 1:
-                        plane = plane[:-1] & planes[steps[1]][1:]
-                    begun[tuple(steps[:2])] = plane
-                plane = plane[:size]
+                first = tuple(steps[:2])
+                if first not in begun:
+                    one = planes[steps[0]]
+                    begun[first] = one[:-1] & planes[steps[1]][1:] if len(steps) > 1 else one
+                plane = begun[first][:size]
                 for at in range(2, len(steps)):
                     plane = plane & planes[steps[at]][at : at + size]
             places = np.flatnonzero(plane[:_BLOCK])

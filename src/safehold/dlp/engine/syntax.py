@@ -94,7 +94,7 @@ class _Reader:
         return self.text[self.at - 1]
 
     def either(self, flags: frozenset[str]) -> Node:
-        parts, flags = [], flags
+        parts = []
         while True:
             row, flags = self.row(flags)
             parts.append(row)
@@ -119,7 +119,7 @@ class _Reader:
             end += 1
         return end if self.text[end : end + 1] == ")" else None
 
-    def atom(self, flags: frozenset[str]) -> Node:
+    def atom(self, flags: frozenset[str]) -> Node:  # noqa: PLR0911 - one for each kind of sign
         sign = self.take()
         if sign == "(":
             return self.group(flags)

@@ -90,9 +90,10 @@ class FastFinder:
         flat = np.array(hits, np.int64)
         which, end = flat[0::2], flat[1::2]
         word = which < self._words
-        runs = []
-        for number in range(self._words, self._words + self._runs):
-            runs.append(np.sort(end[which == number]) - self._lengths[number])
+        runs = [
+            np.sort(end[which == number]) - self._lengths[number]
+            for number in range(self._words, self._words + self._runs)
+        ]
         return which[word], end[word] - self._lengths[which[word]], runs
 
     def _scratch(self) -> Any:
