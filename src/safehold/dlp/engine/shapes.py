@@ -104,7 +104,7 @@ class Shapes:
             size = high - low - len(steps) + 1
             if size <= 0:
                 continue
-            if len(steps) > WIDEST:
+            if len(steps) > 2 and len(set(steps)) == 1:
                 plane = _again(planes[steps[0]], len(steps))
             else:
                 first = tuple(steps[:2])
