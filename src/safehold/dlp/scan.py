@@ -74,8 +74,9 @@ _EMPTY: Final = Spans(*(np.zeros(0, np.int64) for _ in range(7)))
 
 
 @cache
-def _rules_of(groups: frozenset[str]) -> tuple[Rule, ...]:
-    return tuple(r for r in load_patterns() if CLASSES[NAMES[r.kind]].group in groups)
+def _rules_of(groups: frozenset[str], report: bool) -> tuple[Rule, ...]:  # noqa: FBT001 - a cache key
+    rules = (rule for rule in load_patterns() if rule.masked or report)
+    return tuple(rule for rule in rules if CLASSES[NAMES[rule.kind]].group in groups)
 
 
 def _plain(texts: Any) -> pa.Array:
@@ -90,15 +91,16 @@ def _plain(texts: Any) -> pa.Array:
     return texts.cast(pa.large_string())
 
 
-def find_spans(texts: Any, *, groups: frozenset[str] = ALL) -> Spans:
+def find_spans(texts: Any, *, groups: frozenset[str] = ALL, report: bool = False) -> Spans:
     """Return every span of the given groups.
 
     Args:
         texts: An Arrow array of strings; it may be sliced and hold nulls.
         groups: Groups of classes that are looked for.
+        report: Also what is not masked when data comes in, such as an ordinary date.
     """
     given = _plain(texts)
-    rules = _rules_of(groups)
+    rules = _rules_of(groups, report)
     if not len(given) or not rules:
         return _EMPTY
     array, odd = fold_rows(given)
@@ -139,7 +141,10 @@ def _unfold(spans: Spans, given: pa.Array, odd: Ints) -> Spans:
 
 def _seek(data: bytes, rules: Iterable[Rule], *, rows: Ints, offsets: Ints) -> Spans:
     found: list[tuple[int, int, int, int]] = []
+    lower = data.lower()
     for rule in rules:
+        if rule.needs and not any(need.encode() in lower for need in rule.needs):
+            continue
         group, check, number = rule.group, rule.check, rule.number
         for match in rule.compiled.finditer(data):
             start, end = match.span(group)
@@ -188,7 +193,7 @@ def scan(
     for name in columns:
         if name not in batch.schema.names:
             raise InvalidError("there is no such column", field=name, rule="dlp.scan")
-        spans = find_spans(batch.column(name), groups=groups)
+        spans = find_spans(batch.column(name), groups=groups, report=True)
         values = [
             spans.row, [name] * len(spans), spans.start, spans.end,
             spans.byte_start, spans.byte_end,
