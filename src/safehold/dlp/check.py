@@ -105,6 +105,7 @@ _NUMBER: Final[dict[str, Check]] = {
     "date": number.check_date,
     "year": number.check_year,
     "clock": number.check_clock,
+    "plate": number.check_plate,
     "house": number.check_house,
 }
 _SECRET: Final[dict[str, Check]] = {

@@ -187,9 +187,9 @@ def check_cued_phone(buffer: bytes, start: int, end: int) -> int:
 
 
 def check_account(buffer: bytes, start: int, end: int) -> int:
-    """Keep 6 to 17 digits (NACHA: 17 at most)."""
+    """Keep 6 to 28 digits (NACHA: 17 at most; the longest national account number has 28)."""
     digits = digits_of(buffer[start:end])
-    return 85 if 6 <= len(digits) <= 17 else 0
+    return 85 if 6 <= len(digits) <= 28 else 0
 
 
 def check_age(buffer: bytes, start: int, end: int) -> int:
@@ -238,3 +238,9 @@ def check_house(buffer: bytes, start: int, end: int) -> int:
     """Keep a street with its number."""
     text = buffer[start:end]
     return 75 if any(48 <= byte <= 57 for byte in text) else 0
+
+
+def check_plate(buffer: bytes, start: int, end: int) -> int:
+    """Keep what a plate can hold: letters or digits, a digit among them."""
+    text = buffer[start:end]
+    return 80 if digits_of(text) and sum(chr(byte).isalnum() for byte in text) >= 4 else 0

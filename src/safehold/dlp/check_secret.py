@@ -9,8 +9,8 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
-from itertools import pairwise
 from importlib.resources import files
+from itertools import pairwise
 from typing import Final
 
 from safehold.dlp.check_number import digits_of
@@ -76,9 +76,8 @@ def check_password(buffer: bytes, start: int, end: int) -> int:
     """Tell a password from prose about passwords."""
     text = buffer[start:end].rstrip(b".,;:)]>")
     core = text[:1].lower() + text[1:]
-    if text[:1] in (b"[", b"<", b"(", b"/") or len(text) < 4 or text[:2] == b"--":
-        return 0
-    if b"/" in text[1:-1]:  # a path or a link
+    no_word = text[:1] in (b"[", b"<", b"(", b"/") or text[:2] == b"--"
+    if no_word or len(text) < 4 or b"/" in text[1:-1]:  # markup, an option, a path or a link
         return 0
     explicit = buffer[max(0, start - 4) : start].strip(b" \"'`")[-1:] in (b":", b"=")
     kinds = _variety(core.rstrip(b"!?"))
@@ -151,6 +150,10 @@ def check_user(buffer: bytes, start: int, end: int) -> int:
     return 60 if b"_" in text[1:-1] else 0
 
 
+_NO_LOGIN: Final = frozenset(
+    b"user username root admin name none null true false string guest ubuntu you me login public shared the not my"
+    b" your wrong incorrect invalid same case required empty optional correct that this a an set test field".split()
+)
 _PLACEHOLDER: Final = re.compile(
     rb"(?i)x{6}|\*{3}|your[_-]|redacted|placeholder|change_?me|_here\b|^(?:test|dummy|sample|example)"
     rb"|abcdefghijklm|^[$%{<]|(?:0{10}|1{10})"
@@ -286,5 +289,4 @@ def check_numbered(buffer: bytes, start: int, end: int) -> int:
 def check_login(buffer: bytes, start: int, end: int) -> int:
     """Keep a quoted or assigned account name that is no word of a manual."""
     text = buffer[start:end].strip(b".-_")
-    common = b"user username root admin name none null true false string guest ubuntu you me login public shared"
-    return 75 if len(text) >= 3 and text.lower() not in common.split() else 0
+    return 75 if len(text) >= 3 and text.lower() not in _NO_LOGIN else 0

@@ -84,7 +84,7 @@ _TABLE: Final = (
     Class("HEALTH", "health_financial_legal", 23, "condition, medication, treatment, sick leave"),
     Class("MRN", "health_financial_legal", 45, "medical record or health insurance number"),
     Class("BANK", "health_financial_legal", 46, "bank account or routing number"),
-    Class("IBAN", "health_financial_legal", 51, "international bank account number"),
+    Class("IBAN", "health_financial_legal", 53, "international bank account number"),
     Class("CARD", "health_financial_legal", 52, "payment card number"),
     Class("COMMAND", "security_behaviour", 18, "privileged command", masked=False),
     Class("ADMIN", "security_behaviour", 24, "address of an internal administration page"),
