@@ -55,7 +55,9 @@ def engine_spans(texts: list[str | None] | pa.Array, *, tier: str = "default") -
     from safehold.dlp.scan import find_spans
 
     spans = find_spans(
-        pa.array(texts, pa.large_string()) if isinstance(texts, list) else texts, tier=tier
+        pa.array(texts, pa.large_string()) if isinstance(texts, list) else texts,
+        report=True,
+        tier=tier,
     )
     ids = [rule.id for rule in load_patterns()]
     return sorted(

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.adversary import against
 from tests.detection import engine_spans, plain_spans
-from tests.unit.test_dlp_scan import EXTRA, FOUND
+from tests.detection_cases import FOUND, NEAR
 
 from safehold.dlp import mask_text
 from safehold.dlp.engine.tier import TIERS
 from safehold.dlp.pattern import load_patterns
 from safehold.dlp.scan import find_spans
 
-PIECES = [text for _, text, _ in FOUND + EXTRA]
+PIECES = [*FOUND.values(), *NEAR.values()]
 SIGNS = "0123456789abcdefABF @.-:/_+=()[]'\"\\\n\t\0é漢😀\u0301\u200b\uff11\u00ad\u202e#!$%"
 ANY = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60)
 NEAR = st.lists(

@@ -60,7 +60,12 @@ _NAMES: Final = {
     "screen": ("app", "trigger"),
 }
 
-_THREADS: Final = {"chat": "channel", "ai": "conversation"}  # messages that are read together
+# what is read together: by conversation, and by who says it
+_THREADS: Final = {
+    "chat": ("channel", "person"),
+    "ai": ("conversation", "person"),
+    "speech": ("meeting", "speaker"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,10 +362,9 @@ def _text(stream: str, table: pa.Table, rules: Rules, masked: dict[str, int]) ->
             masked[name] = masked.get(name, 0) + count
         sens, columns["text"] = found.sens, found.text
         if stream in _THREADS and len(table):
-            when, talk = numbers_of(table, "t"), table.column(_THREADS[stream])
-            texts, more, counts = stitch(
-                found.text, talk, table.column("person"), when, groups=rules.groups
-            )
+            when = numbers_of(table, "t")
+            talk, who = (table.column(name) for name in _THREADS[stream])
+            texts, more, counts = stitch(found.text, talk, who, when, groups=rules.groups)
             sens, columns["text"] = sens | more, texts
             for name, count in counts.items():
                 masked[name] = masked.get(name, 0) + count

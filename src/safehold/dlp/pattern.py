@@ -7,7 +7,6 @@ rule's check.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,6 +17,7 @@ import re2
 from safehold.dlp.check import CHECKS, Check
 from safehold.dlp.classes import CLASSES, NAMES
 from safehold.dlp.engine.tier import MEANING
+from safehold.dlp.ruleset import RULE_FILES, gate_of, rule_items
 from safehold.errors import InvalidError
 
 _MEMORY: Final = 64 << 20  # bytes a compiled expression may take; RE2's own 8 MiB is too little
@@ -36,6 +36,7 @@ class Rule:
         check: What sets the confidence.
         needs: Lower-case words one of which every match holds, as the rule says; the engine works it
             out of the pattern where it can.
+        masked: Whether its spans are masked when data comes in, or only reported by a scan.
         compiled: The compiled expression.
     """
 
@@ -46,6 +47,7 @@ class Rule:
     group: int
     check: Check
     needs: tuple[str, ...]
+    masked: bool
     compiled: Any
 
 
@@ -80,7 +82,7 @@ def read_data(name: str) -> bytes:
 def load_patterns() -> tuple[Rule, ...]:
     """Return the rules in the order of their file."""
     rules = []
-    for number, item in enumerate(json.loads(read_data("patterns.json"))["rules"]):
+    for number, item in enumerate(rule_items(read_data)):
         if item["class"] not in CLASSES or item["check"] not in CHECKS:
             raise InvalidError("a rule names an unknown class or check", rule="dlp.pattern")
         rules.append(
@@ -92,6 +94,7 @@ def load_patterns() -> tuple[Rule, ...]:
                 group=item.get("group", 0),
                 check=CHECKS[item["check"]],
                 needs=tuple(item.get("needs", ())),
+                masked=item.get("masked", CLASSES[item["class"]].masked),
                 compiled=compile_expression(item["pattern"], capture=item.get("group", 0) > 0),
             )
         )
@@ -101,15 +104,15 @@ def load_patterns() -> tuple[Rule, ...]:
 @cache
 def load_gate() -> str:
     """Return the pattern that every text with a span matches."""
-    return str(json.loads(read_data("patterns.json"))["gate"])
+    return gate_of(read_data)
 
 
 @cache
 def data_version() -> str:
     """Return the SHA-256 of what a result was made with: patterns, contexts, classes, what a span is."""
     digest = hashlib.sha256(MEANING.encode())
-    for name in ("patterns.json", "contexts.json"):
+    for name in (*RULE_FILES, "contexts.json"):
         digest.update(hashlib.sha256(read_data(name)).digest())
     for each in CLASSES.values():
-        digest.update(f"{each.name}\0{each.group}\0{each.rank}\0".encode())
+        digest.update(f"{each.name}\0{each.group}\0{each.rank}\0{each.masked}\0".encode())
     return digest.hexdigest()

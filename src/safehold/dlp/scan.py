@@ -75,9 +75,9 @@ _EMPTY: Final = Spans(*(np.zeros(0, np.int64) for _ in range(7)))
 
 
 @cache
-def _engine_of(groups: frozenset[str], tier: str) -> Engine:
-    rules = [rule for rule in load_patterns() if CLASSES[NAMES[rule.kind]].group in groups]
-    return Engine(rules, tier=tier)
+def _engine_of(groups: frozenset[str], tier: str, report: bool) -> Engine:  # noqa: FBT001 - a cache key
+    rules = (rule for rule in load_patterns() if rule.masked or report)
+    return Engine([rule for rule in rules if CLASSES[NAMES[rule.kind]].group in groups], tier=tier)
 
 
 def _plain(texts: Any) -> pa.Array:
@@ -92,19 +92,22 @@ def _plain(texts: Any) -> pa.Array:
     return texts.cast(pa.large_string())
 
 
-def find_spans(texts: Any, *, groups: frozenset[str] = ALL, tier: str | None = None) -> Spans:
+def find_spans(
+    texts: Any, *, groups: frozenset[str] = ALL, report: bool = False, tier: str | None = None
+) -> Spans:
     """Return every span of the given groups.
 
     Args:
         texts: An Arrow array of strings or a dictionary of them; it may be sliced and hold nulls.
         groups: Groups of classes that are looked for.
+        report: Also what is not masked when data comes in, such as an ordinary date.
         tier: Which machine finds them, see ``engine.tier``; every tier finds the same.
 
     Raises:
         InvalidError: The tier cannot run here.
     """
     given = _plain(texts)
-    if not len(given) or not (engine := _engine_of(groups, _tier(tier))).rules:
+    if not len(given) or not (engine := _engine_of(groups, _tier(tier), report)).rules:
         return _EMPTY
     parts = []
     for begin, part in chunks_of(given):
@@ -188,7 +191,7 @@ def scan(
     for name in columns:
         if name not in batch.schema.names:
             raise InvalidError("there is no such column", field=name, rule="dlp.scan")
-        spans = find_spans(batch.column(name), groups=groups, tier=tier)
+        spans = find_spans(batch.column(name), groups=groups, report=True, tier=tier)
         values = [
             spans.row, [name] * len(spans), spans.start, spans.end,
             spans.byte_start, spans.byte_end,

@@ -30,6 +30,8 @@ _RARE: Final = (
 )
 _RARE_BY_DIGIT: Final = 1e-6
 _SPELLINGS: Final = 12
+_WORDS: Final = 64  # words of one need, and shapes of one need, beyond which another is taken
+_SHAPES: Final = 12
 _ASKED: Final = 2  # needs by words a rule is asked for
 _LONGEST: Final = 12  # signs of a literal
 
@@ -92,9 +94,9 @@ class Gate:
         self._times: list[int] = []  # of each need that is looked for
         self._rule: list[int] = []
         for number, (pattern, said) in enumerate(zip(patterns, needs, strict=True)):
-            known, least = _known(pattern, said)
+            known, least = _known(pattern)
             self._digits[number] = max(least, digits[number])
-            spelt, shape = _chosen(known)
+            spelt, shape = _chosen(known, said)
             if not spelt and shape is None:
                 self.always.append(number)
             for literals, times in spelt:
@@ -192,38 +194,48 @@ _BLOCK: Final = 1 << 16
 _ZERO, _TEN = np.uint8(48), np.uint8(10)
 
 
-def _known(pattern: str, said: Sequence[str]) -> tuple[tuple[Need, ...], int]:
-    needs: tuple[Need, ...] = ()
-    digits = 0
+def _known(pattern: str) -> tuple[tuple[Need, ...], int]:
     with suppress(InvalidError):
         node = read_expression(pattern)
-        needs, digits = needed(node), digits_of(node)
-    if not needs and said:
-        needs = (Need(tuple(tuple(_either_case(sign) for sign in word) for word in said)),)
-    return needs, digits
+        return needed(node), digits_of(node)
+    return (), 0
 
 
-def _chosen(needs: tuple[Need, ...]) -> tuple[list[tuple[list[bytes], int]], Need | None]:
-    """Return the needs that are looked for: at most two by words; without any, one by shape."""
+def _chosen(
+    needs: tuple[Need, ...], said: Sequence[str]
+) -> tuple[list[tuple[list[bytes], int]], Need | None]:
+    """Return the needs that are looked for: by words, two at most; without any, one by shape.
+
+    What a rule says of itself is used where its expression gives no words, or very many.
+    """
     spelt: list[tuple[list[bytes], int]] = []
     seen: set[bytes] = set()
     for need in needs:
-        words: set[bytes] = set()
-        for run in need.runs:
-            found = _words_of(run)
-            words.update(found)
-            if not found:
-                break
-        else:
-            listed = _shortest(words)
-            if len(spelt) < _ASKED and not any(o in w or w in o for o in seen for w in listed):
+        listed = _spelt(need)
+        if listed and len(listed) <= _WORDS and len(spelt) < _ASKED:
+            if not any(o in w or w in o for o in seen for w in listed):
                 spelt.append((listed, need.times))
                 seen.update(listed)
-    return spelt, None if spelt or not needs else needs[0]
+    if not spelt and said:
+        spelt = [(_shortest({word.lower().encode() for word in said}), 1)]
+    if spelt:
+        return spelt, None
+    few = [need for need in needs if len(set(map(window_of, need.runs))) <= _SHAPES]
+    if few:
+        return [], few[0]
+    spelt = [(listed, need.times) for need in needs if (listed := _spelt(need))][:1]
+    return spelt, needs[0] if needs and not spelt else None
 
 
-def _either_case(sign: str) -> int:
-    return 1 << ord(sign.lower()) | 1 << ord(sign.upper())
+def _spelt(need: Need) -> list[bytes]:
+    """Return words one of which stands in every run of a need; none when a run has no such word."""
+    words: set[bytes] = set()
+    for run in need.runs:
+        found = _words_of(run)
+        if not found:
+            return []
+        words.update(found)
+    return _shortest(words)
 
 
 def digits_in(data: bytes, offsets: Ints) -> Ints:

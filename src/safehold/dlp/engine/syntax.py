@@ -165,6 +165,12 @@ class _Reader:
             return EVERY & ~mask if sign.isupper() else mask
         if sign in _PLAIN:
             return mask_of(_PLAIN[sign])
+        if (
+            sign in "pP"
+        ):  # a class of Unicode: wider than it is, which is safe where it is not left out
+            if self.take() == "{":
+                self.at = self.text.index("}", self.at) + 1
+            return EVERY
         if sign == "x":
             digits = self.take()
             if digits == "{":
@@ -197,6 +203,8 @@ class _Reader:
                 low = ((1 << high.bit_length()) - 1) & ~(low - 1)
             mask |= low
         self.take()
+        if negated and mask == EVERY:
+            raise unknown()
         mask = self._cased(mask, flags)
         # a class that leaves out one sign beyond ASCII still holds the others
         return (EVERY & ~mask) | OTHER if negated else mask
