@@ -8,64 +8,20 @@ the rows lie end to end: a run that spans two rows only costs time.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import cache
-from itertools import product
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from safehold.dlp.engine.needs import Need, Run, digits_of, needed, price
-from safehold.dlp.engine.shapes import Shapes, window_of
-from safehold.dlp.engine.syntax import DIGIT, read_expression
+from safehold.dlp.engine.choice import choose, known_of
+from safehold.dlp.engine.needs import Run
+from safehold.dlp.engine.shapes import window_of
+from safehold.dlp.engine.tier import TIERS
 from safehold.dlp.engine.words import finder_of
-from safehold.errors import InvalidError
 
 Ints = npt.NDArray[np.int64]
-_RARE: Final = (
-    2e-3  # a literal that stands at more places of ordinary text is looked for with its neighbours
-)
-_RARE_BY_DIGIT: Final = 1e-6
-_SPELLINGS: Final = 12
-_WORDS: Final = 64  # words of one need, and shapes of one need, beyond which another is taken
-_SHAPES: Final = 12
-_ASKED: Final = 2  # needs by words a rule is asked for
-_LONGEST: Final = 12  # signs of a literal
-
-
-def _words_of(run: Run) -> list[bytes]:
-    """Return literals one of which stands in every text of a run; none when all are too common."""
-    best: list[bytes] = []
-    # what stands beside a digit is found as quickly together with it, and is rarer so
-    cost = _RARE_BY_DIGIT if any(mask & ~DIGIT == 0 for mask in run) else _RARE
-    for low in range(len(run)):
-        for high in range(low + 1, min(len(run), low + _LONGEST) + 1):
-            part = run[low:high]
-            choices = [_signs(mask) for mask in part]
-            count = math.prod([len(each) or _SPELLINGS + 1 for each in choices])
-            if count > _SPELLINGS:
-                break
-            now = price([part]) * count
-            if now < cost:
-                cost = now
-                best = [b"".join(each) for each in product(*choices)]
-    return best
-
-
-@cache
-def _signs(mask: int) -> list[bytes]:
-    """Return the few signs of a set, in lower case; none for many, or for digits."""
-    if mask >> 128 or mask.bit_count() > (1 if mask & DIGIT else 2 * _SPELLINGS):
-        return []
-    return sorted({chr(code).lower().encode() for code in range(128) if mask >> code & 1})
-
-
-def _shortest(words: set[bytes]) -> list[bytes]:
-    """Return words without those that hold another of them."""
-    return sorted(w for w in words if not any(o != w and o in w for o in words))
 
 
 class Gate:
@@ -87,34 +43,34 @@ class Gate:
         *,
         tier: str,
     ) -> None:
-        words: dict[bytes, list[int]] = {}
-        shaped: tuple[dict[Run, list[int]], ...] = tuple({} for _ in LEVELS)
+        wanted = [_Wanted() for _ in LEVELS]
         self.always: list[int] = []
         self._digits = np.zeros(len(patterns), np.int64)
         self._times: list[int] = []  # of each need that is looked for
         self._rule: list[int] = []
         for number, (pattern, said) in enumerate(zip(patterns, needs, strict=True)):
-            known, least = _known(pattern)
+            known, least = known_of(pattern)
             self._digits[number] = max(least, digits[number])
-            spelt, shape = _chosen(known, said)
+            level = int(np.searchsorted(LEVELS, self._digits[number], side="right")) - 1
+            spelt, shape = choose(known, said)
             if not spelt and shape is None:
                 self.always.append(number)
             for literals, times in spelt:
                 for word in literals:
-                    words.setdefault(word, []).append(len(self._rule))
+                    wanted[level].words.setdefault(word, []).append(len(self._rule))
                 self._add(number, times)
             if shape is not None:
-                level = int(np.searchsorted(LEVELS, self._digits[number], side="right")) - 1
                 for window in dict.fromkeys(map(window_of, shape.runs)):
-                    shaped[level].setdefault(window, []).append(len(self._rule))
+                    wanted[level].runs.setdefault(window, []).append(len(self._rule))
                 self._add(number, 1)
         self._asked = np.bincount(np.array(self._rule, np.int64), minlength=len(patterns))
         self._rule_of, self._least = np.array(self._rule, np.int64), np.array(self._times, np.int64)
-        self.words = tuple(words)
-        self._of_word = _table(list(words.values()))
-        self._finder = finder_of(tier, self.words, list(shaped[0]))
-        self._shapes = [Shapes(list(each)) for each in shaped[1:]]
-        self._of_shape = [list(each.values()) for each in shaped]
+        # only what is looked for in every row is worth another machine
+        self._levels = [
+            _Level(least, each, tier=tier if least == 0 else TIERS[0])
+            for least, each in zip(LEVELS, wanted, strict=True)
+            if each.words or each.runs
+        ]
 
     def _add(self, rule: int, times: int) -> None:
         self._rule.append(rule)
@@ -129,14 +85,7 @@ class Gate:
         """
         size = len(offsets) - 1
         digits = digits_in(data, offsets)
-        word, place, found = self._finder.find(data)
-        pairs = []
-        if len(word):
-            place = np.searchsorted(offsets, place, side="right") - 1
-            pairs += _spread(self._of_word, word, place, size)
-        pairs += _paired(found, self._of_shape[0], offsets, None, size)
-        for level in range(1, len(LEVELS)):
-            pairs += self._shaped(level, data, offsets, digits)
+        pairs = [key for level in self._levels for key in level.keys(data, offsets, digits)]
         rule, row = self._met(pairs, size)
         keep = digits[row] >= self._digits[rule]
         return rule[keep], row[keep]
@@ -159,21 +108,44 @@ class Gate:
             rule, row = rule[order], row[order]
         return rule, row
 
-    def _shaped(self, level: int, data: bytes, offsets: Ints, digits: Ints) -> list[Ints]:
-        """Look for the shapes of rules that need so many digits, in the rows that have them."""
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Words and runs, each with the needs that want it."""
+
+    words: dict[bytes, list[int]] = field(default_factory=dict)
+    runs: dict[Run, list[int]] = field(default_factory=dict)
+
+
+class _Level:
+    """What is looked for in rows with so many digits at least."""
+
+    def __init__(self, least: int, wanted: _Wanted, *, tier: str) -> None:
+        self.least = least
+        self._finder = finder_of(tier, list(wanted.words), list(wanted.runs))
+        self._of_word = _table(list(wanted.words.values()))
+        self._of_run = list(wanted.runs.values())
+
+    def keys(self, data: bytes, offsets: Ints, digits: Ints) -> list[Ints]:
+        """Return need times rows plus row, for each need met at a place of a row."""
         size = len(offsets) - 1
-        if not self._of_shape[level]:
-            return []
-        part, bounds = data, offsets
-        few = np.flatnonzero(digits >= LEVELS[level])
-        kept = few if len(few) * 4 <= size * 3 else None
-        if kept is not None:
-            text = memoryview(data)
-            begin, end = offsets[kept].tolist(), offsets[kept + 1].tolist()
-            part = b"".join([text[low:high] for low, high in zip(begin, end, strict=True)])
-            bounds = np.concatenate([[0], np.cumsum(offsets[kept + 1] - offsets[kept])])
-        found = self._shapes[level - 1].find(part)
-        return _paired(found, self._of_shape[level], bounds, kept, size)
+        part, bounds, kept = data, offsets, None
+        few = np.flatnonzero(digits >= self.least)
+        if len(few) * 4 <= size * 3:
+            part, bounds, kept = _picked(data, offsets, few), np.zeros(len(few) + 1, np.int64), few
+            np.cumsum(offsets[few + 1] - offsets[few], out=bounds[1:])
+        word, place, found = self._finder.find(part)
+        keys = _paired(found, self._of_run, bounds, kept, size)
+        if len(word):
+            row = np.searchsorted(bounds, place, side="right") - 1
+            keys += _spread(self._of_word, word, row if kept is None else kept[row], size)
+        return keys
+
+
+def _picked(data: bytes, offsets: Ints, rows: Ints) -> bytes:
+    text = memoryview(data)
+    begin, end = offsets[rows].tolist(), offsets[rows + 1].tolist()
+    return b"".join([text[low:high] for low, high in zip(begin, end, strict=True)])
 
 
 def _paired(
@@ -189,53 +161,9 @@ def _paired(
     return pairs
 
 
-LEVELS: Final = (0, 2, 4, 9)  # digits a row has to have before shapes are looked for in it
+LEVELS: Final = (0, 1, 2, 4, 9)  # digits a row has to have before shapes are looked for in it
 _BLOCK: Final = 1 << 16
 _ZERO, _TEN = np.uint8(48), np.uint8(10)
-
-
-def _known(pattern: str) -> tuple[tuple[Need, ...], int]:
-    with suppress(InvalidError):
-        node = read_expression(pattern)
-        return needed(node), digits_of(node)
-    return (), 0
-
-
-def _chosen(
-    needs: tuple[Need, ...], said: Sequence[str]
-) -> tuple[list[tuple[list[bytes], int]], Need | None]:
-    """Return the needs that are looked for: by words, two at most; without any, one by shape.
-
-    What a rule says of itself is used where its expression gives no words, or very many.
-    """
-    spelt: list[tuple[list[bytes], int]] = []
-    seen: set[bytes] = set()
-    for need in needs:
-        listed = _spelt(need)
-        if listed and len(listed) <= _WORDS and len(spelt) < _ASKED:
-            if not any(o in w or w in o for o in seen for w in listed):
-                spelt.append((listed, need.times))
-                seen.update(listed)
-    if not spelt and said:
-        spelt = [(_shortest({word.lower().encode() for word in said}), 1)]
-    if spelt:
-        return spelt, None
-    few = [need for need in needs if len(set(map(window_of, need.runs))) <= _SHAPES]
-    if few:
-        return [], few[0]
-    spelt = [(listed, need.times) for need in needs if (listed := _spelt(need))][:1]
-    return spelt, needs[0] if needs and not spelt else None
-
-
-def _spelt(need: Need) -> list[bytes]:
-    """Return words one of which stands in every run of a need; none when a run has no such word."""
-    words: set[bytes] = set()
-    for run in need.runs:
-        found = _words_of(run)
-        if not found:
-            return []
-        words.update(found)
-    return _shortest(words)
 
 
 def digits_in(data: bytes, offsets: Ints) -> Ints:

@@ -19,7 +19,11 @@ from safehold.dlp.pattern import Rule
 
 Ints = npt.NDArray[np.int64]
 # a candidate with fewer digits is rejected by these checks, so a row with fewer need not be tried
-DIGITS: Final = {"check_shape": 2, "check_bare_token": 4, "check_iban": 7}
+DIGITS: Final = {
+    "check_shape": 2, "check_bare_token": 4, "check_iban": 7, "check_house": 1, "check_numbered": 3, "check_account": 6,
+    "check_cued_phone": 4, "check_phone": 7, "check_named_phone": 6, "check_ssn": 9, "check_card": 12, "check_age": 1,
+    "check_card_alone": 12, "check_card_plain": 12, "check_keyed": 1, "check_token": 1,
+}  # fmt: skip
 AROUND: Final = 96  # bytes of its row before and after a candidate that a check may look at
 
 
