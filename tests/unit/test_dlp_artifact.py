@@ -49,7 +49,9 @@ def safetensors(tensors=None, metadata=None, *, tail=b""):
 
 def notebook(source=(), outputs=()):
     cell = {"cell_type": "code", "source": list(source), "outputs": list(outputs), "metadata": {}}
-    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}).encode()
+    return json.dumps(
+        {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+    ).encode()
 
 
 def tokenizer(*tokens, added=()):
@@ -114,10 +116,14 @@ PLACES = {
     "safetensors metadata": lambda s: safetensors(metadata={"note": s}),
     "safetensors metadata key": lambda s: safetensors(metadata={s: "x"}),
     "safetensors tensor name": lambda s: safetensors({f"emb {s}": np.zeros(2, "<f4")}),
-    "safetensors tensor of bytes": lambda s: safetensors({"w": np.frombuffer(s.encode(), "u1").copy()}),
+    "safetensors tensor of bytes": lambda s: safetensors(
+        {"w": np.frombuffer(s.encode(), "u1").copy()}
+    ),
     "safetensors tensor of code points": lambda s: safetensors({"w": spelled(s, "<i8")}),
     "safetensors tensor of whole floats": lambda s: safetensors({"w": spelled(s, "<f4")}),
-    "safetensors JSON in metadata": lambda s: safetensors(metadata={"config": json.dumps({"x": s})}),
+    "safetensors JSON in metadata": lambda s: safetensors(
+        metadata={"config": json.dumps({"x": s})}
+    ),
     "safetensors base64 in metadata": lambda s: safetensors(
         metadata={"blob": base64.b64encode(s.encode()).decode()}
     ),
@@ -132,20 +138,29 @@ PLACES = {
         base64.b64encode(word.encode()) + b" %d\n" % rank
         for rank, word in enumerate([*(f"word{n}" for n in range(40)), s])
     ),
-    "SentencePiece piece": lambda s: sentencepiece("<unk>", "\u2581the", "\u2581" + s.replace(" ", "\u2581")),
+    "SentencePiece piece": lambda s: sentencepiece(
+        "<unk>", "\u2581the", "\u2581" + s.replace(" ", "\u2581")
+    ),
     "notebook source over lines": lambda s: notebook(source=[s[:9], s[9:] + "\n", "print(1)"]),
     "notebook output": lambda s: notebook(
         outputs=[{"output_type": "stream", "name": "stdout", "text": [f"to {s}\n"]}]
     ),
     "notebook html": lambda s: notebook(
-        outputs=[{"output_type": "display_data", "data": {"text/html": [f"<b>{s[:4]}</b><i>{s[4:]}</i> {s}"]}}]
+        outputs=[
+            {
+                "output_type": "display_data",
+                "data": {"text/html": [f"<b>{s[:4]}</b><i>{s[4:]}</i> {s}"]},
+            }
+        ]
     ),
     "notebook traceback": lambda s: notebook(
         outputs=[{"output_type": "error", "traceback": [f"\x1b[0;31m{s[:6]}\x1b[0m{s[6:]}"]}]
     ),
     "log": lambda s: f"2026-11-02 10:00:01 INFO start\n2026-11-02 INFO sent to {s} ok\n".encode(),
-    "prompt log": lambda s: b'{"role": "user", "content": "hi"}\n'
-    + json.dumps({"role": "user", "content": f"write to {s} now"}).encode(),
+    "prompt log": lambda s: (
+        b'{"role": "user", "content": "hi"}\n'
+        + json.dumps({"role": "user", "content": f"write to {s} now"}).encode()
+    ),
     "trainer state": lambda s: json.dumps({"log_history": [{"step": 1, "sample": s}]}).encode(),
     "NumPy text": lambda s: array_of(np.array(["a", s])),
     "NumPy archive": lambda s: arrays(words=np.array(["a", s])),
@@ -174,7 +189,12 @@ def test_planted_text_is_found_and_never_shown(place, text, kind):
 
 
 @pytest.mark.parametrize(
-    "place", [name for name in PLACES if name not in ("safetensors metadata key", "safetensors tensor name")]
+    "place",
+    [
+        name
+        for name in PLACES
+        if name not in ("safetensors metadata key", "safetensors tensor name")
+    ],
 )
 def test_an_artifact_without_anything_planted_is_admitted(place):
     found = inspect(PLACES[place]("quarterly summary"), canaries=CANARIES)
@@ -183,11 +203,16 @@ def test_an_artifact_without_anything_planted_is_admitted(place):
 
 
 def test_a_canary_in_a_file_or_folder_name_is_found():
-    found = inspect(b"hello there", name=f"models/{WORD}/card_4111_1111_1111_1111.txt", canaries=CANARIES)
+    found = inspect(
+        b"hello there", name=f"models/{WORD}/card_4111_1111_1111_1111.txt", canaries=CANARIES
+    )
     assert {each.kind for each in found.findings} >= {"CANARY", "CARD"}
 
 
-@pytest.mark.parametrize("shape", ["ZEBRA-otter-QUARTZ-91", "zebra otter\u00a0quartz 91", "z\u00e9bra-otter-quartz-\uff19\uff11"])
+@pytest.mark.parametrize(
+    "shape",
+    ["ZEBRA-otter-QUARTZ-91", "zebra otter\u00a0quartz 91", "z\u00e9bra-otter-quartz-\uff19\uff11"],
+)
 def test_a_canary_is_found_however_it_is_written(shape):
     assert CANARIES.find(pa.array([None, "nothing", f"see {shape}!"])) == [2]
 
@@ -284,7 +309,13 @@ def test_a_deep_document_is_refused():
 
 @pytest.mark.parametrize(
     "name",
-    ["state.0.exp_avg", "layer.weight.exp_avg_sq", "opt_state/0/mu/w", "momentum_buffer", "optimizer.w"],
+    [
+        "state.0.exp_avg",
+        "layer.weight.exp_avg_sq",
+        "opt_state/0/mu/w",
+        "momentum_buffer",
+        "optimizer.w",
+    ],
 )
 def test_the_state_of_an_optimizer_never_leaves(name):
     for body in (safetensors({name: np.zeros(3, "<f4")}), arrays(**{name: np.zeros(3)})):
@@ -296,13 +327,21 @@ def test_the_state_of_an_optimizer_never_leaves(name):
 
 
 def test_weights_leave():
-    names = ["model.layers.0.mlp.up_proj.weight", "lm_head.weight", "embed.tokens", "norm.bias", "mutual.w"]
+    names = [
+        "model.layers.0.mlp.up_proj.weight",
+        "lm_head.weight",
+        "embed.tokens",
+        "norm.bias",
+        "mutual.w",
+    ]
     found = inspect(safetensors({name: np.zeros(3, "<f4") for name in names}))
     assert admit(found, Use.RELEASE).notes == ()
 
 
 def test_pictures_and_vectors_never_leave():
-    picture = notebook(outputs=[{"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo="}}])
+    picture = notebook(
+        outputs=[{"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo="}}]
+    )
     vectors = table({"v": pa.array([[0.5] * 32], pa.list_(pa.float32(), 32))})
     for body, rule in ((picture, "artifact.image"), (vectors, "artifact.embedding")):
         found = inspect(body)

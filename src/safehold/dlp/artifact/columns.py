@@ -70,36 +70,45 @@ def _names(schema: pa.Schema, content: Content) -> Iterator[Passage]:
     for number, field in enumerate(schema):
         yield Passage(f"column[{number}].name", field.name)
         kind = field.type
-        if pa.types.is_fixed_size_list(kind) and kind.list_size >= _WIDEST:
-            content.notes.add(VECTORS)
-        elif (
-            pa.types.is_list(kind) or pa.types.is_large_list(kind)
-        ) and pa.types.is_floating(kind.value_type):
+        wide = pa.types.is_fixed_size_list(kind) and kind.list_size >= _WIDEST
+        loose = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        if wide or (loose and pa.types.is_floating(kind.value_type)):
             content.notes.add(VECTORS)
 
 
 def _values(column: Any, place: str, start: int) -> Iterator[Passage]:
     kind = column.type
+    if pa.types.is_nested(kind) or pa.types.is_dictionary(kind):
+        for inner, name, first in _inside(column, place, start):
+            yield from _values(inner, name, first)
+        if pa.types.is_struct(kind):
+            for number in range(kind.num_fields):
+                yield Passage(f"{place}.[{number}].name", kind.field(number).name)
+        return
+    for row, text in enumerate(_texts(column), start):
+        if text:
+            yield Passage(f"{place} row {row}", text)
+
+
+def _inside(column: Any, place: str, start: int) -> list[tuple[Any, str, int]]:
+    kind = column.type
     if pa.types.is_dictionary(kind):
-        yield from _values(column.dictionary, f"{place}.word", 0)
-    elif pa.types.is_struct(kind):
-        for number in range(kind.num_fields):
-            yield Passage(f"{place}.[{number}].name", kind.field(number).name)
-            yield from _values(column.field(number), f"{place}.[{number}]", start)
-    elif pa.types.is_map(kind):
-        yield from _values(column.keys, f"{place}.key", start)
-        yield from _values(column.items, f"{place}.item", start)
-    elif pa.types.is_nested(kind):
-        yield from _values(column.flatten(), f"{place}[]", start)
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        for row, text in enumerate(column.to_pylist()):
-            if text:
-                yield Passage(f"{place} row {start + row}", text)
+        return [(column.dictionary, f"{place}.word", 0)]
+    if pa.types.is_struct(kind):
+        fields = range(kind.num_fields)
+        return [(column.field(number), f"{place}.[{number}]", start) for number in fields]
+    if pa.types.is_map(kind):
+        return [(column.keys, f"{place}.key", start), (column.items, f"{place}.item", start)]
+    return [(column.flatten(), f"{place}[]", start)]
+
+
+def _texts(column: Any) -> Iterator[str | None]:
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        yield from column.to_pylist()
     elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        for row, raw in enumerate(column.to_pylist()):
-            if raw:
-                yield Passage(f"{place} row {start + row}", raw.decode("utf-8", "replace"))
-    elif pa.types.is_int64(kind):
-        for row, value in enumerate(column.to_pylist()):
-            if value is not None and 10**8 <= abs(value) < 10**19:
-                yield Passage(f"{place} row {start + row}", str(value))
+        for raw in column.to_pylist():
+            yield raw and raw.decode("utf-8", "replace")
+    elif pa.types.is_int64(kind):  # a card or account number as a number
+        for value in column.to_pylist():
+            yield str(value) if value is not None and 10**8 <= abs(value) < 10**19 else None

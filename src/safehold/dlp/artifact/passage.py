@@ -120,8 +120,9 @@ def _inner(passage: Passage, left: int) -> Iterator[Passage]:
     if not left or len(passage.text) < _SHORTEST:
         return
     text = passage.text.strip()
-    if _BASE64.match(text) and (plain := _decoded(text)) is not None:
-        inner = Passage(f"{passage.place} (base64)", plain)
+    decoded = _decoded(text) if _BASE64.match(text) else None
+    if decoded is not None:
+        inner = Passage(f"{passage.place} (base64)", decoded)
         yield inner
         yield from _inner(inner, left - 1)
     if text[:1] in "{[" and text[-1:] in "}]":

@@ -42,7 +42,9 @@ def texts_of(data: Body, dtype: str, place: str) -> Iterator[Passage]:
     for start in range(0, len(data), _WINDOW - _LAP):
         window = bytes(data[start : start + _WINDOW])
         for match in pattern.finditer(window):
-            yield Passage(f"{place} byte {start + match.start()}", match[0].decode("utf-8", "replace"))
+            yield Passage(
+                f"{place} byte {start + match.start()}", match[0].decode("utf-8", "replace")
+            )
         if dtype in _BYTES:
             for match in _WIDE.finditer(window):
                 text = match[0].decode("utf-16-le")

@@ -82,16 +82,20 @@ def _check_tensors(header: dict[str, Any], size: int) -> list[tuple[str, int, in
     for name, entry in header.items():
         try:
             low, high = entry["data_offsets"]
-            count = math.prod(entry["shape"])
-            fits = high - low == count * _WIDTHS[entry["dtype"]] and 0 <= low <= high <= size
+            if high - low != math.prod(entry["shape"]) * _WIDTHS[entry["dtype"]]:
+                raise _broken("a tensor is not where the header says")
+            memoryview(b"")[low:high]  # whole numbers
         except (KeyError, TypeError, ValueError):
-            fits = False
-        if not fits:
+            raise _broken("a tensor is not where the header says") from None
+        if not 0 <= low <= high <= size:
             raise _broken("a tensor is not where the header says")
         places.append((name, low, high))
     places.sort(key=lambda item: item[1:])
     ends = [0, *(high for _, _, high in places)]
-    if any(low != end for (_, low, _), end in zip(places, ends[:-1], strict=True)) or ends[-1] != size:
+    if (
+        any(low != end for (_, low, _), end in zip(places, ends[:-1], strict=True))
+        or ends[-1] != size
+    ):
         raise _broken("the file has bytes outside its tensors")
     return places
 
@@ -224,7 +228,9 @@ def _array(source: Any, place: str) -> Iterator[Passage]:
         width = max(dtype.itemsize // 4, 1)
         signs = np.frombuffer(data, dtype.byteorder.replace("|", "<").replace("=", "<") + "u4")
         for row, part in enumerate(signs.reshape(-1, width)):
-            yield Passage(f"{place}[{row}]", "".join(chr(c) for c in part.tolist() if 0 < c < 0x110000))
+            yield Passage(
+                f"{place}[{row}]", "".join(chr(c) for c in part.tolist() if 0 < c < 0x110000)
+            )
     else:
         number = {"f": "F", "i": "I", "u": "U"}.get(dtype.kind, "")
         kind = f"{number}{dtype.itemsize * 8}" if number else "U8"
@@ -277,4 +283,11 @@ def _broken(message: str) -> InvalidError:
     return InvalidError(message, rule="artifact.damaged", fix="write the file again")
 
 
-__all__ = ["is_arrays", "is_safetensors", "read_array", "read_arrays", "read_gguf", "read_safetensors"]
+__all__ = [
+    "is_arrays",
+    "is_safetensors",
+    "read_array",
+    "read_arrays",
+    "read_gguf",
+    "read_safetensors",
+]

@@ -68,7 +68,10 @@ def read_tokenizer(document: dict[str, Any]) -> Content:
             yield from walk(document | {"model": rest})
             merges = inner.get("merges") or ()
             yield from _tokens(
-                ("".join(item) if isinstance(item, list) else str(item).replace(" ", "") for item in merges),
+                (
+                    "".join(item) if isinstance(item, list) else str(item).replace(" ", "")
+                    for item in merges
+                ),
                 "$.model.merges",
             )
 
@@ -99,7 +102,7 @@ def read_ranks(text: str) -> Content:
 
 def _unranked(line: str) -> bytes:
     try:
-        return base64.b64decode(line.split(" ")[0], validate=True)
+        return base64.b64decode(line.split(" ", maxsplit=1)[0], validate=True)
     except (binascii.Error, ValueError):
         raise InvalidError(
             "a rank is not base64", rule="artifact.damaged", fix="write the file again"
