@@ -7,6 +7,8 @@ import pickle
 import struct
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.command_line import Done, World
 
@@ -73,6 +75,34 @@ def test_the_state_of_an_optimizer_may_be_stored_and_not_released(tmp_path: Path
     done = run(tmp_path, "--release", path)
     assert done.code == 3
     assert "optimizer" in done.out
+
+
+@pytest.mark.parametrize("planted", [WORD, SECRET, "4111 1111 1111 1111"])
+def test_a_canary_is_found_in_every_place_the_charter_of_a_project_has(
+    tmp_path: Path, planted: str
+) -> None:
+    """Chat, a window title, a folder name, a notebook, a tokenizer, metadata of a model."""
+    place = tmp_path / "export"
+    folder = place / f"notes {planted}"
+    folder.mkdir(parents=True)
+    (folder / "readme.txt").write_text("nothing here")
+    chat = [{"text": "morning"}, {"text": f"use {planted} for it"}]
+    (place / "chat.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chat))
+    titles = pa.table({"app_name": ["editor"], "title": [f"{planted} - editor"]})
+    pq.write_table(titles, place / "focus.parquet")
+    cell = {"cell_type": "code", "source": [f"key = '{planted}'\n"], "outputs": [], "metadata": {}}
+    (place / "work.ipynb").write_text(json.dumps({"nbformat": 4, "metadata": {}, "cells": [cell]}))
+    words = {"model": {"vocab": {"a": 0, planted.replace(" ", "\u0120"): 1}}}
+    (place / "tokenizer.json").write_text(json.dumps(words))
+    weights(place / "model.safetensors", note=planted)
+    words_file = tmp_path / "words"
+    words_file.write_text(WORD)
+    done = run(tmp_path, place, "--canaries", words_file, "--json")
+    assert done.code == 3
+    assert planted not in done.out.replace(str(folder), "")
+    files = done.json["files"]
+    assert len(files) == 6
+    assert [item["file"] for item in files if not item["findings"]] == []
 
 
 def test_a_missing_file_and_a_short_canary_are_told(tmp_path: Path) -> None:

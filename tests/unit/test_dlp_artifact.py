@@ -302,6 +302,14 @@ def test_a_bomb_is_not_unpacked():
         inspect(sink.getvalue(), name="x.npz")
 
 
+def test_a_text_that_is_too_large_is_refused(monkeypatch):
+    monkeypatch.setattr("safehold.dlp.artifact.inspection.LARGEST_TEXT", 100)
+    inspect(b"x" * 100)
+    with pytest.raises(InvalidError) as refused:
+        inspect(b"x" * 101)
+    assert refused.value.rule == "artifact.size"
+
+
 def test_a_deep_document_is_refused():
     with pytest.raises(InvalidError):
         inspect(b"[" * 300 + b'"x"' + b"]" * 300)

@@ -5,6 +5,6 @@ never the thing itself; ``admit`` raises when it may not be stored or may not le
 refused unread, and so is every format that nothing here can read.
 """
 
-from safehold.dlp.artifact.inspect import Finding, Inspection, Use, admit, inspect
+from safehold.dlp.artifact.inspection import Finding, Inspection, Use, admit, inspect
 
 __all__ = ["Finding", "Inspection", "Use", "admit", "inspect"]

@@ -48,6 +48,7 @@ from safehold.dlp.scan import ALL, find_spans
 from safehold.errors import DeniedError, InvalidError
 
 _BATCH: Final = 1 << 20  # characters scanned at a time
+LARGEST_TEXT: Final = 256 << 20  # bytes of a text or JSON file
 _MOST: Final = 10_000  # findings that are listed
 _SHOWN: Final = 5  # places that an error names
 _PACKED: Final = (
@@ -167,10 +168,17 @@ def open_artifact(body: bytes | memoryview, *, name: str = "") -> Content:
             rule="artifact.format",
             fix="hand in safetensors, GGUF, NumPy arrays, tokenizers, notebooks, JSON, tables or text",
         )
-    return _open_text(bytes(view), name)
+    return _open_text(view, name)
 
 
-def _open_text(body: bytes, name: str) -> Content:
+def _open_text(view: memoryview, name: str) -> Content:
+    if len(view) > LARGEST_TEXT:
+        raise InvalidError(
+            "the text is too large to be read at once",
+            rule="artifact.size",
+            fix=f"split it into parts of at most {LARGEST_TEXT >> 20} MiB",
+        )
+    body = bytes(view)
     if body[:1] == b"\n" and (pieces := pieces_of(body)) is not None:
         return read_pieces(body, pieces)
     text = read_text(body)
