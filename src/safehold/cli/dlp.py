@@ -18,7 +18,8 @@ group = typer.Typer(
 Source = Annotated[Path, typer.Argument(help="JSON lines, one document a line.")]
 Field = Annotated[str, typer.Option(help="The field that holds the text.")]
 TierName = Annotated[
-    str | None, typer.Option("--tier", help="default or ner; the best installed unless named.")
+    str | None,
+    typer.Option("--tier", help="default, fast or ner; the best installed unless named."),
 ]
 
 
