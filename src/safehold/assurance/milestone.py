@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from safehold.assurance.measure import Measured, take
+from safehold.canonical import unb64
 from safehold.charter.oversight import Promise
 from safehold.charter.value import MICRO, Threshold
+from safehold.clock import day_of
 from safehold.keeper.verbs import Verbs
 from safehold.ledger import Entry
 
@@ -76,7 +78,8 @@ def judge(bound: Threshold, measured: Measured) -> str:
 def measure_all(verbs: Verbs) -> list[Milestone]:
     """Measure every promise of the charter in force, and put each result in the ledger.
 
-    The same result on the same day is one leaf.
+    The same result on the same day is one leaf, unless another result or a stop came in between: the newest leaf is
+    always what was measured last.
 
     Raises:
         QuorumError: No charter is in force.
@@ -85,33 +88,55 @@ def measure_all(verbs: Verbs) -> list[Milestone]:
     desk = verbs.desk
     promises = desk.trust.charter().promises
     results = [(promise, take(promise.measure, verbs)) for promise in promises]
-    if not results:
-        return []
-    receipts = desk.log(*(_leaf(verbs, promise, result) for promise, result in results))
-    return [
-        _shown(promise, result, entry=receipt.index, at_ms=desk.now_us() // 1000)
-        for (promise, result), receipt in zip(results, receipts, strict=True)
-    ]
+    told, stop = _told(verbs)
+    shown: list[Milestone] = []
+    for promise, result in results:
+        entry = _leaf(verbs, promise, result)
+        index, leaf = told.get(promise.id, (-1, {}))
+        same = index > stop and (leaf["pub"], unb64(leaf["chr"]), _day(leaf)) == (
+            entry.public,
+            entry.charter,
+            desk.today(),
+        )
+        if not same:
+            (receipt,) = desk.log(entry)
+            index = receipt.index
+        shown.append(_shown(promise, result, entry=index, at_ms=desk.now_us() // 1000))
+    return shown
 
 
 def newest(verbs: Verbs) -> list[Milestone]:
-    """Return how every promise of the charter in force stood when it was last measured."""
-    desk = verbs.desk
+    """Return how every promise stood when it was last measured under the charter in force."""
+    trust, (told, _) = verbs.desk.trust, _told(verbs)
+    return [_read(one, told.get(one.id), charter=trust.digest()) for one in trust.charter().promises]
+
+
+def _told(verbs: Verbs) -> tuple[dict[str, tuple[int, dict[str, Any]]], int]:
+    """Return the newest leaf of each promise with its index, and the index of the newest stop, -1 without one."""
     found: dict[str, tuple[int, dict[str, Any]]] = {}
-    for index, leaf in desk.ledger.leaves():
+    stop = -1
+    for index, leaf in verbs.desk.ledger.leaves():
         if leaf["k"] == "milestone":
             found[leaf["pub"]["promise"]] = (index, leaf)
-    return [_read(promise, found.get(promise.id)) for promise in desk.trust.charter().promises]
+        elif leaf["k"] == "stop":
+            stop = index
+    return found, stop
 
 
-def _read(promise: Promise, found: tuple[int, dict[str, Any]] | None) -> Milestone:
+def _day(leaf: Mapping[str, Any]) -> int:
+    return day_of(int(leaf["t"]) * 1000)
+
+
+def _read(
+    promise: Promise, found: tuple[int, dict[str, Any]] | None, *, charter: bytes
+) -> Milestone:
     never = Measured(micro=None, sentence="")
     if found is None:
         return _shown(promise, never)
     index, leaf = found
     pub = leaf["pub"]
-    if (pub["op"], pub["bound"]) != _bound(promise):
-        return _shown(promise, never)  # the promise has changed since
+    if unb64(leaf["chr"]) != charter or (pub["op"], pub["bound"]) != _bound(promise):
+        return _shown(promise, never)  # the promise, or what it is measured by, may have changed since
     return _shown(
         promise, Measured(micro=pub.get("micro"), sentence=""), entry=index, at_ms=leaf["t"]
     )
@@ -132,7 +157,6 @@ def _leaf(verbs: Verbs, promise: Promise, result: Measured) -> Entry:
     }
     if result.micro is not None:
         public["micro"] = result.micro
-    charter = desk.trust.digest().hex()[:16]
     return Entry(
         kind="milestone",
         actor="keeper",
@@ -140,7 +164,6 @@ def _leaf(verbs: Verbs, promise: Promise, result: Measured) -> Entry:
         detail={"how": result.sentence},
         charter=desk.trust.digest(),
         public=public,
-        key=f"milestone/{promise.id}/{charter}/{desk.today()}/{public['state']}/{result.micro}",
     )
 
 

@@ -92,6 +92,7 @@ class Drift:
             self._follow()
             if not desk.trust.digest():
                 return ()  # nothing was promised, so nothing is recorded
+            self._checked_us = None  # a look that fails is no look
             before, self.found = self.found, tuple(dict.fromkeys(self._compare()))
             self._checked_us = desk.now_us()
             if self.found:
@@ -204,16 +205,18 @@ class Drift:
     def _people(self) -> Iterator[Found]:
         now, last = self._desk.now_us(), self._register_us
         if last is None or not 0 <= now - last < REGISTER_US:
-            self._register_us, self._register_found = now, ()
+            self._register_us = None  # whatever else it raises, the next look asks again
+            found: tuple[Found, ...] = ()
             try:
                 self._register()
             except TamperedError:
-                self._register_found = (
+                found = (
                     Found(
                         clause="participation.applies_equally_to",
                         sentence="the register of people is not what they chose themselves",
                     ),
                 )
+            self._register_us, self._register_found = now, found
         yield from self._register_found
 
     def _signed(self) -> Charter:
