@@ -48,25 +48,26 @@ class Documents:
             folder.mkdir(mode=0o700, exist_ok=True)
             replace_file(folder / f"{name}.md", data)
             sha256 = hashlib.sha256(data).hexdigest()
-            (receipt,) = desk.log(
-                Entry(
-                    kind="document",
-                    actor="board",
-                    object=name,
-                    detail={
-                        "open": open_questions(text),
-                        "made": "people" if given is not None else "charter",
-                    },
-                    charter=charter.digest(),
-                    public={"name": name, "sha256": sha256, "version": charter.version},
-                    key=f"document/{name}/{sha256}/{charter.digest().hex()}",
-                )
+            entry = Entry(
+                kind="document",
+                actor="board",
+                object=name,
+                detail={
+                    "open": open_questions(text),
+                    "made": "people" if given is not None else "charter",
+                },
+                charter=charter.digest(),
+                public={"name": name, "sha256": sha256, "version": charter.version},
             )
+            index, leaf = self._newest().get(name, (-1, {}))
+            if index < 0 or (leaf["pub"], unb64(leaf["chr"])) != (entry.public, entry.charter):
+                (receipt,) = desk.log(entry)  # what was published last is the newest leaf, always
+                index = receipt.index
         return {
             "document": name,
             "sha256": sha256,
             "open": open_questions(text),
-            "entry": receipt.index,
+            "entry": index,
             "file": f"{name}.md",
         }
 
@@ -74,15 +75,19 @@ class Documents:
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         """Return every document with its state: ``current``, ``stale``, ``changed`` or ``missing``."""
-        desk = self._desk
-        newest: dict[str, tuple[int, dict[str, Any]]] = {}
-        for index, leaf in desk.ledger.leaves():
-            if leaf["k"] == "document":
-                newest[leaf["pub"]["name"]] = (index, leaf)
+        newest = self._newest()
         return {
             "documents": [
                 {"document": name, **self._state(name, newest.get(name))} for name in DOCUMENTS
             ]
+        }
+
+    def _newest(self) -> dict[str, tuple[int, dict[str, Any]]]:
+        """Return the newest leaf of each document with its index."""
+        return {
+            leaf["pub"]["name"]: (index, leaf)
+            for index, leaf in self._desk.ledger.leaves()
+            if leaf["k"] == "document"
         }
 
     def _state(self, name: str, found: tuple[int, dict[str, Any]] | None) -> dict[str, Any]:
