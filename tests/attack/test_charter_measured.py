@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from safehold.assurance import measure
 from safehold.assurance.milestone import measure_all, newest
 from safehold.charter.value import MICRO
 from safehold.clock import SECOND_US
-from safehold.errors import MissingError, ShreddedError, TamperedError
+from safehold.errors import MissingError, ShreddedError
 from safehold.keeper import drift as drift_module
 
 PEOPLE = ("ana", "bo", "cy")
@@ -91,6 +90,25 @@ def test_a_register_that_cannot_be_compared_is_not_taken_for_sound(
         with pytest.raises((MissingError, OSError)):
             bench.take("ana", name=f"n{number}", first=10 * (number + 1))
         bench.clock.at_us += drift_module.OLDEST_US + SECOND_US
+
+
+def test_a_look_that_failed_takes_the_place_of_the_look_before_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The periodic look fails half a minute after one that found nothing: nothing is taken on that older one."""
+    bench.take("ana")
+    bench.clock.at_us += drift_module.REGISTER_US - SECOND_US
+    bench.verbs.drift.check()  # the register is not due yet
+
+    def fails() -> None:
+        raise MissingError("gone", rule="test")
+
+    monkeypatch.setattr(bench.verbs.drift, "_register", fails)
+    bench.clock.at_us += drift_module.OLDEST_US // 2
+    with pytest.raises(MissingError):
+        bench.verbs.drift.check()
+    with pytest.raises(MissingError):
+        bench.take("ana", name="more", first=10)
 
 
 def test_work_that_outlives_stop_and_restart_breaks_the_promise(

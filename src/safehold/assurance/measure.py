@@ -184,9 +184,7 @@ def _made_of_nothing(desk: Desk) -> tuple[int, int]:
                 unreadable += 1  # it may have told of any of them
                 continue
             told |= {str(detail[name]) for name in ("dataset", "artifact") if name in detail}
-    unknown = sum(
-        one["kind"] != "source" and one["id"] not in told for one in desk.lineage.show()
-    )
+    unknown = sum(one["kind"] != "source" and one["id"] not in told for one in desk.lineage.show())
     return unknown, unreadable
 
 

@@ -108,7 +108,9 @@ def measure_all(verbs: Verbs) -> list[Milestone]:
 def newest(verbs: Verbs) -> list[Milestone]:
     """Return how every promise stood when it was last measured under the charter in force."""
     trust, (told, _) = verbs.desk.trust, _told(verbs)
-    return [_read(one, told.get(one.id), charter=trust.digest()) for one in trust.charter().promises]
+    return [
+        _read(one, told.get(one.id), charter=trust.digest()) for one in trust.charter().promises
+    ]
 
 
 def _told(verbs: Verbs) -> tuple[dict[str, tuple[int, dict[str, Any]]], int]:
@@ -136,7 +138,9 @@ def _read(
     index, leaf = found
     pub = leaf["pub"]
     if unb64(leaf["chr"]) != charter or (pub["op"], pub["bound"]) != _bound(promise):
-        return _shown(promise, never)  # the promise, or what it is measured by, may have changed since
+        return _shown(
+            promise, never
+        )  # the promise, or what it is measured by, may have changed since
     return _shown(
         promise, Measured(micro=pub.get("micro"), sentence=""), entry=index, at_ms=leaf["t"]
     )
