@@ -133,7 +133,9 @@ def enact(
         return call(
             "charter.enact",
             charter=charter.to_json(),
-            signatures=[sign(charter, name, keys[name]).to_json() for name in names],
+            signatures=[
+                sign(charter, name, keys[name], home=trust.roster.home).to_json() for name in names
+            ],
         )
     proposer = names[0] if names else "hr"
     said = stated(

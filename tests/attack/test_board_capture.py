@@ -101,7 +101,9 @@ def test_two_seats_cannot_widen_with_whatever_signatures_they_make(bench: Bench)
 def test_signatures_over_the_text_alone_change_no_charter(bench: Bench) -> None:
     """What suffices for the first charter of a home is worth nothing for the next, even by all six."""
     new = wider(bench.charter())
-    signatures = [sign(new, seat, key).to_json() for seat, key in bench.seats.items()]
+    signatures = [
+        sign(new, seat, key, home=bench.home.id).to_json() for seat, key in bench.seats.items()
+    ]
     error = raised(
         lambda: bench.call("charter.enact", charter=new.to_json(), signatures=signatures)
     )
@@ -149,7 +151,9 @@ def test_an_old_signed_charter_is_not_replayed(bench: Bench) -> None:
     for old in (first, second):
         error = raised(lambda old=old: propose(bench, old))
         assert error.rule == "charter.version"
-        signatures = [sign(old, seat, key).to_json() for seat, key in bench.seats.items()]
+        signatures = [
+            sign(old, seat, key, home=bench.home.id).to_json() for seat, key in bench.seats.items()
+        ]
         error = raised(
             lambda old=old, signatures=signatures: bench.call(
                 "charter.enact", charter=old.to_json(), signatures=signatures
@@ -232,7 +236,9 @@ def test_a_charter_file_that_two_seats_wrote_is_not_opened(bench: Bench) -> None
 
     def forged(tree: Any) -> Any:
         keys = {**MALLORY, **{seat: bench.seats[seat] for seat in TWO}}
-        signatures = [sign(new, seat, key).to_json() for seat, key in keys.items()]
+        signatures = [
+            sign(new, seat, key, home=bench.home.id).to_json() for seat, key in keys.items()
+        ]
         return tree | {"charter": new.to_json(), "signatures": signatures}
 
     rewrite(bench.home.charter_file, forged)

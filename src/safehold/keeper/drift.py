@@ -93,6 +93,7 @@ class Drift:
             self._follow()
             if not desk.trust.digest():
                 return ()  # nothing was promised, so nothing is recorded
+            self._checked_us = None  # a look that fails is no look
             before, self.found = self.found, tuple(dict.fromkeys(self._compare()))
             self._checked_us = desk.now_us()
             if self.found:
