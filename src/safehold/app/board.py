@@ -14,7 +14,7 @@ from typing import Any, Final
 from safehold import canonical
 from safehold.app.charters import roster_of
 from safehold.app.paper import write_paper
-from safehold.app.witnesses import drawn_up
+from safehold.app.witnesses import NEXT, drawn_up, settle
 from safehold.canonical import b64
 from safehold.charter import Roster, Signature
 from safehold.charter.proposal import Proposal, Question, Vote, propose, vote
@@ -206,8 +206,8 @@ def refuse_roster(client: KeeperClient, index: int, *, seat: str, key: Path) -> 
     raise MissingError("no such open proposal", rule="proposal.open", fix="safehold board show")
 
 
-def enact_roster(client: KeeperClient, file: Path) -> dict[str, Any]:
-    """Hand in the votes on a paper, and let its change take effect.
+def enact_roster(client: KeeperClient, home: Path, file: Path) -> dict[str, Any]:
+    """Hand in the votes on a paper, and let its change take effect; witnesses that were named are asked from then on.
 
     Raises:
         QuorumError: Too few seats agree.
@@ -215,7 +215,11 @@ def enact_roster(client: KeeperClient, file: Path) -> dict[str, Any]:
     """
     paper = read_paper(file)
     _hand_in(client, paper.votes)
-    return client.call("board.enact", proposal=paper.asked().proposal)
+    answer = client.call("board.enact", proposal=paper.asked().proposal)
+    if paper.change.kind == "witnesses":
+        settle(Home.open(home))
+        answer["next"] = NEXT
+    return answer
 
 
 def read_paper(file: Path) -> Paper:

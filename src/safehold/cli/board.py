@@ -156,4 +156,4 @@ def enact(paper: Paper, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption 
     from safehold.app.board import enact_roster
 
     with keeper(home) as client:
-        put(enact_roster(client, existing(paper)), as_json=as_json)
+        put(enact_roster(client, home, existing(paper)), as_json=as_json)
