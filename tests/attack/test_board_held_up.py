@@ -32,11 +32,12 @@ from safehold.charter.vocabulary import SEATS
 from safehold.clock import DAY_US, SECOND_US, FixedClock
 from safehold.errors import QuorumError
 from safehold.keeper.panel import pinned_of
-from safehold.ledger import Panel, Witness
+from safehold.ledger import Entry, Panel, Witness
 from safehold.ledger.panel import Remote
 from safehold.ledger.web import WebServer
 from safehold.ledger.witness_server import WitnessService
 from safehold.signing import SigningKey
+from safehold_verify import VerificationError, verify_log
 
 FIVE = ("privacy", "employee_representative", "legal", "hr", "security")
 FRESH = SigningKey(b"f" * 32)
@@ -381,3 +382,43 @@ def test_one_seat_does_not_end_the_watch(bench: Bench, how: str) -> None:
     agree(bench, proposal, "ml_lead")
     bench.clock.advance(15 * DAY_US)
     assert isinstance(raised(lambda: enact(bench, proposal)), QuorumError)
+
+
+# -- what others see of it -----------------------------------------------------------------------------
+
+
+def test_what_the_board_did_holds_offline_and_what_it_could_not_do_does_not(bench: Bench) -> None:
+    enact(
+        bench,
+        replacing(
+            bench, "security", "privacy", "employee_representative", "legal", "ml_lead", "hr"
+        ),
+    )
+    bench.seats["security"] = FRESH
+    widening = propose(bench, wider(bench.charter()))
+    agree(bench, widening, *FIVE[:3])
+    spin(bench, "ml_lead")
+    agree(bench, widening, *FIVE[3:])
+    bench.clock.advance(15 * DAY_US)
+    enact(bench, widening)
+    narrower = propose(bench, wider(bench.charter(), days=2), seat="legal")
+    agree(bench, narrower, "legal")
+    enact(bench, narrower)
+    bench.desk.ledger.publish()
+    assert verify_log(bench.home.ledger, bench.home.policy_file).kinds["roster"] == 4
+    # a keeper that was exchanged writes a roster that nobody agreed to: the ledger shows it to everybody
+    bench.desk.ledger.append(
+        [
+            Entry(
+                kind="roster",
+                actor="board",
+                object="hr",
+                detail={},
+                charter=b"m" * 32,
+                public={"version": 5, "change": "replace", "seat": "hr"},
+            )
+        ]
+    )
+    bench.desk.ledger.publish()
+    with pytest.raises(VerificationError, match="not proposed"):
+        verify_log(bench.home.ledger, bench.home.policy_file)
