@@ -136,6 +136,15 @@ def convert(
         InvalidError: A row names a stream that does not exist.
     """
     result = Converted()
+    if not mapping.wire:
+        if mapping.person is None:
+            raise InvalidError(
+                "this format does not say whose events it holds",
+                file=name,
+                rule="mapping.person",
+                fix="say whose they are: --person NAME",
+            )
+        table, rows = _rows_taken(mapping, table, rows, result)
     if not len(table):
         return result
     sieve = Sieve(rows)
@@ -164,6 +173,20 @@ def convert(
         )
     result.refusals = sorted({*sieve.refusals(), *result.refusals})
     return result
+
+
+def _rows_taken(
+    mapping: Mapping, table: pa.Table, rows: np.ndarray, result: Converted
+) -> tuple[pa.Table, np.ndarray]:
+    """Leave out rows that the mapping does not want, and make rows of columns where it says so."""
+    if mapping.where.allowed and len(table):
+        keep = mapping.where.keep(table)
+        if count := int((~keep).sum()):
+            result.dropped["not_mapped"] += count
+            table, rows = table.filter(pa.array(keep)), rows[keep]
+    if mapping.spread is not None and len(table):
+        table, rows = mapping.spread.rows(table, rows)
+    return table, rows
 
 
 def _streams(mapping: Mapping, table: pa.Table, rows: np.ndarray, sieve: Sieve, name: str) -> Words:

@@ -65,12 +65,14 @@ class CsvSource:
                 f"more than {limits.columns} columns", file=name, row=0, rule="source.columns"
             )
         try:
-            names = [cell.strip().strip('"') for cell in line.decode("utf-8-sig").split(",")]
+            names = tell_apart(
+                [cell.strip().strip('"') for cell in line.decode("utf-8-sig").split(",")]
+            )
         except UnicodeDecodeError as error:
             raise InvalidError("not UTF-8", file=name, row=0, rule="source.utf8") from error
-        if len(set(names)) != len(names) or "" in names:
+        if "" in names or len(set(names)) != len(names):
             raise InvalidError(
-                "the header line names each column once", file=name, row=0, rule="source.columns"
+                "the header line names each column", file=name, row=0, rule="source.columns"
             )
         self._start = len(line) + len(found)
         self.schema = pa.schema([(column, pa.binary()) for column in names])
@@ -158,6 +160,16 @@ class CsvSource:
             row=self._row,
             rule="source.csv",
         )
+
+
+def tell_apart(names: list[str]) -> list[str]:
+    """Return the names of columns; the second of a name gets `` (2)``, and a mapping has to know it as that."""
+    seen: dict[str, int] = {}
+    told = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return told
 
 
 def _whole_rows(data: bytes) -> int:
