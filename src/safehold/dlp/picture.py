@@ -21,9 +21,9 @@ _BASE64: Final = "[A-Za-z0-9+/_-]{24}"
 _PICTURE: Final = (
     r"(?i:data:\s{0,8}image/)"
     rf"|iVBORw0KGgo{_BASE64}"  # \x89PNG
-    rf"|[/_]9j/[24](?:AAQSkZJRg|{_BASE64})"  # JPEG: FF D8 FF, and a marker of its head
+    rf"|[/_]9j[/_][24](?:AAQSkZJRg|{_BASE64})"  # JPEG: FF D8 FF, and a marker of its head
     rf"|R0lGOD(?:dh|lh){_BASE64}"
-    rf"|UklGR[A-Za-z0-9+/_-]{{9,12}}XRUJQ"
+    rf"|UklGR[A-Za-z0-9+/_-]{{6}}XRUJQ"
     r"|(?i:89504e470d0a1a0a[0-9a-f]{16})|(?i:ffd8ff(?:e[0-9a-f]|db)[0-9a-f]{24})"
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -328,4 +329,12 @@ def _evaluate(
         words = Words(words.index, [names.get(str(value)) for value in words.values])
     if pa.types.is_integer(item.type):
         return fit_column(words.array(pa.int64()), item, sieve)
+    words = Words(words.index, [_spelled(value) for value in words.values])
     return fit_column(words.array(pa.string()), item, sieve)
+
+
+def _spelled(value: Any) -> Any:
+    """Return a literal of a mapping as text: a YAML flag or number is none."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value

@@ -11,6 +11,7 @@ from safehold.ingest.limits import Limits
 from safehold.ingest.mapping import FLAT, Mapping, parse_mapping
 from safehold.ingest.shelf import guess_mapping, load_mapping, mapping_of_format
 from safehold.ingest.source import Source, find_format, open_source
+from safehold.ingest.source.jsonl import JsonlSource
 from safehold.ingest.source.record import RecordSource
 
 HIDDEN: Final = "[name withheld]"
@@ -35,8 +36,9 @@ def open_with(
         form = form or find_format(fd, name=name)
         if form in FLAT:
             file = open_source(fd, name=name, limits=limits, format=form)
-            return file, parse_mapping(guess_mapping(file.schema, name=name))
-        raw = mapping_of_format(form, name=name)
+            raw = guess_mapping(file.schema, name=name)
+        else:
+            raw = mapping_of_format(form, name=name)
     mapping = parse_mapping(load_mapping(raw) if isinstance(raw, str) else raw)
     stated = mapping.shape.format
     if form and stated and form != stated:
@@ -45,6 +47,8 @@ def open_with(
         )
     form = form or stated or find_format(fd, name=name)
     file = open_source(fd, name=name, limits=limits, format=form, shape=mapping.shape)
+    if isinstance(file, JsonlSource):
+        file.ignore = mapping.ignore
     return file, mapping
 
 

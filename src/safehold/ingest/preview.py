@@ -9,6 +9,7 @@ from typing import Any
 from safehold.errors import InvalidError
 from safehold.ingest.chunk import cut_chunks
 from safehold.ingest.convert import convert, source_kinds
+from safehold.ingest.folder import open_path
 from safehold.ingest.limits import Limits
 from safehold.ingest.mapping import GIVEN
 from safehold.ingest.opening import open_with
@@ -65,7 +66,7 @@ def people_of(
     streams: set[str] = set()
     limits = Limits()
     source = file_source(path, mapping, person)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = open_path(path)
     try:
         file, rules = open_with(descriptor, source, name=path.name, limits=limits)
         sessions = Sessions(most=limits.sessions, name=path.name)

@@ -21,6 +21,7 @@ from safehold.ingest.rest import RestBatch, pack
 from safehold.ingest.opening import HIDDEN, names_in, open_with, telling_names
 from safehold.ingest.shelf import wire_mapping
 from safehold.ingest.source.record import RecordSource
+from safehold.ingest.survey import survey
 from safehold.workforce import Spec, person_day
 
 Emit = Callable[..., None]
@@ -42,7 +43,9 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
     source = spec.get("source")
     kind = source.get("kind") if isinstance(source, dict) else None
     done = frozenset(spec.get("done", ()))
-    if kind == "file" and len(inputs) == 1:
+    if kind == "file" and len(inputs) == 1 and spec.get("preview"):
+        survey(dict(source or {}), order, inputs[0], emit)
+    elif kind == "file" and len(inputs) == 1:
         _run_file(dict(source or {}), spec, inputs[0], order, done=done, emit=emit)
     elif kind == "synthetic":
         _run_workforce(dict(source or {}), order, done, emit)

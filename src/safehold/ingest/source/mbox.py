@@ -22,6 +22,7 @@ from safehold.clock import SECOND_US
 from safehold.ingest.limits import Limits
 from safehold.ingest.shape import Lookup
 from safehold.ingest.source.file import FileReader
+from safehold.ingest.source.quoted import without_quoted
 from safehold.ingest.source.record import Document
 
 _LONGEST_HEADER: Final = 1 << 16
@@ -202,7 +203,7 @@ def _body(message: Message) -> str | None:
         if codec is None or not isinstance(payload, bytes):
             return None
         try:
-            return payload.decode(codec).replace("\r\n", "\n").strip()
+            return without_quoted(payload.decode(codec).replace("\r\n", "\n"))
         except UnicodeDecodeError:
             return None
     return ""

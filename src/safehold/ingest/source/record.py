@@ -304,7 +304,8 @@ def _read_words(
         return None, "source.type"
     words: list[str] = found
     for table in cell.lookup:
-        words = [new for word in words for new in _look_up(word, tables[table], cell.missing)]
+        missing = cell.missing if table == cell.lookup[-1] else "none"
+        words = [new for word in words for new in _look_up(word, tables[table], missing)]
     try:
         "".join(words).encode()
     except UnicodeEncodeError:
