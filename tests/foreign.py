@@ -15,9 +15,10 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from tests.ingest_job import NOW_US
+from safehold.clock import DAY_US, SystemClock
 
-START_S = NOW_US // 1_000_000 - 7_200
+NOW_US = SystemClock().now_us()
+START_S = (NOW_US // DAY_US * DAY_US - DAY_US // 2) // 1_000_000  # noon of yesterday
 EVE = "EVEwordsthatshemeantfornobody"
 HUSH = "HUSHcorrecthorsebatterystaple"
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0\x1f\x15\xc4\x89" + bytes(64)
