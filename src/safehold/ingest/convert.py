@@ -103,6 +103,8 @@ def source_kinds(mapping: Mapping, schema: pa.Schema, *, name: str) -> dict[str,
 
 
 def _kind_of(kind: pa.DataType) -> str:
+    if pa.types.is_duration(kind) and kind.unit != "us":
+        return f"span_{kind.unit}"
     if pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         return "integer"
     if pa.types.is_floating(kind):

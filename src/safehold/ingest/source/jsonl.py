@@ -19,10 +19,12 @@ from safehold.errors import InvalidError
 from safehold.ingest.limits import Limits
 from safehold.ingest.refusal import Refusal
 from safehold.ingest.source.file import FileReader
-from safehold.ingest.source.table import Batch, bring
+from safehold.ingest.source.table import SPANS, Batch, bring
 
 _TYPES: Final = {
     "integer": pa.int64(),
+    "span_ms": pa.int64(),
+    "span_s": pa.int64(),
     "number": pa.float64(),
     "flag": pa.bool_(),
     "text": pa.string(),
@@ -217,7 +219,7 @@ def _read_line(  # noqa: PLR0911 - one return a rule
 
 
 def _fits(cell: Any, kind: str) -> bool:
-    if kind == "integer":
+    if kind == "integer" or kind in SPANS:
         return type(cell) is int and -(2**63) <= cell < 2**63
     if kind == "number":
         return type(cell) in (int, float)
