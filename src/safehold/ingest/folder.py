@@ -70,7 +70,9 @@ def _members(root: Path) -> list[Path]:
     todo = [(root, 0)]
     while todo:
         folder, depth = todo.pop()
-        for entry in os.scandir(folder):
+        with os.scandir(folder) as entries:
+            inside = list(entries)
+        for entry in inside:
             if entry.is_symlink():
                 raise InvalidError("a link in a folder", file=root.name, rule="source.link")
             if entry.is_dir() and depth < _DEPTH:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 from ruamel.yaml import YAML
+from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from safehold.errors import InvalidError
@@ -69,6 +70,9 @@ def _parse_text(text: str, *, name: str) -> dict[str, Any]:
     yaml.version = (1, 2)
     yaml.allow_duplicate_keys = False
     try:
+        if any(isinstance(event, AliasEvent) for event in yaml.parse(StringIO(text))):
+            # a few aliases of aliases stand for more than any memory holds
+            raise InvalidError("a mapping has no aliases", file=name, rule="mapping.alias")
         value = yaml.load(StringIO(text))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0

@@ -111,7 +111,7 @@ def read_message(data: bytes) -> dict[str, Any] | str:
 def _read(message: Message) -> dict[str, Any] | str:
     senders = _addresses(message, ("from",))
     others = _addresses(message, _ADDRESSED)
-    if senders is None or others is None or len(senders) != 1:
+    if senders is None or len(senders) != 1:
         return "mail.sender"
     date = _plain(message, "date")
     try:
@@ -128,11 +128,11 @@ def _read(message: Message) -> dict[str, Any] | str:
     if subject and not before and not _ANSWER.match(subject):
         text = f"{subject}\n{text}"
     names = [name for part in message.walk() if (name := _file_name(part)) is not None]
-    people = sorted({*senders, *others})
+    people = sorted({*senders, *others}) if others else None  # nobody named: anybody may have read it
     return {
         "from": senders[0],
         "participants": people,
-        "kind": "dm" if len(people) == 2 else "private",
+        "kind": "dm" if people is not None and len(people) == 2 else "private",
         "id": told[0] if told else None,
         "reply_to": before[-1] if before else None,
         "thread": before[0] if before else (told[0] if told else None),
@@ -149,15 +149,13 @@ def _plain(message: Message, name: str) -> str:
 
 
 def _addresses(message: Message, names: tuple[str, ...]) -> list[str] | None:
-    """Return the addresses of some headers, lower case; None when one is not an address."""
+    """Return the addresses of some headers, lower case; None when they do not all tell one."""
     values = [str(value) for name in names for value in message.get_all(name, [])]
     if sum(map(len, values)) > _LONGEST_HEADER:
         return None
     found = []
     for _, address in getaddresses(values):
-        if not address:
-            continue  # a group without members: "undisclosed-recipients:;"
-        if "@" not in address:
+        if "@" not in address:  # also a group that hides its members: "undisclosed-recipients:;"
             return None
         found.append(address.strip().lower())
     return list(dict.fromkeys(found))
