@@ -67,7 +67,8 @@ def activitywatch() -> bytes:
 def opencua(secret: str = HUSH) -> bytes:
     """Moves, a click, a scroll and a typed secret; the recorder does not know into which field."""
     rows: list[dict[str, Any]] = [
-        {"time_stamp": 10.0 + n / 30, "action": "move", "x": -1919.5 + n, "y": 40_000 + n} for n in range(20)
+        {"time_stamp": 10.0 + n / 30, "action": "move", "x": -1919.5 + n, "y": 40_000 + n}
+        for n in range(20)
     ]
     rows += [
         {"time_stamp": 11.0, "action": "click", "x": 5, "y": 6, "button": "left", "pressed": True},
@@ -77,7 +78,12 @@ def opencua(secret: str = HUSH) -> bytes:
     for n, letter in enumerate(secret):
         rows += [
             {"time_stamp": 12 + n / 10, "action": "press", "name": letter, "pynput_key": letter},
-            {"time_stamp": 12.05 + n / 10, "action": "release", "name": letter, "pynput_key": letter},
+            {
+                "time_stamp": 12.05 + n / 10,
+                "action": "release",
+                "name": letter,
+                "pynput_key": letter,
+            },
         ]
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
@@ -88,7 +94,7 @@ def openadapt(path: Path) -> Path:
     base.executescript(
         "CREATE TABLE recording (id INTEGER PRIMARY KEY, timestamp NUMERIC(10, 2), task_description VARCHAR);"
         "CREATE TABLE window_event (id INTEGER PRIMARY KEY, source_ordinal INTEGER, recording_id INTEGER,"
-        " timestamp NUMERIC(10, 2), state JSON, title VARCHAR, \"left\" INTEGER, top INTEGER, width INTEGER,"
+        ' timestamp NUMERIC(10, 2), state JSON, title VARCHAR, "left" INTEGER, top INTEGER, width INTEGER,'
         " height INTEGER, window_id VARCHAR);"
         "CREATE TABLE action_event (id INTEGER PRIMARY KEY, source_ordinal INTEGER, name VARCHAR,"
         " timestamp NUMERIC(10, 2), recording_id INTEGER, mouse_x NUMERIC, mouse_y NUMERIC, mouse_dx NUMERIC,"
@@ -98,13 +104,16 @@ def openadapt(path: Path) -> Path:
     )  # fmt: skip
     windows = [("Plan - Writer", 0), ("Sign in - KeePassXC", 30), ("Plan - Writer", 40)]
     base.executemany(
-        "INSERT INTO window_event (recording_id, timestamp, state, title, \"left\", top, width, height)"
+        'INSERT INTO window_event (recording_id, timestamp, state, title, "left", top, width, height)'
         " VALUES (1, ?, '{}', ?, -1920, 0, 1920, 1080)",
         [(START_S + second + 0.25, title) for title, second in windows],
     )
     text = json.dumps({"AXRole": "AXTextArea"})
     secure = json.dumps({"AXRole": "AXTextField", "AXSubrole": "AXSecureTextField"})
-    rows: list[tuple[Any, ...]] = [("click", 1.0, 5, 6, "left", 1, None, text), ("click", 1.1, 5, 6, "left", 0, None, text)]
+    rows: list[tuple[Any, ...]] = [
+        ("click", 1.0, 5, 6, "left", 1, None, text),
+        ("click", 1.1, 5, 6, "left", 0, None, text),
+    ]
     rows += [("press", 2 + n / 10, None, None, None, None, c, text) for n, c in enumerate("hello")]
     rows += [("press", 5 + n / 10, None, None, None, None, c, secure) for n, c in enumerate(HUSH)]
     rows += [("press", 10 + n / 10, None, None, None, None, c, None) for n, c in enumerate(HUSH)]
@@ -126,7 +135,13 @@ def slack_files() -> dict[str, Any]:
     """Channels of every kind; Eve writes, is spoken to, is quoted and shares a direct channel."""
 
     def say(user: str, second: float, text: str, **more: Any) -> dict[str, Any]:
-        return {"type": "message", "user": user, "ts": f"{START_S + second:.6f}", "text": text, **more}
+        return {
+            "type": "message",
+            "user": user,
+            "ts": f"{START_S + second:.6f}",
+            "text": text,
+            **more,
+        }
 
     first = f"{START_S + 1:.6f}"
     return {
@@ -175,7 +190,9 @@ def mail(sender: str, to: str, text: str, *, minute: int, **headers: str) -> byt
     message = EmailMessage()
     message["From"] = f"Some Body <{sender}>"
     message["To"] = to
-    message["Date"] = datetime.fromtimestamp(START_S + 60 * minute, UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
+    message["Date"] = datetime.fromtimestamp(START_S + 60 * minute, UTC).strftime(
+        "%a, %d %b %Y %H:%M:%S +0000"
+    )
     message["Message-ID"] = f"<m{minute}@acme.example>"
     for name, value in headers.items():
         message[name.replace("_", "-")] = value
@@ -191,7 +208,14 @@ def mbox() -> bytes:
     french = f"Le ven. 4 oct. 2024, Eve a écrit :\n{EVE}"
     messages = [
         mail(ann, bob, "shall we meet\n>From the start", minute=0, Subject="Meeting about plan"),
-        mail(bob, ann, f"yes\n\n> {EVE}", minute=1, Subject=f"Re: {EVE}", In_Reply_To="<m0@acme.example>"),
+        mail(
+            bob,
+            ann,
+            f"yes\n\n> {EVE}",
+            minute=1,
+            Subject=f"Re: {EVE}",
+            In_Reply_To="<m0@acme.example>",
+        ),
         mail(ann, f"{bob}, {eve}", f"to all {EVE}", minute=2, Subject="all"),
         mail(ann, bob, f"blind {EVE}", minute=3, Bcc=eve),
         mail(eve, ann, EVE, minute=4, Subject=EVE),
@@ -203,13 +227,20 @@ def mbox() -> bytes:
     ]
     attached = EmailMessage()
     attached["From"], attached["To"] = ann, bob
-    attached["Date"] = datetime.fromtimestamp(START_S + 600, UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
+    attached["Date"] = datetime.fromtimestamp(START_S + 600, UTC).strftime(
+        "%a, %d %b %Y %H:%M:%S +0000"
+    )
     attached["Message-ID"] = "<m10@acme.example>"
     attached.set_content("with a file")
-    attached.add_attachment(PNG, maintype="image", subtype="png", filename="card_4111_1111_1111_1111.png")
+    attached.add_attachment(
+        PNG, maintype="image", subtype="png", filename="card_4111_1111_1111_1111.png"
+    )
     attached.add_attachment(EVE, subtype="html", filename="notes.html")
     messages.append(attached.as_bytes())
-    return b"".join(b"From x@y Fri Oct  4 10:00:00 2024\n" + one.replace(b"\nFrom ", b"\n>From ") + b"\n" for one in messages)
+    return b"".join(
+        b"From x@y Fri Oct  4 10:00:00 2024\n" + one.replace(b"\nFrom ", b"\n>From ") + b"\n"
+        for one in messages
+    )
 
 
 def webvtt() -> bytes:

@@ -59,7 +59,9 @@ class Desk:
                 evidence="a form",
             )
 
-    def take(self, path: Path, mapping: str | None = None, person: str | None = None) -> dict[str, Any]:
+    def take(
+        self, path: Path, mapping: str | None = None, person: str | None = None
+    ) -> dict[str, Any]:
         """Take a file in as the command line does."""
         source = file_source(path, mapping, person)
 
@@ -70,7 +72,9 @@ class Desk:
                 recipe.main(
                     dict(spec),
                     [handle],
-                    lambda header, body=b"": made.append(Frame(dict(header), memoryview(bytes(body)))),
+                    lambda header, body=b"": made.append(
+                        Frame(dict(header), memoryview(bytes(body)))
+                    ),
                 )
             finally:
                 os.close(handle)
@@ -106,5 +110,3 @@ class Desk:
 
     def stop(self) -> None:
         self.bench.stop()
-
-

@@ -50,7 +50,9 @@ def refuse(data: bytes, name: str, tmp_path: Path, mapping: str, **more: Any) ->
     return caught.value
 
 
-def archive(*members: tuple[str | zipfile.ZipInfo, bytes], packed: int = zipfile.ZIP_DEFLATED) -> bytes:
+def archive(
+    *members: tuple[str | zipfile.ZipInfo, bytes], packed: int = zipfile.ZIP_DEFLATED
+) -> bytes:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", packed) as made:
         for name, data in members:
@@ -71,7 +73,15 @@ def info(name: str, mode: int = 0o100644, **more: Any) -> zipfile.ZipInfo:
 
 @pytest.mark.parametrize(
     "name",
-    [f"../{CANARY}.json", f"/etc/{CANARY}.json", f"a/../../{CANARY}", f"a\\..\\{CANARY}", f"C:/{CANARY}", "a//b", f"{CANARY}/.."],
+    [
+        f"../{CANARY}.json",
+        f"/etc/{CANARY}.json",
+        f"a/../../{CANARY}",
+        f"a\\..\\{CANARY}",
+        f"C:/{CANARY}",
+        "a//b",
+        f"{CANARY}/..",
+    ],
 )
 def test_a_name_that_leads_outside_is_refused(tmp_path: Path, name: str) -> None:
     error = refuse(archive((name, b"[]")), "a.zip", tmp_path, "slack")
@@ -157,13 +167,22 @@ def test_a_directory_that_is_too_long_is_not_read(tmp_path: Path) -> None:
     end = data.find(b"PK\x05\x06")
     struct.pack_into("<L", data, end + 12, 100 << 20)
     assert refuse(bytes(data), "a.zip", tmp_path, "slack").rule == "source.footer"
-    error = refuse(archive(*((f"{n}/a.json", b"[]") for n in range(20))), "a.zip", tmp_path, "slack", limits={"members": 10})
+    error = refuse(
+        archive(*((f"{n}/a.json", b"[]") for n in range(20))),
+        "a.zip",
+        tmp_path,
+        "slack",
+        limits={"members": 10},
+    )
     assert error.rule == "source.size"
 
 
 @pytest.mark.parametrize("cut", [1, 10, 40, 200])
 def test_an_archive_cut_short_is_refused(tmp_path: Path, cut: int) -> None:
-    assert refuse(foreign.slack()[:-cut], "a.zip", tmp_path, "slack").rule in {"source.zip", "source.footer"}
+    assert refuse(foreign.slack()[:-cut], "a.zip", tmp_path, "slack").rule in {
+        "source.zip",
+        "source.footer",
+    }
 
 
 # --- JSON
@@ -192,7 +211,12 @@ def test_many_empty_values_are_counted_before_they_are_made(tmp_path: Path) -> N
 def test_a_word_that_every_row_repeats_does_not_multiply_the_file(tmp_path: Path) -> None:
     """A kind of billion laughs: one long text above, very many rows below that all ask for it."""
     event = {"timestamp": foreign.iso(0), "duration": 0, "data": {}}
-    bucket = {"id": "x" * 500_000, "type": "currentwindow", "hostname": "h", "events": [event] * 20_000}
+    bucket = {
+        "id": "x" * 500_000,
+        "type": "currentwindow",
+        "hostname": "h",
+        "events": [event] * 20_000,
+    }
     data = json.dumps({"buckets": {"a": bucket}}).encode()
     error = refuse(data, "a.json", tmp_path, "activitywatch")
     assert error.rule in {"source.amplified", "wire.word_size"}
@@ -223,9 +247,17 @@ def test_what_is_not_json_is_refused(tmp_path: Path, data: bytes, rule: str) -> 
 
 
 def test_a_nul_in_a_title_refuses_its_row(tmp_path: Path) -> None:
-    event = {"timestamp": foreign.iso(0), "duration": 1, "data": {"app": "a", "title": f"{CANARY}\0"}}
-    data = {"buckets": {"b": {"id": "b", "type": "currentwindow", "hostname": "h", "events": [event]}}}
-    assert refuse(json.dumps(data).encode(), "a.json", tmp_path, "activitywatch").rule == "source.nul"
+    event = {
+        "timestamp": foreign.iso(0),
+        "duration": 1,
+        "data": {"app": "a", "title": f"{CANARY}\0"},
+    }
+    data = {
+        "buckets": {"b": {"id": "b", "type": "currentwindow", "hostname": "h", "events": [event]}}
+    }
+    assert (
+        refuse(json.dumps(data).encode(), "a.json", tmp_path, "activitywatch").rule == "source.nul"
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,7 +277,9 @@ def test_a_nul_in_a_title_refuses_its_row(tmp_path: Path) -> None:
 )
 def test_an_absurd_time_refuses_its_row(tmp_path: Path, when: Any, rule: str) -> None:
     events = [{"timestamp": when, "duration": 1, "data": {"app": "a"}}]
-    data = {"buckets": {"b": {"id": "b", "type": "currentwindow", "hostname": "h", "events": events}}}
+    data = {
+        "buckets": {"b": {"id": "b", "type": "currentwindow", "hostname": "h", "events": events}}
+    }
     assert refuse(json.dumps(data).encode(), "a.json", tmp_path, "activitywatch").rule == rule
 
 
@@ -256,7 +290,7 @@ def test_an_absurd_number_refuses_its_row_or_is_clamped(tmp_path: Path, value: A
         frames = take(json.dumps(row).encode() + b"\n", "a.jsonl", tmp_path, "opencua")
         assert frames.tally()["clamped"] == {"pointer.x": 1}
     except InvalidError as error:
-        assert error.rule in {"source.type", "source.range", "wire.range", "source.json"}  # noqa: PT017
+        assert error.rule in {"source.type", "source.range", "wire.range", "source.json"}
 
 
 def test_absurd_times_of_a_recorder_refuse_their_rows(tmp_path: Path) -> None:
@@ -266,8 +300,13 @@ def test_absurd_times_of_a_recorder_refuse_their_rows(tmp_path: Path) -> None:
         assert error.rule in {"time.before_session", "wire.range"}
 
 
-def test_events_out_of_order_are_put_in_order_and_doubles_are_not_taken_twice(tmp_path: Path) -> None:
-    rows = [{"time_stamp": t, "action": "click", "x": 1, "y": 1, "button": "left", "pressed": True} for t in (5.0, 3.0, 4.0, 4.0)]
+def test_events_out_of_order_are_put_in_order_and_doubles_are_not_taken_twice(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        {"time_stamp": t, "action": "click", "x": 1, "y": 1, "button": "left", "pressed": True}
+        for t in (5.0, 3.0, 4.0, 4.0)
+    ]
     data = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
     frames = take(data, "a.jsonl", tmp_path, "opencua")
     assert frames.tally()["taken"]["pointer"] == 4
@@ -287,7 +326,9 @@ def letter(**headers: str) -> bytes:
         "From": "ann@acme.example", "To": "bob@acme.example", "Message-ID": "<a@b>",
         "Date": foreign.mail("a@b", "c@d", "", minute=0).split(b"Date: ")[1].split(b"\n")[0].decode(),
     } | headers  # fmt: skip
-    return "".join(f"{key}: {value}\n" for key, value in base.items() if value).encode() + b"\nhello\n"
+    return (
+        "".join(f"{key}: {value}\n" for key, value in base.items() if value).encode() + b"\nhello\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -306,7 +347,13 @@ def letter(**headers: str) -> bytes:
         (letter() + b"\xff\xfe\n", "mail.charset"),
         (letter() + b"a\0b\n", "source.nul"),
         (b"X: y\n" * 2_000 + letter(), "source.mail"),
-        (b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(500)), "source.mail"),
+        (
+            b"".join(
+                b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n)
+                for n in range(500)
+            ),
+            "source.mail",
+        ),
     ],
 )
 def test_a_mail_that_cannot_be_read_refuses_its_row(tmp_path: Path, data: bytes, rule: str) -> None:
@@ -317,7 +364,15 @@ def test_a_mail_that_cannot_be_read_refuses_its_row(tmp_path: Path, data: bytes,
 
 
 @pytest.mark.parametrize(
-    "to", ["", "<" * 5_000, "a@b, " * 40_000, "undisclosed-recipients:;", "bob@acme.example, everybody", "list: ;"]
+    "to",
+    [
+        "",
+        "<" * 5_000,
+        "a@b, " * 40_000,
+        "undisclosed-recipients:;",
+        "bob@acme.example, everybody",
+        "list: ;",
+    ],
 )
 def test_a_mail_whose_readers_are_not_known_is_dropped(tmp_path: Path, to: str) -> None:
     frames = take(box(letter(To=to)), "a.mbox", tmp_path, "mbox", rules={"chat": chat_rules()})
@@ -327,7 +382,9 @@ def test_a_mail_whose_readers_are_not_known_is_dropped(tmp_path: Path, to: str) 
 def chat_rules() -> dict[str, Any]:
     from safehold.dlp import Rules
 
-    spec: dict[str, Any] = Rules(stream="chat", channels=frozenset({"public", "direct", "private"})).to_spec()
+    spec: dict[str, Any] = Rules(
+        stream="chat", channels=frozenset({"public", "direct", "private"})
+    ).to_spec()
     return spec
 
 
@@ -363,7 +420,9 @@ def test_a_mail_larger_than_the_limit_refuses_its_row_alone(tmp_path: Path) -> N
         (b"WEBVTT\n\n" + b"x" * (5 << 20), "source.line"),
     ],
 )
-def test_a_transcript_that_cannot_be_read_is_refused(tmp_path: Path, data: bytes, rule: str) -> None:
+def test_a_transcript_that_cannot_be_read_is_refused(
+    tmp_path: Path, data: bytes, rule: str
+) -> None:
     assert refuse(data, "a.vtt", tmp_path, "webvtt").rule == rule
 
 
@@ -377,7 +436,7 @@ def database(script: str) -> bytes:
     return base.serialize()
 
 
-WINDOWS = 'CREATE TABLE window_event (id INTEGER PRIMARY KEY, recording_id INTEGER, timestamp NUMERIC, title VARCHAR);'
+WINDOWS = "CREATE TABLE window_event (id INTEGER PRIMARY KEY, recording_id INTEGER, timestamp NUMERIC, title VARCHAR);"
 
 
 def test_a_view_in_place_of_a_table_is_not_read(tmp_path: Path) -> None:
@@ -397,7 +456,15 @@ def test_a_computed_column_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
-    data = bytearray(database(WINDOWS + "".join(f"INSERT INTO window_event (timestamp, title) VALUES ({n}, '{'t' * 400}');" for n in range(200))))
+    data = bytearray(
+        database(
+            WINDOWS
+            + "".join(
+                f"INSERT INTO window_event (timestamp, title) VALUES ({n}, '{'t' * 400}');"
+                for n in range(200)
+            )
+        )
+    )
     for at in range(4096, len(data), 97):
         data[at] ^= 0xFF
     assert refuse(bytes(data), "a.db", tmp_path, "openadapt").rule == "source.sqlite"
@@ -408,7 +475,12 @@ def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_database_of_another_recorder_gives_nothing(tmp_path: Path) -> None:
-    frames = take(database("CREATE TABLE other (x); INSERT INTO other VALUES (1);"), "a.db", tmp_path, "openadapt")
+    frames = take(
+        database("CREATE TABLE other (x); INSERT INTO other VALUES (1);"),
+        "a.db",
+        tmp_path,
+        "openadapt",
+    )
     assert frames.of("done")[0]["rows_read"] == 0
 
 
@@ -468,7 +540,12 @@ def introductions(size: int) -> bytes:
 
 
 def slack_text(size: int) -> bytes:
-    message = {"type": "message", "user": "U1", "ts": f"{START_S}.000000", "text": "<@" * min(size // 2, 400_000)}
+    message = {
+        "type": "message",
+        "user": "U1",
+        "ts": f"{START_S}.000000",
+        "text": "<@" * min(size // 2, 400_000),
+    }
     return foreign.zipped({**foreign.slack_files(), "general/2024-10-04.json": [message]})
 
 

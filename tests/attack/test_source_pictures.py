@@ -25,7 +25,15 @@ GIF = b"GIF89a" + bytes(range(64))
 WEBP = b"RIFF\x24\0\0\0WEBPVP8 " + bytes(range(64))
 HEIC = b"\0\0\0\x18ftypheic" + bytes(64)
 TIFF = b"II*\0" + bytes(64)
-IMAGES = {"png": PNG, "jpeg": JPEG, "raw": RAW_JPEG, "gif": GIF, "webp": WEBP, "heic": HEIC, "tiff": TIFF}
+IMAGES = {
+    "png": PNG,
+    "jpeg": JPEG,
+    "raw": RAW_JPEG,
+    "gif": GIF,
+    "webp": WEBP,
+    "heic": HEIC,
+    "tiff": TIFF,
+}
 TEXTS = {
     **{name: base64.b64encode(data).decode() for name, data in IMAGES.items() if name in ("png", "jpeg", "raw", "gif", "webp")},
     "url": "look data:image/png;base64,AAAA",
@@ -51,11 +59,18 @@ def test_a_file_that_is_a_picture_is_refused_whatever_its_name(tmp_path: Path, n
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-@pytest.mark.parametrize(("stream", "column"), [("chat", "text"), ("chat", "platform"), ("ai", "tool"), ("metric", "name")])
+@pytest.mark.parametrize(
+    ("stream", "column"),
+    [("chat", "text"), ("chat", "platform"), ("ai", "tool"), ("metric", "name")],
+)
 def test_an_event_that_carries_a_picture_is_dropped_and_counted(
     tmp_path: Path, kind: str, stream: str, column: str
 ) -> None:
-    base = {key: value for key, value in chat_row().items() if key in ("person", "device", "session", "seq", "t", "mono")}
+    base = {
+        key: value
+        for key, value in chat_row().items()
+        if key in ("person", "device", "session", "seq", "t", "mono")
+    }
     rows: dict[str, dict[str, Any]] = {
         "chat": chat_row(),
         "ai": {**base, "conversation": "c", "turn": 1, "role": "user", "text": "hello"},
@@ -82,7 +97,9 @@ def test_titles_and_keys_are_doors_as_well(tmp_path: Path) -> None:
         {"stream": "key", **base, "seq": 0, "kind": 2, "commit": text, "field_kind": "text"},
         {"stream": "key", **base, "seq": 1, "kind": 1, "key": text, "field_kind": "text"},
     ]
-    frames = run_bytes(as_jsonl(rows), "a.jsonl", tmp_path, now_us=NOW_US, limits={"word_bytes": 4096})
+    frames = run_bytes(
+        as_jsonl(rows), "a.jsonl", tmp_path, now_us=NOW_US, limits={"word_bytes": 4096}
+    )
     assert frames.tally()["dropped"]["screen_image"] == 3
     assert not frames.of("batch")
 
@@ -152,9 +169,13 @@ def test_a_collector_that_seals_a_picture_is_refused() -> None:
     world.type("hello")
     world.collector.flush()
     table = pa.ipc.open_stream(world.received[0][2]).read_all()
-    index = table.schema.get_field_index("target_role" if "target_role" in table.schema.names else "app")
+    index = table.schema.get_field_index(
+        "target_role" if "target_role" in table.schema.names else "app"
+    )
     spoiled = table.set_column(
-        index, table.schema.field(index), pa.array([TEXTS["png"]] * len(table), table.schema.field(index).type)
+        index,
+        table.schema.field(index),
+        pa.array([TEXTS["png"]] * len(table), table.schema.field(index).type),
     )
     frames = Frames()
     parts = pack_parts([({"person": "ann", "stream": "key"}, spoiled)])
@@ -165,4 +186,6 @@ def test_a_collector_that_seals_a_picture_is_refused() -> None:
 
 def test_the_first_bytes_tell() -> None:
     assert all(holds_image(data) for data in IMAGES.values())
-    assert not any(map(holds_image, (b"", b"hello", b"RIFF....WAVE", b"\x89PN", b"\xff\xd8", b"PK\3\4")))
+    assert not any(
+        map(holds_image, (b"", b"hello", b"RIFF....WAVE", b"\x89PN", b"\xff\xd8", b"PK\3\4"))
+    )

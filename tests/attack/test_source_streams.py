@@ -41,11 +41,24 @@ def focus(number: int = 0, **more: Any) -> dict[str, Any]:
 
 
 def speech(number: int = 0, **more: Any) -> dict[str, Any]:
-    return row(number, **{"meeting": "m", "speaker": "ann", "start": 1234, "end": 5678, "text": "hello", **more})
+    return row(
+        number,
+        **{"meeting": "m", "speaker": "ann", "start": 1234, "end": 5678, "text": "hello", **more},
+    )
 
 
 def metric(number: int = 0, **more: Any) -> dict[str, Any]:
-    return row(number, **{"name": "tickets", "value": 4.5, "unit": "points", "period": 86_400, "source": "hr", **more})
+    return row(
+        number,
+        **{
+            "name": "tickets",
+            "value": 4.5,
+            "unit": "points",
+            "period": 86_400,
+            "source": "hr",
+            **more,
+        },
+    )
 
 
 def screen(number: int = 0, **more: Any) -> dict[str, Any]:
@@ -61,7 +74,11 @@ def table_of(stream: str, rows: list[dict[str, Any]]) -> bytes:
 
 
 def run(stream: str, rows: list[dict[str, Any]], tmp_path: Path, **more: Any) -> Any:
-    rules = {stream: Rules(stream=stream, level=Level(more.pop("level", 3)), **more.pop("rules", {})).to_spec()}
+    rules = {
+        stream: Rules(
+            stream=stream, level=Level(more.pop("level", 3)), **more.pop("rules", {})
+        ).to_spec()
+    }
     more = {"people": PEOPLE, "now_us": NOW_US, **more}
     return run_bytes(table_of(stream, rows), "a.parquet", tmp_path, rules=rules, **more)
 
@@ -78,7 +95,9 @@ def test_a_stream_goes_from_a_file_to_a_block_and_back(
     desk: Desk, tmp_path: Path, stream: str
 ) -> None:
     path = tmp_path / "a.parquet"
-    path.write_bytes(table_of(stream, [MAKERS[stream](number, session=stream) for number in range(3)]))
+    path.write_bytes(
+        table_of(stream, [MAKERS[stream](number, session=stream) for number in range(3)])
+    )
     answer = desk.take(path)
     assert answer["tally"]["taken"] == {stream: 3}
     (table,) = [table for found, table in desk.opened() if found == stream]
@@ -217,7 +236,11 @@ def test_a_digest_of_a_screen_may_be_written_in_hexadecimal(tmp_path: Path) -> N
 
 
 def test_negative_places_of_other_monitors_are_clamped_and_counted(tmp_path: Path) -> None:
-    rows = [focus(0), {**focus(1), "left": -70_000, "width": 70_000}, {**focus(2), "top": 2**31 - 1}]
+    rows = [
+        focus(0),
+        {**focus(1), "left": -70_000, "width": 70_000},
+        {**focus(2), "top": 2**31 - 1},
+    ]
     frames = run("focus", rows, tmp_path, level=0)
     (table,) = frames.tables("focus")
     assert table.column("left").to_pylist() == [-1920, -32_768, -1920]
@@ -226,7 +249,13 @@ def test_negative_places_of_other_monitors_are_clamped_and_counted(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("stream", "column"),
-    [("metric", "unit"), ("metric", "source"), ("speech", "lang"), ("screen", "trigger"), ("metric", "scale")],
+    [
+        ("metric", "unit"),
+        ("metric", "source"),
+        ("speech", "lang"),
+        ("screen", "trigger"),
+        ("metric", "scale"),
+    ],
 )
 def test_one_word_too_many_for_a_dictionary_sinks_its_row_and_nothing_else(
     tmp_path: Path, stream: str, column: str

@@ -149,7 +149,12 @@ def test_times_titles_and_places_are_those_of_the_charters_levels(
         day = 86_400_000_000
         assert all(int(t.timestamp() * 1e6) % day == 0 for t in table.column("t").to_pylist())
         if stream == "focus":
-            assert set(table.column("title").to_pylist()) <= {"browser", "other", "document", "code"}
+            assert set(table.column("title").to_pylist()) <= {
+                "browser",
+                "other",
+                "document",
+                "code",
+            }
             for name in ("left", "top", "dur", "pid"):
                 assert table.column(name).null_count == len(table)
         if stream == "speech":
@@ -168,9 +173,7 @@ def test_a_folder_is_the_archive_it_was_unpacked_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mapping", ["activitywatch", "opencua", "openadapt"])
-def test_a_source_that_names_nobody_is_not_taken_for_anybody(
-    tmp_path: Path, mapping: str
-) -> None:
+def test_a_source_that_names_nobody_is_not_taken_for_anybody(tmp_path: Path, mapping: str) -> None:
     make = SOURCES[mapping][0]
     with pytest.raises(InvalidError) as caught:
         run_path(make(tmp_path), mapping=mapping)

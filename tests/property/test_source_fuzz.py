@@ -24,9 +24,12 @@ from safehold.ingest.source.webvtt import read_cue
 from safehold.telemetry.schema import STREAMS
 
 EXAMPLES = 150
-PEOPLE = {one: {"streams": list(STREAMS)} for one in ("ann", "employee-1", *foreign.ADDRESS.values())}
+PEOPLE = {
+    one: {"streams": list(STREAMS)} for one in ("ann", "employee-1", *foreign.ADDRESS.values())
+}
 RULES = {
-    stream: Rules(stream=stream, channels=frozenset({"public", "private", "direct"})).to_spec() for stream in STREAMS
+    stream: Rules(stream=stream, channels=frozenset({"public", "private", "direct"})).to_spec()
+    for stream in STREAMS
 }
 
 
@@ -69,7 +72,14 @@ def take(data: bytes, name: str, mapping: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             frames = run_bytes(
-                data, name, Path(folder), mapping=mapping, people=PEOPLE, rules=RULES, now_us=NOW_US, tolerate=0.9
+                data,
+                name,
+                Path(folder),
+                mapping=mapping,
+                people=PEOPLE,
+                rules=RULES,
+                now_us=NOW_US,
+                tolerate=0.9,
             )
         except SafeholdError as error:
             assert error.rule
@@ -87,7 +97,24 @@ def spoiled(draw: st.DrawFn, seed: bytes) -> bytes:
             case 0:
                 data[at : at + 1] = bytes([draw(st.integers(0, 255))])
             case 1:
-                data[at:at] = draw(st.sampled_from([b"\0", b"\xff\xfe", b"\n\n", b'"', b"{", b"[", b"]", b"<v ", b"--", b":", b",", b"9" * 30]))
+                data[at:at] = draw(
+                    st.sampled_from(
+                        [
+                            b"\0",
+                            b"\xff\xfe",
+                            b"\n\n",
+                            b'"',
+                            b"{",
+                            b"[",
+                            b"]",
+                            b"<v ",
+                            b"--",
+                            b":",
+                            b",",
+                            b"9" * 30,
+                        ]
+                    )
+                )
             case 2:
                 del data[at : at + draw(st.integers(1, 200))]
             case _:
@@ -118,17 +145,29 @@ VALUES = st.recursive(
 
 
 @FUZZ
-@given(events=st.lists(st.fixed_dictionaries({"timestamp": VALUES, "duration": VALUES, "data": VALUES}), max_size=4), kind=VALUES)
+@given(
+    events=st.lists(
+        st.fixed_dictionaries({"timestamp": VALUES, "duration": VALUES, "data": VALUES}), max_size=4
+    ),
+    kind=VALUES,
+)
 def test_any_values_in_an_activitywatch_export(events: list[Any], kind: Any) -> None:
     bucket = {"id": "b", "type": kind, "hostname": "h", "events": events}
     typed = {"id": "c", "type": "currentwindow", "hostname": "h", "events": events}
-    take(json.dumps({"buckets": {"b": bucket, "c": typed}}).encode(), "a.json", mapping_of("activitywatch"))
+    take(
+        json.dumps({"buckets": {"b": bucket, "c": typed}}).encode(),
+        "a.json",
+        mapping_of("activitywatch"),
+    )
 
 
 @FUZZ
 @given(
     message=st.fixed_dictionaries(
-        {}, optional={name: VALUES for name in ("type", "user", "ts", "text", "subtype", "thread_ts", "files", "bot_id")}
+        {},
+        optional=dict.fromkeys(
+            ("type", "user", "ts", "text", "subtype", "thread_ts", "files", "bot_id"), VALUES
+        ),
     ),
     users=VALUES,
     dms=VALUES,
@@ -145,7 +184,16 @@ def test_any_values_in_a_slack_export(message: Any, users: Any, dms: Any) -> Non
 @FUZZ
 @given(
     rows=st.lists(
-        st.tuples(*[st.none() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(st.characters(exclude_categories=("Cs",)), max_size=9) | st.binary(max_size=9)] * 4),
+        st.tuples(
+            *[
+                st.none()
+                | st.integers(-(2**63), 2**63 - 1)
+                | st.floats()
+                | st.text(st.characters(exclude_categories=("Cs",)), max_size=9)
+                | st.binary(max_size=9)
+            ]
+            * 4
+        ),
         max_size=5,
     )
 )
@@ -163,11 +211,31 @@ def test_any_cells_in_a_database(rows: list[Any]) -> None:
 
 @FUZZ
 @given(
-    headers=st.lists(st.tuples(st.sampled_from(["From", "To", "Date", "Subject", "Content-Type", "Content-Disposition", "References"]), st.text(max_size=40)), max_size=6),
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from(
+                [
+                    "From",
+                    "To",
+                    "Date",
+                    "Subject",
+                    "Content-Type",
+                    "Content-Disposition",
+                    "References",
+                ]
+            ),
+            st.text(max_size=40),
+        ),
+        max_size=6,
+    ),
     body=st.binary(max_size=200),
 )
 def test_any_mail_is_read_or_refused_by_a_rule(headers: list[tuple[str, str]], body: bytes) -> None:
-    data = "".join(f"{name}: {value}\n" for name, value in headers).encode("utf-8", "replace") + b"\n" + body
+    data = (
+        "".join(f"{name}: {value}\n" for name, value in headers).encode("utf-8", "replace")
+        + b"\n"
+        + body
+    )
     found = read_message(data)
     assert isinstance(found, dict) or found.split(".")[0] in ("mail", "source")
 
@@ -181,8 +249,13 @@ def test_what_is_left_of_a_mail_begins_as_it_did_and_holds_no_quoted_line(text: 
 
 
 @FUZZ
-@given(lines=st.lists(st.text(alphabet="<v />:Aa1.,- \n0>&;", max_size=60), min_size=1, max_size=5), last=st.none() | st.text(max_size=5))
-def test_no_cue_gives_words_to_somebody_it_does_not_name(lines: list[str], last: str | None) -> None:
+@given(
+    lines=st.lists(st.text(alphabet="<v />:Aa1.,- \n0>&;", max_size=60), min_size=1, max_size=5),
+    last=st.none() | st.text(max_size=5),
+)
+def test_no_cue_gives_words_to_somebody_it_does_not_name(
+    lines: list[str], last: str | None
+) -> None:
     block = ["1-2", "00:00:01.000 --> 00:00:02.000", *lines]
     found = read_cue(block, ("x", last))
     assert not isinstance(found, str)
@@ -191,7 +264,29 @@ def test_no_cue_gives_words_to_somebody_it_does_not_name(lines: list[str], last:
 
 
 @FUZZ
-@given(value=st.dictionaries(st.sampled_from(["name", "stream", "columns", "rows", "tables", "where", "spread", "time", "fields", "person", "device", "session", "format", "sort"]), VALUES))
+@given(
+    value=st.dictionaries(
+        st.sampled_from(
+            [
+                "name",
+                "stream",
+                "columns",
+                "rows",
+                "tables",
+                "where",
+                "spread",
+                "time",
+                "fields",
+                "person",
+                "device",
+                "session",
+                "format",
+                "sort",
+            ]
+        ),
+        VALUES,
+    )
+)
 def test_any_mapping_is_read_or_refused(value: dict[str, Any]) -> None:
     try:
         parse_mapping({**load_mapping("slack"), **value})

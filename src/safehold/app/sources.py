@@ -14,10 +14,10 @@ import orjson
 from safehold.access import prove_device
 from safehold.access.gap import verify_gap
 from safehold.app.paper import write_paper
+from safehold.app.workshop import SandboxWorkshop
 from safehold.canonical import b64, unb64
 from safehold.clock import SystemClock
 from safehold.dlp import Rules
-from safehold.app.workshop import SandboxWorkshop
 from safehold.errors import (
     DeniedError,
     InvalidError,

@@ -26,7 +26,10 @@ def register(root: typer.Typer) -> None:
 
 def run(
     *,
-    source: Annotated[list[Path], typer.Option(help="A file to take in, or a folder of JSON; may be given many times.")],
+    source: Annotated[
+        list[Path],
+        typer.Option(help="A file to take in, or a folder of JSON; may be given many times."),
+    ],
     charter: Annotated[
         Path | None, typer.Option(help="The signed charter; default: the one in force.")
     ] = None,

@@ -72,7 +72,9 @@ class Expression:
         """Whether the expression only hands a column on."""
         return (
             len(self.columns) == 1
-            and not (self.prefix or self.lower or self.words or self.table or self.held or self.host)
+            and not (
+                self.prefix or self.lower or self.words or self.table or self.held or self.host
+            )
             and self.translate is None
             and self.empty is None
             and self.otherwise == KEEP

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from safehold.errors import InvalidError
 from safehold.ingest.expression import Expression, parse_expression
-from safehold.ingest.moment import UNITS, TimeRule, parse_time
+from safehold.ingest.moment import TimeRule, parse_time
 from safehold.ingest.shape import Shape, parse_shape
 from safehold.ingest.spread import Spread, Where, parse_spread, parse_where
 from safehold.telemetry.schema import STREAMS, WIRE

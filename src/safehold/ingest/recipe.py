@@ -15,10 +15,10 @@ from safehold.ingest.convert import Converted, convert, source_kinds
 from safehold.ingest.leased import read_leased
 from safehold.ingest.mapping import Mapping as SourceMapping
 from safehold.ingest.mapping import parse_mapping
+from safehold.ingest.opening import HIDDEN, names_in, open_with, telling_names
 from safehold.ingest.pipeline import Order, Pipeline, Tally
 from safehold.ingest.refusal import RefusalReport
 from safehold.ingest.rest import RestBatch, pack
-from safehold.ingest.opening import HIDDEN, names_in, open_with, telling_names
 from safehold.ingest.shelf import wire_mapping
 from safehold.ingest.source.record import RecordSource
 from safehold.ingest.survey import survey

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 from ruamel.yaml import YAML
-from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
 
 from safehold.errors import InvalidError
 from safehold.ingest.mapping import NESTED, VERSION, Mapping, parse_mapping

@@ -116,7 +116,12 @@ def parse_spread(value: Any) -> Spread:
     if not isinstance(columns, list) or not all(isinstance(one, str) for one in columns):
         raise _wrong("spread.columns", "columns is a list of columns")
     names = (str(value["name"]), str(value["value"]))
-    if len(set(columns)) != len(columns) or not columns or {*names} & {*columns} or len(set(names)) < 2:
+    if (
+        len(set(columns)) != len(columns)
+        or not columns
+        or {*names} & {*columns}
+        or len(set(names)) < 2
+    ):
         raise _wrong("spread", "each column is named once, and name and value are new names")
     return Spread(name=names[0], value=names[1], columns=tuple(columns))
 

@@ -40,7 +40,16 @@ _HEADS: Final = (
     (b"From ", "mbox"),
 )
 
-__all__ = ["FLAT", "FORMATS", "NESTED", "Batch", "FileReader", "Source", "find_format", "open_source"]
+__all__ = [
+    "FLAT",
+    "FORMATS",
+    "NESTED",
+    "Batch",
+    "FileReader",
+    "Source",
+    "find_format",
+    "open_source",
+]
 
 
 class Source(Protocol):

@@ -129,4 +129,6 @@ class Archive:
         return InvalidError(message, file=self._name, row=number, rule=rule)
 
     def _broken(self, number: int | None = None) -> InvalidError:
-        return InvalidError("not a whole ZIP archive", file=self._name, row=number, rule="source.zip")
+        return InvalidError(
+            "not a whole ZIP archive", file=self._name, row=number, rule="source.zip"
+        )

@@ -137,6 +137,11 @@ class CsvSource:
 
         if not block.strip(b"\r\n"):
             return self.schema.empty_table(), skipped
+        plain = _is_text(block)
+        if (
+            not plain
+        ):  # Arrow shows a ragged row as text: each byte as a letter of its own, and back again
+            block = block.decode("latin-1").encode()
         try:
             table = pcsv.read_csv(
                 pa.BufferReader(block),
@@ -151,7 +156,7 @@ class CsvSource:
             )
         except (pa.ArrowException, OSError, MemoryError) as error:
             raise self._unreadable() from error
-        return table, skipped
+        return table if plain else _bytes_again(table), skipped
 
     def _unreadable(self) -> InvalidError:
         return InvalidError(
@@ -178,6 +183,23 @@ def _whole_rows(data: bytes) -> int:
         return data.rfind(b"\n") + 1
     found = _ROWS.match(data)
     return 0 if found is None else int(found.end())
+
+
+def _is_text(block: bytes) -> bool:
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _bytes_again(table: pa.Table) -> pa.Table:
+    """Return cells whose bytes were written as letters as those bytes."""
+    columns = [
+        pa.array([cell.decode().encode("latin-1") for cell in column.to_pylist()], pa.binary())
+        for column in table.columns
+    ]
+    return pa.table(columns, names=table.schema.names)
 
 
 def _blank_to_null(table: pa.Table) -> pa.Table:

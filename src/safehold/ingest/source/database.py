@@ -94,9 +94,7 @@ class Database:
         Raises:
             InvalidError: The database is damaged, or asks for too much work.
         """
-        tables = [
-            self._timed(table) for table in self._wanted if table in self._found
-        ]
+        tables = [self._timed(table) for table in self._wanted if table in self._found]
         for _, _, table, row in heapq.merge(*tables, key=lambda one: one[:2]):
             yield Document({"@table": table, **row}, {"@file": self._name})
 

@@ -16,7 +16,18 @@ _HEADS: Final = (
     b"II*\x00",
     b"MM\x00*",
 )
-PICTURES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif")
+PICTURES: Final = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".gif",
+    ".webp",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".heic",
+    ".avif",
+)
 _BRANDS: Final = frozenset({b"heic", b"heix", b"mif1", b"avif", b"msf1"})
 
 

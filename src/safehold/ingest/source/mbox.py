@@ -28,7 +28,9 @@ from safehold.ingest.source.record import Document
 _LONGEST_HEADER: Final = 1 << 16
 _MOST_PARTS: Final = 64
 _MOST_HEADERS: Final = 1_000
-_ANSWER: Final = re.compile(r"\s*(?:re|aw|sv|antw|fwd?|wg|tr|rv|r)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
+_ANSWER: Final = re.compile(
+    r"\s*(?:re|aw|sv|antw|fwd?|wg|tr|rv|r)\s*(?:\[\d+\])?\s*:", re.IGNORECASE
+)
 _ADDRESSED: Final = ("to", "cc", "bcc", "resent-to", "resent-cc")
 # others are none of text at all (zlib, hex), or take time that grows with the square (punycode, idna)
 _CHARSETS: Final = re.compile(
@@ -102,8 +104,17 @@ def read_message(data: bytes) -> dict[str, Any] | str:
         message = BytesParser(policy=policy.compat32).parsebytes(data)
         return _read(message)
     except (
-        MessageError, HeaderParseError, RecursionError, ValueError, LookupError, TypeError,
-        AttributeError, IndexError, OverflowError, AssertionError, NotImplementedError,
+        MessageError,
+        HeaderParseError,
+        RecursionError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        OverflowError,
+        AssertionError,
+        NotImplementedError,
     ):  # fmt: skip - what the standard library's parser is known to raise on hostile mail
         return "source.mail"
 
@@ -116,7 +127,9 @@ def _read(message: Message) -> dict[str, Any] | str:
     date = _plain(message, "date")
     try:
         moment = parsedate_to_datetime(date)
-        at = round(moment.timestamp() * SECOND_US)  # without a zone: that of the machine, which is UTC
+        at = round(
+            moment.timestamp() * SECOND_US
+        )  # without a zone: that of the machine, which is UTC
     except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return "mail.date"
     told = _ids(_plain(message, "message-id"))
@@ -128,7 +141,9 @@ def _read(message: Message) -> dict[str, Any] | str:
     if subject and not before and not _ANSWER.match(subject):
         text = f"{subject}\n{text}"
     names = [name for part in message.walk() if (name := _file_name(part)) is not None]
-    people = sorted({*senders, *others}) if others else None  # nobody named: anybody may have read it
+    people = (
+        sorted({*senders, *others}) if others else None
+    )  # nobody named: anybody may have read it
     return {
         "from": senders[0],
         "participants": people,
@@ -214,5 +229,7 @@ def _file_name(part: Message) -> str | None:
     found = []
     for piece, charset in decode_header(str(name)[:1024]):
         codec = _charset(charset or "ascii")
-        found.append(piece if isinstance(piece, str) else piece.decode(codec or "latin-1", "replace"))
+        found.append(
+            piece if isinstance(piece, str) else piece.decode(codec or "latin-1", "replace")
+        )
     return "".join(found)

@@ -11,7 +11,9 @@ from typing import Final
 
 MARK: Final = "[QUOTE]"
 _SIGN: Final = re.compile(r"[ \t]{0,40}(?:>|»|\|[ \t]|\uff1e)")
-_RULE: Final = re.compile(r"[ \t]{0,40}(?:_{5,}|-{5,}|={5,}|\*{5,}|-{2,}[^\n]{1,60}-{2,})[ \t]{0,40}\Z")
+_RULE: Final = re.compile(
+    r"[ \t]{0,40}(?:_{5,}|-{5,}|={5,}|\*{5,}|-{2,}[^\n]{1,60}-{2,})[ \t]{0,40}\Z"
+)
 _HEADER: Final = re.compile(
     r"[ \t*]{0,40}(?:from|von|de|da|van|fra|fr\u00e5n|od|l\u00e4hett\u00e4j\u00e4|\u043e\u0442|\u5dee\u51fa\u4eba"
     r"|\u53d1\u4ef6\u4eba)[ \t*]{0,4}[:\uff1a]",

@@ -184,7 +184,9 @@ def every(value: Any, path: Path) -> list[Any]:
             elif isinstance(at, dict):
                 if part in at:
                     after.append(at[part])
-            elif isinstance(at, list) and part.isdecimal() and len(part) < 7 and int(part) < len(at):
+            elif (
+                isinstance(at, list) and part.isdecimal() and len(part) < 7 and int(part) < len(at)
+            ):
                 after.append(at[int(part)])
         found = after
     return found
@@ -231,7 +233,7 @@ def _descend(
 def _rank(row: Any, path: Path) -> tuple[int, float, str]:
     """Return where a row comes in order: numbers by size, then texts, then what has neither."""
     found = every(row, path)
-    if found and isinstance(found[0], int | float) and found[0] == found[0]:  # noqa: PLR0124 - not a number
+    if found and isinstance(found[0], int | float) and found[0] == found[0]:
         return 0, found[0], ""
     return (1, 0, found[0]) if found and isinstance(found[0], str) else (2, 0, "")
 
