@@ -6,7 +6,7 @@ The language is described in ``docs/reference/mapping.md``.
 from __future__ import annotations
 
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from safehold.errors import InvalidError
@@ -59,11 +59,11 @@ class Mapping:
     device: Expression | None = None
     session: Expression | None = None
     seq: str = ""
-    time: TimeRule = TimeRule()
+    time: TimeRule = field(default_factory=TimeRule)
     fields: AnyMapping[str, AnyMapping[str, Expression]]
     tolerate: float = 0.0
-    shape: Shape = Shape()
-    where: Where = Where()
+    shape: Shape = field(default_factory=Shape)
+    where: Where = field(default_factory=Where)
     spread: Spread | None = None
 
     @property
@@ -196,13 +196,13 @@ def _parse_fields(value: Any, stream: str | Expression) -> dict[str, dict[str, E
             )
         known = set(WIRE[target].names) - {"person", "device", "session", "seq", "t", "mono"}
         result[target] = {}
-        for field, item in dict(members or {}).items():
-            place = f"fields.{target}.{field}"
-            if field not in known:
+        for member, item in dict(members or {}).items():
+            place = f"fields.{target}.{member}"
+            if member not in known:
                 raise InvalidError(
                     "this field is not known", field=place, rule="mapping.unknown_field"
                 )
-            result[target][field] = parse_expression(item, place=place)
+            result[target][member] = parse_expression(item, place=place)
     if missing := sorted(targets - set(result)):
         raise InvalidError(
             f"fields of stream {missing[0]} are missing", field="fields", rule="mapping.fields"

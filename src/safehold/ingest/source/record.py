@@ -266,7 +266,7 @@ def _read_row(
     return row, None, weight + 8 * len(cells)
 
 
-def _read_cell(
+def _read_cell(  # noqa: PLR0911 - one return a rule
     found: list[Any],
     around: Mapping[str, Any],
     cell: Cell,
@@ -332,7 +332,9 @@ def _below(value: str | None, around: Mapping[str, Any], cell: Cell) -> str | No
     return "\n".join(lines) if lines else value
 
 
-def as_kind(value: Any, kind: str, limits: Limits) -> tuple[Any, str]:
+def as_kind(  # noqa: PLR0911, PLR0912 - one return a rule
+    value: Any, kind: str, limits: Limits
+) -> tuple[Any, str]:
     """Return a plain value as the kind of its column, or the rule that it breaks."""
     if isinstance(value, bytes | bytearray):
         return None, "source.image" if holds_image(value) else "source.type"
