@@ -245,3 +245,13 @@ def test_types_that_sqlite_lets_through_refuse_their_rows(tmp_path: Path) -> Non
     frames = take(database(script), "a.db", tmp_path, "openadapt", tolerate=0.9)
     assert frames.tally()["taken"] == {"focus": 1}
     assert set(frames.tally()["refused"]) == {"source.type", "source.utf8"}
+
+
+@pytest.mark.parametrize("moment", [1e308, -1e308, 9e999])
+def test_a_time_that_no_clock_holds_refuses_its_row(tmp_path: Path, moment: float) -> None:
+    base = sqlite3.connect(":memory:")
+    base.executescript(WINDOWS)
+    base.execute("INSERT INTO window_event VALUES (1, 1, ?, 'x')", (moment,))
+    base.commit()
+    error = refuse(base.serialize(), "a.db", tmp_path, "openadapt")
+    assert error.rule in {"wire.range", "source.range"}

@@ -68,16 +68,22 @@ def test_many_empty_values_are_counted_before_they_are_made(tmp_path: Path) -> N
 
 def test_a_word_that_every_row_repeats_does_not_multiply_the_file(tmp_path: Path) -> None:
     """A kind of billion laughs: one long text above, very many rows below that all ask for it."""
-    event = {"timestamp": foreign.iso(0), "duration": 0, "data": {}}
-    bucket = {
-        "id": "x" * 500_000,
-        "type": "currentwindow",
-        "hostname": "h",
-        "events": [event] * 20_000,
-    }
-    data = json.dumps({"buckets": {"a": bucket}}).encode()
-    error = refuse(data, "a.json", tmp_path, "activitywatch")
-    assert error.rule in {"source.amplified", "wire.word_size"}
+    event = {"timestamp": foreign.iso(0), "duration": 0, "data": {"app": "a"}}
+    bucket = {"id": "b", "type": "currentwindow", "hostname": "h", "note": "x" * 500_000}
+    data = json.dumps({"buckets": {"a": {**bucket, "events": [event] * 20_000}}}).encode()
+    mapping = given("activitywatch")
+    mapping["columns"]["title"] = {"path": "bucket.note"}
+    with pytest.raises(InvalidError) as caught:
+        run_bytes(
+            data,
+            "a.json",
+            tmp_path,
+            mapping=mapping,
+            people=PEOPLE,
+            now_us=NOW_US,
+            limits={"amplify": 10},
+        )
+    assert caught.value.rule == "source.amplified"
 
 
 def test_aliases_in_a_mapping_are_refused(tmp_path: Path) -> None:

@@ -109,7 +109,16 @@ def test_no_cell_at_rest_holds_a_word_of_others_or_a_password(
     texts = [cell for cell in cells if isinstance(cell, str)]
     assert len(texts) > 50
     assert "between us two" in texts  # the search is sharp
-    for word in (EVE, HUSH, CARD, CARD.replace(" ", ""), "eve@acme", "stranger", "Eve Outside"):
+    for word in (
+        EVE,
+        HUSH,
+        CARD,
+        CARD.replace(" ", ""),
+        "eve@acme",
+        "stranger",
+        "Eve Outside",
+        "U3",
+    ):
         assert not [text for text in texts if word.lower() in text.lower()], word
         assert not [cell for cell in cells if isinstance(cell, bytes) and word.encode() in cell]
 

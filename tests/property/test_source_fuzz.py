@@ -23,7 +23,7 @@ from safehold.ingest.source.quoted import without_quoted
 from safehold.ingest.source.webvtt import read_cue
 from safehold.telemetry.schema import STREAMS
 
-EXAMPLES = 40  # 150 found no more in a run of five minutes
+EXAMPLES = 40
 PEOPLE = {
     one: {"streams": list(STREAMS)} for one in ("ann", "employee-1", *foreign.ADDRESS.values())
 }

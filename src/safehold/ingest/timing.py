@@ -57,7 +57,8 @@ def read_times(mapping: Mapping, table: pa.Table, sieve: Sieve) -> tuple[np.ndar
         limit = 2**62 // time.unit_us
         if pa.types.is_floating(column.type):
             sieve.refuse(~np.isfinite(values) | (np.abs(values) > limit), name, "wire.range")
-            values = np.where(sieve.ok, values * time.unit_us, 0).astype(np.int64)
+            # what is refused must not be multiplied: it may be no number, or too large for one
+            values = (np.where(sieve.ok, values, 0) * time.unit_us).astype(np.int64)
         else:
             sieve.refuse((values > limit) | (values < -limit), name, "wire.range")
             values = np.where(sieve.ok, values, 0).astype(np.int64) * time.unit_us
