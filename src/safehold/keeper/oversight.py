@@ -54,7 +54,9 @@ class Oversight:
         if "proposal" in arguments:
             now_s = trust.deliberation.time_for(arguments["proposal"])
             with self._desk.lock:  # no decision under one charter is logged under another
-                return trust.deliberation.enact(arguments["proposal"], now_s)
+                answer = trust.deliberation.enact(arguments["proposal"], now_s)
+            self._leases.end()  # what was sealed under the charter before opens for nobody
+            return answer
         with self._desk.lock:
             return trust.enact(arguments["charter"], arguments["signatures"])
 
