@@ -50,6 +50,7 @@ class Desk:
         index: Closes the ledger's epochs, and finds people in them.
         rotation: Changes the log's key.
         panel: The witnesses outside, and whether a release waits for them.
+        local: Verifier keys of the home's own witness.
         lock: Held from a decision about people to the leaf that records it, and around each of their choices;
             so no leaf of a use follows the leaf of a choice against it. A stop does not wait for it.
         jobs: Sandboxes that run now.
@@ -75,6 +76,7 @@ class Desk:
     index: EpochIndex
     rotation: Rotation
     panel: Panel = field(default_factory=Panel)
+    local: tuple[str, ...] = ()
     lock: threading.RLock = field(default_factory=threading.RLock)
     jobs: set[Job] = field(default_factory=set)
     nonces: Nonces = field(default_factory=Nonces)

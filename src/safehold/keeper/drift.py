@@ -26,6 +26,7 @@ from safehold.clock import SECOND_US
 from safehold.errors import DeniedError, SafeholdError, TamperedError, UnavailableError
 from safehold.keeper.desk import Desk
 from safehold.keeper.enacted import read_file
+from safehold.keeper.panel import unlike_pinned
 from safehold.keeper.running import clauses_in_file, differing, rules_of, running_clauses
 from safehold.ledger import Entry, Panel
 
@@ -95,6 +96,7 @@ class Drift:
             self._follow()
             if not desk.trust.digest():
                 return ()  # nothing was promised, so nothing is recorded
+            self._checked_us = None  # a look that fails is no look
             before, self.found = self.found, self._look()
             self._checked_us = desk.now_us()
             if self.found:
@@ -203,8 +205,13 @@ class Drift:
             yield Found(clause=clause, sentence=f"the compiled rule for {clause} is another")
 
     def _surroundings(self) -> Iterator[Found]:
-        """What the machine and the files outside must offer; a home of made-up people is excused."""
+        """What the machine and the files outside must offer; a home of made-up people is excused.
+
+        Not from having the witnesses that its board named: by them the board is timed.
+        """
         desk, charter = self._desk, self._desk.trust.charter()
+        if said := unlike_pinned(desk):
+            yield Found(clause="audit.witnesses", sentence=said)
         if int(desk.home.synthetic) != self._synthetic:
             yield Found(
                 clause="data_subjects.include",
@@ -213,18 +220,15 @@ class Drift:
         if self._synthetic:
             return
         promised = charter.audit.witnesses
-        try:
+        with suppress(TamperedError):  # that has been said
             panel = Panel.read(desk.home.witnesses_file)
-        except TamperedError:
-            yield Found(clause="audit.witnesses", sentence="the list of witnesses is damaged")
-            return
-        if panel != desk.panel:
-            yield Found(
-                clause="audit.witnesses",
-                sentence="the witnesses in the file are not those the keeper asks",
-            )
-        if missing := panel.shortfall(least=promised.min, includes=promised.includes):
-            yield Found(clause="audit.witnesses", sentence=missing)
+            if panel != desk.panel:
+                yield Found(
+                    clause="audit.witnesses",
+                    sentence="the witnesses in the file are not those the keeper asks",
+                )
+            if missing := panel.shortfall(least=promised.min, includes=promised.includes):
+                yield Found(clause="audit.witnesses", sentence=missing)
         reached = int(desk.workshop.level()[1:])
         for item in charter.collect:
             if reached < charter.assurance.least(item.sensitivity):

@@ -47,7 +47,7 @@ class Trust(Spending):
         self._enacted = Enacted(home, ledger)
         self._home_leaf = False
         self.board = Board(home, ledger, clock)
-        proposals = Proposals(home, ledger, clock)
+        proposals = Proposals(home, ledger, clock, rosters=lambda: self.board.versions)
         for index, leaf in ledger.leaves():
             self._uses.note(index, leaf)
             match leaf["k"]:
