@@ -70,7 +70,7 @@ def test_a_charter_is_changed_as_the_page_says(world: World) -> None:
     assert "Keystrokes may be kept for only 10 days instead of 14 days." in out
     assert "Keystrokes may now be kept for 12 days instead of 10 days." in out
     assert "proposal.notice" in err
-    assert "ended" in err.partition("proposal.open")[0].rpartition("error[")[2]
+    assert "has ended" in err.partition("proposal.open")[0].rpartition("error[")[2]
     assert world.ask("status")["charter"]["version"] == 2
     # moments as dates, lengths of time in days, and nothing under the name that it has for programs
     assert re.search(r"notice: 14 days$", out, re.MULTILINE)
@@ -90,3 +90,15 @@ def test_everything_is_stopped_and_resumed_as_the_page_says(world: World) -> Non
     assert "oversight.stop" in err
     assert "5 of 6 people have signed" in err
     assert world.ask("status")["stopped"] is False
+
+
+def test_seats_change_hands_as_the_page_says(world: World) -> None:
+    count, out, err = walk(world, "replace-a-lost-seat.md")
+    assert count >= 25
+    assert "dead" not in out
+    assert err.count("error[") == 3
+    assert "proposal.notice" in err
+    shown = world.ask("board", "show")
+    held = {one["seat"]: one["person"] for one in shown["seats"]}
+    assert (shown["version"], held["ml_lead"], held["privacy"]) == (4, "dana", "privacy")
+    assert world.run("ledger", "verify").code == 0
