@@ -30,7 +30,7 @@ from safehold.charter.proposal import Question, vote
 from safehold.charter.turnover import next_roster
 from safehold.charter.vocabulary import SEATS
 from safehold.clock import DAY_US, SECOND_US, FixedClock
-from safehold.errors import QuorumError
+from safehold.errors import QuorumError, UnavailableError
 from safehold.keeper.panel import pinned_of
 from safehold.ledger import Entry, Panel, Witness
 from safehold.ledger.panel import Remote
@@ -128,6 +128,31 @@ def test_a_witness_of_ones_own_counts_no_notice(bench: Bench, tmp_path: Path) ->
             now_s = deliberation.time_for(one)
             error = raised(lambda one=one, now_s=now_s: deliberation.enact(one, now_s))
             assert error.rule == "proposal.notice"
+        bench.stop()
+
+
+def test_a_witness_of_ones_own_lets_nothing_be_opened(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strict mode: the witness that the board named gets no head, and the accomplice would cosign anything."""
+    bench.take("ana")
+    real = Witness.add_checkpoint
+
+    def cut(witness: Witness, *arguments: Any) -> Any:
+        if witness.name.startswith("local-witness/"):
+            raise UnavailableError("the line is cut", rule="test")
+        return real(witness, *arguments)
+
+    with accomplice(bench, tmp_path) as own:
+        slip_in(bench, own)
+        monkeypatch.setattr(Witness, "add_checkpoint", cut)
+        before = len(bench.workshop.packed)
+        error = raised(lambda: bench.call("feature", purpose="train_ui_agent"))
+        assert (error.rule, error.message) == (
+            "ledger.strict",
+            "other witnesses than those that the board named have cosigned",
+        )
+        assert len(bench.workshop.packed) == before
         bench.stop()
 
 
