@@ -18,7 +18,7 @@ from tests.seated import DAY_S, founding, say, signed_roster, stated, wider
 from tests.world import raised
 
 from safehold.charter import Charter
-from safehold.charter.succession import next_roster
+from safehold.charter.turnover import next_roster
 from safehold.clock import DAY_US
 from safehold.errors import SafeholdError
 from safehold.signing import SigningKey
@@ -74,7 +74,7 @@ def enact(bench: Bench, proposal: dict[str, Any]) -> dict[str, Any]:
 def rotate(bench: Bench) -> dict[str, Any]:
     new = next_roster(bench.desk.trust.roster, seat="hr", key=FRESH.public)
     new = signed_roster(new, {"hr": bench.seats["hr"]}, ("hr", FRESH))
-    return bench.call("board.enact", roster=new.to_json())
+    return bench.call("board.rotate", roster=new.to_json())
 
 
 def at_once(*acts: Callable[[], object]) -> list[str]:

@@ -66,7 +66,7 @@ def _read(file: Path) -> dict[str, Any]:
         ) from error
     match tree:
         case {"v": "safehold-order-paper/1", "order": str(text), "signatures": list(made), **more}:
-            told = {"order": text, "signatures": made, **more}
+            told: dict[str, Any] = {"order": text, "signatures": made, **more}
         case _:
             raise InvalidError(
                 "not a paper of an order", file=file.name, rule="oversight.paper", fix=FIX

@@ -126,7 +126,7 @@ class Proposals:
         if type(index) is not int or not 0 <= index < self._ledger.size:
             return False
         ((_, leaf),) = self._ledger.leaves(index, index + 1)
-        return leaf["k"] == "proposal" and leaf["pub"]["state"] == "proposed"
+        return bool(leaf["k"] == "proposal" and leaf["pub"]["state"] == "proposed")
 
     def question(self, one: Motion, *, base: bytes, roster: Roster) -> Question:
         """Return what the seats are asked now."""
