@@ -65,17 +65,17 @@ def _read(file: Path) -> dict[str, Any]:
             f"no such paper: {file.name}", rule="oversight.paper", fix=FIX
         ) from error
     match tree:
-        case {"v": "safehold-order-paper/1", "order": str(text), "signatures": list(made), **more}:
-            told: dict[str, Any] = {"order": text, "signatures": made, **more}
+        case {"v": "safehold-order-paper/1", "order": str(text), "signatures": list(made)}:
+            told: dict[str, Any] = {name: tree[name] for name in tree if name != "v"}
         case _:
             raise InvalidError(
                 "not a paper of an order", file=file.name, rule="oversight.paper", fix=FIX
             )
     for one in made:
         Signature.from_json(one)
-    text_of_cause = more.get("cause", "")
-    digest = hashlib.sha256(str(text_of_cause).encode()).hexdigest() if "cause" in more else ""
-    if set(more) > {"cause"} or digest != _order(text).cause:
+    shown = told.get("cause")
+    digest = "" if shown is None else hashlib.sha256(str(shown).encode()).hexdigest()
+    if set(told) - {"order", "signatures", "cause"} or digest != _order(text).cause:
         raise InvalidError(
             "the paper shows another cause than its order names",
             file=file.name,
