@@ -136,7 +136,7 @@ def hand_in_(paper: Paper, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOpti
 
 @group.command()
 def refuse(
-    proposal: Annotated[int, typer.Argument(help="Entry of the proposal.")],
+    proposal: Annotated[str, typer.Argument(help="The paper, or the entry of its proposal.")],
     *,
     seat: Seat,
     key: Key,
@@ -144,10 +144,13 @@ def refuse(
     as_json: JsonOption = False,
 ) -> None:
     """Refuse a proposed change as a seat; a holder who refuses to be replaced makes it take everybody else."""
-    from safehold.app.board import refuse_roster
+    from safehold.app.board import read_paper, refuse_roster
 
+    index = int(proposal) if proposal.isdecimal() else None
+    if index is None:
+        index = read_paper(existing(Path(proposal))).asked().proposal
     with keeper(home) as client:
-        put(refuse_roster(client, proposal, seat=seat, key=existing(key)), as_json=as_json)
+        put(refuse_roster(client, index, seat=seat, key=existing(key)), as_json=as_json)
 
 
 @group.command()

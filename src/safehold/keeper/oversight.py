@@ -57,7 +57,9 @@ class Oversight:
             now_s = trust.deliberation.time_for(arguments["proposal"])
             self._require_witnesses(now_s)
             with self._desk.lock:  # no decision under one charter is logged under another
-                return trust.deliberation.enact(arguments["proposal"], now_s)
+                answer = trust.deliberation.enact(arguments["proposal"], now_s)
+            self._leases.end()  # what was sealed under the charter before opens for nobody
+            return answer
         with self._desk.lock:
             return trust.enact(arguments["charter"], arguments["signatures"])
 

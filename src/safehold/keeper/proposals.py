@@ -108,6 +108,12 @@ class Proposals:
             MissingError: There is none with this leaf about such a thing.
         """
         found = self._open.get(index) if type(index) is int else None
+        if found is None and self._was_open(index):
+            raise MissingError(
+                "this proposal has ended",
+                rule="proposal.open",
+                fix="safehold charter log says how; propose it again",
+            )
         if found is None or about not in {"", found.about}:
             raise MissingError(
                 f"no open proposal{f' about the {about}' if about else ''} has this entry",
@@ -115,6 +121,12 @@ class Proposals:
                 fix="safehold charter proposals",
             )
         return found
+
+    def _was_open(self, index: Any) -> bool:
+        if type(index) is not int or not 0 <= index < self._ledger.size:
+            return False
+        ((_, leaf),) = self._ledger.leaves(index, index + 1)
+        return bool(leaf["k"] == "proposal" and leaf["pub"]["state"] == "proposed")
 
     def question(self, one: Motion, *, base: bytes, roster: Roster) -> Question:
         """Return what the seats are asked now."""
