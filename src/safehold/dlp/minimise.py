@@ -38,6 +38,7 @@ from safehold.dlp.level import (
     without_time,
 )
 from safehold.dlp.mask import Marks
+from safehold.dlp.picture import pictured_events
 from safehold.dlp.pointer import reduce_pointer
 from safehold.dlp.redact import mask_text
 from safehold.dlp.rules import Rules
@@ -171,6 +172,7 @@ def _drop(
         losses["app_not_listed"] = np.array([(v or "").lower() not in rules.apps for v in values])[
             index
         ]
+    losses["screen_image"] = pictured_events(wire)
     losses["denied_context"] = denied_events(wire, rules, focus)
     if stream == "chat":
         losses |= chat_losses(wire, rules, consented=consented)
