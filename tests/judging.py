@@ -198,7 +198,7 @@ def _granted(charter: Charter, q: Granted) -> bool:
 def _crossed(charter: Charter, q: Crossed) -> bool:
     for line in map(forms, charter.red_lines):
         banned = [terms.find(word, kind="use").name for word in line.terms()]
-        if any(q.use == one or one in terms.ancestors(q.use) for one in banned):
+        if any(q.use in terms.within(one) for one in banned):
             return False
         if q.action in line.forbid_actions or q.beside in line.forbid_beside:
             return False

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from tests.attack.test_silence import DEVICE, Recorder
 from tests.seated import wider
 from tests.world import World, raised
 
+from safehold.access.lease import read_lease
 from safehold.canonical import b64
 from safehold.charter import Charter
 from safehold.errors import DeniedError, SafeholdError
+from safehold.signing import VerifyKey
 
 pytestmark = pytest.mark.usefixtures("collectors_are_let_in")
 
@@ -133,3 +136,21 @@ def test_no_lease_follows_the_leaf_of_a_stop(
     assert raised(lambda: world.obtain(person, DEVICE)).rule == "oversight.stop"
     after = [leaf["k"] for _, leaf in world.desk.ledger.leaves(stops[0] + 1)]
     assert "lease" not in after
+
+
+def test_a_lease_names_the_applications_of_each_stream_by_itself(world: World, person: str) -> None:
+    """A limit on one stream is no limit on another, and a stream without any application is not one without limit."""
+    tight = world.charter()
+    limits = {"keys": (), "focus": ("crm", "editor"), "pointer": None}
+    collect = tuple(
+        replace(one, minimise=replace(one.minimise, apps=limits.get(one.what)))
+        for one in tight.collect
+    )
+    world.enact(replace(tight, version=tight.version + 1, collect=collect), seats=["hr"])
+    world.add(person, DEVICE)
+    answer = world.obtain(person, DEVICE)
+    lease = read_lease(answer["lease"].encode(), keeper=VerifyKey.from_text(answer["keeper"]))
+    assert set(lease.apps) == set(lease.streams)
+    assert lease.apps["key"] == ()
+    assert lease.apps["focus"] == ("crm", "editor")
+    assert lease.apps["pointer"] is None

@@ -72,6 +72,10 @@ def test_what_the_lease_does_not_cover_is_not_taken(
         {"silences": "none"},
         {"silences": [[1]]},
         {"apps": 5},
+        {"apps": {}},
+        {"apps": {"key": None, "chat": None}},
+        {"apps": {"key": "editor"}},
+        {"apps": {"key": [1]}},
         {"sealing": "AAAA"},
         {"until_us": NOW_US + LONGEST_US + 1},
         {"until_us": NOW_US},
@@ -83,6 +87,17 @@ def test_what_the_keeper_signed_and_is_no_lease(signed: bytes, changes: dict[str
         read_lease(
             sign_record({**value, **changes}, domain=DOMAIN, key=KEEPER), keeper=KEEPER.public
         )
+
+
+@pytest.mark.parametrize("apps", [None, (), ("crm", "editor")])
+def test_a_limit_of_one_stream_says_nothing_of_another(
+    lessor: Lessor, apps: tuple[str, ...] | None
+) -> None:
+    signed = lessor.grant(
+        person="ann", device=DEVICE.public, charter=bytes(32), streams={"key": "00" * 32, "focus": "11" * 32},
+        apps={"key": apps, "focus": ("mail",)},
+    )  # fmt: skip
+    assert read_lease(signed, keeper=KEEPER.public).apps == {"key": apps, "focus": ("mail",)}
 
 
 @pytest.mark.parametrize(

@@ -68,3 +68,32 @@ def test_a_leased_batch_that_breaks_a_rule_is_refused(column: str, value: Any, r
     with pytest.raises(InvalidError) as caught:
         recipe.main(job({"kind": "leased"}), [parts], Frames())
     assert caught.value.rule == rule
+
+
+@pytest.mark.parametrize(
+    ("apps", "comes_in"), [(None, True), (["editor"], True), (["crm"], False), ([], False)]
+)
+def test_a_leased_batch_of_an_application_that_is_not_recorded_is_refused(
+    apps: list[str] | None, comes_in: bool
+) -> None:
+    world = World()
+    world.type("hello")
+    world.collector.flush()
+    table = pa.ipc.open_stream(world.received[0][2]).read_all()
+    index = table.schema.get_field_index("app")
+    kind = table.schema.field(index).type
+    table = table.set_column(
+        index, table.schema.field(index), pa.array(["Editor"] * len(table), kind)
+    )
+    whole = job({"kind": "leased"})
+    whole["rules"]["key"] |= {"apps": apps}
+    del whole["rules"]["key"]["version"]
+    frames = Frames()
+    parts = [pack_parts([({"person": "ann", "stream": "key"}, table)])]
+    if comes_in:
+        recipe.main(whole, parts, frames)
+        assert frames.tally()["taken"]["key"] == len(table)
+        return
+    with pytest.raises(InvalidError) as caught:
+        recipe.main(whole, parts, frames)
+    assert caught.value.rule == "leased.app"

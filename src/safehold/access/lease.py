@@ -37,7 +37,7 @@ class Lease:
         person: External id of the person.
         device: Verify key of the device, base64.
         streams: For each stream, the hash (hex) of the minimisation rules to apply.
-        apps: Applications that may be recorded, ``None`` for all.
+        apps: For each stream, the only applications that may be recorded; ``None`` sets no limit, none at all is none.
         silences: Times (from, to), microseconds, of which nothing may be sealed: the person's pauses and the
             board's stops. An event that a recorder kept back from one of them is dropped on the device.
         sealing: Public sealing key, base64.
@@ -50,7 +50,7 @@ class Lease:
     person: str
     device: str
     streams: Mapping[str, str]
-    apps: tuple[str, ...] | None
+    apps: Mapping[str, tuple[str, ...] | None]
     silences: tuple[tuple[int, int], ...]
     sealing: str
     from_us: int
@@ -71,7 +71,9 @@ class Lease:
         """Return the lease as signed bytes."""
         value = asdict(self) | {
             "v": 1,
-            "apps": None if self.apps is None else list(self.apps),
+            "apps": {
+                stream: None if apps is None else list(apps) for stream, apps in self.apps.items()
+            },
             "silences": [list(one) for one in self.silences],
         }
         return sign_record(value, domain=DOMAIN, key=key)
@@ -91,12 +93,12 @@ def read_lease(data: bytes, *, keeper: VerifyKey) -> Lease:
         raise wrong
     if not isinstance(value["streams"], dict) or not set(value["streams"]) <= set(STREAMS):
         raise wrong
-    apps, silences = value["apps"], value["silences"]
+    silences = value["silences"]
     if not isinstance(silences, list) or not all(map(_is_time, silences)):
         raise wrong
     value["silences"] = tuple((start, end) for start, end in silences)
     try:
-        lease = Lease(**{**value, "apps": None if apps is None else tuple(apps)})
+        lease = Lease(**{**value, "apps": _apps(value["apps"], value["streams"])})
         length = lease.until_us - lease.from_us
     except TypeError as error:
         raise wrong from error
@@ -105,6 +107,22 @@ def read_lease(data: bytes, *, keeper: VerifyKey) -> Lease:
     if len(unb64(lease.sealing)) != 32:
         raise wrong
     return lease
+
+
+def _apps(given: object, streams: Mapping[str, str]) -> dict[str, tuple[str, ...] | None]:
+    """Return the applications of each stream.
+
+    Raises:
+        TypeError: It says so of other streams, or in another shape.
+    """
+    if not isinstance(given, dict) or set(given) != set(streams):
+        raise TypeError
+    for apps in given.values():
+        if apps is not None and not (
+            isinstance(apps, list) and all(isinstance(app, str) for app in apps)
+        ):
+            raise TypeError
+    return {stream: None if apps is None else tuple(apps) for stream, apps in given.items()}
 
 
 def _is_time(given: object) -> bool:
@@ -186,7 +204,7 @@ class Lessor:
         device: VerifyKey,
         charter: bytes,
         streams: Mapping[str, str],
-        apps: tuple[str, ...] | None = None,
+        apps: Mapping[str, Sequence[str] | None] | None = None,
         silences: Sequence[Sequence[int]] = (),
         length_us: int = LONGEST_US,
     ) -> bytes:
@@ -197,7 +215,7 @@ class Lessor:
             device: The device's key.
             charter: Digest of the charter in force, 32 bytes.
             streams: Stream to the hash of its rules, hex.
-            apps: Applications that may be recorded.
+            apps: For each stream, the only applications that may be recorded; a stream without has no limit.
             silences: Times (from, to) of which nothing may be sealed.
             length_us: How long, at most 15 minutes.
 
@@ -223,7 +241,10 @@ class Lessor:
                 person=person,
                 device=device.text(),
                 streams=dict(streams),
-                apps=apps,
+                apps={
+                    stream: None if (limit := (apps or {}).get(stream)) is None else tuple(limit)
+                    for stream in streams
+                },
                 silences=tuple((start, end) for start, end in silences),
                 sealing=b64(secret.public),
                 from_us=now,

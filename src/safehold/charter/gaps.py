@@ -5,13 +5,18 @@ A gap is never a permission: what is not stated is refused. It is listed because
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
+from safehold.charter import terms
 from safehold.charter.model import Charter
 from safehold.charter.redline import forms
+from safehold.charter.types import banned_terms
 from safehold.charter.vocabulary import MEASURES
 from safehold.telemetry.schema import WHAT_TO_STREAM
 
+# the published vocabularies that have words of a kind
+_PUBLISHED: Final = {"use": {"fides", "dpv"}, "category": {"fides", "pd"}}
 ATTACKS = ("reidentify", "membership", "canary", "invert")
 
 
@@ -32,9 +37,9 @@ def machine_forms(charter: Charter) -> dict[str, dict[str, Any]]:
 def gaps(charter: Charter) -> list[str]:
     """Return in words what the charter does not state, and what follows from that."""
     found = []
-    forbidden = {term for line in charter.red_lines for term in line.terms()}
-    if not forbidden & {"sh:reidentify", "reidentify"}:
+    if "sh:reidentify" not in _forbidden(charter):
         found.append("no red line forbids finding out whose data something is (sh:reidentify)")
+    found += _one_vocabulary(charter)
     tried = {gate.attack for gate in charter.gates}
     weights = [name for name, one in charter.purposes.items() if "model_weights_dp" in one.releases]
     if weights and (missing := [attack for attack in ATTACKS if attack not in tried]):
@@ -60,3 +65,29 @@ def gaps(charter: Charter) -> list[str]:
             " stopped stays stopped"
         )
     return found
+
+
+def _forbidden(charter: Charter) -> frozenset[str]:
+    """Return every use that a red line forbids."""
+    return frozenset(term for line in charter.red_lines for term in banned_terms(forms(line)))
+
+
+def _one_vocabulary(charter: Charter) -> Iterator[str]:
+    """Yield for each list of terms which of them only one published vocabulary has a word for.
+
+    Such a term bans nothing that is called otherwise. Our own ``sh:`` terms stand for what neither can say.
+    """
+    lists = [("never_collect", "category", charter.never_collect)]
+    lists += [(f"red line {line.id}", "use", line.terms()) for line in charter.red_lines]
+    for where, kind, words in lists:
+        names = sorted({terms.find(word, kind=kind).name for word in words})
+        homes = {name: set(map(terms.vocabulary_of, terms.counterparts(name))) for name in names}
+        if alone := [
+            name
+            for name in names
+            if terms.vocabulary_of(name) != "sh" and not _PUBLISHED[kind] <= homes[name]
+        ]:
+            yield (
+                f"{where} names what no term of another vocabulary is known to mean, so a purpose or data that is"
+                f" called otherwise is not caught: {', '.join(alone)}"
+            )

@@ -52,7 +52,7 @@ _TERMS: Final = {
     "purposes.uses.dpv": ("use", "dpv"),
     "purposes.uses.sh": ("use", "sh"),
     "red_lines.forbid": ("use", "fides"),
-    "red_lines.dpv": ("use", "fides"),
+    "red_lines.dpv": ("use", "dpv"),
     "red_lines.forbid_terms": ("use", "fides"),
     "red_lines.law": ("law", "fides"),
 }
@@ -98,18 +98,18 @@ def _value(declared: Any, path: str, read: Callable[[str], Any] | None) -> dict[
     if isinstance(read, value.OneOf):
         return {"enum": list(read.choices)}
     if path in _TERMS:
-        return {"enum": _spellings(*_TERMS[path])}
+        return {"enum": _spellings(*_TERMS[path], alone=path.rpartition(".")[2] in terms.SLOTS)}
     return dict(_READERS[read])
 
 
-def _spellings(kind: str, vocabulary: str) -> list[str]:
-    """Return how a term of a kind may be written where one vocabulary is looked in first."""
+def _spellings(kind: str, vocabulary: str, *, alone: bool) -> list[str]:
+    """Return how a term of a kind may be written where one vocabulary is looked in first, or alone."""
     found = set()
     for name, term in terms.catalogue().items():
-        if term.kind == kind:
+        home, _, word = name.partition(":")
+        if term.kind == kind and (not alone or home in terms.SLOTS[vocabulary]):
             found.add(name)
-            home, _, word = name.partition(":")
-            if home in (vocabulary, "sh"):
+            if home == vocabulary or (home == "sh" and not alone):
                 found.add(word)
     return sorted(found)
 

@@ -98,7 +98,12 @@ class Category:
 
     def terms(self) -> tuple[str, ...]:
         """Return the terms of every vocabulary."""
-        return tuple(term for term in (self.fides, self.dpv, self.sh) if term is not None)
+        return tuple(term for _, term in self.slots())
+
+    def slots(self) -> tuple[tuple[str, str], ...]:
+        """Return each term that is given, after the name of its slot."""
+        slots = (("fides", self.fides), ("dpv", self.dpv), ("sh", self.sh))
+        return tuple((slot, term) for slot, term in slots if term is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,7 @@
 """What a charter must mean, beyond its shape: known terms, no forbidden purpose, fitting roles.
 
-The hierarchy of every vocabulary is checked: a purpose whose use is, lies under, or contains a
-forbidden term is
-refused, and so is data whose category touches ``never_collect``.
+The hierarchy of every vocabulary is checked, and what its terms mean in the others: a purpose whose use is, lies
+under, or contains a forbidden term is refused, and so is data whose category touches ``never_collect``.
 """
 
 from __future__ import annotations
@@ -56,28 +55,28 @@ def check_meaning(charter: Charter) -> None:
         raise InvalidError(problem.message, rule=problem.rule, fix=problem.fix, field=problem.field)
 
 
-def _known(word: str, field: str, *, kind: str, vocabulary: str = "fides") -> Iterator[Problem]:
+def _known(word: str, field: str, *, kind: str, slot: str | None = None) -> Iterator[Problem]:
     try:
-        terms.find(word, kind=kind, vocabulary=vocabulary)
+        if slot is None:
+            terms.find(word, kind=kind)
+        else:
+            terms.find_in(word, kind=kind, slot=slot)
     except InvalidError as error:
-        yield Problem(field=field, message=error.message, rule="charter.term", fix=error.fix)
+        yield Problem(
+            field=field, message=error.message, rule=error.rule or "charter.term", fix=error.fix
+        )
 
 
 def _category(category: Category, field: str, *, kind: str) -> Iterator[Problem]:
-    yield from _known(category.fides, f"{field}.fides", kind=kind)
-    yield from _known(category.dpv, f"{field}.dpv", kind=kind, vocabulary="dpv")
-    if category.sh is not None:
-        yield from _known(category.sh, f"{field}.sh", kind=kind, vocabulary="sh")
+    for slot, word in category.slots():
+        yield from _known(word, f"{field}.{slot}", kind=kind, slot=slot)
 
 
 def _names(category: Category, *, kind: str) -> set[str]:
     found = set()
-    for word, vocabulary in zip(
-        (category.fides, category.dpv, category.sh), ("fides", "dpv", "sh"), strict=True
-    ):
+    for slot, word in category.slots():
         try:
-            if word is not None:
-                found.add(terms.find(word, kind=kind, vocabulary=vocabulary).name)
+            found.add(terms.find_in(word, kind=kind, slot=slot).name)
         except InvalidError:
             continue  # reported by _category
     return found
@@ -189,8 +188,10 @@ def _red_lines(charter: Charter) -> Iterator[Problem]:
             yield Problem(
                 field=field, message="fewer than two people", rule="charter.red_line.min_people"
             )
-        for word in (*line.forbid, *line.dpv, *line.forbid_terms):
+        for word in (*line.forbid, *line.forbid_terms):
             yield from _known(word, field, kind="use")
+        for word in line.dpv:
+            yield from _known(word, f"{field}.dpv", kind="use", slot="dpv")
         if line.law is not None:
             yield from _known(line.law, field, kind="law")
 

@@ -118,6 +118,11 @@ def _check_batch(stream: str, person: str, table: pa.Table, order: Order, number
         raise refuse("leased.password", "field_kind")
     if pictured_events(table).any():
         raise refuse("leased.image", "")
+    apps = order.rules[stream].apps
+    if apps is not None and not apps.issuperset(
+        (name or "").lower() for name in table.column("app").unique().to_pylist()
+    ):
+        raise refuse("leased.app", "app")
     t = table.column("t").cast(pa.int64()).to_numpy()
     if t.min() < 0 or t.max() > order.now_us + SKEW_US:
         raise refuse("leased.time", "t")

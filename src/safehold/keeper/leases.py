@@ -89,13 +89,12 @@ class Leases:
                 subjects=[subject],
             )
         )
-        apps = {app for spec in rules.values() for app in spec["apps"] or ()}
         lease = self._lessor.grant(
             person=standing.external,
             device=device,
             charter=charter.digest(),
             streams=hashes,
-            apps=tuple(sorted(apps)) or None,
+            apps={stream: spec["apps"] for stream, spec in rules.items()},
             silences=silences(standing, desk.trust.stops()),
         )
         return {"lease": lease.decode(), "rules": rules, "keeper": self._key.public.text()}

@@ -102,8 +102,15 @@ def empty_means(*names: str) -> Sets:
     return lambda value, _: frozenset(value) or frozenset(names)
 
 
-def under(kind: str, *, broader: bool = False) -> Sets:
-    """Return the reading of a list of terms: each with all that lies under it, and over it if asked."""
+def under(kind: str, *, broader: bool = False, linked: bool = True) -> Sets:
+    """Return the reading of a list of terms: each with all that lies under it.
+
+    Args:
+        kind: What the terms must be.
+        broader: Whether all counts that has something in common with a term, as for what is never collected.
+        linked: Whether a term counts with what it means in other vocabularies; else in its own alone. Links are
+            our reading, so whoever ranks lists of terms looks both ways.
+    """
 
     def read(value: Iterable[str], _: frozenset[str]) -> frozenset[str]:
         found: set[str] = set()
@@ -113,10 +120,19 @@ def under(kind: str, *, broader: bool = False) -> Sets:
             except InvalidError:
                 found.add(word)
                 continue
-            found |= terms.within(name) | (terms.ancestors(name) if broader else frozenset())
+            if linked:
+                found |= terms.touched(name) if broader else terms.within(name)
+            else:
+                found |= terms.below(name) | (terms.ancestors(name) if broader else frozenset())
         return frozenset(found)
 
     return read
+
+
+def terms_removed(kind: str, *, broader: bool = False) -> Order:
+    """A list of terms that protects with each: narrower only if it is with links and without."""
+    readings = tuple(under(kind, broader=broader, linked=linked) for linked in (True, False))
+    return removed_is_wider("term", readings=readings)
 
 
 def missing_is_wider(kind: str) -> Order:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from safehold.charter import terms
 from safehold.charter.model import Charter, RedLine
@@ -21,7 +22,6 @@ from safehold.charter.vocabulary import ACTIONS, DATA, GRANTED, ROWS, SELF
 from safehold.errors import InvalidError
 
 AGENT = "agent"  # the role that only an agent has, and the only one an agent has
-VOCABULARIES = ("fides", "dpv", "sh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,35 +109,46 @@ def promises(charter: Charter) -> tuple[Promise, ...]:
 def forbidden_uses(charter: Charter, line: RedLine) -> tuple[str, ...]:
     """Return every stated purpose that a red line forbids, sorted.
 
-    These are the terms it names with all that lie under them, and the charter's own purposes whose
-    use, in any vocabulary, lies under or over one of them.
+    These are the terms it names with all that lie under them, in every vocabulary, and the charter's own
+    purposes whose use, in any vocabulary, has something in common with one of them.
     """
     named = {terms.find(word, kind="use").name for word in line.terms()}
-    catalogue = terms.catalogue()
-    found = {
-        name
-        for name, term in catalogue.items()
-        if term.kind == "use" and ({name} | _over(name)) & named
+    over = {
+        name: {name} | _over(name) for name, term in terms.catalogue().items() if term.kind == "use"
     }
+    found = {name for name, broader in over.items() if broader & named}
     for title, purpose in charter.purposes.items():
-        uses = purpose.uses
-        for vocabulary, word in zip(VOCABULARIES, (uses.fides, uses.dpv, uses.sh), strict=True):
-            if word is None:
-                continue
-            use = terms.find(word, kind="use", vocabulary=vocabulary).name
-            if any(use == one or use in _over(one) or one in _over(use) for one in named):
-                found.add(title)
+        uses = {
+            terms.find(word, kind="use", vocabulary=slot).name
+            for slot, word in purpose.uses.slots()
+        }
+        # whatever lies under a use of the purpose and under a forbidden term is something that both are
+        if any(broader & uses and broader & named for broader in over.values()):
+            found.add(title)
     return tuple(sorted(found))
 
 
-def _over(name: str) -> set[str]:
-    """Return every broader term, by walking up."""
+@cache
+def _over(name: str) -> frozenset[str]:
+    """Return every term that contains one or means the same, by walking up hierarchies and links."""
     found: set[str] = set()
-    level = set(terms.catalogue()[name].under)
+    level = {name}
     while level:
+        level = {
+            up
+            for one in level
+            for up in (
+                *terms.catalogue()[one].under,
+                *(link.other for link in terms.links() if link.term == one),
+                *(
+                    link.term
+                    for link in terms.links()
+                    if link.other == one and link.relation == terms.SAME
+                ),
+            )
+        } - found
         found |= level
-        level = {up for one in level for up in terms.catalogue()[one].under} - found
-    return found
+    return frozenset(found)
 
 
 def _red_lines(charter: Charter) -> Iterator[Promise]:

@@ -69,13 +69,12 @@ def _red_lines(charter: Charter, asked: Request) -> Iterator[str]:
 def _forbids(charter: Charter, word: str, stated: str) -> bool:
     banned = terms.find(word, kind="use").name
     if stated in charter.purposes:
-        uses = charter.purposes[stated].uses
-        own = [terms.find(uses.fides, kind="use").name]
-        own.append(terms.find(uses.dpv, kind="use", vocabulary="dpv").name)
-        if uses.sh is not None:
-            own.append(terms.find(uses.sh, kind="use", vocabulary="sh").name)
+        own = (
+            terms.find(word, kind="use", vocabulary=slot).name
+            for slot, word in charter.purposes[stated].uses.slots()
+        )
         return any(terms.overlaps(use, banned) for use in own)
-    return stated in terms.catalogue() and (stated == banned or banned in terms.ancestors(stated))
+    return stated in terms.within(banned)
 
 
 def _guards(charter: Charter, asked: Request) -> Iterator[str]:
