@@ -88,7 +88,7 @@ class Draw:
             json.dumps(
                 next(
                     one["attrs"]
-                    for one in self.grid._resources.values()
+                    for one in self.grid.entities()
                     if f'Dataset::"{one["uid"]["id"]}"' == base["resource"]
                 )
             )

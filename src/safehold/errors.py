@@ -126,7 +126,7 @@ class InvalidError(SafeholdError):
     Args:
         message: What is wrong, without the value.
         file: Name of the input, where there is one.
-        row: Zero-based row number in that input.
+        row: Where in that input: the row of a table, from 0, or the line of a text (a charter, a mapping), from 1.
         field: Name of the field.
     """
 

@@ -118,11 +118,15 @@ class SigningKey:
         try:
             text = path.read_text("ascii")
         except FileNotFoundError as error:
-            raise MissingError(f"no key file {path.name}", rule="signing.key") from error
+            raise MissingError(
+                f"no key file {path.name}",
+                rule="signing.key",
+                fix="name the file that holds the private key",
+            ) from error
         except (UnicodeDecodeError, OSError) as error:
-            raise InvalidError("not a key file", file=path.name, rule="signing.key") from error
+            raise _no_key(path) from error
         if not text.startswith(_MARK):
-            raise InvalidError("not a key file", file=path.name, rule="signing.key")
+            raise _no_key(path)
         return cls(unb64(text.removeprefix(_MARK).strip()))
 
     def write(self, path: Path) -> None:
@@ -147,3 +151,12 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public.key_id})"
+
+
+def _no_key(path: Path) -> InvalidError:
+    return InvalidError(
+        "not a key file",
+        file=path.name,
+        rule="signing.key",
+        fix="name the file that holds the private key, not the public one",
+    )

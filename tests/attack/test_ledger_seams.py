@@ -345,3 +345,27 @@ def test_a_choice_that_did_not_reach_the_register_is_taken_up_when_drift_is_look
     assert bench.call("people.show", person="bo")["withdrawn_us"] is None
     assert bench.call("drift")["ok"]
     assert bench.call("people.show", person="bo")["withdrawn_us"] is not None
+
+
+def test_an_erasure_that_failed_halfway_is_no_drift(bench: Bench) -> None:
+    """The keys are destroyed and the row is still there: everybody else goes on being recorded."""
+    failing = ["forget"]
+
+    def fail(reached: str) -> None:
+        if reached in failing:
+            failing.clear()
+            raise UnavailableError("the disk is full", rule="test")
+
+    bench.verbs.crowd.check()
+    bench.verbs.erasure.reached = fail
+    with pytest.raises(UnavailableError):
+        erase(bench)
+    she = bench.desk.people.find(SHE)
+    assert she not in bench.desk.vault.living_subjects()
+    bench.verbs.crowd.check()
+    # only for as long as it is under way: a row whose keys are gone without that is another register
+    request = bench.desk.erasing.pop(she)
+    assert raised(bench.verbs.crowd.check).rule == "subjects.rollback"
+    bench.desk.erasing[she] = request
+    assert erase(bench)["result"]
+    bench.verbs.crowd.check()

@@ -36,13 +36,12 @@ def test_no_cell_of_the_whole_product_differs_untold(name):
             for action, stage, what in product(ACTIONS, STAGES, kinds())
         ]
         requests = [grid.request(old, cell) for cell in asked]
-        named = [*grid._principals.values(), *grid._resources.values()]
-        entities = cedarpy.Entities.from_json_str(json.dumps(named), schema=grid._types)
+        entities = cedarpy.Entities.from_json_str(json.dumps(grid.entities()), schema=grid._types)
         before, after = (
             cedarpy.is_authorized_batch(requests, policy.policies, entities)
             for policy in grid.policies
         )
-        data = {one["uid"]["id"]: one["attrs"] for one in grid._resources.values()}
+        data = {one["uid"]["id"]: one["attrs"] for one in grid.entities()}
         tried += len(asked)
         for cell, request, one, two in zip(asked, requests, before, after, strict=True):
             assert not one.diagnostics.errors

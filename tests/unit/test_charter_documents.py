@@ -13,7 +13,7 @@ from tests.keeper_desk import Bench, copy_bench, found_bench
 
 from safehold.canonical import unb64
 from safehold.charter import Charter, load, shipped
-from safehold.charter.legal import DOCUMENTS, open_questions, write
+from safehold.charter.legal import DOCUMENTS, left_out, open_questions, write
 from safehold.errors import InvalidError, MissingError
 
 
@@ -154,3 +154,43 @@ def test_a_completed_text_must_be_about_the_charter_in_force(bench: Bench) -> No
         bench.call("document.publish", name="../../etc/passwd")
     assert bench.desk.ledger.size == size
     assert state(bench, "dpia") == "current"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_completed_text_keeps_all_that_the_charter_says(charter: Charter, name: str) -> None:
+    drawn = write(name, charter)
+    filled = drawn.replace("[to be completed]", "low")
+    while (place := filled.find("[to be completed: ")) >= 0:
+        filled = filled[:place] + "it was weighed" + filled[filled.index("]", place) + 1 :]
+    assert open_questions(filled) == 0
+    assert left_out(filled, drawn) is None
+    lines = drawn.splitlines()
+    assert (
+        left_out("Seen by counsel.\n" + filled.replace("\n\n", "\n\nA further word.\n\n"), drawn)
+        is None
+    )
+    assert left_out(f"About {charter.digest().hex()}", drawn) is not None
+    for number, line in enumerate(lines):
+        if line.strip() and "[to be completed" not in line and lines.count(line) == 1:
+            fewer = filled.splitlines()
+            assert line in fewer
+            fewer.remove(line)
+            assert left_out("\n".join(fewer), drawn) is not None, (
+                f"line {number + 1} can be left out: {line}"
+            )
+
+
+def test_a_text_that_only_names_the_charter_is_not_published(bench: Bench) -> None:
+    drawn = write("notice", bench.charter())
+    size = bench.desk.ledger.size
+    for wrong in (
+        f"Nothing is recorded. {bench.charter().digest().hex()}",
+        drawn.replace("14 days", "14 years"),
+        "\n".join(reversed(drawn.splitlines())),
+    ):
+        with pytest.raises(InvalidError) as caught:
+            bench.call("document.publish", name="notice", text=wrong)
+        assert caught.value.rule == "document.text"
+        assert caught.value.fix is not None
+    assert bench.desk.ledger.size == size
+    assert state(bench, "notice") == "missing"

@@ -13,7 +13,8 @@ from tests.world import raised
 from safehold import charter as charters
 from safehold.app import charters as desk
 from safehold.charter import compile as compiler
-from safehold.charter.prove import ReachableError, enforceable
+from safehold.charter.admission import admit
+from safehold.charter.prove import ReachableError
 from safehold.errors import DeniedError, RedLineError
 
 FORGOTTEN = "guard.consent"
@@ -47,7 +48,7 @@ def test_the_compiler_is_forgetful(forgetful: None) -> None:
     policy = compiler(charters.load(charters.shipped("demo")))
     assert FORGOTTEN not in policy.by_id
     with pytest.raises(ReachableError) as caught:
-        enforceable(policy.charter)
+        admit(policy.charter)
     assert "with somebody in it who does not take part" in caught.value.message
 
 

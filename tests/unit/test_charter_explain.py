@@ -160,3 +160,18 @@ def test_harder_words_are_harder() -> None:
     assert reading_ease(easy, "en") > 90
     assert reading_ease(hard, "en") < 0
     assert reading_ease([], "en") == 0
+
+
+@pytest.mark.parametrize(("language", "none"), [("en", "no channel"), ("de", "keine")])
+def test_where_no_channel_is_recorded_none_is_told(
+    charter: Charter, language: str, none: str
+) -> None:
+    def told(channels: tuple[str, ...] | None) -> str:
+        less = replace(charter.collect[0].minimise, channels=channels)
+        return explain(
+            replace(charter, collect=(replace(charter.collect[0], minimise=less),)), language
+        ).text()
+
+    lines = set(told(()).split(". ")) - set(told(None).split(". "))
+    assert len(lines) == 1
+    assert none in lines.pop()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests import boardroom
 from tests.conftest import SHARED
 
 from safehold import charter as charters
 from safehold.charter import terms
+from safehold.charter.difference.field import ORDERS
+from safehold.charter.review import review
 from safehold.errors import DeniedError, InvalidError
 from safehold.telemetry.schema import Level
 
@@ -201,3 +205,40 @@ def test_the_hierarchy_of_terms():
         assert term.name not in terms.ancestors(term.name)
     with pytest.raises(InvalidError):
         terms.find("employment", kind="category")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ("effect: crypto_shred_within 24h", "effect: crypto_shred", "charter.effect"),
+        ("effect: crypto_shred_within 24h", "effect: crypto_shred_within 0h", "charter.effect"),
+        ("effect: revoke_all_keys_within 60s", "effect: revoke_all_keys", "charter.effect"),
+        ("{id: erasure,", "{id: no-drift,", "charter.promises.id"),
+        ("{id: canary,", "{id: membership,", "charter.gates.id"),
+    ],
+)
+def test_an_effect_has_a_deadline_and_an_id_is_one_thing(old: str, new: str, rule: str) -> None:
+    error = refuse(old, new)
+    assert error.rule == rule
+    assert "row " in error.message
+    if rule.endswith(".id"):
+        assert error.fix is not None
+
+
+def test_an_effect_without_a_deadline_is_refused_and_wider_however_it_is_written() -> None:
+    charter = boardroom.charter("example")
+    never = replace(charter.participation.withdraw.effect, within_s=0)
+    leaves = replace(charter.participation.withdraw, effect=never)
+    told = list(
+        review(replace(charter, participation=replace(charter.participation, withdraw=leaves)))
+    )
+    assert [one.rule for one in told] == ["charter.effect"]
+    stop = replace(
+        charter.oversight.stop, effect=replace(charter.oversight.stop.effect, within_s=0)
+    )
+    told = list(review(replace(charter, oversight=replace(charter.oversight, stop=stop))))
+    assert [one.rule for one in told] == ["charter.effect"]
+    for key in ("participation.withdraw.effect", "oversight.stop.effect"):
+        day = replace(never, within_s=86_400)
+        assert [step.side for step in ORDERS[key].steps(day, never)] == ["wider"]
+        assert [step.side for step in ORDERS[key].steps(never, day)] == ["narrower"]

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.keeper_desk import CROWD, PURPOSE, Bench, copy_bench, found_bench, passed
+from tests.keeper_desk import CROWD, PURPOSE, Bench, batch, chunk, copy_bench, found_bench, passed
+from tests.seated import founding
 from tests.world import raised
 
+from safehold import canonical
 from safehold.access import Holder, attenuate, mint
 from safehold.charter import Charter
 from safehold.clock import DAY_US
@@ -398,3 +400,44 @@ def test_who_asked_and_why_is_not_readable_in_the_database(bench: Bench) -> None
 @pytest.mark.parametrize("purpose", [3, None, [], "x" * 200])
 def test_a_purpose_is_a_word(bench: Bench, purpose: Any) -> None:
     assert isinstance(raised(lambda: bench.call("feature", purpose=purpose)), InvalidError)
+
+
+def with_silo(what: str) -> Charter:
+    """Return the demo's charter in which one kind of data never leaves HR."""
+    tree = canonical.decode(canonical.encode(founding().to_json()))
+    for item in tree["collect"]:
+        if item["what"] == what:
+            item["minimise"]["silo"] = "hr"
+    return Charter.from_json(tree)
+
+
+def test_what_was_made_from_a_silo_is_still_beside_it(tmp_path: Path) -> None:
+    """Features are telemetry, whatever they came from; the intent of their build tells what that was."""
+    bench = found_bench(tmp_path, people=CROWD, charter=with_silo("pointer")).start()
+    bench.take(*CROWD)
+    assert build(bench)["people"] == ALL  # HR's own data by itself is beside nothing
+    size = bench.desk.ledger.size
+    error = raised(lambda: train(bench, bench.pass_()))
+    assert (error.rule, error.code) == ("charter.red_line.no-cross-join", "denied.red_line")
+    assert "access.intent" not in bench.leaves(size)
+    bench.stop()
+
+
+def test_no_run_opens_telemetry_beside_a_silo_though_they_lie_in_segments_of_their_own(
+    tmp_path: Path,
+) -> None:
+    bench = found_bench(tmp_path, people=CROWD, charter=with_silo("pointer")).start()
+    window = bench.today - 1
+    for number, stream in enumerate(("pointer", "key")):
+        bench.ingest(
+            *(batch(one, window, stream=stream) for one in CROWD),
+            chunk(taken={stream: 2 * ALL}),
+            name=f"s{number}",
+        )
+    reads = type(bench.desk.gatekeeper).reads
+    assert {"pointer", "key"} <= reads(bench.desk.gatekeeper, "feature")
+    packed = len(bench.workshop.packed)
+    error = raised(lambda: build(bench))
+    assert (error.rule, error.code) == ("charter.red_line.no-cross-join", "denied.red_line")
+    assert len(bench.workshop.packed) == packed, "nothing was opened"
+    bench.stop()

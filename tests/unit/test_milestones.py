@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -242,22 +243,25 @@ def test_a_stored_file_that_can_be_read_is_found(bench: Bench) -> None:
     assert (measure.count_open_records(bench.verbs).micro or 0) >= 2 * MICRO
 
 
+@contextmanager
+def open_home() -> Iterator[Path]:
+    place = Path(tempfile.mkdtemp())
+    try:
+        place.chmod(0o755)
+        place.joinpath("table").write_text("1")
+        place.joinpath("table").chmod(0o644)
+        yield place
+    finally:
+        shutil.rmtree(place)
+
+
 def test_a_home_that_others_may_read_is_found(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    open_home = Path(tempfile.mkdtemp())
-    try:
-        open_home.chmod(0o755)
-        open_home.joinpath("table").write_text("1")
-        open_home.joinpath("table").chmod(0o644)
-        monkeypatch.setattr(bench.desk, "home", replace(bench.home, path=open_home))
+    with open_home() as place:
+        monkeypatch.setattr(bench.desk, "home", replace(bench.home, path=place))
         reached, how = measure._reach_as_nobody(bench.desk)
-    finally:
-        shutil.rmtree(open_home)
-    if os.geteuid() == 0:
-        assert reached == 1, how
-    else:
-        assert (reached, "does not run as root" in how) == (0, True)
+    assert reached == 1, how
 
 
 def test_rows_that_a_grant_would_show_are_found(bench: Bench) -> None:
@@ -288,3 +292,27 @@ def test_every_measure_of_the_shipped_charters_can_be_taken() -> None:
     for name in ("demo", "example"):
         for promise in load(shipped(name)).promises:
             assert promise.measure in measure.names()
+
+
+def test_a_trial_that_failed_is_no_zero(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(measure, "_REACH", "raise SystemExit(3)")
+    found = measure.count_open_records(bench.verbs)
+    assert found.micro is None
+    assert "nothing could be tried" in found.sentence
+    assert states(bench)["company-wide"] == "unmeasured"
+    # what was found on another way counts all the same
+    bench.home.objects.joinpath("left").write_text("one\ntwo\n")
+    assert (measure.count_open_records(bench.verbs).micro or 0) >= 2 * MICRO
+
+
+def test_a_keeper_that_is_not_root_reads_the_modes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    found = measure.count_open_records(bench.verbs)
+    assert found.micro == 0
+    assert "modes" in found.sentence
+    with open_home() as place:
+        monkeypatch.setattr(bench.desk, "home", replace(bench.home, path=place))
+        assert measure._reach_as_nobody(bench.desk)[0] == 1

@@ -54,7 +54,7 @@ class AccessRequest:
         expires_us: The earliest end of retention in the data, microseconds.
         people: Number of different people in it.
         consent: True only if every one of them takes part now.
-        silos: Silos that derived data descends from, beside those of its streams.
+        silos: Silos that the run touches or that derived data descends from, beside those of its streams.
         synthetic: True if all of it is made up.
         assurance: Level of the sandbox it will run in.
         claims: The verified capability, where there is one.

@@ -95,7 +95,11 @@ def charter_in_force(home: Home) -> Charter:
         MissingError: There is none.
     """
     if not home.charter_file.exists():
-        raise MissingError("no charter is in force", rule="charter.unsigned")
+        raise MissingError(
+            "no charter is in force",
+            rule="charter.unsigned",
+            fix="name a charter file, or let the board sign one: safehold charter sign",
+        )
     tree = canonical.decode(home.charter_file.read_bytes())
     return Charter.from_json(tree["charter"])
 

@@ -7,8 +7,9 @@ keeper starts.
 from __future__ import annotations
 
 from safehold.charter.compile import Policy
+from safehold.charter.compile import compile as compile_charter
 from safehold.charter.model import Charter
-from safehold.charter.prove import enforceable
+from safehold.charter.prove import prove
 
 
 def admit(charter: Charter) -> Policy:
@@ -18,4 +19,15 @@ def admit(charter: Charter) -> Policy:
         InvalidError: It does not compile to policy, or a promise of it is not proved.
         ReachableError: A promise of it can be broken; the message says by whom and how.
     """
-    return enforceable(charter)
+    return admit_policy(compile_charter(charter))
+
+
+def admit_policy(policy: Policy) -> Policy:
+    """Return a compiled charter that may be enforced.
+
+    Raises:
+        InvalidError: A promise of it is not proved.
+        ReachableError: A promise of it can be broken.
+    """
+    prove(policy)
+    return policy

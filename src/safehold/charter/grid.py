@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, Final
 
 from safehold.charter import types as names
+from safehold.charter.favourable import Datasets, favourable, member, principal, uid
 from safehold.charter.model import Charter, RedLine
 from safehold.charter.redline import forms
 from safehold.charter.types import NONE, OTHER
-from safehold.charter.vocabulary import ASSURANCE, DATA, GRANTED, ROWS, SELF, STAGES
+from safehold.charter.vocabulary import DATA, GRANTED, ROWS, SELF, STAGES
 
 Request = dict[str, Any]
 _Who = tuple[str, str, dict[str, Any]]  # role, Cedar's name of the principal, the principal
@@ -34,13 +34,13 @@ class Grid:
         self.purposes = tuple(sorted(charter.purposes))
         self.principals = tuple(_principals(charter))
         self._posing: dict[str, dict[str, Any]] = {}
-        self._resources: dict[str, dict[str, Any]] = {}
+        self._data = Datasets()
 
     @property
     def entities(self) -> list[dict[str, Any]]:
         """Every principal, and every resource that a request made so far names."""
-        people = {uid: entity for _, uid, entity in self.principals} | self._posing
-        return [*people.values(), *self._resources.values()]
+        people = {name: entity for _, name, entity in self.principals} | self._posing
+        return [*people.values(), *self._data.entities()]
 
     def _each(
         self, actions: Sequence[str], *dimensions: Sequence[Any]
@@ -123,7 +123,7 @@ class Grid:
             GRANTED, self.principals, STAGES, self.purposes, known
         ):
             other = granted if granted != purpose else NONE
-            use = {"grant_purpose": _e("Purpose", other)}
+            use = {"grant_purpose": member("Purpose", other)}
             yield self.request(action, who, stage=stage, purpose=purpose, use=use)
 
     def _crossings(self, written: RedLine) -> Iterator[Request]:
@@ -133,20 +133,20 @@ class Grid:
             for action, (who, term, stage) in self._each(self.actions, people, banned, STAGES):
                 yield self.request(action, who, stage=stage, purpose=term)
             for action, (who, term, one) in self._each(self.actions, people, banned, self.purposes):
-                both = [_e("Purpose", one), _e("Purpose", term)]
+                both = [member("Purpose", one), member("Purpose", term)]
                 yield self.request(action, who, purpose=one, use={"grant_purpose": both[1]})
                 yield self.request(action, who, purpose=one, data={"purposes": both})
         kinds = names.kinds()
         for action, (who, stage, purpose, what) in self._each(
             line.forbid_actions, people, STAGES, self.purposes, kinds
         ):
-            data = {"what": [_e("What", what)]}
+            data = {"what": [member("What", what)]}
             yield self.request(action, who, stage=stage, purpose=purpose, data=data)
         if line.forbid_beside:
             for action, (who, silo, purpose, stage) in self._each(
                 DATA, people, line.forbid_beside, self.purposes, STAGES
             ):
-                data = {"silos": [_e("Silo", silo)]}
+                data = {"silos": [member("Silo", silo)]}
                 yield self.request(action, who, stage=stage, purpose=purpose, data=data)
         if line.min_people is not None:
             few = (line.min_people - 1, 1, 0)
@@ -192,59 +192,21 @@ class Grid:
         data: Mapping[str, Any] | None = None,
     ) -> Request:
         """Return a request that nothing refuses, but for what ``use`` and ``data`` change."""
-        charter = self.charter
-        role, uid, _ = who
-        context = {
-            "purpose": _e("Purpose", purpose),
-            "stage": _e("Stage", stage),
-            "now": 1,
-            "people": max(names.least_people(charter), 1_000),
-            "consent": True,
-            "assurance": len(ASSURANCE) - 1,
-            "holder": "key",
-            "granted": True,
-            "grant_purpose": _e("Purpose", purpose),
-            "grant_stages": [_e("Stage", stage)],
-            "grant_what": [_e("What", what) for what in names.kinds()],
-            "grant_segments": ["segment"],
-            "grant_expires": 2,
-            "grant_holder": "key",
-            "grant_role": _e("Role", role),
-            "grant_approvals": 6,
-            "grant_operator": "me",
-            "gates": [_e("Gate", gate) for gate in names.gates(charter)],
-        }
-        attributes = {
-            "what": [_e("What", "keys")],
-            "purposes": [_e("Purpose", purpose)],
-            "places": [_e("Place", charter.jurisdictions[0])],
-            "silos": [],
-            "telemetry": True,
-            "synthetic": False,
-            "assurance": 1,
-            "expires": 2,
-            "segment": "segment",
-            "owner": "me",
-        }
-        attributes.update(data or {})
+        role, name, _ = who
+        context, attributes = favourable(
+            role=role,
+            purpose=purpose,
+            stage=stage,
+            what="keys",
+            place=self.charter.jurisdictions[0],
+            gates=names.gates(self.charter),
+        )
         return {
-            "principal": uid,
-            "action": f'Action::"{action}"',
-            "resource": self._resource(attributes),
+            "principal": name,
+            "action": uid("Action", action),
+            "resource": self._data.name(attributes | dict(data or {})),
             "context": context | dict(use or {}),
         }
-
-    def _resource(self, attributes: dict[str, Any]) -> str:
-        name = json.dumps(attributes, sort_keys=True)
-        known = self._resources.setdefault(
-            name,
-            {
-                "uid": {"type": "Dataset", "id": f"d{len(self._resources)}"},
-                "attrs": attributes,
-                "parents": [],
-            },
-        )
-        return f'Dataset::"{known["uid"]["id"]}"'
 
 
 def _principals(charter: Charter) -> Iterator[_Who]:
@@ -256,16 +218,7 @@ def _principals(charter: Charter) -> Iterator[_Who]:
 
 
 def _principal(kind: str, role: str) -> _Who:
-    attrs: dict[str, Any] = {"role": _e("Role", role), "sub": "me"}
-    if kind == "Agent":
-        attrs["operator"] = "me"
-    name = f"{kind}-{role}"
-    entity = {"uid": {"type": kind, "id": name}, "attrs": attrs, "parents": []}
-    return role, f'{kind}::"{name}"', entity
-
-
-def _e(kind: str, name: str) -> dict[str, dict[str, str]]:
-    return {"__entity": {"type": kind, "id": name}}
+    return role, *principal(kind, role)
 
 
 # what is spoilt, in the request and in the data, to break each condition of use
@@ -273,13 +226,13 @@ _Spoilt = tuple[Sequence[str], Mapping[str, Any], Mapping[str, Any]]
 _GUARDS: Final[Mapping[str, _Spoilt]] = {
     "purpose": (
         DATA,
-        {"purpose": _e("Purpose", NONE), "grant_purpose": _e("Purpose", NONE)},
-        {"purposes": [_e("Purpose", NONE)]},
+        {"purpose": member("Purpose", NONE), "grant_purpose": member("Purpose", NONE)},
+        {"purposes": [member("Purpose", NONE)]},
     ),
-    "label": (DATA, {}, {"purposes": [_e("Purpose", NONE)]}),
+    "label": (DATA, {}, {"purposes": [member("Purpose", NONE)]}),
     "unlabelled": (DATA, {}, {"what": []}),
     "consent": (DATA, {"consent": False}, {}),
-    "jurisdiction": (DATA, {}, {"places": [_e("Place", OTHER)]}),
+    "jurisdiction": (DATA, {}, {"places": [member("Place", OTHER)]}),
     "retention": (DATA, {"now": 2, "grant_expires": 3}, {}),
     "assurance": (DATA, {"assurance": 0}, {}),
     "grant": (GRANTED, {"granted": False}, {}),
@@ -288,7 +241,7 @@ _GUARDS: Final[Mapping[str, _Spoilt]] = {
     "grant-segment": (GRANTED, {"grant_segments": ["another"]}, {}),
     "grant-expired": (GRANTED, {"grant_expires": 1}, {}),
     "grant-holder": (GRANTED, {"holder": "another"}, {}),
-    "grant-role": (GRANTED, {"grant_role": _e("Role", OTHER)}, {}),
+    "grant-role": (GRANTED, {"grant_role": member("Role", OTHER)}, {}),
     "own-data": (SELF, {}, {"owner": "another"}),
     "gates": (("pull_artifact",), {"gates": []}, {}),
 }

@@ -33,7 +33,10 @@ _READERS: Final[Mapping[Any, dict[str, Any]]] = {
         "pattern": r"^(<=|>=|==|<|>)[0-9.]{1,20}$",
         "description": 'a comparison, in quotes: "<=1"',
     },
-    value.effect: {"type": "string", "pattern": r"^[a-z][a-z_]{0,39}( ?within [0-9]+[smhd])?$"},
+    value.effect: {
+        "type": "string",
+        "pattern": r"^[a-z][a-z_]{0,38}[_ ]within [1-9][0-9]{0,5}[smhd]$",
+    },
     value.name: {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"},
     value.prose: {"type": "string", "minLength": 1, "maxLength": 2000},
     value.word: {"type": "string", "pattern": r"^[A-Za-z0-9:_.@/+-]{1,128}$"},

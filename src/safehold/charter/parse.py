@@ -29,9 +29,18 @@ def load(path: Path) -> Charter:
         with path.open("rb") as file:
             data = file.read(source.LIMITS.size + 1)
     except FileNotFoundError as error:
-        raise MissingError(f"no charter {path.name}", rule="charter.file") from error
+        raise MissingError(
+            f"no charter {path.name}",
+            rule="charter.file",
+            fix="name the YAML file; two to start from come with Safehold: example.yaml, demo.yaml",
+        ) from error
     except OSError as error:
-        raise InvalidError("cannot be read", file=path.name, rule="charter.file") from error
+        raise InvalidError(
+            "cannot be read",
+            file=path.name,
+            rule="charter.file",
+            fix="name a file that you may read",
+        ) from error
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -37,12 +37,14 @@ def review(charter: Charter) -> Iterator[Problem]:
     """Yield every reason to refuse a charter, in the order of the document."""
     if charter.version < 1:
         yield Problem(field="version", message="versions start at 1", rule="charter.version")
+    yield from _effects(charter)
     yield from _terms(charter)
     yield from _collected(charter)
     yield from _purposes(charter)
     yield from _red_lines(charter)
     yield from _roles(charter)
     yield from _oversight(charter)
+    yield from _named_once(charter)
 
 
 def check_meaning(charter: Charter) -> None:
@@ -92,6 +94,20 @@ def _terms(charter: Charter) -> Iterator[Problem]:
             yield from _known(word, f"data_subjects.{side}", kind="subject")
     for word in charter.never_collect:
         yield from _known(word, "never_collect", kind="category")
+
+
+def _effects(charter: Charter) -> Iterator[Problem]:
+    for field, effect in (
+        ("participation.withdraw.effect", charter.participation.withdraw.effect),
+        ("oversight.stop.effect", charter.oversight.stop.effect),
+    ):
+        if effect.within_s < 1:
+            yield Problem(
+                field=field,
+                message="has no deadline, so it might never come",
+                rule="charter.effect",
+                fix="say how soon at the latest, for example crypto_shred_within 24h",
+            )
 
 
 def _collected(charter: Charter) -> Iterator[Problem]:
@@ -260,3 +276,19 @@ def _oversight(charter: Charter) -> Iterator[Problem]:
             message="widening takes five seats, with privacy and the employee representative",
             rule="charter.quorum.widen",
         )
+
+
+def _named_once(charter: Charter) -> Iterator[Problem]:
+    """Yield promises and gates that share an id: whoever reads one by its id would see only one of them."""
+    for key, ids in (
+        ("promises", [one.id for one in charter.promises]),
+        ("gates", [one.id for one in charter.gates]),
+    ):
+        for n, name in enumerate(ids):
+            if name in ids[:n]:
+                yield Problem(
+                    field=f"{key}.{n}",
+                    message="two of them share an id",
+                    rule=f"charter.{key}.id",
+                    fix="give each an id of its own",
+                )

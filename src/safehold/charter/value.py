@@ -22,7 +22,7 @@ _DURATION: Final = re.compile(r"(0|[1-9][0-9]{0,5})([smhd])")
 _DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,12})?(e-?[0-9]{1,2})?")
 _INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,14}")
 _THRESHOLD: Final = re.compile(r"(<=|>=|==|<|>)([0-9.]{1,20})")
-_EFFECT: Final = re.compile(r"([a-z][a-z_]{0,39})(?: ?within ([0-9]+[smhd]))?")
+_EFFECT: Final = re.compile(r"([a-z][a-z_]{0,39}) within ([1-9][0-9]{0,5}[smhd])")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
@@ -45,7 +45,7 @@ class Effect:
 
     Args:
         name: The effect.
-        within_s: Seconds; 0 means at once.
+        within_s: Seconds, at least one.
     """
 
     name: str
@@ -108,11 +108,13 @@ def threshold(text: str) -> Threshold:
 
 
 def effect(text: str) -> Effect:
-    """Return ``crypto_shred_within 24h`` as an effect with its deadline, or a bare effect."""
+    """Return ``crypto_shred_within 24h`` as an effect with its deadline; without one it might come at any time."""
     match = _EFFECT.fullmatch(text.replace("_within ", " within "))
     if match is None:
-        raise _refuse("an effect, for example crypto_shred_within 24h", "charter.effect")
-    return Effect(name=match[1], within_s=duration(match[2]) if match[2] else 0)
+        raise _refuse(
+            "an effect with its deadline, for example crypto_shred_within 24h", "charter.effect"
+        )
+    return Effect(name=match[1], within_s=duration(match[2]))
 
 
 def name(text: str) -> str:

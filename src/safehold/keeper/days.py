@@ -1,14 +1,17 @@
-"""Which days of telemetry lie behind blocks.
+"""What lies behind blocks: days of telemetry, and silos.
 
-A grant is for days of what people did, and not for the day on which features of it were built.
+A grant is for days of what people did, and not for the day on which features of it were built. And what was made from
+a silo's data is beside it for ever, whatever it is called by then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from safehold.errors import DeniedError, ShreddedError
 from safehold.keeper.desk import Desk
+from safehold.keeper.terms import silos_of
 from safehold.vault import SealedBlock
 
 
@@ -25,18 +28,41 @@ def days_behind(desk: Desk, blocks: Sequence[SealedBlock], *, derived: bool) -> 
     days = [block.window for block in blocks]
     if derived:
         builds = desk.catalog.sources_of([block.block_id for block in blocks])
-        days = [day for build in builds for day in _days_of(desk, build)]
+        days = [day for build in builds for day in _told(desk, build)["days"]]
     return (min(days), max(days)) if days else ()
 
 
-def _days_of(desk: Desk, build: str) -> list[int]:
+def silos_behind(desk: Desk, blocks: Sequence[SealedBlock], *, derived: bool) -> frozenset[str]:
+    """Return the silos that blocks lie in or came from, of all that is opened together.
+
+    What features came from is told by the intent of their build.
+
+    Raises:
+        DeniedError: The details of that leaf have ended, or an older version wrote them without silos.
+        TamperedError: A row says another build than the keeper wrote.
+    """
+    if not derived:
+        return silos_of(desk.trust.charter(), (block.stream for block in blocks))
+    builds = desk.catalog.sources_of([block.block_id for block in blocks])
+    return frozenset(silo for build in builds for silo in _told(desk, build)["silos"])
+
+
+def _told(desk: Desk, build: str) -> dict[str, list[Any]]:
+    """Return what the intent of a build tells of what it was made from."""
+    again = "build the features again"
     try:
         said = desk.ledger.detail(int(build.rpartition(":")[2]))
     except ShreddedError as error:
         raise DeniedError(
             "the ledger no longer tells of which days these features are",
             rule="label.days",
-            fix="build the features again",
+            fix=again,
         ) from error
-    days: list[int] = said["detail"]["days"]
-    return days
+    detail: dict[str, list[Any]] = said["detail"]
+    if "silos" not in detail:
+        raise DeniedError(
+            "the ledger does not tell from which silos these features are",
+            rule="label.silos",
+            fix=again,
+        )
+    return detail

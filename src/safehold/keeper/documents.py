@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from safehold.canonical import unb64
-from safehold.charter.legal import DOCUMENTS, open_questions, write
+from safehold.charter.legal import DOCUMENTS, left_out, open_questions, write
 from safehold.errors import InvalidError, MissingError
 from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
@@ -42,7 +42,7 @@ class Documents:
             charter = desk.trust.charter()
             text = write(name, charter)
             if given is not None:
-                text = _check(given, digest=charter.digest().hex())
+                text = _check(given, drawn=text, digest=charter.digest().hex())
             data = text.encode()
             folder = desk.home.documents
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -117,7 +117,7 @@ def _answer(name: str, text: str, sha256: str, entry: int) -> dict[str, Any]:
     }
 
 
-def _check(text: Any, *, digest: str) -> str:
+def _check(text: Any, *, drawn: str, digest: str) -> str:
     if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
         raise InvalidError("a document is a text of at most a million characters", rule="document")
     if digest not in text:
@@ -125,6 +125,14 @@ def _check(text: Any, *, digest: str) -> str:
             "the text does not name the charter in force by its digest",
             rule="document.charter",
             fix="begin from the text of: safehold charter document",
+        )
+    if (line := left_out(text, drawn)) is not None:
+        row = drawn.splitlines().index(line) + 1
+        raise InvalidError(
+            "the text lacks something that the charter says, or says it elsewhere",
+            row=row,
+            rule="document.text",
+            fix="fill the gaps of: safehold charter document (the row is of that text); add, and take nothing away",
         )
     return text
 

@@ -16,7 +16,7 @@ from safehold import canonical
 from safehold.canonical import unb64
 from safehold.charter import Charter, Policy, Roster, SignedCharter
 from safehold.charter import compile as compile_charter
-from safehold.charter.admission import admit
+from safehold.charter.admission import admit_policy
 from safehold.charter.proposal import Question
 from safehold.charter.prove import fingerprint
 from safehold.charter.signed import Course
@@ -150,7 +150,7 @@ class Enacted:
         policy = compile_charter(charter)
         note, path = fingerprint(policy).hex().encode(), self._home.proved_file
         if not path.is_file() or path.read_bytes() != note:
-            admit(charter)
+            admit_policy(policy)
             replace_file(path, note)
         return policy
 

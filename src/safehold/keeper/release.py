@@ -31,7 +31,7 @@ from safehold.errors import ConsentError, DeniedError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.answers import Answers
 from safehold.keeper.ask import Ask, Asker, Opening
-from safehold.keeper.days import days_behind
+from safehold.keeper.days import days_behind, silos_behind
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Passed
 from safehold.keeper.server import Report
@@ -116,8 +116,10 @@ class Release:
         desk = self._desk
         chosen, left_out = self._choose(ask)
         held = [block for blocks in chosen.values() for block in blocks]
-        days = days_behind(desk, held, derived=ask.kind != "telemetry")
-        self._authorise(ask, asker, chosen, days)
+        derived = ask.kind != "telemetry"
+        days = days_behind(desk, held, derived=derived)
+        silos = tuple(sorted(silos_behind(desk, held, derived=derived)))
+        self._authorise(ask, asker, chosen, days, silos)
         least = max(ask.least_people, 1)
         if len(chosen) < least:
             raise DeniedError(
@@ -145,6 +147,7 @@ class Release:
                     "segments": sorted(_segments(chosen)),
                     "blocks": sum(len(blocks) for blocks in chosen.values()),
                     "days": list(days),
+                    "silos": list(silos),
                 },
                 charter=desk.trust.digest(),
                 subjects=desk.subjects([str(person) for person in people]),
@@ -215,6 +218,7 @@ class Release:
         asker: Asker,
         chosen: Mapping[PersonId, Sequence[SealedBlock]],
         days: Sequence[int],
+        silos: tuple[str, ...],
     ) -> None:
         desk = self._desk
         blocks = [block for held in chosen.values() for block in held]
@@ -245,6 +249,7 @@ class Release:
                     jurisdictions=tuple(sorted({block.label.jurisdiction for block in held})),
                     expires_us=min(block.label.expires for block in held) * DAY_US,
                     people=len(chosen),
+                    silos=silos,  # of the whole run: its segments are opened side by side
                     consent=True,  # whoever does not take part now was left out before
                     synthetic=desk.home.synthetic,
                     assurance=level,

@@ -78,6 +78,12 @@ def sources_of(charter: Charter, purpose: str) -> frozenset[str]:
     )
 
 
+def silos_of(charter: Charter, streams: Iterable[str]) -> frozenset[str]:
+    """Return the silos that streams lie in."""
+    silos = (charter.rules(stream).silo for stream in set(streams))
+    return frozenset(silo for silo in silos if silo is not None)
+
+
 def least_level(charter: Charter, streams: frozenset[str], *, synthetic: bool) -> str:
     """Return the weakest sandbox level that may touch these streams; made-up people need none."""
     if synthetic:

@@ -21,16 +21,16 @@ import cedarpy
 
 from safehold.charter.compile import Policy
 from safehold.charter.difference.change import Cell
+from safehold.charter.favourable import Datasets, favourable, member, principal, uid
 from safehold.charter.model import Charter
 from safehold.charter.redline import forms
 from safehold.charter.types import NONE, OTHER, banned_terms, gates, kinds
-from safehold.charter.vocabulary import ASSURANCE, SELF, SILOS, STAGES
+from safehold.charter.vocabulary import SELF, SILOS, STAGES
 from safehold.errors import InvalidError
 
 RIGHTS: Final = frozenset(
     {*SELF, "verify"}
 )  # what people may do for themselves, and those who check
-PLENTY: Final = 1_000_000  # people and approvals: more than any charter demands
 KINDS: Final = ("Human", "Workload", "Agent")
 _ENUM: Final = re.compile(r"entity (\w+) enum (\[.*\]);")
 
@@ -73,7 +73,7 @@ class Grid:
         self.schema = unite([policy.schema for policy in policies])
         self._types = cedarpy.Schema.from_str(self.schema)
         self._principals: dict[str, dict[str, Any]] = {}
-        self._resources: dict[str, dict[str, Any]] = {}
+        self._data = Datasets()
         for policy in policies:
             if not cedarpy.validate_policies(policy.cedar, self.schema).validation_passed:
                 raise InvalidError(
@@ -95,7 +95,7 @@ class Grid:
         if not asked:
             return frozenset()
         requests = [self.request(policy.charter, cell) for cell in asked]
-        named = json.dumps([*self._principals.values(), *self._resources.values()])
+        named = json.dumps(self.entities())
         try:
             entities = cedarpy.Entities.from_json_str(named, schema=self._types)
             results = cedarpy.is_authorized_batch(requests, policy.policies, entities)
@@ -106,6 +106,10 @@ class Grid:
         return frozenset(
             cell for cell, result in zip(asked, results, strict=True) if result.allowed
         )
+
+    def entities(self) -> list[dict[str, Any]]:
+        """Return everybody and everything that a request so far names."""
+        return [*self._principals.values(), *self._data.entities()]
 
     def limits(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Cell]]:
         """Yield what is tried at the edge of each condition, beside the cell that tells of it.
@@ -150,40 +154,14 @@ class Grid:
 
     def request(self, charter: Charter, cell: Cell) -> dict[str, Any]:
         """Return a cell as a request that nothing else stands in the way of, as far as a charter can help."""
-        purpose, stage = cell.purpose or NONE, cell.stage
-        what = _e("What", cell.what or kinds()[0])
-        use: dict[str, Any] = {
-            "purpose": _e("Purpose", purpose),
-            "stage": _e("Stage", stage),
-            "now": 1,
-            "people": PLENTY,
-            "consent": True,
-            "assurance": len(ASSURANCE) - 1,
-            "holder": "key",
-            "granted": True,
-            "grant_purpose": _e("Purpose", purpose),
-            "grant_stages": [_e("Stage", stage)],
-            "grant_what": [what],
-            "grant_segments": ["segment"],
-            "grant_expires": 2,
-            "grant_holder": "key",
-            "grant_role": _e("Role", cell.role),
-            "grant_approvals": PLENTY,
-            "grant_operator": "me",
-            "gates": [_e("Gate", gate) for one in self.charters for gate in gates(one)],
-        }
-        data: dict[str, Any] = {
-            "what": [what],
-            "purposes": [_e("Purpose", purpose)],
-            "places": [_e("Place", charter.jurisdictions[0])],
-            "silos": [],
-            "telemetry": True,
-            "synthetic": False,
-            "assurance": 1,
-            "expires": 2,
-            "segment": "segment",
-            "owner": "me",
-        }
+        use, data = favourable(
+            role=cell.role,
+            purpose=cell.purpose or NONE,
+            stage=cell.stage,
+            what=cell.what or kinds()[0],
+            place=charter.jurisdictions[0],
+            gates=[gate for one in self.charters for gate in gates(one)],
+        )
         kind = "Agent" if cell.role == "agent" else "Human"
         value = cell.value
         match cell.limit:
@@ -192,39 +170,29 @@ class Grid:
             case "approvals":
                 use["grant_approvals"] = int(value)
             case "gate":
-                use["gates"] = [one for one in use["gates"] if one != _e("Gate", value)]
+                use["gates"] = [one for one in use["gates"] if one != member("Gate", value)]
             case "place":
-                data["places"] = [_e("Place", value)]
+                data["places"] = [member("Place", value)]
             case "silo":
-                data["silos"] = [_e("Silo", value)]
+                data["silos"] = [member("Silo", value)]
             case "kind":
                 kind = value
             case "term":
                 where, _, term = value.partition(":")
-                _TERM[where](use, data, _e("Purpose", term))
+                _TERM[where](use, data, member("Purpose", term))
             case _:
                 pass
         return {
             "principal": self._principal(kind, cell.role),
-            "action": f'Action::"{cell.action}"',
-            "resource": self._resource(data),
+            "action": uid("Action", cell.action),
+            "resource": self._data.name(data),
             "context": use,
         }
 
     def _principal(self, kind: str, role: str) -> str:
-        name = f"{kind}-{role}"
-        if name not in self._principals:
-            attributes: dict[str, Any] = {"role": _e("Role", role), "sub": "me"}
-            if kind == "Agent":
-                attributes["operator"] = "me"
-            self._principals[name] = _entity(kind, name, attributes)
-        return f"{kind}::{json.dumps(name)}"
-
-    def _resource(self, attributes: dict[str, Any]) -> str:
-        key = json.dumps(attributes, sort_keys=True)
-        if key not in self._resources:
-            self._resources[key] = _entity("Dataset", f"d{len(self._resources)}", attributes)
-        return f'Dataset::"{self._resources[key]["uid"]["id"]}"'
+        name, known = principal(kind, role)
+        self._principals[name] = known
+        return name
 
 
 def _cells(charter: Charter) -> Iterator[Cell]:
@@ -271,11 +239,3 @@ def _sealed(_: dict[str, Any], data: dict[str, Any], term: Any) -> None:
 
 
 _TERM: Final = {"stated": _stated, "granted": _granted, "sealed": _sealed}
-
-
-def _entity(kind: str, name: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    return {"uid": {"type": kind, "id": name}, "attrs": attributes, "parents": []}
-
-
-def _e(kind: str, name: str) -> dict[str, dict[str, str]]:
-    return {"__entity": {"type": kind, "id": name}}

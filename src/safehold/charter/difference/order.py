@@ -175,7 +175,8 @@ def deadline() -> Order:
                 WIDER, "changed", (old.name, old.within_s), (new.name, new.within_s), "effect"
             )
             return
-        late = new.within_s > old.within_s
+        # none at all may be never
+        late = new.within_s == 0 or 0 < old.within_s < new.within_s
         said = _said(old.within_s, new.within_s, of)
         yield Step(side=WIDER if late else NARROWER, message=WIDER if late else NARROWER, said=said)
 

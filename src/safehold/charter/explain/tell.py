@@ -187,8 +187,9 @@ def _item(item: Collect) -> Iterator[Line]:
         yield _line("recorded.drop", drop=("part", less.drop))
     yield _line("recorded.apps", apps=("apps", less.apps))
     yield _line("recorded.titles", titles=("titles", less.titles))
-    # without a word of the charter the minimiser takes public channels alone
-    yield _line("recorded.channels", channels=("channels", less.channels or ("public",)))
+    # without a word of the charter the minimiser takes public channels alone; an empty list takes none
+    channels = ("public",) if less.channels is None else less.channels
+    yield _line("recorded.channels", channels=("channels", channels))
     if less.silo is not None:
         yield _line("recorded.silo", silo=("silo", less.silo))
     yield _line("recorded.keep", days=("days", item.keep_days))

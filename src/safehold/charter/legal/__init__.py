@@ -5,6 +5,7 @@ They are drafts for counsel. What needs judgement is left open and marked, and n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -23,6 +24,7 @@ DOCUMENTS: Final[Mapping[str, Callable[[Charter], str]]] = {
     "risk": risk_assessment,
     "balance": balancing_test,
 }
+_GAPS: Final = re.compile(rf"{re.escape(GAP)}[^\]]*\]|\[to be completed\]")
 
 
 def write(name: str, charter: Charter) -> str:
@@ -43,4 +45,23 @@ def open_questions(text: str) -> int:
     return text.count(GAP) + text.count("[to be completed]")
 
 
-__all__ = ["DOCUMENTS", "open_questions", "write"]
+def left_out(text: str, drawn: str) -> str | None:
+    """Return the first line that a completed text no longer has of the text made from the charter; None if it has all.
+
+    People fill gaps, and may add what they like between the lines; what the charter says stays, in its order.
+
+    Args:
+        text: What people completed.
+        drawn: What ``write`` made.
+    """
+    place = 0
+    for line in drawn.splitlines():
+        for part in filter(str.strip, _GAPS.split(line)):
+            found = text.find(part, place)
+            if found < 0:
+                return line
+            place = found + len(part)
+    return None
+
+
+__all__ = ["DOCUMENTS", "left_out", "open_questions", "write"]

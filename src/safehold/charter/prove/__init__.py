@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from safehold.charter.compile import Policy, compile  # noqa: A004
+from safehold.charter.compile import Policy
 from safehold.charter.model import Charter
 from safehold.charter.prove.refusal import NotProvedError
 from safehold.charter.prove.result import CLOSED_WORLD, Counterexample, Held, Proof, ReachableError
@@ -68,18 +68,6 @@ def prove_text(
     """
     check_meaning(charter)
     return _prove(charter, cedar, schema(charter), thorough=thorough, progress=progress)
-
-
-def enforceable(charter: Charter) -> Policy:
-    """Return the policy of a charter, proved: what may be enforced.
-
-    Raises:
-        InvalidError: It does not compile, or is not proved.
-        ReachableError: A promise can be broken.
-    """
-    policy = compile(charter)
-    prove(policy)
-    return policy
 
 
 def fingerprint(policy: Policy) -> bytes:
@@ -135,7 +123,6 @@ __all__ = [
     "NotProvedError",
     "Proof",
     "ReachableError",
-    "enforceable",
     "fingerprint",
     "prove",
     "prove_text",
