@@ -158,15 +158,21 @@ def _purposes(charter: Charter) -> Iterator[Problem]:
         if name == "none":
             yield Problem(field=field, message="this name is taken", rule="charter.reserved")
         yield from _category(purpose.uses, f"{field}.uses", kind="use")
-        for use in sorted(_names(purpose.uses, kind="use")):
-            for term, line_id in banned.items():
-                if terms.overlaps(use, term):
-                    yield Problem(
-                        field=f"{field}.uses",
-                        message=f"this use is, lies under or contains what {line_id} forbids",
-                        rule=f"charter.red_line.{line_id}",
-                        fix="no purpose can be granted across a red line",
-                    )
+        crossed = [
+            (use, term)
+            for use in sorted(_names(purpose.uses, kind="use"))
+            for term in banned
+            if terms.overlaps(use, term)
+        ]
+        # a line that forbids it in the same vocabulary is named before one that does so by a link
+        crossed.sort(key=lambda pair: terms.below(pair[0]).isdisjoint(terms.below(pair[1])))
+        for _, term in crossed:
+            yield Problem(
+                field=f"{field}.uses",
+                message=f"this use is, lies under or contains what {banned[term]} forbids",
+                rule=f"charter.red_line.{banned[term]}",
+                fix="no purpose can be granted across a red line",
+            )
         if not set(purpose.sources) <= collected:
             yield Problem(
                 field=f"{field}.from",
