@@ -16,6 +16,7 @@ import re2
 
 from safehold.dlp.check import CHECKS, Check
 from safehold.dlp.classes import CLASSES, NAMES
+from safehold.dlp.engine.tier import MEANING
 from safehold.dlp.ruleset import RULE_FILES, gate_of, rule_items
 from safehold.errors import InvalidError
 
@@ -33,7 +34,8 @@ class Rule:
         pattern: Expression in RE2 syntax.
         group: Which group of it is the span; 0 is the whole.
         check: What sets the confidence.
-        needs: Lower-case literals; a text with none of them cannot match. Empty: not known.
+        needs: Lower-case words one of which every match holds, as the rule says; the engine works it
+            out of the pattern where it can.
         masked: Whether its spans are masked when data comes in, or only reported by a scan.
         compiled: The compiled expression.
     """
@@ -49,8 +51,12 @@ class Rule:
     compiled: Any
 
 
-def compile_expression(pattern: str) -> Any:
+def compile_expression(pattern: str, *, capture: bool = True) -> Any:
     """Return the compiled expression.
+
+    Args:
+        pattern: In RE2 syntax.
+        capture: Whether its groups are wanted; without them a match costs less.
 
     Raises:
         InvalidError: RE2 does not take it, for example because of look-around.
@@ -58,6 +64,7 @@ def compile_expression(pattern: str) -> Any:
     options = re2.Options()
     options.max_mem = _MEMORY
     options.log_errors = False
+    options.never_capture = not capture
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
@@ -88,7 +95,7 @@ def load_patterns() -> tuple[Rule, ...]:
                 check=CHECKS[item["check"]],
                 needs=tuple(item.get("needs", ())),
                 masked=item.get("masked", CLASSES[item["class"]].masked),
-                compiled=compile_expression(item["pattern"]),
+                compiled=compile_expression(item["pattern"], capture=item.get("group", 0) > 0),
             )
         )
     return tuple(rules)
@@ -102,8 +109,8 @@ def load_gate() -> str:
 
 @cache
 def data_version() -> str:
-    """Return the SHA-256 of patterns, contexts and classes: what a result was made with."""
-    digest = hashlib.sha256()
+    """Return the SHA-256 of what a result was made with: patterns, contexts, classes, what a span is."""
+    digest = hashlib.sha256(MEANING.encode())
     for name in (*RULE_FILES, "contexts.json"):
         digest.update(hashlib.sha256(read_data(name)).digest())
     for each in CLASSES.values():
