@@ -1,0 +1,119 @@
+"""The weights of a tagger at rest: whole numbers under one scale, compressed; the same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from safehold.dlp.tagger.feature import BITS
+from safehold.dlp.tagger.gazetteer import Gazetteer
+from safehold.dlp.tagger.labelled import KINDS
+from safehold.errors import InvalidError
+
+Floats = npt.NDArray[np.float32]
+LABELS: Final = 1 + 2 * len(KINDS)  # outside, then begin and inside of each class
+FORMAT: Final = "safehold.tagger/v1"
+_MAGIC: Final = b"SHTAGGER\n"
+_LARGEST: Final = 64 << 20  # bytes of a model that is read
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A tagger.
+
+    Args:
+        weights: Features x labels.
+        moves: Labels x labels, score of one label after another.
+        first: Score of a label at the beginning of a piece.
+        gazetteer: Lists of names.
+        about: How it was trained: seed, texts by source, rounds.
+    """
+
+    weights: Floats
+    moves: Floats
+    first: Floats
+    gazetteer: Gazetteer
+    about: dict[str, Any]
+
+
+def pack_model(model: Model) -> bytes:
+    """Return a model as bytes; weights are rounded to 8 bits."""
+    peak = float(np.abs(model.weights).max()) or 1.0
+    small = np.round(model.weights / peak * 127).astype(np.int8)
+    keys = model.gazetteer.keys
+    steps = np.diff(keys.astype(np.int64), prepend=0).astype("<u4")
+    parts = [
+        np.ascontiguousarray(small.T).tobytes(),  # by label: zeros lie together
+        model.moves.astype("<f4").tobytes(),
+        model.first.astype("<f4").tobytes(),
+        steps.tobytes(),
+        model.gazetteer.marks.astype("<u2").tobytes(),
+    ]
+    head = {
+        "format": FORMAT, "bits": BITS, "labels": LABELS, "kinds": list(KINDS), "peak": peak.hex(),
+        "lists": len(keys), "about": model.about,
+    }  # fmt: skip
+    line = json.dumps(head, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    body = zstandard.ZstdCompressor(level=19).compress(b"".join(parts))
+    return _MAGIC + line + body
+
+
+def read_model(data: bytes) -> Model:
+    """Return the model in some bytes.
+
+    Raises:
+        InvalidError: It is no model, or one of another version.
+    """
+    try:
+        if not data.startswith(_MAGIC):
+            raise ValueError
+        line, body = data[len(_MAGIC) :].split(b"\n", 1)
+        head = json.loads(line)
+        if (head["format"], head["bits"], head["labels"]) != (FORMAT, BITS, LABELS):
+            raise ValueError
+        plain = zstandard.ZstdDecompressor().decompress(body, max_output_size=_LARGEST)
+        count, lists = 1 << BITS, int(head["lists"])
+        sizes = [count * LABELS, LABELS * LABELS * 4, LABELS * 4, lists * 4, lists * 2]
+        if len(plain) != sum(sizes):
+            raise ValueError
+        edges = np.concatenate([[0], np.cumsum(sizes)])
+        part = [plain[low:high] for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        peak = float.fromhex(head["peak"])
+    except (KeyError, TypeError, ValueError, zstandard.ZstdError) as error:
+        raise InvalidError("not a tagger of this version", rule="dlp.model") from error
+    small = np.frombuffer(part[0], np.int8).reshape(LABELS, count).T
+    return Model(
+        weights=np.ascontiguousarray(small, np.float32) * np.float32(peak / 127),
+        moves=np.frombuffer(part[1], "<f4").reshape(LABELS, LABELS).astype(np.float32),
+        first=np.frombuffer(part[2], "<f4").astype(np.float32),
+        gazetteer=Gazetteer(
+            np.cumsum(np.frombuffer(part[3], "<u4").astype(np.int64)).astype(np.uint32),
+            np.frombuffer(part[4], "<u2").astype(np.uint16),
+        ),
+        about=dict(head["about"]),
+    )
+
+
+def packed_model() -> bytes:
+    """Return the bytes of the model that comes with the program."""
+    return files("safehold.dlp.tagger").joinpath("model.bin").read_bytes()
+
+
+@cache
+def load_model() -> Model:
+    """Return the model that comes with the program."""
+    return read_model(packed_model())
+
+
+@cache
+def model_version() -> str:
+    """Return the SHA-256 of the model that comes with the program, for the ledger."""
+    return hashlib.sha256(packed_model()).hexdigest()
