@@ -7,6 +7,7 @@ The trainer and the tagger use this very code.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -126,7 +127,7 @@ def read_words(words: Any, gazetteer: Gazetteer) -> Words:
         np.minimum(length, 12).astype(np.uint64) * np.uint64(16) + form.astype(np.uint64),
     ]  # fmt: skip
     lists, rank = gazetteer.look_up(hashed)
-    return Words(hashed, form, lists, rank, np.stack(parts))
+    return Words(hashed, form, lists, rank, mix(np.stack(parts)))
 
 
 def _forms(texts: Any, words: Any) -> tuple[Ints, Hashes]:
@@ -190,12 +191,12 @@ _FAR: Final = {
 }  # what is looked at, by how far away
 
 
-def _id(*values: Any, salt: int) -> Ints:
-    total = np.uint64((salt * 0xD6E8FEB86659FD93 + 0xA0761D6478BD642F) & (2**64 - 1))
-    result: Any = total
+def _id(values: Sequence[Hashes], *, salt: int) -> Ints:
+    """Return the number of a feature: multiply and shift, another multiplier for each value and feature."""
+    total = np.full(1, (salt * 0xD6E8FEB86659FD93 + 0xA0761D6478BD642F) & (2**64 - 1), np.uint64)
     for step, value in enumerate(values):
-        result = result + np.asarray(value).astype(np.uint64) * _POWERS[step] * _MIX2
-    return (mix(np.atleast_1d(result)) >> np.uint64(64 - BITS)).astype(np.int64)
+        total = total + value * _POWERS[(salt * 7 + step * 3) % _LONGEST]
+    return (total >> np.uint64(64 - BITS)).view(np.int64)
 
 
 def word_features(words: Words) -> dict[int, Ints]:
@@ -203,15 +204,15 @@ def word_features(words: Words) -> dict[int, Ints]:
     values = dict(zip(_PARTS, words.parts, strict=True))
     values |= {
         "w": words.word,
-        "g": (words.lists * 8 + words.rank).astype(np.uint64),
-        "gf": (words.lists * 16 + words.form).astype(np.uint64),
-        "r": (words.rank * 16 + words.form).astype(np.uint64),
-        "f": words.form.astype(np.uint64),
+        "g": mix((words.lists * 8 + words.rank).astype(np.uint64)),
+        "gf": mix((words.lists * 16 + words.form).astype(np.uint64)),
+        "r": mix((words.rank * 16 + words.form).astype(np.uint64)),
+        "f": mix(words.form.astype(np.uint64)),
     }
     names = list(values)
     return {
         far: np.stack(
-            [_id(values[name], salt=(far + 3) * 64 + names.index(name)) for name in wanted]
+            [_id((values[name],), salt=(far + 3) * 64 + names.index(name)) for name in wanted]
         )
         for far, wanted in _FAR.items()
     }
@@ -236,33 +237,62 @@ def _row_case(tokens: Tokens, form: Ints) -> Ints:
     return np.where(real, case[row], 1)
 
 
-def place_features(tokens: Tokens, words: Words, gazetteer: Gazetteer) -> Ints:
-    """Return the numbers of the features of each token that are not of one word, features x tokens.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What is known of each token, for the features that join several.
 
-    The ``MARGIN`` tokens at both ends are left out.
+    Args:
+        word: Hash of the word.
+        form: Its form.
+        listed: Its lists and its form.
+        case: How its row is written.
+        run: What the stretch around it holds.
+        pairs: Lists of names that hold this word with the next, and with the one before.
     """
+
+    word: Hashes
+    form: Hashes
+    listed: Hashes
+    case: Hashes
+    run: Hashes
+    pairs: Hashes
+
+
+def read_places(tokens: Tokens, words: Words, gazetteer: Gazetteer) -> Places:
+    """Return what is known of each token."""
     at = tokens.word
-    size = len(at)
+    word, form = words.word[at], words.form[at]
+    names, _ = gazetteer.look_up(pair_hash(word[:-1], word[1:]))
+    pairs = np.zeros(len(at), np.int64)
+    pairs[:-1] += names * 256
+    pairs[1:] += names
+    wide = (form, words.lists[at] * 16 + form, _row_case(tokens, form), tokens.run, pairs)
+    # small numbers are spread over all bits once, so that a product of two says which two
+    return Places(word, *(mix(values.astype(np.uint64) + np.uint64(1)) for values in wide))
 
-    def near(values: Any, far: int) -> Any:
-        return values[MARGIN + far : size - MARGIN + far]
 
-    word, form, lists = words.word[at], words.form[at], words.lists[at]
-    gf = lists * 16 + form
-    case = _row_case(tokens, form)
-    listed, _ = gazetteer.look_up(pair_hash(word[:-1], word[1:]))
-    after = np.concatenate([listed, [0]])  # lists of names that hold this word and the next
-    before = np.concatenate([[0], listed])
-    w0, wl, wr = near(word, 0), near(word, -1), near(word, 1)
-    f0, fl, fr = near(form, 0), near(form, -1), near(form, 1)
-    g0, gl, gr = near(gf, 0), near(gf, -1), near(gf, 1)
-    c0, run = near(case, 0), near(tokens.run, 0)
-    both = near(after, 0) * 256 + near(before, 0)
+def place_features(places: Places, low: int, high: int) -> Iterator[Ints]:
+    """Yield for each joined feature its number for the tokens from ``low`` to ``high``.
+
+    Args:
+        places: What is known of each token.
+        low: First token, at least ``MARGIN``.
+        high: Token after the last, at least ``MARGIN`` before the end.
+    """
+
+    def near(values: Hashes, far: int) -> Hashes:
+        return values[low + far : high + far]
+
+    w, f, g = places.word, places.form, places.listed
+    w0, wl, wr, wll, wrr = near(w, 0), near(w, -1), near(w, 1), near(w, -2), near(w, 2)
+    f0, fl, fr = near(f, 0), near(f, -1), near(f, 1)
+    g0, gl, gr = near(g, 0), near(g, -1), near(g, 1)
+    case, run, pairs = near(places.case, 0), near(places.run, 0), near(places.pairs, 0)
     groups = (
-        (wl, w0), (w0, wr), (near(word, -2), wl), (wr, near(word, 2)),
-        (fl * 256 + f0 * 16 + fr,), (f0 * 256 + fr * 16 + near(form, 2),),
-        (gl, g0), (g0, gr), (wl, g0), (wr, g0), (gl, g0, gr), (near(word, -2), wl, g0),
-        (c0, f0), (c0, g0), (c0, w0), (run, f0), (run, g0), (both,), (both * 16 + f0, c0),
-        (wl, wr, f0), (near(word, -2), f0, c0), (near(gf, 2), gr, f0),
+        (wl, w0), (w0, wr), (wll, wl), (wr, wrr), (fl, f0, fr), (f0, fr, near(f, 2)), (gl, g0),
+        (g0, gr), (wl, g0), (wr, g0), (gl, g0, gr), (wll, wl, g0), (case, f0), (case, g0), (case, w0),
+        (run, f0), (run, g0), (pairs,), (pairs, f0, case), (wl, wr, f0), (near(f, -2), f0, case),
+        (near(g, 2), gr, f0),
     )  # fmt: skip
-    return np.stack([_id(*group, salt=1024 + number) for number, group in enumerate(groups)])
+    for number, group in enumerate(groups):
+        yield _id(group, salt=1024 + number)

@@ -32,14 +32,12 @@ class Model:
     Args:
         weights: Features x labels.
         moves: Labels x labels, score of one label after another.
-        first: Score of a label at the beginning of a piece.
         gazetteer: Lists of names.
         about: How it was trained: seed, texts by source, rounds.
     """
 
     weights: Floats
     moves: Floats
-    first: Floats
     gazetteer: Gazetteer
     about: dict[str, Any]
 
@@ -53,7 +51,6 @@ def pack_model(model: Model) -> bytes:
     parts = [
         np.ascontiguousarray(small.T).tobytes(),  # by label: zeros lie together
         model.moves.astype("<f4").tobytes(),
-        model.first.astype("<f4").tobytes(),
         steps.tobytes(),
         model.gazetteer.marks.astype("<u2").tobytes(),
     ]
@@ -81,7 +78,7 @@ def read_model(data: bytes) -> Model:
             raise ValueError
         plain = zstandard.ZstdDecompressor().decompress(body, max_output_size=_LARGEST)
         count, lists = 1 << BITS, int(head["lists"])
-        sizes = [count * LABELS, LABELS * LABELS * 4, LABELS * 4, lists * 4, lists * 2]
+        sizes = [count * LABELS, LABELS * LABELS * 4, lists * 4, lists * 2]
         if len(plain) != sum(sizes):
             raise ValueError
         edges = np.concatenate([[0], np.cumsum(sizes)])
@@ -93,10 +90,9 @@ def read_model(data: bytes) -> Model:
     return Model(
         weights=np.ascontiguousarray(small, np.float32) * np.float32(peak / 127),
         moves=np.frombuffer(part[1], "<f4").reshape(LABELS, LABELS).astype(np.float32),
-        first=np.frombuffer(part[2], "<f4").astype(np.float32),
         gazetteer=Gazetteer(
-            np.cumsum(np.frombuffer(part[3], "<u4").astype(np.int64)).astype(np.uint32),
-            np.frombuffer(part[4], "<u2").astype(np.uint16),
+            np.cumsum(np.frombuffer(part[2], "<u4").astype(np.int64)).astype(np.uint32),
+            np.frombuffer(part[3], "<u2").astype(np.uint16),
         ),
         about=dict(head["about"]),
     )

@@ -16,8 +16,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from safehold.dlp.classes import NAMES
-from safehold.dlp.tagger.chain import cut_pieces, marginals
-from safehold.dlp.tagger.feature import place_features, read_words, word_features
+from safehold.dlp.tagger.chain import Odds, cut_pieces, marginals
+from safehold.dlp.tagger.feature import (
+    Words,
+    place_features,
+    read_places,
+    read_words,
+    word_features,
+)
 from safehold.dlp.tagger.labelled import KINDS
 from safehold.dlp.tagger.model import LABELS, Model, load_model
 from safehold.dlp.tagger.token import MARGIN, Tokens, byte_view, cut_tokens
@@ -28,6 +34,7 @@ RULE: Final = "ner.tagger"
 BLOCK: Final = 2 << 20  # bytes that are looked at together
 ROWS: Final = 1 << 16  # rows that are looked at together
 LIKELY: Final = 0.3  # how likely a name must be, all classes together
+_STEP: Final = 1 << 13  # tokens at a time
 _KIND: Final = np.array([NAMES.index(kind) for kind in KINDS], np.int64)
 
 
@@ -118,18 +125,36 @@ def _shift(found: tuple[Ints, ...], row: int, at: int) -> tuple[Ints, ...]:
     return (rows + row, start + at, end + at, *rest)
 
 
-def _scores(tokens: Tokens, model: Model) -> Floats:
-    words = read_words(tokens.words, model.gazetteer)
-    size = len(tokens) - 2 * MARGIN
-    scores = np.zeros((size, LABELS), np.float32)
+def _tables(words: Words, model: Model) -> dict[int, Floats]:
+    """Return by distance what each distinct word says to a token so far away."""
+    tables = {}
     for far, ids in word_features(words).items():
         table = np.zeros((ids.shape[1], LABELS), np.float32)
         for line in ids:
             table += model.weights[line]
-        scores += table[tokens.word[MARGIN + far : MARGIN + far + size]]
-    for line in place_features(tokens, words, model.gazetteer):
-        scores += model.weights[line]
-    return scores
+        tables[far] = table
+    return tables
+
+
+def _scores(tokens: Tokens, model: Model) -> tuple[Floats, Odds]:
+    """Return the score of each label for each token, and the odds that it is a name; cache by cache."""
+    words = read_words(tokens.words, model.gazetteer)
+    tables = _tables(words, model)
+    places = read_places(tokens, words, model.gazetteer)
+    size = len(tokens) - 2 * MARGIN
+    scores, odds = np.empty((size, LABELS), np.float32), Odds(size, model.moves)
+    room = np.empty((min(size, _STEP), LABELS), np.float32)
+    for low in range(0, size, _STEP):
+        high = min(low + _STEP, size)
+        part, more = scores[low:high], room[: high - low]
+        part[:] = 0
+        for far, table in tables.items():
+            ids = tokens.word[MARGIN + far + low : MARGIN + far + high]
+            part += np.take(table, ids, axis=0, out=more, mode="clip")
+        for ids in place_features(places, MARGIN + low, MARGIN + high):
+            part += np.take(model.weights, ids, axis=0, out=more, mode="clip")
+        odds.add(low, part)
+    return scores, odds
 
 
 def _tag(texts: Any, model: Model, likely: float) -> tuple[Ints, ...]:
@@ -138,10 +163,11 @@ def _tag(texts: Any, model: Model, likely: float) -> tuple[Ints, ...]:
     nothing = np.zeros(0, np.int64)
     if len(tokens) <= 2 * MARGIN:
         return nothing, nothing, nothing, nothing, nothing
-    scores = _scores(tokens, model)
+    scores, odds = _scores(tokens, model)
     inner = slice(MARGIN, len(tokens) - MARGIN)
     row, start, end = tokens.row[inner], tokens.start[inner], tokens.end[inner]
-    chance, _, _ = marginals(scores, cut_pieces(row), model.moves, first=model.first)
+    pieces = odds.worth_reading(cut_pieces(row), least=likely)
+    chance, _, _ = marginals(scores, pieces, model.moves)
     return _spans(chance, row, start, end, likely)
 
 

@@ -86,19 +86,13 @@ def _kinds_of(data: Bytes) -> tuple[Bytes, npt.NDArray[np.bool_]]:
     return kinds, inside
 
 
-def _runs(data: Bytes, kinds: Bytes, edges: Ints) -> Ints:
-    """Return for each byte the bits of the unbroken stretch it stands in."""
+def _word_bits(words: Any) -> Ints:
+    """Return for each distinct token the bits of the signs it holds."""
     bits = np.zeros(256, np.uint8)
     for bit, signs in enumerate((b"@", b"/\\", b".", b"0123456789", b"_=", b":")):
         bits[list(signs)] |= 1 << bit
-    gap = kinds == _BLANK
-    gap |= kinds == _LINE
-    cut = np.zeros(len(data), bool)
-    cut[1:] = gap[1:] != gap[:-1]
-    cut[edges[edges < len(data)]] = True
-    cut[:1] = True
-    first = np.flatnonzero(cut)
-    return np.repeat(np.bitwise_or.reduceat(bits[data], first), np.diff([*first, len(data)]))
+    data, offsets = byte_view(words)
+    return np.bitwise_or.reduceat(bits[data], offsets[:-1]).astype(np.int64)
 
 
 def cut_tokens(texts: Any) -> Tokens:
@@ -127,8 +121,15 @@ def cut_tokens(texts: Any) -> Tokens:
     known = pieces.dictionary
     kept = kinds[first] != _BLANK if len(first) else np.zeros(0, bool)
     first, last, numbers = first[kept], last[kept], numbers[kept]
-    row = np.searchsorted(offsets, first, side="right") - 1
-    stretch = _runs(data, kinds, offsets)[first] if len(first) else np.zeros(0, np.int64)
+    row = np.repeat(np.arange(rows), np.diff(np.searchsorted(first, offsets)))
+    stretch = np.zeros(len(first), np.int64)
+    if len(first):
+        apart = np.ones(len(first), bool)  # a blank, a new line or a new row in between
+        line = kinds[first] == _LINE
+        apart[1:] = (first[1:] != last[:-1]) | (row[1:] != row[:-1]) | line[1:] | line[:-1]
+        head = np.flatnonzero(apart)
+        bits = np.bitwise_or.reduceat(_word_bits(known)[numbers], head)
+        stretch = np.repeat(bits, np.diff([*head, len(first)]))
     # two empty tokens before every row that has tokens, and two at the end
     new_row = np.ones(len(row), bool)
     new_row[1:] = row[1:] != row[:-1]

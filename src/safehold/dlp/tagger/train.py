@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from safehold.dlp.tagger.chain import Pieces, cut_pieces, marginals
 from safehold.dlp.tagger.composer import Composer
-from safehold.dlp.tagger.feature import BITS, fold_words, hash_words, mix, pair_hash, place_features, read_words, word_features
+from safehold.dlp.tagger.feature import BITS, fold_words, hash_words, mix, pair_hash, place_features, read_places, read_words, word_features
 from safehold.dlp.tagger.gazetteer import Gazetteer, build_gazetteer
 from safehold.dlp.tagger.labelled import KINDS, Labelled, read_labelled
 from safehold.dlp.tagger.lists import Lists, own_lists
@@ -165,7 +165,8 @@ def _batches(texts: Sequence[Labelled], gazetteer: Gazetteer, size: int) -> list
         tokens = cut_tokens(pa.array([each.text for each in part], pa.large_string()))
         words = read_words(tokens.words, gazetteer)
         inner = slice(MARGIN, len(tokens) - MARGIN)
-        stacked = [place_features(tokens, words, gazetteer)]
+        places = read_places(tokens, words, gazetteer)
+        stacked = [np.stack(list(place_features(places, MARGIN, len(tokens) - MARGIN)))]
         for far, ids in word_features(words).items():
             stacked.append(ids[:, tokens.word[MARGIN + far : len(tokens) - MARGIN + far]])
         row = tokens.row[inner]
@@ -202,7 +203,7 @@ def train_model(
     batches = _batches(texts, gazetteer, recipe.batch)
     count = 1 << BITS
     weights = np.zeros((count, LABELS), np.float32)
-    moves, first = np.zeros((LABELS, LABELS), np.float32), np.zeros(LABELS, np.float32)
+    moves = np.zeros((LABELS, LABELS), np.float32)
     squares = np.full((count, LABELS), 1e-3, np.float32)
     move_squares = np.full((LABELS, LABELS), 1e-3, np.float32)
     average, averaged = np.zeros_like(weights), 0
@@ -214,9 +215,9 @@ def train_model(
             scores = np.zeros((batch.features.shape[1], LABELS), np.float32)
             for line in batch.features:
                 scores += weights[line]
-            free, free_moves, free_sum = marginals(scores, batch.pieces, moves, first=first)
+            free, free_moves, free_sum = marginals(scores, batch.pieces, moves, expect=True)
             bound = np.where(batch.allowed, scores, _NEVER)
-            told, told_moves, told_sum = marginals(bound, batch.pieces, moves, first=first)
+            told, told_moves, told_sum = marginals(bound, batch.pieces, moves, expect=True)
             loss += free_sum - told_sum
             slope = told - free
             flat = batch.features.ravel()
@@ -239,4 +240,4 @@ def train_model(
         progress(f"round {turn + 1} of {recipe.rounds}: {loss / len(texts):.3f} a text")
     weights = average / max(averaged, 1)
     weights[np.abs(weights) < 0.02] = 0
-    return Model(weights, average_moves / max(averaged, 1), first, gazetteer, dict(about))
+    return Model(weights, average_moves / max(averaged, 1), gazetteer, dict(about))
