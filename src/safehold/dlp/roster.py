@@ -148,14 +148,14 @@ class Roster:
             self._add(_checked(entry, count - 1))
             self._plain.append(dict(entry))
         self._patterns = sorted(self._sure)
-        self._singles = frozenset(word for word in self._patterns if " " not in word)
+        self._names = frozenset(word for word in self._patterns if _stands_alone(word))
         self._automaton = self._gate = None
         if self._patterns:
             standard = ahocorasick_rs.MatchKind.Standard
             self._automaton = ahocorasick_rs.AhoCorasick(self._patterns, matchkind=standard)
             longest = sorted({max(each.split(), key=len) for each in self._patterns})
-            leftmost = ahocorasick_rs.MatchKind.LeftmostLongest
-            self._gate = ahocorasick_rs.AhoCorasick(longest, matchkind=leftmost)
+            whole = [f" {word}{end} " for word in longest for end in ("", "s")]
+            self._gate = ahocorasick_rs.AhoCorasick(whole, matchkind=standard)
 
     def __len__(self) -> int:
         return len(self._plain)
@@ -225,32 +225,20 @@ class Roster:
         return Found(*(table[:, at] for at in range(6)))
 
     def _rows_to_read(self, texts: Any) -> Ints:
-        """Return the rows that hold the longest word of any pattern, or a sign that is not ASCII.
-
-        A word never reaches over a blank, so the longest match at the beginning of a run of letters is
-        found even where several words begin there.
-        """
-        offsets = np.frombuffer(texts.buffers()[1], np.int64, len(texts) + 1 + texts.offset)[
-            texts.offset :
-        ]
-        data = b"" if texts.buffers()[2] is None else texts.buffers()[2].to_pybytes()
+        """Return the rows that hold the longest word of a pattern as a whole word, or a sign beyond ASCII."""
+        # two blanks between rows: one ends the last word of a row, the other begins the first of the next
+        between = (pa.scalar("", pa.large_string()), pa.scalar("\0\0", pa.large_string()))
+        joined = pc.binary_join_element_wise(pc.fill_null(texts, ""), *between)
+        offsets = np.frombuffer(joined.buffers()[1], np.int64, len(joined) + 1 + joined.offset)
+        offsets = offsets[joined.offset :]
+        data = b"" if joined.buffers()[2] is None else joined.buffers()[2].to_pybytes()
         data = data[offsets[0] : offsets[-1]]
-        begins = offsets - offsets[0]
-        folded = data.translate(_ASCII)
-        hits = self._gate.find_matches_as_indexes(folded.decode("latin-1"))
-        table = np.array(hits, np.int64).reshape(len(hits), 3)
-        code = np.frombuffer(b" " + folded + b"  ", np.uint8)
-        edge = np.zeros(len(folded) + 3, bool)
-        edge[1 : len(folded) + 1] = np.frombuffer(data, np.uint8) >= 128  # noqa: PLR2004 - not ASCII
-        odd = np.flatnonzero(edge) - 1
-        edge |= code == 32  # noqa: PLR2004 - a blank
-        border = np.zeros(len(folded) + 1, bool)  # a row begins here
-        border[begins] = True
-        start, end = table[:, 1], table[:, 2]
-        open_end = (code[end + 1] == ord("s")) & (edge[end + 2] | border[np.minimum(end + 1, len(folded))])
-        whole = (edge[start] | border[start]) & (edge[end + 1] | border[end] | open_end)
-        places = np.concatenate([start[whole], odd])
-        return np.unique(np.searchsorted(begins, places, side="right") - 1)
+        plain = (b" " + data.translate(_ASCII)).decode("latin-1")
+        hits = [start for _, start, _ in self._gate.find_matches_as_indexes(plain)]
+        odd = np.flatnonzero(np.frombuffer(data, np.uint8) >= 128)  # noqa: PLR2004 - not ASCII
+        # a match begins with the blank before its word, and one blank was put in front
+        places = np.concatenate([np.array(hits, np.int64), odd])
+        return np.unique(np.searchsorted(offsets - offsets[0], places, side="right") - 1)
 
     def _find(self, text: str) -> list[tuple[int, int, int, int, int]]:
         folded, places = _folded(text)
@@ -286,7 +274,7 @@ class Roster:
             return True
         left = squeezed[max(0, start - 40) : start].split()[-1:]
         right = squeezed[end : end + 40].split()[:1]
-        near = bool({*left, *right} & self._singles - common_words())
+        near = bool({*left, *right} & self._names)
         if near and word[:1].isupper():
             return True
         if not word[:1].isupper():

@@ -27,6 +27,10 @@ _MONTHS: Final = (
     "January February March April May June July August September October November December"
 )
 _DAYS: Final = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
+_WHEN: Final = (
+    "today", "tomorrow", "yesterday", "tonight", "next week", "last week", "this morning", "last year", "on Monday",
+    "on Friday", "next Tuesday", "by Thursday", "this weekend", "in summer", "soon", "at noon", "since Wednesday",
+)  # fmt: skip
 _HOME: Final = ("en_US", "en_GB", "en", "en_IN", "en_IE", "en_NZ")
 
 
@@ -193,11 +197,11 @@ class Composer:
         return draw.choice((
             f"{day} {month} {year}", f"{month} {day}, {year}", f"{month} {day}", f"{day}th of {month}", f"{month} {year}",
             f"{year}-{number:02}-{day:02}", f"{number}/{day}/{year}", f"{day:02}.{number:02}.{year}", f"{day}/{number}/{year % 100:02}",
-            week, f"{week}, {month} {day}", f"next {week}", f"last {week}", f"this {week}", "tomorrow", "yesterday", "today", f"{year}",
-            f"{month[:3]} {day}", f"{day} {month[:3]} {year}", f"{day}-{month[:3]}-{year}", "last week", "next month", "last year",
+            f"{week}, {month} {day}", f"{week} {day} {month}", f"{week}, {number}/{day}",
+            f"{month[:3]} {day}", f"{day} {month[:3]} {year}", f"{day}-{month[:3]}-{year}",
             f"{year}-{number:02}-{day:02}T{draw.randint(0, 23):02}:{draw.randint(0, 59):02}:00Z",
             f"{year}-{number:02}-{day:02} {draw.randint(0, 23):02}:{draw.randint(0, 59):02}:{draw.randint(0, 59):02}",
-            f"the {draw.randint(1950, 1999) // 10 * 10}s", f"{draw.choice(('early', 'late', 'mid'))} {month}", f"Q{draw.randint(1, 4)} {year}",
+            f"{year}-{number:02}", f"{number:02}/{year % 100:02}", f"{month} {year}",
         ))  # fmt: skip
 
     def time(self) -> str:
@@ -205,7 +209,7 @@ class Composer:
         hour, minute = self._draw.randint(1, 12), self._draw.choice((0, 15, 30, 45, 5, 20))
         half = self._draw.choice(("am", "pm", " a.m.", " PM"))
         return self._draw.choice(
-            (f"{hour}{half}", f"{hour}:{minute:02}{half}", f"{hour + 8}:{minute:02}", "noon", f"{hour} o'clock")
+            (f"{hour}{half}", f"{hour}:{minute:02}{half}", f"{hour + 8}:{minute:02}")
         )
 
     # what is not labelled
@@ -266,7 +270,8 @@ class Composer:
             "email": self._email, "command": lambda: self._of("commands"), "title": lambda: self._of("titles"),
             "role": lambda: self._of("roles"), "product": lambda: self._of("products"),
             "nation": lambda: self._of("nations"), "language": lambda: self._of("languages"),
-            "thing": lambda: self._of("things"), "adj": lambda: self._of("adjs"),
+            "chatter": lambda: self._of("chatter"), "acronym": lambda: self._of("acronyms"),
+            "month": lambda: draw.choice(_MONTHS.split()), "when": lambda: draw.choice(_WHEN), "thing": lambda: self._of("things"), "adj": lambda: self._of("adjs"),
         }  # fmt: skip
         return fill[slot]()
 
@@ -300,6 +305,9 @@ class Composer:
     def _mixed(self) -> Labelled:
         """Return words that follow one another, with names in between where nothing announces them."""
         words: list[Any] = list(self._walk(self._draw.randint(3, 22)))
+        for _ in range(self._draw.choice((0, 0, 0, 1, 2))):  # what looks like a name and is none
+            kind = self._draw.choice(("chatter", "chatter", "acronym", "product", "month", "when", "num", "Word"))
+            words.insert(self._draw.randint(0, len(words)), "{" + kind + "}")
         for _ in range(self._draw.choice((0, 0, 1, 1, 2))):
             slot = self._draw.choice(("name", "first", "place", "city", "org", "date", "name", "org"))
             words.insert(self._draw.randint(0, len(words)), "{" + slot + "}")

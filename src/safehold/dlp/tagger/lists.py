@@ -18,6 +18,7 @@ from typing import Any, Final
 from safehold.errors import UnavailableError
 
 _RANKS: Final = (100, 500, 2_000, 5_000, 10_000, 20_000, 40_000)  # ranks 7 down to 1
+_KEPT: Final = frozenset({"John", "David", "Michael", "James", "Paul", "Mark", "Will", "May", "Mary", "King", "Young"})
 _LATIN: Final = re.compile(r"^[^\W\d_][^\d_()/,;]{1,29}$")
 
 
@@ -69,12 +70,16 @@ def load_lists() -> Lists:
             rule="dlp.ner",
             fix="pip install 'safehold[ner]'",
         ) from error
+    lines = words.joinpath("frequency_dictionary_en_82_765.txt").read_text("utf-8-sig")
+    counted = [line.split() for line in lines.splitlines()]
+    very = frozenset(word for word, _ in counted[: _RANKS[1]])  # these say nothing about a name
+    for table in (first, last):
+        for place, names in table.items():
+            table[place] = [name for name in names if name.lower() not in very or name in _KEPT]
     cities = sorted(
         {(item["name"], int(item["population"])) for item in geo.get_cities().values()},
         key=lambda item: (-item[1], item[0]),
     )
-    lines = words.joinpath("frequency_dictionary_en_82_765.txt").read_text("utf-8-sig")
-    counted = [line.split() for line in lines.splitlines()]
     pairs = words.joinpath("frequency_bigramdictionary_en_243_342.txt").read_text("utf-8-sig")
     return Lists(
         first=first,
@@ -110,7 +115,9 @@ def _people() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
 def _names(values: Any) -> list[str]:
     if not isinstance(values, (tuple, list, dict)):
         return []
-    return [name for name in values if isinstance(name, str) and _LATIN.match(name)]
+    return [
+        name for name in values if isinstance(name, str) and len(name) > 2 and _LATIN.match(name)  # noqa: PLR2004
+    ]
 
 
 def own_lists() -> dict[str, list[str]]:

@@ -35,6 +35,7 @@ BLOCK: Final = 2 << 20  # bytes that are looked at together
 ROWS: Final = 1 << 16  # rows that are looked at together
 LIKELY: Final = 0.3  # how likely a name must be, all classes together
 _STEP: Final = 1 << 13  # tokens at a time
+_DATE: Final = KINDS.index("DATE")
 _KIND: Final = np.array([NAMES.index(kind) for kind in KINDS], np.int64)
 
 
@@ -168,15 +169,34 @@ def _tag(texts: Any, model: Model, likely: float) -> tuple[Ints, ...]:
     row, start, end = tokens.row[inner], tokens.start[inner], tokens.end[inner]
     pieces = odds.worth_reading(cut_pieces(row), least=likely)
     chance, _, _ = marginals(scores, pieces, model.moves)
-    return _spans(chance, row, start, end, likely)
+    return _spans(chance, row, start, end, _letters(tokens)[inner], likely)
 
 
-def _spans(chance: Floats, row: Ints, start: Ints, end: Ints, likely: float) -> tuple[Ints, ...]:
+def _letters(tokens: Tokens) -> Ints:
+    """Return how many letters each token has, counted in bytes; -1 for a sign."""
+    data, offsets = byte_view(tokens.words)
+    digit = (data >= ord("0")) & (data <= ord("9"))
+    plain = (data >= ord("A")) & ((data | 32) >= ord("a")) & ((data | 32) <= ord("z"))
+    sums = np.concatenate([[0], np.cumsum(plain | (data >= 128))])  # noqa: PLR2004 - beyond ASCII
+    digits = np.concatenate([[0], np.cumsum(digit)])
+    letters = sums[offsets[1:]] - sums[offsets[:-1]]
+    letters[(letters == 0) & (digits[offsets[1:]] == digits[offsets[:-1]])] = -1
+    return letters[tokens.word]
+
+
+def _spans(
+    chance: Floats, row: Ints, start: Ints, end: Ints, letters: Ints, likely: float
+) -> tuple[Ints, ...]:
     begin, inside = chance[:, 1::2], chance[:, 2::2]
+    sign = letters < 0
     both = begin + inside
     sure = both.sum(axis=1)
     kind = np.where(sure >= likely, both.argmax(axis=1), -1)
     kind[row < 0] = -1
+    # a sign belongs to a name only between two words of it
+    loose = sign.copy()
+    loose[1:-1] &= (kind[1:-1] != kind[:-2]) | (kind[1:-1] != kind[2:])
+    kind[loose] = -1
     hit = np.flatnonzero(kind >= 0)
     mine = kind[hit]
     fresh = np.ones(len(hit), bool)
@@ -186,7 +206,11 @@ def _spans(chance: Floats, row: Ints, start: Ints, end: Ints, likely: float) -> 
     tail = np.append(head[1:], len(hit)) - 1 if len(head) else head
     peak = np.maximum.reduceat(sure[hit], head) if len(head) else np.zeros(0)
     confidence = np.clip(np.round(peak * 100), 1, 99).astype(np.int64)
-    return row[hit[head]], start[hit[head]], end[hit[tail]], _KIND[mine[head]], confidence
+    # one letter alone, or a number that is no date, is nobody and nowhere
+    total = np.add.reduceat(np.maximum(letters[hit], 0), head) if len(head) else head
+    real = np.flatnonzero((total > 1) | (mine[head] == _DATE))
+    head, tail = head[real], tail[real]
+    return row[hit[head]], start[hit[head]], end[hit[tail]], _KIND[mine[head]], confidence[real]
 
 
 def _points(array: Any, row: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints]:
