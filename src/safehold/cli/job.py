@@ -51,6 +51,12 @@ def run(
             help="Folder of seat keys: sign charter and grant with all of them. For trying out only."
         ),
     ] = None,
+    roster: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV of the people who work here (name, or given and family; also, email): masked, kept nowhere."
+        ),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,6 +70,7 @@ def run(
         mappings=tuple(mapping or ()),
         charter=charter,
         tolerate=tolerate,
+        roster=None if roster is None else existing(roster),
         purpose=purpose,
         grant=grant,
         holder=holder,
