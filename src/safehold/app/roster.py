@@ -77,7 +77,9 @@ def read_names(path: Path) -> list[dict[str, Any]]:
             for record in reader:
                 entry: dict[str, Any] = {field: record[field] or "" for field in known}
                 if "also" in entry:
-                    entry["also"] = [part.strip() for part in entry["also"].split(";") if part.strip()]
+                    entry["also"] = [
+                        part.strip() for part in entry["also"].split(";") if part.strip()
+                    ]
                 people.append(entry)
                 if len(people) > MOST:
                     raise InvalidError("too many people", file=path.name, rule="roster.size")

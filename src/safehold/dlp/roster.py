@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safehold.dlp.classes import CLASSES, NAMES
-from safehold.dlp.pattern import read_data
+from safehold.dlp.cue import Neighbours, common_words, says_name
 from safehold.errors import InvalidError
 
 Ints = npt.NDArray[np.int64]
@@ -37,18 +37,10 @@ MOST_OTHERS: Final = 16  # further names of one person
 FIELDS: Final = frozenset({"name", "given", "family", "also", "email"})
 _PERSON: Final = NAMES.index("PERSON")
 _TOKEN: Final = CLASSES["PERSON"].token
+_NEAR: Final = 40  # characters in which the words beside a name are looked for
 _SURE, _ALONE, _CUED = 99, 90, 70  # percent
 _SHORT: Final = 2  # letters; a name this short is written by chance
 _GERMAN: Final = {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa", "æ": "ae"}
-_BEFORE: Final = frozenset(
-    "hi hey hello dear thanks thank thx ask asks asked tell tells told with from by cc ping mr mrs ms miss dr "
-    "prof sir cheers regards said says when for to and or is was lets meet call called email mail see saw met "
-    "name reporter assignee author manager colleague buddy morning bye congrats sorry welcome via per".split()
-)
-_AFTER: Final = frozenset(
-    "said says wrote writes asked asks told tells thinks thought left joined called mailed will has is was "
-    "and can could would should wants wanted needs from here".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +70,6 @@ class Found:
 
     def __len__(self) -> int:
         return len(self.row)
-
-
-@cache
-def common_words() -> frozenset[str]:
-    """Return the words that are names as well."""
-    return frozenset(read_data("names.txt").decode().split())
 
 
 @cache
@@ -139,17 +125,16 @@ class Roster:
 
     def __init__(self, people: Iterable[Mapping[str, Any]]) -> None:
         self._sure: dict[str, bool] = {}  # pattern: whether it stands for somebody on its own
-        count = 0
         self._plain: list[dict[str, Any]] = []
-        for entry in people:
-            count += 1
-            if count > MOST:
+        for row, entry in enumerate(people):
+            if row >= MOST:
                 raise InvalidError(f"more than {MOST} people on the roster", rule="roster.size")
-            self._add(_checked(entry, count - 1))
+            self._add(_checked(entry, row))
             self._plain.append(dict(entry))
         self._patterns = sorted(self._sure)
         self._names = frozenset(word for word in self._patterns if _stands_alone(word))
-        self._automaton = self._gate = None
+        self._automaton: Any = None
+        self._gate: Any = None
         if self._patterns:
             standard = ahocorasick_rs.MatchKind.Standard
             self._automaton = ahocorasick_rs.AhoCorasick(self._patterns, matchkind=standard)
@@ -190,7 +175,7 @@ class Roster:
     def _add_name(self, words: list[str]) -> None:
         for word in words:
             self._put([word], sure=_stands_alone(word))
-        if len(words) < 2:  # noqa: PLR2004 - a single name
+        if len(words) < 2:
             return
         given, family = words[0], words[-1]
         for pair in ((given, family), (family, given), words, (*words[1:], given)):
@@ -198,7 +183,7 @@ class Roster:
         self._put((given[0], family), sure=True)
         self._put((family, given[0]), sure=len(family) > _SHORT)
         self._put((given, family[0]), sure=len(given) > _SHORT)
-        if len(words) > 2:  # noqa: PLR2004 - a middle name
+        if len(words) > 2:
             self._put((given, words[1][0], family), sure=True)
             self._put((given[0], words[1][0], family), sure=True)
             self._put(words[:2], sure=True)
@@ -206,7 +191,7 @@ class Roster:
         glued += [given[0] + family] if _stands_alone(family) else []
         glued += [given + family[0]] if _stands_alone(given) else []
         for handle in glued:
-            if len(handle) > 4:  # noqa: PLR2004 - shorter ones are words
+            if len(handle) > 4:
                 self._put([handle], sure=True)
 
     def find(self, texts: Any) -> Found:
@@ -219,7 +204,9 @@ class Roster:
         if self._automaton is not None:
             plain = _plain(texts)
             rows = self._rows_to_read(plain)
-            for row, text in zip(rows.tolist(), plain.take(pa.array(rows)).to_pylist(), strict=True):
+            for row, text in zip(
+                rows.tolist(), plain.take(pa.array(rows)).to_pylist(), strict=True
+            ):
                 found += [(row, *span) for span in self._find(text)]
         table = np.array(found, np.int64).reshape(len(found), 6)
         return Found(*(table[:, at] for at in range(6)))
@@ -235,7 +222,7 @@ class Roster:
         data = data[offsets[0] : offsets[-1]]
         plain = (b" " + data.translate(_ASCII)).decode("latin-1")
         hits = [start for _, start, _ in self._gate.find_matches_as_indexes(plain)]
-        odd = np.flatnonzero(np.frombuffer(data, np.uint8) >= 128)  # noqa: PLR2004 - not ASCII
+        odd = np.flatnonzero(np.frombuffer(data, np.uint8) >= 128)
         # a match begins with the blank before its word, and one blank was put in front
         places = np.concatenate([np.array(hits, np.int64), odd])
         return np.unique(np.searchsorted(offsets - offsets[0], places, side="right") - 1)
@@ -254,7 +241,12 @@ class Roster:
             sure = _SURE if " " in pattern else _ALONE
             if not self._sure[pattern]:
                 low, high = _span(origin, places, start, end)
-                if not self._named(text, squeezed, start, end, low, high):
+                near = Neighbours(
+                    text[:low], text[low:high], text[high:],
+                    squeezed[max(0, start - _NEAR) : start].split()[-1:],
+                    squeezed[end : end + _NEAR].split()[:1],
+                )  # fmt: skip
+                if not says_name(near, key=squeezed[start:end], names=self._names):
                     continue
                 sure = _CUED
             best.append((start, stop, sure))
@@ -264,43 +256,6 @@ class Roster:
             for low, high in (_span(origin, places, start, end),)
             for byte in (len(text[:low].encode("utf-8", "replace")),)
         ]
-
-    def _named(self, text: str, squeezed: str, start: int, end: int, low: int, high: int) -> bool:
-        """Tell whether a word that is a common one too stands for a name here."""
-        word, before, after = text[low:high], text[:low].rstrip(" \t"), text[high:]
-        if " " in squeezed[start:end]:  # "Will Mark": every part with its capital
-            return all(part[:1].isupper() for part in word.split())
-        if before.endswith("@") or after.startswith(("'s ", "\u2019s ")):
-            return True
-        left = squeezed[max(0, start - 40) : start].split()[-1:]
-        right = squeezed[end : end + 40].split()[:1]
-        near = bool({*left, *right} & self._names)
-        if near and word[:1].isupper():
-            return True
-        if not word[:1].isupper():
-            greeting = bool(left) and left[0] in _GREETINGS
-            return greeting and (not after.strip() or after.lstrip(" ")[:1] in ",!.?\n:")
-        if text.isupper():
-            return bool(left) and left[0] in _BEFORE
-        loud = len(word) > 1 and word.isupper()
-        if loud or squeezed[start:end] in _CAPITAL_ANYWAY:
-            return bool(left and left[0] in _BEFORE - _OF_TIME) or bool(right and right[0] in _SPEAKS)
-        begins = not before or before[-1] in ".!?\n:>-\u2022\"'("
-        if not begins:
-            return True
-        return after[:1] in (":", ",") or bool(right and right[0] in _AFTER and word[1:].islower())
-
-
-_GREETINGS: Final = frozenset("hi hey hello dear thanks thx cc ping morning bye cheers regards".split())
-
-
-# months, peoples: always written with a capital, and what may stand before a month
-_CAPITAL_ANYWAY: Final = frozenset(
-    "april august june july may march sunday easter christian english french german roman york paris london "
-    "jordan jersey island".split()
-)
-_OF_TIME: Final = frozenset("from by to for in and or is was when until via per says said".split())
-_SPEAKS: Final = frozenset("said says wrote writes asked asks told tells thinks thought called mailed".split())
 
 
 def _plain(texts: Any) -> Any:
@@ -332,7 +287,7 @@ def _whole(text: str, start: int, end: int) -> int:
         return -1
     if end == len(text) or not text[end].isalnum():
         return end
-    possessive = text[end] == "s" and end - start > 3 and not text[end + 1 : end + 2].isalnum()  # noqa: PLR2004
+    possessive = text[end] == "s" and end - start > 3 and not text[end + 1 : end + 2].isalnum()
     return end if possessive else -1
 
 
@@ -355,7 +310,9 @@ def _stands_alone(word: str) -> bool:
 def _spellings(text: str) -> list[str]:
     """Return a name as it is compared, and once more with its German letters written out."""
     spelled = [text]
-    written = "".join(_GERMAN.get(sign, sign) for sign in unicodedata.normalize("NFC", text).lower())
+    written = "".join(
+        _GERMAN.get(sign, sign) for sign in unicodedata.normalize("NFC", text).lower()
+    )
     if written != text.lower():
         spelled.append(written)
     return [" ".join(_folded(each)[0].split()) for each in spelled]
@@ -410,8 +367,14 @@ def mask_roster(texts: Any, roster: Roster) -> Unnamed:
     changed = np.zeros(len(rows), bool)
     for at, text in enumerate(plain.take(pa.array(rows)).to_pylist()):
         parts, done = [], 0
-        for low, high in zip(start[bounds[at] : bounds[at + 1]], end[bounds[at] : bounds[at + 1]], strict=True):
-            if text[low - 1 : low] == "[" and text[high : high + 1] == "]" and text[low:high] in NAMES:
+        for low, high in zip(
+            start[bounds[at] : bounds[at + 1]], end[bounds[at] : bounds[at + 1]], strict=True
+        ):
+            if (
+                text[low - 1 : low] == "["
+                and text[high : high + 1] == "]"
+                and text[low:high] in NAMES
+            ):
                 continue  # a token, not a name
             parts += [text[done:low], _TOKEN]
             done = high

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0911 - one way out for each form of a name
 """Made-up text with its names marked: chat, tickets, mail, transcripts, logs, news.
 
 Everything is drawn from one seeded generator, so the same seed gives the same texts. A quarter of the names
@@ -21,15 +22,15 @@ _SLOT: Final = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 _CLASS: Final = {
     "name": "PERSON", "first": "PERSON", "last": "PERSON",
     "place": "LOC", "city": "LOC", "country": "LOC", "address": "LOC",
-    "org": "ORG", "date": "DATE", "time": "DATE",
+    "org": "ORG", "date": "DATE", "time": "DATE", "when": "DATE", "month": "DATE",
 }  # fmt: skip
 _MONTHS: Final = (
     "January February March April May June July August September October November December"
 )
 _DAYS: Final = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
 _WHEN: Final = (
-    "today", "tomorrow", "yesterday", "tonight", "next week", "last week", "this morning", "last year", "on Monday",
-    "on Friday", "next Tuesday", "by Thursday", "this weekend", "in summer", "soon", "at noon", "since Wednesday",
+    "today", "tomorrow", "yesterday", "tonight", "next week", "last week", "this morning", "last year",
+    "next month", "this weekend", "last month", "next year",
 )  # fmt: skip
 _HOME: Final = ("en_US", "en_GB", "en", "en_IN", "en_IE", "en_NZ")
 
@@ -54,7 +55,11 @@ class Composer:
         self._weights = [max(1, size) ** 0.5 for _, size in lists.cities]
         self._names = {
             word.lower()
-            for part in (*lists.first.values(), *lists.last.values(), *(c[0].split() for c in lists.cities))
+            for part in (
+                *lists.first.values(),
+                *lists.last.values(),
+                *(c[0].split() for c in lists.cities),
+            )
             for word in part
         }
 
@@ -115,7 +120,9 @@ class Composer:
         if self._chance(0.12) or not self._lists.cities:
             name = self._invented()
             if self._chance(0.4):
-                name += self._draw.choice(("ville", "burg", "ton", "stad", "heim", "by", "ford", " Falls", " City"))
+                name += self._draw.choice(
+                    ("ville", "burg", "ton", "stad", "heim", "by", "ford", " Falls", " City")
+                )
             return name
         return self._draw.choices(self._lists.cities, self._weights)[0][0]
 
@@ -159,8 +166,12 @@ class Composer:
         if way < 0.9:
             return f"University of {self.city()}" if self._chance(0.5) else self._of("offices")
         if way < 0.95:
-            return "".join(self._draw.choice("ABCDEFGHIJLMNOPRSTUVW") for _ in range(self._draw.randint(2, 5)))
-        return self._invented() if self._chance(0.6) else self._of("lines") + self._of("lines").lower()
+            return "".join(
+                self._draw.choice("ABCDEFGHIJLMNOPRSTUVW") for _ in range(self._draw.randint(2, 5))
+            )
+        return (
+            self._invented() if self._chance(0.6) else self._of("lines") + self._of("lines").lower()
+        )
 
     def address(self) -> str:
         """Return a postal address in one of many forms."""
@@ -181,8 +192,13 @@ class Composer:
         gap = self._draw.choice((", ", ", ", "\n", "\n ", " "))
         code = str(self._draw.randint(10000, 99999))
         if self._chance(0.2):
-            code = f"{self._draw.choice('ABCEGLMNSW')}{self._draw.randint(1, 20)} {self._draw.randint(1, 9)}{self._draw.choice('ABDEFG')}{self._draw.choice('HJLNP')}"
-        state = self._draw.choice(("CA", "NY", "TX", "WA", "MA", "IL", "OH", "FL", "PA", "CO", "OR", "GA"))
+            pick, digit = self._draw.choice, self._draw.randint
+            code = (
+                f"{pick('ABCEGLMNSW')}{digit(1, 20)} {digit(1, 9)}{pick('ABDEFG')}{pick('HJLNP')}"
+            )
+        state = self._draw.choice(
+            ("CA", "NY", "TX", "WA", "MA", "IL", "OH", "FL", "PA", "CO", "OR", "GA")
+        )
         end = self._draw.choice((
             self.city(), f"{self.city()}, {state} {code}", f"{code} {self.city()}", f"{self.city()} {code}",
             f"{self.city()}, {self.country()}", f"{self.city()}{gap}{self.country()} {code}", f"{self.city()}, {state}",
@@ -192,16 +208,21 @@ class Composer:
     def date(self) -> str:
         """Return a date in one of many forms."""
         draw = self._draw
-        day, month, year = draw.randint(1, 28), draw.choice(_MONTHS.split()), draw.randint(1930, 2030)
+        day, month, year = (
+            draw.randint(1, 28),
+            draw.choice(_MONTHS.split()),
+            draw.randint(1930, 2030),
+        )
         week, number = draw.choice(_DAYS.split()), draw.randint(1, 12)
         return draw.choice((
-            f"{day} {month} {year}", f"{month} {day}, {year}", f"{month} {day}", f"{day}th of {month}", f"{month} {year}",
-            f"{year}-{number:02}-{day:02}", f"{number}/{day}/{year}", f"{day:02}.{number:02}.{year}", f"{day}/{number}/{year % 100:02}",
+            f"{day} {month} {year}", f"{month} {day}, {year}", f"{month} {day}", f"{day}th of {month}",
+            f"{month} {year}", f"{year}-{number:02}-{day:02}", f"{number}/{day}/{year}",
+            f"{day:02}.{number:02}.{year}", f"{day}/{number}/{year % 100:02}",
             f"{week}, {month} {day}", f"{week} {day} {month}", f"{week}, {number}/{day}",
             f"{month[:3]} {day}", f"{day} {month[:3]} {year}", f"{day}-{month[:3]}-{year}",
             f"{year}-{number:02}-{day:02}T{draw.randint(0, 23):02}:{draw.randint(0, 59):02}:00Z",
             f"{year}-{number:02}-{day:02} {draw.randint(0, 23):02}:{draw.randint(0, 59):02}:{draw.randint(0, 59):02}",
-            f"{year}-{number:02}", f"{number:02}/{year % 100:02}", f"{month} {year}",
+            f"{year}-{number:02}", f"{number:02}/{year % 100:02}", f"{month} {year}", f"{year}", f"{year}",
         ))  # fmt: skip
 
     def time(self) -> str:
@@ -210,6 +231,17 @@ class Composer:
         half = self._draw.choice(("am", "pm", " a.m.", " PM"))
         return self._draw.choice(
             (f"{hour}{half}", f"{hour}:{minute:02}{half}", f"{hour + 8}:{minute:02}")
+        )
+
+    def month(self) -> str:
+        """Return a month."""
+        return self._draw.choice(_MONTHS.split())
+
+    def when(self) -> str:
+        """Return a day as seen from today."""
+        week = self._draw.choice(_DAYS.split())
+        return self._draw.choice(
+            (week, f"next {week}", f"last {week}", f"this {week}", self._draw.choice(_WHEN))
         )
 
     # what is not labelled
@@ -251,7 +283,9 @@ class Composer:
 
     def _handle(self) -> str:
         base = self._person_part("first") if self._chance(0.3) else self._word()
-        return base.lower() + self._draw.choice(("", "", "_", str(self._draw.randint(1, 99)), "^", "-"))
+        return base.lower() + self._draw.choice(
+            ("", "", "_", str(self._draw.randint(1, 99)), "^", "-")
+        )
 
     def _filler(self, slot: str) -> str:
         draw = self._draw
@@ -271,14 +305,16 @@ class Composer:
             "role": lambda: self._of("roles"), "product": lambda: self._of("products"),
             "nation": lambda: self._of("nations"), "language": lambda: self._of("languages"),
             "chatter": lambda: self._of("chatter"), "acronym": lambda: self._of("acronyms"),
-            "month": lambda: draw.choice(_MONTHS.split()), "when": lambda: draw.choice(_WHEN), "thing": lambda: self._of("things"), "adj": lambda: self._of("adjs"),
+            "thing": lambda: self._of("things"), "adj": lambda: self._of("adjs"),
         }  # fmt: skip
         return fill[slot]()
 
     def _email(self) -> str:
         host = f"{self._word()}.{self._draw.choice(('com', 'net', 'org', 'de', 'co.uk'))}"
         first, last = self._person_part("first").lower(), self._person_part("last").lower()
-        way = self._draw.choice((f"{first}.{last}", f"{first[0]}{last}", first, f"{first}{self._draw.randint(1, 99)}"))
+        way = self._draw.choice(
+            (f"{first}.{last}", f"{first[0]}{last}", first, f"{first}{self._draw.randint(1, 99)}")
+        )
         return f"{way.replace(' ', '')}@{host}"
 
     # whole texts
@@ -291,7 +327,11 @@ class Composer:
             slot = match.group(1)
             kind = _CLASS.get(slot or "")
             value = (
-                match.group()[0] if slot is None else getattr(self, slot)() if kind else self._filler(slot)
+                match.group()[0]
+                if slot is None
+                else getattr(self, slot)()
+                if kind
+                else self._filler(slot)
             )
             parts += [phrase[at : match.start()], value]
             length += match.start() - at
@@ -306,10 +346,14 @@ class Composer:
         """Return words that follow one another, with names in between where nothing announces them."""
         words: list[Any] = list(self._walk(self._draw.randint(3, 22)))
         for _ in range(self._draw.choice((0, 0, 0, 1, 2))):  # what looks like a name and is none
-            kind = self._draw.choice(("chatter", "chatter", "acronym", "product", "month", "when", "num", "Word"))
+            kind = self._draw.choice(
+                ("chatter", "chatter", "acronym", "product", "month", "when", "num", "Word")
+            )
             words.insert(self._draw.randint(0, len(words)), "{" + kind + "}")
         for _ in range(self._draw.choice((0, 0, 1, 1, 2))):
-            slot = self._draw.choice(("name", "first", "place", "city", "org", "date", "name", "org"))
+            slot = self._draw.choice(
+                ("name", "first", "place", "city", "org", "date", "name", "org")
+            )
             words.insert(self._draw.randint(0, len(words)), "{" + slot + "}")
         if self._chance(0.5) and not words[0].startswith("{"):
             words[0] = words[0].capitalize()
@@ -317,14 +361,26 @@ class Composer:
             words = [word if word.startswith("{") else word.capitalize() for word in words]
         text = ""
         for word in words:
-            text += word + (self._draw.choice((",", ".", " -", ":", "?", " and")) if self._chance(0.1) else "") + " "
+            text += (
+                word
+                + (
+                    self._draw.choice((",", ".", " -", ":", "?", " and"))
+                    if self._chance(0.1)
+                    else ""
+                )
+                + " "
+            )
         return self._fill(text.strip() + ("." if self._chance(0.5) else ""))
 
     def text(self) -> Labelled:
         """Return one text with its names."""
         made = self._mixed() if self._chance(0.3) else self._fill(self._draw.choice(self._phrases))
         for _ in range(self._draw.choice((0, 0, 0, 1, 1, 2, 3))):
-            more = self._mixed() if self._chance(0.25) else self._fill(self._draw.choice(self._phrases))
+            more = (
+                self._mixed()
+                if self._chance(0.25)
+                else self._fill(self._draw.choice(self._phrases))
+            )
             made = made.joined(more, self._draw.choice((" ", " ", "\n", ". ")))
         return made
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safehold.dlp.tagger.gazetteer import Gazetteer
-from safehold.dlp.tagger.token import MARGIN, Tokens, byte_view
+from safehold.dlp.tagger.token import Tokens, byte_view
 
 Hashes = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
@@ -37,7 +37,9 @@ def _powers() -> Hashes:
 
 _POWERS: Final = _powers()
 # forms of a word
-SIGN, NUMBER, MIXED_NUMBER, CAPITALS, LETTER, CAPITAL, SMALL, CAMEL, LINE, CASELESS, EMPTY = range(11)
+SIGN, NUMBER, MIXED_NUMBER, CAPITALS, LETTER, CAPITAL, SMALL, CAMEL, LINE, CASELESS, EMPTY = range(
+    11
+)
 
 
 def mix(values: Hashes) -> Hashes:
@@ -107,7 +109,9 @@ def read_words(words: Any, gazetteer: Gazetteer) -> Words:
     folded = fold_words(texts)
     hashed = hash_words(folded)
     data, offsets = byte_view(folded)
-    padded = np.concatenate([np.zeros(4, np.uint64), data.astype(np.uint64), np.zeros(4, np.uint64)])
+    padded = np.concatenate(
+        [np.zeros(4, np.uint64), data.astype(np.uint64), np.zeros(4, np.uint64)]
+    )
     start, end = offsets[:-1] + 4, offsets[1:] + 4
     length = end - start
 
@@ -158,7 +162,8 @@ def _forms(texts: Any, words: Any) -> tuple[Ints, Hashes]:
     form[(digits > 0) & (digits == length)] = NUMBER
     caseless = alpha & ~upper & ~lower & ~first_upper & (digits == 0)
     has_case = np.asarray(
-        pc.not_equal(pc.utf8_lower(texts), pc.utf8_upper(texts)).to_numpy(zero_copy_only=False), bool
+        pc.not_equal(pc.utf8_lower(texts), pc.utf8_upper(texts)).to_numpy(zero_copy_only=False),
+        bool,
     )
     form[caseless & ~has_case] = CASELESS
     line = np.asarray(pc.equal(words, pa.scalar(b"\n", pa.large_binary())), bool)

@@ -49,9 +49,7 @@ class Gazetteer:
         return marks & ((1 << _RANK_SHIFT) - 1), marks >> _RANK_SHIFT
 
 
-def build_gazetteer(
-    lists: Mapping[str, Iterable[int]], ranks: Mapping[int, int]
-) -> Gazetteer:
+def build_gazetteer(lists: Mapping[str, Iterable[int]], ranks: Mapping[int, int]) -> Gazetteer:
     """Return the lists as hashes.
 
     Args:

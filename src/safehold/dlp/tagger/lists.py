@@ -18,7 +18,9 @@ from typing import Any, Final
 from safehold.errors import UnavailableError
 
 _RANKS: Final = (100, 500, 2_000, 5_000, 10_000, 20_000, 40_000)  # ranks 7 down to 1
-_KEPT: Final = frozenset({"John", "David", "Michael", "James", "Paul", "Mark", "Will", "May", "Mary", "King", "Young"})
+_KEPT: Final = frozenset(
+    {"John", "David", "Michael", "James", "Paul", "Mark", "Will", "May", "Mary", "King", "Young"}
+)
 _LATIN: Final = re.compile(r"^[^\W\d_][^\d_()/,;]{1,29}$")
 
 
@@ -116,7 +118,7 @@ def _names(values: Any) -> list[str]:
     if not isinstance(values, (tuple, list, dict)):
         return []
     return [
-        name for name in values if isinstance(name, str) and len(name) > 2 and _LATIN.match(name)  # noqa: PLR2004
+        name for name in values if isinstance(name, str) and len(name) > 2 and _LATIN.match(name)
     ]
 
 

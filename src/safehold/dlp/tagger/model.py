@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -69,23 +70,23 @@ def read_model(data: bytes) -> Model:
     Raises:
         InvalidError: It is no model, or one of another version.
     """
+    wrong = InvalidError("not a tagger of this version", rule="dlp.model")
+    line, _, body = data[len(_MAGIC) :].partition(b"\n")
     try:
-        if not data.startswith(_MAGIC):
-            raise ValueError
-        line, body = data[len(_MAGIC) :].split(b"\n", 1)
         head = json.loads(line)
-        if (head["format"], head["bits"], head["labels"]) != (FORMAT, BITS, LABELS):
-            raise ValueError
+        said = (head["format"], head["bits"], head["labels"], head["kinds"])
+        lists, peak = int(head["lists"]), float.fromhex(head["peak"])
+        about = dict(head["about"])
         plain = zstandard.ZstdDecompressor().decompress(body, max_output_size=_LARGEST)
-        count, lists = 1 << BITS, int(head["lists"])
-        sizes = [count * LABELS, LABELS * LABELS * 4, lists * 4, lists * 2]
-        if len(plain) != sum(sizes):
-            raise ValueError
-        edges = np.concatenate([[0], np.cumsum(sizes)])
-        part = [plain[low:high] for low, high in zip(edges[:-1], edges[1:], strict=True)]
-        peak = float.fromhex(head["peak"])
     except (KeyError, TypeError, ValueError, zstandard.ZstdError) as error:
-        raise InvalidError("not a tagger of this version", rule="dlp.model") from error
+        raise wrong from error
+    count = 1 << BITS
+    sizes = [count * LABELS, LABELS * LABELS * 4, lists * 4, lists * 2]
+    fits = data.startswith(_MAGIC) and said == (FORMAT, BITS, LABELS, list(KINDS))
+    if not fits or lists < 0 or len(plain) != sum(sizes):
+        raise wrong
+    edges = itertools.accumulate(sizes, initial=0)
+    part = [plain[low:high] for low, high in itertools.pairwise(edges)]
     small = np.frombuffer(part[0], np.int8).reshape(LABELS, count).T
     return Model(
         weights=np.ascontiguousarray(small, np.float32) * np.float32(peak / 127),
@@ -94,7 +95,7 @@ def read_model(data: bytes) -> Model:
             np.cumsum(np.frombuffer(part[2], "<u4").astype(np.int64)).astype(np.uint32),
             np.frombuffer(part[3], "<u2").astype(np.uint16),
         ),
-        about=dict(head["about"]),
+        about=about,
     )
 
 

@@ -7,7 +7,7 @@ name that is missed costs more than a word that is masked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -107,7 +107,7 @@ def _blocks(array: Any) -> Iterator[tuple[int, int, Any]]:
         while at < end:
             stop = min(at + BLOCK, end)
             if stop < end:
-                gap = np.flatnonzero(data[max(at + 1, stop - 4096) : stop] <= 32)  # noqa: PLR2004
+                gap = np.flatnonzero(data[max(at + 1, stop - 4096) : stop] <= 32)
                 stop = max(at + 1, stop - 4096) + int(gap[-1]) if len(gap) else stop
                 while stop < end and data[stop] & 0xC0 == 0x80:  # never inside a sign
                     stop += 1
@@ -169,7 +169,7 @@ def _tag(texts: Any, model: Model, likely: float) -> tuple[Ints, ...]:
     row, start, end = tokens.row[inner], tokens.start[inner], tokens.end[inner]
     pieces = odds.worth_reading(cut_pieces(row), least=likely)
     chance, _, _ = marginals(scores, pieces, model.moves)
-    return _spans(chance, row, start, end, _letters(tokens)[inner], likely)
+    return _spans(chance, row, start, end, letters=_letters(tokens)[inner], likely=likely)
 
 
 def _letters(tokens: Tokens) -> Ints:
@@ -177,15 +177,16 @@ def _letters(tokens: Tokens) -> Ints:
     data, offsets = byte_view(tokens.words)
     digit = (data >= ord("0")) & (data <= ord("9"))
     plain = (data >= ord("A")) & ((data | 32) >= ord("a")) & ((data | 32) <= ord("z"))
-    sums = np.concatenate([[0], np.cumsum(plain | (data >= 128))])  # noqa: PLR2004 - beyond ASCII
+    sums = np.concatenate([[0], np.cumsum(plain | (data >= 128))])
     digits = np.concatenate([[0], np.cumsum(digit)])
     letters = sums[offsets[1:]] - sums[offsets[:-1]]
     letters[(letters == 0) & (digits[offsets[1:]] == digits[offsets[:-1]])] = -1
-    return letters[tokens.word]
+    result: Ints = letters[tokens.word]
+    return result
 
 
 def _spans(
-    chance: Floats, row: Ints, start: Ints, end: Ints, letters: Ints, likely: float
+    chance: Floats, row: Ints, start: Ints, end: Ints, *, letters: Ints, likely: float
 ) -> tuple[Ints, ...]:
     begin, inside = chance[:, 1::2], chance[:, 2::2]
     sign = letters < 0
@@ -222,3 +223,13 @@ def _points(array: Any, row: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints]:
     np.cumsum((data & 0xC0) != 0x80, out=points[1:])
     base = offsets[row]
     return points[base + start] - points[base], points[base + end] - points[base]
+
+
+def findings(texts: Sequence[str]) -> list[list[tuple[int, int, str, int, str]]]:
+    """Return for each text start, end (code points), class, confidence (percent) and rule of its names."""
+    names = tag_names(pa.array(texts, pa.large_string()))
+    found: list[list[tuple[int, int, str, int, str]]] = [[] for _ in texts]
+    columns = (names.row, names.start, names.end, names.kind, names.confidence)
+    for row, start, end, kind, sure in zip(*(each.tolist() for each in columns), strict=True):
+        found[row].append((start, end, NAMES[kind], sure, RULE))
+    return found
