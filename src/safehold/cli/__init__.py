@@ -23,6 +23,7 @@ from safehold.cli import (
     people,
     request,
     source,
+    tagger,
 )
 from safehold.cli.surface import guarded
 
@@ -36,12 +37,15 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
         help="Train AI on how people work, and prove that nothing else happened to the data.",
     )
+    detection = typer.Typer(no_args_is_help=True, help="Detection: the tagger of names.")
+    tagger.register(detection)
     for noun, group in (
         ("charter", charter.group),
         ("board", board.group),
         ("people", people.group),
         ("source", source.group),
         ("dataset", dataset.group),
+        ("dlp", detection),
         ("request", request.group),
         ("enclave", enclave.group),
         ("artifact", artifact.group),
