@@ -24,7 +24,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     copy.stop()
 
 
-def take(bench: Bench, name: str, person: str = "ana", **more: Any) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
+def take(
+    bench: Bench, name: str, person: str = "ana", **more: Any
+) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
     told: list[Mapping[str, Any]] = []
 
     def script(spec: Mapping[str, Any]) -> Iterator[Frame]:

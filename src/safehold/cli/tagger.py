@@ -19,7 +19,8 @@ def train_tagger(
     *,
     out: Annotated[Path, typer.Option(help="Gets the model.")],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of labelled corpora; without it, made-up text alone.")
+        Path | None,
+        typer.Option(help="Folder of labelled corpora; without it, made-up text alone."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed and data give the same model.")] = 1,
     without: Annotated[
