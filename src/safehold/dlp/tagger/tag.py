@@ -31,7 +31,7 @@ from safehold.dlp.tagger.token import MARGIN, Tokens, byte_view, cut_tokens
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 RULE: Final = "ner.tagger"
-BLOCK: Final = 2 << 20  # bytes that are looked at together
+BLOCK: Final = 1 << 19  # bytes that are looked at together
 ROWS: Final = 1 << 16  # rows that are looked at together
 LIKELY: Final = 0.3  # how likely a name must be, all classes together
 _STEP: Final = 1 << 13  # tokens at a time
