@@ -58,8 +58,8 @@ class Canaries:
 
 def _fold(texts: Any) -> pa.Array:
     array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    folded = fold_rows(array.cast(pa.large_string()))
-    return pc.replace_substring_regex(pc.utf8_lower(folded.text), _SEPARATORS, "")
+    plain = fold_rows(array.cast(pa.large_string())).text
+    return pc.replace_substring_regex(pc.utf8_lower(plain), _SEPARATORS, "")
 
 
 __all__ = ["SHORTEST", "Canaries"]
