@@ -10,6 +10,7 @@ from safehold.assurance.reidentify.trail import Floats, Ints, Trail
 
 TREES: Final = 150
 QUANTILES: Final = (0.1, 0.25, 0.5, 0.75, 0.9)
+SOFTEN_MS: Final = 10.0  # added to a time before its logarithm
 LEAST_LOG: Final = -6.0  # a forest says 0 where it has seen nobody
 
 
@@ -70,11 +71,13 @@ def window_features(trail: Trail, window: Ints) -> Floats:
                 (total / np.maximum(np.bincount(window[told], minlength=groups), 1))[:, None]
             )
             continue
+        if name in {"gap", "hold"}:
+            value = np.log(np.maximum(value, 0.0) + SOFTEN_MS)
         columns.append(grouped_quantiles(value, window, groups, QUANTILES))
         combined = window * len(words) + index
         medians = grouped_quantiles(value, combined, groups * len(words), (0.5,))
         columns.append(medians.reshape(groups, len(words)))
-    return np.nan_to_num(np.concatenate(columns, axis=1), nan=-1.0)
+    return np.concatenate(columns, axis=1)
 
 
 def _shares(window: Ints, index: Ints, groups: int, size: int) -> Floats:
@@ -99,6 +102,7 @@ def match_forest(
     from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415 - an extra
 
     forest = RandomForestClassifier(n_estimators=trees, random_state=seed, n_jobs=1)
+    features = np.nan_to_num(features, nan=-1.0)
     forest.fit(features[~probe], owner[~probe])
     told = forest.predict_proba(features[probe])
     with np.errstate(divide="ignore"):

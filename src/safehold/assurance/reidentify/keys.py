@@ -26,7 +26,7 @@ def read_presses(table: pa.Table) -> Trail:
     """
     level = Level(int(table.column("minim")[0].as_py())) if table.num_rows else Level.L4
     (session,) = sessions_of(table)
-    session = _by_appearance(session)
+    session = by_appearance(session)
     order = np.lexsort((np.arange(len(session)), session))
     table, session = table.take(pa.array(order)), session[order]
     kind, mono = numbers_of(table, "kind"), numbers_of(table, "mono") / 1000.0
@@ -60,7 +60,7 @@ def read_presses(table: pa.Table) -> Trail:
     )
 
 
-def _by_appearance(number: Ints) -> Ints:
+def by_appearance(number: Ints) -> Ints:
     """Number groups in the order in which they first appear."""
     _, first, back = np.unique(number, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
