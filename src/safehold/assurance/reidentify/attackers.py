@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from safehold.assurance.reidentify.discriminant import match_discriminant
 from safehold.assurance.reidentify.encoder import Schooling, match_encoder
-from safehold.assurance.reidentify.forest import match_forest, window_features
+from safehold.assurance.reidentify.forest import TREES, match_forest, window_features
 from safehold.assurance.reidentify.fuse import fuse, inner_trial
 from safehold.assurance.reidentify.keys import read_presses
 from safehold.assurance.reidentify.pointing import (
@@ -21,7 +21,7 @@ from safehold.assurance.reidentify.pointing import (
 )
 from safehold.assurance.reidentify.profile import match_order, match_timing
 from safehold.assurance.reidentify.score import Figure, judge_scores
-from safehold.assurance.reidentify.trail import Floats, Trail
+from safehold.assurance.reidentify.trail import Floats, Ints, Trail
 
 KINDS: Final = ("profile", "discriminant", "forest", "encoder", "fused")
 ACTIONS: Final = 20  # actions of a pointer window where there are no moves
@@ -68,7 +68,7 @@ def attack(stream: str, trail: Trail, arms: Arms, tell: Tell = lambda _title: No
     return [judge_scores(name, _those(table, tried)) for name, table in tables.items()]
 
 
-def _those(table: Floats, tried: Floats) -> Floats:
+def _those(table: Floats, tried: Ints) -> Floats:
     """Return the rows and columns of people who have a probe; a person without one is not recognised either way."""
     if len(tried) == len(table):
         return table
@@ -96,10 +96,11 @@ def _match(
         tables["discriminant"] = match_discriminant(
             features, owner=owner, probe=probe, people=people
         )
-    if "forest" in arms.kinds and heavy:
+    if "forest" in arms.kinds:
         tell("forest")
+        trees = TREES if heavy else TREES // 3
         tables["forest"] = match_forest(
-            features, owner=owner, probe=probe, people=people, seed=arms.seed
+            features, owner=owner, probe=probe, people=people, seed=arms.seed, trees=trees
         )
     if "encoder" in arms.kinds and heavy:
         tell("encoder")
@@ -109,7 +110,7 @@ def _match(
     return tables
 
 
-def _features(stream: str, trail: Trail) -> tuple[Floats, Floats]:
+def _features(stream: str, trail: Trail) -> tuple[Floats, Ints]:
     if stream == "key":
         window = trail.windows()
         return window_features(trail, window), window

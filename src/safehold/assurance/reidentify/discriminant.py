@@ -34,7 +34,9 @@ def match_discriminant(features: Floats, *, owner: Ints, probe: Any, people: int
     used = spread > 1e-9
     normal = np.where(np.isnan(features), 0.0, (features - centre) / np.where(used, spread, 1))
     normal = np.clip(normal[:, used], -LARGEST, LARGEST)
-    mean, count = zip(*(_means(normal[part], owner[part], people) for part in (~probe, probe)), strict=True)
+    mean, count = zip(
+        *(_means(normal[part], owner[part], people) for part in (~probe, probe)), strict=True
+    )
     apart = normal[~probe] - mean[0][owner[~probe]]
     free = max(int((~probe).sum()) - int((count[0] > 0).sum()), 1)
     within = _shrink(apart.T @ apart / free)
@@ -71,6 +73,7 @@ def _ratio(mean: Any, count: Any, within: Floats, between: Floats) -> Floats:
         noise = 1 / seen[who]
         wide, narrow = strength + noise, left + noise
         scores[who] = 0.5 * (
-            (found[who] ** 2 / wide + np.log(wide)) - ((found[who] - place) ** 2 / narrow + np.log(narrow))
+            (found[who] ** 2 / wide + np.log(wide))
+            - ((found[who] - place) ** 2 / narrow + np.log(narrow))
         ).sum(axis=1)
     return scores

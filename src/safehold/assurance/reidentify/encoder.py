@@ -44,14 +44,6 @@ class Schooling:
     pieces: int = 16
 
 
-@dataclass(frozen=True, slots=True)
-class _Fed:
-    label: Ints
-    values: Floats
-    start: Ints
-    size: Ints
-
-
 def _feed(trail: Trail) -> tuple[Ints, Floats]:
     """Return labels and measurements ready for the network; absent ones are 0 with a flag beside."""
     label, _ = next(iter(trail.views.values()))
@@ -104,8 +96,8 @@ def match_encoder(
     vectors = []
     for part in parts:
         rows = []
-        for who in range(people):
-            at = _pieces(rng, part, np.full(schooling.pieces, who), even=True)
+        for one in range(people):
+            at = _pieces(rng, part, np.full(schooling.pieces, one), even=True)
             shown = at >= 0
             told = np.where(shown, label[np.maximum(at, 0)], words)
             rows.append(network.embed(told, values[np.maximum(at, 0)] * shown[..., None], shown))

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from safehold.assurance.reidentify.forest import grouped_quantiles, window_features
+from safehold.assurance.reidentify.forest import grouped_quantiles
 from safehold.assurance.reidentify.keys import by_appearance
 from safehold.assurance.reidentify.trail import Bools, Floats, Ints, Trail, split_runs
 from safehold.dlp.context import numbers_of, sessions_of, words_of
@@ -124,11 +124,6 @@ def stroke_features(trail: Trail, stroke: Ints) -> Floats:
         x[last][:, None], y[last][:, None],
         np.log1p(np.nan_to_num(trail.number("gap")[first], nan=0.0))[:, None], ends,
     ]  # fmt: skip
-    for value in (np.log1p(speed), np.cbrt(harder), turn, np.log(gap), np.log1p(step)):
-        columns.append(grouped_quantiles(value, stroke, groups, QUARTERS))
+    spread = (np.log1p(speed), np.cbrt(harder), turn, np.log(gap), np.log1p(step))
+    columns += [grouped_quantiles(value, stroke, groups, QUARTERS) for value in spread]
     return np.concatenate(columns, axis=1)
-
-
-def pointer_features(trail: Trail, window: Ints) -> Floats:
-    """Return features of windows of a level without moves: how often what, where, how far, how fast."""
-    return window_features(trail, window)
