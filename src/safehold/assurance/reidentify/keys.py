@@ -39,7 +39,7 @@ def read_presses(table: pa.Table) -> Trail:
         paired = partner[down] >= 0
         up_at[paired] = mono[partner[down][paired]]
         hold = up_at - mono[down]
-    at, run = mono[down], session[down]
+    at, run, label = mono[down], session[down], fine[down]
     gap = np.full(len(down), np.nan)
     overlap = np.full(len(down), np.nan)
     if level <= Level.L2 and len(down):
@@ -47,8 +47,12 @@ def read_presses(table: pa.Table) -> Trail:
         gap[1:] = np.where(same, np.diff(at), np.nan)
         if level <= Level.L1:
             overlap[1:] = np.where(same & ~np.isnan(up_at[:-1]), at[1:] < up_at[:-1], np.nan)
+    # what is masked has no times of its own: a run of it stands where it began
+    masked = np.array([word.startswith("<") for word in words], bool)[label]
+    for value in (gap, hold, overlap):
+        value[masked] = np.nan
     index, people = words_of(table.column("person"))
-    person, label = index[down], fine[down]
+    person = index[down]
     return Trail(
         people=tuple(str(name) for name in people if name is not None),
         person=person,
