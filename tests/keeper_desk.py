@@ -17,6 +17,7 @@ from tests.world import PASSPHRASE, PURPOSE, outside
 from safehold import canonical
 from safehold.access import approve
 from safehold.access.proof import Holder
+from safehold.app.gate import EgressGatekeeper
 from safehold.app.grants import draft_grant
 from safehold.app.journal import choose_database
 from safehold.app.keeper import Service, compose, found
@@ -139,6 +140,9 @@ class OpenGatekeeper:
 
     def reads(self, recipe: str) -> frozenset[str]:
         return frozenset({"feature"} if recipe == "train" else {"key", "pointer", "chat", "ai"})
+
+    def features(self, recipe, spec):
+        return EgressGatekeeper().features(recipe, spec)
 
     def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:
         return {}

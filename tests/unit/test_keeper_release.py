@@ -15,6 +15,7 @@ from tests.world import raised
 from safehold.access import Holder, attenuate, mint
 from safehold.charter import Charter
 from safehold.clock import DAY_US
+from safehold.dlp.feature import Feature
 from safehold.errors import DeniedError, InvalidError, SafeholdError, TamperedError
 from safehold.keeper.ports import Frame
 from safehold.signing import SigningKey
@@ -63,6 +64,15 @@ def test_a_run_ends_in_a_model_with_lineage(bench: Bench) -> None:
     assert line[0]["label"]["streams"] == ["pointer"]
     bench.restart()
     assert bench.call("artifact.show", artifact=artifact)["sha256"] == shown["sha256"]
+
+
+def test_a_recipe_that_tells_what_the_charter_masks_opens_nothing(bench: Bench) -> None:
+    errors = Feature(name="corrected", sources=frozenset({"key.key"}))
+    bench.desk.gatekeeper.features = lambda recipe, spec: (errors,)
+    assert raised(lambda: build(bench)).rule == "dlp.lineage.errors"
+    assert bench.workshop.packed == []
+    del bench.desk.gatekeeper.features
+    assert build(bench)["people"] == ALL
 
 
 def test_the_figures_of_an_artifact_are_not_edited_or_swapped(bench: Bench) -> None:

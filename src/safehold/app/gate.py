@@ -6,8 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from safehold.dlp.feature import Feature, admit_columns
+from safehold.enclave.action import SCHEMA
 from safehold.enclave.artifact import Model, Provenance, sign_provenance, verify_provenance
 from safehold.enclave.egress import Allowance, Derived, Gate, Metrics, Progress
+from safehold.enclave.feature import declare
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import DeniedError
 from safehold.keeper.ports import Frame, Made, Passed
@@ -48,6 +51,7 @@ class EgressGatekeeper:
         """Return the gate of one run."""
         vocabulary = Vocabulary.from_spec(spec)
         if recipe == "feature":
+            admit_columns(SCHEMA, declare(spec))
             return EgressGate(Allowance(recipe="feature", vocabulary=vocabulary, people=people))
         if recipe == "train":
             return EgressGate(
@@ -66,6 +70,10 @@ class EgressGatekeeper:
     def reads(self, recipe: str) -> frozenset[str]:
         """Return the streams a recipe understands."""
         return frozenset({"feature"} if recipe == "train" else {"key", "pointer", "chat", "ai"})
+
+    def features(self, recipe: str, spec: Mapping[str, Any]) -> tuple[Feature, ...]:
+        """Return the columns a recipe makes, and from what."""
+        return declare(spec) if recipe == "feature" else ()
 
     def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:
         """Return the public vocabulary of a home's models."""

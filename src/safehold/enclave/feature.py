@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from safehold.dlp.feature import Feature
 from safehold.enclave.action import SCHEMA, Actions, Events, order_actions, read_events
 from safehold.enclave.vocabulary import Vocabulary
 from safehold.errors import InvalidError
@@ -19,7 +20,34 @@ from safehold.sandbox.channel import read_parts
 
 Emit = Callable[..., None]
 
+# what each column of ``SCHEMA`` is made from; judged before a block is opened
+_ACTIONS: Final = frozenset(
+    {
+        "key.kind", "key.key", "pointer.kind", "pointer.target_role", "chat.platform", "ai.role",
+    }
+)  # fmt: skip
+_APPS: Final = frozenset({"key.app", "pointer.app", "chat.app", "ai.app"})
+_SESSIONS: Final = frozenset({"key.session", "pointer.session", "chat.session", "ai.session"})
+
 _KEYS: Final = frozenset({"vocabulary", "apps", "max_actions", "corrections"})
+
+
+def declare(spec: Mapping[str, Any]) -> tuple[Feature, ...]:
+    """Return the columns this recipe makes with a spec, and from what.
+
+    The order of events is that of ``mono``: their rank where a stream has no times, and nothing but
+    the order where it has.
+    """
+    folded = spec.get("corrections", "fold") == "fold"
+    return (
+        Feature(
+            name="token",
+            sources=_ACTIONS,
+            reductions=frozenset({"fold_corrections"} if folded else ()),
+        ),
+        Feature(name="app", sources=_APPS),
+        Feature(name="start", sources=_SESSIONS),
+    )
 
 
 def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:

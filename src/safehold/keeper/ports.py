@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from safehold.dlp.feature import Feature
 from safehold.signing import SigningKey, VerifyKey
 
 
@@ -112,6 +113,10 @@ class Gatekeeper(Protocol):
 
     def reads(self, recipe: str) -> frozenset[str]:
         """Return the streams a recipe understands; others are not opened for it."""
+        ...
+
+    def features(self, recipe: str, spec: Mapping[str, Any]) -> Sequence[Feature]:
+        """Return the columns a recipe makes, and from what; nothing for one that makes no table."""
         ...
 
     def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:

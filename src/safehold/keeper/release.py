@@ -35,7 +35,7 @@ from safehold.keeper.days import days_behind
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Passed
 from safehold.keeper.server import Report
-from safehold.keeper.terms import end_of, least_level, sources_of
+from safehold.keeper.terms import admit_recipe, end_of, least_level, sources_of
 from safehold.ledger import Entry, Receipt
 from safehold.privacy.budget import Charge
 from safehold.vault import SealedBlock
@@ -337,6 +337,7 @@ class Release:
         least = least_level(
             charter, sources_of(charter, ask.purpose), synthetic=desk.home.synthetic
         )
+        admit_recipe(charter, desk.gatekeeper.features(ask.recipe, spec))
         gate = desk.gatekeeper.open(
             ask.recipe, spec, frozenset(opening.aliases[person] for person in people)
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from safehold.charter import Charter
+from safehold.dlp.feature import Feature, admit_features
 from safehold.errors import DeniedError
 from safehold.telemetry.schema import WHAT_TO_STREAM
 from safehold.vault import Label, SealedBlock
@@ -53,6 +55,20 @@ def streams_of(charter: Charter) -> dict[str, dict[str, Any]]:
             "titles": rules.titles,
         }
     return found
+
+
+def admit_recipe(charter: Charter, features: Iterable[Feature]) -> None:
+    """Refuse a recipe whose columns tell what the charter masks where they come from.
+
+    Raises:
+        DeniedError: A column would.
+    """
+    rules = [charter.rules(item.what) for item in charter.collect]
+    admit_features(
+        features,
+        forbidden={rule.stream: rule.dlp for rule in rules},
+        levels={rule.stream: rule.level for rule in rules},
+    )
 
 
 def sources_of(charter: Charter, purpose: str) -> frozenset[str]:
