@@ -210,7 +210,7 @@ def hand(seed: int, index: int) -> Hand:
         key_hold[keys] += of_hold * far
     return Hand(
         gap=5.02 + 0.319 * first,
-        hold=4.631 + 0.211 * (0.13 * first + 0.99 * second),
+        hold=4.675 + 0.211 * (0.13 * first + 0.99 * second),
         typo=float(np.clip(0.043 * np.exp(0.64 * traits[0]), 0.006, 0.13)),
         key_gap=key_gap,
         key_hold=key_hold,
