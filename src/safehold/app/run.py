@@ -7,7 +7,6 @@ weight comes here.
 from __future__ import annotations
 
 import os
-import stat
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +16,8 @@ from safehold.app.charters import enact_for
 from safehold.app.grants import Pass, pass_for
 from safehold.app.plan import Plan
 from safehold.app.verification import verify_home
-from safehold.errors import DeniedError, InvalidError, SafeholdError, in_file
+from safehold.errors import DeniedError, SafeholdError, in_file
+from safehold.ingest.folder import open_path
 from safehold.ingest.preview import file_source
 from safehold.keeper.client import KeeperClient, Progress
 
@@ -32,7 +32,14 @@ def run_job(client: KeeperClient, home: Path, plan: Plan, progress: Progress) ->
         mapping = plan.mappings[number] if number < len(plan.mappings) else None
         progress({"title": f"taking in {path.name}", "done": number, "of": len(plan.sources)})
         taken.append(
-            ingest_file(client, path, mapping=mapping, tolerate=plan.tolerate, progress=progress)
+            ingest_file(
+                client,
+                path,
+                mapping=mapping,
+                tolerate=plan.tolerate,
+                progress=progress,
+                person=plan.person,
+            )
         )
     result: dict[str, Any] = {"sources": taken}
     permit = pass_for(client, home, plan)
@@ -71,23 +78,16 @@ def ingest_file(
     mapping: str | None,
     tolerate: float | None,
     progress: Progress,
+    person: str | None = None,
 ) -> dict[str, Any]:
     """Hand one file to the keeper and return what was taken, masked, dropped and refused.
 
     Raises:
         InvalidError: The file is refused; names file, row and rule.
     """
+    descriptor = open_path(path)
     try:
-        # without O_NONBLOCK a pipe would be waited for, for ever
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise InvalidError(
-            "the file cannot be opened", file=path.name, rule="source.open"
-        ) from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InvalidError("a source is a regular file", rule="ingest.source")
-        source = file_source(path, mapping)
+        source = file_source(path, mapping, person)
         answer = client.call(
             "ingest",
             descriptors=[descriptor],
