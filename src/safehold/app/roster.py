@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from safehold.clock import SystemClock
+from safehold.dlp.roster import FIELDS, MOST
 from safehold.errors import InvalidError
 from safehold.ingest.preview import people_of
 
@@ -48,6 +49,40 @@ def read_roster(path: Path) -> list[dict[str, Any]]:
                         "streams": record["streams"].split(),
                     }
                 )
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidError("not a UTF-8 CSV file", file=path.name, rule="roster.text") from error
+    return people
+
+
+def read_names(path: Path) -> list[dict[str, Any]]:
+    """Return the names in a CSV file, as an intake takes them: nothing of them is kept.
+
+    Columns: ``name``, or ``given`` and ``family``; ``also`` (further names and handles, parted by ``;``) and
+    ``email``. Other columns are passed over, so the list of an enrolment can be handed in with names added.
+
+    Raises:
+        InvalidError: The file is not such a list; says the row, never a name.
+    """
+    people: list[dict[str, Any]] = []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            known = sorted(FIELDS & set(reader.fieldnames or ()))
+            if not {"name", "given", "family", "also"} & set(known):
+                raise InvalidError(
+                    "a list of names has the columns name, or given and family",
+                    file=path.name,
+                    rule="roster.columns",
+                )
+            for record in reader:
+                entry: dict[str, Any] = {field: record[field] or "" for field in known}
+                if "also" in entry:
+                    entry["also"] = [
+                        part.strip() for part in entry["also"].split(";") if part.strip()
+                    ]
+                people.append(entry)
+                if len(people) > MOST:
+                    raise InvalidError("too many people", file=path.name, rule="roster.size")
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidError("not a UTF-8 CSV file", file=path.name, rule="roster.text") from error
     return people

@@ -25,6 +25,7 @@ from safehold.cli import (
     people,
     request,
     source,
+    tagger,
 )
 from safehold.cli.surface import guarded
 
@@ -38,6 +39,7 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
         help="Train AI on how people work, and prove that nothing else happened to the data.",
     )
+    tagger.register(dlp.group)
     for noun, group in (
         ("charter", charter.group),
         ("board", board.group),

@@ -13,6 +13,7 @@ from safehold.canonical import LARGEST
 from safehold.dlp import Rules, minimise
 from safehold.dlp.context import denied_so_far
 from safehold.dlp.level import put_columns
+from safehold.dlp.roster import Roster
 from safehold.errors import InvalidError
 from safehold.ingest.admission import Roll
 from safehold.ingest.convert import Converted, Events
@@ -55,6 +56,7 @@ class Order:
         now_us: The moment of the import; the same on a rerun.
         keep_days: Retention by stream, days.
         limits: Bounds.
+        roster: Names of the people who work here, to be masked; it goes no further than this run.
     """
 
     rules: Mapping[str, Rules]
@@ -64,6 +66,7 @@ class Order:
     now_us: int
     keep_days: Mapping[str, int]
     limits: Limits
+    roster: Roster | None = None
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Order:
@@ -101,6 +104,7 @@ class Order:
             now_us=now_us,
             keep_days=keep_days,
             limits=Limits.from_spec(spec.get("limits")),
+            roster=Roster(spec["roster"]) if spec.get("roster") else None,
         )
 
 
@@ -211,19 +215,21 @@ class Pipeline:
             roll=order.roll,
             tally=tally,
             windows=self.windows,
+            roster=order.roster,
         )
         for stream, table in minimised.items():
             tally.taken[stream] += len(table)
             yield from rest_batches(stream, table, key=order.key, policy=order.policy)
 
 
-def _part_windows(stream: str, table: pa.Table, rules: Mapping[str, Rules]) -> pa.Table:
-    """Take the window out of events that keep their times, where others have lost theirs.
+def _part_windows(table: pa.Table, rules: Rules) -> pa.Table:
+    """Take the window out of events that keep their times.
 
-    The window is what joins streams: through it the times of a pointer would be those of the keys.
+    The window is what joins streams: through it the times of a pointer would be those of the keys. It goes
+    whether or not a stream without times is collected now: one may have been until the charter dropped it,
+    and what was sealed then is still there.
     """
-    timeless = any(item.level >= Level.L3 for item in rules.values())
-    if rules[stream].level >= Level.L3 or not timeless:
+    if rules.level >= Level.L3:
         return table
     return put_columns(table, {"ctx": pa.nulls(len(table), pa.uint32())})
 
@@ -237,6 +243,7 @@ def minimise_streams(
     roll: Roll,
     tally: Tally,
     windows: Windows,
+    roster: Roster | None = None,
 ) -> dict[str, pa.Table]:
     """Admit, minimise and rank the events of a chunk; wire-form columns come out, minimised.
 
@@ -248,6 +255,7 @@ def minimise_streams(
         roll: Who takes part.
         tally: Where the counts go.
         windows: What is remembered of the windows of earlier chunks.
+        roster: Names of the people who work here.
     """
     # context even where it is not collected: the window in front, clicks that end typing
     focus = accepted["focus"].table if "focus" in accepted else None
@@ -270,8 +278,9 @@ def minimise_streams(
             focus=windows.with_earlier(focus, rules[stream]),
             pointer=pointer if stream == "key" else None,
             consented=roll.consented(stream, columns),
+            roster=roster,
         )
         tally.dropped.update(result.dropped)
         tally.masked.update(result.masked)
-        minimised[stream] = _part_windows(stream, result.table, rules)
+        minimised[stream] = _part_windows(result.table, rules[stream])
     return rank_events(accepted, minimised, keys=keys, offsets=offsets)
