@@ -1,8 +1,8 @@
 """What the same protected stream is still good for: how well a model of people it never saw predicts them.
 
-Keys: whether the next press begins a correction, as the area under the curve (AUC) over people held out. Pointer: at
-L3, the next action, as the share guessed right by the four actions before it; finer levels hold the same actions, not told
-apart, and get no figure. The interval is a bootstrap over people.
+Keys: whether the next press begins a correction, as the area under the curve (AUC) over people held out.
+Pointer: at L3, the next action, as the share guessed right by the four actions before it; finer levels hold the same
+actions, not told apart, and get no figure. The interval is a bootstrap over people.
 """
 
 from __future__ import annotations
