@@ -39,7 +39,7 @@ demo: $(VENV)/.runtime
 	@$(BIN)/safehold demo --home $(DEMO)/home --truth $(DEMO)/truth.parquet
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not proof and not bench" -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not proof and not bench" -q
 
 # formatting, lint, types and the contracts between packages
 check: $(VENV)/.dev
