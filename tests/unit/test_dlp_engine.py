@@ -39,6 +39,14 @@ def test_the_engine_finds_what_the_plain_reading_finds(tier):
     assert engine_spans(AROUND, tier=tier) == plain_spans(AROUND)
 
 
+@pytest.mark.parametrize("sign", ["\u00df", "\u6f22", "\U0001f600"])
+def test_a_sign_of_several_bytes_within_what_a_rule_needs_hides_nothing(tier, sign):
+    texts = [f"in Grolmanstra{sign}e 25 here", f"Haupt{sign}weg 7", f"https://{sign}:{sign}{sign}{sign}@a.example", f"an{sign}n@b.example"]  # fmt: skip
+    want = plain_spans(texts)
+    assert {row for row, *_ in want} >= {0, 1, 2}
+    assert engine_spans(texts, tier=tier) == want
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("name", CORPORA)
 def test_both_tiers_agree_with_the_plain_reading_on_shared_text(shared_data, name):
