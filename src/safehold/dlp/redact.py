@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safehold.dlp.classes import CLASSES, NAMES
+from safehold.dlp.engine.rows import large_texts
+from safehold.dlp.overlap import replace_spans, unite
 from safehold.dlp.scan import ALL, Spans, find_spans
 
 _ROUNDS: Final = (
@@ -46,8 +48,7 @@ def mask_text(texts: Any, *, groups: frozenset[str] = ALL) -> Masked:
         groups: Groups of classes to mask.
     """
     array = pa.array([], pa.large_string()) if texts is None else texts
-    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    array = array.cast(pa.large_string())
+    array = large_texts(array)
     sens = np.zeros(len(array), np.uint32)
     seen: set[tuple[int, int]] = set()
     todo = np.arange(len(array))
@@ -81,19 +82,11 @@ def _replace(text: str, spans: Spans, low: int, high: int, *, whole: bool) -> st
     kinds = spans.kind[low:high]
     if whole:
         return f"[{NAMES[int(kinds[np.argmax(_RANKS[kinds])])]}]"
-    parts: list[str] = []
-    at, end, best = 0, -1, 0
-    for start, stop, kind in zip(
+    found = zip(
         spans.start[low:high].tolist(), spans.end[low:high].tolist(), kinds.tolist(), strict=True
-    ):
-        if start >= end:
-            if end >= 0:
-                parts.append(f"[{NAMES[best]}]")
-                at = end
-            parts.append(text[at:start])
-            end, best = stop, kind
-        else:
-            end = max(end, stop)
-            best = kind if _RANKS[kind] > _RANKS[best] else best
-    parts += [f"[{NAMES[best]}]", text[end:]]
-    return "".join(parts)
+    )
+    return replace_spans(text, unite(found), _token)
+
+
+def _token(_value: str, kind: int) -> str:
+    return f"[{NAMES[kind]}]"

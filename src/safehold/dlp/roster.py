@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 
 from safehold.dlp.classes import CLASSES, NAMES
 from safehold.dlp.cue import Neighbours, common_words, says_name
+from safehold.dlp.engine.rows import large_texts
 from safehold.errors import InvalidError
 
 Ints = npt.NDArray[np.int64]
@@ -202,7 +203,7 @@ class Roster:
         """
         found: list[tuple[int, int, int, int, int, int]] = []
         if self._automaton is not None:
-            plain = _plain(texts)
+            plain = large_texts(texts)
             rows = self._rows_to_read(plain)
             for row, text in zip(
                 rows.tolist(), plain.take(pa.array(rows)).to_pylist(), strict=True
@@ -256,14 +257,6 @@ class Roster:
             for low, high in (_span(origin, places, start, end),)
             for byte in (len(text[:low].encode("utf-8", "replace")),)
         ]
-
-
-def _plain(texts: Any) -> Any:
-    if isinstance(texts, pa.ChunkedArray):
-        texts = (
-            pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
-        )
-    return texts.cast(pa.large_string())
 
 
 def _squeeze(folded: str) -> tuple[str, list[int] | None]:
@@ -356,7 +349,7 @@ def mask_roster(texts: Any, roster: Roster) -> Unnamed:
         texts: Texts, masked by patterns already: what stands for an address stays.
         roster: The names.
     """
-    plain = _plain(texts)
+    plain = large_texts(texts)
     found = roster.find(plain)
     rows, first = np.unique(found.row, return_index=True)
     if not len(rows):

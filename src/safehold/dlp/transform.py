@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from safehold.dlp.classes import CLASSES, NAMES
+from safehold.dlp.overlap import replace_spans, unite
 from safehold.dlp.scan import ALL, Spans, find_spans
 from safehold.errors import InvalidError
 
@@ -41,7 +42,6 @@ NEVER_NAMED: Final = frozenset(
     {"PASSWORD", "SECRET", "OTP", "CARD", "SSN", "BANK", "IBAN", "MRN", "PHONE", "EMPID", "URL"}
 )
 _LONG: Final = 4  # letters from which a value is taken for a name rather than a number
-_RANKS: Final = {name: CLASSES[name].rank for name in NAMES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,32 +187,17 @@ def _changed(texts: Any, policy: Policy) -> list[str | None]:
 
 
 def _change_text(text: str, spans: Spans, low: int, high: int, policy: Policy) -> str:
-    parts: list[str] = []
-    at = 0
-    for start, end, kind in _merged(spans, low, high):
-        parts += [text[at:start], _change(text[start:end], kind, policy)]
-        at = end
-    return "".join(parts) + text[at:]
-
-
-def _merged(spans: Spans, low: int, high: int) -> list[tuple[int, int, str]]:
-    """Join spans that overlap; the class of highest rank names them."""
     found = sorted(
         zip(
             spans.start[low:high].tolist(),
             spans.end[low:high].tolist(),
-            (NAMES[kind] for kind in spans.kind[low:high].tolist()),
+            spans.kind[low:high].tolist(),
             strict=True,
         )
     )
-    merged: list[tuple[int, int, str]] = []
-    for start, end, kind in found:
-        if merged and start < merged[-1][1]:
-            first, last, name = merged[-1]
-            merged[-1] = first, max(last, end), max(name, kind, key=_RANKS.__getitem__)
-        else:
-            merged.append((start, end, kind))
-    return merged
+    return replace_spans(
+        text, unite(found), lambda value, kind: _change(value, NAMES[kind], policy)
+    )
 
 
 def _change(value: str, kind: str, policy: Policy) -> str:

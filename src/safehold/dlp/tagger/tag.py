@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from safehold.dlp.classes import NAMES
+from safehold.dlp.engine.rows import large_texts
 from safehold.dlp.tagger.chain import Odds, cut_pieces, marginals
 from safehold.dlp.tagger.feature import (
     Words,
@@ -74,7 +75,7 @@ def tag_names(texts: Any, *, model: Model | None = None, likely: float = LIKELY)
         likely: How likely a name must be, 0 to 1.
     """
     model = load_model() if model is None else model
-    array = _plain(texts)
+    array = large_texts(texts)
     parts = [_shift(_tag(block, model, likely), row, at) for row, at, block in _blocks(array)]
     if not parts:
         return Names(*(np.zeros(0, np.int64) for _ in range(7)))
@@ -82,14 +83,6 @@ def tag_names(texts: Any, *, model: Model | None = None, likely: float = LIKELY)
     row, start, end, kind, confidence = columns
     points = _points(array, row, start, end)
     return Names(row, *points, start, end, kind, confidence)
-
-
-def _plain(texts: Any) -> Any:
-    if isinstance(texts, pa.ChunkedArray):
-        texts = (
-            pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
-        )
-    return texts.cast(pa.large_string())
 
 
 def _blocks(array: Any) -> Iterator[tuple[int, int, Any]]:
