@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from safehold.charter import Charter
-from safehold.charter.parse import load, parse
+from safehold.charter import load, shipped
 from safehold.clock import SystemClock, day_of
 from safehold.errors import InvalidError, UnavailableError
 from safehold.telemetry.schema import Level
@@ -71,7 +69,7 @@ def reidentify(
             f"{len(unknown)} attackers are not known", rule="attack.kind", fix=", ".join(KINDS)
         )
     _need(kinds)
-    ruled = _charter(charter)
+    ruled = load(charter or shipped("example"))
     trial = Trial(
         levels=tuple(_level(name) for name in levels),
         arms=Arms(kinds=kinds, seed=seed, steps=steps),
@@ -109,13 +107,6 @@ def _need(kinds: Sequence[str]) -> None:
             rule="attack.extra",
             fix=f"pip install 'safehold[{extras}]'",
         )
-
-
-def _charter(path: Path | None) -> Charter:
-    if path is not None:
-        return load(path)
-    text = resources.files("safehold.charter").joinpath("example.yaml").read_text("utf-8")
-    return parse(text, name="example.yaml")
 
 
 def _level(name: str) -> Level:

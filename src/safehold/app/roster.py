@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,15 @@ from safehold.ingest.preview import people_of
 MOST_PEOPLE = 1_000_000
 
 
+@contextmanager
+def _records(path: Path) -> Iterator[csv.DictReader[str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            yield csv.DictReader(file)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidError("not a UTF-8 CSV file", file=path.name, rule="roster.text") from error
+
+
 def read_roster(path: Path) -> list[dict[str, Any]]:
     """Return the people of a CSV file with columns ``person``, ``jurisdiction`` and ``streams``.
 
@@ -21,36 +32,32 @@ def read_roster(path: Path) -> list[dict[str, Any]]:
         InvalidError: The file is not such a list; says the row and the field.
     """
     people: list[dict[str, Any]] = []
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if reader.fieldnames is None or not {"person", "jurisdiction", "streams"} <= set(
-                reader.fieldnames
-            ):
+    with _records(path) as reader:
+        if reader.fieldnames is None or not {"person", "jurisdiction", "streams"} <= set(
+            reader.fieldnames
+        ):
+            raise InvalidError(
+                "the list needs the columns person, jurisdiction, streams",
+                file=path.name,
+                rule="roster.columns",
+            )
+        for row, record in enumerate(reader):
+            if None in record or None in record.values():
                 raise InvalidError(
-                    "the list needs the columns person, jurisdiction, streams",
+                    "a row has another number of fields",
                     file=path.name,
+                    row=row,
                     rule="roster.columns",
                 )
-            for row, record in enumerate(reader):
-                if None in record or None in record.values():
-                    raise InvalidError(
-                        "a row has another number of fields",
-                        file=path.name,
-                        row=row,
-                        rule="roster.columns",
-                    )
-                if len(people) >= MOST_PEOPLE:
-                    raise InvalidError("too many people", file=path.name, rule="roster.size")
-                people.append(
-                    {
-                        "person": record["person"],
-                        "jurisdiction": record["jurisdiction"],
-                        "streams": record["streams"].split(),
-                    }
-                )
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidError("not a UTF-8 CSV file", file=path.name, rule="roster.text") from error
+            if len(people) >= MOST_PEOPLE:
+                raise InvalidError("too many people", file=path.name, rule="roster.size")
+            people.append(
+                {
+                    "person": record["person"],
+                    "jurisdiction": record["jurisdiction"],
+                    "streams": record["streams"].split(),
+                }
+            )
     return people
 
 
@@ -64,27 +71,21 @@ def read_names(path: Path) -> list[dict[str, Any]]:
         InvalidError: The file is not such a list; says the row, never a name.
     """
     people: list[dict[str, Any]] = []
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            known = sorted(FIELDS & set(reader.fieldnames or ()))
-            if not {"name", "given", "family", "also"} & set(known):
-                raise InvalidError(
-                    "a list of names has the columns name, or given and family",
-                    file=path.name,
-                    rule="roster.columns",
-                )
-            for record in reader:
-                entry: dict[str, Any] = {field: record[field] or "" for field in known}
-                if "also" in entry:
-                    entry["also"] = [
-                        part.strip() for part in entry["also"].split(";") if part.strip()
-                    ]
-                people.append(entry)
-                if len(people) > MOST:
-                    raise InvalidError("too many people", file=path.name, rule="roster.size")
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidError("not a UTF-8 CSV file", file=path.name, rule="roster.text") from error
+    with _records(path) as reader:
+        known = sorted(FIELDS & set(reader.fieldnames or ()))
+        if not {"name", "given", "family", "also"} & set(known):
+            raise InvalidError(
+                "a list of names has the columns name, or given and family",
+                file=path.name,
+                rule="roster.columns",
+            )
+        for record in reader:
+            entry: dict[str, Any] = {field: record[field] or "" for field in known}
+            if "also" in entry:
+                entry["also"] = [part.strip() for part in entry["also"].split(";") if part.strip()]
+            people.append(entry)
+            if len(people) > MOST:
+                raise InvalidError("too many people", file=path.name, rule="roster.size")
     return people
 
 
