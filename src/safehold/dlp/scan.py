@@ -65,13 +65,19 @@ class Spans:
     @property
     def kind(self) -> Ints:
         """Number of the class of each span."""
-        return np.array([rule.kind for rule in load_patterns()], np.int64)[self.rule]
+        return _kinds()[self.rule]
 
     def __len__(self) -> int:
         return len(self.row)
 
 
 _EMPTY: Final = Spans(*(np.zeros(0, np.int64) for _ in range(7)))
+
+
+@cache
+def _kinds() -> Ints:
+    """Return the number of the class of each rule."""
+    return np.array([rule.kind for rule in load_patterns()], np.int64)
 
 
 @cache

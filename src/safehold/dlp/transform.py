@@ -19,12 +19,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from safehold.dlp.classes import CLASSES, NAMES
 from safehold.dlp.overlap import replace_spans, unite
-from safehold.dlp.scan import ALL, Spans, find_spans
+from safehold.dlp.scan import ALL, find_spans
 from safehold.errors import InvalidError
 
 
@@ -178,26 +177,23 @@ def redact(
 
 def _changed(texts: Any, policy: Policy) -> list[str | None]:
     spans = find_spans(texts, groups=policy.groups)
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    for row, *span in zip(
+        spans.row.tolist(),
+        spans.start.tolist(),
+        spans.end.tolist(),
+        spans.kind.tolist(),
+        strict=True,
+    ):
+        found.setdefault(row, []).append((span[0], span[1], span[2]))
+
+    def say(value: str, kind: int) -> str:
+        return _change(value, NAMES[kind], policy)
+
     values: list[str | None] = texts.to_pylist()
-    bounds = np.searchsorted(spans.row, np.unique(spans.row), side="left").tolist()
-    for low, high in zip(bounds, [*bounds[1:], len(spans)], strict=True):
-        row = int(spans.row[low])
-        values[row] = _change_text(values[row] or "", spans, low, high, policy)
+    for row, listed in found.items():
+        values[row] = replace_spans(values[row] or "", unite(sorted(listed)), say)
     return values
-
-
-def _change_text(text: str, spans: Spans, low: int, high: int, policy: Policy) -> str:
-    found = sorted(
-        zip(
-            spans.start[low:high].tolist(),
-            spans.end[low:high].tolist(),
-            spans.kind[low:high].tolist(),
-            strict=True,
-        )
-    )
-    return replace_spans(
-        text, unite(found), lambda value, kind: _change(value, NAMES[kind], policy)
-    )
 
 
 def _change(value: str, kind: str, policy: Policy) -> str:
