@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.debating import agree, propose
 from tests.devices import keep_control, put_back
 from tests.keeper_desk import Bench, copy_bench, found_bench
 from tests.seated import (
@@ -21,7 +22,6 @@ from tests.seated import (
     rotate,
     say,
     signed_roster,
-    stated,
     stated_roster,
     voted,
     wider,
@@ -55,29 +55,6 @@ def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
     copy = copy_bench(made, tmp_path).start()
     yield copy
     copy.stop()
-
-
-def propose(bench: Bench, charter: Charter, seat: str = "hr") -> dict[str, Any]:
-    trust = bench.desk.trust
-    said = stated(
-        charter,
-        home=bench.home.id,
-        base=trust.digest(),
-        roster=trust.roster,
-        seat=seat,
-        key=bench.seats[seat],
-        at_us=bench.clock.now_us(),
-    )
-    return bench.call("charter.propose", **said)
-
-
-def agree(bench: Bench, proposal: dict[str, Any], *seats: str) -> None:
-    for seat in seats:
-        say(bench.call, proposal["question"], seat, bench.seats[seat])
-
-
-def agree_not(bench: Bench, proposal: dict[str, Any], seat: str) -> None:
-    say(bench.call, proposal["question"], seat, bench.seats[seat], "refuse")
 
 
 def enact(bench: Bench, proposal: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +130,12 @@ def test_two_seats_replace_nobody(bench: Bench) -> None:
         error = raised(lambda one=proposal: bench.call("board.enact", proposal=one["proposal"]))
         assert isinstance(error, QuorumError)
         bench.clock.advance(-20 * DAY_US)
-        agree_not(bench, proposal, "privacy" if seat != "privacy" else "employee_representative")
+        agree(
+            bench,
+            proposal,
+            "privacy" if seat != "privacy" else "employee_representative",
+            decision="refuse",
+        )
     assert bench.desk.trust.roster.version == 1
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.debating import agree, propose
 from tests.keeper_desk import Bench, copy_bench, found_bench
 from tests.seated import (
     DAY_S,
@@ -17,7 +18,6 @@ from tests.seated import (
     founding,
     rotate,
     say,
-    stated,
     stated_roster,
     wider,
 )
@@ -56,20 +56,6 @@ def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
     copy.stop()
 
 
-def propose(bench: Bench, charter: Any, seat: str = "hr") -> dict[str, Any]:
-    trust = bench.desk.trust
-    said = stated(
-        charter,
-        home=bench.home.id,
-        base=trust.digest(),
-        roster=trust.roster,
-        seat=seat,
-        key=bench.seats[seat],
-        at_us=bench.clock.now_us(),
-    )
-    return bench.call("charter.propose", **said)
-
-
 def propose_change(bench: Bench, by: str, **change: Any) -> dict[str, Any]:
     present = bench.desk.trust.roster
     said = stated_roster(
@@ -80,11 +66,6 @@ def propose_change(bench: Bench, by: str, **change: Any) -> dict[str, Any]:
         at_us=bench.clock.now_us(),
     )
     return bench.call("board.propose", **said)
-
-
-def agree(bench: Bench, proposal: dict[str, Any], *seats: str, decision: str = "sign") -> None:
-    for seat in seats:
-        say(bench.call, proposal["question"], seat, bench.seats[seat], decision)
 
 
 def enact(bench: Bench, proposal: dict[str, Any]) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.debating import agree, propose
 from tests.keeper_desk import Bench, copy_bench, found_bench
-from tests.seated import DAY_S, founding, say, signed_roster, stated, wider
+from tests.seated import DAY_S, founding, signed_roster, wider
 from tests.world import raised
 
-from safehold.charter import Charter
 from safehold.charter.turnover import next_roster
 from safehold.clock import DAY_US
 from safehold.errors import SafeholdError
@@ -38,25 +38,6 @@ def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
     copy = copy_bench(made, tmp_path).start()
     yield copy
     copy.stop()
-
-
-def propose(bench: Bench, charter: Charter, seat: str = "hr") -> dict[str, Any]:
-    trust = bench.desk.trust
-    said = stated(
-        charter,
-        home=bench.home.id,
-        base=trust.digest(),
-        roster=trust.roster,
-        seat=seat,
-        key=bench.seats[seat],
-        at_us=bench.clock.now_us(),
-    )
-    return bench.call("charter.propose", **said)
-
-
-def agree(bench: Bench, proposal: dict[str, Any], *seats: str, decision: str = "sign") -> None:
-    for seat in seats:
-        say(bench.call, proposal["question"], seat, bench.seats[seat], decision)
 
 
 def ready(bench: Bench) -> dict[str, Any]:

@@ -15,37 +15,11 @@ from typing import Any
 
 import pytest
 from tests import foreign
-from tests.foreign import NOW_US, START_S
-from tests.ingest_job import run_bytes
+from tests.foreign import START_S
+from tests.hostile import CANARY, refuse, take
 
 from safehold.errors import InvalidError
 from safehold.ingest.folder import open_path
-from safehold.ingest.shelf import load_mapping
-
-CANARY = "Zx9-canary-must-not-show"
-PEOPLE = {
-    one: {"streams": ["chat", "focus", "speech", "pointer", "key", "ai"]}
-    for one in ("ann", *foreign.ADDRESS.values())
-}
-
-
-def given(name: str) -> dict[str, Any]:
-    mapping = load_mapping(name)
-    if mapping["person"] == "given":
-        mapping["person"] = {"constant": "ann"}
-    return mapping
-
-
-def take(data: bytes, name: str, tmp_path: Path, mapping: str, **more: Any) -> Any:
-    more = {"people": PEOPLE, "now_us": NOW_US, **more}
-    return run_bytes(data, name, tmp_path, mapping=given(mapping), **more)
-
-
-def refuse(data: bytes, name: str, tmp_path: Path, mapping: str, **more: Any) -> InvalidError:
-    with pytest.raises(InvalidError) as caught:
-        take(data, name, tmp_path, mapping, **more)
-    assert CANARY not in str(caught.value.payload())
-    return caught.value
 
 
 def archive(

@@ -58,14 +58,19 @@ def test_wrong_usage_is_one_object_where_json_was_asked_for(tmp_path: Path) -> N
 @pytest.mark.parametrize("more", [(), ("--json",)])
 def test_an_interruption_says_so_and_ends_with_130(tmp_path: Path, more: tuple[str, ...]) -> None:
     world = World(tmp_path)
-    process = subprocess.Popen(
-        command(("demo", "--people", "60", "--home", world.home, *more)),
-        env=world.environment | {"SAFEHOLD_PASSPHRASE": ""},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    # a shell starts what runs in the background with SIGINT ignored, and children inherit that
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            command(("demo", "--people", "60", "--home", world.home, *more)),
+            env=world.environment | {"SAFEHOLD_PASSPHRASE": ""},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     eventually((world.home / "root.sealed").exists)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=240)

@@ -37,6 +37,8 @@ def test_every_rule_has_a_case_and_every_case_a_rule():
 def test_a_rule_finds_its_case_and_not_what_looks_like_it(rule):
     assert rule in rules_in(FOUND[rule])
     assert rule in rules_in(f"\u00e9 {FOUND[rule]}")
+    rows = find_spans(pa.array(["first", FOUND[rule]]), report=True)  # at the begin of a row too
+    assert rule in {load_patterns()[number].id for number in rows.rule.tolist()}
     assert rule not in rules_in(NEAR[rule])
 
 

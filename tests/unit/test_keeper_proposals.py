@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import debating
+from tests.debating import agree, statement
 from tests.keeper_desk import Bench, copy_bench, found_bench
 from tests.seated import (
     DAY_S,
@@ -18,7 +20,6 @@ from tests.seated import (
     rotate,
     say,
     signed_roster,
-    stated,
     stated_roster,
     wider,
 )
@@ -53,27 +54,8 @@ def narrows(bench: Bench) -> None:
     bench.desk.trust.deliberation._asks.direction_of = lambda _old, _new: "narrow"
 
 
-def statement(bench: Bench, charter: Charter, seat: str = "hr", **changes: Any) -> dict[str, Any]:
-    trust = bench.desk.trust
-    facts = {
-        "home": bench.home.id,
-        "base": trust.digest(),
-        "roster": trust.roster,
-        "seat": seat,
-        "key": bench.seats[seat],
-        "at_us": bench.clock.now_us(),
-    } | changes
-    return stated(charter, **facts)
-
-
 def propose(bench: Bench, charter: Charter | None = None, seat: str = "hr") -> dict[str, Any]:
-    new = charter or wider(bench.charter())
-    return bench.call("charter.propose", **statement(bench, new, seat))
-
-
-def agree(bench: Bench, proposal: dict[str, Any], *seats: str, decision: str = "sign") -> None:
-    for seat in seats:
-        say(bench.call, proposal["question"], seat, bench.seats[seat], decision)
+    return debating.propose(bench, charter or wider(bench.charter()), seat)
 
 
 def enact(bench: Bench, proposal: dict[str, Any]) -> dict[str, Any]:

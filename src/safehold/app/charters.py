@@ -29,6 +29,7 @@ from safehold.charter.signed import first_message
 from safehold.clock import SystemClock
 from safehold.errors import DeniedError, InvalidError, MissingError
 from safehold.keeper.client import KeeperClient
+from safehold.keeper.order import domain_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
@@ -240,9 +241,7 @@ def sign_order(
     signatures = []
     for seat, key in keys.items():
         one = key if isinstance(key, SigningKey) else SigningKey.read(key)
-        signatures.append(
-            Signature(seat=seat, value=one.sign(f"safehold.{what}.v1", text)).to_json()
-        )
+        signatures.append(Signature(seat=seat, value=one.sign(domain_of(what), text)).to_json())
     return {"order": text.decode(), "signatures": signatures, **told}
 
 

@@ -16,6 +16,7 @@ import orjson
 
 from safehold.dlp.classes import CLASSES
 from safehold.dlp.misses import Misses
+from safehold.dlp.overlap import replace_spans
 from safehold.dlp.pattern import data_version, load_patterns
 from safehold.dlp.score import Score
 from safehold.dlp.settle import Finding
@@ -165,7 +166,7 @@ def list_rules() -> dict[str, Any]:
     return {
         "version": data_version(),
         "tiers": [
-            {"name": tier.name, "about": tier.about, "installed": bool(tier.installed)}
+            {"name": tier.name, "about": tier.about, "installed": tier.installed}
             for tier in TIERS.values()
         ],
         "rules": [
@@ -276,11 +277,8 @@ def _gold(document: Document) -> list[tuple[int, int, str]]:
 
 
 def _masked(text: str, spans: list[Finding]) -> str:
-    parts, at = [], 0
-    for start, end, name, *_ in spans:
-        parts += [text[at:start], CLASSES[name].token]
-        at = end
-    return "".join(parts) + text[at:]
+    found = ((start, end, name) for start, end, name, *_ in spans)
+    return replace_spans(text, found, lambda _, name: CLASSES[name].token)
 
 
 def _count(total: dict[str, int], batch: list[Document], tell: Tell | None) -> None:

@@ -20,6 +20,7 @@ class Plan:
         grant: An approved request.
         holder: The key of the grant's holder.
         seats: A folder of seat keys, for trying things out.
+        roster: A file of the names of people who work here, to be masked in the sources.
     """
 
     sources: tuple[Path, ...]
@@ -31,3 +32,4 @@ class Plan:
     grant: Path | None = None
     holder: Path | None = None
     seats: Path | None = None
+    roster: Path | None = None

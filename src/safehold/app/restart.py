@@ -16,7 +16,7 @@ from safehold.app.paper import write_paper
 from safehold.charter import Signature
 from safehold.errors import InvalidError, MissingError
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.order import Order, read_order
+from safehold.keeper.order import Order, domain_of, read_order
 from safehold.signing import SigningKey
 
 PAPER_VERSION: Final = "safehold-order-paper/1"
@@ -42,7 +42,7 @@ def draw_up(home: Path, file: Path, *, reason: str, cause: Path | None) -> dict[
 def sign_paper(file: Path, *, seat: str, key: Path) -> dict[str, Any]:
     """Add a seat's signature; whether the key speaks for the seat is seen when the order is handed in."""
     told = _read(file)
-    value = SigningKey.read(key).sign("safehold.resume.v1", str(told["order"]).encode())
+    value = SigningKey.read(key).sign(domain_of("resume"), str(told["order"]).encode())
     kept = [one for one in told["signatures"] if one["seat"] != seat]
     return _put(file, told | {"signatures": [*kept, Signature(seat=seat, value=value).to_json()]})
 

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from safehold.clock import SystemClock
+from safehold.dlp.roster import FIELDS, MOST
 from safehold.errors import InvalidError
 from safehold.ingest.preview import people_of
 
 MOST_PEOPLE = 1_000_000
+
+
+@contextmanager
+def _records(path: Path) -> Iterator[csv.DictReader[str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            yield csv.DictReader(file)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidError("not a UTF-8 CSV file", file=path.name, rule="roster.text") from error
 
 
 def read_roster(path: Path) -> list[dict[str, Any]]:
@@ -20,36 +32,60 @@ def read_roster(path: Path) -> list[dict[str, Any]]:
         InvalidError: The file is not such a list; says the row and the field.
     """
     people: list[dict[str, Any]] = []
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if reader.fieldnames is None or not {"person", "jurisdiction", "streams"} <= set(
-                reader.fieldnames
-            ):
+    with _records(path) as reader:
+        if reader.fieldnames is None or not {"person", "jurisdiction", "streams"} <= set(
+            reader.fieldnames
+        ):
+            raise InvalidError(
+                "the list needs the columns person, jurisdiction, streams",
+                file=path.name,
+                rule="roster.columns",
+            )
+        for row, record in enumerate(reader):
+            if None in record or None in record.values():
                 raise InvalidError(
-                    "the list needs the columns person, jurisdiction, streams",
+                    "a row has another number of fields",
                     file=path.name,
+                    row=row,
                     rule="roster.columns",
                 )
-            for row, record in enumerate(reader):
-                if None in record or None in record.values():
-                    raise InvalidError(
-                        "a row has another number of fields",
-                        file=path.name,
-                        row=row,
-                        rule="roster.columns",
-                    )
-                if len(people) >= MOST_PEOPLE:
-                    raise InvalidError("too many people", file=path.name, rule="roster.size")
-                people.append(
-                    {
-                        "person": record["person"],
-                        "jurisdiction": record["jurisdiction"],
-                        "streams": record["streams"].split(),
-                    }
-                )
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidError("not a UTF-8 CSV file", file=path.name, rule="roster.text") from error
+            if len(people) >= MOST_PEOPLE:
+                raise InvalidError("too many people", file=path.name, rule="roster.size")
+            people.append(
+                {
+                    "person": record["person"],
+                    "jurisdiction": record["jurisdiction"],
+                    "streams": record["streams"].split(),
+                }
+            )
+    return people
+
+
+def read_names(path: Path) -> list[dict[str, Any]]:
+    """Return the names in a CSV file, as an intake takes them: nothing of them is kept.
+
+    Columns: ``name``, or ``given`` and ``family``; ``also`` (further names and handles, parted by ``;``) and
+    ``email``. Other columns are passed over, so the list of an enrolment can be handed in with names added.
+
+    Raises:
+        InvalidError: The file is not such a list; says the row, never a name.
+    """
+    people: list[dict[str, Any]] = []
+    with _records(path) as reader:
+        known = sorted(FIELDS & set(reader.fieldnames or ()))
+        if not {"name", "given", "family", "also"} & set(known):
+            raise InvalidError(
+                "a list of names has the columns name, or given and family",
+                file=path.name,
+                rule="roster.columns",
+            )
+        for record in reader:
+            entry: dict[str, Any] = {field: record[field] or "" for field in known}
+            if "also" in entry:
+                entry["also"] = [part.strip() for part in entry["also"].split(";") if part.strip()]
+            people.append(entry)
+            if len(people) > MOST:
+                raise InvalidError("too many people", file=path.name, rule="roster.size")
     return people
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from safehold.app.charters import enact_for
 from safehold.app.grants import Pass, pass_for
 from safehold.app.plan import Plan
+from safehold.app.roster import read_names
 from safehold.app.verification import verify_home
 from safehold.errors import DeniedError, SafeholdError, in_file
 from safehold.ingest.folder import open_path
@@ -28,6 +29,7 @@ def run_job(client: KeeperClient, home: Path, plan: Plan, progress: Progress) ->
     if plan.charter is not None:
         enact_for(client, home, plan.charter, seats=plan.seats)
     taken = []
+    names = None if plan.roster is None else read_names(plan.roster)
     for number, path in enumerate(plan.sources):
         mapping = plan.mappings[number] if number < len(plan.mappings) else None
         progress({"title": f"taking in {path.name}", "done": number, "of": len(plan.sources)})
@@ -39,6 +41,7 @@ def run_job(client: KeeperClient, home: Path, plan: Plan, progress: Progress) ->
                 tolerate=plan.tolerate,
                 progress=progress,
                 person=plan.person,
+                roster=names,
             )
         )
     result: dict[str, Any] = {"sources": taken}
@@ -79,8 +82,18 @@ def ingest_file(
     tolerate: float | None,
     progress: Progress,
     person: str | None = None,
+    roster: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Hand one file to the keeper and return what was taken, masked, dropped and refused.
+
+    Args:
+        client: The keeper.
+        path: The source.
+        mapping: How it is read, or None to guess.
+        tolerate: Share of rows that may be refused.
+        progress: Told how far it is.
+        person: Whose events the file holds, where its mapping asks for that.
+        roster: Names of the people who work here; used for this source and kept nowhere.
 
     Raises:
         InvalidError: The file is refused; names file, row and rule.
@@ -94,6 +107,7 @@ def ingest_file(
             progress=progress,
             source=source,
             tolerate_ppm=None if tolerate is None else round(tolerate * 1_000_000),
+            **({} if roster is None else {"roster": roster}),
         )
     except SafeholdError as error:  # one of several sources: say which
         raise in_file(error, path.name) from error

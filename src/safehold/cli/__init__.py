@@ -12,6 +12,7 @@ import typer
 
 from safehold.cli import (
     artifact,
+    attack,
     board,
     charter,
     dataset,
@@ -24,6 +25,7 @@ from safehold.cli import (
     people,
     request,
     source,
+    tagger,
 )
 from safehold.cli.surface import guarded
 
@@ -37,6 +39,7 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
         help="Train AI on how people work, and prove that nothing else happened to the data.",
     )
+    tagger.register(dlp.group)
     for noun, group in (
         ("charter", charter.group),
         ("board", board.group),
@@ -47,6 +50,7 @@ def build() -> typer.Typer:
         ("request", request.group),
         ("enclave", enclave.group),
         ("artifact", artifact.group),
+        ("attack", attack.group),
         ("ledger", ledger.group),
         ("budget", artifact.budget),
         ("evidence", evidence.group),

@@ -58,6 +58,12 @@ def run(
             help="Folder of seat keys: sign charter and grant with all of them. For trying out only."
         ),
     ] = None,
+    roster: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV of the people who work here (name, or given and family; also, email): masked, kept nowhere."
+        ),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,6 +78,7 @@ def run(
         person=person,
         charter=charter,
         tolerate=tolerate,
+        roster=None if roster is None else existing(roster),
         purpose=purpose,
         grant=grant,
         holder=holder,

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ahocorasick_rs import AhoCorasick, MatchKind
 
+from safehold.dlp.engine.rows import large_texts
 from safehold.dlp.fold import fold_rows
 from safehold.errors import InvalidError
 
@@ -57,8 +58,7 @@ class Canaries:
 
 
 def _fold(texts: Any) -> pa.Array:
-    array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    plain, _ = fold_rows(array.cast(pa.large_string()))
+    plain = fold_rows(large_texts(texts)).text
     return pc.replace_substring_regex(pc.utf8_lower(plain), _SEPARATORS, "")
 
 

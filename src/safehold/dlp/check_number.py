@@ -133,8 +133,11 @@ def check_iban(buffer: bytes, start: int, end: int) -> int:
 def check_ssn(buffer: bytes, start: int, end: int) -> int:
     """Confidence by the areas that are assigned."""
     digits = digits_of(buffer[start:end])
-    if len(digits) != 9:
+    before = buffer[max(0, start - 2) : start]
+    if len(digits) != 9 or len({byte for byte in buffer[start:end] if byte in b"./-"}) > 1:
         return 0
+    if before[-1:] in (b".", b"-") and before[:1].isdigit():
+        return 0  # a part of the name of a host
     if buffer[max(0, start - 1) : start].isdigit() or buffer[end : end + 1].isdigit():
         if any(byte in b"./" for byte in buffer[start:end]):
             return 0  # a part of a path or a decimal number

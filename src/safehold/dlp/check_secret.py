@@ -283,6 +283,8 @@ def check_numbered(buffer: bytes, start: int, end: int) -> int:
     """Keep a number or code of a person that follows its name: it holds three digits at least."""
     text = buffer[start:end]
     digits = digits_of(text)
+    if re.search(rb"\.[A-Za-z]{2}", text):
+        return 0  # the name of a host
     return 85 if len(digits) >= 3 and len(set(digits)) > 1 else 0
 
 

@@ -14,6 +14,7 @@ from safehold.dlp.context import distinct, numbers_of, sessions_of, words_of
 from safehold.dlp.keymap import MODIFIERS, OPAQUE, TOKENS, Op, operate, resolve
 from safehold.dlp.keystroke import Piece, join_clicked, replay
 from safehold.dlp.mask import Marks, mark_pieces, spread
+from safehold.dlp.roster import Roster
 from safehold.dlp.typed import Typed
 from safehold.telemetry.schema import KeyKind
 
@@ -206,12 +207,13 @@ def _segments(
     return segments, fields
 
 
-def find_marks(typed: Typed, *, groups: frozenset[str]) -> Marks:
+def find_marks(typed: Typed, *, groups: frozenset[str], roster: Roster | None = None) -> Marks:
     """Return which events are masked, by class.
 
     Args:
         typed: The events as operations.
         groups: Groups of classes to look for.
+        roster: Names of people who work here.
     """
     marks = Marks.clean(len(typed.order))
     pieces: list[Piece] = []
@@ -221,9 +223,9 @@ def find_marks(typed: Typed, *, groups: frozenset[str]) -> Marks:
         pieces.append(piece)
         held += len(piece.text)
         if held > _BATCH:
-            mark_pieces(pieces, typed, marks, groups=groups)
+            mark_pieces(pieces, typed, marks, groups=groups, roster=roster)
             pieces, held = [], 0
-    mark_pieces(pieces, typed, marks, groups=groups)
+    mark_pieces(pieces, typed, marks, groups=groups, roster=roster)
     spread(typed, marks)
     return marks
 

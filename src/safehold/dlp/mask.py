@@ -17,7 +17,8 @@ import pyarrow as pa
 from safehold.dlp.classes import CLASSES
 from safehold.dlp.keymap import MODIFIERS, Op
 from safehold.dlp.keystroke import Piece
-from safehold.dlp.scan import find_spans
+from safehold.dlp.roster import Found, Roster
+from safehold.dlp.scan import Spans, find_spans
 from safehold.dlp.typed import Typed
 from safehold.telemetry.schema import KeyKind
 
@@ -53,7 +54,14 @@ class Marks:
         self.sens[rows] |= _BITS[kind]
 
 
-def mark_pieces(pieces: list[Piece], typed: Typed, marks: Marks, *, groups: frozenset[str]) -> None:
+def mark_pieces(
+    pieces: list[Piece],
+    typed: Typed,
+    marks: Marks,
+    *,
+    groups: frozenset[str],
+    roster: Roster | None = None,
+) -> None:
     """Scan pieces of rebuilt text and mask the presses of every span.
 
     Args:
@@ -61,12 +69,17 @@ def mark_pieces(pieces: list[Piece], typed: Typed, marks: Marks, *, groups: froz
         typed: The events.
         marks: Where the result goes.
         groups: Groups of classes to look for.
+        roster: Names of people who work here.
     """
     if not pieces:
         return
-    spans = find_spans(
-        pa.array([_clean(piece.text) for piece in pieces], pa.large_string()), groups=groups
-    )
+    texts = pa.array([_clean(piece.text) for piece in pieces], pa.large_string())
+    _mark_spans(find_spans(texts, groups=groups), pieces, typed, marks)
+    if roster is not None:
+        _mark_spans(roster.find(texts), pieces, typed, marks)
+
+
+def _mark_spans(spans: Spans | Found, pieces: list[Piece], typed: Typed, marks: Marks) -> None:
     press = np.cumsum(
         typed.kinds != KeyKind.UP
     )  # counts presses, so that releases do not widen a gap

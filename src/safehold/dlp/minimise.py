@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safehold.clock import SECOND_US
+from safehold.dlp.classes import CLASSES
 from safehold.dlp.context import (
     denied_events,
     is_password_field,
@@ -41,6 +42,7 @@ from safehold.dlp.mask import Marks
 from safehold.dlp.picture import pictured_events
 from safehold.dlp.pointer import reduce_pointer
 from safehold.dlp.redact import mask_text
+from safehold.dlp.roster import Roster, mask_roster
 from safehold.dlp.rules import Rules
 from safehold.dlp.stitch import stitch
 from safehold.dlp.typed import Typed
@@ -61,6 +63,7 @@ _NAMES: Final = {
     "screen": ("app", "trigger"),
 }
 
+_PERSON: Final = CLASSES["PERSON"]
 # what is read together: by conversation, and by who says it
 _THREADS: Final = {
     "chat": ("channel", "person"),
@@ -92,6 +95,7 @@ def minimise(
     focus: pa.Table | None = None,
     pointer: pa.Table | None = None,
     consented: frozenset[str] = frozenset(),
+    roster: Roster | None = None,
 ) -> Minimised:
     """Drop what must never be stored, mask what is sensitive, and apply the level.
 
@@ -102,6 +106,7 @@ def minimise(
         focus: Focus events of the same sessions: they tell which contexts are denied.
         pointer: Pointer events of the same sessions: a click ends a segment of typing.
         consented: People who have opted in; the counterpart rule needs them.
+        roster: Names of people who work here; they are masked where names are.
 
     Returns:
         The events that may be stored. It never fails on odd but valid data.
@@ -114,7 +119,9 @@ def minimise(
     if wire.schema.names != WIRE[stream].names:
         raise InvalidError("the events are not in wire form", rule="dlp.schema")
     with using_tier(rules.tier):
-        return _minimised(stream, wire, rules, focus=focus, pointer=pointer, consented=consented)
+        return _minimised(
+            stream, wire, rules, focus=focus, pointer=pointer, consented=consented, roster=roster
+        )
 
 
 def _minimised(
@@ -125,11 +132,13 @@ def _minimised(
     focus: pa.Table | None,
     pointer: pa.Table | None,
     consented: frozenset[str],
+    roster: Roster | None,
 ) -> Minimised:
     wire = wire.combine_chunks()
     keep, dropped = _drop(stream, wire, rules, focus=focus, consented=consented)
     table = wire if keep.all() else wire.filter(pa.array(keep))
-    table, named, masked = _mask_names(table, _NAMES[stream])
+    roster = roster if "identifiers" in rules.groups else None
+    table, named, masked = _mask_names(table, _NAMES[stream], roster)
     if stream == "chat" and len(table):
         texts, quotes = without_quotes(table, wire.filter(pa.array(~keep)))
         table = put_columns(table, {"text": texts})
@@ -137,7 +146,7 @@ def _minimised(
     if stream == "key":
         # what is dropped is read as well: a word that tells a secret may be among it
         typed = read_keys(wire, clicks=pointer)
-        marks = find_marks(typed, groups=rules.groups)
+        marks = find_marks(typed, groups=rules.groups, roster=roster)
         kept = _keys(table, rules, typed, marks, keep=keep, counts=(dropped, masked))
     elif rules.level == Level.L4:
         kept = put_columns(table.slice(0, 0), marks_columns(named[:0], Level.L4))
@@ -148,7 +157,7 @@ def _minimised(
     elif stream == "focus":
         kept = _focus(table, rules, masked)
     else:
-        kept = _text(stream, table, rules, masked)
+        kept = _text(stream, table, rules, masked, roster)
     return Minimised(table=_add_sens(kept, table, named), dropped=dropped, masked=masked)
 
 
@@ -188,7 +197,7 @@ def _drop(
 
 
 def _mask_names(
-    table: pa.Table, columns: tuple[str, ...]
+    table: pa.Table, columns: tuple[str, ...], roster: Roster | None
 ) -> tuple[pa.Table, npt.NDArray[np.uint32], dict[str, int]]:
     """Mask what is sensitive in names; each distinct name is scanned once, under every group."""
     sens, masked = np.zeros(table.num_rows, np.uint32), dict[str, int]()
@@ -197,6 +206,9 @@ def _mask_names(
         found = mask_text(pa.array([v and v.replace("_", " ") for v in values], pa.large_string()))
         plain = mask_text(pa.array(values, pa.large_string()))
         bits = found.sens | plain.sens
+        if roster is not None:
+            found.sens[roster.find(pa.array(values, pa.large_string())).row] |= int(_PERSON.bit)
+            bits |= found.sens
         if not bits.any():
             continue
         # found only when underscores are read as spaces: the whole name goes
@@ -355,7 +367,9 @@ def _focus(table: pa.Table, rules: Rules, masked: dict[str, int]) -> pa.Table:
     )
 
 
-def _text(stream: str, table: pa.Table, rules: Rules, masked: dict[str, int]) -> pa.Table:
+def _text(
+    stream: str, table: pa.Table, rules: Rules, masked: dict[str, int], roster: Roster | None
+) -> pa.Table:
     sens = np.zeros(table.num_rows, np.uint32)
     columns: dict[str, Any] = {}
     if "text" in table.schema.names:
@@ -370,6 +384,12 @@ def _text(stream: str, table: pa.Table, rules: Rules, masked: dict[str, int]) ->
             sens, columns["text"] = sens | more, texts
             for name, count in counts.items():
                 masked[name] = masked.get(name, 0) + count
+        if roster is not None:
+            unnamed = mask_roster(columns["text"], roster)
+            sens = sens.copy()
+            sens[unnamed.rows] |= int(_PERSON.bit)
+            columns["text"] = unnamed.text
+            _count(masked, _PERSON.name, len(unnamed.rows))
     t, mono = coarse_times(rules.level, numbers_of(table, "t"), numbers_of(table, "mono"))
     if stream == "speech" and rules.level >= Level.L1:
         step = {Level.L1: 100, Level.L2: 1_000}.get(rules.level, 0)

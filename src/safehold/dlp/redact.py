@@ -11,12 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safehold.dlp.classes import CLASSES, NAMES
-from safehold.dlp.scan import ALL, Spans, find_spans
+from safehold.dlp.engine.rows import large_texts
+from safehold.dlp.overlap import replace_spans, unite
+from safehold.dlp.scan import ALL, find_spans
 
 _ROUNDS: Final = (
     6  # a mask may complete another pattern; what is still found then takes the whole text
 )
-_RANKS: Final = np.array([each.rank for each in CLASSES.values()])
+_RANKS: Final = tuple(each.rank for each in CLASSES.values())
 _BITS: Final = np.array([int(each.bit) for each in CLASSES.values()], np.uint32)
 
 
@@ -46,8 +48,7 @@ def mask_text(texts: Any, *, groups: frozenset[str] = ALL) -> Masked:
         groups: Groups of classes to mask.
     """
     array = pa.array([], pa.large_string()) if texts is None else texts
-    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    array = array.cast(pa.large_string())
+    array = large_texts(array)
     sens = np.zeros(len(array), np.uint32)
     seen: set[tuple[int, int]] = set()
     todo = np.arange(len(array))
@@ -55,15 +56,16 @@ def mask_text(texts: Any, *, groups: frozenset[str] = ALL) -> Masked:
         spans = find_spans(array if turn == 0 else array.take(pa.array(todo)), groups=groups)
         if not len(spans):
             break
-        rows = todo[spans.row]
-        np.bitwise_or.at(sens, rows, _BITS[spans.kind])
-        seen.update(zip(rows.tolist(), spans.kind.tolist(), strict=True))
+        rows, kinds = todo[spans.row], spans.kind
+        np.bitwise_or.at(sens, rows, _BITS[kinds])
+        seen.update(zip(rows.tolist(), kinds.tolist(), strict=True))
+        found = list(zip(spans.start.tolist(), spans.end.tolist(), kinds.tolist(), strict=True))
         todo = np.unique(rows)
         values = array.take(pa.array(todo)).to_pylist()
         local = np.searchsorted(todo, rows)
         bounds = np.searchsorted(local, np.arange(len(todo) + 1))
         fresh = [
-            _replace(value, spans, low, high, whole=turn == _ROUNDS - 1)
+            _replace(value, found[low:high], whole=turn == _ROUNDS - 1)
             for value, low, high in zip(
                 values, bounds[:-1].tolist(), bounds[1:].tolist(), strict=True
             )
@@ -77,23 +79,11 @@ def mask_text(texts: Any, *, groups: frozenset[str] = ALL) -> Masked:
     return Masked(array, sens, counts)
 
 
-def _replace(text: str, spans: Spans, low: int, high: int, *, whole: bool) -> str:
-    kinds = spans.kind[low:high]
+def _replace(text: str, found: list[tuple[int, int, int]], *, whole: bool) -> str:
     if whole:
-        return f"[{NAMES[int(kinds[np.argmax(_RANKS[kinds])])]}]"
-    parts: list[str] = []
-    at, end, best = 0, -1, 0
-    for start, stop, kind in zip(
-        spans.start[low:high].tolist(), spans.end[low:high].tolist(), kinds.tolist(), strict=True
-    ):
-        if start >= end:
-            if end >= 0:
-                parts.append(f"[{NAMES[best]}]")
-                at = end
-            parts.append(text[at:start])
-            end, best = stop, kind
-        else:
-            end = max(end, stop)
-            best = kind if _RANKS[kind] > _RANKS[best] else best
-    parts += [f"[{NAMES[best]}]", text[end:]]
-    return "".join(parts)
+        return _token(text, max((kind for _, _, kind in found), key=_RANKS.__getitem__))
+    return replace_spans(text, unite(found), _token)
+
+
+def _token(_value: str, kind: int) -> str:
+    return f"[{NAMES[kind]}]"

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from safehold.dlp.classes import CLASSES, GROUPS, NAMES
-from safehold.dlp.engine.rows import chunks_of, points_before
+from safehold.dlp.engine.rows import chunks_of, large_texts, points_before
 from safehold.dlp.engine.run import Engine
 from safehold.dlp.engine.tier import admit_tier, current_tier
 from safehold.dlp.fold import Folded, fold_rows
@@ -65,7 +65,7 @@ class Spans:
     @property
     def kind(self) -> Ints:
         """Number of the class of each span."""
-        return np.array([rule.kind for rule in load_patterns()], np.int64)[self.rule]
+        return _kinds()[self.rule]
 
     def __len__(self) -> int:
         return len(self.row)
@@ -75,21 +75,15 @@ _EMPTY: Final = Spans(*(np.zeros(0, np.int64) for _ in range(7)))
 
 
 @cache
+def _kinds() -> Ints:
+    """Return the number of the class of each rule."""
+    return np.array([rule.kind for rule in load_patterns()], np.int64)
+
+
+@cache
 def _engine_of(groups: frozenset[str], tier: str, report: bool) -> Engine:  # noqa: FBT001 - a cache key
     rules = (rule for rule in load_patterns() if rule.masked or report)
     return Engine([rule for rule in rules if CLASSES[NAMES[rule.kind]].group in groups], tier=tier)
-
-
-def _plain(texts: Any) -> pa.Array:
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.combine_chunks()
-        if isinstance(texts, pa.ChunkedArray):
-            texts = (
-                pa.concat_arrays(texts.chunks)
-                if texts.num_chunks
-                else pa.array([], pa.large_string())
-            )
-    return texts.cast(pa.large_string())
 
 
 def find_spans(
@@ -106,7 +100,7 @@ def find_spans(
     Raises:
         InvalidError: The tier cannot run here.
     """
-    given = _plain(texts)
+    given = large_texts(texts)
     if not len(given) or not (engine := _engine_of(groups, _tier(tier), report)).rules:
         return _EMPTY
     parts = []

@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 from safehold.dlp.chain import chained
 from safehold.dlp.classes import CLASSES, NAMES
 from safehold.dlp.context import distinct, words_of
+from safehold.dlp.overlap import replace_spans, unite
 from safehold.dlp.scan import find_spans
 
 Ints = npt.NDArray[np.int64]
 _REACH: Final = 64  # characters of each message that are looked at
 # of a split secret the second part holds a digit near its beginning; most messages do not
 _BEGINS: Final = r"^[^\pN]{0,24}\pN"
-_RANKS: Final = [each.rank for each in CLASSES.values()]
 _BITS: Final = np.array([int(each.bit) for each in CLASSES.values()], np.uint32)
 
 
@@ -74,7 +74,9 @@ def stitch(
     rows = sorted(found)
     fresh = []
     for row, text in zip(rows, texts.take(pa.array(rows)).to_pylist(), strict=True):
-        fresh.append(_cut(text, sorted(found[row])))
+        fresh.append(
+            replace_spans(text, unite(sorted(found[row])), lambda _, kind: f"[{NAMES[kind]}]")
+        )
         for kind in {kind for _, _, kind in found[row]}:
             sens[row] |= _BITS[kind]
             counts[NAMES[kind]] = counts.get(NAMES[kind], 0) + 1
@@ -107,19 +109,3 @@ def _pairs(texts: pa.Array, orders: list[tuple[Ints, npt.NDArray[np.bool_]]]) ->
     there = pc.is_valid(texts).to_numpy(zero_copy_only=False)
     both = both[there[both // len(texts)]]
     return both // len(texts), both % len(texts)
-
-
-def _cut(text: str, spans: list[tuple[int, int, int]]) -> str:
-    merged: list[tuple[int, int, int]] = []
-    for start, end, kind in spans:
-        if merged and start < merged[-1][1]:
-            before, reach, other = merged[-1]
-            best = kind if _RANKS[kind] > _RANKS[other] else other
-            merged[-1] = before, max(end, reach), best
-        else:
-            merged.append((start, end, kind))
-    parts, at = [], 0
-    for start, end, kind in merged:
-        parts += [text[at:start], f"[{NAMES[kind]}]"]
-        at = end
-    return "".join(parts) + text[at:]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
+from functools import partial
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ from safehold.dlp.classes import NAMES
 from safehold.dlp.pattern import load_patterns
 from safehold.dlp.scan import find_spans
 from safehold.dlp.settle import Finding, settle
+from safehold.dlp.tagger import findings
 from safehold.errors import InvalidError, UnavailableError
 
 
@@ -41,14 +42,14 @@ class Tier:
     find: Callable[[Sequence[str]], list[list[Finding]]]
 
     @property
-    def installed(self) -> int:
-        """1 when everything it needs is installed, else 0."""
-        return int(all(_is_there(name) for name in self.modules))
+    def installed(self) -> bool:
+        """Whether everything it needs is installed."""
+        return all(find_spec(name) is not None for name in self.modules)
 
 
-def by_rule(texts: Sequence[str]) -> list[list[Finding]]:
-    """Return what the rules find in each text."""
-    spans = find_spans(pa.array(texts, pa.large_string()), report=True)
+def by_rule(texts: Sequence[str], *, machine: str | None = None) -> list[list[Finding]]:
+    """Return what the rules find in each text; every machine finds the same."""
+    spans = find_spans(pa.array(texts, pa.large_string()), report=True, tier=machine)
     rules = load_patterns()
     found: list[list[Finding]] = [[] for _ in texts]
     for row, start, end, kind, confidence, rule in zip(
@@ -59,47 +60,25 @@ def by_rule(texts: Sequence[str]) -> list[list[Finding]]:
     return found
 
 
-def by_fast_rule(texts: Sequence[str]) -> list[list[Finding]]:
-    """Return the same as ``by_rule``, found by the faster machine."""
-    machine: Any = import_module(_MACHINE)
-    with machine.using_tier("fast"):
-        return by_rule(texts)
-
-
 def by_rule_and_tagger(texts: Sequence[str]) -> list[list[Finding]]:
     """Return what the rules find and the names the tagger finds."""
-    tagger: Any = import_module(_TAGGER)
-    found = by_rule(texts)
-    names = tagger.tag_names(pa.array(texts, pa.large_string()))
-    for row, start, end, kind, confidence in zip(
-        names.row.tolist(), names.start.tolist(), names.end.tolist(), names.kind.tolist(),
-        names.confidence.tolist(), strict=True,
-    ):  # fmt: skip
-        found[row].append((start, end, NAMES[kind], confidence, "ner.tagger"))
-    return found
+    return [[*ruled, *named] for ruled, named in zip(by_rule(texts), findings(texts), strict=True)]
 
 
-def _is_there(module: str) -> int:
-    try:
-        return int(find_spec(module) is not None)
-    except ModuleNotFoundError:  # not even the package above it
-        return 0
-
-
-_MACHINE: Final = "safehold.dlp.engine.tier"
-_TAGGER: Final = "safehold.dlp.tagger"
 # the best one comes last
 TIERS: Final = {
     tier.name: tier
     for tier in (
         Tier("default", "everything that has a form, by rule", (), "", by_rule),
-        Tier("fast", "the same, found faster", (_MACHINE, "hyperscan"), "fast", by_fast_rule),
         Tier(
-            "ner",
-            "also names of people, places and organisations",
-            (_TAGGER,),
-            "ner",
-            by_rule_and_tagger,
+            "fast",
+            "the same, found faster",
+            ("hyperscan",),
+            "fast",
+            partial(by_rule, machine="fast"),
+        ),
+        Tier(
+            "ner", "also names of people, places and organisations", (), "ner", by_rule_and_tagger
         ),
     )
 }

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from safehold.dlp.classes import CLASSES, NAMES
-from safehold.dlp.scan import ALL, Spans, find_spans
+from safehold.dlp.overlap import replace_spans, unite
+from safehold.dlp.scan import ALL, find_spans
 from safehold.errors import InvalidError
 
 
@@ -41,7 +41,6 @@ NEVER_NAMED: Final = frozenset(
     {"PASSWORD", "SECRET", "OTP", "CARD", "SSN", "BANK", "IBAN", "MRN", "PHONE", "EMPID", "URL"}
 )
 _LONG: Final = 4  # letters from which a value is taken for a name rather than a number
-_RANKS: Final = {name: CLASSES[name].rank for name in NAMES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,41 +177,23 @@ def redact(
 
 def _changed(texts: Any, policy: Policy) -> list[str | None]:
     spans = find_spans(texts, groups=policy.groups)
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    for row, *span in zip(
+        spans.row.tolist(),
+        spans.start.tolist(),
+        spans.end.tolist(),
+        spans.kind.tolist(),
+        strict=True,
+    ):
+        found.setdefault(row, []).append((span[0], span[1], span[2]))
+
+    def say(value: str, kind: int) -> str:
+        return _change(value, NAMES[kind], policy)
+
     values: list[str | None] = texts.to_pylist()
-    bounds = np.searchsorted(spans.row, np.unique(spans.row), side="left").tolist()
-    for low, high in zip(bounds, [*bounds[1:], len(spans)], strict=True):
-        row = int(spans.row[low])
-        values[row] = _change_text(values[row] or "", spans, low, high, policy)
+    for row, listed in found.items():
+        values[row] = replace_spans(values[row] or "", unite(sorted(listed)), say)
     return values
-
-
-def _change_text(text: str, spans: Spans, low: int, high: int, policy: Policy) -> str:
-    parts: list[str] = []
-    at = 0
-    for start, end, kind in _merged(spans, low, high):
-        parts += [text[at:start], _change(text[start:end], kind, policy)]
-        at = end
-    return "".join(parts) + text[at:]
-
-
-def _merged(spans: Spans, low: int, high: int) -> list[tuple[int, int, str]]:
-    """Join spans that overlap; the class of highest rank names them."""
-    found = sorted(
-        zip(
-            spans.start[low:high].tolist(),
-            spans.end[low:high].tolist(),
-            (NAMES[kind] for kind in spans.kind[low:high].tolist()),
-            strict=True,
-        )
-    )
-    merged: list[tuple[int, int, str]] = []
-    for start, end, kind in found:
-        if merged and start < merged[-1][1]:
-            first, last, name = merged[-1]
-            merged[-1] = first, max(last, end), max(name, kind, key=_RANKS.__getitem__)
-        else:
-            merged.append((start, end, kind))
-    return merged
 
 
 def _change(value: str, kind: str, policy: Policy) -> str:

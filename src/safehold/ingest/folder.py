@@ -5,6 +5,7 @@ The archive never touches a disk. It is the same for the same files, so that a f
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import zipfile
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from safehold.errors import InvalidError
+from safehold.sandbox.parts import seal_memory
 
 _MOST_BYTES: Final = 1 << 30
 _MOST_FILES: Final = 100_000
@@ -46,21 +48,26 @@ def open_path(path: Path) -> int:
 
 def _pack(root: Path) -> int:
     members = _members(root)
-    descriptor = os.memfd_create("folder", os.MFD_CLOEXEC)
-    try:
-        with (
-            os.fdopen(os.dup(descriptor), "wb") as sink,
-            zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive,
-        ):
+    if not members:
+        raise InvalidError(
+            "a folder that holds no JSON file is no source",
+            file=root.name,
+            rule="ingest.source",
+            fix="name a file, or a folder of JSON files",
+        )
+
+    def write(sink: io.BufferedRandom) -> None:
+        with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
             for path in members:
                 info = zipfile.ZipInfo(path.relative_to(root).as_posix(), _DATE)
                 archive.writestr(info, path.read_bytes())
-    except (OSError, ValueError, UnicodeEncodeError) as error:
-        os.close(descriptor)
+
+    try:
+        return seal_memory(write)  # a sandbox takes no memory that somebody could still change
+    except (OSError, ValueError) as error:
         raise InvalidError(
             "the folder cannot be read", file=root.name, rule="source.folder"
         ) from error
-    return descriptor
 
 
 def _members(root: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from safehold.canonical import LARGEST
 from safehold.dlp import Rules, minimise
 from safehold.dlp.context import denied_so_far
 from safehold.dlp.level import put_columns
+from safehold.dlp.roster import Roster
 from safehold.errors import InvalidError
 from safehold.ingest.admission import Roll
 from safehold.ingest.convert import Converted, Events
@@ -55,6 +56,7 @@ class Order:
         now_us: The moment of the import; the same on a rerun.
         keep_days: Retention by stream, days.
         limits: Bounds.
+        roster: Names of the people who work here, to be masked; it goes no further than this run.
     """
 
     rules: Mapping[str, Rules]
@@ -64,6 +66,7 @@ class Order:
     now_us: int
     keep_days: Mapping[str, int]
     limits: Limits
+    roster: Roster | None = None
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Order:
@@ -101,6 +104,7 @@ class Order:
             now_us=now_us,
             keep_days=keep_days,
             limits=Limits.from_spec(spec.get("limits")),
+            roster=Roster(spec["roster"]) if spec.get("roster") else None,
         )
 
 
@@ -211,6 +215,7 @@ class Pipeline:
             roll=order.roll,
             tally=tally,
             windows=self.windows,
+            roster=order.roster,
         )
         for stream, table in minimised.items():
             tally.taken[stream] += len(table)
@@ -238,6 +243,7 @@ def minimise_streams(
     roll: Roll,
     tally: Tally,
     windows: Windows,
+    roster: Roster | None = None,
 ) -> dict[str, pa.Table]:
     """Admit, minimise and rank the events of a chunk; wire-form columns come out, minimised.
 
@@ -249,6 +255,7 @@ def minimise_streams(
         roll: Who takes part.
         tally: Where the counts go.
         windows: What is remembered of the windows of earlier chunks.
+        roster: Names of the people who work here.
     """
     # context even where it is not collected: the window in front, clicks that end typing
     focus = accepted["focus"].table if "focus" in accepted else None
@@ -271,6 +278,7 @@ def minimise_streams(
             focus=windows.with_earlier(focus, rules[stream]),
             pointer=pointer if stream == "key" else None,
             consented=roll.consented(stream, columns),
+            roster=roster,
         )
         tally.dropped.update(result.dropped)
         tally.masked.update(result.masked)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from safehold.errors import InvalidError
 from safehold.ingest.chunk import cut_chunks
-from safehold.ingest.convert import convert, source_kinds
+from safehold.ingest.convert import Converted, convert, source_kinds
 from safehold.ingest.folder import open_path
 from safehold.ingest.limits import Limits
 from safehold.ingest.mapping import GIVEN
@@ -64,6 +65,27 @@ def people_of(
     """
     people: set[str] = set()
     streams: set[str] = set()
+    for converted in read_converted(path, mapping, now_us=now_us, person=person):
+        for events in converted.streams.values():
+            people |= {str(converted.keys[group][0]) for group in set(events.group.tolist())}
+        streams |= set(converted.streams)
+    return people, streams
+
+
+def read_converted(
+    path: Path, mapping: str | None, *, now_us: int, person: str | None = None
+) -> Iterator[Converted]:
+    """Yield a file chunk by chunk in wire form, as its mapping makes it.
+
+    Args:
+        path: The file.
+        mapping: As for ``file_source``.
+        now_us: The moment relative times count from.
+        person: As for ``file_source``.
+
+    Raises:
+        InvalidError: The file or its mapping does not fit.
+    """
     limits = Limits()
     source = file_source(path, mapping, person)
     descriptor = open_path(path)
@@ -76,12 +98,8 @@ def people_of(
             pause=rules.pause_column,
             limits=limits,
         ):
-            converted = convert(
+            yield convert(
                 rules, chunk.table, chunk.rows, sessions=sessions, now_us=now_us, name=path.name
             )
-            for events in converted.streams.values():
-                people |= {str(converted.keys[group][0]) for group in set(events.group.tolist())}
-            streams |= set(converted.streams)
     finally:
         os.close(descriptor)
-    return people, streams

@@ -24,6 +24,7 @@ import pyarrow as pa
 from safehold.catalog import SourceState, add_tallies
 from safehold.catalog.register import LIVE
 from safehold.charter import Charter
+from safehold.dlp.roster import Roster
 from safehold.errors import (
     ConflictError,
     DeniedError,
@@ -187,14 +188,15 @@ class Intake:
         state = desk.catalog.begin(name, now_us=desk.now_us())
         if state.state == LIVE:
             return {"source": name, "already": True, "tally": state.tally, "refusals": []}
+        used, mark = self._roster_used(arguments)
         desk.trust.log_running(
             Entry(
                 kind="ingest",
                 actor=ENGINEER,
                 object=name,
-                detail={"step": "begin"},
+                detail={"step": "begin", **used},
                 charter=charter.digest(),
-                key=f"ingest/{name}/begin/{charter.digest().hex()[:16]}",
+                key=f"ingest/{name}/begin/{charter.digest().hex()[:16]}{mark}",
             )
         )
         spec = self._spec(charter, source, arguments, state=state)
@@ -229,6 +231,21 @@ class Intake:
             "refusals": run.refusals,
             "level": job.level,
         }
+
+    def _roster_used(self, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+        """Return what the ledger says of the roster: how many names, and a keyed hash; never a name.
+
+        Raises:
+            InvalidError: It is no roster.
+        """
+        given = arguments.get("roster")
+        if given is None:
+            return {}, ""
+        if not isinstance(given, list):
+            raise InvalidError("a roster is a list", field="roster", rule="roster.entry")
+        roster = Roster(given)
+        digest = roster.digest(self._desk.vault.derive("roster-identity"))
+        return {"roster": {"people": len(roster), "digest": digest}}, f"/{digest[:16]}"
 
     def orders(self) -> dict[str, Any]:
         """Return what a sandbox that takes telemetry in is told of the charter."""
@@ -334,6 +351,8 @@ class Intake:
         }
         if (tolerate := arguments.get("tolerate_ppm")) is not None:
             spec["tolerate"] = tolerate / 1_000_000
+        if roster := arguments.get("roster"):
+            spec["roster"] = roster
         return spec
 
     def _identity(self, source: Mapping[str, Any], inputs: Sequence[int]) -> str:

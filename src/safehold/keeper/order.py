@@ -22,6 +22,15 @@ RESUME_LIFE_US = 3 * DAY_US
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+def domain_of(what: str) -> str:
+    """Return what a seat signs an order under, so that its word counts for nothing else.
+
+    Args:
+        what: ``stop`` or ``resume``.
+    """
+    return f"safehold.{what}.v1"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One order of the board.

@@ -18,7 +18,7 @@ from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.keeper.board import Board
 from safehold.keeper.deliberation import Deliberation
 from safehold.keeper.enacted import Enacted
-from safehold.keeper.order import DIRECTIONS, Order, Orders, read_order
+from safehold.keeper.order import DIRECTIONS, Order, Orders, domain_of, read_order
 from safehold.keeper.proposals import Proposals
 from safehold.keeper.requirements import Direction, computed
 from safehold.keeper.restart import LONGEST_CAUSE, cause_entry, unmet
@@ -186,7 +186,7 @@ class Trust(Spending):
         self._orders.check_time(order, now_us=now)
         if self._ledger.find(order.key):
             raise DeniedError("an order of another time", rule="oversight.order")
-        seats, bad = self.roster.count(f"safehold.{what}.v1", text, signatures)
+        seats, bad = self.roster.count(domain_of(what), text, signatures)
         needed = self.roster.needed(DIRECTIONS[what], self.signed().charter)
         check_quorum(
             seats,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -229,7 +230,7 @@ def inspect(
     counts: Counter[tuple[str, str, str]] = Counter()
     passages = 0
     named = [Passage("file name", name), Passage("file name", name.replace("_", " "))]
-    for batch in _batches(unwrap(_chain(named, content))):
+    for batch in _batches(unwrap(chain(named, content))):
         passages += len(batch)
         for item, count in _scan(
             batch, groups, canaries, words=content.kind == "tokenizer"
@@ -247,11 +248,6 @@ def inspect(
         more=max(0, len(listed) - _MOST),
         notes=tuple(sorted(content.notes)),
     )
-
-
-def _chain(first: list[Passage], rest: Iterable[Passage]) -> Iterator[Passage]:
-    yield from first
-    yield from rest
 
 
 def _batches(passages: Iterable[Passage]) -> Iterator[list[Passage]]:

@@ -140,12 +140,9 @@ def _inner(passage: Passage, left: int) -> Iterator[Passage]:
         yield from _inner(inner, left - 1)
 
 
-def unwrap_bytes(text: str) -> bytes | None:
+def _bytes_of(text: str) -> bytes | None:
     """Return the bytes of a base64 text; None when it is none."""
-    compact = "".join(text.split())
-    if len(compact) < _SHORTEST or not _BASE64.match(compact):
-        return None
-    compact = compact.rstrip("=").replace("-", "+").replace("_", "/")
+    compact = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -153,7 +150,7 @@ def unwrap_bytes(text: str) -> bytes | None:
 
 
 def _decoded(text: str) -> str | None:
-    raw = unwrap_bytes(text)
+    raw = _bytes_of(text)
     if raw is None:
         return None
     try:

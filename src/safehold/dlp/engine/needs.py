@@ -15,6 +15,7 @@ from typing import Final
 
 from safehold.dlp.engine.syntax import (
     DIGIT,
+    OTHER,
     SPACE,
     WORD,
     Edge,
@@ -172,12 +173,23 @@ def needed(node: Node) -> tuple[Need, ...]:
     Args:
         node: The tree of the expression.
     """
-    known = {
-        Need(tuple(dict.fromkeys(_core(run) for run in need.runs)), need.times)
-        for need in _known(node).needs
-        if price(need.runs) <= _COMMON
-    }
+    known = set()
+    for need in _known(node).needs:
+        runs = tuple(dict.fromkeys(_core(_in_bytes(run)) for run in need.runs))
+        if price(runs) <= _COMMON:
+            known.add(Need(runs, need.times))
     return tuple(sorted(known, key=lambda need: (price(need.runs) ** need.times, need.runs)))
+
+
+def _in_bytes(run: Run) -> Run:
+    """Return the rarest part of a run that is as long in bytes as in signs.
+
+    A sign beyond ASCII takes several bytes: it may stand at an end, where one of its bytes will do, and nowhere else.
+    """
+    wide = [at for at, mask in enumerate(run[1:-1], 1) if mask & OTHER]
+    borders = [0, *wide, len(run) - 1]
+    parts = [run[low : high + 1] for low, high in pairwise(borders)]
+    return min(parts, key=_price, default=run)
 
 
 def _core(run: Run) -> Run:

@@ -16,6 +16,23 @@ _BORDER: Final = pa.scalar("\0", pa.large_string())
 _NOTHING: Final = pa.scalar("", pa.large_string())
 
 
+def large_texts(texts: Any) -> Any:
+    """Return texts as one ``large_string`` array.
+
+    Args:
+        texts: Arrow strings or a dictionary of them; sliced arrays, chunks and nulls are fine.
+    """
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+        if isinstance(texts, pa.ChunkedArray):
+            texts = (
+                pa.concat_arrays(texts.chunks)
+                if texts.num_chunks
+                else pa.array([], pa.large_string())
+            )
+    return texts.cast(pa.large_string())
+
+
 def offsets_of(array: Any) -> Ints:
     """Return where each row begins in the buffer of the array, and where the last one ends.
 

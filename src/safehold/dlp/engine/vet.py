@@ -90,6 +90,11 @@ class Facts:
         self.code = np.frombuffer(data, np.uint8)
 
     @cached_property
+    def lower(self) -> bytes:
+        """The buffer with small letters for capitals."""
+        return self.data.lower()
+
+    @cached_property
     def kinds(self) -> npt.NDArray[np.uint8]:
         """The kinds of each byte."""
         return np.frombuffer(self.data.translate(_KINDS), np.uint8)
@@ -129,7 +134,11 @@ def _ssn(each: Candidates) -> Ints:
     first = code[each.start]
     said[(first == 57) | (zeros == 4)] = 70
     doubtful = (each.digits != 9) | digit[each.before] | digit[each.after]
-    doubtful |= _among(b"06")[first]
+    doubtful |= _among(b"06")[first] | _among(b".-")[each.before]
+    # parted by two dashes or by nothing; any other way is looked at one by one
+    size, reach = each.end - each.start, len(code) - 1
+    dashes = [code[np.minimum(each.start + at, reach)] == 45 for at in (3, 6)]
+    doubtful |= (size != 9) & ((size != 11) | ~dashes[0] | ~dashes[1])
     said[doubtful] = -1
     return said
 

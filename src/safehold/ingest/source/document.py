@@ -15,6 +15,7 @@ from safehold.ingest.source.archive import Archive
 from safehold.ingest.source.file import FileReader
 from safehold.ingest.source.image import PICTURES
 from safehold.ingest.source.record import Document
+from safehold.ingest.source.whole import DocumentFile
 
 
 def parse_json(data: bytes, *, name: str, limits: Limits, member: int | None = None) -> Any:
@@ -44,7 +45,7 @@ def parse_json(data: bytes, *, name: str, limits: Limits, member: int | None = N
         raise InvalidError("not JSON", file=name, row=member, rule="source.json") from error
 
 
-class JsonDocument:
+class JsonDocument(DocumentFile):
     """One JSON document.
 
     Args:
@@ -57,9 +58,7 @@ class JsonDocument:
     """
 
     def __init__(self, reader: FileReader, *, name: str, limits: Limits) -> None:
-        self.size = reader.size
-        self.names: list[str] = []
-        self.pictures = 0
+        super().__init__(reader, name=name, limits=limits)
         if reader.size > limits.document_bytes:
             raise InvalidError(
                 f"a document of more than {limits.document_bytes} bytes",
@@ -68,7 +67,6 @@ class JsonDocument:
                 fix="export fewer days at a time",
             )
         self._value = parse_json(reader.pread(0, reader.size), name=name, limits=limits)
-        self._name = name
 
     def documents(self) -> Iterator[Document | str]:
         """Yield the document."""
@@ -79,22 +77,8 @@ class JsonDocument:
         return None if lookup.file else self._value
 
 
-class JsonLines:
-    """JSON Lines whose objects nest.
-
-    Args:
-        reader: The open file.
-        name: Its name.
-        limits: What it may ask for.
-    """
-
-    def __init__(self, reader: FileReader, *, name: str, limits: Limits) -> None:
-        self.size = reader.size
-        self.names: list[str] = []
-        self.pictures = 0
-        self._reader = reader
-        self._name = name
-        self._limits = limits
+class JsonLines(DocumentFile):
+    """JSON Lines whose objects nest."""
 
     def documents(self) -> Iterator[Document | str]:
         """Yield one document a line.
@@ -119,10 +103,6 @@ class JsonLines:
                 yield "source.json"
                 continue
             yield Document(value, {"@file": self._name})
-
-    def table(self, lookup: Lookup) -> Any:
-        """Return nothing: lines hold no table of words."""
-        del lookup
 
 
 class JsonArchive:

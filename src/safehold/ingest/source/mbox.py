@@ -19,11 +19,9 @@ from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any, Final
 
 from safehold.clock import SECOND_US
-from safehold.ingest.limits import Limits
-from safehold.ingest.shape import Lookup
-from safehold.ingest.source.file import FileReader
 from safehold.ingest.source.quoted import without_quoted
 from safehold.ingest.source.record import Document
+from safehold.ingest.source.whole import DocumentFile
 
 _LONGEST_HEADER: Final = 1 << 16
 _MOST_PARTS: Final = 64
@@ -40,26 +38,8 @@ _CHARSETS: Final = re.compile(
 )
 
 
-class Mailbox:
-    """Messages of an mbox file.
-
-    Args:
-        reader: The open file.
-        name: Its name.
-        limits: What it may ask for.
-    """
-
-    def __init__(self, reader: FileReader, *, name: str, limits: Limits) -> None:
-        self.size = reader.size
-        self.names: list[str] = []
-        self.pictures = 0
-        self._reader = reader
-        self._name = name
-        self._limits = limits
-
-    def table(self, lookup: Lookup) -> Any:
-        """Return nothing: a mailbox holds no table of words."""
-        del lookup
+class Mailbox(DocumentFile):
+    """Messages of an mbox file."""
 
     def documents(self) -> Iterator[Document | str]:
         """Yield one document a message; a text is the rule that one of them broke."""

@@ -11,10 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from safehold.ingest.limits import Limits
-from safehold.ingest.shape import Lookup
-from safehold.ingest.source.file import FileReader
 from safehold.ingest.source.record import Document
+from safehold.ingest.source.whole import DocumentFile
 
 _TIME: Final = r"(?:(\d{1,4}):)?([0-5]?\d):([0-5]?\d)[.,](\d{3})"
 _TIMING: Final = re.compile(rf"\s*{_TIME}\s+-->\s+{_TIME}(?:\s.*)?\Z")
@@ -27,26 +25,8 @@ _LONGEST_CUE: Final = 1 << 16
 _MOST_VOICES: Final = 64
 
 
-class Transcript:
-    """Segments of a WebVTT file.
-
-    Args:
-        reader: The open file.
-        name: Its name.
-        limits: What it may ask for.
-    """
-
-    def __init__(self, reader: FileReader, *, name: str, limits: Limits) -> None:
-        self.size = reader.size
-        self.names: list[str] = []
-        self.pictures = 0
-        self._reader = reader
-        self._name = name
-        self._limits = limits
-
-    def table(self, lookup: Lookup) -> Any:
-        """Return nothing: a transcript holds no table of words."""
-        del lookup
+class Transcript(DocumentFile):
+    """Segments of a WebVTT file."""
 
     def documents(self) -> Iterator[Document | str]:
         """Yield one document a segment; a text is the rule that a cue broke."""
