@@ -8,8 +8,9 @@ from typing import Any
 from safehold import canonical
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter, Roster, load, shipped, sign
-from safehold.charter.proposal import Proposal, Question, propose, vote
+from safehold.charter.proposal import Proposal, Question, Vote, propose, vote
 from safehold.charter.roster import ROSTER_DOMAIN
+from safehold.charter.turnover import change_of, next_roster
 from safehold.ledger import Entry
 from safehold.signing import SigningKey
 
@@ -88,21 +89,37 @@ def stated_roster(
     new: Roster, *, old: Roster, seat: str, key: SigningKey, at_us: int
 ) -> dict[str, Any]:
     """Return the arguments of ``board.propose``."""
+    change = change_of(old, new)
     said = Proposal(
         home=old.home,
         about="roster",
-        digest=new.digest().hex(),
+        digest=change.digest(old.home).hex(),
         version=new.version,
-        base=old.digest().hex(),
+        base=old.standing().hex(),
         roster=old.digest().hex(),
         seat=seat,
         at_us=at_us,
     )
     return {
-        "roster": new.to_json(),
+        "change": change.to_json(),
         "proposal": said.to_json(),
         "signature": b64(propose(said, key)),
     }
+
+
+def voted(
+    old: Roster, new: Roster, *keys: tuple[str, SigningKey], proposal: int = 7, **changes: Any
+) -> list[Vote]:
+    """Return votes on a change of the roster, as if it had been proposed in some home."""
+    facts = {
+        "home": old.home,
+        "proposal": proposal,
+        "leaf": "00" * 32,
+        "digest": change_of(old, new).digest(old.home).hex(),
+        "base": old.standing().hex(),
+        "roster": old.digest().hex(),
+    }
+    return [vote(Question(**facts | changes), seat, key) for seat, key in keys]
 
 
 def say(
@@ -133,7 +150,9 @@ def enact(
         return call(
             "charter.enact",
             charter=charter.to_json(),
-            signatures=[sign(charter, name, keys[name]).to_json() for name in names],
+            signatures=[
+                sign(charter, name, keys[name], home=trust.roster.home).to_json() for name in names
+            ],
         )
     proposer = names[0] if names else "hr"
     said = stated(
@@ -160,6 +179,12 @@ def signed_roster(
     for seat, key in (*keys.items(), *also):
         new = new.add(Signature(seat=seat, value=key.sign(ROSTER_DOMAIN, new.message())))
     return new
+
+
+def rotate(call: Call, trust: Any, seat: str, old: SigningKey, fresh: SigningKey) -> dict[str, Any]:
+    """Give a seat another key, as its holder does."""
+    new = next_roster(trust.roster, seat=seat, key=fresh.public)
+    return call("board.rotate", roster=signed_roster(new, {seat: old}, (seat, fresh)).to_json())
 
 
 def milestone(ledger: Any, promise: str = REPLAY, state: str = "kept") -> None:

@@ -106,6 +106,11 @@ class Home:
         return self.outside / "witnesses.json"
 
     @property
+    def drawn_witnesses_file(self) -> Path:
+        """A list of witnesses that the board has not named yet; outside the home."""
+        return self.outside / "witnesses.next"
+
+    @property
     def ledger_url_file(self) -> Path:
         """Names the database that holds the journal, if one does; outside the home."""
         return self.outside / "ledger-url"

@@ -1,4 +1,4 @@
-"""The course of events that leaves tell: uses and their results, grants, epochs, keys.
+"""The course of events that leaves tell: uses and their results, grants, epochs, keys, the board.
 
 Rules, over leaves in the order of the log:
 1. time does not go back by more than a little, and a reference names an earlier leaf;
@@ -7,7 +7,8 @@ Rules, over leaves in the order of the log:
 3. an intent that names a grant names one that is neither closed nor revoked, and ``grant.closed``
    says truly which leaves its uses lie between, so that nobody can add one later;
 4. ``index.epoch`` leaves begin epochs in order and close them in order, without a gap between;
-5. ``key.rotate`` leaves tell which keys of the log count from where on.
+5. ``key.rotate`` leaves tell which keys of the log count from where on;
+6. rosters, charters and proposals follow from one another as ``council`` says.
 
 What is read costs a few entries for what is open: intents, grants, epochs. Nothing closed is held.
 """
@@ -19,14 +20,15 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
+from safehold_verify.council import BOARD, Council, Facts
+
 SKEW_MS = 2_000  # how far a leaf's time may lie before an earlier leaf's
 LATEST_RESULT_MS = 24 * 3_600_000  # how long an intent may go without its result
-TOLD = frozenset(
+TOLD = BOARD | frozenset(
     {"access.intent", "access.result", "grant", "grant.closed", "index.epoch", "key.rotate"}
 )  # kinds whose public facts and references say more than that an earlier leaf is meant
 OUTCOMES = frozenset({"ok", "failed", "denied", "stopped", "lost"})
 
-Facts = Mapping[str, int | str]
 _NONE: Facts = {}
 
 
@@ -63,6 +65,7 @@ class Course:
         self._keys: dict[
             str, list[int]
         ] = {}  # vkey to leaves that announce and retire it, -1 if none
+        self._council = Council()
 
     def read(
         self, index: int, kind: str, time: int, ref: int, facts: Facts = _NONE
@@ -74,7 +77,7 @@ class Course:
             kind: Its kind.
             time: Its time, milliseconds since 1970-01-01 UTC.
             ref: The leaf it refers to, -1 if none.
-            facts: Its public facts; read only for the kinds of ``TOLD``.
+            facts: Its public facts; read only for the kinds of ``TOLD``. Of the board's, ``chr`` besides.
         """
         found: list[Finding] = []
         if time < self._latest - SKEW_MS:
@@ -95,6 +98,9 @@ class Course:
                 found += self._turn(index, time, ref, facts)
             case "key.rotate":
                 found += self._rotate(index, facts)
+            case "charter" | "roster" | "proposal":
+                if wrong := self._council.read(kind, index, ref, facts):
+                    found.append(Finding("story.board", index, wrong))
             case _:
                 pass
         return found
@@ -167,6 +173,7 @@ class Course:
             "closed": self._closed,
             "begins": [[epoch, *begin] for epoch, begin in self._begins.items()],
             "keys": [[vkey, *leaves] for vkey, leaves in self._keys.items()],
+            "board": self._council.state(),
         }
 
     @classmethod
@@ -181,6 +188,7 @@ class Course:
         course._epoch, course._closed = int(state["epoch"]), int(state["closed"])
         course._begins = {int(epoch): (int(at), int(time)) for epoch, at, time in state["begins"]}
         course._keys = {str(vkey): [int(one) for one in at] for vkey, *at in state["keys"]}
+        course._council = Council.resume(state["board"])
         return course
 
     def _intent(self, index: int, time: int, ref: int) -> list[Finding]:

@@ -14,6 +14,7 @@ from itertools import chain, repeat
 from operator import ge, le
 from typing import Any
 
+from safehold_verify.council import BOARD
 from safehold_verify.course import TOLD, Course
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import place_of
@@ -102,7 +103,7 @@ class Story:
         else:
             found = []
             for at, kind, moment, ref in merge(*map(_leaves, told)):
-                facts = _NONE if kind in _PAIRED else _facts(entries[at])
+                facts = _NONE if kind in _PAIRED else _facts(entries[at], kind)
                 found += self._course.read(first + at, kind, moment, ref, facts)
         for finding in found:
             raise self._wrong(finding.sentence, finding.index)
@@ -170,7 +171,7 @@ class Story:
             self.kinds[kind] += 1
             if kind in TOLD:
                 for finding in self._course.read(
-                    at, kind, moment, ref, _NONE if kind in _PAIRED else _facts(data)
+                    at, kind, moment, ref, _NONE if kind in _PAIRED else _facts(data, kind)
                 ):
                     raise self._wrong(finding.sentence, finding.index)
 
@@ -246,10 +247,14 @@ def _leaves(group: Group) -> Iterator[tuple[int, str, int, int]]:
         yield at, group.kind, moment, ref
 
 
-def _facts(data: bytes) -> dict[str, Any]:
-    """Return the public facts of a leaf in canonical form: no value in it holds a bracket."""
+def _facts(data: bytes, kind: str) -> dict[str, Any]:
+    """Return the public facts of a leaf in canonical form: no value in it holds a bracket.
+
+    Of the board's leaves, what they are about as well: the digest of a charter or roster.
+    """
     start = data.find(b'"pub":{')
-    return _parsed(data[start + 6 : data.index(b"}", start) + 1]) if start >= 0 else {}
+    facts = _parsed(data[start + 6 : data.index(b"}", start) + 1]) if start >= 0 else {}
+    return {**facts, "chr": json.loads(data[1:]).get("chr", "")} if kind in BOARD else facts
 
 
 @lru_cache(1024)  # most leaves carry the same few facts

@@ -226,7 +226,7 @@ def test_approvals_that_do_not_count():
             replace(
                 one[0],
                 seat="legal",
-                value=KEYS["legal"].sign("safehold.charter.v1", one[0].message()),
+                value=KEYS["legal"].sign("safehold.charter.v2", one[0].message()),
             ),
         ],
     }

@@ -14,14 +14,26 @@ from typing import Any
 import pytest
 from tests.devices import keep_control, put_back
 from tests.keeper_desk import Bench, copy_bench, found_bench
-from tests.seated import DAY_S, changed, founding, say, signed_roster, stated, wider
+from tests.seated import (
+    DAY_S,
+    changed,
+    founding,
+    rotate,
+    say,
+    signed_roster,
+    stated,
+    stated_roster,
+    voted,
+    wider,
+)
 from tests.world import raised
 
 from safehold import canonical
 from safehold.charter import Charter, Roster, Rosters, load, parse, shipped, sign
 from safehold.charter.proposal import Question, vote
 from safehold.charter.roster import LIFE_S
-from safehold.charter.succession import next_roster
+from safehold.charter.succession import Terms
+from safehold.charter.turnover import next_roster
 from safehold.charter.vocabulary import SEATS
 from safehold.clock import DAY_US
 from safehold.errors import DeniedError, InvalidError, QuorumError, SafeholdError, TamperedError
@@ -64,6 +76,10 @@ def agree(bench: Bench, proposal: dict[str, Any], *seats: str) -> None:
         say(bench.call, proposal["question"], seat, bench.seats[seat])
 
 
+def agree_not(bench: Bench, proposal: dict[str, Any], seat: str) -> None:
+    say(bench.call, proposal["question"], seat, bench.seats[seat], "refuse")
+
+
 def enact(bench: Bench, proposal: dict[str, Any]) -> dict[str, Any]:
     return bench.call("charter.enact", proposal=proposal["proposal"])
 
@@ -101,7 +117,9 @@ def test_two_seats_cannot_widen_with_whatever_signatures_they_make(bench: Bench)
 def test_signatures_over_the_text_alone_change_no_charter(bench: Bench) -> None:
     """What suffices for the first charter of a home is worth nothing for the next, even by all six."""
     new = wider(bench.charter())
-    signatures = [sign(new, seat, key).to_json() for seat, key in bench.seats.items()]
+    signatures = [
+        sign(new, seat, key, home=bench.home.id).to_json() for seat, key in bench.seats.items()
+    ]
     error = raised(
         lambda: bench.call("charter.enact", charter=new.to_json(), signatures=signatures)
     )
@@ -114,12 +132,28 @@ def test_two_seats_replace_nobody(bench: Bench) -> None:
             continue
         present = bench.desk.trust.roster
         new = next_roster(present, seat=seat, person="mallory", key=MALLORY[seat].public)
-        signers = {name: bench.seats[name] for name in TWO}
-        forged = [(name, MALLORY[name]) for name in SEATS]
-        new = signed_roster(new, signers, (seat, MALLORY[seat]), *forged)
-        assert isinstance(
-            raised(lambda new=new: bench.call("board.enact", roster=new.to_json())), QuorumError
+        signed = signed_roster(new, bench.seats, (seat, MALLORY[seat]))
+        error = raised(lambda new=signed: bench.call("board.rotate", roster=new.to_json()))
+        assert error.rule == "roster.proposal"  # all of their signatures over the text are none
+        said = stated_roster(
+            new, old=present, seat="hr", key=bench.seats["hr"], at_us=bench.clock.now_us()
         )
+        proposal = bench.call("board.propose", **said)
+        agree(bench, proposal, *TWO)
+        say(bench.call, proposal["question"], seat, MALLORY[seat])
+        for name in SEATS:
+            if name not in {*TWO, seat}:
+                error = raised(
+                    lambda name=name, one=proposal: say(
+                        bench.call, one["question"], name, MALLORY[name]
+                    )
+                )
+                assert isinstance(error, TamperedError)
+        bench.clock.advance(20 * DAY_US)
+        error = raised(lambda one=proposal: bench.call("board.enact", proposal=one["proposal"]))
+        assert isinstance(error, QuorumError)
+        bench.clock.advance(-20 * DAY_US)
+        agree_not(bench, proposal, "privacy" if seat != "privacy" else "employee_representative")
     assert bench.desk.trust.roster.version == 1
 
 
@@ -149,7 +183,9 @@ def test_an_old_signed_charter_is_not_replayed(bench: Bench) -> None:
     for old in (first, second):
         error = raised(lambda old=old: propose(bench, old))
         assert error.rule == "charter.version"
-        signatures = [sign(old, seat, key).to_json() for seat, key in bench.seats.items()]
+        signatures = [
+            sign(old, seat, key, home=bench.home.id).to_json() for seat, key in bench.seats.items()
+        ]
         error = raised(
             lambda old=old, signatures=signatures: bench.call(
                 "charter.enact", charter=old.to_json(), signatures=signatures
@@ -209,7 +245,7 @@ def test_what_another_home_s_board_signed_counts_nothing_here(
         assert isinstance(
             raised(lambda made=made: bench.call("charter.vote", vote=made)), SafeholdError
         )
-    error = raised(lambda: bench.call("board.enact", roster=rotated.to_json()))
+    error = raised(lambda: bench.call("board.rotate", roster=rotated.to_json()))
     assert error.rule == "roster.version"
     bench.stop()
     shutil.copy(other.home.roster_file, bench.home.roster_file)
@@ -232,7 +268,9 @@ def test_a_charter_file_that_two_seats_wrote_is_not_opened(bench: Bench) -> None
 
     def forged(tree: Any) -> Any:
         keys = {**MALLORY, **{seat: bench.seats[seat] for seat in TWO}}
-        signatures = [sign(new, seat, key).to_json() for seat, key in keys.items()]
+        signatures = [
+            sign(new, seat, key, home=bench.home.id).to_json() for seat, key in keys.items()
+        ]
         return tree | {"charter": new.to_json(), "signatures": signatures}
 
     rewrite(bench.home.charter_file, forged)
@@ -243,16 +281,20 @@ def test_a_charter_file_that_two_seats_wrote_is_not_opened(bench: Bench) -> None
 def test_a_roster_file_that_two_seats_wrote_is_not_opened(bench: Bench, *, beside: bool) -> None:
     present = bench.desk.trust.roster
     new = next_roster(present, seat="privacy", person="mallory", key=MALLORY["privacy"].public)
-    new = signed_roster(
-        new, {seat: bench.seats[seat] for seat in TWO}, ("privacy", MALLORY["privacy"])
-    )
+    mine_and_theirs = MALLORY | {seat: bench.seats[seat] for seat in TWO}
+    votes = [one.to_json() for one in voted(present, new, *mine_and_theirs.items())]
     mine = {seat: (f"m-{seat}", key.public) for seat, key in MALLORY.items()}
     board = Roster.draft(mine, home=bench.home.id, now_s=present.expires_s - LIFE_S)
     board = signed_roster(board, MALLORY)
     whole = bench.home.roster_file.read_bytes()
     target = bench.home.roster_file.with_suffix(".next" if beside else ".json")
     for rosters in ([present, new], [board], [board, new], []):
-        tree = {"v": "safehold-rosters/1", "rosters": [one.to_json() for one in rosters]}
+        tree = {
+            "v": "safehold-rosters/2",
+            "rosters": [
+                {"roster": one.to_json(), "votes": votes if one is new else []} for one in rosters
+            ],
+        }
         target.write_bytes(canonical.encode(tree))
         if beside and rosters == [board]:  # sound by itself, but not what the ledger names: no harm
             bench.restart()
@@ -269,7 +311,7 @@ def test_a_sound_chain_that_the_ledger_does_not_name_is_not_opened(bench: Bench)
     fresh = SigningKey(b"f" * 32)
     new = next_roster(bench.desk.trust.roster, seat="hr", key=fresh.public)
     new = signed_roster(new, {"hr": bench.seats["hr"]}, ("hr", fresh))
-    chain, _ = bench.desk.trust.board.rosters.follow(new, notice=False)
+    chain, _ = bench.desk.trust.board.rosters.follow(new, terms=Terms(notice=False))
     bench.home.roster_file.write_bytes(canonical.encode(chain.to_json()))
     stays_shut(bench)
 
@@ -277,12 +319,7 @@ def test_a_sound_chain_that_the_ledger_does_not_name_is_not_opened(bench: Bench)
 def test_older_files_are_not_put_back(bench: Bench) -> None:
     old_roster = bench.home.roster_file.read_bytes()
     old_charter = bench.home.charter_file.read_bytes()
-    fresh = SigningKey(b"f" * 32)
-    new = next_roster(bench.desk.trust.roster, seat="hr", key=fresh.public)
-    bench.call(
-        "board.enact",
-        roster=signed_roster(new, {"hr": bench.seats["hr"]}, ("hr", fresh)).to_json(),
-    )
+    rotate(bench.call, bench.desk.trust, "hr", bench.seats["hr"], SigningKey(b"f" * 32))
     bench.desk.trust.deliberation._asks.direction_of = lambda _old, _new: "narrow"
     proposal = propose(bench, wider(bench.charter()), seat="legal")
     agree(bench, proposal, "legal")

@@ -79,16 +79,25 @@ def test_seats_change_hands(world: World) -> None:
     paper = world.root / "roster-3.json"
     drawn = ("--seat", "security", "--person", "dana", "--public", key["public"])
     world.ask("board", "replace", paper, *drawn)
-    world.ask("board", "sign", paper, "--seat", "security", "--key", world.root / "new.key")
-    signers = ("privacy", "employee_representative", "legal", "ml_lead")
-    for name in signers:
-        signed = world.ask("board", "sign", paper, *seat(world, name))
-    assert (signed["signed"], signed["newcomer_signed"]) == (sorted(signers), True)
+    error = world.refuse("board", "sign", paper, *seat(world, "privacy"), code=1)
+    assert "board propose" in error["fix"]
+    proposed = world.ask("board", "propose", paper, *seat(world, "ml_lead"))
+    assert (proposed["notice_s"], proposed["signed"]) == (14 * 86_400, ["ml_lead"])
+    # the paper goes from seat to seat, to machines without a home
+    nowhere = ("--home", world.root / "no-home")
+    world.ask(
+        "board", "sign", paper, "--seat", "security", "--key", world.root / "new.key", *nowhere
+    )
+    for name in ("privacy", "employee_representative", "legal"):
+        signed = world.ask("board", "sign", paper, *seat(world, name), *nowhere)
+    assert "legal" in signed["signed"]
     error = world.refuse("board", "sign", paper, *seat(world, "hr"), code=2)
     assert error["rule"] == "charter.seat"
     assert "board show" in error["fix"]
     # four take a notice; a fifth, and it counts at once
-    assert world.refuse("board", "enact", paper, code=3)["rule"] == "roster.quorum.replace"
+    handed = world.ask("board", "hand-in", paper)
+    assert (len(handed["signed"]), handed["newcomer_signed"]) == (4, True)
+    assert world.refuse("board", "enact", paper, code=3)["rule"] == "proposal.notice"
     world.ask("board", "sign", paper, "--seat", "hr", "--key", world.root / "hr-2.key")
     assert world.ask("board", "enact", paper)["change"] == "replace"
     other = world.root / "roster-other.json"
@@ -97,13 +106,19 @@ def test_seats_change_hands(world: World) -> None:
     world.ask("board", "replace", other, *drawn)
     proposed = world.ask("board", "propose", other, *seat(world, "privacy"))
     assert proposed["notice_s"] == 14 * 86_400
-    assert world.refuse("board", "enact", other, code=3)["rule"] == "proposal.notice"
-    assert world.ask("board", "refuse", str(proposed["proposal"]), *seat(world, "legal"))["ended"]
+    contested = world.ask("board", "refuse", str(proposed["proposal"]), *seat(world, "legal"))
+    assert (contested["ended"], contested["contested"]) == (False, True)
+    assert (contested["needed"], contested["notice_s"]) == (5, 28 * 86_400)
+    ended = world.ask("board", "refuse", str(proposed["proposal"]), *seat(world, "ml_lead"))
+    assert ended["ended"]
     renewal = world.root / "roster-4.json"
     world.ask("board", "renew", renewal, "--days", "390")
-    for name in signers:
+    world.ask("board", "propose", renewal, *seat(world, "privacy"))
+    for name in ("employee_representative", "legal", "ml_lead"):
         world.ask("board", "sign", renewal, *seat(world, name))
     assert world.ask("board", "enact", renewal)["change"] == "renew"
+    error = world.refuse("board", "witnesses", world.root / "same.json", code=2)
+    assert error["rule"] == "board.witnesses"
     after = world.ask("board", "show")
     assert after["version"] == 4
     assert {"seat": "security", "person": "dana"}.items() <= next(

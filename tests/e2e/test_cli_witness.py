@@ -38,6 +38,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
+def name_witnesses(world: World, paper: str) -> None:
+    """Have five seats name the witnesses that were drawn up; before there is a charter it takes no notice."""
+    file = world.root / paper
+    world.ask("board", "witnesses", file)
+    first, *others = ("privacy", "employee_representative", "legal", "hr", "ml_lead")
+    for verb, seat in (("propose", first), *(("sign", one) for one in others)):
+        world.ask("board", verb, file, "--seat", seat, "--key", world.seats / f"{seat}.key")
+    assert world.ask("board", "enact", file)["change"] == "witnesses"
+
+
 def test_a_home_asks_a_witness_that_others_keep(world: World) -> None:
     council = world.root / "council"
     policy = world.root / "outside"
@@ -72,8 +82,13 @@ def test_a_home_asks_a_witness_that_others_keep(world: World) -> None:
             "employee_representative",
         )
         assert added["answers"] is True
-        assert (added["quorum"], added["missing"]) == (2, None)
+        assert (added["quorum"], added["named"]) == (1, True)
+        assert added["drawn_up"]["quorum"] == 2
         world.refuse("ledger", "witness", "add", "council", "--url", url, *keys, code=1)
+        assert world.ask("status")["witnesses"]["remote"] == []  # the board has not named it
+        name_witnesses(world, "named.json")
+        listed = world.ask("ledger", "witness", "list")
+        assert (listed["quorum"], listed["named"], listed["missing"]) == (2, True, None)
         status = world.ask("status")
         assert status["witnesses"]["remote"] == ["council"]
         assert status["witnesses"]["missing"] is None
@@ -93,10 +108,17 @@ def test_a_home_asks_a_witness_that_others_keep(world: World) -> None:
     assert world.try_run("ledger", "rotate").code == 6
     for strict in ("--no-strict", "--strict"):  # that changes no policy
         assert "policy" not in world.ask("ledger", "witness", "require", strict)["next"]
-    assert "new policy" in world.ask("ledger", "witness", "require", "--quorum", "1")["next"]
+    drawn = world.ask("ledger", "witness", "require", "--quorum", "1")
+    assert "board witnesses" in drawn["next"]
+    assert drawn["quorum"] == 2
+    assert world.try_run("ledger", "rotate").code == 6
+    early = world.ask("ledger", "witness", "require", "--quorum", "1", "--at-once")
+    assert "new policy" in early["next"]
+    assert (early["quorum"], early["named"]) == (1, False)
     assert world.ask("ledger", "rotate")["signing"]
     world.refuse("ledger", "witness", "require", "--quorum", "3", code=2)
-    assert world.ask("ledger", "witness", "remove", "council")["quorum"] == 1
+    assert world.ask("ledger", "witness", "remove", "council")["drawn_up"]["quorum"] == 1
+    name_witnesses(world, "named-again.json")
     assert [one["name"] for one in world.ask("ledger", "witness", "list")["witnesses"]] == ["local"]
     assert world.ask("ledger", "verify")["verified"] is True
 

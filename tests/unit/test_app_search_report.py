@@ -168,6 +168,20 @@ def test_periodic_work_runs_when_due_and_a_failure_stops_nobody():
     assert schedule.status()[1] == {"task": "good", "last_us": 20, "failures": 0}
 
 
+def test_a_clock_that_goes_back_puts_no_work_off():
+    """Otherwise whoever sets the clock back by a month has a month without a look for drift."""
+    clock = FixedClock(1_000_000)
+    ran = []
+    schedule = Schedule(clock, [Task("look", 10, lambda: ran.append(clock.now_us()))])
+    schedule.turn()
+    clock.advance(-900_000)
+    assert schedule.turn() == ["look"]
+    assert schedule.turn() == []
+    clock.advance(10)
+    assert schedule.turn() == ["look"]
+    assert ran == [1_000_000, 100_000, 100_010]
+
+
 def test_closing_waits_for_the_present_task_and_starts_no_other():
     """What comes after closing is that the ledger is closed: no task may still be writing to it."""
     begun, go, done = threading.Event(), threading.Event(), []

@@ -18,7 +18,9 @@ FIVE = ("privacy", "employee_representative", "legal", "hr", "security")
 
 def signed(*seats, promise=None):
     promise = promise or boardroom.charter()
-    return [charters.sign(promise, seat, boardroom.KEYS[seat]) for seat in seats]
+    return [
+        charters.sign(promise, seat, boardroom.KEYS[seat], home=boardroom.HOME) for seat in seats
+    ]
 
 
 def refuse(signatures, roster=None, **options):
@@ -72,7 +74,12 @@ def test_signatures_of_another_charter_key_seat_or_domain_do_not_count():
     )
     refuse([*signed(*FIVE[:4]), *signed("security", promise=other)])
     stranger = SigningKey(b"x" * 32)
-    refuse([*signed(*FIVE[:4]), charters.sign(boardroom.charter(), "security", stranger)])
+    refuse(
+        [
+            *signed(*FIVE[:4]),
+            charters.sign(boardroom.charter(), "security", stranger, home=boardroom.HOME),
+        ]
+    )
     moved = Signature(seat="security", value=signed("hr")[0].value)
     refuse([*signed(*FIVE[:4]), moved])
     wrong = boardroom.KEYS["security"].sign("safehold.grant.v1", boardroom.charter().encode())
@@ -136,3 +143,12 @@ def test_a_roster_has_six_seats_and_no_shared_key():
     assert caught.value.rule == "roster.shared_key"
     with pytest.raises(InvalidError):
         charters.Roster.draft(seats, home="h", now_s=0).sign("hr", boardroom.KEYS["legal"])
+
+
+def test_a_first_charter_signed_for_another_home_counts_for_nothing():
+    """The same people may hold the same keys in a home for a trial and in the real one."""
+    elsewhere = [
+        charters.sign(boardroom.charter(), seat, boardroom.KEYS[seat], home="home_of_a_trial")
+        for seat in SEATS
+    ]
+    assert "0 of" in str(refuse(elsewhere))

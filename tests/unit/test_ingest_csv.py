@@ -12,6 +12,7 @@ import pyarrow.csv as pcsv
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.ingest_job import as_csv, chat_row, run_bytes
 
 from safehold.errors import InvalidError
 from safehold.ingest.limits import Limits
@@ -118,3 +119,13 @@ def test_a_row_without_an_end_is_refused_before_much_of_it_is_read(
     assert reader.read_bytes < 3 * Limits().line_bytes
     # nobody reads on behind the back of whoever asked: the descriptor may be closed now
     assert reader.threads == {threading.get_ident()}
+
+
+def test_a_ragged_row_that_is_not_text_is_refused_like_any_other(tmp_path: Path) -> None:
+    rows = as_csv([chat_row(number) for number in range(4)]).split(b"\n")
+    rows[2] += b",\xff\xfe"
+    rows[3] = rows[3].replace(b"the build is green", b"gr\xfcn")
+    frames = run_bytes(b"\n".join(rows), "a.csv", tmp_path, tolerate=0.9)
+    refused = {item["row"]: item["rule"] for item in frames.of("refused")}
+    assert refused == {1: "source.ragged", 2: "source.utf8"}
+    assert frames.tally()["taken"] == {"chat": 2}

@@ -25,6 +25,7 @@ from safehold.charter.admission import admit
 from safehold.charter.gaps import gaps, machine_forms
 from safehold.charter.model import DOMAIN
 from safehold.charter.prove import prove
+from safehold.charter.signed import first_message
 from safehold.clock import SystemClock
 from safehold.errors import DeniedError, InvalidError, MissingError
 from safehold.keeper.client import KeeperClient
@@ -128,9 +129,9 @@ def sign_charter(
                 rule="charter.seat",
                 fix="sign with the key that the roster names: safehold board show",
             )
-        signatures[name] = sign(charter, name, one)
+        signatures[name] = sign(charter, name, one, home=roster.home)
     write_signatures(file, charter, list(signatures.values()))
-    good, bad = roster.count(DOMAIN, charter.encode(), list(signatures.values()))
+    good, bad = roster.count(DOMAIN, first_message(charter, roster.home), list(signatures.values()))
     needed = roster.needed("widen", charter)
     return {
         "charter": charter.id,
@@ -162,7 +163,9 @@ def enact_for(
         )
     signatures = read_signatures(signatures_file(path), charter)
     if seats is not None:
-        signatures = [sign(charter, name, one) for name, one in keys_in(seats).items()]
+        signatures = [
+            sign(charter, name, one, home=roster.home) for name, one in keys_in(seats).items()
+        ]
     if not place.charter_file.exists():
         # the keeper checks again; this names what is missing sooner
         verify(charter, signatures, roster)

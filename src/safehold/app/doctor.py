@@ -150,11 +150,16 @@ def _board(home: Home) -> str:
 
 
 def _witnesses(home: Home) -> str:
-    from safehold.app.witnesses import unmet
+    from safehold.app.witnesses import listing, unmet
     from safehold.ledger import Panel
 
     panel = Panel.read(home.witnesses_file)
     missing = unmet(home, panel)
+    if not listing(home)["named"]:
+        raise SafeholdError(
+            "the list of witnesses is not the one that the board named",
+            fix="safehold ledger witness list, then safehold board witnesses",
+        )
     if missing is None:
         return f"local and {len(panel.remote)} outside"
     if home.synthetic:

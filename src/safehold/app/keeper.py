@@ -25,6 +25,7 @@ from safehold.app.anchors import anchor_now, summary
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.journal import store_of
 from safehold.app.watch import last_seen, require_whole, watch_home
+from safehold.app.witnesses import local_witness, settle
 from safehold.app.workshop import SandboxWorkshop
 from safehold.assurance.milestone import measure_all, newest
 from safehold.catalog import Catalog, Lineage
@@ -171,6 +172,7 @@ def open_desk(
     vault = Vault.open(
         engine=engine, root=root, epochs=home.epochs, objects=Objects(home.objects), clock=clock
     )
+    settle(home)
     local, panel = Witness(home.witness, clock=clock), Panel.read(home.witnesses_file)
     ledger = Ledger.open(
         home.ledger,
@@ -212,6 +214,7 @@ def open_desk(
                 keys=lambda: vault.living_subjects().values(),
             ),
             panel=panel,
+            local=tuple(local.vkeys),
             rotation=rotation,
         )
     except BaseException:
@@ -245,9 +248,8 @@ def found(
     signer = LogSigner(seed, name=origin_of(home))
     store = store_of(home)
     Ledger.create(home.ledger, origin=origin_of(home), signer=signer, store=store)
-    witness = Witness.create(
-        home.witness, name=f"local-witness/{home.id}", logs=[signer.vkey.text()]
-    )
+    witness = local_witness(home)  # whoever signs the first roster has made it
+    witness.trust(signer.vkey.text())
     home.policy_file.write_text(Panel().policy(signer.policy_keys, witness.vkeys), encoding="utf-8")
     home.roster_file.write_bytes(
         canonical.encode(Rosters.found(canonical.decode(roster)).to_json())

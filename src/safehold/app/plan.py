@@ -13,6 +13,7 @@ class Plan:
     Args:
         sources: Files to take in.
         mappings: Mapping of each in turn; missing ones are recognised.
+        person: Whose events they are, where the format does not say.
         charter: Signed charter to enact first, or None for the one in force.
         tolerate: Share of rows that may be refused.
         purpose: Purpose of the training.
@@ -24,6 +25,7 @@ class Plan:
 
     sources: tuple[Path, ...]
     mappings: tuple[str, ...] = ()
+    person: str | None = None
     charter: Path | None = None
     tolerate: float | None = None
     purpose: str = "train_ui_agent"

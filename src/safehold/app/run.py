@@ -7,7 +7,6 @@ weight comes here.
 from __future__ import annotations
 
 import os
-import stat
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +17,8 @@ from safehold.app.grants import Pass, pass_for
 from safehold.app.plan import Plan
 from safehold.app.roster import read_names
 from safehold.app.verification import verify_home
-from safehold.errors import DeniedError, InvalidError, SafeholdError, in_file
+from safehold.errors import DeniedError, SafeholdError, in_file
+from safehold.ingest.folder import open_path
 from safehold.ingest.preview import file_source
 from safehold.keeper.client import KeeperClient, Progress
 
@@ -41,6 +41,7 @@ def run_job(client: KeeperClient, home: Path, plan: Plan, progress: Progress) ->
                 tolerate=plan.tolerate,
                 progress=progress,
                 roster=names,
+                person=plan.person,
             )
         )
     result: dict[str, Any] = {"sources": taken}
@@ -81,6 +82,7 @@ def ingest_file(
     tolerate: float | None,
     progress: Progress,
     roster: list[dict[str, Any]] | None = None,
+    person: str | None = None,
 ) -> dict[str, Any]:
     """Hand one file to the keeper and return what was taken, masked, dropped and refused.
 
@@ -91,21 +93,14 @@ def ingest_file(
         tolerate: Share of rows that may be refused.
         progress: Told how far it is.
         roster: Names of the people who work here; used for this source and kept nowhere.
+        person: Whose events these are, where a source does not say.
 
     Raises:
         InvalidError: The file is refused; names file, row and rule.
     """
+    descriptor = open_path(path)
     try:
-        # without O_NONBLOCK a pipe would be waited for, for ever
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise InvalidError(
-            "the file cannot be opened", file=path.name, rule="source.open"
-        ) from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InvalidError("a source is a regular file", rule="ingest.source")
-        source = file_source(path, mapping)
+        source = file_source(path, mapping, person)
         answer = client.call(
             "ingest",
             descriptors=[descriptor],

@@ -56,7 +56,8 @@ class Schedule:
             if self._closing.is_set():
                 break
             now = self._clock.now_us()
-            if now < task.due_us:
+            # a turn further away than one period was set by a clock that has gone back since
+            if now < task.due_us <= now + task.every_us:
                 continue
             task.due_us = now + task.every_us
             try:

@@ -12,11 +12,14 @@ from safehold import canonical
 from safehold.app.charters import enact_for
 from safehold.app.embedded import start
 from safehold.app.journal import choose_database
+from safehold.app.witnesses import local_witness
 from safehold.charter import Roster
 from safehold.charter.vocabulary import SEATS
 from safehold.clock import SECOND_US, SystemClock
 from safehold.errors import InvalidError, UnavailableError
 from safehold.keeper.client import KeeperClient
+from safehold.keeper.panel import pinned_of
+from safehold.ledger import Panel
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
@@ -99,11 +102,15 @@ def _fill(
 
 
 def first_roster(home: Home, keys: Mapping[str, SigningKey], *, now_us: int) -> Roster:
-    """Return the first roster of a home, signed by every seat; each stands for a person of its own."""
+    """Return the first roster of a home, signed by every seat; each stands for a person of its own.
+
+    It names the home's own witness, which is made here if it is not there; the board can name others.
+    """
     roster = Roster.draft(
         {name: (name, key.public) for name, key in keys.items()},
         home=home.id,
         now_s=now_us // SECOND_US,
+        pinned=pinned_of(Panel(), local_witness(home).vkeys),
     )
     for name, key in keys.items():
         roster = roster.sign(name, key)

@@ -10,12 +10,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from safehold.app.charters import roster_of
 from safehold.errors import InvalidError, MissingError, SafeholdError, UnavailableError
+from safehold.keeper.panel import pinned_of
 from safehold.ledger import Panel, Witness
 from safehold.ledger.files import replace_file
 from safehold.ledger.panel import Remote, policy_logs
 from safehold.settings import Home
 
+SIGN = (
+    "have the board name these witnesses: safehold board witnesses; then start the keeper again. Until then those"
+    " that it named count, and nobody is asked who is not among them"
+)
+EARLY = "nothing is recorded and nothing widened until the board names these witnesses: safehold board witnesses"
 AGAIN = "start the keeper again"
 NEXT = (
     f"{AGAIN}: until it has published a head under the new policy, verify and monitor say that"
@@ -76,16 +83,25 @@ def run_log(directory: Path, *, bind: str, tls: tuple[Path, Path] | None) -> Non
     _serve(web.WebServer(StaticLog(place), bind, tls=_tls(tls)), f"log {directory.name}", "")
 
 
+def local_witness(home: Home) -> Witness:
+    """Return the home's own witness; it is made at first, before there is a log that it could watch."""
+    if (home.witness / "trust").is_file():
+        return Witness(home.witness)
+    return Witness.create(home.witness, name=f"local-witness/{home.id}", logs=[])
+
+
 def listing(home: Home) -> dict[str, Any]:
-    """Return the witnesses of a home, and what the charter promises beyond them."""
+    """Return the witnesses of a home, what the charter promises beyond them, and what the board has not named yet."""
     panel = Panel.read(home.witnesses_file)
+    drawn = drawn_up(home)
     return {
-        "witnesses": [
-            {"name": "local", "where": "beside the home", "seat": ""},
-            *({"name": one.name, "where": one.url, "seat": one.seat} for one in panel.remote),
-        ],
+        "witnesses": _shown(panel),
         "quorum": panel.quorum or len(panel.remote) + 1,
         "strict": panel.strict,
+        "named": pinned_of(panel, Witness(home.witness).vkeys) == roster_of(home).pinned,
+        "drawn_up": None
+        if drawn == panel
+        else {"witnesses": _shown(drawn), "quorum": drawn.quorum or len(drawn.remote) + 1},
         "missing": unmet(home, panel),
         "limits": [
             "a witness that the operator of this home also runs only detects; only one that others keep can prevent"
@@ -93,32 +109,64 @@ def listing(home: Home) -> dict[str, Any]:
     }
 
 
-def add(home: Home, one: Remote) -> dict[str, Any]:
+def _shown(panel: Panel) -> list[dict[str, str]]:
+    return [
+        {"name": "local", "where": "beside the home", "seat": ""},
+        *({"name": one.name, "where": one.url, "seat": one.seat} for one in panel.remote),
+    ]
+
+
+def add(home: Home, one: Remote, *, at_once: bool = False) -> dict[str, Any]:
     """Add a witness to a home, and say whether it answers for the home's log."""
     answers = True
     try:
         one.open().head(origin_of(home))
     except UnavailableError:
         answers = False
-    _keep(home, Panel.read(home.witnesses_file).add(one))
-    return {**listing(home), "answers": answers, "next": NEXT}
+    then = _keep(home, drawn_up(home).add(one), at_once=at_once)
+    return {**listing(home), "answers": answers, "next": then}
 
 
-def remove(home: Home, name: str) -> dict[str, Any]:
+def remove(home: Home, name: str, *, at_once: bool = False) -> dict[str, Any]:
     """Take a witness from a home."""
-    _keep(home, Panel.read(home.witnesses_file).remove(name))
-    return {**listing(home), "next": NEXT}
+    then = _keep(home, drawn_up(home).remove(name), at_once=at_once)
+    return {**listing(home), "next": then}
 
 
-def require(home: Home, *, quorum: int | None, strict: bool | None) -> dict[str, Any]:
+def require(
+    home: Home, *, quorum: int | None, strict: bool | None, at_once: bool = False
+) -> dict[str, Any]:
     """Set how many witnesses must cosign, and whether a release waits for them."""
-    panel = Panel.read(home.witnesses_file)
-    if quorum is not None:
-        panel = replace(panel, quorum=quorum)
+    if (
+        strict is not None
+    ):  # the board names who says what time it is, and not how long a release waits
+        replace(Panel.read(home.witnesses_file), strict=strict).write(home.witnesses_file)
+    panel = drawn_up(home)
     if strict is not None:
         panel = replace(panel, strict=strict)
-    _keep(home, panel)
-    return {**listing(home), "next": AGAIN if quorum is None else NEXT}
+    if quorum is not None:
+        panel = replace(panel, quorum=quorum)
+    then = _keep(home, panel, at_once=at_once)
+    return {**listing(home), "next": AGAIN if quorum is None else then}
+
+
+def drawn_up(home: Home) -> Panel:
+    """Return the list that the board has not named yet, or else the one in use."""
+    if home.drawn_witnesses_file.exists():
+        return Panel.read(home.drawn_witnesses_file)
+    return Panel.read(home.witnesses_file)
+
+
+def settle(home: Home) -> None:
+    """Let a list that was drawn up take the place of the one in use once the board has named its witnesses.
+
+    Who can write the roster's file gains nothing by it: the keeper compares both with the ledger before it serves.
+    """
+    if not home.drawn_witnesses_file.exists() or not home.roster_file.exists():
+        return
+    panel = Panel.read(home.drawn_witnesses_file)
+    if pinned_of(panel, Witness(home.witness).vkeys) == roster_of(home).pinned:
+        _put_in_use(home, panel)
 
 
 def unmet(home: Home, panel: Panel) -> str | None:
@@ -137,12 +185,26 @@ def origin_of(home: Home) -> str:
     return policy_logs(home.policy_file)[0].split("+", 1)[0]
 
 
-def _keep(home: Home, panel: Panel) -> None:
-    """Write list and policy; the policy last, so that what is trusted is always in the list."""
+def _keep(home: Home, panel: Panel, *, at_once: bool) -> str:
+    """Write a list that the board has named, or that must count before it does; draw up any other. Say what follows."""
     panel.check()
+    if pinned_of(panel, Witness(home.witness).vkeys) == roster_of(home).pinned:
+        _put_in_use(home, panel)
+        return NEXT
+    panel.write(home.drawn_witnesses_file)
+    if not at_once:
+        return SIGN
+    _put_in_use(home, panel, drawn=True)
+    return f"{NEXT}; {EARLY}"
+
+
+def _put_in_use(home: Home, panel: Panel, *, drawn: bool = False) -> None:
+    """Write list and policy; the policy last, so that what is trusted is always in the list."""
     text = panel.policy(policy_logs(home.policy_file), Witness(home.witness).vkeys)
     panel.write(home.witnesses_file)
     replace_file(home.policy_file, text.encode())
+    if not drawn:
+        home.drawn_witnesses_file.unlink(missing_ok=True)
 
 
 def _tls(files: tuple[Path, Path] | None) -> Any:

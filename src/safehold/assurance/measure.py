@@ -83,22 +83,39 @@ def count_drift(verbs: Verbs) -> Measured:
 
 
 def time_stops(verbs: Verbs) -> Measured:
-    """Measure ``stop.p100_seconds``: the longest time from a stop to the last thing that still ended."""
-    longest_ms, stops, begun_ms = 0, 0, None
-    for _, leaf in verbs.desk.ledger.leaves():
+    """Measure ``stop.p100_seconds``: the longest time from a stop to the last thing that still ended.
+
+    A use that was under way counts until its result, even if that comes after everything was resumed; one that has no
+    result yet counts until now.
+    """
+    desk, longest_ms, begun_ms = verbs.desk, 0, None
+    stops: list[int] = []  # when, milliseconds
+    uses: dict[int, int] = {}  # intent without a result -> how many stops came before it
+    for index, leaf in desk.ledger.leaves():
         if leaf["k"] == "stop":
-            stops += 1
+            stops.append(leaf["t"])
             begun_ms = leaf["t"] if begun_ms is None else begun_ms
         elif leaf["k"] == "resume":
             begun_ms = None
+        elif leaf["k"] == "access.intent":
+            uses[index] = len(stops)
         elif begun_ms is not None and leaf["k"] in ENDINGS:
             longest_ms = max(longest_ms, leaf["t"] - begun_ms)
+        if leaf["k"] == "access.result":
+            longest_ms = max(longest_ms, _outlived(stops, uses.pop(leaf["ref"], None), leaf["t"]))
     if not stops:
         return Measured(micro=None, sentence="nothing was ever stopped")
+    now_ms = desk.now_us() // 1000
+    longest_ms = max([longest_ms, *(_outlived(stops, before, now_ms) for before in uses.values())])
     return Measured(
         micro=longest_ms * 1000,
-        sentence=f"of {stops} stops, the last piece of work ended this long after one",
+        sentence=f"of {len(stops)} stops, the last piece of work ended this long after one",
     )
+
+
+def _outlived(stops: list[int], before: int | None, ended_ms: int) -> int:
+    """Return how long a use went on after the first stop that came since its intent, milliseconds."""
+    return 0 if before is None or before == len(stops) else ended_ms - stops[before]
 
 
 def time_erasures(verbs: Verbs) -> Measured:
@@ -143,13 +160,15 @@ def count_missing(verbs: Verbs) -> Measured:
             desk.index.tree(one.epoch)
         except (TamperedError, MissingError):
             wrong += 1
-    derived = _made_of_nothing(desk)
-    if derived is None:
+    unknown, unreadable = _made_of_nothing(desk)
+    if unknown and unreadable and not late + wrong:
         return Measured(
             micro=None,
-            sentence="the details of some uses are gone, so it cannot be told what lacks one",
+            sentence=(
+                f"{unknown} derived things may have no use behind them: {unreadable} entries that would"
+                " tell cannot be read"
+            ),
         )
-    unknown = len(derived)
     return Measured(
         micro=(late + wrong + unknown) * MICRO,
         sentence=(
@@ -159,21 +178,20 @@ def count_missing(verbs: Verbs) -> Measured:
     )
 
 
-def _made_of_nothing(desk: Desk) -> list[str] | None:
-    """Return what was derived without an entry that says so, or None where that cannot be told."""
+def _made_of_nothing(desk: Desk) -> tuple[int, int]:
+    """Return how much was derived without an entry that says so, and how many entries cannot be read."""
     told: set[str] = set()
+    unreadable = 0
     for index, leaf in desk.ledger.leaves():
         if leaf["k"] == "access.result" and leaf["pub"].get("outcome") == "ok":
             try:
                 detail = desk.ledger.detail(index)["detail"]
             except SafeholdError:
-                return None
+                unreadable += 1  # it may have told of any of them
+                continue
             told |= {str(detail[name]) for name in ("dataset", "artifact") if name in detail}
-    return [
-        str(one["id"])
-        for one in desk.lineage.show()
-        if one["kind"] != "source" and one["id"] not in told
-    ]
+    unknown = sum(one["kind"] != "source" and one["id"] not in told for one in desk.lineage.show())
+    return unknown, unreadable
 
 
 def count_open_records(verbs: Verbs) -> Measured:

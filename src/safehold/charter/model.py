@@ -30,7 +30,7 @@ from safehold.charter.vocabulary import (
 from safehold.errors import DeniedError
 from safehold.telemetry.schema import STREAM_TO_WHAT, WHAT_TO_STREAM, Level
 
-DOMAIN: Final = "safehold.charter.v1"
+DOMAIN: Final = "safehold.charter.v2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

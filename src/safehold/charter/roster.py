@@ -4,7 +4,8 @@
    key; ``succession`` says who must sign a later one.
 2. A person holds one seat, unless the roster names them as somebody who holds several; they count once.
 3. A roster belongs to one home and names the version before it, so none stands in for another.
-4. The stricter of roster and charter decides how many signatures a direction takes.
+4. It names the witnesses by whose clocks a notice counts; whoever edits a list elsewhere chooses nobody.
+5. The stricter of roster and charter decides how many signatures a direction takes.
 
 After its expiry a roster still stops and narrows; it widens and resumes nothing until it is renewed. The chain of
 versions follows The Update Framework's root (TUF specification, "Update the root role").
@@ -28,12 +29,14 @@ from safehold.charter.board import (
     stricter,
 )
 from safehold.charter.model import Charter
+from safehold.charter.pinned import Pinned
 from safehold.charter.vocabulary import SEATS
 from safehold.errors import InvalidError, TamperedError
 from safehold.signing import SigningKey, VerifyKey
 
-ROSTER_DOMAIN: Final = "safehold.roster.v2"
-ROSTER_VERSION: Final = "safehold-roster/2"
+ROSTER_DOMAIN: Final = "safehold.roster.v3"
+ROSTER_VERSION: Final = "safehold-roster/3"
+STANDING_VERSION: Final = "safehold-standing/1"
 DAY_S: Final = 86_400
 LIFE_S: Final = 365 * DAY_S  # of a new roster
 LONGEST_LIFE_S: Final = 400 * DAY_S  # that a roster may have before it when it is enacted
@@ -51,7 +54,9 @@ class Roster:
         seats: The six seats, by name.
         several: People who may hold several seats; each still counts once.
         thresholds: Least number of people for each direction and each change of the roster.
-        signatures: Signatures over all of the above.
+        pinned: The witnesses by whose clocks a notice counts.
+        signatures: Signatures over all of the above: every seat's under the first version, and those of the old and
+            the new key under one that changes a key. All else is agreed to by votes (``succession``).
     """
 
     home: str
@@ -61,6 +66,7 @@ class Roster:
     seats: tuple[Seat, ...]
     several: tuple[str, ...]
     thresholds: Mapping[str, Threshold]
+    pinned: Pinned = field(default=Pinned())
     signatures: tuple[Signature, ...] = field(default=())
 
     @classmethod
@@ -71,6 +77,7 @@ class Roster:
         home: str,
         now_s: int,
         several: Iterable[str] = (),
+        pinned: Pinned | None = None,
     ) -> Roster:
         """Return the first roster of a home, not yet signed.
 
@@ -79,6 +86,7 @@ class Roster:
             home: Id of the home.
             now_s: The present time, seconds.
             several: People who may hold several seats.
+            pinned: The witnesses by whose clocks a notice counts; without any no notice ever ends.
 
         Raises:
             InvalidError: Other seats than the six, two people who share a key, or a person in several seats
@@ -95,6 +103,7 @@ class Roster:
             ),
             several=tuple(sorted(several)),
             thresholds=THRESHOLDS,
+            pinned=pinned or Pinned(),
         )
         roster.check()
         return roster
@@ -132,6 +141,23 @@ class Roster:
         """Return the SHA-256 of what is signed, 32 bytes."""
         return canonical.digest(self._body())
 
+    def standing(self) -> bytes:
+        """Return the SHA-256 of everything but keys and version, 32 bytes: what no holder changes alone.
+
+        A proposal is about this, so it outlives any number of rotated keys.
+        """
+        body = self._body()
+        return canonical.digest(
+            {
+                "v": STANDING_VERSION,
+                "seats": [{"name": seat.name, "person": seat.person} for seat in self.seats],
+                **{
+                    name: body[name]
+                    for name in ("home", "expires_s", "several", "thresholds", "pinned")
+                },
+            }
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the roster with its signatures as JSON."""
         return self._body() | {"signatures": [made.to_json() for made in self.signatures]}
@@ -165,6 +191,7 @@ class Roster:
                     )
                     for name, rule in tree["thresholds"].items()
                 },
+                pinned=Pinned.from_json(tree["pinned"]),
                 signatures=tuple(Signature.from_json(made) for made in tree["signatures"]),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -229,6 +256,7 @@ class Roster:
                 name: {"approve": rule.approve, "must_include": list(rule.must_include)}
                 for name, rule in self.thresholds.items()
             },
+            "pinned": self.pinned.to_json(),
         }
 
     def check(self) -> None:
@@ -252,6 +280,7 @@ class Roster:
                 rule="roster.several",
                 fix="give each seat to a person of its own; where that cannot be, the roster names them",
             )
+        self.pinned.check()
         if set(self.thresholds) != {*DIRECTIONS, *CHANGES}:
             raise InvalidError("not the directions of this language", rule="roster.thresholds")
         for name, floor in THRESHOLDS.items():

@@ -1,6 +1,6 @@
 """A charter and the signatures under it: what the board has agreed to.
 
-The first charter of a home is signed over its canonical bytes. Every later one is proposed, and what the seats sign
+The first charter of a home is signed together with that home's id. Every later one is proposed, and what the seats sign
 is their vote on that proposal, which names the charter, its base and the home. What counts is checked again whenever
 it is read.
 """
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from safehold import canonical
 from safehold.charter.board import Signature, check_quorum
 from safehold.charter.model import DOMAIN, Charter
 from safehold.charter.proposal import Question, Vote, tally
@@ -19,6 +20,7 @@ from safehold.errors import InvalidError, TamperedError
 from safehold.signing import SigningKey
 
 SIGNED_VERSION: Final = "safehold-signed-charter/2"
+FIRST_VERSION: Final = "safehold-first-charter/1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +116,21 @@ class SignedCharter:
         )
 
 
-def sign(charter: Charter, seat: str, key: SigningKey) -> Signature:
-    """Return a seat's signature over the canonical bytes of the first charter of a home."""
-    return Signature(seat=seat, value=key.sign(DOMAIN, charter.encode()))
+def first_message(charter: Charter, home: str) -> bytes:
+    """Return what is signed of the first charter of a home: what one home was promised, no other home can be given."""
+    return canonical.encode({"v": FIRST_VERSION, "home": home, "digest": charter.digest().hex()})
+
+
+def sign(charter: Charter, seat: str, key: SigningKey, *, home: str) -> Signature:
+    """Return a seat's signature of the first charter of a home.
+
+    Args:
+        charter: What is signed.
+        seat: Name of the seat.
+        key: Its key.
+        home: Id of the home, as the roster names it.
+    """
+    return Signature(seat=seat, value=key.sign(DOMAIN, first_message(charter, home)))
 
 
 def verify(
@@ -131,7 +145,7 @@ def verify(
     Args:
         charter: What was signed.
         signatures: In any order; those that do not hold are not counted.
-        roster: The board.
+        roster: The board; the home that it names is part of what was signed.
         direction: What they are counted for; a first charter counts as widening.
 
     Raises:
@@ -139,7 +153,7 @@ def verify(
             signed at all.
     """
     needed = roster.needed(direction, charter)
-    good, bad = roster.count(DOMAIN, charter.encode(), signatures)
+    good, bad = roster.count(DOMAIN, first_message(charter, roster.home), signatures)
     check_quorum(good, bad, needed, rule=f"charter.quorum.{direction}")
     kept = {made.seat: made for made in signatures if _holds(roster, charter, made)}
     return SignedCharter(
@@ -211,5 +225,5 @@ def _about(asked: Question, proposal: Question) -> bool:
 
 
 def _holds(roster: Roster, charter: Charter, made: Signature) -> bool:
-    good, _ = roster.count(DOMAIN, charter.encode(), [made])
+    good, _ = roster.count(DOMAIN, first_message(charter, roster.home), [made])
     return bool(good)

@@ -15,6 +15,7 @@ from safehold.cli import (
     board,
     charter,
     dataset,
+    dlp,
     enclave,
     evidence,
     home,
@@ -37,15 +38,14 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
         help="Train AI on how people work, and prove that nothing else happened to the data.",
     )
-    detection = typer.Typer(no_args_is_help=True, help="Detection: the tagger of names.")
-    tagger.register(detection)
+    tagger.register(dlp.group)
     for noun, group in (
         ("charter", charter.group),
         ("board", board.group),
         ("people", people.group),
         ("source", source.group),
         ("dataset", dataset.group),
-        ("dlp", detection),
+        ("dlp", dlp.group),
         ("request", request.group),
         ("enclave", enclave.group),
         ("artifact", artifact.group),

@@ -11,7 +11,7 @@ from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing,
 
 group = typer.Typer(no_args_is_help=True, help="The board: seats, their keys, how they change.")
 
-Paper = Annotated[Path, typer.Argument(help="File of the drawn-up roster.")]
+Paper = Annotated[Path, typer.Argument(help="File of the drawn-up change.")]
 Seat = Annotated[str, typer.Option(help="A seat of the board.")]
 Key = Annotated[Path, typer.Option(help="The seat's key file.")]
 
@@ -61,7 +61,7 @@ def replace(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw up a roster in which somebody else holds a seat; then sign, propose, enact."""
+    """Draw up that somebody else holds a seat; then propose, sign, enact."""
     from safehold.app.board import draw_replacement
 
     put(draw_replacement(home, paper, seat=seat, person=person, public=public), as_json=as_json)
@@ -75,10 +75,20 @@ def renew(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw up a roster that expires later; then sign and enact."""
+    """Draw up that the roster expires later; then propose, sign, enact."""
     from safehold.app.board import draw_renewal
 
     put(draw_renewal(home, paper, days=days), as_json=as_json)
+
+
+@group.command()
+def witnesses(
+    paper: Paper, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
+) -> None:
+    """Draw up that a notice counts by the witnesses of the home's list; then propose, sign, enact."""
+    from safehold.app.board import draw_witnesses
+
+    put(draw_witnesses(home, paper), as_json=as_json)
 
 
 @group.command()
@@ -90,10 +100,10 @@ def sign(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign a drawn-up roster, as a seat of the present board or as whoever takes a seat."""
-    from safehold.app.board import sign_roster
+    """Agree to a proposed change, as a seat of the present board or as whoever takes a seat."""
+    from safehold.app.board import sign_paper
 
-    put(sign_roster(home, existing(paper), seat=seat, key=existing(key)), as_json=as_json)
+    put(sign_paper(home, existing(paper), seat=seat, key=existing(key)), as_json=as_json)
 
 
 @group.command()
@@ -105,7 +115,7 @@ def propose(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Begin the notice for replacing a seat; until it is over its holder can refuse."""
+    """Propose a drawn-up change; if it has a notice, that begins."""
     from safehold.app.board import propose_roster
 
     with keeper(home) as client:
@@ -115,26 +125,38 @@ def propose(
         )
 
 
+@group.command("hand-in")
+def hand_in_(paper: Paper, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Hand in the votes on a paper; each becomes an entry."""
+    from safehold.app.board import hand_in
+
+    with keeper(home) as client:
+        put(hand_in(client, existing(paper)), as_json=as_json)
+
+
 @group.command()
 def refuse(
-    proposal: Annotated[int, typer.Argument(help="Entry of the proposal.")],
+    proposal: Annotated[str, typer.Argument(help="The paper, or the entry of its proposal.")],
     *,
     seat: Seat,
     key: Key,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Refuse a proposed roster as a seat."""
-    from safehold.app.board import refuse_roster
+    """Refuse a proposed change as a seat; a holder who refuses to be replaced makes it take everybody else."""
+    from safehold.app.board import read_paper, refuse_roster
 
+    index = int(proposal) if proposal.isdecimal() else None
+    if index is None:
+        index = read_paper(existing(Path(proposal))).asked().proposal
     with keeper(home) as client:
-        put(refuse_roster(client, proposal, seat=seat, key=existing(key)), as_json=as_json)
+        put(refuse_roster(client, index, seat=seat, key=existing(key)), as_json=as_json)
 
 
 @group.command()
 def enact(paper: Paper, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Let a signed roster take the place of the present one."""
+    """Hand in the votes on a paper, and let its change take effect."""
     from safehold.app.board import enact_roster
 
     with keeper(home) as client:
-        put(enact_roster(client, existing(paper)), as_json=as_json)
+        put(enact_roster(client, home, existing(paper)), as_json=as_json)

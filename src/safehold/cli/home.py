@@ -89,8 +89,22 @@ def stop(
 
 def resume(
     *,
-    seats: Annotated[Path, typer.Option(help="Folder with the keys of the seats that agree.")],
-    reason: Annotated[str, typer.Option(help="What was found and mended.")],
+    paper: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of the order, which goes from seat to seat: drawn up with --reason,"
+            " signed with --seat and --key, handed in with neither."
+        ),
+    ] = None,
+    seat: Annotated[str | None, typer.Option(help="Your seat on the board.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Your seat's key file.")] = None,
+    seats: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of seat keys; resumes as all of them. For trying things out only."
+        ),
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="What was found and mended.")] = None,
     cause: Annotated[
         Path | None,
         typer.Option(help="Text that says what had happened; published with the order."),
@@ -98,18 +112,31 @@ def resume(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Resume after a stop; the charter says how many seats must agree."""
+    """Resume after a stop; the charter says how many seats must agree, and what else it takes."""
+    from safehold.app import restart
     from safehold.app.charters import keys_in, sign_order
+    from safehold.errors import InvalidError
 
-    order = sign_order(
-        home,
-        "resume",
-        reason=reason,
-        keys=keys_in(seats),
-        cause=None if cause is None else existing(cause),
-    )
-    with keeper(home) as client:
-        put(client.call("resume", **order), as_json=as_json)
+    text = None if cause is None else existing(cause)
+    match (paper, seats, reason, seat, key):
+        case (None, Path() as folder, str() as why, None, None):
+            order = sign_order(home, "resume", reason=why, keys=keys_in(folder), cause=text)
+            with keeper(home) as client:
+                put(client.call("resume", **order), as_json=as_json)
+        case (Path() as file, None, str() as why, None, None):
+            put(restart.draw_up(home, file, reason=why, cause=text), as_json=as_json)
+        case (Path() as file, None, None, str() as name, Path() as mine) if text is None:
+            put(restart.sign_paper(file, seat=name, key=existing(mine)), as_json=as_json)
+        case (Path() as file, None, None, None, None) if text is None:
+            with keeper(home) as client:
+                put(restart.hand_in(client, file), as_json=as_json)
+        case _:
+            raise InvalidError(
+                "give --paper with --reason (draw up), with --seat and --key (sign) or alone (hand in);"
+                " or --seats with --reason",
+                rule="cli.options",
+                fix="safehold resume --help",
+            )
 
 
 def drift(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:

@@ -26,7 +26,10 @@ def register(root: typer.Typer) -> None:
 
 def run(
     *,
-    source: Annotated[list[Path], typer.Option(help="A file to take in; may be given many times.")],
+    source: Annotated[
+        list[Path],
+        typer.Option(help="A file to take in, or a folder of JSON; may be given many times."),
+    ],
     charter: Annotated[
         Path | None, typer.Option(help="The signed charter; default: the one in force.")
     ] = None,
@@ -35,6 +38,10 @@ def run(
         typer.Option(
             help="Mapping of each source in turn: a name or a file. Default: recognised by its columns."
         ),
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(help="Whose events these are, for formats that do not say (needs --mapping)."),
     ] = None,
     tolerate: Annotated[
         float | None,
@@ -68,6 +75,7 @@ def run(
     plan = Plan(
         sources=tuple(existing(one) for one in source),
         mappings=tuple(mapping or ()),
+        person=person,
         charter=charter,
         tolerate=tolerate,
         roster=None if roster is None else existing(roster),

@@ -23,6 +23,24 @@ def listing(*, as_json: JsonOption = False) -> None:
 
 
 @group.command()
+def preview(
+    file: Annotated[Path, typer.Argument(help="A file, or a folder of JSON.")],
+    *,
+    mapping: Annotated[
+        str | None, typer.Option(help="A mapping: a name or a file. Default: recognised.")
+    ] = None,
+    person: Annotated[
+        str | None, typer.Option(help="Whose events these are, for formats that do not say.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what would become of a file, in counts and never in values; nothing is taken in."""
+    from safehold.app.sources import preview as look
+
+    put(look(existing(file), mapping=mapping, person=person), as_json=as_json)
+
+
+@group.command()
 def add(
     *,
     person: Annotated[str, typer.Option(help="Whom this device records, and nobody else.")],

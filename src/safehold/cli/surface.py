@@ -236,14 +236,22 @@ def _deep(value: Any) -> bool:
 
 
 def _named(key: Any, value: Any) -> str:
-    """Return one figure for people: moments and days as dates, which the JSON form counts from 1970."""
-    name = str(key)
-    if type(value) is int and value > 0:
-        if name.endswith("_us"):
-            return f"{name.removesuffix('_us')}: {moment(value)}"
-        if name in DAYS:
-            return f"{name}: {date_of(value)}"
-    return f"{name}: {_word(value)}"
+    """Return one figure for people: moments and days as dates, lengths of time in words; JSON has them as numbers."""
+    name, _, unit = str(key).rpartition("_")
+    if name and unit in UNITS and (value is None or type(value) is int):
+        return f"{name}: {'-' if value is None else UNITS[unit](value)}"
+    if key in DAYS and type(value) is int and value > 0:
+        return f"{key}: {date_of(value)}"
+    return f"{key}: {_word(value)}"
+
+
+def length(seconds: int) -> str:
+    """Return a length of time in the largest unit that it is a whole number of."""
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds and seconds % size == 0:
+            count = seconds // size
+            return f"{count:,} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds:,} second{'' if seconds == 1 else 's'}"
 
 
 def moment(at_us: int) -> str:
@@ -251,8 +259,15 @@ def moment(at_us: int) -> str:
     return f"{datetime.fromtimestamp(at_us / 1e6, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+UNITS = {  # the end of a figure's name, and how people read it
+    "us": lambda value: moment(value) if value > 0 else f"{value:,}",
+    "ms": lambda value: moment(value * 1000) if value > 0 else f"{value:,}",
+    "s": length,
+}
+
+
 def _word(value: Any) -> str:
-    if value is None:
+    if value is None or value == "":
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"

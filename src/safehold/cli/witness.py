@@ -18,6 +18,13 @@ Bind = Annotated[str, typer.Option(help="Where to listen, host:port.")]
 Certificate = Annotated[Path | None, typer.Option(help="Certificate chain for HTTPS, PEM.")]
 TlsKey = Annotated[Path | None, typer.Option(help="Key of the certificate, PEM.")]
 WitnessName = Annotated[str, typer.Argument(help="One word for it, in the policy.")]
+AtOnce = Annotated[
+    bool,
+    typer.Option(
+        "--at-once",
+        help="Count before the board agrees; nothing is recorded and nothing widened until it has.",
+    ),
+]
 
 
 @group.command()
@@ -96,28 +103,33 @@ def add(
     authority: Annotated[
         Path | None, typer.Option(help="PEM file of whoever vouches for its certificate.")
     ] = None,
+    at_once: AtOnce = False,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a witness to a home and its policy; counts when the keeper starts next."""
+    """Draw up one witness more for a home; counts when the board has named it and the keeper starts."""
     from safehold.app import witnesses
     from safehold.ledger.panel import Remote
     from safehold.settings import Home
 
     known = "" if authority is None else str(authority.resolve())
     one = Remote(name=name, url=url, vkeys=tuple(vkey), seat=seat, authority=known)
-    put(witnesses.add(Home.open(home), one), as_json=as_json)
+    put(witnesses.add(Home.open(home), one, at_once=at_once), as_json=as_json)
 
 
 @group.command()
 def remove(
-    name: WitnessName, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
+    name: WitnessName,
+    *,
+    at_once: AtOnce = False,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
 ) -> None:
-    """Take a witness from a home and its policy; counts when the keeper starts next."""
+    """Draw up one witness less for a home; counts when the board has agreed and the keeper starts."""
     from safehold.app import witnesses
     from safehold.settings import Home
 
-    put(witnesses.remove(Home.open(home), name), as_json=as_json)
+    put(witnesses.remove(Home.open(home), name, at_once=at_once), as_json=as_json)
 
 
 @group.command()
@@ -129,14 +141,18 @@ def require(
     strict: Annotated[
         bool | None, typer.Option(help="Whether a release waits until its intent is cosigned.")
     ] = None,
+    at_once: AtOnce = False,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Set how many witnesses of a home must cosign; counts when the keeper starts next."""
+    """Set how many witnesses of a home must cosign, once the board agrees; or whether releases wait."""
     from safehold.app import witnesses
     from safehold.settings import Home
 
-    put(witnesses.require(Home.open(home), quorum=quorum, strict=strict), as_json=as_json)
+    put(
+        witnesses.require(Home.open(home), quorum=quorum, strict=strict, at_once=at_once),
+        as_json=as_json,
+    )
 
 
 @group.command("list")

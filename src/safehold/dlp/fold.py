@@ -8,6 +8,7 @@ are given back in the code points of the text as it was.
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from safehold.dlp.engine.rows import bytes_of
 
 Ints = npt.NDArray[np.int64]
 _DASHES: Final = "\u058a\u05be\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2e3a\u2e3b\u30fc\ufe58"
@@ -57,38 +60,103 @@ def fold_table() -> dict[int, str | None]:
 
 
 @cache
-def _wanted() -> str:
-    """Return a pattern of one sign that is read as another."""
-    codes = sorted(fold_table())
-    runs: list[list[int]] = []
-    for code in codes:
-        if runs and runs[-1][1] == code - 1:
-            runs[-1][1] = code
-        else:
-            runs.append([code, code])
-    return "[" + "".join(f"\\x{{{low:X}}}-\\x{{{high:X}}}" for low, high in runs) + "]"
+def _codes() -> npt.NDArray[np.int32]:
+    """Return for each code point the one it is read as; -1 for nothing."""
+    codes = np.arange(0x110000, dtype=np.int32)
+    for code, char in fold_table().items():
+        codes[code] = -1 if char is None else ord(char)
+    return codes
 
 
-def fold_rows(array: Any) -> tuple[Any, Ints]:
-    """Return the texts as they are scanned, and the rows that were read otherwise.
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Texts as they are scanned, and the way back.
+
+    Args:
+        text: The texts, ``large_string``.
+        rows: Rows that are read otherwise.
+        begins: Where the signs of each of these begin among ``places``.
+        places: For each sign that is scanned, its place in the row as it is.
+        bytes: The same in bytes.
+        widths: How many bytes each sign takes in the row as it is.
+    """
+
+    text: Any
+    rows: Ints
+    begins: Ints
+    places: Ints
+    bytes: Ints
+    widths: Ints
+
+    def unfold(
+        self, row: Ints, start: Ints, end: Ints
+    ) -> tuple[npt.NDArray[np.bool_], tuple[Ints, Ints, Ints, Ints]]:
+        """Return which spans lie in rows that are read otherwise, and the borders these have in fact.
+
+        Args:
+            row: Row of each span.
+            start: First code point, as scanned.
+            end: Code point after the last, as scanned.
+
+        Returns:
+            The spans concerned, and for them: first code point, code point after the last, first
+            byte, byte after the last. What is passed over at the ends of a span is no part of it.
+        """
+        odd = np.isin(row, self.rows)
+        begin = self.begins[np.searchsorted(self.rows, row[odd])]
+        first, last = begin + start[odd], begin + end[odd] - 1
+        after = self.bytes[last] + self.widths[last]
+        return odd, (self.places[first], self.places[last] + 1, self.bytes[first], after)
+
+
+_NONE: Final = np.zeros(0, np.int64)
+
+
+def fold_rows(array: Any) -> Folded:
+    """Return the texts as they are scanned.
 
     Args:
         array: ``large_string``.
     """
-    ascii_only = pc.all(pc.string_is_ascii(array)).as_py()
-    if ascii_only is not False:  # all of them, or none at all
-        return array, np.zeros(0, np.int64)
-    odd = pc.fill_null(pc.match_substring_regex(array, _wanted()), fill_value=False)
-    rows = np.flatnonzero(odd.to_numpy(zero_copy_only=False))
-    if not len(rows):
-        return array, rows
-    table = fold_table()
-    plain = [text.translate(table) for text in array.take(pa.array(rows)).to_pylist()]
-    return pc.replace_with_mask(array, odd, pa.array(plain, pa.large_string())), rows
+    data, offsets = bytes_of(array)
+    if data.isascii():
+        return Folded(array, _NONE, _NONE, _NONE, _NONE, _NONE)
+    beyond = np.flatnonzero(np.frombuffer(data, np.uint8) >= 0x80)
+    rows = np.flatnonzero(np.diff(np.searchsorted(beyond, offsets)))
+    picked = array.take(pa.array(rows))
+    whole = "".join(picked.to_pylist())
+    codes = np.frombuffer(whole.encode("utf-32-le"), np.uint32)
+    read = _codes()[codes]
+    if (read == codes).all():
+        return Folded(array, _NONE, _NONE, _NONE, _NONE, _NONE)
+    lengths = pc.utf8_length(picked).to_numpy(zero_copy_only=False)
+    width = 1 + (codes >= 0x80).astype(np.int64) + (codes >= 0x800) + (codes >= 0x10000)
+    before = np.cumsum(width) - width
+    first = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
+    of_row = np.repeat(np.arange(len(rows)), lengths)
+    kept = np.flatnonzero(read >= 0)
+    of_kept = of_row[kept]
+    left = np.bincount(of_kept, minlength=len(rows))
+    sizes = np.concatenate([[0], np.cumsum(left)]).astype(np.int64)
+    begin_byte = np.append(before, width.sum())[first]
+    text = read[kept].astype(np.uint32).tobytes().decode("utf-32-le").encode()
+    plain = _cut(text, sizes)
+    place = np.zeros(len(array), bool)
+    place[rows] = True
+    return Folded(
+        pc.replace_with_mask(array, pa.array(place), plain),
+        rows,
+        sizes[:-1],
+        kept - first[of_kept],
+        before[kept] - begin_byte[of_kept],
+        width[kept],
+    )
 
 
-def places_of(text: str) -> Ints | None:
-    """Return where in a text each sign that is scanned stands; None when nothing is passed over."""
-    table = fold_table()
-    kept = [at for at, char in enumerate(text) if table.get(ord(char), char) is not None]
-    return None if len(kept) == len(text) else np.array([*kept, len(text)], np.int64)
+def _cut(text: bytes, sizes: Ints) -> Any:
+    """Return a text cut into rows at some places, given in code points."""
+    begins = np.flatnonzero((np.frombuffer(text, np.uint8) & 0xC0) != 0x80)
+    offsets = np.append(begins, len(text))[sizes].astype(np.int64)
+    return pa.Array.from_buffers(
+        pa.large_string(), len(sizes) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+    )

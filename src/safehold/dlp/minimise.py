@@ -25,6 +25,7 @@ from safehold.dlp.context import (
     words_of,
 )
 from safehold.dlp.counterpart import chat_losses, speech_losses, without_quotes
+from safehold.dlp.engine.tier import using_tier
 from safehold.dlp.keymap import TOKENS, ZONES, token_of, zone_of
 from safehold.dlp.keys import class_tokens, count_classes, find_marks, read_keys
 from safehold.dlp.level import (
@@ -38,6 +39,7 @@ from safehold.dlp.level import (
     without_time,
 )
 from safehold.dlp.mask import Marks
+from safehold.dlp.picture import pictured_events
 from safehold.dlp.pointer import reduce_pointer
 from safehold.dlp.redact import mask_text
 from safehold.dlp.roster import Roster, mask_roster
@@ -62,7 +64,12 @@ _NAMES: Final = {
 }
 
 _PERSON: Final = CLASSES["PERSON"]
-_THREADS: Final = {"chat": "channel", "ai": "conversation"}  # messages that are read together
+# what is read together: by conversation, and by who says it
+_THREADS: Final = {
+    "chat": ("channel", "person"),
+    "ai": ("conversation", "person"),
+    "speech": ("meeting", "speaker"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +118,26 @@ def minimise(
         raise InvalidError("the rules are those of another stream", rule="dlp.stream")
     if wire.schema.names != WIRE[stream].names:
         raise InvalidError("the events are not in wire form", rule="dlp.schema")
+    roster = roster if "identifiers" in rules.groups else None
+    with using_tier(rules.tier):
+        return _minimised(
+            stream, wire, rules, focus=focus, pointer=pointer, consented=consented, roster=roster
+        )
+
+
+def _minimised(
+    stream: str,
+    wire: pa.Table,
+    rules: Rules,
+    *,
+    focus: pa.Table | None,
+    pointer: pa.Table | None,
+    consented: frozenset[str],
+    roster: Roster | None,
+) -> Minimised:
     wire = wire.combine_chunks()
     keep, dropped = _drop(stream, wire, rules, focus=focus, consented=consented)
     table = wire if keep.all() else wire.filter(pa.array(keep))
-    roster = roster if "identifiers" in rules.groups else None
     table, named, masked = _mask_names(table, _NAMES[stream], roster)
     if stream == "chat" and len(table):
         texts, quotes = without_quotes(table, wire.filter(pa.array(~keep)))
@@ -158,6 +181,7 @@ def _drop(
         losses["app_not_listed"] = np.array([(v or "").lower() not in rules.apps for v in values])[
             index
         ]
+    losses["screen_image"] = pictured_events(wire)
     losses["denied_context"] = denied_events(wire, rules, focus)
     if stream == "chat":
         losses |= chat_losses(wire, rules, consented=consented)
@@ -354,10 +378,9 @@ def _text(
             masked[name] = masked.get(name, 0) + count
         sens, columns["text"] = found.sens, found.text
         if stream in _THREADS and len(table):
-            when, talk = numbers_of(table, "t"), table.column(_THREADS[stream])
-            texts, more, counts = stitch(
-                found.text, talk, table.column("person"), when, groups=rules.groups
-            )
+            when = numbers_of(table, "t")
+            talk, who = (table.column(name) for name in _THREADS[stream])
+            texts, more, counts = stitch(found.text, talk, who, when, groups=rules.groups)
             sens, columns["text"] = sens | more, texts
             for name, count in counts.items():
                 masked[name] = masked.get(name, 0) + count

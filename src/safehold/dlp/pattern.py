@@ -7,7 +7,6 @@ rule's check.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,6 +16,8 @@ import re2
 
 from safehold.dlp.check import CHECKS, Check
 from safehold.dlp.classes import CLASSES, NAMES
+from safehold.dlp.engine.tier import MEANING
+from safehold.dlp.ruleset import RULE_FILES, gate_of, rule_items
 from safehold.errors import InvalidError
 
 _MEMORY: Final = 64 << 20  # bytes a compiled expression may take; RE2's own 8 MiB is too little
@@ -33,6 +34,9 @@ class Rule:
         pattern: Expression in RE2 syntax.
         group: Which group of it is the span; 0 is the whole.
         check: What sets the confidence.
+        needs: Lower-case words one of which every match holds, as the rule says; the engine works it
+            out of the pattern where it can.
+        masked: Whether its spans are masked when data comes in, or only reported by a scan.
         compiled: The compiled expression.
     """
 
@@ -42,11 +46,17 @@ class Rule:
     pattern: str
     group: int
     check: Check
+    needs: tuple[str, ...]
+    masked: bool
     compiled: Any
 
 
-def compile_expression(pattern: str) -> Any:
+def compile_expression(pattern: str, *, capture: bool = True) -> Any:
     """Return the compiled expression.
+
+    Args:
+        pattern: In RE2 syntax.
+        capture: Whether its groups are wanted; without them a match costs less.
 
     Raises:
         InvalidError: RE2 does not take it, for example because of look-around.
@@ -54,6 +64,7 @@ def compile_expression(pattern: str) -> Any:
     options = re2.Options()
     options.max_mem = _MEMORY
     options.log_errors = False
+    options.never_capture = not capture
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
@@ -71,7 +82,7 @@ def read_data(name: str) -> bytes:
 def load_patterns() -> tuple[Rule, ...]:
     """Return the rules in the order of their file."""
     rules = []
-    for number, item in enumerate(json.loads(read_data("patterns.json"))["rules"]):
+    for number, item in enumerate(rule_items(read_data)):
         if item["class"] not in CLASSES or item["check"] not in CHECKS:
             raise InvalidError("a rule names an unknown class or check", rule="dlp.pattern")
         rules.append(
@@ -82,7 +93,9 @@ def load_patterns() -> tuple[Rule, ...]:
                 pattern=item["pattern"],
                 group=item.get("group", 0),
                 check=CHECKS[item["check"]],
-                compiled=compile_expression(item["pattern"]),
+                needs=tuple(item.get("needs", ())),
+                masked=item.get("masked", CLASSES[item["class"]].masked),
+                compiled=compile_expression(item["pattern"], capture=item.get("group", 0) > 0),
             )
         )
     return tuple(rules)
@@ -91,15 +104,15 @@ def load_patterns() -> tuple[Rule, ...]:
 @cache
 def load_gate() -> str:
     """Return the pattern that every text with a span matches."""
-    return str(json.loads(read_data("patterns.json"))["gate"])
+    return gate_of(read_data)
 
 
 @cache
 def data_version() -> str:
-    """Return the SHA-256 of patterns, contexts and classes: what a result was made with."""
-    digest = hashlib.sha256()
-    for name in ("patterns.json", "contexts.json"):
+    """Return the SHA-256 of what a result was made with: patterns, contexts, classes, what a span is."""
+    digest = hashlib.sha256(MEANING.encode())
+    for name in (*RULE_FILES, "contexts.json"):
         digest.update(hashlib.sha256(read_data(name)).digest())
     for each in CLASSES.values():
-        digest.update(f"{each.name}\0{each.group}\0{each.rank}\0".encode())
+        digest.update(f"{each.name}\0{each.group}\0{each.rank}\0{each.masked}\0".encode())
     return digest.hexdigest()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from safehold import canonical
 from safehold.dlp.classes import GROUPS
+from safehold.dlp.engine.tier import admit_tier, current_tier
 from safehold.dlp.pattern import data_version
 from safehold.errors import InvalidError
 from safehold.telemetry.schema import STREAMS, Level
@@ -25,6 +26,7 @@ _KNOWN: Final = frozenset(
         "after_s",
         "denied_apps",
         "denied_hosts",
+        "tier",
         "version",
     ]
 )
@@ -45,6 +47,7 @@ class Rules:
         after_s: Seconds for which a denied context goes on after it has ended.
         denied_apps: Applications denied besides the built-in ones.
         denied_hosts: Hosts denied besides the built-in ones.
+        tier: Which machine finds sensitive text, see ``engine.tier``.
     """
 
     stream: str
@@ -57,6 +60,7 @@ class Rules:
     after_s: int = 5
     denied_apps: frozenset[str] = frozenset()
     denied_hosts: frozenset[str] = frozenset()
+    tier: str = field(default_factory=current_tier)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Rules:
@@ -84,6 +88,7 @@ class Rules:
                 after_s=int(spec.get("after_s", 5)),
                 denied_apps=_names(spec.get("denied_apps")) or frozenset(),
                 denied_hosts=_names(spec.get("denied_hosts")) or frozenset(),
+                tier=admit_tier(spec["tier"]) if "tier" in spec else current_tier(),
             )
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise InvalidError("the minimisation rules do not fit", rule="dlp.rules") from error
@@ -110,7 +115,7 @@ class Rules:
 
     @property
     def version(self) -> str:
-        """SHA-256 over these rules and all patterns, contexts, classes; for the ledger."""
+        """SHA-256 over these rules with their tier and all patterns, contexts, classes; for the ledger."""
         return canonical.digest(self._fields() | {"data": data_version()}).hex()
 
     def _fields(self) -> dict[str, Any]:
@@ -125,6 +130,7 @@ class Rules:
             "after_s": self.after_s,
             "denied_apps": sorted(self.denied_apps),
             "denied_hosts": sorted(self.denied_hosts),
+            "tier": self.tier,
         }
 
 

@@ -1,25 +1,26 @@
 """Find sensitive spans in Arrow text.
 
-Rows are gated by one Arrow kernel call with one cheap, wide pattern; spans are sought only in the
-rows that hit, in one buffer in which a zero byte separates the rows. No pattern matches a zero
-byte, so no span crosses a border.
+The text is read a chunk at a time. The engine tells which rules can match in which rows and tries no
+others; what it finds are bytes of one buffer, which become rows, bytes and code points here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from safehold.dlp.classes import CLASSES, GROUPS, NAMES
-from safehold.dlp.fold import fold_rows, places_of
-from safehold.dlp.pattern import Rule, load_gate, load_patterns
+from safehold.dlp.engine.rows import chunks_of, points_before
+from safehold.dlp.engine.run import Engine
+from safehold.dlp.engine.tier import admit_tier, current_tier
+from safehold.dlp.fold import Folded, fold_rows
+from safehold.dlp.pattern import load_patterns
 from safehold.errors import InvalidError
 
 Ints = npt.NDArray[np.int64]
@@ -74,8 +75,9 @@ _EMPTY: Final = Spans(*(np.zeros(0, np.int64) for _ in range(7)))
 
 
 @cache
-def _rules_of(groups: frozenset[str]) -> tuple[Rule, ...]:
-    return tuple(r for r in load_patterns() if CLASSES[NAMES[r.kind]].group in groups)
+def _engine_of(groups: frozenset[str], tier: str, report: bool) -> Engine:  # noqa: FBT001 - a cache key
+    rules = (rule for rule in load_patterns() if rule.masked or report)
+    return Engine([rule for rule in rules if CLASSES[NAMES[rule.kind]].group in groups], tier=tier)
 
 
 def _plain(texts: Any) -> pa.Array:
@@ -90,84 +92,84 @@ def _plain(texts: Any) -> pa.Array:
     return texts.cast(pa.large_string())
 
 
-def find_spans(texts: Any, *, groups: frozenset[str] = ALL) -> Spans:
+def find_spans(
+    texts: Any, *, groups: frozenset[str] = ALL, report: bool = False, tier: str | None = None
+) -> Spans:
     """Return every span of the given groups.
 
     Args:
-        texts: An Arrow array of strings; it may be sliced and hold nulls.
+        texts: An Arrow array of strings or a dictionary of them; it may be sliced and hold nulls.
         groups: Groups of classes that are looked for.
+        report: Also what is not masked when data comes in, such as an ordinary date.
+        tier: Which machine finds them, see ``engine.tier``; every tier finds the same.
+
+    Raises:
+        InvalidError: The tier cannot run here.
     """
     given = _plain(texts)
-    rules = _rules_of(groups)
-    if not len(given) or not rules:
+    if not len(given) or not (engine := _engine_of(groups, _tier(tier), report)).rules:
         return _EMPTY
-    array, odd = fold_rows(given)
-    hit = pc.match_substring_regex(array, load_gate())
-    rows = np.flatnonzero(pc.fill_null(hit, fill_value=False).to_numpy(zero_copy_only=False))
-    if not len(rows):
+    parts = []
+    for begin, part in chunks_of(given):
+        folded = fold_rows(part)
+        parts.append(_unfolded(_seek(engine, folded.text), folded, begin))
+    return _joined(parts)
+
+
+def _tier(name: str | None) -> str:
+    return current_tier() if name is None else admit_tier(name)
+
+
+def _joined(parts: list[Spans]) -> Spans:
+    parts = [part for part in parts if len(part)]
+    if len(parts) <= 1:
+        return parts[0] if parts else _EMPTY
+    return Spans(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Spans)))
+
+
+def _unfolded(spans: Spans, folded: Folded, begin: int) -> Spans:
+    """Return spans of a chunk with the borders they have in the text as it is."""
+    if not len(spans):
+        return spans
+    row = spans.row + begin
+    if not len(folded.rows):
+        return replace(spans, row=row)
+    odd, borders = folded.unfold(spans.row, spans.start, spans.end)
+    names = ("start", "end", "byte_start", "byte_end")
+    fixed = {}
+    for name, fresh in zip(names, borders, strict=True):
+        values = getattr(spans, name).copy()
+        values[odd] = fresh
+        fixed[name] = values
+    return replace(spans, row=row, **fixed)
+
+
+def _seek(engine: Engine, part: Any) -> Spans:
+    data, offsets, rows, found = engine.find(part)
+    if not len(found):
         return _EMPTY
-    joined = pc.binary_join_element_wise(
-        array.take(pa.array(rows)),
-        pa.scalar("", pa.large_string()),
-        pa.scalar("\0", pa.large_string()),
-    )
-    offsets = np.frombuffer(joined.buffers()[1], np.int64, len(rows) + 1 + joined.offset)[
-        joined.offset :
-    ]
-    data = joined.buffers()[2].to_pybytes()[: offsets[-1]]
-    spans = _seek(data, rules, rows=rows, offsets=offsets)
-    return _unfold(spans, given, odd) if len(odd) and len(spans) else spans
-
-
-def _unfold(spans: Spans, given: pa.Array, odd: Ints) -> Spans:
-    """Give spans in rows that were read otherwise the borders they have in the text as it is."""
-    start, end = spans.start.copy(), spans.end.copy()
-    byte_start, byte_end = spans.byte_start.copy(), spans.byte_end.copy()
-    texts: dict[int, tuple[str, Ints | None]] = {}
-    for at in np.flatnonzero(np.isin(spans.row, odd)).tolist():
-        row = int(spans.row[at])
-        if row not in texts:
-            text = given[row].as_py()
-            texts[row] = text, places_of(text)
-        text, places = texts[row]
-        if places is not None:
-            start[at], end[at] = places[start[at]], places[end[at] - 1] + 1
-        byte_start[at] = len(text[: start[at]].encode())
-        byte_end[at] = byte_start[at] + len(text[start[at] : end[at]].encode())
-    return replace(spans, start=start, end=end, byte_start=byte_start, byte_end=byte_end)
-
-
-def _seek(data: bytes, rules: Iterable[Rule], *, rows: Ints, offsets: Ints) -> Spans:
-    found: list[tuple[int, int, int, int]] = []
-    for rule in rules:
-        group, check, number = rule.group, rule.check, rule.number
-        for match in rule.compiled.finditer(data):
-            start, end = match.span(group)
-            confidence = check(data, start, end)
-            if confidence:
-                found.append((start, end, number, confidence))
-    if not found:
-        return _EMPTY
-    table = np.array(found, np.int64)
-    table = table[np.lexsort((table[:, 1], table[:, 0]))]
+    table = found[np.lexsort((found[:, 2], found[:, 1], found[:, 0]))]
     start, end = table[:, 0], table[:, 1]
     place = np.searchsorted(offsets, start, side="right") - 1
-    begin = offsets[place]
-    code = np.frombuffer(data, np.uint8)
-    points = np.concatenate([[0], np.cumsum((code & 0xC0) != 0x80)])  # code points before each byte
+    first = offsets[place] + 1
+    points = points_before(data)
     return Spans(
         row=rows[place],
-        start=points[start] - points[begin],
-        end=points[end] - points[begin],
-        byte_start=start - begin,
-        byte_end=end - begin,
+        start=points[start] - points[first],
+        end=points[end] - points[first],
+        byte_start=start - first,
+        byte_end=end - first,
         rule=table[:, 2],
         confidence=table[:, 3],
     )
 
 
 def scan(
-    batch: pa.RecordBatch | pa.Table, columns: Iterable[str], *, groups: frozenset[str] = ALL
+    batch: pa.RecordBatch | pa.Table,
+    columns: Iterable[str],
+    *,
+    groups: frozenset[str] = ALL,
+    tier: str | None = None,
 ) -> pa.Table:
     """Return the sensitive spans of some text columns.
 
@@ -175,20 +177,21 @@ def scan(
         batch: The rows.
         columns: Names of text columns; dictionaries are taken too.
         groups: Groups of classes that are looked for.
+        tier: Which machine finds them; every tier finds the same.
 
     Returns:
         A table with the schema ``SPANS``: ``start`` and ``end`` in code points, ``byte_start`` and
         ``byte_end`` in UTF-8 bytes of the row. It never holds the text.
 
     Raises:
-        InvalidError: There is no such column.
+        InvalidError: There is no such column, or the tier cannot run here.
     """
     parts = []
     ids = np.array([rule.id for rule in load_patterns()])
     for name in columns:
         if name not in batch.schema.names:
             raise InvalidError("there is no such column", field=name, rule="dlp.scan")
-        spans = find_spans(batch.column(name), groups=groups)
+        spans = find_spans(batch.column(name), groups=groups, report=True, tier=tier)
         values = [
             spans.row, [name] * len(spans), spans.start, spans.end,
             spans.byte_start, spans.byte_end,

@@ -1,7 +1,7 @@
-"""What is split over two messages: a number in two halves, a cue and its answer.
+"""What is split over messages: a number in two halves or many pieces, a cue and its answer.
 
 Neighbouring messages of a conversation, and neighbouring ones of one person in it, are scanned
-once more where they meet.
+once more where they meet; a run of pieces of a number is read as one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from safehold.dlp.chain import chained
 from safehold.dlp.classes import CLASSES, NAMES
 from safehold.dlp.context import distinct, words_of
 from safehold.dlp.scan import find_spans
@@ -21,6 +22,7 @@ Ints = npt.NDArray[np.int64]
 _REACH: Final = 64  # characters of each message that are looked at
 # of a split secret the second part holds a digit near its beginning; most messages do not
 _BEGINS: Final = r"^[^\pN]{0,24}\pN"
+_RANKS: Final = [each.rank for each in CLASSES.values()]
 _BITS: Final = np.array([int(each.bit) for each in CLASSES.values()], np.uint32)
 
 
@@ -40,14 +42,17 @@ def stitch(
         The messages, bits of what was found in each, and messages by class.
     """
     sens, counts = np.zeros(len(texts), np.uint32), dict[str, int]()
-    first, second = _pairs(texts, thread, person, moment)
-    if not len(first):
+    orders = _orders(thread, person, moment)
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    for row, start, end, kind in sorted(chained(texts, orders, groups=groups)):
+        found.setdefault(row, []).append((start, end, kind))
+    first, second = _pairs(texts, orders)
+    if not len(first) and not found:
         return texts, sens, counts
     tails = pc.utf8_slice_codeunits(texts.take(pa.array(first)), start=-_REACH)
     heads = pc.utf8_slice_codeunits(texts.take(pa.array(second)), start=0, stop=_REACH)
     length = pc.utf8_length(texts).fill_null(0).to_numpy(zero_copy_only=False)
     tail = pc.utf8_length(tails).to_numpy(zero_copy_only=False)
-    found: dict[int, list[tuple[int, int, int]]] = {}
     for mark in (" ", ""):
         joined = pc.binary_join_element_wise(tails, heads, pa.scalar(mark, pa.large_string()))
         spans = find_spans(joined, groups=groups)
@@ -79,28 +84,42 @@ def stitch(
     return pc.replace_with_mask(texts, pa.array(place), new), sens, counts
 
 
-def _pairs(texts: pa.Array, thread: Any, person: Any, moment: Ints) -> tuple[Ints, Ints]:
-    talk = words_of(thread)[0]
-    who = words_of(person)[0]
+def _orders(thread: Any, person: Any, moment: Ints) -> list[tuple[Ints, npt.NDArray[np.bool_]]]:
+    """Return the messages by conversation, and by person in it: rows, and which follow which."""
+    talk, who = words_of(thread)[0], words_of(person)[0]
+    orders = []
+    for code in (talk, distinct(talk * (int(who.max(initial=0)) + 1) + who)[1]):
+        order = np.lexsort((np.arange(len(code)), moment, code))
+        orders.append((order, code[order[1:]] == code[order[:-1]]))
+    return orders
+
+
+def _pairs(texts: pa.Array, orders: list[tuple[Ints, npt.NDArray[np.bool_]]]) -> tuple[Ints, Ints]:
     begins = pc.fill_null(pc.match_substring_regex(texts, _BEGINS), fill_value=False)
     wanted = begins.to_numpy(zero_copy_only=False)
     if not wanted.any():
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     found = []
-    for code in (talk, distinct(talk * (int(who.max(initial=0)) + 1) + who)[1]):
-        order = np.lexsort((np.arange(len(code)), moment, code))
-        ok = (code[order[1:]] == code[order[:-1]]) & wanted[order[1:]]
-        found.append(order[:-1][ok] * len(code) + order[1:][ok])
+    for order, same in orders:
+        ok = same & wanted[order[1:]]
+        found.append(order[:-1][ok] * len(order) + order[1:][ok])
     both = np.unique(np.concatenate(found))
     there = pc.is_valid(texts).to_numpy(zero_copy_only=False)
-    both = both[there[both // len(talk)]]
-    return both // len(talk), both % len(talk)
+    both = both[there[both // len(texts)]]
+    return both // len(texts), both % len(texts)
 
 
 def _cut(text: str, spans: list[tuple[int, int, int]]) -> str:
-    parts, at = [], 0
+    merged: list[tuple[int, int, int]] = []
     for start, end, kind in spans:
-        if start >= at:
-            parts += [text[at:start], f"[{NAMES[kind]}]"]
-        at = max(at, end)
+        if merged and start < merged[-1][1]:
+            before, reach, other = merged[-1]
+            best = kind if _RANKS[kind] > _RANKS[other] else other
+            merged[-1] = before, max(end, reach), best
+        else:
+            merged.append((start, end, kind))
+    parts, at = [], 0
+    for start, end, kind in merged:
+        parts += [text[at:start], f"[{NAMES[kind]}]"]
+        at = end
     return "".join(parts) + text[at:]

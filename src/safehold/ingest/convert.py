@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -102,6 +103,8 @@ def source_kinds(mapping: Mapping, schema: pa.Schema, *, name: str) -> dict[str,
 
 
 def _kind_of(kind: pa.DataType) -> str:
+    if pa.types.is_duration(kind) and kind.unit != "us":
+        return f"span_{kind.unit}"
     if pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         return "integer"
     if pa.types.is_floating(kind):
@@ -136,6 +139,15 @@ def convert(
         InvalidError: A row names a stream that does not exist.
     """
     result = Converted()
+    if not mapping.wire:
+        if mapping.person is None:
+            raise InvalidError(
+                "this format does not say whose events it holds",
+                file=name,
+                rule="mapping.person",
+                fix="say whose they are: --person NAME",
+            )
+        table, rows = _rows_taken(mapping, table, rows, result)
     if not len(table):
         return result
     sieve = Sieve(rows)
@@ -164,6 +176,20 @@ def convert(
         )
     result.refusals = sorted({*sieve.refusals(), *result.refusals})
     return result
+
+
+def _rows_taken(
+    mapping: Mapping, table: pa.Table, rows: np.ndarray, result: Converted
+) -> tuple[pa.Table, np.ndarray]:
+    """Leave out rows that the mapping does not want, and make rows of columns where it says so."""
+    if mapping.where.allowed and len(table):
+        keep = mapping.where.keep(table)
+        if count := int((~keep).sum()):
+            result.dropped["not_mapped"] += count
+            table, rows = table.filter(pa.array(keep)), rows[keep]
+    if mapping.spread is not None and len(table):
+        table, rows = mapping.spread.rows(table, rows)
+    return table, rows
 
 
 def _streams(mapping: Mapping, table: pa.Table, rows: np.ndarray, sieve: Sieve, name: str) -> Words:
@@ -305,4 +331,12 @@ def _evaluate(
         words = Words(words.index, [names.get(str(value)) for value in words.values])
     if pa.types.is_integer(item.type):
         return fit_column(words.array(pa.int64()), item, sieve)
+    words = Words(words.index, [_spelled(value) for value in words.values])
     return fit_column(words.array(pa.string()), item, sieve)
+
+
+def _spelled(value: Any) -> Any:
+    """Return a literal of a mapping as text: a YAML flag or number is none."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value

@@ -24,7 +24,7 @@ DROP: Final = "drop"
 TABLES: Final = frozenset({"windows-key", "windows-code"})
 _KNOWN: Final = frozenset(
     {"from", "with", "prefix", "constant", "translate", "otherwise", "case", "words", "table",
-     "held", "empty", "scale"}
+     "held", "empty", "scale", "host", "whole"}
 )  # fmt: skip
 REFUSED: Final = object()  # marks a value that the mapping does not allow
 
@@ -47,6 +47,8 @@ class Expression:
         held: Whether the result is the bit mask of modifiers held down (``windows`` key codes).
         empty: The expression that fills in for an empty word.
         scale: A factor for numbers.
+        host: Whether a URL is cut down to its host.
+        whole: Whether nothing comes out unless every joined column is filled.
     """
 
     columns: tuple[str, ...] = ()
@@ -61,6 +63,8 @@ class Expression:
     held: bool = False
     empty: Expression | None = None
     scale: float = 1.0
+    host: bool = False
+    whole: bool = False
     uses: frozenset[str] = field(default=frozenset())
 
     @property
@@ -68,7 +72,9 @@ class Expression:
         """Whether the expression only hands a column on."""
         return (
             len(self.columns) == 1
-            and not (self.prefix or self.lower or self.words or self.table or self.held)
+            and not (
+                self.prefix or self.lower or self.words or self.table or self.held or self.host
+            )
             and self.translate is None
             and self.empty is None
             and self.otherwise == KEEP
@@ -137,6 +143,8 @@ def parse_expression(value: Any, *, place: str) -> Expression:
         held="held" in value,
         empty=inner,
         scale=float(value.get("scale", 1)),
+        host=value.get("host") is True,
+        whole=value.get("whole") is True,
         uses=frozenset(columns) | (inner.uses if inner else frozenset()),
     )
 
@@ -234,14 +242,24 @@ def evaluate_number(expression: Expression, table: pa.Table) -> pa.Array:
 
 
 def _text(expression: Expression, row: tuple[Any, ...]) -> str | None:
-    if all(value is None for value in row):
+    if all(value is None for value in row) or (expression.whole and None in row):
         return None
     cells = ["" if value is None else str(value) for value in row]
+    if expression.host:
+        cells = [_host(cell) for cell in cells]
     if expression.lower:
         cells = [cell.lower() for cell in cells]
     if expression.words:
         cells = [" ".join(cell.split()[: expression.words]) for cell in cells]
     return expression.joiner.join(cells)
+
+
+def _host(url: str) -> str:
+    """Return the host of a URL (RFC 3986 3.2.2), lower case; nothing of what has none."""
+    scheme, found, rest = url.partition("://")
+    if not found or scheme.lower() not in ("http", "https"):
+        return ""
+    return rest.split("/")[0].split("?")[0].split("#")[0].rpartition("@")[2].split(":")[0].lower()
 
 
 def _finish(expression: Expression, value: Any) -> Any:

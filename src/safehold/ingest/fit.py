@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from safehold.ingest.refusal import Sieve
 
 COORDINATES: Final = frozenset({"x", "y", "left", "top", "width", "height"})
+_FAR: Final = float(2**53)
 _BOUNDS: Final = {
     kind: (np.iinfo(kind.to_pandas_dtype()).min, np.iinfo(kind.to_pandas_dtype()).max)
     for kind in (pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16(), pa.uint32())
@@ -33,16 +34,49 @@ def fit_column(column: Any, target: pa.Field, sieve: Sieve) -> pa.Array:
         sieve.refuse(find_nulls(array), target.name, "wire.missing")
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if kind in _BOUNDS and pa.types.is_floating(array.type):
+        array = _whole(array, target, sieve)
     if kind in _BOUNDS and pa.types.is_integer(array.type):
         return _fit_integer(array, target, sieve)
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         return array.cast(pa.int64()).cast(kind)
+    if pa.types.is_fixed_size_binary(kind) and _is_text(array.type):
+        array = _fit_hex(array, target, sieve)
     if pa.types.is_fixed_size_binary(kind) and pa.types.is_binary(array.type):
         wrong = pc.not_equal(pc.binary_length(array), kind.byte_width).fill_null(False)  # noqa: FBT003
         bad = np.asarray(wrong.to_numpy(zero_copy_only=False), dtype=bool)
         sieve.refuse(bad, target.name, "wire.length")
         array = pc.if_else(pa.array(bad), pa.scalar(b"\0" * kind.byte_width, pa.binary()), array)
     return array.cast(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _whole(array: pa.Array, target: pa.Field, sieve: Sieve) -> pa.Array:
+    """Round numbers to whole ones; what is not finite is refused, and so is what no integer holds."""
+    present = ~find_nulls(array)
+    values = array.fill_null(0).to_numpy(zero_copy_only=False)
+    if target.name in COORDINATES:
+        values = np.clip(values, -_FAR, _FAR)
+    wrong = present & ~(np.abs(values) <= _FAR)
+    sieve.refuse(wrong, target.name, "wire.range")
+    return pa.array(np.where(wrong, 0, np.round(values)).astype(np.int64), mask=~present)
+
+
+def _fit_hex(array: pa.Array, target: pa.Field, sieve: Sieve) -> pa.Array:
+    """Read bytes that are written as hexadecimal digits; what is none of it is refused."""
+    values: list[bytes | None] = []
+    wrong = np.zeros(len(array), dtype=bool)
+    for at, cell in enumerate(array.to_pylist()):
+        try:
+            values.append(None if cell is None else bytes.fromhex(cell))
+        except ValueError:
+            values.append(None)
+            wrong[at] = True
+    sieve.refuse(wrong, target.name, "source.hex")
+    return pa.array(values, pa.binary())
 
 
 def _fit_integer(array: pa.Array, target: pa.Field, sieve: Sieve) -> pa.Array:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from safehold.clock import DAY_US
 from safehold.dlp.context import is_password_field
+from safehold.dlp.picture import pictured_events
 from safehold.errors import InvalidError
 from safehold.ingest.pipeline import Order, Tally
 from safehold.ingest.rest import RestBatch, rest_batches
@@ -115,6 +116,8 @@ def _check_batch(stream: str, person: str, table: pa.Table, order: Order, number
         map(is_password_field, table.column("field_kind").unique().to_pylist())
     ):
         raise refuse("leased.password", "field_kind")
+    if pictured_events(table).any():
+        raise refuse("leased.image", "")
     t = table.column("t").cast(pa.int64()).to_numpy()
     if t.min() < 0 or t.max() > order.now_us + SKEW_US:
         raise refuse("leased.time", "t")

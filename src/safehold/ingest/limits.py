@@ -27,6 +27,12 @@ class Limits:
         sessions: Most sessions a source may hold.
         refusals: Refusals that are kept one by one; the rest is only counted.
         word_bytes: Longest identifier or vocabulary word.
+        document_bytes: Largest document that is read whole: JSON, a member of an archive, a message.
+        document_values: Most values of such a document.
+        database_bytes: Largest database.
+        members: Most members of an archive.
+        archive_bytes: Most bytes that an archive unpacks to.
+        amplify: How many times over rows may repeat their source.
     """
 
     columns: int = 256
@@ -42,6 +48,12 @@ class Limits:
     sessions: int = 300_000
     refusals: int = 100
     word_bytes: int = 512
+    document_bytes: int = 64 << 20
+    document_values: int = 4_000_000
+    database_bytes: int = 512 << 20
+    members: int = 100_000
+    archive_bytes: int = 4 << 30
+    amplify: int = 100
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any] | None) -> Limits:

@@ -6,42 +6,26 @@ The language is described in ``docs/reference/mapping.md``.
 from __future__ import annotations
 
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from safehold.errors import InvalidError
 from safehold.ingest.expression import Expression, parse_expression
+from safehold.ingest.moment import TimeRule, parse_time
+from safehold.ingest.shape import Shape, parse_shape
+from safehold.ingest.spread import Spread, Where, parse_spread, parse_where
 from safehold.telemetry.schema import STREAMS, WIRE
 
 VERSION: Final = "safehold.mapping/v1"
-KINDS: Final = frozenset({"integer", "number", "text", "flag", "texts"})
-UNITS: Final = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000}
+FLAT: Final = ("parquet", "jsonl", "csv")  # one row a row, cells by name
+NESTED: Final = ("json", "zip-json", "mbox", "webvtt", "sqlite")
+FORMATS: Final = (*FLAT, *NESTED)
+GIVEN: Final = "given"  # the file does not say whose events it holds: whoever hands it in does
 _TOP: Final = frozenset(
     {"mapping", "name", "about", "stream", "columns", "ignore", "person", "device", "session",
-     "seq", "time", "fields", "tolerate"}
+     "seq", "time", "fields", "tolerate", "format", "rows", "files", "tables", "where",
+     "spread", "sort"}
 )  # fmt: skip
-_TIME: Final = frozenset({"unit", "from", "press", "release", "rebase", "disorder"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeRule:
-    """Where the time of an event comes from.
-
-    Args:
-        column: The column with the time of the event, empty with ``press`` and ``release``.
-        press: The column with the time a key or button went down.
-        release: The column with the time it came up.
-        unit_us: Microseconds of one unit.
-        rebase: Whether times are relative to the start of a session and are anchored at the import.
-        clamp: Whether a time that runs backwards within a session is raised to the one before it.
-    """
-
-    column: str = ""
-    press: str = ""
-    release: str = ""
-    unit_us: int = 1
-    rebase: bool = False
-    clamp: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +39,14 @@ class Mapping:
         stream: The stream, or the expression that tells it row by row.
         columns: Foreign columns and their kinds; empty for the wire form.
         ignore: Columns that may be there and are not read.
-        person, device, session: Who, on what, and when it began.
+        person, device, session: Who, on what, and when it began; without a person, it has to be given.
         seq: The column that numbers events; empty to count them.
         time: Where the time comes from.
         fields: For each stream, each field and its expression.
         tolerate: Share of refused rows this format is known for, 0 to 1.
+        shape: Where rows and cells are, in a source that nests.
+        where: Which rows are taken at all.
+        spread: Columns that each become a row of their own.
     """
 
     name: str
@@ -72,9 +59,19 @@ class Mapping:
     device: Expression | None = None
     session: Expression | None = None
     seq: str = ""
-    time: TimeRule = TimeRule()
+    time: TimeRule = field(default_factory=TimeRule)
     fields: AnyMapping[str, AnyMapping[str, Expression]]
     tolerate: float = 0.0
+    shape: Shape = field(default_factory=Shape)
+    where: Where = field(default_factory=Where)
+    spread: Spread | None = None
+
+    @property
+    def pause_column(self) -> str:
+        """The foreign column that rises with time, empty where none does as a number."""
+        if self.wire:
+            return "mono"
+        return "" if self.time.written else self.time.press or self.time.column
 
     @property
     def session_columns(self) -> tuple[str, ...]:
@@ -155,28 +152,27 @@ def _parse_foreign(
             field="columns",
             rule="mapping.columns",
         )
-    for column, kind in columns.items():
-        if kind not in KINDS:
-            raise InvalidError(
-                f"a column is one of {', '.join(sorted(KINDS))}",
-                field=f"columns.{column}",
-                rule="mapping.kind",
-            )
+    shape = parse_shape(value, formats=FORMATS)
     fields = _parse_fields(value.get("fields"), stream)
     who = {
-        key: parse_expression(value.get(key), place=key) for key in ("person", "device", "session")
+        key: parse_expression(value.get(key), place=key)
+        for key in ("person", "device", "session")
+        if key != "person" or value.get(key) != GIVEN
     }
     mapping = Mapping(
         name=name,
         about=str(value.get("about", "")),
         stream=stream,
-        columns=dict(columns),
+        columns={name: cell.kind for name, cell in shape.cells.items()},
         ignore=frozenset(str(column) for column in value.get("ignore", ())),
         seq=_parse_seq(value.get("seq", "count")),
-        time=_parse_time(value.get("time")),
+        time=parse_time(value.get("time")),
         fields=fields,
         tolerate=tolerate,
-        person=who["person"],
+        shape=shape,
+        where=parse_where(value.get("where", {})),
+        spread=parse_spread(value["spread"]) if "spread" in value else None,
+        person=who.get("person"),
         device=who["device"],
         session=who["session"],
     )
@@ -200,13 +196,13 @@ def _parse_fields(value: Any, stream: str | Expression) -> dict[str, dict[str, E
             )
         known = set(WIRE[target].names) - {"person", "device", "session", "seq", "t", "mono"}
         result[target] = {}
-        for field, item in dict(members or {}).items():
-            place = f"fields.{target}.{field}"
-            if field not in known:
+        for member, item in dict(members or {}).items():
+            place = f"fields.{target}.{member}"
+            if member not in known:
                 raise InvalidError(
                     "this field is not known", field=place, rule="mapping.unknown_field"
                 )
-            result[target][field] = parse_expression(item, place=place)
+            result[target][member] = parse_expression(item, place=place)
     if missing := sorted(targets - set(result)):
         raise InvalidError(
             f"fields of stream {missing[0]} are missing", field="fields", rule="mapping.fields"
@@ -223,38 +219,6 @@ def _parse_seq(value: Any) -> str:
             "seq is count, or {from: column}", field="seq", rule="mapping.expression"
         )
     return expression.columns[0]
-
-
-def _parse_time(value: Any) -> TimeRule:
-    if not isinstance(value, AnyMapping):
-        raise InvalidError("time is missing", field="time", rule="mapping.time")
-    for key in value:
-        if key not in _TIME:
-            raise InvalidError(
-                "this key is not known", field=f"time.{str(key)[:40]}", rule="mapping.unknown_key"
-            )
-    pair = "press" in value and "release" in value
-    if pair == ("from" in value) or ("press" in value) != ("release" in value):
-        raise InvalidError("time has from, or press and release", field="time", rule="mapping.time")
-    if value.get("unit", "us") not in UNITS:
-        raise InvalidError(
-            f"a unit is one of {', '.join(UNITS)}", field="time.unit", rule="mapping.time"
-        )
-    if value.get("rebase", "import") != "import" or value.get("disorder", "clamp") not in (
-        "clamp",
-        "refuse",
-    ):
-        raise InvalidError(
-            "rebase is import; disorder is clamp or refuse", field="time", rule="mapping.time"
-        )
-    return TimeRule(
-        column=str(value.get("from", "")),
-        press=str(value.get("press", "")),
-        release=str(value.get("release", "")),
-        unit_us=UNITS[value.get("unit", "us")],
-        rebase="rebase" in value,
-        clamp=value.get("disorder") == "clamp",
-    )
 
 
 def _check_columns(mapping: Mapping) -> None:
@@ -276,8 +240,13 @@ def _check_columns(mapping: Mapping) -> None:
     used.update({column: "time" for column in (time.column, time.press, time.release) if column})
     if mapping.seq:
         used[mapping.seq] = "seq"
+    used.update(dict.fromkeys(mapping.where.allowed, "where"))
+    known = set(mapping.columns)
+    if mapping.spread is not None:
+        used.update(dict.fromkeys(mapping.spread.columns, "spread"))
+        known |= {mapping.spread.name, mapping.spread.value}
     for column, place in used.items():
-        if column not in mapping.columns:
+        if column not in known:
             raise InvalidError(
                 f"column {column} is used but not listed under columns",
                 field=place,

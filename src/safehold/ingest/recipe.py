@@ -15,11 +15,13 @@ from safehold.ingest.convert import Converted, convert, source_kinds
 from safehold.ingest.leased import read_leased
 from safehold.ingest.mapping import Mapping as SourceMapping
 from safehold.ingest.mapping import parse_mapping
+from safehold.ingest.opening import HIDDEN, names_in, open_with, telling_names
 from safehold.ingest.pipeline import Order, Pipeline, Tally
 from safehold.ingest.refusal import RefusalReport
 from safehold.ingest.rest import RestBatch, pack
-from safehold.ingest.shelf import guess_mapping, load_mapping, wire_mapping
-from safehold.ingest.source import open_source
+from safehold.ingest.shelf import wire_mapping
+from safehold.ingest.source.record import RecordSource
+from safehold.ingest.survey import survey
 from safehold.workforce import Spec, person_day
 
 Emit = Callable[..., None]
@@ -41,7 +43,9 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
     source = spec.get("source")
     kind = source.get("kind") if isinstance(source, dict) else None
     done = frozenset(spec.get("done", ()))
-    if kind == "file" and len(inputs) == 1:
+    if kind == "file" and len(inputs) == 1 and spec.get("preview"):
+        survey(dict(source or {}), order, inputs[0], emit)
+    elif kind == "file" and len(inputs) == 1:
         _run_file(dict(source or {}), spec, inputs[0], order, done=done, emit=emit)
     elif kind == "synthetic":
         _run_workforce(dict(source or {}), order, done, emit)
@@ -62,6 +66,8 @@ class _Run:
         self.pipeline = pipeline
         self.report = RefusalReport(keep=pipeline.order.limits.refusals)
         self.rows = 0
+        self.masked: Counter[str] = Counter()  # what was found before the first row
+        self.dropped: Counter[str] = Counter()
         self._emit = emit
 
     def write(self, index: int, chunk: Converted, read: int, *, skip: bool) -> None:
@@ -80,6 +86,9 @@ class _Run:
         tally.refused = Counter(item.rule for item in chunk.refusals)
         for batch in self.pipeline.carry(accepted, chunk.keys, offsets, tally):
             _emit_batch(batch, index, self._emit)
+        if index == 0:
+            tally.masked.update(+self.masked)
+            tally.dropped.update(+self.dropped)
         self._emit({"type": "chunk", "chunk": index, "rows_read": read, "tally": tally.to_frame()})
 
 
@@ -125,18 +134,19 @@ def _run_file(
     emit: Emit,
 ) -> None:
     name = str(source.get("name") or "source")
-    file = open_source(fd, name=name, limits=order.limits, format=source.get("format"))
-    raw = source.get("mapping")
-    if raw is None:
-        raw = guess_mapping(file.schema, name=name)
-    mapping = parse_mapping(load_mapping(raw) if isinstance(raw, str) else raw)
+    telling = len(telling_names([name]))
+    if telling:  # a message is read by people who never see the file
+        name = HIDDEN
+    file, mapping = open_with(fd, source, name=name, limits=order.limits)
     kinds = source_kinds(mapping, file.schema, name=name)
     tolerate = _tolerance(spec.get("tolerate", mapping.tolerate))
     run = _Run(Pipeline(order, name=name), emit)
+    run.masked["SOURCE_NAME"] = telling + len(telling_names(names_in(file)))
+    run.dropped["screen_image"] = file.pictures if isinstance(file, RecordSource) else 0
     for chunk in cut_chunks(
         file.batches(kinds),
         session=mapping.session_columns,
-        pause=_pause_column(mapping),
+        pause=mapping.pause_column,
         limits=order.limits,
     ):
         run.write(
@@ -172,10 +182,6 @@ def _tolerance(value: Any) -> float:
             "tolerate is a share of rows, 0 up to but not 1", field="tolerate", rule="ingest.spec"
         )
     return float(value)
-
-
-def _pause_column(mapping: SourceMapping) -> str:
-    return "mono" if mapping.wire else mapping.time.press or mapping.time.column
 
 
 def _run_workforce(

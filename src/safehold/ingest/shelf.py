@@ -11,12 +11,16 @@ from typing import Any, Final
 import pyarrow as pa
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
 
 from safehold.errors import InvalidError
-from safehold.ingest.mapping import VERSION, Mapping, parse_mapping
+from safehold.ingest.mapping import NESTED, VERSION, Mapping, parse_mapping
 from safehold.telemetry.schema import STREAMS, WIRE
 
-SHIPPED: Final = ("aalto", "balabit", "canonical", "irc", "miniwob", "sapimouse")
+SHIPPED: Final = (
+    "aalto", "activitywatch", "balabit", "canonical", "ibm-hr", "irc", "mbox", "miniwob", "openadapt",
+    "opencua", "sapimouse", "slack", "webvtt",
+)  # fmt: skip
 _LARGEST_FILE: Final = 256 * 1024
 
 
@@ -66,6 +70,9 @@ def _parse_text(text: str, *, name: str) -> dict[str, Any]:
     yaml.version = (1, 2)
     yaml.allow_duplicate_keys = False
     try:
+        if any(isinstance(event, AliasEvent) for event in yaml.parse(StringIO(text))):
+            # a few aliases of aliases stand for more than any memory holds
+            raise InvalidError("a mapping has no aliases", file=name, rule="mapping.alias")
         value = yaml.load(StringIO(text))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
@@ -124,9 +131,32 @@ def describe(mapping: AnyMapping[str, Any] | Mapping) -> dict[str, Any]:
         "columns": dict(parsed.columns),
         "ignored": sorted(parsed.ignore),
         "fields": {stream: sorted(members) for stream, members in parsed.fields.items()},
+        "format": parsed.shape.format or "parquet, jsonl or csv",
+        "person": "in the file" if parsed.wire or parsed.person else "given with --person",
         "times": "anchored at the import" if parsed.time.rebase else "as recorded",
         "tolerate": parsed.tolerate,
     }
+
+
+def mapping_of_format(form: str, *, name: str) -> dict[str, Any]:
+    """Return the one shipped mapping of a format that nests.
+
+    Raises:
+        InvalidError: There is none, or several.
+    """
+    fits = [
+        load_mapping(known)
+        for known in SHIPPED
+        if parse_mapping(load_mapping(known)).shape.format == form
+    ]
+    if len(fits) != 1:
+        raise InvalidError(
+            "several mappings read this format" if fits else "no shipped mapping reads this format",
+            file=name or None,
+            rule="mapping.guess",
+            fix="name a mapping: a file, or one of " + ", ".join(SHIPPED),
+        )
+    return fits[0]
 
 
 def guess_mapping(schema: pa.Schema, *, name: str = "") -> dict[str, Any]:
@@ -154,6 +184,7 @@ def guess_mapping(schema: pa.Schema, *, name: str = "") -> dict[str, Any]:
         needed = set(mapping.columns) - mapping.ignore
         if (
             not mapping.wire
+            and mapping.shape.format not in NESTED
             and needed <= columns <= set(mapping.columns) | mapping.ignore
             and all(_kind_fits(schema.field(item).type, mapping.columns[item]) for item in needed)
         ):

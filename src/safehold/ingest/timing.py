@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from safehold.ingest import keycode
-from safehold.ingest.expression import Words
+from safehold.ingest.expression import Words, encode_words
 from safehold.ingest.fit import find_nulls
 from safehold.ingest.mapping import Mapping
+from safehold.ingest.moment import read_moment
 from safehold.ingest.refusal import Sieve
 from safehold.ingest.session import Sessions
 from safehold.telemetry.schema import KeyKind
@@ -38,6 +39,15 @@ class Timed:
 def read_times(mapping: Mapping, table: pa.Table, sieve: Sieve) -> tuple[np.ndarray, np.ndarray]:
     """Return when each row began and ended, in microseconds."""
     time = mapping.time
+    if time.now:
+        return np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
+    if time.written:
+        words = encode_words(table.column(time.column))
+        moments = [read_moment(value, time) for value in words.values]
+        wrong = np.array([moment is None for moment in moments], dtype=bool)
+        sieve.refuse(wrong[words.index], time.column, "time.format")
+        values = np.array([moment or 0 for moment in moments], dtype=np.int64)[words.index]
+        return values, values
     names = (time.press, time.release) if time.press else (time.column, time.column)
     found = []
     for name in names:
@@ -47,7 +57,8 @@ def read_times(mapping: Mapping, table: pa.Table, sieve: Sieve) -> tuple[np.ndar
         limit = 2**62 // time.unit_us
         if pa.types.is_floating(column.type):
             sieve.refuse(~np.isfinite(values) | (np.abs(values) > limit), name, "wire.range")
-            values = np.where(sieve.ok, values * time.unit_us, 0).astype(np.int64)
+            # what is refused must not be multiplied: it may be no number, or too large for one
+            values = (np.where(sieve.ok, values, 0) * time.unit_us).astype(np.int64)
         else:
             sieve.refuse((values > limit) | (values < -limit), name, "wire.range")
             values = np.where(sieve.ok, values, 0).astype(np.int64) * time.unit_us

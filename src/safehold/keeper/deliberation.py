@@ -3,10 +3,12 @@
 1. What a change allows is computed here, from both charters, not taken from whoever proposes it. A change of who
    decides always counts as widening: else one seat could tighten the quorum until nothing passes without it.
 2. Widening takes the strictest quorum of roster, charter in force and new charter, and the notice, which is counted by
-   the clocks of the witnesses: from when a quorum of them knew the proposal, to what they say now.
+   the clocks of the witnesses that the roster named when it was proposed: from when a quorum of them knew the
+   proposal, to what they say now.
 3. A refusal by a seat without which nothing is widened ends a proposal, and so do so many that no quorum is left.
 4. One seat narrows, at once. An expired roster narrows too; it widens nothing.
-5. Replacing a seat has its own notice, during which its holder can refuse (``charter.succession`` says why).
+5. The roster changes by votes on a proposal as the charter does, and only a key is rotated without one. Rotating ends
+   no proposal and spoils no vote but that of the key that goes; nobody can hold up the board with a single key.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from typing import Any
 from safehold.canonical import unb64
 from safehold.charter import Charter, Roster
 from safehold.charter.admission import admit
-from safehold.charter.proposal import VOTE_DOMAIN, Proposal, Vote, tally
+from safehold.charter.board import Seat
+from safehold.charter.proposal import VOTE_DOMAIN, Proposal, Vote
 from safehold.charter.signed import Course, verify_votes
-from safehold.charter.succession import change_of
+from safehold.charter.succession import Terms
+from safehold.charter.turnover import Change, change_of, follow_up
 from safehold.errors import DeniedError, InvalidError, UnavailableError
 from safehold.keeper.board import Board
 from safehold.keeper.enacted import Enacted
@@ -89,7 +93,7 @@ class Deliberation:
                     fix="give the new charter a higher version",
                 )
             roster = self._board.present
-            self._proposals.check(proposal, unb64(signature), roster, base=self._enacted.digest)
+            self._check(proposal, signature, base=self._enacted.digest)
             admit(new)
             direction = self._asks.direction(old, new)
             if direction == "widen":
@@ -104,36 +108,53 @@ class Deliberation:
             return self._asks.describe(made)
 
     def propose_roster(self, tree: Any, said: Any, signature: str) -> dict[str, Any]:
-        """Open a proposal to replace a seat; its notice begins.
+        """Open a proposal to change the roster; if it takes a notice, that begins.
+
+        Args:
+            tree: The change as JSON.
+            said: The proposal as JSON.
+            signature: The proposing seat's, base64.
 
         Raises:
             DeniedError: It is about something else than the roster in force.
-            InvalidError: It does not replace one seat.
+            InvalidError: It is no such change, or rotates a key, which needs none.
         """
         with self._lock:
             proposal = Proposal.from_json(said)
             if (known := self._proposals.known(proposal)) is not None:
                 return self._asks.describe(known)
-            roster = self._board.present
-            new = replace(Roster.from_json(tree), signatures=())
-            told = (proposal.about, proposal.digest, proposal.version)
-            if told != ("roster", new.digest().hex(), new.version):
+            roster, rosters = self._board.present, self._board.rosters
+            change = Change.from_json(tree)
+            if (proposal.about, proposal.digest) != ("roster", change.digest(roster.home).hex()):
                 raise DeniedError("a proposal of something else", rule="proposal.digest")
-            self._proposals.check(proposal, unb64(signature), roster, base=roster.digest())
-            if change_of(roster, new).kind != "replace":
+            self._check(proposal, signature, base=roster.standing())
+            if change.kind == "rotate":
                 raise InvalidError(
-                    "only replacing a seat has a notice",
+                    "a key is rotated without a proposal",
                     rule="roster.change",
-                    fix="hand the signed roster in: safehold board enact",
+                    fix="safehold board rotate",
                 )
+            if proposal.version != 2 + rosters.digests().index(bytes.fromhex(proposal.roster)):
+                raise DeniedError("not the version that would follow", rule="roster.version")
+            rosters.check_key(change)
+            follow_up(roster, change)
             made = self._proposals.propose(
                 proposal,
                 unb64(signature),
                 person=roster.seat(proposal.seat).person,
                 direction="widen",
-                text={"roster": new.to_json()},
+                text={"change": change.to_json()},
             )
             return self._asks.describe(made)
+
+    def _check(self, said: Proposal, signature: str, *, base: bytes) -> None:
+        self._proposals.check(
+            said,
+            unb64(signature),
+            self._board.present,
+            base=base,
+            boards=self._board.rosters.digests(),
+        )
 
     # -- voting -------------------------------------------------------------------------------------
 
@@ -147,34 +168,37 @@ class Deliberation:
         with self._lock:
             made = Vote.from_json(said)
             one = self._proposals.get(made.question.proposal)
-            roster = self._board.present
-            if made.question != self._asks.question(one):
+            asked = self._asks.question(one)
+            if replace(
+                made.question, roster=asked.roster
+            ) != asked or made.question.roster not in self._asks.boards(one):
                 raise DeniedError(
                     "a vote about something else: another home, base, roster or proposal",
                     rule="proposal.question",
                     fix="look at what is proposed now and sign that: safehold charter proposals",
                 )
-            seat = roster.seat(made.seat)
+            seat = self._voter(one, made)
             seat.key.verify(VOTE_DOMAIN, made.message(), made.value)
             earlier = {
-                one.decision
-                for one in self._proposals.votes(one)
-                if one.seat == made.seat and one.holds(seat)
+                vote.decision
+                for vote in self._proposals.votes(one)
+                if vote.seat == made.seat and vote.holds(seat)
             }
             if made.decision in earlier:
                 return self._asks.describe(one)
             if "refuse" in earlier:
                 raise DeniedError("this seat has refused, and that stands", rule="proposal.refused")
-            if one.about == "roster" and made.decision == "sign":
-                raise InvalidError(
-                    "seats sign the roster itself",
-                    rule="proposal.vote",
-                    fix="safehold board sign",
-                )
-            counted = tally([*self._proposals.votes(one), made], roster)
-            ends = made.decision == "refuse" and self._asks.lost(one, counted)
+            ends = made.decision == "refuse" and self._asks.lost(one, self._asks.counted(one, made))
             receipt = self._proposals.vote(one, made, person=seat.person, ends=ends)
             return {**self._asks.describe(one), "entry": receipt.index, "ended": ends}
+
+    def _voter(self, one: Motion, made: Vote) -> Seat:
+        """Return the seat whose key must have made a vote: of a seat that is replaced, the new key agrees."""
+        if one.about == "roster" and made.decision == "sign":
+            newcomer = self._proposals.change(one).newcomer()
+            if newcomer is not None and newcomer.name == made.seat:
+                return newcomer
+        return self._board.present.seat(made.seat)
 
     # -- enacting -----------------------------------------------------------------------------------
 
@@ -188,8 +212,9 @@ class Deliberation:
             UnavailableError: The witnesses cannot be asked.
         """
         with self._lock:
-            notice = self._asks.notice(self._proposals.get(index))
-        return None if notice is None else self._ledger.witnessed_now()
+            one = self._proposals.get(index)
+            notice, by = self._asks.notice(one), self._asks.timekeepers(one)
+        return None if notice is None else self._ledger.witnessed_now(by)
 
     def enact(self, index: Any, now_s: int | None) -> dict[str, Any]:
         """Put a proposed charter in force.
@@ -245,51 +270,66 @@ class Deliberation:
                 "entry": receipt.index,
             }
 
-    def enact_roster(self, tree: Any, index: Any, now_s: int | None) -> dict[str, Any]:
-        """Let a signed roster follow the present one.
+    def enact_roster(self, index: Any, now_s: int | None) -> dict[str, Any]:
+        """Put a proposed change of the roster in force.
 
         Args:
-            tree: The roster with its signatures, as JSON.
-            index: Index of the leaf of its proposal; without one no notice has passed.
-            now_s: What ``time_for`` returned, where there is a proposal.
+            index: Index of the leaf of its proposal.
+            now_s: What ``time_for`` returned.
 
         Raises:
-            QuorumError: Too few signed it.
+            QuorumError: Too few seats agree.
             InvalidError: It does not follow.
             DeniedError: The notice is not over, or the proposal has lapsed.
         """
         with self._lock:
-            new = Roster.from_json(tree)
-            if index is None:
-                one = None
-            else:
-                one = self._proposals.get(index, "roster")
-                if one.digest != new.digest():
-                    raise DeniedError("a roster other than the proposed", rule="proposal.digest")
-                self._check_base(one)
-                self._check_notice(one, now_s)
-            others = [
-                other for other in self._proposals if other.about == "roster" and other is not one
-            ]
-            beside = [self._proposals.ending(one, "enacted")] if one is not None else []
+            one = self._proposals.get(index, "roster")
+            self._check_base(one)
+            self._check_notice(one, now_s)
+            others = self._others(one)
             receipt, kind = self._board.put(
-                new,
-                notice=one is not None,
-                charters=self._asks.charters(),
-                proposal=None if one is None else one.index,
+                follow_up(self._board.present, self._proposals.change(one)),
+                self._proposals.votes(one),
+                terms=self._asks.terms(one, notice=self._asks.notice(one) is not None),
+                proposal=one.index,
                 beside=[
-                    *beside,
+                    self._proposals.ending(one, "enacted"),
                     *(self._proposals.ending(other, "lapsed", why="base") for other in others),
                 ],
                 now_s=now_s or 0,
             )
-            self._proposals.end(others if one is None else [one, *others])
-            return {
-                "version": new.version,
-                "digest": new.digest().hex(),
-                "change": kind,
-                "entry": receipt.index,
-            }
+            self._proposals.end([one, *others])
+            return self._became(kind, receipt.index)
+
+    def rotate(self, tree: Any) -> dict[str, Any]:
+        """Give a seat another key, as its holder has signed it with both; open proposals go on.
+
+        Args:
+            tree: The roster with its signatures, as JSON.
+
+        Raises:
+            QuorumError: The old or the new key did not sign it.
+            InvalidError: It does not follow, or changes something else.
+        """
+        with self._lock:
+            new = Roster.from_json(tree)
+            if change_of(self._board.present, new).kind != "rotate":
+                raise InvalidError(
+                    "only a key is changed without a proposal",
+                    rule="roster.proposal",
+                    fix="safehold board propose",
+                )
+            receipt, kind = self._board.put(new, terms=Terms(notice=False))
+            return self._became(kind, receipt.index)
+
+    def _became(self, kind: str, entry: int) -> dict[str, Any]:
+        present = self._board.present
+        return {
+            "version": present.version,
+            "digest": present.digest().hex(),
+            "change": kind,
+            "entry": entry,
+        }
 
     def _others(self, one: Motion) -> list[Motion]:
         return [other for other in self._proposals if other.about == one.about and other is not one]
@@ -309,7 +349,7 @@ class Deliberation:
         notice = self._asks.notice(one)
         if notice is None:
             return
-        known_s = self._ledger.witnessed(one.index)
+        known_s = self._ledger.witnessed(one.index, self._asks.timekeepers(one))
         if known_s is None or now_s is None:
             raise UnavailableError(
                 "no quorum of witnesses has cosigned the proposal yet, so its notice has not begun",

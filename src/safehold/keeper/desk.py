@@ -17,7 +17,7 @@ from safehold.ids import PersonId
 from safehold.keeper.ports import Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.rotation import Rotation
 from safehold.keeper.trust import Trust
-from safehold.ledger import Entry, Ledger, Panel, Receipt, Subject
+from safehold.ledger import Entry, Ledger, Panel, Receipt, Subject, Timekeepers
 from safehold.ledger.index import EpochIndex
 from safehold.settings import Home
 from safehold.subjects import Devices, People, Sealer
@@ -50,6 +50,7 @@ class Desk:
         index: Closes the ledger's epochs, and finds people in them.
         rotation: Changes the log's key.
         panel: The witnesses outside, and whether a release waits for them.
+        local: Verifier keys of the home's own witness.
         lock: Held from a decision about people to the leaf that records it, and around each of their choices;
             so no leaf of a use follows the leaf of a choice against it. A stop does not wait for it.
         jobs: Sandboxes that run now.
@@ -75,6 +76,7 @@ class Desk:
     index: EpochIndex
     rotation: Rotation
     panel: Panel = field(default_factory=Panel)
+    local: tuple[str, ...] = ()
     lock: threading.RLock = field(default_factory=threading.RLock)
     jobs: set[Job] = field(default_factory=set)
     nonces: Nonces = field(default_factory=Nonces)
@@ -145,7 +147,7 @@ class Desk:
         )
 
     def confirm(self, receipt: Receipt) -> None:
-        """Return once the quorum of witnesses has cosigned a head with an entry, in strict mode.
+        """Return once the witnesses that the board named have cosigned a head with an entry, in strict mode.
 
         Raises:
             UnavailableError: They have not in time, so nothing may be opened for it.
@@ -153,6 +155,15 @@ class Desk:
         """
         if self.strict:
             self.ledger.await_cosigned(receipt.index, timeout_s=COSIGN_S)
+            named = self.trust.roster.pinned
+            by = Timekeepers(keys=named.keys, need=named.quorum)
+            if self.ledger.witnessed(receipt.index, by) is None:
+                raise UnavailableError(
+                    "other witnesses than those that the board named have cosigned",
+                    rule="ledger.strict",
+                    fix="put the list of witnesses back: safehold ledger witness list",
+                    entry=receipt.index,
+                )
 
     def subjects(self, people: list[str]) -> list[Subject]:
         """Return the ledger's view of a set of people.

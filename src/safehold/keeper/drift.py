@@ -26,6 +26,7 @@ from safehold.clock import SECOND_US
 from safehold.errors import DeniedError, SafeholdError, TamperedError, UnavailableError
 from safehold.keeper.desk import Desk
 from safehold.keeper.enacted import read_file
+from safehold.keeper.panel import unlike_pinned
 from safehold.keeper.running import clauses_in_file, differing, rules_of, running_clauses
 from safehold.ledger import Entry, Panel
 
@@ -34,6 +35,7 @@ REGISTER_US: Final = (
     200 * SECOND_US
 )  # the register is looked at again after this; always within five minutes
 SHOWN: Final = 20  # clauses named in one entry
+WHOLE: Final = frozenset({"policy.text", "policy.types"})  # say less than a rule's own name
 FIX: Final = "put the setting back, or have the change signed by the board: safehold drift"
 
 
@@ -74,6 +76,7 @@ class Drift:
         self._on_found = on_found
         self._read = 0
         self._named: dict[str, bytes] = {}  # the newest charter and roster of the ledger
+        self._synthetic = 0  # whether the ledger says that the home is for made-up people
         self._open: int | None = None  # the entry of the difference that is not settled
         self._checked_us: int | None = None
         self._register_us: int | None = None
@@ -93,7 +96,8 @@ class Drift:
             self._follow()
             if not desk.trust.digest():
                 return ()  # nothing was promised, so nothing is recorded
-            before, self.found = self.found, tuple(dict.fromkeys(self._compare()))
+            self._checked_us = None  # a look that fails is no look
+            before, self.found = self.found, self._look()
             self._checked_us = desk.now_us()
             if self.found:
                 self._on_found()
@@ -134,6 +138,17 @@ class Drift:
                 "found": [{"clause": one.clause, "sentence": one.sentence} for one in found],
                 "entry": self._open,
             }
+
+    def _look(self) -> tuple[Found, ...]:
+        """Return every difference; whatever keeps a part from being compared is one as well."""
+        found: dict[Found, None] = {}
+        try:
+            for one in self._compare():
+                found[one] = None
+        except Exception:  # noqa: BLE001 - whatever stands in the way must not pass for a clean look
+            sentence = "what runs cannot be compared with what was signed"
+            found[Found(clause="charter", sentence=sentence)] = None
+        return tuple(found)
 
     def _compare(self) -> Iterator[Found]:
         tree = self._read_charter()
@@ -182,27 +197,38 @@ class Drift:
             yield Found(clause="red_lines", sentence="the signed charter compiles no more")
             return
         promised = self._promised[1]
-        for clause in differing(promised, rules_of(self._desk.trust.policy()))[:SHOWN]:
+        found = differing(promised, rules_of(self._desk.trust.policy()))
+        found.sort(
+            key=WHOLE.__contains__
+        )  # the rule that is another is named before the whole text
+        for clause in found[:SHOWN]:
             yield Found(clause=clause, sentence=f"the compiled rule for {clause} is another")
 
     def _surroundings(self) -> Iterator[Found]:
-        """What the machine and the files outside must offer; a home of made-up people is excused."""
+        """What the machine and the files outside must offer; a home of made-up people is excused.
+
+        Not from having the witnesses that its board named: by them the board is timed.
+        """
         desk, charter = self._desk, self._desk.trust.charter()
-        if desk.home.synthetic:
+        if said := unlike_pinned(desk):
+            yield Found(clause="audit.witnesses", sentence=said)
+        if int(desk.home.synthetic) != self._synthetic:
+            yield Found(
+                clause="data_subjects.include",
+                sentence="the ledger says otherwise whether this home is for made-up people",
+            )
+        if self._synthetic:
             return
         promised = charter.audit.witnesses
-        try:
+        with suppress(TamperedError):  # that has been said
             panel = Panel.read(desk.home.witnesses_file)
-        except TamperedError:
-            yield Found(clause="audit.witnesses", sentence="the list of witnesses is damaged")
-            return
-        if panel != desk.panel:
-            yield Found(
-                clause="audit.witnesses",
-                sentence="the witnesses in the file are not those the keeper asks",
-            )
-        if missing := panel.shortfall(least=promised.min, includes=promised.includes):
-            yield Found(clause="audit.witnesses", sentence=missing)
+            if panel != desk.panel:
+                yield Found(
+                    clause="audit.witnesses",
+                    sentence="the witnesses in the file are not those the keeper asks",
+                )
+            if missing := panel.shortfall(least=promised.min, includes=promised.includes):
+                yield Found(clause="audit.witnesses", sentence=missing)
         reached = int(desk.workshop.level()[1:])
         for item in charter.collect:
             if reached < charter.assurance.least(item.sensitivity):
@@ -245,6 +271,8 @@ class Drift:
         for index, leaf in ledger.leaves(self._read, size):
             if leaf["k"] in ("charter", "roster"):
                 self._named[leaf["k"]] = unb64(leaf["chr"])
+            elif leaf["k"] == "home":
+                self._synthetic = leaf["pub"]["synthetic"]
             elif leaf["k"] == "drift":
                 self._open = index if leaf["pub"]["state"] == "found" else None
         self._read = size

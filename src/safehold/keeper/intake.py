@@ -25,7 +25,13 @@ from safehold.catalog import SourceState, add_tallies
 from safehold.catalog.register import LIVE
 from safehold.charter import Charter
 from safehold.dlp.roster import Roster
-from safehold.errors import ConflictError, InvalidError, TamperedError, UnavailableError
+from safehold.errors import (
+    ConflictError,
+    DeniedError,
+    InvalidError,
+    TamperedError,
+    UnavailableError,
+)
 from safehold.keeper.arrival import Arrival, Tally, read_batch, read_chunk, read_refusal
 from safehold.keeper.chunk import Chunk, Chunks
 from safehold.keeper.desk import ENGINEER, Desk
@@ -120,15 +126,22 @@ class Intake:
                 os.close(item)
 
     def take_sealed(
-        self, name: str, header: dict[str, Any], body: bytes, report: Report
+        self, name: str, header: dict[str, Any], body: bytes, report: Report, *, charter: bytes
     ) -> dict[str, Any]:
         """Take the opened body of an envelope in; it is checked and brought to rest in a sandbox.
+
+        What was minimised under one charter is never taken in under another: a charter that comes into force while
+        the envelope is on its way may mask more.
 
         Args:
             name: Hash of the envelope, hex; the same envelope is taken once.
             header: ``person`` and ``stream``.
             body: Arrow stream of minimised rows.
             report: Told how far it is.
+            charter: Digest of the charter that it was recorded under.
+
+        Raises:
+            DeniedError: Another charter is in force.
         """
         try:
             table = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
@@ -137,7 +150,7 @@ class Intake:
         memory = self._desk.workshop.pack([(header, table)])
         try:
             with self._alone(name):
-                return self._take(name, {"kind": "leased"}, [memory], {}, report)
+                return self._take(name, {"kind": "leased"}, [memory], {}, report, under=charter)
         finally:
             os.close(memory)
 
@@ -163,13 +176,19 @@ class Intake:
         inputs: Sequence[int],
         arguments: dict[str, Any],
         report: Report,
+        *,
+        under: bytes | None = None,
     ) -> dict[str, Any]:
         desk = self._desk
+        charter = desk.trust.charter()
+        if under is not None and charter.digest() != under:
+            raise DeniedError(
+                "the lease is for another agreement", rule="lease.charter", fix="obtain a new lease"
+            )
+        used, mark = self._roster_used(arguments)
         state = desk.catalog.begin(name, now_us=desk.now_us())
         if state.state == LIVE:
             return {"source": name, "already": True, "tally": state.tally, "refusals": []}
-        charter = desk.trust.charter()
-        used, mark = self._roster_used(arguments)
         desk.trust.log_running(
             Entry(
                 kind="ingest",

@@ -79,7 +79,7 @@ class Leases:
         self._sources.note_lease(person, device)
         (subject,) = desk.subjects([person])
         said = {"device": device.key_id, "streams": hashes}
-        desk.log(
+        desk.trust.log_running(  # no lease follows the leaf of a stop
             Entry(
                 kind="lease",
                 actor="device",
@@ -118,6 +118,7 @@ class Leases:
             {"person": lease.person, "stream": envelope.stream},
             body,
             report,
+            charter=bytes.fromhex(lease.charter),
         )
         return {"rows": envelope.rows, "tally": answer["tally"]}
 
@@ -259,7 +260,9 @@ class Leases:
         standing = desk.people.standing(desk.people.find(lease.person))
         allowed = standing.allowed(at_us=desk.now_us())
         if not set(lease.streams) <= allowed or lease.charter != desk.trust.digest().hex():
-            raise DeniedError("the lease is for another agreement", rule="lease.charter")
+            raise DeniedError(
+                "the lease is for another agreement", rule="lease.charter", fix="obtain a new lease"
+            )
 
     def _head(self) -> Head:
         with contextlib.suppress(UnavailableError):  # silence must not wait for a witness

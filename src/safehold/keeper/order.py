@@ -10,12 +10,14 @@ import re
 from dataclasses import dataclass
 
 from safehold import canonical
-from safehold.clock import SECOND_US
+from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import DeniedError, InvalidError
 
 DIRECTIONS = {"stop": "stop", "resume": "restart"}  # what an order is called on the roster
 LONGEST_REASON = 1000  # characters
-ORDER_LIFE_US = 600 * SECOND_US  # an order to stop or resume is taken this long after it was signed
+ORDER_LIFE_US = 600 * SECOND_US  # an order to stop is taken this long after it was drawn up
+# six seats sign on six machines; whoever thinks better of it stops again, and the order is void
+RESUME_LIFE_US = 3 * DAY_US
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -111,8 +113,13 @@ class Orders:
             DeniedError: It is of another time.
         """
         self.check_turn(order)
-        if not now_us - ORDER_LIFE_US <= order.at_us <= now_us + SECOND_US:
-            raise DeniedError("an order of another time", rule="oversight.order")
+        life = RESUME_LIFE_US if order.what == "resume" else ORDER_LIFE_US
+        if not now_us - life <= order.at_us <= now_us + SECOND_US:
+            raise DeniedError(
+                "an order of another time",
+                rule="oversight.order",
+                fix="draw it up anew, and see that the clocks agree",
+            )
 
     def check_turn(self, order: Order) -> None:
         """Pass unless an order to resume is older than the last order.
@@ -121,7 +128,11 @@ class Orders:
             DeniedError: It is.
         """
         if order.what == "resume" and order.at_us < self._last_us:
-            raise DeniedError("an order of another time", rule="oversight.order")
+            raise DeniedError(
+                "an order from before the last stop",
+                rule="oversight.order",
+                fix="draw up another: everybody who signs must know of that stop",
+            )
 
     def note(self, what: str, at_us: int, *, index: int) -> None:
         """Let an order count whose leaf is durable."""

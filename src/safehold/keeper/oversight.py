@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from safehold.errors import MissingError, ShreddedError, UnavailableError
+from safehold.errors import DeniedError, MissingError, ShreddedError, UnavailableError
 from safehold.keeper.desk import Desk
 from safehold.keeper.leases import Leases
+from safehold.keeper.panel import unlike_pinned
 from safehold.keeper.server import Report, Verb
 
 KINDS: Final = ("roster", "charter", "proposal", "stop", "resume", "document")
@@ -43,6 +44,7 @@ class Oversight:
             "board.show": self._show,
             "board.propose": self._propose_roster,
             "board.enact": self._enact_roster,
+            "board.rotate": self._rotate,
             "stop": self._stop,
             "resume": self._resume,
         }
@@ -53,8 +55,11 @@ class Oversight:
         trust = self._desk.trust
         if "proposal" in arguments:
             now_s = trust.deliberation.time_for(arguments["proposal"])
+            self._require_witnesses(now_s)
             with self._desk.lock:  # no decision under one charter is logged under another
-                return trust.deliberation.enact(arguments["proposal"], now_s)
+                answer = trust.deliberation.enact(arguments["proposal"], now_s)
+            self._leases.end()  # what was sealed under the charter before opens for nobody
+            return answer
         with self._desk.lock:
             return trust.enact(arguments["charter"], arguments["signatures"])
 
@@ -70,7 +75,7 @@ class Oversight:
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         answer = self._desk.trust.deliberation.propose_roster(
-            arguments["roster"], arguments["proposal"], str(arguments["signature"])
+            arguments["change"], arguments["proposal"], str(arguments["signature"])
         )
         return self._begun(answer)
 
@@ -96,10 +101,30 @@ class Oversight:
     def _enact_roster(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        deliberation, index = self._desk.trust.deliberation, arguments.get("proposal")
-        now_s = None if index is None else deliberation.time_for(index)
+        deliberation, index = self._desk.trust.deliberation, arguments["proposal"]
+        now_s = deliberation.time_for(index)
+        self._require_witnesses(now_s)
         with self._desk.lock:  # a grant is approved under one roster
-            return deliberation.enact_roster(arguments["roster"], index, now_s)
+            return deliberation.enact_roster(index, now_s)
+
+    def _rotate(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        with self._desk.lock:
+            return self._desk.trust.deliberation.rotate(arguments["roster"])
+
+    def _require_witnesses(self, now_s: int | None) -> None:
+        """Pass if no notice is asked, or the witnesses of this home are those that the board named.
+
+        Raises:
+            DeniedError: They are not.
+        """
+        if now_s is not None and (said := unlike_pinned(self._desk)):
+            raise DeniedError(
+                f"nothing is widened: {said}",
+                rule="drift.audit.witnesses",
+                fix="put the list of witnesses back, or have the board name these: safehold board witnesses",
+            )
 
     def _show(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -119,6 +144,8 @@ class Oversight:
                 name: {"approve": rule.approve, "must_include": list(rule.must_include)}
                 for name, rule in roster.thresholds.items()
             },
+            "witnesses": roster.pinned.to_json(),
+            "witnesses_differ": unlike_pinned(desk),
             "versions": [one.digest().hex() for one in desk.trust.board.rosters],
             "proposals": desk.trust.deliberation.open(),
             "limits": list(LIMITS),

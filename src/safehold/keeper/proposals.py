@@ -7,13 +7,14 @@ any two of them loses and doubles nothing. A proposal ends once: enacted, or lap
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter, Roster
 from safehold.charter.proposal import PROPOSAL_DOMAIN, Proposal, Question, Vote
+from safehold.charter.turnover import Change
 from safehold.clock import SECOND_US, Clock
 from safehold.errors import DeniedError, MissingError, TamperedError
 from safehold.keeper.order import ORDER_LIFE_US
@@ -34,11 +35,12 @@ class Motion:
         index: Index of its leaf.
         leaf: RFC 6962 hash of that leaf.
         about: ``charter`` or ``roster``.
-        digest: Digest of what is proposed.
+        digest: Digest of what is proposed: of a charter, or of a change of the roster.
         version: Its version.
         direction: ``widen`` or ``narrow``; a roster always widens.
         seat: Who proposed it.
         at_s: Time of its leaf, by the keeper's clock.
+        rosters: How many versions of the roster there were when it was made.
         votes: Indices of the leaves of votes.
     """
 
@@ -50,6 +52,7 @@ class Motion:
     direction: str
     seat: str
     at_s: int
+    rosters: int
     votes: list[int] = field(default_factory=list)
 
 
@@ -60,12 +63,16 @@ class Proposals:
         home: The home they are for.
         ledger: The record.
         clock: Time.
+        rosters: Returns how many versions of the roster there are.
     """
 
-    def __init__(self, home: Home, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self, home: Home, ledger: Ledger, clock: Clock, *, rosters: Callable[[], int]
+    ) -> None:
         self._home = home
         self._ledger = ledger
         self._clock = clock
+        self._rosters = rosters
         self._open: dict[int, Motion] = {}
 
     def note(self, index: int, leaf: Mapping[str, Any]) -> None:
@@ -82,6 +89,7 @@ class Proposals:
                     direction=facts["direction"],
                     seat=facts["seat"],
                     at_s=int(leaf["t"]) // 1000,
+                    rosters=self._rosters(),
                 )
             case "signed" | "refused" if about in self._open:
                 self._open[about].votes.append(index)
@@ -100,6 +108,12 @@ class Proposals:
             MissingError: There is none with this leaf about such a thing.
         """
         found = self._open.get(index) if type(index) is int else None
+        if found is None and self._was_open(index):
+            raise MissingError(
+                "this proposal has ended",
+                rule="proposal.open",
+                fix="safehold charter log says how; propose it again",
+            )
         if found is None or about not in {"", found.about}:
             raise MissingError(
                 f"no open proposal{f' about the {about}' if about else ''} has this entry",
@@ -107,6 +121,12 @@ class Proposals:
                 fix="safehold charter proposals",
             )
         return found
+
+    def _was_open(self, index: Any) -> bool:
+        if type(index) is not int or not 0 <= index < self._ledger.size:
+            return False
+        ((_, leaf),) = self._ledger.leaves(index, index + 1)
+        return bool(leaf["k"] == "proposal" and leaf["pub"]["state"] == "proposed")
 
     def question(self, one: Motion, *, base: bytes, roster: Roster) -> Question:
         """Return what the seats are asked now."""
@@ -120,7 +140,7 @@ class Proposals:
         )
 
     def text(self, one: Motion) -> dict[str, Any]:
-        """Return the JSON of the charter or roster that is proposed, and the proposal.
+        """Return the JSON of the charter or change that is proposed, and the proposal.
 
         Raises:
             ShreddedError: The side-car's key was destroyed: nobody can know what was proposed.
@@ -134,11 +154,11 @@ class Proposals:
             raise TamperedError("a proposal holds another charter", rule="proposal.text")
         return found
 
-    def roster(self, one: Motion) -> Roster:
-        """Return the roster that is proposed, without signatures; raises as ``text`` does."""
-        found = Roster.from_json(self.text(one)["roster"])
-        if found.digest() != one.digest:
-            raise TamperedError("a proposal holds another roster", rule="proposal.text")
+    def change(self, one: Motion) -> Change:
+        """Return the change of the roster that is proposed; raises as ``text`` does."""
+        found = Change.from_json(self.text(one)["change"])
+        if found.digest(self._home.id) != one.digest:
+            raise TamperedError("a proposal holds another change", rule="proposal.text")
         return found
 
     def base(self, one: Motion) -> bytes:
@@ -149,8 +169,23 @@ class Proposals:
         """Return what the seats have said, oldest first; raises as ``text`` does."""
         return [Vote.from_json(self._ledger.detail(at)["detail"]["vote"]) for at in one.votes]
 
-    def check(self, said: Proposal, signature: bytes, roster: Roster, *, base: bytes) -> None:
+    def check(
+        self,
+        said: Proposal,
+        signature: bytes,
+        roster: Roster,
+        *,
+        base: bytes,
+        boards: Sequence[bytes],
+    ) -> None:
         """Check who proposes, and that it is about what is in force now, in this home.
+
+        Args:
+            said: The proposal.
+            signature: Of the seat that makes it.
+            roster: The roster in force, whose key must have signed.
+            base: Digest of what is in force of the kind that it would change.
+            boards: Digests of all rosters: a key that somebody rotated a moment ago ends nobody's proposal.
 
         Raises:
             DeniedError: It is for another home, base or roster, of another time, or one too many.
@@ -158,11 +193,11 @@ class Proposals:
         """
         if said.home != self._home.id:
             raise DeniedError("a proposal for another home", rule="proposal.home")
-        if said.base != base.hex() or said.roster != roster.digest().hex():
+        if said.base != base.hex() or said.roster not in {one.hex() for one in boards}:
             raise DeniedError(
                 "a proposal to change what is no longer in force",
                 rule="proposal.base",
-                fix="draw it up again: safehold charter propose",
+                fix="draw it up again: safehold charter propose, or safehold board propose",
             )
         roster.seat(said.seat).key.verify(PROPOSAL_DOMAIN, said.message(), signature)
         now = self._clock.now_us()

@@ -15,6 +15,7 @@ from safehold.charter.clauses import Value, clauses
 from safehold.keeper.desk import Desk
 from safehold.telemetry.schema import STREAM_TO_WHAT, Level
 
+LEVELS = frozenset(Level)
 PARTS = {  # what a sandbox is told of a stream, and the clause that says it
     "apps": "apps",
     "channels": "channels",
@@ -70,12 +71,14 @@ def clause_of_rule(rule: str) -> str:
 
 def _collected(orders: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
     for stream, rules in orders["rules"].items():
-        clause = f"collect.{STREAM_TO_WHAT[stream]}.minimise"
-        yield f"{clause}.level", Level(rules["level"]).name
+        # a deployment may tell a sandbox what no charter can say; it is named all the same
+        clause = f"collect.{STREAM_TO_WHAT.get(stream, stream)}.minimise"
+        level = rules["level"]
+        yield f"{clause}.level", Level(level).name if level in LEVELS else str(level)
         for part, key in PARTS.items():
             yield f"{clause}.{key}", rules[part]
     for stream, days in orders["keep_days"].items():
-        yield f"collect.{STREAM_TO_WHAT[stream]}.keep", days
+        yield f"collect.{STREAM_TO_WHAT.get(stream, stream)}.keep", days
     yield "jurisdictions.collect_in", list(orders["places"])
 
 

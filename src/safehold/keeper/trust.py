@@ -47,7 +47,7 @@ class Trust(Spending):
         self._enacted = Enacted(home, ledger)
         self._home_leaf = False
         self.board = Board(home, ledger, clock)
-        proposals = Proposals(home, ledger, clock)
+        proposals = Proposals(home, ledger, clock, rosters=lambda: self.board.versions)
         for index, leaf in ledger.leaves():
             self._uses.note(index, leaf)
             match leaf["k"]:
@@ -188,7 +188,13 @@ class Trust(Spending):
             raise DeniedError("an order of another time", rule="oversight.order")
         seats, bad = self.roster.count(f"safehold.{what}.v1", text, signatures)
         needed = self.roster.needed(DIRECTIONS[what], self.signed().charter)
-        check_quorum(seats, bad, needed, rule=f"oversight.{what}")
+        check_quorum(
+            seats,
+            bad,
+            needed,
+            rule=f"oversight.{what}",
+            fix=f"sign with the keys that the roster names: safehold board show, safehold {what}",
+        )
         with self._lock:
             self._orders.check_turn(order)  # a stop may have come while we were counting
             entries, waived = self._before(order, arguments.get("cause"))

@@ -10,6 +10,7 @@ from safehold.ledger.kind import KINDS
 from safehold.ledger.log import Ledger
 from safehold.ledger.panel import Panel
 from safehold.ledger.policy import policy_text
+from safehold.ledger.quorum import Timekeepers
 from safehold.ledger.signer import LogSigner
 from safehold.ledger.store import Store
 from safehold.ledger.subjects import Subject
@@ -26,6 +27,7 @@ __all__ = [
     "SidecarSealer",
     "Store",
     "Subject",
+    "Timekeepers",
     "Witness",
     "policy_text",
 ]

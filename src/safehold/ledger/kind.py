@@ -71,7 +71,7 @@ KINDS: Mapping[str, Kind] = {
     "stop": _kind({"state": str}),
     "resume": _kind({"state": str}, "stop"),
     "retention": _kind({"day": int, "keys": int}),
-    "roster": _kind({"version": int}, "proposal"),
+    "roster": _kind({"version": int, "change": str, "seat": str}, "proposal"),
     "release": _kind(_CHARGE, "access.intent"),
     "refusal": _kind({"rule": str}, "access.intent", "grant"),
     "home": _kind({"version": str, "synthetic": int, "build": str}),

@@ -33,7 +33,7 @@ from safehold.ledger.epoch import Epochs
 from safehold.ledger.export import Exporter
 from safehold.ledger.mark import Mark
 from safehold.ledger.publisher import Publisher
-from safehold.ledger.quorum import Quorum
+from safehold.ledger.quorum import Quorum, Timekeepers
 from safehold.ledger.reader import Reader
 from safehold.ledger.replay import read_nodes, replay
 from safehold.ledger.rotation import rotation
@@ -266,30 +266,37 @@ class Ledger(Reader):
         """
         self._publisher.await_cosigned(index, timeout_s=timeout_s)
 
-    def witnessed(self, index: int) -> int | None:
+    def witnessed(self, index: int, by: Timekeepers | None = None) -> int | None:
         """Return by when the quorum of witnesses knew an entry, by their own clocks; nothing if it does not.
 
         Seconds since 1970-01-01 UTC. A head that was kept away makes it later, never earlier.
+
+        Args:
+            index: The entry.
+            by: Whose clocks count; those of the quorum of this ledger if absent.
         """
         size = index + 1
         while (found := self._journal.head_from(size)) is not None:
-            times = self._publisher.quorum.times(found[1])
+            times = self._publisher.quorum.times(found[1], by)
             if times is not None:
                 return times[1]
             size = found[0] + 1
         return None
 
-    def witnessed_now(self) -> int:
+    def witnessed_now(self, by: Timekeepers | None = None) -> int:
         """Return the time by the clocks of the quorum of witnesses, which are asked now.
 
         Seconds since 1970-01-01 UTC.
+
+        Args:
+            by: Whose clocks count; those of the quorum of this ledger if absent.
 
         Raises:
             UnavailableError: The quorum cannot be reached, or there is none.
             TamperedError: A witness has seen another history.
         """
         self.publish()  # a head of its own for every entry so far, which keeps its first times
-        times = self._publisher.quorum.times(self._publisher.cosign_again())
+        times = self._publisher.quorum.times(self._publisher.cosign_again(), by)
         if times is None:
             raise UnavailableError("no witness tells the time", rule="ledger.witnessed")
         return times[0]

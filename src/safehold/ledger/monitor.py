@@ -32,6 +32,7 @@ from safehold.ledger.monitor_read import (
 )
 from safehold.ledger.proof import root_at
 from safehold.ledger.published import Published, published_nodes, read_checkpoint
+from safehold_verify.council import BOARD
 from safehold_verify.course import LATEST_RESULT_MS, TOLD, Finding
 from safehold_verify.errors import VerificationError
 from safehold_verify.leaf import parse_leaf
@@ -271,7 +272,10 @@ class Monitor:
                 continue
             facts = {}
             if kind in TOLD:  # in canonical form, so JSON has one reading
-                facts = orjson.loads(data).get("pub", {})
+                leaf = orjson.loads(data)
+                facts = leaf.get("pub", {})
+                if kind in BOARD:
+                    facts["chr"] = leaf.get("chr", "")
             found += course.read(index, kind, moment, ref, facts)
             found += self._bounds(index, moment)
         self._memory.note(found)

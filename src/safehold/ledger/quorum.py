@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from safehold.errors import InvalidError, TamperedError, UnavailableError
@@ -23,6 +24,19 @@ from safehold.ledger.witness import Answer, AnyWitness
 
 SHORTEST_REST_S: Final = 1.0
 LONGEST_REST_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timekeepers:
+    """By whose clocks something is counted.
+
+    Args:
+        keys: A verifier key of each witness.
+        need: How many of them must have cosigned.
+    """
+
+    keys: tuple[str, ...]
+    need: int
 
 
 class Quorum:
@@ -68,24 +82,30 @@ class Quorum:
             return False
         return sum(1 for at in held.values() if at) >= self.need
 
-    def times(self, note: bytes) -> tuple[int, int] | None:
+    def times(self, note: bytes, by: Timekeepers | None = None) -> tuple[int, int] | None:
         """Return what the cosignatures of a quorum say about time; nothing if no quorum has cosigned.
 
         Fewer liars among the witnesses than the quorum needs cannot move either moment to their advantage:
         at least one of as many as are needed tells the truth.
 
+        Args:
+            note: A head with its cosignatures.
+            by: Whose cosignatures count, and how many it takes; those of this quorum if absent.
+
         Returns:
             Two times in seconds since 1970-01-01 UTC: one that has surely passed when the newest of these
             cosignatures was made, and one at which a quorum surely knew the note.
         """
-        if not self.need:
+        keys = list(self._keys.values()) if by is None else [VKey.parse(one) for one in by.keys]
+        need = self.need if by is None else by.need
+        if not need or not keys:
             return None
         try:
-            _, held = open_note(note, list(self._keys.values()))
+            _, held = open_note(note, keys)
         except TamperedError:
             return None
         times = sorted(at for at in held.values() if at)
-        return (times[-self.need], times[self.need - 1]) if len(times) >= self.need else None
+        return (times[-need], times[need - 1]) if len(times) >= need else None
 
     def memories(self, origin: str) -> list[tuple[AnyWitness, bytes | None]]:
         """Return what the witnesses that can be reached remember of a log.

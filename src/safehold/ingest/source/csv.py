@@ -65,12 +65,14 @@ class CsvSource:
                 f"more than {limits.columns} columns", file=name, row=0, rule="source.columns"
             )
         try:
-            names = [cell.strip().strip('"') for cell in line.decode("utf-8-sig").split(",")]
+            names = tell_apart(
+                [cell.strip().strip('"') for cell in line.decode("utf-8-sig").split(",")]
+            )
         except UnicodeDecodeError as error:
             raise InvalidError("not UTF-8", file=name, row=0, rule="source.utf8") from error
-        if len(set(names)) != len(names) or "" in names:
+        if "" in names or len(set(names)) != len(names):
             raise InvalidError(
-                "the header line names each column once", file=name, row=0, rule="source.columns"
+                "the header line names each column", file=name, row=0, rule="source.columns"
             )
         self._start = len(line) + len(found)
         self.schema = pa.schema([(column, pa.binary()) for column in names])
@@ -135,6 +137,11 @@ class CsvSource:
 
         if not block.strip(b"\r\n"):
             return self.schema.empty_table(), skipped
+        plain = _is_text(block)
+        if (
+            not plain
+        ):  # Arrow shows a ragged row as text: each byte as a letter of its own, and back again
+            block = block.decode("latin-1").encode()
         try:
             table = pcsv.read_csv(
                 pa.BufferReader(block),
@@ -149,7 +156,7 @@ class CsvSource:
             )
         except (pa.ArrowException, OSError, MemoryError) as error:
             raise self._unreadable() from error
-        return table, skipped
+        return table if plain else _bytes_again(table), skipped
 
     def _unreadable(self) -> InvalidError:
         return InvalidError(
@@ -160,12 +167,39 @@ class CsvSource:
         )
 
 
+def tell_apart(names: list[str]) -> list[str]:
+    """Return the names of columns; the second of a name gets `` (2)``, and a mapping has to know it as that."""
+    seen: dict[str, int] = {}
+    told = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return told
+
+
 def _whole_rows(data: bytes) -> int:
     """Return the length of the whole rows that data begins with."""
     if b'"' not in data:
         return data.rfind(b"\n") + 1
     found = _ROWS.match(data)
     return 0 if found is None else int(found.end())
+
+
+def _is_text(block: bytes) -> bool:
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _bytes_again(table: pa.Table) -> pa.Table:
+    """Return cells whose bytes were written as letters as those bytes."""
+    columns = [
+        pa.array([cell.decode().encode("latin-1") for cell in column.to_pylist()], pa.binary())
+        for column in table.columns
+    ]
+    return pa.table(columns, names=table.schema.names)
 
 
 def _blank_to_null(table: pa.Table) -> pa.Table:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
+
+_BLOCK: Final = 1 << 20
 
 
 class FileReader(io.RawIOBase):
@@ -23,6 +26,29 @@ class FileReader(io.RawIOBase):
     def pread(self, offset: int, length: int) -> bytes:
         """Return the bytes at an offset; fewer at the end of the file."""
         return os.pread(self._fd, length, offset)
+
+    def lines(self, longest: int) -> Iterator[bytes | None]:
+        """Yield each line without its end; None, and nothing after it, for one that is longer.
+
+        Args:
+            longest: Bytes of the longest line.
+        """
+        offset, rest = 0, b""
+        while piece := self.pread(offset, _BLOCK):
+            offset += len(piece)
+            first, *others = piece.split(b"\n")
+            rest += first
+            for line in others:
+                if len(rest) > longest:
+                    yield None
+                    return
+                yield rest
+                rest = line
+            if len(rest) > longest:
+                yield None
+                return
+        if rest:
+            yield rest
 
     def readable(self) -> bool:
         """Say that it can be read."""

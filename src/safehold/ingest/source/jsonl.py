@@ -19,10 +19,12 @@ from safehold.errors import InvalidError
 from safehold.ingest.limits import Limits
 from safehold.ingest.refusal import Refusal
 from safehold.ingest.source.file import FileReader
-from safehold.ingest.source.table import Batch, bring
+from safehold.ingest.source.table import SPANS, Batch, bring
 
 _TYPES: Final = {
     "integer": pa.int64(),
+    "span_ms": pa.int64(),
+    "span_s": pa.int64(),
     "number": pa.float64(),
     "flag": pa.bool_(),
     "text": pa.string(),
@@ -46,6 +48,7 @@ class JsonlSource:
 
     def __init__(self, reader: FileReader, *, name: str, limits: Limits) -> None:
         self.name = name
+        self.ignore: frozenset[str] = frozenset()  # keys that may be there and are not read
         self._reader = reader
         self._limits = limits
         first = reader.pread(0, limits.line_bytes + 1).split(b"\n", 1)[0]
@@ -81,7 +84,9 @@ class JsonlSource:
         """
         at = 0
         for block, count in self._blocks():
-            yield read_lines(block, at, kinds, name=self.name, limits=self._limits)
+            yield read_lines(
+                block, at, kinds, name=self.name, limits=self._limits, ignore=self.ignore
+            )
             at += count
 
     def _blocks(self) -> Iterator[tuple[bytes, int]]:
@@ -116,7 +121,13 @@ class JsonlSource:
 
 
 def read_lines(
-    block: bytes, at: int, kinds: Mapping[str, str], *, name: str, limits: Limits
+    block: bytes,
+    at: int,
+    kinds: Mapping[str, str],
+    *,
+    name: str,
+    limits: Limits,
+    ignore: frozenset[str] = frozenset(),
 ) -> Batch:
     """Read whole lines; one that breaks a rule is refused.
 
@@ -126,13 +137,14 @@ def read_lines(
         kinds: The columns and their kinds.
         name: Name of the source.
         limits: Length of lines and cells.
+        ignore: Keys that may be there and are not read.
     """
     count = block.count(b"\n")
     rows = np.arange(at, at + count, dtype=np.int64)
     table = _read_fast(block, count, kinds)
     refusals: list[Refusal] = []
     if table is None:
-        table, good, refusals = _read_slow(block, at, kinds, limits)
+        table, good, refusals = _read_slow(block, at, kinds, limits=limits, ignore=ignore)
         rows = rows[good]
     batch = bring(table, rows, kinds, name=name, limits=limits)
     return Batch(batch.table, batch.rows, count, sorted([*refusals, *batch.refusals]))
@@ -158,13 +170,18 @@ def _read_fast(block: bytes, count: int, kinds: Mapping[str, str]) -> pa.Table |
 
 
 def _read_slow(
-    block: bytes, at: int, kinds: Mapping[str, str], limits: Limits
+    block: bytes,
+    at: int,
+    kinds: Mapping[str, str],
+    *,
+    limits: Limits,
+    ignore: frozenset[str],
 ) -> tuple[pa.Table, np.ndarray, list[Refusal]]:
     good: list[int] = []
     refusals: list[Refusal] = []
     columns: dict[str, list[Any]] = {name: [] for name in kinds}
     for index, line in enumerate(block.split(b"\n")[:-1]):
-        value, wrong = _read_line(line, kinds, limits)
+        value, wrong = _read_line(line, kinds, limits, ignore)
         if wrong is not None:
             refusals.append(Refusal(at + index, *wrong))
             continue
@@ -176,7 +193,7 @@ def _read_slow(
 
 
 def _read_line(  # noqa: PLR0911 - one return a rule
-    line: bytes, kinds: Mapping[str, str], limits: Limits
+    line: bytes, kinds: Mapping[str, str], limits: Limits, ignore: frozenset[str]
 ) -> tuple[dict[str, Any], tuple[str, str] | None]:
     if len(line) > limits.line_bytes:
         return {}, ("", "source.line")
@@ -192,6 +209,8 @@ def _read_line(  # noqa: PLR0911 - one return a rule
         return {}, ("", "source.json")
     for key, cell in value.items():
         kind = kinds.get(key)
+        if kind is None and key in ignore:
+            continue
         if kind is None:
             return {}, ("", "source.unknown_column")
         if cell is not None and not _fits(cell, kind):
@@ -200,7 +219,7 @@ def _read_line(  # noqa: PLR0911 - one return a rule
 
 
 def _fits(cell: Any, kind: str) -> bool:
-    if kind == "integer":
+    if kind == "integer" or kind in SPANS:
         return type(cell) is int and -(2**63) <= cell < 2**63
     if kind == "number":
         return type(cell) in (int, float)

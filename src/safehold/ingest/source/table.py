@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from safehold.errors import InvalidError
 from safehold.ingest.limits import Limits
 from safehold.ingest.refusal import Refusal, Sieve
+from safehold.ingest.source.image import holds_image
 
 _TYPES: Final = {
     "integer": pa.int64(),
@@ -22,6 +23,7 @@ _TYPES: Final = {
     "texts": pa.list_(pa.string()),
     "bytes": pa.binary(),
 }
+SPANS: Final = {"span_ms": "ms", "span_s": "s"}  # whole numbers of another unit than microseconds
 WORDS: Final = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -59,7 +61,8 @@ def bring(
     """
     sieve = Sieve(rows)
     columns = []
-    for column, kind in kinds.items():
+    for column, wanted in kinds.items():
+        kind = "integer" if wanted in SPANS else wanted
         if column not in table.schema.names:
             columns.append(pa.nulls(len(table), _TYPES[kind]))
             continue
@@ -67,6 +70,8 @@ def bring(
         array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
         if isinstance(array, pa.ChunkedArray):  # nothing but an empty table stays chunked
             array = pa.nulls(0, array.type)
+        if pa.types.is_duration(array.type):
+            array = array.cast(pa.duration(SPANS.get(wanted, "us")), safe=False).cast(pa.int64())
         columns.append(_bring_column(array, column, kind, sieve, name=name, limits=limits))
     result = pa.table(columns, names=list(kinds))
     kept = rows
@@ -98,8 +103,6 @@ def _bring_column(  # noqa: PLR0911, PLR0912 - one return a pair of types
             return _cast(
                 array.cast(pa.timestamp("us", have.tz), safe=False), pa.int64(), sieve, column
             )
-        if pa.types.is_duration(have):
-            return array.cast(pa.duration("us"), safe=False).cast(pa.int64())
         if pa.types.is_integer(have):
             return _cast(array, pa.int64(), sieve, column)
         raise _wrong_type(name, column, "a whole number")
@@ -179,7 +182,10 @@ def _bring_text(array: pa.Array, column: str, sieve: Sieve, limits: Limits) -> p
     try:
         text.validate(full=True)
     except pa.ArrowInvalid:
-        wrong_rows = np.array([not _is_utf8(cell) for cell in raw.to_pylist()], dtype=bool)
+        cells = raw.to_pylist()
+        pictures = np.array([bool(cell and holds_image(cell)) for cell in cells], dtype=bool)
+        sieve.refuse(pictures, column, "source.image")
+        wrong_rows = np.array([not _is_utf8(cell) for cell in cells], dtype=bool)
         sieve.refuse(wrong_rows, column, "source.utf8")
         raw = pc.if_else(pa.array(wrong_rows), pa.scalar(b"", pa.large_binary()), raw)
         text = raw.view(pa.large_string())
