@@ -36,6 +36,8 @@ def _row(text: str) -> Iterator[tuple[int, int, int, int, str, int]]:
     kept = [at for at, char in enumerate(text) if table.get(ord(char), char) is not None]
     data = b"\0" + text.translate(table).encode() + b"\0"
     for rule in load_patterns():
+        if rule.needs and not any(need.encode() in data.lower() for need in rule.needs):
+            continue
         for match in rule.compiled.finditer(data):
             start, end = match.span(rule.group)
             start, end = max(start, 1), min(end, len(data) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,17 +65,19 @@ class Measured:
 
 
 def minimised(
-    spec: Spec, *, level: int, **levels: int
+    spec: Spec, *, level: int, without: Iterable[str] = (), **levels: int
 ) -> tuple[dict[str, pa.Table], dict[str, pa.Table], bytes]:
     """Return wire events, the same minimised, and all bytes that would be sealed.
 
     Everybody has opted in and every channel is recorded, so that nothing is kept out by
-    consent that ought to be kept out by masking.
+    consent that ought to be kept out by masking. Streams of ``without`` are not collected.
     """
     people = {one.id: {"streams": list(STREAMS)} for one in roster(spec)}
     rules = {stream: rules_spec(stream, level) for stream in STREAMS}
     rules |= {stream: rules_spec(stream, other) for stream, other in levels.items()}
     rules["chat"]["channels"] = ["public", "private", "direct"]
+    for stream in without:
+        del rules[stream]
     for item in rules.values():
         item.pop("version", None)
     order = Order.from_spec(

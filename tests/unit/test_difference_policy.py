@@ -13,7 +13,7 @@ from tests.requests_at_random import Draw, covers
 from safehold.charter import compile  # noqa: A004
 from safehold.charter.difference import Difference, compare
 from safehold.charter.difference.change import WIDER
-from safehold.charter.difference.grid import Grid, unite
+from safehold.charter.difference.grid import RIGHTS, Grid, unite
 from safehold.charter.difference.reach import disagreement
 from safehold.errors import InvalidError
 
@@ -111,6 +111,22 @@ def test_a_right_that_is_lost_ends_something_and_counts_as_wider():
     assert any(change.sentence.startswith(ends) for change in found.denied)
     auditor = {name: one for name, one in BASE.who_may.items() if name != "auditor"}
     assert compare(BASE, replace(BASE, who_may=auditor)).direction == "widen"
+
+
+def test_a_ban_on_a_silo_takes_no_right_from_anybody():
+    fewer = line("no-cross-join", forbid_beside=())
+    assert compare(fewer, BASE).direction == "narrow"
+    policy = compile(BASE)
+    grid = Grid([policy])
+    # each thing that somebody may do for themselves, or to check, on telemetry that lies beside a silo
+    rights = [cell for cell in grid.cells() if cell.action in RIGHTS]
+    held = grid.allowed(policy, rights)
+    beside = [cell._replace(limit="silo", value="hr") for cell in held]
+    assert {cell.action for cell in held} == RIGHTS
+    assert grid.allowed(policy, beside) == set(beside)
+    uses = grid.allowed(policy, {cell for cell in grid.cells() if cell.action not in RIGHTS})
+    assert uses
+    assert not grid.allowed(policy, [cell._replace(limit="silo", value="hr") for cell in uses])
 
 
 def test_of_the_first_charter_everything_is_new():

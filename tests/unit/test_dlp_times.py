@@ -123,16 +123,26 @@ def test_the_end_of_a_window_lies_on_the_grid_of_its_beginning() -> None:
     assert (mono[:-1] + dur[:-1] == mono[1:]).all()
 
 
-def test_a_stream_with_times_shares_no_window_with_one_without() -> None:
-    for levels in ({"level": 3, "pointer": 2}, {"level": 2, "key": 3}, {"level": 1, "focus": 4}):
-        _, after, _ = minimised(SPEC, **levels)
-        for stream, table in after.items():
-            if not len(table):
-                continue
-            timed = levels.get(stream, levels["level"]) < 3
-            assert (table["ctx"].null_count == len(table)) == timed, stream
-    _, after, _ = minimised(SPEC, level=2)
-    assert not any(table["ctx"].null_count for table in after.values())
+@pytest.mark.parametrize("levels", [
+    {"level": 3, "pointer": 2}, {"level": 2, "key": 3}, {"level": 1, "focus": 4}, {"level": 2}, {"level": 0},
+])  # fmt: skip
+def test_a_stream_with_times_shares_no_window_with_any_other(levels: dict[str, int]) -> None:
+    _, after, _ = minimised(SPEC, **levels)
+    for stream, table in after.items():
+        if not len(table):
+            continue
+        timed = levels.get(stream, levels["level"]) < 3
+        assert (table["ctx"].null_count == len(table)) == timed, stream
+
+
+def test_to_stop_collecting_the_last_stream_without_times_adds_nothing_to_the_others() -> None:
+    # one charter drops the keys, and what stays must hold no more than it did: this is a narrowing
+    _, both, _ = minimised(SPEC, level=2, key=3)
+    _, fewer, _ = minimised(SPEC, level=2, without=("key",))
+    assert "key" in both
+    assert "key" not in fewer
+    for stream, table in fewer.items():
+        assert table.equals(both[stream]), stream
 
 
 def test_a_password_leaves_no_hole_in_the_numbers() -> None:

@@ -40,8 +40,8 @@ def run_job(client: KeeperClient, home: Path, plan: Plan, progress: Progress) ->
                 mapping=mapping,
                 tolerate=plan.tolerate,
                 progress=progress,
-                roster=names,
                 person=plan.person,
+                roster=names,
             )
         )
     result: dict[str, Any] = {"sources": taken}
@@ -81,8 +81,8 @@ def ingest_file(
     mapping: str | None,
     tolerate: float | None,
     progress: Progress,
-    roster: list[dict[str, Any]] | None = None,
     person: str | None = None,
+    roster: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Hand one file to the keeper and return what was taken, masked, dropped and refused.
 
@@ -92,8 +92,8 @@ def ingest_file(
         mapping: How it is read, or None to guess.
         tolerate: Share of rows that may be refused.
         progress: Told how far it is.
+        person: Whose events the file holds, where its mapping asks for that.
         roster: Names of the people who work here; used for this source and kept nowhere.
-        person: Whose events these are, where a source does not say.
 
     Raises:
         InvalidError: The file is refused; names file, row and rule.

@@ -135,8 +135,9 @@ def _red_lines(charter: Charter) -> Iterator[Rule]:
         if line.forbid_actions:
             yield part(among(line.forbid_actions))
         if line.forbid_beside:
+            # a person's own right to see, take or erase is no table, and no line may take it away
             yield part(
-                "",
+                among(DATA),
                 "resource.telemetry",
                 f"{refs('Silo', line.forbid_beside)}.containsAny(resource.silos)",
             )

@@ -144,7 +144,7 @@ class Grid:
             yield self.request(action, who, stage=stage, purpose=purpose, data=data)
         if line.forbid_beside:
             for action, (who, silo, purpose, stage) in self._each(
-                self.actions, people, line.forbid_beside, self.purposes, STAGES
+                DATA, people, line.forbid_beside, self.purposes, STAGES
             ):
                 data = {"silos": [_e("Silo", silo)]}
                 yield self.request(action, who, stage=stage, purpose=purpose, data=data)

@@ -12,6 +12,7 @@ import typer
 
 from safehold.cli import (
     artifact,
+    attack,
     board,
     charter,
     dataset,
@@ -49,6 +50,7 @@ def build() -> typer.Typer:
         ("request", request.group),
         ("enclave", enclave.group),
         ("artifact", artifact.group),
+        ("attack", attack.group),
         ("ledger", ledger.group),
         ("budget", artifact.budget),
         ("evidence", evidence.group),

@@ -58,7 +58,7 @@ class Canaries:
 
 def _fold(texts: Any) -> pa.Array:
     array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    plain, _ = fold_rows(array.cast(pa.large_string()))
+    plain = fold_rows(array.cast(pa.large_string())).text
     return pc.replace_substring_regex(pc.utf8_lower(plain), _SEPARATORS, "")
 
 

@@ -34,8 +34,8 @@ class Rule:
         pattern: Expression in RE2 syntax.
         group: Which group of it is the span; 0 is the whole.
         check: What sets the confidence.
-        needs: Lower-case words one of which every match holds, as the rule says; the engine works it
-            out of the pattern where it can.
+        needs: Lower-case words; the rule finds nothing in a row that holds none of them, in any case.
+            Without words it is tried wherever its pattern may match.
         masked: Whether its spans are masked when data comes in, or only reported by a scan.
         compiled: The compiled expression.
     """

@@ -1,8 +1,7 @@
 """The rules as they are written in the data files: patterns in RE2 syntax, grouped by what they find.
 
-A rule that is keyed by words names them in ``needs``: a text that holds none of them in lower case cannot
-match it, so an engine need not try. A rule without ``needs`` has to be within the gate, which every text
-with a span matches.
+A rule that is keyed by words names them in ``needs``: it finds nothing in a row that holds none of them, in
+any case. What else a row must hold for a rule to be tried there, the engine works out of its pattern.
 """
 
 from __future__ import annotations

@@ -222,13 +222,14 @@ class Pipeline:
             yield from rest_batches(stream, table, key=order.key, policy=order.policy)
 
 
-def _part_windows(stream: str, table: pa.Table, rules: Mapping[str, Rules]) -> pa.Table:
-    """Take the window out of events that keep their times, where others have lost theirs.
+def _part_windows(table: pa.Table, rules: Rules) -> pa.Table:
+    """Take the window out of events that keep their times.
 
-    The window is what joins streams: through it the times of a pointer would be those of the keys.
+    The window is what joins streams: through it the times of a pointer would be those of the keys. It goes
+    whether or not a stream without times is collected now: one may have been until the charter dropped it,
+    and what was sealed then is still there.
     """
-    timeless = any(item.level >= Level.L3 for item in rules.values())
-    if rules[stream].level >= Level.L3 or not timeless:
+    if rules.level >= Level.L3:
         return table
     return put_columns(table, {"ctx": pa.nulls(len(table), pa.uint32())})
 
@@ -281,5 +282,5 @@ def minimise_streams(
         )
         tally.dropped.update(result.dropped)
         tally.masked.update(result.masked)
-        minimised[stream] = _part_windows(stream, result.table, rules)
+        minimised[stream] = _part_windows(result.table, rules[stream])
     return rank_events(accepted, minimised, keys=keys, offsets=offsets)

@@ -90,8 +90,11 @@ CODES, KEYS, _CODE, _KEY, _MODS, _GROUP = _name_keys()
 
 _COMMON: Final = np.random.Generator(np.random.PCG64(20_240_611))  # shared by everybody: the layout
 _KEY_GAP: Final = 0.12 * _COMMON.standard_normal(128)
-_PAIR_GAP: Final = 0.15 * _COMMON.standard_normal((32, 32))
+_PAIR_GAP: Final = 0.12 * _COMMON.standard_normal((32, 32))
 _KEY_HOLD: Final = 0.08 * _COMMON.standard_normal(128)
+# against the mean of the letters: a space comes sooner, a correction later and its key is left sooner
+_KEY_GAP[ord(" ")], _KEY_GAP[BACKSPACE], _KEY_GAP[DELETE] = -0.15, 0.35, 0.35
+_KEY_HOLD[BACKSPACE] = -0.2
 
 
 def strike(text: str, *, rate: float, draw: Draw) -> bytes:
@@ -153,6 +156,8 @@ class Presses:
         down: Time of the press since its action began.
         up: Time of the release since its action began.
         length: Duration of each typing action, by action number.
+        lead: Share of the gap before a key for which its modifier is held already.
+        stay: Share of the gap after it for which the modifier is still held.
     """
 
     op: Bytes
@@ -160,6 +165,8 @@ class Presses:
     down: Ints
     up: Ints
     length: Ints
+    lead: float = 0.4
+    stay: float = 0.5
 
 
 def time_presses(
@@ -184,9 +191,10 @@ def time_presses(
     noise = rng.standard_normal((2, count))
     tail = rng.random(count)
     gap = hand.gap + (_KEY_GAP + hand.key_gap)[op] + (_PAIR_GAP + hand.pair_gap)[before, pair]
-    gap += 0.36 * noise[0]
-    gap += np.where(tail < 0.085, 0.85 + 11.0 * tail, 0.0)  # pauses
-    hold = hand.hold + (_KEY_HOLD + hand.key_hold)[op] + 0.32 * noise[1]
+    gap += 0.33 * hand.gap_spread * noise[0]
+    gap += np.where(tail < hand.pause, 0.85 + 0.93 * tail / hand.pause, 0.0)  # pauses
+    hold = hand.hold + (_KEY_HOLD + hand.key_hold)[op] + 0.27 * hand.hold_spread * noise[1]
+    hold -= np.where(tail > 1.0 - hand.hold_dip, 0.7, 0.0)
     gap_us = (1000.0 * np.exp(gap)).astype(np.int64) + 1000
     hold_us = (1000.0 * np.exp(hold)).astype(np.int64) + 1000
     held = op == HELD
@@ -207,7 +215,9 @@ def time_presses(
     limit[now[again]] = down[later[again]] - 600
     up = np.maximum(np.minimum(down + hold_us, limit), down + 300)
     length[action[starts]] = np.maximum.reduceat(up, starts) + 90_000
-    return Presses(op=op, action=action, down=down, up=up, length=length)
+    return Presses(
+        op=op, action=action, down=down, up=up, length=length, lead=hand.lead, stay=hand.stay
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +268,8 @@ def list_events(presses: Presses, start: Ints) -> KeyEvents:
         (up[released], action[released], KeyKind.UP, *_look(op[released]), mods[released], None),
     ]
     for bit, name in ((SHIFT_BIT, 0), (CONTROL_BIT, 1)):
-        parts += _press_modifier(down, up, action, (mods & bit) > 0, bit=bit, name=name)
+        needed = (mods & bit) > 0
+        parts += _press_modifier(presses, down, up, needed=needed, bit=bit, name=name)
     pasted = np.flatnonzero(op == PASTE)
     if len(pasted):
         parts.append((down[pasted] + 900, action[pasted], KeyKind.PASTE, None, None, None, None))
@@ -295,11 +306,12 @@ def _look(op: Bytes) -> tuple[Bytes, Bytes]:
 
 
 def _press_modifier(
-    down: Ints, up: Ints, action: Ints, needed: npt.NDArray[np.bool_], *, bit: int, name: int
+    presses: Presses, down: Ints, up: Ints, *, needed: npt.NDArray[np.bool_], bit: int, name: int
 ) -> list[tuple[Any, ...]]:
     """Hold a modifier over each run of presses that need it."""
     if not needed.any():
         return []
+    action = presses.action
     joined = np.zeros(len(needed), bool)
     joined[1:] = needed[1:] & needed[:-1] & (action[1:] == action[:-1])
     first = np.flatnonzero(needed & ~joined)
@@ -309,10 +321,11 @@ def _press_modifier(
     earlier = np.where(first > 0, down[np.maximum(first - 1, 0)], 0)
     same = (first > 0) & (action[np.maximum(first - 1, 0)] == action[first])
     gap = np.where(same, down[first] - earlier, 50_000)
-    pressed = down[first] - np.maximum(gap * 2 // 5, 1)
+    pressed = down[first] - np.maximum((gap * presses.lead).astype(np.int64), 1)
     later = np.minimum(last + 1, len(down) - 1)
     follows = (last + 1 < len(down)) & (action[later] == action[last])
-    room = np.where(follows, (down[later] - down[last]) // 2, up[last] - down[last] + 20_000)
+    after = ((down[later] - down[last]) * presses.stay).astype(np.int64)
+    room = np.where(follows, after, up[last] - down[last] + 20_000)
     released = down[last] + np.maximum(room, 2)
     return [
         (pressed, action[first], KeyKind.DOWN, name, name, bit, None),

@@ -40,6 +40,26 @@ _HOURS: Final = {
 Floats = npt.NDArray[np.float64]
 
 
+def _bytes(letters: str) -> npt.NDArray[np.int64]:
+    return np.array(sorted({ord(one) for both in letters for one in (both, both.upper())}))
+
+
+# parts of the keyboard that a person is faster or slower on: keys, offset of ln(gap), offset of ln(hold)
+_PARTS: Final = (
+    (_bytes("qwert"), 0.03, 0.05),
+    (_bytes("yuiop"), 0.04, 0.07),
+    (_bytes("asdfg"), 0.03, 0.06),
+    (_bytes("hjkl"), 0.04, 0.06),
+    (_bytes("zxcvb"), 0.06, 0.06),
+    (_bytes("nm"), 0.05, 0.06),
+    (_bytes("0123456789"), 0.20, 0.10),
+    (_bytes(",.;:'-/?!()=+\"&%$#@"), 0.20, 0.15),
+    (_bytes(" "), 0.09, 0.11),
+    (np.array([8, 127]), 0.14, 0.14),  # backspace, delete
+    (np.array([9, 13]), 0.20, 0.15),  # tab, enter
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """One made-up employee.
@@ -82,6 +102,12 @@ class Hand:
         key_gap: Offset of ln(gap) per key, 128 values.
         key_hold: Offset of ln(hold) per key, 128 values.
         pair_gap: Offset of ln(gap) per pair of key classes, 32 x 32.
+        gap_spread: Factor on the spread of ln(gap).
+        hold_spread: Factor on the spread of ln(hold).
+        hold_dip: Share of holds that are cut short, as by fingers that fly over the keys.
+        pause: Chance of a pause before a key.
+        lead: Share of the gap before a key for which its modifier is held already.
+        stay: Share of the gap after it for which the modifier is still held.
         tempo: Factor on the time between pointer samples.
         bend: How far a stroke bends, as a share of its length.
         shake: Sideways noise of a stroke in pixels.
@@ -96,6 +122,12 @@ class Hand:
     key_gap: Floats
     key_hold: Floats
     pair_gap: Floats
+    gap_spread: float
+    hold_spread: float
+    hold_dip: float
+    pause: float
+    lead: float
+    stay: float
     tempo: float
     bend: float
     shake: float
@@ -163,18 +195,32 @@ def hand(seed: int, index: int) -> Hand:
     """Return how this person types and points.
 
     Medians and spreads between people follow public keystroke and mouse studies (Aalto 136M,
-    Balabit, SapiMouse); the offsets per key and per pair are what makes a typist recognisable.
+    Balabit, SapiMouse); the offsets per key, pair and part of the keyboard, and how even somebody types, are what makes
+    a typist recognisable. Each is as large as what lasts from one half of a person's sentences to the other.
     """
     rng = generator(seed, index, TRAITS)
     first, second = rng.standard_normal(2).tolist()
     traits = rng.standard_normal(8).tolist()
+    key_gap, key_hold = 0.09 * rng.standard_normal(128), 0.12 * rng.standard_normal(128)
+    pair_gap = 0.20 * rng.standard_normal((32, 32))
+    more = rng.standard_normal(6).tolist()
+    for keys, of_gap, of_hold in _PARTS:
+        near, far = rng.standard_normal(2).tolist()
+        key_gap[keys] += of_gap * near
+        key_hold[keys] += of_hold * far
     return Hand(
         gap=5.02 + 0.319 * first,
-        hold=4.631 + 0.211 * (0.13 * first + 0.99 * second),
+        hold=4.675 + 0.211 * (0.13 * first + 0.99 * second),
         typo=float(np.clip(0.043 * np.exp(0.64 * traits[0]), 0.006, 0.13)),
-        key_gap=0.09 * rng.standard_normal(128),
-        key_hold=0.115 * rng.standard_normal(128),
-        pair_gap=0.20 * rng.standard_normal((32, 32)),
+        key_gap=key_gap,
+        key_hold=key_hold,
+        pair_gap=pair_gap,
+        gap_spread=float(np.exp(0.28 * more[0])),
+        hold_spread=float(np.exp(0.26 * more[1])),
+        hold_dip=float(np.clip(0.04 * np.exp(1.1 * more[2]), 0.0, 0.4)),
+        pause=float(np.clip(0.078 * np.exp(0.65 * more[3]), 0.01, 0.3)),
+        lead=float(np.clip(0.4 + 0.17 * more[4], 0.08, 0.8)),
+        stay=float(np.clip(0.5 + 0.2 * more[5], 0.08, 0.9)),
         tempo=float(np.exp(0.15 * traits[1])),
         bend=0.10 * traits[2],
         shake=float(2.5 * np.exp(0.4 * traits[3])),

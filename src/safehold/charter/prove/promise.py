@@ -150,7 +150,10 @@ def _red_lines(charter: Charter) -> Iterator[Promise]:
             parts.append(("", _for(line.forbid_actions, lambda _view: True)))
         if line.forbid_beside:
             parts.append(
-                (f"beside {_or(line.forbid_beside)} data", _beside(tuple(line.forbid_beside)))
+                (
+                    f"beside {_or(line.forbid_beside)} data",
+                    _for(DATA, _beside(tuple(line.forbid_beside))),
+                )
             )
         if line.min_people is not None:
             parts.append((f"about fewer than {line.min_people} people", _few(line.min_people)))

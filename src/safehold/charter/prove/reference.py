@@ -52,7 +52,8 @@ def _red_lines(charter: Charter, asked: Request) -> Iterator[str]:
             any(_forbids(charter, word, use) for word in line.terms() for use in stated)
             or asked.action in line.forbid_actions
             or (
-                asked.truth("resource.telemetry")
+                asked.action in DATA
+                and asked.truth("resource.telemetry")
                 and not asked.group("resource.silos").isdisjoint(line.forbid_beside)
             )
             or (

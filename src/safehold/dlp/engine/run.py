@@ -101,6 +101,26 @@ def checked(rule: Rule, facts: Facts, offsets: Ints, spans: list[tuple[int, int]
         window = facts.data[low : min(int(last[at]), stop + AROUND)]
         said[at] = rule.check(window, begin - low, stop - low)
     kept = said > 0
+    if rule.needs and kept.any():
+        kept &= _named(rule, facts, first, last)
     return np.stack(
         [start[kept], end[kept], np.full(int(kept.sum()), rule.number), said[kept]], axis=1
     )
+
+
+def _named(rule: Rule, facts: Facts, first: Ints, last: Ints) -> npt.NDArray[np.bool_]:
+    """Return which rows hold one of the words the rule says it needs, in any case.
+
+    Args:
+        rule: The rule.
+        facts: What is known of the buffer.
+        first: Where the row of each span begins; spans of one row come together.
+        last: Where it ends.
+    """
+    lower, words = facts.lower, [word.lower().encode() for word in rule.needs]
+    held, before = [], (-1, False)
+    for begin, end in zip(first.tolist(), last.tolist(), strict=True):
+        if begin != before[0]:
+            before = begin, any(lower.find(word, begin, end) >= 0 for word in words)
+        held.append(before[1])
+    return np.array(held, bool)

@@ -90,6 +90,11 @@ class Facts:
         self.code = np.frombuffer(data, np.uint8)
 
     @cached_property
+    def lower(self) -> bytes:
+        """The buffer with small letters for capitals."""
+        return self.data.lower()
+
+    @cached_property
     def kinds(self) -> npt.NDArray[np.uint8]:
         """The kinds of each byte."""
         return np.frombuffer(self.data.translate(_KINDS), np.uint8)
