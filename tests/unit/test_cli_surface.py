@@ -13,7 +13,9 @@ from safehold.errors import InvalidError
     ("value", "lines"),
     [
         ({"at_us": 1_795_629_674_124_083}, ["at: 2026-11-25 18:01:14 UTC"]),
-        ({"withdrawn_us": None}, ["withdrawn_us: -"]),
+        ({"withdrawn_us": None}, ["withdrawn: -"]),
+        ({"notice_s": 1_209_600, "wait_s": 90}, ["notice: 14 days", "wait: 90 seconds"]),
+        ({"seat": ""}, ["seat: -"]),
         ({"expires": 20_796}, ["expires: 2026-12-09"]),
         ({"rows": 1_234_567, "stopped": False}, ["rows: 1,234,567", "stopped: no"]),
         ({"empty": []}, ["empty: -"]),

@@ -1,7 +1,8 @@
 """What the same protected stream is still good for: how well a model of people it never saw predicts them.
 
-Keys: whether the next press begins a correction, as the area under the curve (AUC) over people held out. Pointer: the
-next action, as the share guessed right by the four actions before it. The interval is a bootstrap over people.
+Keys: whether the next press begins a correction, as the area under the curve (AUC) over people held out.
+Pointer: at L3, the next action, as the share guessed right by the four actions before it; finer levels hold the same
+actions, not told apart, and get no figure. The interval is a bootstrap over people.
 """
 
 from __future__ import annotations
@@ -119,8 +120,9 @@ def _bootstrap(task: str, told: Floats, truth: Ints, person: Ints, seed: int) ->
 
 def _actions(trail: Trail, seed: int) -> Utility | None:
     index, words = trail.views["act"]
-    acts = np.array([not word.startswith(("MOVE", "PRESS", "RELEASE")) for word in words])[index]
-    index, person, run = index[acts], trail.person[acts], trail.run[acts]
+    if any(word.startswith(("MOVE", "PRESS", "RELEASE")) for word in words):
+        return None  # only L3 tells actions as such; a drag is many events before
+    person, run = trail.person, trail.run
     if len(index) < FEWEST * ACTS:
         return None
     learn = _learners(trail, seed)[person]
