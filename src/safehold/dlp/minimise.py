@@ -118,6 +118,7 @@ def minimise(
         raise InvalidError("the rules are those of another stream", rule="dlp.stream")
     if wire.schema.names != WIRE[stream].names:
         raise InvalidError("the events are not in wire form", rule="dlp.schema")
+    roster = roster if "identifiers" in rules.groups else None
     with using_tier(rules.tier):
         return _minimised(
             stream, wire, rules, focus=focus, pointer=pointer, consented=consented, roster=roster
@@ -137,7 +138,6 @@ def _minimised(
     wire = wire.combine_chunks()
     keep, dropped = _drop(stream, wire, rules, focus=focus, consented=consented)
     table = wire if keep.all() else wire.filter(pa.array(keep))
-    roster = roster if "identifiers" in rules.groups else None
     table, named, masked = _mask_names(table, _NAMES[stream], roster)
     if stream == "chat" and len(table):
         texts, quotes = without_quotes(table, wire.filter(pa.array(~keep)))

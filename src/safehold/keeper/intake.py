@@ -185,10 +185,10 @@ class Intake:
             raise DeniedError(
                 "the lease is for another agreement", rule="lease.charter", fix="obtain a new lease"
             )
+        used, mark = self._roster_used(arguments)
         state = desk.catalog.begin(name, now_us=desk.now_us())
         if state.state == LIVE:
             return {"source": name, "already": True, "tally": state.tally, "refusals": []}
-        used, mark = self._roster_used(arguments)
         desk.trust.log_running(
             Entry(
                 kind="ingest",
