@@ -226,6 +226,15 @@ def labelled_in(slot: str, word: str) -> Charter:
 def test_the_older_spelling_of_a_ban_takes_dpv_alone() -> None:
     other = line("no-emotion-inference", dpv=("fides:marketing",))
     assert {one.rule for one in review(other)} == {"charter.term.vocabulary"}
+    # without its vocabulary a word is of this one, and bans what the whole name bans
+    bare, whole = (
+        line("no-emotion-inference", dpv=(word,)) for word in ("Marketing", "dpv:Marketing")
+    )
+    assert not [*review(bare)]
+    assert [banned_terms(one) for one in bare.red_lines] == [
+        banned_terms(one) for one in whole.red_lines
+    ]
+    assert gaps(bare) == gaps(whole)
 
 
 def test_a_ban_that_only_one_vocabulary_has_a_word_for_is_a_gap() -> None:

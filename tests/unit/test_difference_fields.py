@@ -12,6 +12,7 @@ from safehold.charter.difference import compare, walk
 from safehold.charter.difference.change import NARROWER, WIDER
 from safehold.charter.difference.field import IGNORED, LISTS, ORDERS
 from safehold.charter.difference.walk import changes
+from safehold.charter.difference.watch import WATCH
 from safehold.charter.difference.words import ENGLISH
 from safehold.charter.explain import reading_ease
 from safehold.charter.model import GrantRule
@@ -238,14 +239,14 @@ def test_a_red_line_that_gets_a_form_of_its_own_loses_the_one_it_had_by_its_name
 def test_a_red_line_that_says_the_same_in_another_spelling_is_told_and_counts_as_wider():
     base = boardroom.charter("example")
     for made in (
-        RedLine(id="line", plain="x", forbid=("employment",)),
-        RedLine(id="line", plain="x", dpv=("employment",)),
+        RedLine(id="line", plain="x", forbid=("dpv:PersonnelPerformancePrediction",)),
+        RedLine(id="line", plain="x", dpv=("PersonnelPerformancePrediction",)),
     ):
         old = replace(
             base,
             red_lines=(
                 *base.red_lines,
-                RedLine(id="line", plain="x", forbid_terms=("employment",)),
+                RedLine(id="line", plain="x", forbid_terms=("dpv:PersonnelPerformancePrediction",)),
             ),
         )
         new = replace(base, red_lines=(*base.red_lines, made))
@@ -395,8 +396,11 @@ def test_entries_that_nothing_tells_apart_are_not_paired():
     other = replace(
         base, promises=(*base.promises, replace(base.promises[0], says="Something new"))
     )
-    assert compare(twice, other).direction == "widen"
-    assert compare(twice, replace(twice, version=9)).direction == "same"
+    # no such charter compiles, so only the fields are compared
+    assert WIDER in {change.side for change in changes(twice, other)}
+    assert not [*changes(twice, replace(twice, version=9))]
+    for charter in (twice, other):
+        assert "charter.promises.id" in {problem.rule for problem in review(charter)}
 
 
 def test_another_order_of_the_entries_is_told():
@@ -427,3 +431,15 @@ def test_the_sentences_are_easy_to_read():
             said.update({one.message: one.sentence for one in changes(FULL, leaf.put(value))})
     assert len(said) > 150
     assert reading_ease(list(said.values()), "en") >= 65
+
+
+def test_the_difference_itself_says_that_the_pipeline_is_watched_in_another_way():
+    base = boardroom.charter("example")
+    purposes = {name: one for name, one in base.purposes.items() if name != WATCH}
+    found = compare(base, replace(base, purposes=purposes))
+    assert found.direction == "widen"
+    assert [change.clause for change in found.allowed] == [f"purposes.{WATCH}"]
+    assert "blind" in found.allowed[0].sentence
+    # what watched nothing before can be blinded by nothing
+    back = compare(replace(base, purposes=purposes), base)
+    assert not any("blind" in change.sentence for change in back.allowed)

@@ -175,8 +175,9 @@ class RedLine:
     law: str | None = key(value.word, default=None)
 
     def terms(self) -> tuple[str, ...]:
-        """Return the forbidden uses of every vocabulary."""
-        return (*self.forbid, *self.dpv, *self.forbid_terms)
+        """Return the forbidden uses of every vocabulary; a bare word of the older spelling names its own."""
+        older = (word if ":" in word else f"dpv:{word}" for word in self.dpv)
+        return (*self.forbid, *older, *self.forbid_terms)
 
     def words(self) -> str:
         """Return the line in words for people."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from safehold.charter import Charter
 from safehold.charter.board import Threshold
-from safehold.charter.difference import Difference, compare
+from safehold.charter.difference import compare
 from safehold.charter.pinned import Pinned
 from safehold.charter.proposal import Question, Tally, Vote, tally
 from safehold.charter.succession import Change, Terms, counted, needed_for
@@ -29,24 +29,12 @@ REPLACE_NOTICE_S: Final = (
     14 * DAY_S
 )  # at least; the charter's notice for widening if that is longer
 CONTESTED: Final = 2  # times the notice, if the holder of the seat has refused
-WATCH: Final = "secure_the_pipeline"  # the purpose under which the pipeline itself is watched
-BLINDED: Final = "The pipeline itself is watched in another way."
 Direction = Callable[[Charter, Charter], str]
 
 
 def computed(old: Charter, new: Charter) -> str:
-    """Return the direction of a change as the difference of what both charters mean, and of who watches."""
-    found = compare(old, new)
-    return "widen" if blinds(old, new, found) else found.direction
-
-
-def blinds(old: Charter, new: Charter, found: Difference) -> bool:
-    """Tell whether a change touches the purpose of watching over the pipeline, or ends something done for it."""
-    if WATCH not in old.purposes:
-        return False
-    return old.purposes[WATCH] != new.purposes.get(WATCH) or any(
-        cell.purpose == WATCH for change in found.denied for cell in change.cells
-    )
+    """Return the direction of a change as the difference of what both charters mean."""
+    return compare(old, new).direction
 
 
 class Requirements:
@@ -208,9 +196,8 @@ class Requirements:
         """Return in plain sentences what a charter allows and what it ends, as it is computed."""
         old, new = self._enacted.signed().charter, self._proposals.charter(one)
         found = compare(old, new)
-        watched = [BLINDED] if blinds(old, new, found) else []
         return {
-            "allows": [*watched, *(change.sentence for change in found.allowed)],
+            "allows": [change.sentence for change in found.allowed],
             "ends": [change.sentence for change in found.denied],
         }
 

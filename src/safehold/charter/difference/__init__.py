@@ -17,6 +17,7 @@ from safehold.charter.difference.change import NARROWER, WIDER, Cell, Change, Di
 from safehold.charter.difference.reach import disagreement, tell
 from safehold.charter.difference.sandbox import weaker_sandboxes
 from safehold.charter.difference.walk import board_changes, changes, first
+from safehold.charter.difference.watch import watch_changes
 from safehold.charter.model import Charter
 
 
@@ -43,6 +44,8 @@ def compare(old: Charter | None, new: Charter) -> Difference:
         from safehold.charter.difference.agree import untold  # noqa: PLC0415
 
         found += untold(before, after, _cells(found, WIDER), _cells(found, NARROWER))
+    if old is not None:
+        found = [*watch_changes(old, new, found), *found]
     if not found and (old is None or replace(old, version=new.version).digest() != new.digest()):
         # what no order and no policy can name is still a change
         found = [Change(clause="charter", side=WIDER, message="any.order")]

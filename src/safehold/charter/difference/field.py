@@ -104,7 +104,7 @@ ORDERS: Final = MappingProxyType[
         "red_lines[].plain": words("quote"),
         "red_lines[].rule": words("quote"),
         "red_lines[].forbid": terms_removed("use"),
-        "red_lines[].dpv": terms_removed("use"),
+        "red_lines[].dpv": terms_removed("use", vocabulary="dpv"),
         "red_lines[].forbid_terms": terms_removed("use"),
         "red_lines[].forbid_actions": removed_is_wider("action"),
         "red_lines[].forbid_beside": removed_is_wider("silo"),

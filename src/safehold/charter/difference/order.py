@@ -102,11 +102,14 @@ def empty_means(*names: str) -> Sets:
     return lambda value, _: frozenset(value) or frozenset(names)
 
 
-def under(kind: str, *, broader: bool = False, linked: bool = True) -> Sets:
+def under(
+    kind: str, *, vocabulary: str = "fides", broader: bool = False, linked: bool = True
+) -> Sets:
     """Return the reading of a list of terms: each with all that lies under it.
 
     Args:
         kind: What the terms must be.
+        vocabulary: Where a bare word is looked for.
         broader: Whether all counts that has something in common with a term, as for what is never collected.
         linked: Whether a term counts with what it means in other vocabularies; else in its own alone. Links are
             our reading, so whoever ranks lists of terms looks both ways.
@@ -116,7 +119,7 @@ def under(kind: str, *, broader: bool = False, linked: bool = True) -> Sets:
         found: set[str] = set()
         for word in value:
             try:
-                name = terms.find(word, kind=kind).name
+                name = terms.find(word, kind=kind, vocabulary=vocabulary).name
             except InvalidError:
                 found.add(word)
                 continue
@@ -129,9 +132,12 @@ def under(kind: str, *, broader: bool = False, linked: bool = True) -> Sets:
     return read
 
 
-def terms_removed(kind: str, *, broader: bool = False) -> Order:
+def terms_removed(kind: str, *, vocabulary: str = "fides", broader: bool = False) -> Order:
     """A list of terms that protects with each: narrower only if it is with links and without."""
-    readings = tuple(under(kind, broader=broader, linked=linked) for linked in (True, False))
+    readings = tuple(
+        under(kind, vocabulary=vocabulary, broader=broader, linked=linked)
+        for linked in (True, False)
+    )
     return removed_is_wider("term", readings=readings)
 
 
