@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from safehold.workforce.day import Timed, person_day, time_plan
+from safehold.workforce.day import person_day
 from safehold.workforce.people import external_id
 from safehold.workforce.plan import Span
 from safehold.workforce.spec import Spec
+from safehold.workforce.timing import Timed, time_plan
 
 TRUTH: Final = pa.schema(
     [
