@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from safehold.clock import DAY_US, SECOND_US
 from safehold.telemetry.schema import WIRE
-from safehold.workforce.people import person
+from safehold.workforce.life import jurisdiction_on
+from safehold.workforce.people import HOURS, person
 from safehold.workforce.spec import Spec
 from safehold.workforce.timing import Timed
 
@@ -28,7 +29,8 @@ class Frame:
         self.timed, self.plan = timed, timed.plan
         self.person, self.day = who.id, day
         self.device = f"dev-{who.id}"
-        self.origin = (spec.start_day + day) * DAY_US + who.work_hour * 3600 * SECOND_US
+        hour = HOURS[jurisdiction_on(spec, index, day)]
+        self.origin = (spec.start_day + day) * DAY_US + hour * 3600 * SECOND_US
         self.origin += (index * 7919) % 1800 * SECOND_US
         self.apps = pa.array(dict.fromkeys(context.app for context in self.plan.contexts))
         names = self.apps.to_pylist()
