@@ -12,9 +12,12 @@ from safehold.errors import InvalidError
 from safehold.telemetry.schema import FocusKind, PointerKind
 from safehold.workforce.frame import Frame, choose, make_table, same
 from safehold.workforce.keyboard import CODES, KEYS
+from safehold.workforce.metric import metric
 from safehold.workforce.plan import CLICK, FIELD_KINDS
-from safehold.workforce.spec import Spec
+from safehold.workforce.screen import screen
+from safehold.workforce.spec import WHOLE, Spec
 from safehold.workforce.timing import time_plan
+from safehold.workforce.transcript import speech
 
 _REST: Final = 5 * 60 * SECOND_US  # a longer silence counts as being away
 
@@ -30,8 +33,9 @@ def person_day(spec: Spec, index: int, day: int) -> dict[str, pa.Table]:
         day: Number of the day, 0 to ``spec.days - 1``.
 
     Returns:
-        Tables for ``key``, ``pointer``, ``chat``, ``ai`` and ``focus``, each ordered by time,
-        with the schema ``telemetry.schema.WIRE``. A day off has no rows.
+        Tables for ``key``, ``pointer``, ``chat``, ``ai`` and ``focus``, in the whole edition for
+        ``speech``, ``metric`` and ``screen`` as well, each ordered by time, with the schema
+        ``telemetry.schema.WIRE``. A day off has no rows.
 
     Raises:
         InvalidError: There is no such person or day.
@@ -40,13 +44,18 @@ def person_day(spec: Spec, index: int, day: int) -> dict[str, pa.Table]:
         raise InvalidError("There is no such person-day", rule="workforce.person_day")
     timed = time_plan(spec, index, day)
     frame = Frame(spec, index, day, timed)
-    return {
+    tables = {
         "key": _keys(frame),
         "pointer": _pointer(frame),
         "chat": _chat(frame),
         "ai": _ai(frame),
         "focus": _focus(frame),
     }
+    if spec.edition >= WHOLE:
+        tables["speech"] = speech(frame)
+        tables["metric"] = metric(frame, spec, index, day)
+        tables["screen"] = screen(frame, spec, index, day)
+    return tables
 
 
 _CODE_NAMES: Final = pa.array(CODES)
@@ -67,11 +76,21 @@ def _keys(frame: Frame) -> pa.Table:
             "key": choose(keys.key, _KEY_NAMES),
             "mods": pa.array(keys.mods),
             "repeat": pa.array(keys.repeat),
-            "composing": pa.array(np.zeros(rows, bool)),
+            "composing": pa.array(keys.composing),
             "field_kind": choose(fields, _FIELD_NAMES),
-            "commit": pa.nulls(rows, pa.string()),
+            "commit": _committed(frame, rows),
         },
     )
+
+
+def _committed(frame: Frame, rows: int) -> pa.Array:
+    """Return the text of each commit at its place, null elsewhere."""
+    commits = frame.plan.commits
+    if not commits:
+        return pa.nulls(rows, pa.string())
+    index = np.full(rows, -1)
+    index[frame.timed.keys.commits] = np.arange(len(commits))
+    return choose(index, pa.array([each.text for each in commits]))
 
 
 def _pointer(frame: Frame) -> pa.Table:

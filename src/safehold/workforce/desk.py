@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from safehold.workforce import words
+from safehold.workforce.compose import OFTEN, accept, composer, phrases
 from safehold.workforce.grammar import Step, Task, walk
-from safehold.workforce.keyboard import ENTER, PASTE, TAB, strike
 from safehold.workforce.keyboard import DELETE as DELETE_KEY
+from safehold.workforce.keyboard import ENTER, PASTE, TAB, strike
 from safehold.workforce.people import TEAM_SIZE, external_id, hand, name_of, person
 from safehold.workforce.plan import (
     AI,
@@ -20,6 +21,7 @@ from safehold.workforce.plan import (
     KEYS,
     SCROLL,
     TEXTS,
+    Commit,
     Message,
     Plan,
     Span,
@@ -28,6 +30,15 @@ from safehold.workforce.secret import Secret
 from safehold.workforce.spec import PLAN, Draw, Spec, generator
 
 _KEY_OPS: Final = {"tab": TAB, "enter": ENTER, "delete": DELETE_KEY}
+COLUMNS: Final = {
+    "key": "key",
+    "chat": "text",
+    "ai": "text",
+    "speech": "text",
+    "focus": "title",
+    "metric": "name",
+}  # where a planted value lies
+_COMPOSED: Final = ("prose", "channel", "direct")  # kinds of text an input method is used for
 HOSTS: Final = {"browser": "intranet.northfield.example"}
 
 
@@ -52,6 +63,7 @@ class Desk:
         self._people: tuple[str, ...] = ()
         self._conversation, self._turn = "", 0
         self._typed = ""
+        self._composer = composer(spec, index, day)
 
     # tasks ------------------------------------------------------------------------------------
 
@@ -107,9 +119,31 @@ class Desk:
         if self._secret is not None and kind in ("channel", "direct", "ask"):
             self._typed = self._strike_secret(self._secret)
             return
+        if kind in _COMPOSED and self._composer is not None and self._composer.unit() < OFTEN:
+            pieces = phrases(self._composer)
+            self._compose_text(pieces)
+            self._typed = "".join(text for _, text in pieces)
+            return
         self._typed = text
         ops = strike(text, rate=self.plan.hand.typo, draw=self.draw)
         self.plan.add(KEYS, ops=ops, field_kind=FIELD_OF.get(kind, 0))
+
+    def _compose_text(self, pieces: list[tuple[str, str]], *, lead: bytes = b"") -> int:
+        """Type through an input method as one action; return the number of its last commit.
+
+        Args:
+            pieces: What is typed for each commit, and what it brings.
+            lead: Presses before the first.
+        """
+        plan, ops = self.plan, lead
+        for typed, text in pieces:
+            first = len(plan.ops) + len(ops)
+            ops += strike(typed, rate=plan.hand.typo, draw=self.draw)
+            ops += accept(self.draw, plan.hand)
+            last = len(plan.ops) + len(ops) - 1
+            plan.commits.append(Commit(first=first, last=last, text=text))
+        plan.add(KEYS, ops=ops)
+        return len(plan.commits) - 1
 
     def _strike_secret(self, secret: Secret, *, lead: str = "", field_kind: int = 0) -> str:
         """Type a secret with the words around it as one action, note its span, return the text."""
@@ -122,20 +156,19 @@ class Desk:
         self._note("key", secret, first, first + len(value) - 1)
         return f"{lead}{secret.before}{secret.value}{secret.after}"
 
-    def _note(  # a span has this many facts
-        self, stream: str, secret: Secret, first: int, last: int, *, erased: bool = False,
-        retyped: bool = False,
-    ) -> None:  # fmt: skip
+    def _note(
+        self, stream: str, secret: Secret, first: int, last: int | None = None, **more: Any
+    ) -> None:
+        """Remember where a planted value lies; ``more`` are further facts of its span."""
         self.plan.spans.append(
             Span(
                 stream=stream,
                 kind=secret.kind,
                 value=secret.value,
                 first=first,
-                last=last,
-                erased=erased,
-                retyped=retyped,
+                last=first if last is None else last,
                 decoy=secret.decoy,
+                **{"column": COLUMNS[stream], **more},
             )
         )
 
@@ -216,5 +249,5 @@ class Desk:
 
     def _keep_secret(self, stream: str, place: int) -> None:
         if self._secret is not None:
-            self._note(stream, self._secret, place, place)
+            self._note(stream, self._secret, place)
             self._secret = None

@@ -60,6 +60,7 @@ class Frame:
 
 
 def same(value: str, rows: int) -> pa.Array:
+    """Return a column that says the same in every row."""
     return pa.repeat(pa.scalar(value, pa.string()), rows)
 
 
@@ -72,5 +73,6 @@ def choose(index: npt.NDArray[Any], names: pa.Array) -> pa.Array:
 
 
 def make_table(stream: str, columns: dict[str, pa.Array]) -> pa.Table:
+    """Return the columns as a table of a stream in wire form."""
     schema = WIRE[stream]
     return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)

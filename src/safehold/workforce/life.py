@@ -153,7 +153,9 @@ def lives(spec: Spec) -> pa.Table:
     columns = list(zip(*rows, strict=True)) or [()] * len(LIVES)
     return pa.table(
         [
-            pa.array(values, pa.int64()).cast(T) if item.name == "t" else pa.array(values, item.type)
+            pa.array(values, pa.int64()).cast(T)
+            if item.name == "t"
+            else pa.array(values, item.type)
             for item, values in zip(LIVES, columns, strict=True)
         ],
         schema=LIVES,

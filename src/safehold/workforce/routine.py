@@ -9,6 +9,7 @@ import numpy as np
 from safehold.workforce import words
 from safehold.workforce.desk import HOSTS, Desk
 from safehold.workforce.grammar import NAMES, TASKS, Task, choose_task, weigh_tasks
+from safehold.workforce.guise import narrow
 from safehold.workforce.keyboard import (
     BACKSPACE,
     ENTER,
@@ -19,16 +20,22 @@ from safehold.workforce.keyboard import (
     strike,
 )
 from safehold.workforce.life import role_on, works
-from safehold.workforce.plan import CLICK, KEYS, SCROLL, Plan
+from safehold.workforce.meeting import hold, meeting_hours
+from safehold.workforce.people import external_id
+from safehold.workforce.plan import CLICK, KEYS, MEET, SCROLL, Plan
 from safehold.workforce.plants import (
+    ADDRESS,
     ASK,
     BANK,
     CLINIC,
     DIRECT,
     ERASED,
     FILE,
+    HOST,
     KEPT,
+    LABEL,
     RESET,
+    SPEECH,
     TITLE,
     VAULT,
     WRONG,
@@ -37,7 +44,7 @@ from safehold.workforce.plants import (
 )
 from safehold.workforce.plants import CHAT as CHAT_PLANT
 from safehold.workforce.secret import Secret, password
-from safehold.workforce.spec import PERSON, Draw, Spec, generator
+from safehold.workforce.spec import PERSON, WHOLE, Draw, Spec, generator
 
 _PASSWORD_FIELD: Final = 1
 _FAR: Final = 210  # characters the caret travels in a far edit
@@ -45,6 +52,10 @@ _FAR: Final = 210  # characters the caret travels in a far edit
 
 class Day(Desk):
     """Plan one person-day; ``plan`` holds the result after ``run``."""
+
+    @property
+    def _whole(self) -> bool:
+        return self.spec.edition >= WHOLE
 
     def run(self) -> Plan:
         """Plan the day and return it. One person-day in fifty is a day off, never the first day."""
@@ -58,14 +69,19 @@ class Day(Desk):
         edges = weigh_tasks(role, taste.lognormal(0.0, 0.25, len(NAMES)).tolist())
         plants = list_plants(self.spec, self.index, self.day)[::-1]
         self._sign_in()
+        meetings = meeting_hours(self.spec, self.index, self.day) if self._whole else []
         task: Task | None = None
-        while self.plan.cost < budget or plants:
+        while self.plan.cost < budget or plants or meetings:
             if self.plan.second_session < 0 and self.plan.cost > 0.55 * budget:
                 self.plan.second_session = len(self.plan.kinds)
                 app = self.plan.app
                 self.plan.look_at(app, title=words.title(self.draw), host=HOSTS.get(app))
             if plants and (self.plan.cost >= plants[-1].at * budget):
                 self._plant(plants.pop())
+                continue
+            if meetings and self.plan.cost >= meetings[-1] * budget:
+                meetings.pop()
+                self._meet()
                 continue
             task = choose_task(self.draw, edges=edges, last=task)
             self._run_task(task)
@@ -110,11 +126,65 @@ class Day(Desk):
         elif way in (TITLE, FILE):
             name = f"report_{secret.value}_final.xlsx" if way == FILE else f"Re: {secret.value}"
             self._open("spreadsheet" if way == FILE else "mail", title=name)
-            self._note("focus", secret, len(self.plan.contexts) - 1, len(self.plan.contexts) - 1)
+            self._note("focus", secret, len(self.plan.contexts) - 1)
             self.plan.add(SCROLL)
             self.plan.add(CLICK, role="button|next")
-        else:
+        elif way in (VAULT, BANK, CLINIC):
             self._visit(secret, way)
+        else:
+            self._plant_further(secret, way)
+
+    def _plant_further(self, secret: Secret, way: str) -> None:
+        """Plant what came with the whole edition."""
+        if way == SPEECH:
+            self._meet(secret)
+        elif way in (ADDRESS, HOST):
+            link = f"{secret.before}{secret.value}{secret.after}"
+            title, host = (link, None) if way == ADDRESS else (None, link)
+            self._open("browser", title=title, host=host)
+            place = len(self.plan.contexts) - 1
+            self._note("focus", secret, place, column="url_host" if way == HOST else "title")
+            self.plan.add(SCROLL)
+            self.plan.add(CLICK, role="link|result")
+        elif way == LABEL:
+            self.plan.labels.append(f"handling_time {secret.value}")
+            self._note("metric", secret, len(self.plan.labels) - 1)
+        else:
+            self._compose_secret(secret)
+
+    def _meet(self, secret: Secret | None = None) -> None:
+        """Join a meeting of the team, and let the host's recorder transcribe it."""
+        plan, draw = self.plan, self.draw
+        title = f"Meeting - {words.phrase(draw)}"
+        self._open("meeting", title=title)
+        plan.add(CLICK, role="button|next")
+        action = plan.add(MEET)
+        guests = sorted({external_id(self._mate()) for _ in range(3)})
+        said, lasts, place = hold(
+            draw,
+            action=action,
+            name=f"meet-{self.who.id}-{self.day}-{len(plan.meeting_ms)}",
+            host=self.who.id,
+            guests=guests,
+            pace=self.spec.pace,
+            secret=secret,
+        )
+        plan.meeting_ms[action] = lasts
+        plan.said += said
+        if secret is not None:
+            self._note("speech", secret, len(plan.said) - len(said) + place)
+
+    def _compose_secret(self, secret: Secret) -> None:
+        """Type the words before as usual, and the value through an input method."""
+        plan, draw = self.plan, self.draw
+        self._open(draw.pick(("editor", "ticketing", "mail")))
+        plan.add(CLICK, role="textbox|body")
+        lead = strike(secret.before, rate=plan.hand.typo, draw=draw)
+        first = len(plan.ops) + len(lead)
+        commit = self._compose_text([(narrow(secret.value), secret.value)], lead=lead)
+        last = plan.commits[commit].last
+        self._note("key", secret, first, last, column="commit", commit=commit)
+        plan.add(CLICK, role="button|save")
 
     def _visit(self, secret: Secret, way: str) -> None:
         """Use something no recorder may watch: a password manager, a bank, a clinic."""

@@ -32,7 +32,9 @@ COMPOSE: Final = 11
 TRACE: Final = 12
 
 FIRST: Final = 1  # keys, pointer, chat, assistant, windows
-WHOLE: Final = 2  # besides: meetings, metrics, screens, input methods, links, and what happens to people
+WHOLE: Final = (
+    2  # besides: meetings, metrics, screens, input methods, links, and what happens to people
+)
 
 # (people, days, key and pointer events of a person a day)
 SIZES: Final = {

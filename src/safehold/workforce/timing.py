@@ -26,7 +26,10 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """A plan with its times; ``start`` is microseconds since the first session began."""
+    """A plan with its times; ``start`` is microseconds since the first session began.
+
+    ``pace`` is below 1 on a day too busy for its hours: everything took that share of its time.
+    """
 
     plan: Plan
     start: Ints
@@ -35,6 +38,7 @@ class Timed:
     session_start: Ints
     keys: KeyEvents
     moves: Moves
+    pace: float
 
 
 def time_plan(spec: Spec, index: int, day: int) -> Timed:
@@ -66,6 +70,8 @@ def time_plan(spec: Spec, index: int, day: int) -> Timed:
     length = presses.length + moves.length
     length[kinds == CHAT] = 150_000
     length[kinds == AI] = 2_400_000
+    for action, lasts in plan.meeting_ms.items():
+        length[action] = lasts * 1_000
     lead = (1000.0 * np.exp(5.6 + 0.7 * rng.standard_normal(total))).astype(np.int64)
     starts = np.asarray(plan.task_starts, np.int64)
     starts = starts[starts < total]
@@ -79,6 +85,7 @@ def time_plan(spec: Spec, index: int, day: int) -> Timed:
         lead[plan.second_session] += _LUNCH
     ends = np.cumsum(lead + length)
     start = ends - length
+    scale = 1.0
     if total and ends[-1] > _SPAN:  # a very busy day is a faster one
         scale = _SPAN / float(ends[-1])
         start = (start * scale).astype(np.int64)
@@ -90,8 +97,9 @@ def time_plan(spec: Spec, index: int, day: int) -> Timed:
         gap=lead,
         session=session,
         session_start=np.array([0, second], np.int64),
-        keys=list_events(presses, start),
+        keys=list_events(presses, start, commits=plan.commits),
         moves=moves,
+        pace=scale,
     )
 
 
