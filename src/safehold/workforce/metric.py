@@ -107,7 +107,7 @@ def metric(frame: Frame, spec: Spec, index: int, day: int) -> pa.Table:
             for name in frame.plan.labels
         ]
     at = np.array([row[0] for row in rows], np.int64)
-    actions = np.searchsorted(timed.start, at, side="right") - 1
+    actions = np.maximum(np.searchsorted(timed.start, at, side="right") - 1, 0)
     return make_table(
         "metric",
         frame.of_actions(actions, at)
