@@ -112,7 +112,8 @@ def test_the_truth_of_every_stream_can_be_looked_up(days, rows):
         assert row["value"] in inside[-1][row["column"]], row["span_id"]
         if row["column"] == "commit":
             assert inside[-1]["kind"] == KeyKind.COMMIT
-            assert all(event["composing"] or event["key"] == "Shift" for event in inside[:-1])
+            pressed = [event for event in inside[:-1] if event["kind"] == KeyKind.DOWN]
+            assert all(event["composing"] or event["key"] == "Shift" for event in pressed)
     assert min(seen[s, c] for s, c in (("speech", "text"), ("metric", "name"))) >= 4
     assert min(seen["focus", "url_host"], seen["focus", "title"], seen["key", "commit"]) >= 6
 
@@ -153,7 +154,7 @@ def test_metrics_count_what_was_done(days):
 
 
 def test_lives_hold_at_the_rates_of_a_company():
-    spec = Spec(people=6_000, days=90, start_day=START, seed=3, edition=2)
+    spec = Spec(people=2_000, days=90, start_day=START, seed=3, edition=2)
     told = lives(spec).to_pylist()
     what = Counter(row["what"] for row in told)
     share = {name: count / spec.people for name, count in what.items()}
@@ -165,7 +166,7 @@ def test_lives_hold_at_the_rates_of_a_company():
     assert all(row["before"] != row["after"] for row in told if row["what"] == "role.changed")
     gone = {row["person"]: row["day"] for row in told if row["what"] == "left"}
     assert all(row["day"] <= gone.get(row["person"], spec.days) for row in told)
-    short = Spec(people=6_000, days=30, start_day=START, seed=3, edition=2)
+    short = Spec(people=2_000, days=30, start_day=START, seed=3, edition=2)
     assert lives(short).to_pylist() == [row for row in told if row["day"] < 30]
 
 
