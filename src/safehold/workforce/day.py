@@ -90,7 +90,7 @@ def _committed(frame: Frame, rows: int) -> pa.Array:
         return pa.nulls(rows, pa.string())
     index = np.full(rows, -1)
     index[frame.timed.keys.commits] = np.arange(len(commits))
-    return choose(index, pa.array([each.text for each in commits]))
+    return choose(index, pa.array([each.text for each in commits], pa.string()))
 
 
 def _pointer(frame: Frame) -> pa.Table:

@@ -32,8 +32,10 @@ class Frame:
         hour = HOURS[jurisdiction_on(spec, index, day)]
         self.origin = (spec.start_day + day) * DAY_US + hour * 3600 * SECOND_US
         self.origin += (index * 7919) % 1800 * SECOND_US
-        self.apps = pa.array(dict.fromkeys(context.app for context in self.plan.contexts))
-        names = self.apps.to_pylist()
+        # a type that is stated need not be inferred, which is slow
+        names = list(dict.fromkeys(context.app for context in self.plan.contexts))
+        self.apps = pa.array(names, pa.string())
+        self.sessions = pa.array([f"ses-{who.id}-{day}-{number}" for number in (0, 1)], pa.string())
         self.app_of = np.array([names.index(each.app) for each in self.plan.contexts], np.int64)
         self.context = np.asarray(self.plan.contexts_of, np.int64)
 
@@ -42,11 +44,10 @@ class Frame:
         rows = len(at)
         later = int(np.searchsorted(session, 1))
         seq = np.concatenate([np.arange(1, later + 1), np.arange(1, rows - later + 1)])
-        names = [f"ses-{self.person}-{self.day}-{number}" for number in (0, 1)]
         return {
             "person": same(self.person, rows),
             "device": same(self.device, rows),
-            "session": choose(session, pa.array(names)),
+            "session": choose(session, self.sessions),
             "seq": pa.array(seq, pa.uint32()),
             "t": pa.array(at + self.origin, pa.int64()).cast(pa.timestamp("us", "UTC")),
             "mono": pa.array(at - self.timed.session_start[session], pa.duration("us")),

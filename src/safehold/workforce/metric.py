@@ -14,6 +14,8 @@ from safehold.workforce.life import role_on
 from safehold.workforce.spec import METRIC, Spec, generator
 
 _HOUR: Final = 3_600 * SECOND_US
+_MINUTE: Final = 60 * SECOND_US
+_COUNTED: Final = (("active_minutes", "min"), ("actions", "count"), ("messages_sent", "count"))
 _DAY_S: Final = 86_400
 _WEEK_S: Final = 604_800
 # role -> (name, unit, mean, share of the mean that differs from person to person and from day to day)
@@ -57,21 +59,20 @@ _OVERTIME: Final = 0.283
 
 def _hours(frame: Frame) -> list[tuple[Any, ...]]:
     """Return what the day's own actions come to in each hour."""
-    timed = frame.timed
-    start = timed.start
-    sent = np.array([each.action for each in frame.plan.chats], np.int64)
+    start = frame.timed.start
+    last = int(start[-1])
+    hours = last // _HOUR + 1
+    actions = np.bincount(start // _HOUR, minlength=hours)
+    minutes = np.bincount(np.unique(start // _MINUTE) // 60, minlength=hours)
+    chats = np.array([each.action for each in frame.plan.chats], np.int64)
+    sent = np.bincount(start[chats] // _HOUR, minlength=hours)
     rows: list[tuple[Any, ...]] = []
-    for hour in range(int(start[-1]) // _HOUR + 1):
-        inside = (start >= hour * _HOUR) & (start < (hour + 1) * _HOUR)
-        minutes = len(np.unique(start[inside] // (60 * SECOND_US)))
-        chats = int(inside[sent].sum())
-        at = min((hour + 1) * _HOUR, int(start[-1]) + SECOND_US)
-        for name, value, unit in (
-            ("active_minutes", minutes, "min"),
-            ("actions", int(inside.sum()), "count"),
-            ("messages_sent", chats, "count"),
-        ):
-            rows.append((at, name, float(value), unit, 3_600, "desktop", None))
+    for hour, counts in enumerate(zip(minutes, actions, sent, strict=True)):
+        at = min((hour + 1) * _HOUR, last + SECOND_US)
+        rows += [
+            (at, name, float(count), unit, 3_600, "desktop", None)
+            for (name, unit), count in zip(_COUNTED, counts, strict=True)
+        ]
     return rows
 
 

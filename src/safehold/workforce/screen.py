@@ -32,7 +32,7 @@ def screen(frame: Frame, spec: Spec, index: int, day: int) -> pa.Table:
         "screen",
         frame.of_actions(actions, timed.start[actions] + np.where(clicked, 20_000, 0))
         | {
-            "blob": pa.array([names[32 * at : 32 * at + 32] for at in range(rows)], pa.binary(32)),
+            "blob": pa.Array.from_buffers(pa.binary(32), rows, [None, pa.py_buffer(names)]),
             "width": pa.array(np.full(rows, 1920, np.uint16)),
             "height": pa.array(np.full(rows, 1080, np.uint16)),
             "bytes": pa.array(rng.lognormal(12.2, 0.5, rows).astype(np.uint32)),
