@@ -89,8 +89,7 @@ def test_typing_against_real_people(made, shared_data):
     real = {"gap": (who[1:][near], gap[near]), "hold": (who, release - press)}
     for name, (owner, values) in real.items():
         kept = (values > 0) & (values < 3_000)
-        owner, values = owner[kept], values[kept]
-        halves = [values[owner % 2 == half] for half in (0, 1)]
+        halves = [values[kept & (owner % 2 == half)] for half in (0, 1)]
         floor = distance(*halves)
         found = distance(np.concatenate(made[name]), halves[1])
         print(f"{name}: {found:.3f} from the second half of people, the halves {floor:.3f} apart")
@@ -99,7 +98,10 @@ def test_typing_against_real_people(made, shared_data):
 
 def test_messages_against_real_people(days, shared_data):
     chat = pq.read_table(shared_data / "telemetry" / "irc_ubuntu.parquet", columns=["nick", "text"])
-    nick, real = _codes(chat["nick"]), np.array([len(text or "") for text in chat["text"].to_pylist()])
+    nick, real = (
+        _codes(chat["nick"]),
+        np.array([len(text or "") for text in chat["text"].to_pylist()]),
+    )
     halves = [np.log(real[(nick % 2 == half) & (real > 0)]) for half in (0, 1)]
     found = distance(lengths(days), halves[1])
     floor = distance(*halves)
