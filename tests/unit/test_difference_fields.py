@@ -228,7 +228,8 @@ def test_a_red_line_that_gets_a_form_of_its_own_loses_the_one_it_had_by_its_name
     base = boardroom.charter("example")
     prose = RedLine(id="no-raw-to-people", rule=WORDS["no-raw-to-people"])
     old = replace(base, red_lines=(*(one for one in base.red_lines if one.id != prose.id), prose))
-    new = replace(old, red_lines=(*old.red_lines[:-1], replace(prose, min_people=60)))
+    less = replace(prose, rule="no human ever receives raw data", min_people=60)
+    new = replace(old, red_lines=(*old.red_lines[:-1], less))
     found = compare(old, new)
     assert found.direction == "widen"
     assert any(

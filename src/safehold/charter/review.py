@@ -13,7 +13,7 @@ from typing import Final
 
 from safehold.charter import terms
 from safehold.charter.model import Category, Charter, Collect
-from safehold.charter.redline import forms
+from safehold.charter.redline import falls_short, forms
 from safehold.charter.vocabulary import DATA, GRANTED, INTERNAL, ROWS, SEATS, SELF
 from safehold.errors import InvalidError
 
@@ -235,6 +235,13 @@ def _red_lines(charter: Charter) -> Iterator[Problem]:
                 message="this red line is only prose, so nothing would enforce it",
                 rule="charter.red_line.machine_form",
                 fix="add forbid_terms, forbid_actions, forbid_beside or min_people",
+            )
+        if falls_short(written):
+            yield Problem(
+                field=field,
+                message="its words stand for more than its machine form bans",
+                rule="charter.red_line.words",
+                fix="take the form away, so that the words have their own, or say it in other words",
             )
         if line.min_people is not None and line.min_people < 2:
             yield Problem(
