@@ -329,5 +329,3 @@ def test_keys_without_times_tell_none() -> None:
 def test_each_kind_of_data_is_something_by_itself() -> None:
     assert set(BY_ITSELF) == set(WHAT_TO_STREAM)
     assert all(terms.catalogue()[name].kind == "category" for name in BY_ITSELF.values())
-
-

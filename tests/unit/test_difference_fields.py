@@ -458,8 +458,7 @@ def test_one_seat_cannot_blind_those_who_watch_by_what_is_asked_of_them():
     few = replace(
         watched(),
         red_lines=tuple(
-            replace(line, min_people=10**12) if line.min_people else line
-            for line in base.red_lines
+            replace(line, min_people=10**12) if line.min_people else line for line in base.red_lines
         ),
     )
     harder = [

@@ -59,5 +59,7 @@ def _past(who: _Who, found: os.stat_result, bits: tuple[int, int]) -> _Who | Non
     if found.st_uid not in (0, os.geteuid()):
         return who
     before = who.get(found.st_gid, (True, True))
-    member, other = (far and bool(found.st_mode & bit) for far, bit in zip(before, bits, strict=True))
+    member, other = (
+        far and bool(found.st_mode & bit) for far, bit in zip(before, bits, strict=True)
+    )
     return {**who, found.st_gid: (member, other)} if member or other else None

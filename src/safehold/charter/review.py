@@ -17,7 +17,6 @@ from safehold.charter.redline import falls_short, forms
 from safehold.charter.vocabulary import DATA, GRANTED, INTERNAL, ROWS, SEATS, SELF
 from safehold.errors import InvalidError
 
-
 # what a kind of data is whatever it is called: of these the program knows what it records
 BY_ITSELF: Final = MappingProxyType(
     {
