@@ -24,6 +24,8 @@ class Ask:
         stage: Stage of the charter, such as ``feature`` or ``training``.
         least_people: Fewest people it may run over.
         price: Privacy price in millionths of epsilon, and delta in units of 1e-12.
+        within: Sources whose blocks alone are wanted; None for those of every source.
+        most_people: Most people it runs over, drawn by chance; None for everybody.
     """
 
     recipe: str
@@ -33,6 +35,8 @@ class Ask:
     stage: str
     least_people: int
     price: tuple[int, int] = (0, 0)
+    within: frozenset[str] | None = None
+    most_people: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,7 @@ class Work:
         self._grants = grants
         self._models = models
         self._release = Release(desk)
+        self.release = self._release  # one for all verbs: it knows which runs go on
         self.answers = self._release.answers
         self._lock = threading.Lock()
         self._busy: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)

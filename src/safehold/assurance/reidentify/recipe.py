@@ -10,8 +10,9 @@ same run-scoped name, so whether they are right can be counted without knowing w
 
 from __future__ import annotations
 
-import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +28,10 @@ from safehold.telemetry.schema import REST, WIRE
 Emit = Callable[..., None]
 
 _KEYS: Final = frozenset({"kinds", "seed", "steps", "min_people"})
+_FEWEST_STEPS: Final = 20
+_EVENTS_A_STEP: Final = (
+    150  # 1,000 steps over 153,000 known presses: docs/reference/reidentification.md
+)
 _NAMES: Final = ("device", "session")
 
 
@@ -52,7 +57,10 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
         levels = np.asarray(whole.column("minim").to_numpy())
         for level in np.unique(levels).tolist():
             trail = read_trail(stream, whole.filter(pa.array(levels == level)))
-            emit({"type": "risk", **_measure(stream, int(level), trail, arms, least)})
+            with warnings.catch_warnings():  # what a sandbox prints is counted against it
+                warnings.simplefilter("ignore")
+                found = _measure(stream, int(level), trail, arms, least)
+            emit({"type": "risk", **found})
 
 
 def _measure(stream: str, level: int, trail: Trail, arms: Arms, least: int) -> dict[str, Any]:
@@ -65,7 +73,7 @@ def _measure(stream: str, level: int, trail: Trail, arms: Arms, least: int) -> d
     found = {"stream": stream, "level": level, "kinds": list(arms.kinds), "people": people}
     if people < max(least, 2):
         return found | {"hits": None, "worst": None, "probe": None, "enrolled": None}
-    figures = attack(stream, among(trail, known), arms)
+    figures = attack(stream, among(trail, known), replace(arms, steps=steps_for(trail, arms.steps)))
     worst = max(figures, key=lambda one: (one.hits, one.among_ten))
     return found | {
         "hits": worst.hits,
@@ -75,10 +83,15 @@ def _measure(stream: str, level: int, trail: Trail, arms: Arms, least: int) -> d
     }
 
 
+def steps_for(trail: Trail, most: int) -> int:
+    """Return how long the encoder learns: as often over each event as in the published measurements."""
+    return max(_FEWEST_STEPS, min(most, len(trail) // _EVENTS_A_STEP))
+
+
 def coarse(counts: Ints) -> int:
     """Return the median of some counts, to two digits: more would be room for a message."""
     middle = int(np.median(counts))
-    step = 10 ** max(0, int(math.log10(max(middle, 1))) - 1)
+    step: int = 10 ** max(0, len(str(middle)) - 2)
     return middle // step * step
 
 
