@@ -11,11 +11,11 @@ from safehold import canonical, ids
 from safehold.access import Approval, Grant, Holder, Human, approve, check_grant
 from safehold.app.charters import charter_in_force, keys_in, roster_of
 from safehold.app.paper import write_paper
+from safehold.assurance.reidentify.trial import STREAMS
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.clock import SECOND_US, SystemClock, day_of
 from safehold.errors import InvalidError
-from safehold.assurance.reidentify.trial import STREAMS
 from safehold.keeper.attack import STAGES, VERB
 from safehold.keeper.client import KeeperClient, Progress
 from safehold.keeper.desk import segment_name
@@ -75,7 +75,7 @@ class Pass:
             token=self.holder.token,
             nonce=b64(nonce),
             proof=b64(self.holder.prove(nonce, use_message(VERB, purpose))),
-            **({} if dataset is None else {"dataset": dataset}),
+            dataset=dataset,
         )
 
 
@@ -101,6 +101,7 @@ def draft_grant(
     today = day_of(now)
     sources = sources_of(charter, purpose)
     kept = max((charter.retention(stream) for stream in sources), default=0)
+    streams: tuple[str, ...]
     match recipe:
         case "train":
             streams, stage = (FEATURE,), "training"

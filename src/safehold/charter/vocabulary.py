@@ -37,6 +37,7 @@ ASSURANCE: Final = ("E0", "E1", "E2", "E3", "E4")
 MEASURES: Final = (  # what a promise can be measured by in this version
     "drift.unapproved_config",
     "erasure.p100_hours",
+    "reidentify.top1",
     "replay.any_employee_records",
     "replay.max_segments_exposed",
     "stop.p100_seconds",

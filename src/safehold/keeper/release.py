@@ -218,8 +218,8 @@ class Release:
         for rule in refused.values():
             left_out[rule] = left_out.get(rule, 0) + 1
         if ask.most_people is not None and len(chosen) > ask.most_people:
+            left_out["ask.most_people"] = len(chosen) - ask.most_people
             drawn = sorted(chosen, key=lambda _: ids.random_bytes(16))[: ask.most_people]
-            left_out["ask.most_people"] = len(chosen) - len(drawn)
             chosen = {person: chosen[person] for person in drawn}
         return chosen, left_out
 
