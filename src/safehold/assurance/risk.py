@@ -1,7 +1,7 @@
 """``reidentify.top1`` as a promise: read from the leaves of the gates, never from data.
 
-Holds: the figure is the largest upper bound that stands in the ledger for what the home holds now. A dataset that was not
-measured, or whose measurement is stale, leaves no figure.
+Holds: the figure is the largest upper bound that stands in the ledger for what the home holds now. A dataset that was
+not measured, or whose measurement is stale, leaves no figure.
 """
 
 from __future__ import annotations

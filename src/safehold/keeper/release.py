@@ -396,28 +396,5 @@ class Release:
         )
 
 
-def shards(
-    blocks: Mapping[PersonId, Sequence[SealedBlock]], *, rows: int, people: int
-) -> Iterator[list[PersonId]]:
-    """Yield people in groups, so that memory is bounded.
-
-    Args:
-        blocks: Everybody's blocks.
-        rows: Rows that the blocks of a group may hold, unless they are one person's.
-        people: Most people of a group.
-    """
-    group: list[PersonId] = []
-    held = 0
-    for person in sorted(blocks):
-        size = sum(block.rows for block in blocks[person])
-        if group and (held + size > rows or len(group) == people):
-            yield group
-            group, held = [], 0
-        group.append(person)
-        held += size
-    if group:
-        yield group
-
-
 def _segments(chosen: Mapping[PersonId, Iterable[SealedBlock]]) -> frozenset[str]:
     return frozenset(block.segment for blocks in chosen.values() for block in blocks)
