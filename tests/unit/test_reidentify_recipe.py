@@ -56,7 +56,7 @@ def admit(sent: list[dict[str, Any]], *, least: int) -> list[dict[str, Any]]:
 def test_people_are_recognised_in_what_lies_at_rest_and_only_counts_come_out(parts: int) -> None:
     keys, pointer = admit(run(parts, least=2), least=2)
     assert (keys["stream"], keys["level"], keys["people"]) == ("key", 0, PEOPLE)
-    assert keys["hits"] >= PEOPLE - 3  # raw rhythm: nearly everybody
+    assert keys["hits"] >= PEOPLE // 2  # raw rhythm, and chance is one of twelve
     assert (pointer["stream"], pointer["level"]) == ("pointer", 3)
     assert pointer["hits"] < keys["hits"]
     assert all(len(str(one["probe"]).rstrip("0")) <= 2 for one in (keys, pointer))
