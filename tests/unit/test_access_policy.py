@@ -133,7 +133,18 @@ def test_an_agent_of_another_operator_is_refused():
         authorise(policy, request(principal=bot, claims=held))
     assert caught.value.rule == "charter.guard.agent-operator"
     mine = replace(held, principal=bot)
-    assert authorise(policy, request(principal=bot, claims=mine)).rules
+    gates = ("reidentify-l2", "reidentify-l3")  # of the dataset: else nothing is trained on it
+    assert authorise(policy, request(principal=bot, claims=mine, gates=gates)).rules
+
+
+def test_nothing_is_trained_on_data_before_it_has_passed_its_own_gates():
+    policy = boardroom.policy("example")
+    held = replace(boardroom.claims(), charter=policy.digest)
+    for gates in ((), ("reidentify-l3", "membership", "canary", "inversion")):
+        with pytest.raises(DeniedError) as caught:
+            authorise(policy, request(claims=held, gates=gates))
+        assert caught.value.rule == "charter.guard.data-gates"
+    assert authorise(policy, request(claims=held, gates=("reidentify-l2", "reidentify-l3"))).rules
 
 
 def test_a_model_leaves_only_after_every_gate():

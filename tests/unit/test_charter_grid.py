@@ -24,6 +24,7 @@ CASES = {
     "guard.agent-kind": ["guard.agent-kind"],
     "guard.purpose": ["guard.purpose"],
     "guard.gates": ["guard.gates"],
+    "guard.data-gates": ["guard.data-gates"],
 }
 
 

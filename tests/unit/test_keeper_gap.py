@@ -6,8 +6,8 @@ import pytest
 
 from safehold.access.gap import Mark, sign_mark
 from safehold.errors import MissingError
+from safehold.keeper.ask import shards
 from safehold.keeper.leases import quiet_pair
-from safehold.keeper.release import shards
 from safehold.keeper.work import share_of
 from safehold.signing import SigningKey
 

@@ -20,15 +20,15 @@ from safehold.assurance.reidentify.score import (
     equal_error,
     judge_scores,
     standard_error,
-    upper_bound,
 )
 from safehold.assurance.reidentify.trail import Trail, place_in, split_runs
 from safehold.assurance.reidentify.trial import Trial, limit, outcome, run_trial
 from safehold.assurance.reidentify.utility import area, measure_utility
-from safehold.assurance.reidentify.verdict import fewest_people, gate_of, judge_gate
+from safehold.assurance.reidentify.verdict import gate_of, judge_gate
 from safehold.charter.oversight import Gate
 from safehold.charter.value import MICRO, Threshold
 from safehold.errors import InvalidError
+from safehold.privacy.recognition import fewest_people, upper_bound
 from safehold.telemetry.schema import Level
 from safehold.workforce import Spec, person_day
 

@@ -33,6 +33,7 @@ _FIX: Final[Mapping[str, str]] = {
     "guard.grant": "ask for a grant: safehold request new",
     "guard.grant-expired": "ask for a new grant: safehold request new",
     "guard.consent": "leave out everybody who does not take part",
+    "guard.data-gates": "measure the dataset, and let it pass: safehold attack dataset",
     "guard.assurance": "run where the sandbox is stronger: safehold doctor",
 }
 
@@ -60,7 +61,7 @@ class AccessRequest:
         claims: The verified capability, where there is one.
         holder: Public key that was proved, base64; must be the capability's.
         owner: Whose data it is, for self-service.
-        gates: Ids of the release gates that the artifact has passed.
+        gates: Ids of the gates that the artifact, or the dataset, has passed.
     """
 
     principal: Principal

@@ -68,7 +68,7 @@ def reidentify(
         raise InvalidError(
             f"{len(unknown)} attackers are not known", rule="attack.kind", fix=", ".join(KINDS)
         )
-    _need(kinds)
+    need(kinds)
     ruled = load(charter or shipped("example"))
     trial = Trial(
         levels=tuple(_level(name) for name in levels),
@@ -97,7 +97,12 @@ def reidentify(
     }
 
 
-def _need(kinds: Sequence[str]) -> None:
+def need(kinds: Sequence[str]) -> None:
+    """Return only if what some kinds of attacker need is installed.
+
+    Raises:
+        UnavailableError: It is not.
+    """
     wanted = {"sklearn"} | ({"jax", "optax"} if "encoder" in kinds else set())
     missing = sorted(name for name in wanted if importlib.util.find_spec(name) is None)
     if missing:

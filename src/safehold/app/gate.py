@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from safehold.app.attack import need
+from safehold.assurance.reidentify.attackers import KINDS
+from safehold.assurance.reidentify.gate import RiskAllowance, RiskGate
+from safehold.assurance.reidentify.trial import STREAMS
 from safehold.dlp.feature import Feature, admit_columns
 from safehold.enclave.action import SCHEMA
 from safehold.enclave.artifact import Model, Provenance, sign_provenance, verify_provenance
-from safehold.enclave.egress import Allowance, Derived, Gate, Metrics, Progress
+from safehold.enclave.egress import Allowance, Derived, Metrics, Progress
+from safehold.enclave.egress import Gate as MessageGate
 from safehold.enclave.feature import declare
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import DeniedError
-from safehold.keeper.ports import Frame, Made, Passed
+from safehold.keeper.ports import Frame, Gate, Made, Passed
 from safehold.signing import SigningKey, VerifyKey
+
+SEED: Final = 1  # the attack is the same again; it draws no noise
+STEPS: Final = 1_000  # most steps the encoder is trained for
 
 
 class EgressGate:
@@ -25,7 +33,7 @@ class EgressGate:
     """
 
     def __init__(self, allowance: Allowance) -> None:
-        self._gate = Gate(allowance)
+        self._gate = MessageGate(allowance)
 
     def admit(self, frame: Frame) -> Passed:
         """Return what a frame carries if it may leave."""
@@ -44,11 +52,36 @@ class EgressGate:
         self._gate.close()
 
 
+class AttackGate:
+    """The gate of one attack on people who are to be recognised.
+
+    Args:
+        allowance: What the run may send.
+    """
+
+    def __init__(self, allowance: RiskAllowance) -> None:
+        self._gate = RiskGate(allowance)
+
+    def admit(self, frame: Frame) -> Passed:
+        """Return what a frame says if it may leave."""
+        return Passed(kind="risk", values=self._gate.admit(frame.header, frame.body))
+
+    def close(self) -> None:
+        """Check that nothing is missing."""
+        self._gate.close()
+
+
 class EgressGatekeeper:
     """Opens a gate for each run, no wider than what the run was told."""
 
-    def open(self, recipe: str, spec: Mapping[str, Any], people: frozenset[str]) -> EgressGate:
+    def open(self, recipe: str, spec: Mapping[str, Any], people: frozenset[str]) -> Gate:
         """Return the gate of one run."""
+        if recipe == "reidentify":
+            return AttackGate(
+                RiskAllowance(
+                    people=len(people), min_people=spec["min_people"], kinds=tuple(spec["kinds"])
+                )
+            )
         vocabulary = Vocabulary.from_spec(spec)
         if recipe == "feature":
             admit_columns(SCHEMA, declare(spec))
@@ -69,15 +102,27 @@ class EgressGatekeeper:
 
     def reads(self, recipe: str) -> frozenset[str]:
         """Return the streams a recipe understands."""
-        return frozenset({"feature"} if recipe == "train" else {"key", "pointer", "chat", "ai"})
+        match recipe:
+            case "train":
+                return frozenset({"feature"})
+            case "reidentify":
+                return frozenset(STREAMS)
+            case _:
+                return frozenset({"key", "pointer", "chat", "ai"})
 
     def features(self, recipe: str, spec: Mapping[str, Any]) -> tuple[Feature, ...]:
         """Return the columns a recipe makes, and from what."""
         return declare(spec) if recipe == "feature" else ()
 
     def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:
-        """Return the public vocabulary of a home's models."""
-        del recipe  # features and training share one vocabulary
+        """Return the public vocabulary of a home's models, or which attackers try.
+
+        Raises:
+            UnavailableError: What the attackers need is not installed.
+        """
+        if recipe == "reidentify":
+            need(KINDS)
+            return {"kinds": list(KINDS), "seed": SEED, "steps": STEPS}
         return dict((WORKFORCE if synthetic else MINIWOB).to_spec())
 
 

@@ -11,11 +11,12 @@ from safehold import canonical, ids
 from safehold.access import Approval, Grant, Holder, Human, approve, check_grant
 from safehold.app.charters import charter_in_force, keys_in, roster_of
 from safehold.app.paper import write_paper
-from safehold.app.plan import Plan
+from safehold.assurance.reidentify.trial import STREAMS
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.clock import SECOND_US, SystemClock, day_of
 from safehold.errors import InvalidError
+from safehold.keeper.attack import STAGES, VERB
 from safehold.keeper.client import KeeperClient, Progress
 from safehold.keeper.desk import segment_name
 from safehold.keeper.grants import use_message
@@ -24,6 +25,7 @@ from safehold.settings import Home
 from safehold.signing import SigningKey
 
 VERSION = "safehold-request/1"
+RECIPES = ("train", "reidentify")
 ROLE = "data_scientist"
 FEATURE = "feature"
 RUNS = 3
@@ -36,10 +38,12 @@ class Pass:
     Args:
         grant: Its id.
         holder: Token and key.
+        stage: The stage it is for.
     """
 
     grant: str
     holder: Holder
+    stage: str = "training"
 
     def feature(self, client: KeeperClient, purpose: str, progress: Progress) -> dict[str, Any]:
         """Build features; the charter lets the pipeline do that without a grant."""
@@ -58,6 +62,22 @@ class Pass:
         )
         return {**answer, **_figures(answer["metrics"])}
 
+    def attack(
+        self, client: KeeperClient, purpose: str, dataset: str | None, progress: Progress
+    ) -> dict[str, Any]:
+        """Attack what a dataset was made from, under the grant, and return how it stands before each gate."""
+        nonce = unb64(client.call("nonce")["nonce"])
+        return client.call(
+            VERB,
+            progress=progress,
+            purpose=purpose,
+            stage=self.stage,
+            token=self.holder.token,
+            nonce=b64(nonce),
+            proof=b64(self.holder.prove(nonce, use_message(VERB, purpose))),
+            dataset=dataset,
+        )
+
 
 def draft_grant(
     charter: Charter,
@@ -67,20 +87,42 @@ def draft_grant(
     reason: str,
     holder: SigningKey,
     minutes: int,
+    recipe: str = "train",
+    role: str = ROLE,
 ) -> Grant:
-    """Return a grant for training over one purpose's features, as wide as the charter's places and retention."""
+    """Return a grant for one recipe of a purpose, as wide as the charter's places and retention.
+
+    Training reads features; the attack on a dataset reads the keys and pointer behind them.
+
+    Raises:
+        InvalidError: There is no such recipe, or the charter has no stage for it.
+    """
     now = SystemClock().now_us()
     today = day_of(now)
-    kept = max((charter.retention(stream) for stream in sources_of(charter, purpose)), default=0)
+    sources = sources_of(charter, purpose)
+    kept = max((charter.retention(stream) for stream in sources), default=0)
+    streams: tuple[str, ...]
+    match recipe:
+        case "train":
+            streams, stage = (FEATURE,), "training"
+        case "reidentify":
+            streams = tuple(sorted(sources & frozenset(STREAMS)))
+            stage = _attack_stage(charter, purpose, role)
+        case _:
+            raise InvalidError("no such recipe", rule="request.recipe", fix=", ".join(RECIPES))
     return Grant(
         id=ids.new_id("grant"),
-        requester=Human(id=requester, role=ROLE),
+        requester=Human(id=requester, role=role),
         holder=holder.public,
         purpose=purpose,
-        segments=tuple(segment_name(place, FEATURE) for place in sorted(charter.jurisdictions)),
-        streams=(FEATURE,),
-        stages=("training",),
-        recipes=("train",),
+        segments=tuple(
+            segment_name(place, stream)
+            for place in sorted(charter.jurisdictions)
+            for stream in streams
+        ),
+        streams=streams,
+        stages=(stage,),
+        recipes=(recipe,),
         people="",
         first_day=max(today - kept, 0),
         last_day=today + 1,
@@ -89,6 +131,19 @@ def draft_grant(
         max_runs=RUNS,
         reason=reason,
         charter=charter.digest().hex(),
+    )
+
+
+def _attack_stage(charter: Charter, purpose: str, role: str) -> str:
+    """Return the stage in which a charter lets a role attack the data of a purpose."""
+    both = set(charter.purpose(purpose).stages) & set(charter.role(role).stages)
+    for stage in STAGES:
+        if stage in both:
+            return stage
+    raise InvalidError(
+        "the charter gives role and purpose no stage in which data is attacked",
+        rule="attack.stage",
+        fix=f"one of {', '.join(STAGES)} in both",
     )
 
 
@@ -101,6 +156,8 @@ def write_request(
     reason: str,
     holder: Path,
     minutes: int,
+    recipe: str = "train",
+    role: str = ROLE,
 ) -> dict[str, Any]:
     """Write a request to a new file, and say what it asks for."""
     home = Home.open(path)
@@ -114,6 +171,8 @@ def write_request(
         reason=reason,
         holder=SigningKey.read(holder),
         minutes=minutes,
+        recipe=recipe,
+        role=role,
     )
     check_grant(
         grant, charter
@@ -148,21 +207,48 @@ def approve_request(path: Path, file: Path, *, seat: str, key: Path) -> None:
     _write(file, grant, [*kept, approve(grant, seat, signer, now_us=SystemClock().now_us())])
 
 
-def pass_for(client: KeeperClient, path: Path, plan: Plan) -> Pass | None:
-    """Return the pass of a run: from its grant file, or from a folder of seat keys, or none."""
-    if plan.grant is not None:
-        if plan.holder is None:
+def pass_for(
+    client: KeeperClient,
+    path: Path,
+    *,
+    purpose: str,
+    recipe: str = "train",
+    grant: Path | None = None,
+    holder: Path | None = None,
+    seats: Path | None = None,
+) -> Pass | None:
+    """Return a pass: from a grant file and its holder's key, or from a folder of seat keys, or none."""
+    if grant is not None:
+        if holder is None:
             raise InvalidError(
                 "a grant is used with its holder's key", rule="cli.options", fix="--holder"
             )
-        grant, approvals = _read(plan.grant)
-        return _enact(client, grant, approvals, SigningKey.read(plan.holder))
-    if plan.seats is not None:
-        return pass_with_seats(client, Home.open(path), purpose=plan.purpose, seats=plan.seats)
+        asked, approvals = _read(grant)
+        return _enact(client, asked, approvals, SigningKey.read(holder))
+    if seats is not None:
+        return pass_with_seats(client, Home.open(path), purpose=purpose, seats=seats, recipe=recipe)
     return None
 
 
-def pass_with_seats(client: KeeperClient, home: Home, *, purpose: str, seats: Path) -> Pass:
+def demand_pass(client: KeeperClient, path: Path, **given: Any) -> Pass:
+    """Return a pass, as ``pass_for`` does.
+
+    Raises:
+        InvalidError: Nothing to make one of was given.
+    """
+    permit = pass_for(client, path, **given)
+    if permit is None:
+        raise InvalidError(
+            "this needs a grant",
+            rule="cli.options",
+            fix="--grant with --holder: safehold request new, and the approval of seats",
+        )
+    return permit
+
+
+def pass_with_seats(
+    client: KeeperClient, home: Home, *, purpose: str, seats: Path, recipe: str = "train"
+) -> Pass:
     """Ask, approve with as many seats as the charter wants, and enact; for trying things out."""
     charter = charter_in_force(home)
     holder = SigningKey.generate()
@@ -173,6 +259,7 @@ def pass_with_seats(client: KeeperClient, home: Home, *, purpose: str, seats: Pa
         reason="trying things out with every seat in one hand",
         holder=holder,
         minutes=60,
+        recipe=recipe,
     )
     rule = charter.role(ROLE).grant
     now = SystemClock().now_us()
@@ -189,7 +276,7 @@ def _enact(
         grant=grant.to_json(),
         approvals=[one.to_json() for one in approvals],
     )
-    return Pass(answer["grant"], Holder(answer["token"], holder))
+    return Pass(answer["grant"], Holder(answer["token"], holder), grant.stages[0])
 
 
 def _figures(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,14 @@ def run_job(client: KeeperClient, home: Path, plan: Plan, progress: Progress) ->
             )
         )
     result: dict[str, Any] = {"sources": taken}
-    permit = pass_for(client, home, plan)
+    permit = pass_for(
+        client,
+        home,
+        purpose=plan.purpose,
+        grant=plan.grant,
+        holder=plan.holder,
+        seats=plan.seats,
+    )
     if permit is None:
         result["training"] = {"skipped": "no grant was given"}
     else:

@@ -21,6 +21,7 @@ from safehold.access import AccessRequest, authorise
 from safehold.access.capability import Claims
 from safehold.access.principal import Agent, Human, Principal
 from safehold.assurance.reach import reachable
+from safehold.assurance.risk import largest_bound
 from safehold.canonical import b64
 from safehold.charter import Charter
 from safehold.charter.value import MICRO
@@ -347,6 +348,12 @@ def _readable_rows(file: Path) -> int:
         return 0
 
 
+def read_risk(verbs: Verbs) -> Measured:
+    """Measure ``reidentify.top1``: the largest upper bound of whom an attack recognises in what the home holds."""
+    micro, sentence = largest_bound(verbs.work.release.gates.listing())
+    return Measured(micro=micro, sentence=sentence)
+
+
 MEASURES: Final[dict[str, Callable[[Verbs], Measured]]] = {
     "drift.unapproved_config": count_drift,
     "stop.p100_seconds": time_stops,
@@ -354,6 +361,7 @@ MEASURES: Final[dict[str, Callable[[Verbs], Measured]]] = {
     "trail.missing_entries": count_missing,
     "replay.any_employee_records": count_open_records,
     "replay.max_segments_exposed": count_open_segments,
+    "reidentify.top1": read_risk,
 }
 
 

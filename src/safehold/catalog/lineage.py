@@ -67,6 +67,15 @@ class Lineage:
             raise MissingError("no such dataset", rule="catalog.dataset")
         return DatasetLabel.from_record(canonical.decode(row.label))
 
+    def parents(self, dataset: str) -> list[str]:
+        """Return what a dataset was made from, sorted; nothing for a source."""
+        with self._engine.begin() as connection:
+            return sorted(
+                connection.execute(
+                    sa.select(tables.edge.c.parent).where(tables.edge.c.child == dataset)
+                ).scalars()
+            )
+
     def show(self) -> list[dict[str, Any]]:
         """Return every dataset with its kind, label and parents, oldest first."""
         with self._engine.begin() as connection:

@@ -264,6 +264,7 @@ class Catalog:
         streams: Iterable[str],
         after_day: int,
         windows: tuple[int, int] | None = None,
+        sources: Iterable[str] | None = None,
     ) -> list[SealedBlock]:
         """Return live blocks that have not expired, each row checked.
 
@@ -272,6 +273,7 @@ class Catalog:
             streams: Streams wanted.
             after_day: Today; blocks whose expiry is this day or earlier are left out.
             windows: First and last UTC day, inclusive.
+            sources: Sources, or builds, that they must be of.
 
         Raises:
             TamperedError: A row does not carry the keeper's MAC.
@@ -290,6 +292,8 @@ class Catalog:
             query = query.where(
                 tables.block.c.window >= windows[0], tables.block.c.window <= windows[1]
             )
+        if sources is not None:
+            query = query.where(tables.block.c.source.in_(list(sources)))
         with self._engine.begin() as connection:
             return [self._rows.check(row) for row in connection.execute(query)]
 

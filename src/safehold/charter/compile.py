@@ -28,11 +28,12 @@ from safehold.charter.model import Charter, Role
 from safehold.charter.redline import forms
 from safehold.charter.review import check_meaning
 from safehold.charter.rule import GUARD, PERMIT, RED_LINE, Rule, among, quote, ref, refs
-from safehold.charter.types import banned_terms, gates, schema
+from safehold.charter.types import banned_terms, dataset_gates, gates, schema
 from safehold.charter.vocabulary import (
     ACTIONS,
     DATA,
     GRANTED,
+    LEARN,
     ROWS,
     SELF,
 )
@@ -274,6 +275,14 @@ def _guards(charter: Charter) -> Iterator[Rule]:
             "A model leaves only after every attack on it failed",
             ("pull_artifact",),
             f"!context.gates.containsAll({names})",
+        )
+    if early := [gate.id for gate in dataset_gates(charter)]:
+        yield guard(
+            "data-gates",
+            "Nothing is trained on data before the attacks on it failed",
+            LEARN,
+            f"context.stage == {ref('Stage', 'training')}",
+            f"!context.gates.containsAll({refs('Gate', sorted(early))})",
         )
     for name, role in sorted(charter.who_may.items()):
         if role.grant is not None:

@@ -11,7 +11,7 @@ from safehold.charter.favourable import Datasets, favourable, member, principal,
 from safehold.charter.model import Charter, RedLine
 from safehold.charter.redline import forms
 from safehold.charter.types import NONE, OTHER
-from safehold.charter.vocabulary import DATA, GRANTED, ROWS, SELF, STAGES
+from safehold.charter.vocabulary import DATA, GRANTED, LEARN, ROWS, SELF, STAGES
 
 Request = dict[str, Any]
 _Who = tuple[str, str, dict[str, Any]]  # role, Cedar's name of the principal, the principal
@@ -64,6 +64,12 @@ class Grid:
             if name == "gates" and not self.charter.gates:
                 continue
             yield f"guard.{name}", f"without {name}", self._spoilt(actions, use, data)
+        if names.dataset_gates(self.charter):
+            yield (
+                "guard.data-gates",
+                "training before the attacks on the data failed",
+                self._spoilt(LEARN, {"gates": []}, {}, stages=("training",)),
+            )
         yield (
             "guard.grant-purpose",
             "a grant for another purpose",
@@ -163,6 +169,7 @@ class Grid:
         data: Mapping[str, Any],
         *,
         role: str | None = None,
+        stages: Sequence[str] = STAGES,
     ) -> Iterator[Request]:
         # a request by nobody the charter names has no grant role to spoil
         people = [
@@ -170,7 +177,7 @@ class Grid:
             for who in self.principals
             if role in (None, who[0]) and not ("grant_role" in use and who[0] == OTHER)
         ]
-        for action, (who, stage, purpose) in self._each(actions, people, STAGES, self.purposes):
+        for action, (who, stage, purpose) in self._each(actions, people, stages, self.purposes):
             yield self.request(action, who, stage=stage, purpose=purpose, use=use, data=data)
 
     def _closed(self, action: str) -> Iterator[Request]:

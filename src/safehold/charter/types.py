@@ -6,6 +6,7 @@ from typing import Final
 
 from safehold.charter import terms
 from safehold.charter.model import Charter, RedLine
+from safehold.charter.oversight import Gate
 from safehold.charter.redline import forms
 from safehold.charter.rule import enum, quote
 from safehold.charter.vocabulary import ACTIONS, DERIVED, INTERNAL, SILOS, STAGES
@@ -80,6 +81,11 @@ def roles(charter: Charter) -> tuple[str, ...]:
 def gates(charter: Charter) -> tuple[str, ...]:
     """Return the ids of the release gates."""
     return tuple(sorted(gate.id for gate in charter.gates))
+
+
+def dataset_gates(charter: Charter) -> tuple[Gate, ...]:
+    """Return the gates that are about a dataset and not about a model: nothing is trained on it before they pass."""
+    return tuple(gate for gate in charter.gates if gate.attack == "reidentify")
 
 
 def schema(charter: Charter) -> str:

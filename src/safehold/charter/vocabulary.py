@@ -18,6 +18,7 @@ STAGES: Final = (
 SELF: Final = ("see_own_trail", "export_own", "erase_own", "object")
 GRANTED: Final = ("run_approved_recipe", "query", "pull_artifact")
 ROWS: Final = ("read_raw", "read_rows", "export_vectors", "bulk_export", "join_external")
+LEARN: Final = ("operate", "run_approved_recipe")  # what the stage training is entered by
 DATA: Final = (*GRANTED, *ROWS, "operate")
 ACTIONS: Final = (*DATA, "verify", *SELF)
 RELEASES: Final = ("model_weights_dp", "dp_aggregate", "alert")
@@ -36,6 +37,7 @@ ASSURANCE: Final = ("E0", "E1", "E2", "E3", "E4")
 MEASURES: Final = (  # what a promise can be measured by in this version
     "drift.unapproved_config",
     "erasure.p100_hours",
+    "reidentify.top1",
     "replay.any_employee_records",
     "replay.max_segments_exposed",
     "stop.p100_seconds",

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from safehold.cli.surface import JsonOption, existing, progress_bar, put, say
+from safehold.cli.surface import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    existing,
+    keeper,
+    progress_bar,
+    put,
+    say,
+)
 
 group = typer.Typer(
     no_args_is_help=True, help="Attacks: measure how well people are recognised in protected data."
@@ -82,6 +91,74 @@ def reidentify(
         _show(result)
     if result["outcome"] not in {"passed", "no gate"}:
         raise typer.Exit(1)
+
+
+@group.command()
+def dataset(
+    name: Annotated[
+        str | None, typer.Argument(metavar="DATASET", help="Its id. Default: the newest.")
+    ] = None,
+    *,
+    purpose: Annotated[str, typer.Option(help="A purpose of the dataset.")] = "train_ui_agent",
+    grant: Annotated[
+        Path | None, typer.Option(help="An approved request for the recipe reidentify.")
+    ] = None,
+    holder: Annotated[Path | None, typer.Option(help="The key of the grant's holder.")] = None,
+    seats: Annotated[
+        Path | None,
+        typer.Option(help="Folder of seat keys: sign the grant with them. For trying out only."),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Attack the keys and pointer that a dataset of the home was made from, in a sandbox, with every attacker.
+
+    The result is a leaf for each gate on re-identification. Exit code 1 unless every one of them passed.
+    """
+    from safehold.app.grants import demand_pass
+
+    with keeper(home) as client, progress_bar("attacking", quiet=as_json) as progress:
+        permit = demand_pass(
+            client,
+            home,
+            purpose=purpose,
+            recipe="reidentify",
+            grant=grant,
+            holder=holder,
+            seats=seats,
+        )
+        result = permit.attack(client, purpose, name, progress)
+    if as_json:
+        put(result, as_json=True)
+    else:
+        for one in result["gates"]:
+            _tell(one)
+    if any(one["state"] != "passed" for one in result["gates"]):
+        raise typer.Exit(1)
+
+
+@group.command()
+def gates(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Show how each dataset of the home stands before each gate: passed, failed, unmeasured or stale."""
+    with keeper(home) as client:
+        answer = client.call("gate.list")
+    if as_json:
+        put(answer, as_json=True)
+        return
+    for gate in answer["gates"]:
+        print(f"{gate['dataset']}  {gate['gate']} {gate['must_be']}: {gate['state']}")
+        for one in gate["measured"]:
+            _tell(one)
+
+
+def _tell(one: dict[str, Any]) -> None:
+    """Print one result: who was recognised how often, how sure that is, and what follows."""
+    figure = f"{one['top1']:.1%}, at most {one['upper']:.1%}" if "upper" in one else "no figure"
+    print(
+        f"  {one['gate']} {one['stream']} {one['level']}: {figure} of {one['people']} people"
+        f" (must be {one['must_be']:.1%}, needs {one['fewest']} people): {one['state']}"
+        f"  entry {one['entry']}"
+    )
 
 
 def _show(result: dict[str, Any]) -> None:

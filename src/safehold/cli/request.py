@@ -23,10 +23,14 @@ def new(
     reason: Annotated[str, typer.Option(help="Why, in a sentence; a ticket number.")],
     holder: Annotated[Path, typer.Option(help="The holder's key file; made if it does not exist.")],
     minutes: Annotated[int, typer.Option(help="How long the grant may last.")] = 60,
+    recipe: Annotated[
+        str, typer.Option(help="train, or reidentify: attack what a dataset was made from.")
+    ] = "train",
+    role: Annotated[str, typer.Option(help="The role that asks.")] = "data_scientist",
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a request for one holder, one purpose and the recipes of its stages."""
+    """Write a request for one holder, one purpose and one recipe."""
     from safehold.app.grants import write_request
 
     put(
@@ -38,6 +42,8 @@ def new(
             reason=reason,
             holder=holder,
             minutes=minutes,
+            recipe=recipe,
+            role=role,
         ),
         as_json=as_json,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from safehold.access import Claims, Demand, Principal
@@ -24,6 +24,8 @@ class Ask:
         stage: Stage of the charter, such as ``feature`` or ``training``.
         least_people: Fewest people it may run over.
         price: Privacy price in millionths of epsilon, and delta in units of 1e-12.
+        within: Sources whose blocks alone are wanted; None for those of every source.
+        most_people: Most people it runs over, drawn by chance; None for everybody.
     """
 
     recipe: str
@@ -33,6 +35,8 @@ class Ask:
     stage: str
     least_people: int
     price: tuple[int, int] = (0, 0)
+    within: frozenset[str] | None = None
+    most_people: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +79,26 @@ class Opening:
     left_out: Mapping[str, int]
     standings: Mapping[PersonId, Standing]
     charter: bytes
+
+
+def shards(
+    blocks: Mapping[PersonId, Sequence[SealedBlock]], *, rows: int, people: int
+) -> Iterator[list[PersonId]]:
+    """Yield people in groups, so that memory is bounded.
+
+    Args:
+        blocks: Everybody's blocks.
+        rows: Rows that the blocks of a group may hold, unless they are one person's.
+        people: Most people of a group.
+    """
+    group: list[PersonId] = []
+    held = 0
+    for person in sorted(blocks):
+        size = sum(block.rows for block in blocks[person])
+        if group and (held + size > rows or len(group) == people):
+            yield group
+            group, held = [], 0
+        group.append(person)
+        held += size
+    if group:
+        yield group

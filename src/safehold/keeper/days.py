@@ -1,18 +1,52 @@
-"""What lies behind blocks: days of telemetry, and silos.
+"""What lies behind blocks: days of telemetry, silos, and sources.
 
-A grant is for days of what people did, and not for the day on which features of it were built. And what was made from
-a silo's data is beside it for ever, whatever it is called by then.
+A grant is for days of what people did, and not for the day on which features of it were built. What was made from
+a silo's data is beside it for ever, whatever it is called by then. And what is measured on the sources of a dataset
+is measured on those that it was made from, whatever a row says by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from safehold.errors import DeniedError, ShreddedError
+from safehold import canonical
+from safehold.errors import DeniedError, ShreddedError, TamperedError
 from safehold.keeper.desk import Desk
 from safehold.keeper.terms import silos_of
 from safehold.vault import SealedBlock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """What lies behind the blocks of a run.
+
+    Args:
+        days: First and last day of telemetry; empty without blocks.
+        silos: Silos, sorted.
+        sources: Sources, or builds, that hold the blocks.
+        gates: Gates that all of those have passed; none for telemetry.
+    """
+
+    days: tuple[int, ...]
+    silos: tuple[str, ...]
+    sources: tuple[str, ...]
+    gates: tuple[str, ...] = ()
+
+
+def look_behind(desk: Desk, blocks: Sequence[SealedBlock], *, derived: bool) -> Behind:
+    """Return what lies behind blocks.
+
+    Raises:
+        DeniedError: The details of a build's leaf have ended.
+        TamperedError: A row says another build than the keeper wrote.
+    """
+    return Behind(
+        days=days_behind(desk, blocks, derived=derived),
+        silos=tuple(sorted(silos_behind(desk, blocks, derived=derived))),
+        sources=tuple(desk.catalog.sources_of([block.block_id for block in blocks])),
+    )
 
 
 def days_behind(desk: Desk, blocks: Sequence[SealedBlock], *, derived: bool) -> tuple[int, ...]:
@@ -47,7 +81,32 @@ def silos_behind(desk: Desk, blocks: Sequence[SealedBlock], *, derived: bool) ->
     return frozenset(silo for build in builds for silo in _told(desk, build)["silos"])
 
 
-def _told(desk: Desk, build: str) -> dict[str, list[Any]]:
+def sources_digest(sources: Iterable[str]) -> str:
+    """Return the digest of some sources, as the intent of a build carries it."""
+    return canonical.digest(sorted(sources)).hex()
+
+
+def sources_behind(desk: Desk, build: str) -> list[str]:
+    """Return the sources that a build of features was made from, as the intent of the build has them.
+
+    Raises:
+        DeniedError: The details of that leaf have ended, or an older version wrote them without sources.
+        TamperedError: The lineage says others.
+    """
+    said = _told(desk, build)
+    if "sources" not in said:
+        raise DeniedError(
+            "the ledger does not tell of which sources these features are",
+            rule="label.sources",
+            fix="build the features again",
+        )
+    sources = desk.lineage.parents(build)
+    if sources_digest(sources) != said["sources"]:
+        raise TamperedError("the lineage of these features was changed", rule="catalog.lineage")
+    return sources
+
+
+def _told(desk: Desk, build: str) -> dict[str, Any]:
     """Return what the intent of a build tells of what it was made from."""
     again = "build the features again"
     try:
@@ -58,7 +117,7 @@ def _told(desk: Desk, build: str) -> dict[str, list[Any]]:
             rule="label.days",
             fix=again,
         ) from error
-    detail: dict[str, list[Any]] = said["detail"]
+    detail: dict[str, Any] = said["detail"]
     if "silos" not in detail:
         raise DeniedError(
             "the ledger does not tell from which silos these features are",

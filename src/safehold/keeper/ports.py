@@ -67,7 +67,7 @@ class Passed:
     """One message that passed the gate, built anew from what was checked.
 
     Args:
-        kind: ``progress``, ``metrics``, ``derived`` or ``model``.
+        kind: ``progress``, ``metrics``, ``derived``, ``model`` or ``risk``.
         values: Its figures.
         person: Run-scoped id of a person (derived).
         table: Features of that person (derived).

@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import pyarrow as pa
@@ -31,8 +32,9 @@ from safehold.errors import ConsentError, DeniedError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.answers import Answers
 from safehold.keeper.ask import Ask, Asker, Opening
-from safehold.keeper.days import days_behind, silos_behind
+from safehold.keeper.days import Behind, look_behind, sources_digest
 from safehold.keeper.desk import Desk
+from safehold.keeper.gates import Gates
 from safehold.keeper.ports import Passed
 from safehold.keeper.server import Report
 from safehold.keeper.terms import admit_recipe, end_of, least_level, sources_of
@@ -51,6 +53,7 @@ class Release:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.answers = Answers(desk.ledger, desk.trust)
+        self.gates = Gates(desk)
         self._opened: dict[int, int] = {}  # blocks opened so far, by the intent of a run
 
     @contextmanager
@@ -117,9 +120,10 @@ class Release:
         chosen, left_out = self._choose(ask)
         held = [block for blocks in chosen.values() for block in blocks]
         derived = ask.kind != "telemetry"
-        days = days_behind(desk, held, derived=derived)
-        silos = tuple(sorted(silos_behind(desk, held, derived=derived)))
-        self._authorise(ask, asker, chosen, days, silos)
+        behind = look_behind(desk, held, derived=derived)
+        if derived:
+            behind = replace(behind, gates=self.gates.passed(behind.sources))
+        self._authorise(ask, asker, chosen, behind)
         least = max(ask.least_people, 1)
         if len(chosen) < least:
             raise DeniedError(
@@ -146,8 +150,9 @@ class Release:
                     "role": asker.principal.role,
                     "segments": sorted(_segments(chosen)),
                     "blocks": sum(len(blocks) for blocks in chosen.values()),
-                    "days": list(days),
-                    "silos": list(silos),
+                    "days": list(behind.days),
+                    "silos": list(behind.silos),
+                    "sources": sources_digest(behind.sources),
                 },
                 charter=desk.trust.digest(),
                 subjects=desk.subjects([str(person) for person in people]),
@@ -176,7 +181,9 @@ class Release:
         left_out: dict[str, int] = {}
         refused: dict[PersonId, str] = {}
         passed_over: dict[PersonId, str] = {}  # by the last rule; counts if nothing of them is left
-        for block in desk.catalog.blocks(kind=ask.kind, streams=ask.streams, after_day=today):
+        for block in desk.catalog.blocks(
+            kind=ask.kind, streams=ask.streams, after_day=today, sources=ask.within
+        ):
             person = PersonId(block.person)
             if person in refused:
                 continue
@@ -210,6 +217,10 @@ class Release:
         refused |= {person: rule for person, rule in passed_over.items() if person not in chosen}
         for rule in refused.values():
             left_out[rule] = left_out.get(rule, 0) + 1
+        if ask.most_people is not None and len(chosen) > ask.most_people:
+            left_out["ask.most_people"] = len(chosen) - ask.most_people
+            drawn = sorted(chosen, key=lambda _: ids.random_bytes(16))[: ask.most_people]
+            chosen = {person: chosen[person] for person in drawn}
         return chosen, left_out
 
     def _authorise(
@@ -217,14 +228,13 @@ class Release:
         ask: Ask,
         asker: Asker,
         chosen: Mapping[PersonId, Sequence[SealedBlock]],
-        days: Sequence[int],
-        silos: tuple[str, ...],
+        behind: Behind,
     ) -> None:
         desk = self._desk
         blocks = [block for held in chosen.values() for block in held]
         level = desk.workshop.level()
-        if asker.claims is not None and days:
-            first, last = min(days), max(days)
+        if asker.claims is not None and behind.days:
+            first, last = min(behind.days), max(behind.days)
             if first < asker.claims.first_day or last > asker.claims.last_day:
                 raise DeniedError(
                     "days beyond the grant",
@@ -249,12 +259,13 @@ class Release:
                     jurisdictions=tuple(sorted({block.label.jurisdiction for block in held})),
                     expires_us=min(block.label.expires for block in held) * DAY_US,
                     people=len(chosen),
-                    silos=silos,  # of the whole run: its segments are opened side by side
+                    silos=behind.silos,  # of the whole run: its segments are opened side by side
                     consent=True,  # whoever does not take part now was left out before
                     synthetic=desk.home.synthetic,
                     assurance=level,
                     claims=asker.claims,
                     holder="" if asker.claims is None else asker.claims.holder.text(),
+                    gates=behind.gates,
                 ),
             )
             if asker.check is not None:
@@ -383,29 +394,6 @@ class Release:
             outcome="ok",
             detail={**detail, "blocks": self._opened.get(intent, 0)},
         )
-
-
-def shards(
-    blocks: Mapping[PersonId, Sequence[SealedBlock]], *, rows: int, people: int
-) -> Iterator[list[PersonId]]:
-    """Yield people in groups, so that memory is bounded.
-
-    Args:
-        blocks: Everybody's blocks.
-        rows: Rows that the blocks of a group may hold, unless they are one person's.
-        people: Most people of a group.
-    """
-    group: list[PersonId] = []
-    held = 0
-    for person in sorted(blocks):
-        size = sum(block.rows for block in blocks[person])
-        if group and (held + size > rows or len(group) == people):
-            yield group
-            group, held = [], 0
-        group.append(person)
-        held += size
-    if group:
-        yield group
 
 
 def _segments(chosen: Mapping[PersonId, Iterable[SealedBlock]]) -> frozenset[str]:

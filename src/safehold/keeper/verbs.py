@@ -15,6 +15,7 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
+from safehold.keeper.attack import Attacks
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.desk import Desk
@@ -76,6 +77,7 @@ class Verbs:
         self.grants = Grants(desk)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
+        self.attacks = Attacks(desk, self.grants, self.work.release)
         self.retention = Retention(desk, self.intake)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
@@ -138,6 +140,8 @@ class Verbs:
             "grant.revoke": self.grants.revoke,
             "feature": self.work.feature,
             "train": self.work.train,
+            "attack.dataset": self.attacks.dataset,
+            "gate.list": self.attacks.listing,
             "artifact.list": self.models.listing,
             "artifact.show": self.models.show,
             "dataset.list": self._datasets,

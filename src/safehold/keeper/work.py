@@ -18,12 +18,12 @@ from safehold.catalog import DatasetLabel, label_blocks
 from safehold.charter import Charter
 from safehold.errors import InvalidError, TamperedError
 from safehold.ids import PersonId
-from safehold.keeper.ask import Ask, Asker, Opening
+from safehold.keeper.ask import Ask, Asker, Opening, shards
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
 from safehold.keeper.ports import Passed
-from safehold.keeper.release import Release, shards
+from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import derived_expiry, end_of, sources_of
 from safehold.vault import Label, PlainBlock, SealedBlock
@@ -49,6 +49,7 @@ class Work:
         self._grants = grants
         self._models = models
         self._release = Release(desk)
+        self.release = self._release  # one for all verbs: it knows which runs go on
         self.answers = self._release.answers
         self._lock = threading.Lock()
         self._busy: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)

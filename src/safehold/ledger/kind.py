@@ -17,6 +17,12 @@ from safehold.errors import InvalidError
 VERSION = "sh-audit/1"
 
 _WORD = re.compile(r"[A-Za-z0-9._:/+=@-]{1,256}")
+_GATE = {
+    **dict.fromkeys(
+        ("gate", "dataset", "held", "stream", "level", "attackers", "op", "state"), str
+    ),
+    **dict.fromkeys(("bound", "people", "fewest", "micro", "upper", "confidence", "of"), int),
+}
 _CHARGE = {"purpose": str, "epsilon_micro": int, "delta_e12": int, "unit": str}
 
 
@@ -62,6 +68,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "key.rotate": _kind({"state": str, "vkey": str, "lattice": str}),
     "lease": _kind({}),
+    "gate": _kind(_GATE, "access.intent", needs=True),
     "milestone": _kind({"promise": str, "state": str, "op": str, "bound": int, "micro": int}),
     "proposal": _kind(
         {"state": str, "about": str, "direction": str, "version": int, "seat": str}, "proposal"

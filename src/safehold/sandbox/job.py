@@ -22,6 +22,7 @@ RECIPES = {
     "ingest": "safehold.ingest.recipe",
     "feature": "safehold.enclave.feature",
     "train": "safehold.enclave.train",
+    "reidentify": "safehold.assurance.reidentify.recipe",
 }
 
 
@@ -67,7 +68,7 @@ class Limits:
                 return cls(cpu=86_400, wall=86_400.0, egress=8 * GIB)
             case "feature":
                 return cls(address_space=8 * GIB, cpu=14_400, wall=14_400.0, egress=2 * GIB)
-            case "train":
+            case "train" | "reidentify":
                 return cls(
                     address_space=64 * GIB,
                     memory=16 * GIB,

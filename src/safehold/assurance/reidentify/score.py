@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from safehold.assurance.reidentify.trail import Floats
-
-CONFIDENCE: Final = 0.95  # one-sided
+from safehold.privacy.recognition import upper_bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,42 +56,6 @@ def standard_error(hits: int, people: int) -> float:
     """Return the standard error of a share, with one hit and one miss added so that it is never 0."""
     share = (hits + 1) / (people + 2)
     return math.sqrt(share * (1 - share) / (people + 2))
-
-
-def upper_bound(hits: int, people: int, *, confidence: float = CONFIDENCE) -> float:
-    """Return the one-sided Clopper-Pearson bound: the share at which so few hits are just this unlikely.
-
-    For the worst of several attackers the largest of their bounds holds at the same confidence: the truly worst one's
-    own bound holds at it, and the largest is no smaller. So nothing is added for having tried many.
-
-    Args:
-        hits: People recognised.
-        people: People tried.
-        confidence: How sure, between 0 and 1.
-    """
-    if hits >= people:
-        return 1.0
-    low, high = hits / people, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if _at_most(hits, people, middle) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def _at_most(hits: int, people: int, share: float) -> float:
-    """Return the chance of at most ``hits`` of ``people`` at this share."""
-    if share <= 0.0 or share >= 1.0:
-        return 1.0 if share <= 0.0 else 0.0
-    number = np.arange(hits + 1)
-    choose = [
-        math.lgamma(people + 1) - math.lgamma(k + 1) - math.lgamma(people - k + 1)
-        for k in number.tolist()
-    ]
-    logs = np.array(choose) + number * math.log(share) + (people - number) * math.log1p(-share)
-    return float(np.exp(logs).sum())
 
 
 def judge_scores(attacker: str, scores: Floats) -> Figure:

@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from safehold.assurance.reidentify.attackers import Arms, attack, read_trail
 from safehold.assurance.reidentify.protect import protect
-from safehold.assurance.reidentify.score import CONFIDENCE, Figure
+from safehold.assurance.reidentify.score import Figure
 from safehold.assurance.reidentify.trail import Trail, place_in
 from safehold.assurance.reidentify.utility import Utility, measure_utility
-from safehold.assurance.reidentify.verdict import FAILED, PASSED, Verdict, gate_of, judge_gate
+from safehold.assurance.reidentify.verdict import Verdict, gate_of, judge_gate
 from safehold.charter.oversight import Gate
 from safehold.errors import InvalidError
+from safehold.privacy.recognition import CONFIDENCE, FAILED, PASSED
 from safehold.telemetry.schema import Level
 
 STREAMS: Final = ("key", "pointer")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from safehold.assurance.reidentify.score import CONFIDENCE, Figure
+from safehold.assurance.reidentify.score import Figure
 from safehold.charter.oversight import Gate
 from safehold.charter.value import MICRO
 from safehold.errors import InvalidError
+from safehold.privacy.recognition import fewest_people, judge
 from safehold.telemetry.schema import Level
-
-PASSED, FAILED, TOO_FEW = "passed", "failed", "too few people"
-LEAST: Final = 50  # people; fewer say nothing about a company
-MEASURE: Final = "reidentify.top1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,23 +39,6 @@ class Verdict:
         }
 
 
-def fewest_people(bound: int) -> int:
-    """Return how many people it takes: so many that no hit among them proves the bound, and never under ``LEAST``.
-
-    Args:
-        bound: Largest share, in millionths; below one.
-    """
-    if bound >= MICRO:
-        return LEAST
-    if bound <= 0:
-        raise InvalidError(
-            "no number of people proves that nobody is recognised",
-            rule="reidentify.bound",
-            fix="state a share above 0 in the gate",
-        )
-    return max(LEAST, math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-bound / MICRO)))
-
-
 def judge_gate(gate: Gate, figures: list[Figure]) -> Verdict:
     """Return how the worst of the attackers stands against a gate.
 
@@ -70,23 +49,21 @@ def judge_gate(gate: Gate, figures: list[Figure]) -> Verdict:
     Raises:
         InvalidError: The gate measures something else, or asks for more rather than less.
     """
-    if gate.attack != "reidentify" or gate.measure != MEASURE or gate.must_be.op not in ("<=", "<"):
+    if gate.attack != "reidentify":
         raise InvalidError(
             "the gate cannot be measured by this attack",
             rule="reidentify.gate",
-            fix=f"measure {MEASURE} with <= or <",
+            fix="measure it by the attack that it names",
         )
+    worst = max(figures, key=lambda one: one.upper, default=None)
+    state = judge(
+        gate.must_be,
+        measure=gate.measure,
+        hits=0 if worst is None else worst.hits,
+        people=0 if worst is None else worst.people,
+    )
     bound = gate.must_be.micro
-    people = min((one.people for one in figures), default=0)
-    fewest = fewest_people(bound)
-    upper = max((one.upper for one in figures), default=1.0)
-    share = max((one.rank1 for one in figures), default=1.0)
-    fits = upper * MICRO < bound if gate.must_be.op == "<" else upper * MICRO <= bound
-    if people < fewest and share * MICRO <= bound:
-        state = TOO_FEW
-    else:
-        state = PASSED if fits else FAILED
-    return Verdict(gate=gate.id, bound=bound, state=state, fewest=fewest)
+    return Verdict(gate=gate.id, bound=bound, state=state, fewest=fewest_people(bound))
 
 
 def gate_of(gates: tuple[Gate, ...], level: Level) -> Gate | None:

@@ -3,7 +3,8 @@
 1. A *cell* is a role that does an action in a stage for a purpose on one kind of data. It is allowed if the
    policy allows it with everything else as favourable as that policy lets it be.
 2. A *limit* is one of those other things at its edge: one approval fewer, one person fewer, one gate not
-   passed. They depend on role and action alone, and bans on neither, so each is tried once.
+   passed. They depend on role and action alone, gates on the stage too (training), and bans on nothing, so each
+   is tried once.
 3. Every cell that either charter could allow is on the grid. Nothing else is allowed by either: a permit of
    the compiler names role, action, purpose, stages and kinds of its charter.
 
@@ -117,12 +118,15 @@ class Grid:
         Args:
             cells: What is allowed with everything else favourable.
         """
-        by_role = {(cell.role, cell.action): cell for cell in sorted(cells, reverse=True)}
+        cells = sorted(cells, reverse=True)
+        by_role = {(cell.role, cell.action): cell for cell in cells}
+        learning = {(cell.role, cell.action): cell for cell in cells if cell.stage == "training"}
         for (role, action), cell in sorted(by_role.items()):
             for limit, values in self._edges(role).items():
+                at = learning.get((role, action), cell) if limit == "gate" else cell
                 for value in values:
                     yield (
-                        _edge(cell, limit, value),
+                        _edge(at, limit, value),
                         Cell(role, action, "", limit=limit, value=value),
                     )
         by_right = {cell.action in RIGHTS: cell for cell in by_role.values()}

@@ -292,6 +292,8 @@ def _models(charter: Charter) -> Iterator[Line]:
             yield _line("gate.level", level=("level", gate.level))
         bound = (gate.must_be.op, gate.must_be.micro)
         yield _line("gate.bound", measure=("name", gate.measure), bound=("bound", bound))
+        if gate.attack == "reidentify":
+            yield _line("gate.data")
         yield _line(BREAK)
     safe = charter.assurance
     for n, level in enumerate((safe.level_1, safe.level_2, safe.level_3, safe.level_4), start=1):

@@ -18,7 +18,7 @@ from safehold.charter.prove.symbol import Symbols, Term, Truth
 from safehold.charter.prove.translate import both, every, negate, some
 from safehold.charter.redline import forms
 from safehold.charter.rule import GUARD, RED_LINE
-from safehold.charter.vocabulary import ACTIONS, DATA, GRANTED, ROWS, SELF
+from safehold.charter.vocabulary import ACTIONS, DATA, GRANTED, LEARN, ROWS, SELF
 from safehold.errors import InvalidError
 
 AGENT = "agent"  # the role that only an agent has, and the only one an agent has
@@ -258,6 +258,21 @@ def _guards(charter: Charter) -> Iterator[Promise]:
             how="before every attack on it failed",
             breach=_for(
                 ("pull_artifact",), lambda view: negate(view.all_of("context.gates", gates))
+            ),
+        )
+    attacks = tuple(gate.id for gate in charter.gates if gate.attack == "reidentify")
+    if attacks:
+        yield Promise(
+            id="guard.data-gates",
+            kind=GUARD,
+            plain="Nothing is trained on data before the attacks on it failed",
+            how="before the attacks on the data failed",
+            breach=_for(
+                LEARN,
+                lambda view: both(
+                    view.term("context.stage") == view.symbols.member("Stage", "training"),
+                    negate(view.all_of("context.gates", attacks)),
+                ),
             ),
         )
 

@@ -13,7 +13,7 @@ from safehold.charter import terms
 from safehold.charter.model import Charter
 from safehold.charter.prove.request import Request
 from safehold.charter.redline import forms
-from safehold.charter.vocabulary import ACTIONS, DATA, GRANTED, ROWS, SELF
+from safehold.charter.vocabulary import ACTIONS, DATA, GRANTED, LEARN, ROWS, SELF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +96,7 @@ def _guards(charter: Charter, asked: Request) -> Iterator[str]:
         or asked.text("resource.owner") != asked.text("principal.sub")
     ):
         yield "own-data"
-    if asked.action == "pull_artifact" and any(
-        gate.id not in asked.group("context.gates") for gate in charter.gates
-    ):
-        yield "gates"
+    yield from _on_gates(charter, asked)
     if (
         role in charter.who_may
         and charter.who_may[role].sees_data is False
@@ -111,6 +108,17 @@ def _guards(charter: Charter, asked: Request) -> Iterator[str]:
             role not in charter.who_may or action not in charter.who_may[role].do
         ):
             yield f"closed-{action}"
+
+
+def _on_gates(charter: Charter, asked: Request) -> Iterator[str]:
+    passed = asked.group("context.gates")
+    if asked.action == "pull_artifact" and any(gate.id not in passed for gate in charter.gates):
+        yield "gates"
+    learns = asked.action in LEARN and asked.text("context.stage") == "training"
+    if learns and any(
+        gate.id not in passed for gate in charter.gates if gate.attack == "reidentify"
+    ):
+        yield "data-gates"
 
 
 def _on_data(charter: Charter, asked: Request) -> Iterator[str]:

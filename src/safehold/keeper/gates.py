@@ -1,0 +1,243 @@
+"""The gates that are about a dataset: what the ledger says of the attacks on it, and whether that still counts.
+
+Holds: a gate of a dataset is passed only by leaves of one measurement of that very dataset, whole, the newest there
+is, under the charter in force, while the dataset holds the same blocks. Whatever else there is, it is not passed.
+
+1. The figure that a sandbox counted is judged here, on its upper bound and with enough people.
+2. A gate covers each stream that the dataset holds at the gate's level; every one of them must pass.
+3. Too few people, nothing at that level, or no measurement: ``unmeasured``, which is not passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from safehold import canonical
+from safehold.canonical import unb64
+from safehold.charter.oversight import Gate
+from safehold.charter.types import dataset_gates
+from safehold.charter.value import MICRO
+from safehold.errors import InvalidError
+from safehold.keeper.desk import Desk
+from safehold.ledger import Entry
+from safehold.privacy.recognition import (
+    CONFIDENCE,
+    FAILED,
+    PASSED,
+    TOO_FEW,
+    fewest_people,
+    judge,
+    upper_bound,
+)
+from safehold.telemetry.schema import Level
+
+FEATURE: Final = "feature"
+UNMEASURED, STALE = "unmeasured", "stale"
+OPERATORS: Final = {"<=": "le", "<": "lt"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """How many people the worst attacker recognised in one stream at one level.
+
+    Args:
+        stream: ``key`` or ``pointer``.
+        level: The level that its rows are at.
+        people: People who were to be recognised.
+        hits: How many were; None where there were too few people to say anything about them.
+        kinds: Kinds of attacker that tried.
+        worst: Name of the one that recognised most; empty where nothing is said.
+        probe: Events of a probe, about.
+        enrolled: Events that were known of a person, about.
+    """
+
+    stream: str
+    level: Level
+    people: int
+    hits: int | None
+    kinds: tuple[str, ...]
+    worst: str = ""
+    probe: int = 0
+    enrolled: int = 0
+
+
+class Gates:
+    """What the ledger says of gates.
+
+    Args:
+        desk: What the keeper works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._read = 0  # leaves of the ledger that were looked at
+        self._newest: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
+
+    def held(self, dataset: str) -> str:
+        """Return the digest of a dataset: of its name and of every block that it holds now, hex."""
+        desk = self._desk
+        blocks = desk.catalog.blocks(
+            kind="derived", streams=(FEATURE,), after_day=desk.today(), sources=(dataset,)
+        )
+        names = sorted(block.block_id.hex() for block in blocks)
+        return canonical.digest({"dataset": dataset, "blocks": names}).hex()
+
+    def passed(self, datasets: Sequence[str]) -> tuple[str, ...]:
+        """Return the gates that every one of some datasets has passed; none for no dataset."""
+        if not datasets:
+            return ()
+        held = {dataset: self.held(dataset) for dataset in datasets}
+        return tuple(
+            gate.id
+            for gate in self._gates()
+            if all(self.state(gate, one, held=held[one]) == PASSED for one in datasets)
+        )
+
+    def state(self, gate: Gate, dataset: str, *, held: str) -> str:
+        """Return how a dataset stands before a gate: ``passed``, ``failed``, ``unmeasured`` or ``stale``.
+
+        Args:
+            gate: A gate of the charter in force.
+            dataset: Its id.
+            held: The digest of what it holds now.
+        """
+        leaves = [leaf for _, leaf in self._leaves(gate.id, dataset)]
+        if not leaves or len(leaves) != leaves[0]["pub"]["of"]:
+            return UNMEASURED
+        if any(unb64(leaf["chr"]) != self._desk.trust.digest() for leaf in leaves):
+            return STALE
+        if any(leaf["pub"]["held"] != held for leaf in leaves):
+            return STALE
+        states = {leaf["pub"]["state"] for leaf in leaves}
+        if FAILED in states:
+            return FAILED
+        return PASSED if states == {PASSED} else UNMEASURED
+
+    def record(
+        self, dataset: str, risks: Sequence[Risk], *, held: str, intent: int, actor: str
+    ) -> list[dict[str, Any]]:
+        """Judge what was counted by every gate, put the results in the ledger, and return them.
+
+        Args:
+            dataset: What was attacked.
+            risks: What was counted; one for each stream and level that it holds.
+            held: The digest of what it held when that was decided.
+            intent: Index of the intent under which it was opened.
+            actor: Who attacked.
+        """
+        entries, shown = [], []
+        for gate in self._gates():
+            covered: list[Risk | None] = [
+                one for one in risks if gate.level in (None, one.level.name)
+            ]
+            for risk in covered or [None]:
+                public = {
+                    **_facts(gate, risk),
+                    "dataset": dataset,
+                    "held": held,
+                    "of": max(len(covered), 1),
+                }
+                entries.append(
+                    Entry(
+                        kind="gate",
+                        actor=actor,
+                        object=gate.id,
+                        detail={} if risk is None else _detail(risk),
+                        charter=self._desk.trust.digest(),
+                        public=public,
+                        ref=intent,
+                    )
+                )
+                shown.append(_shown(public))
+        receipts = self._desk.log(*entries) if entries else ()
+        return [
+            {**one, "entry": receipt.index} for one, receipt in zip(shown, receipts, strict=True)
+        ]
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Return how every dataset of the home stands before every gate, with the newest figures."""
+        desk = self._desk
+        blocks = desk.catalog.blocks(kind="derived", streams=(FEATURE,), after_day=desk.today())
+        found = []
+        for dataset in desk.catalog.sources_of([block.block_id for block in blocks]):
+            held = self.held(dataset)
+            for gate in self._gates():
+                leaves = self._leaves(gate.id, dataset)
+                found.append(
+                    {
+                        "dataset": dataset,
+                        "gate": gate.id,
+                        "must_be": f"{gate.must_be.op}{gate.must_be.micro / MICRO:g}",
+                        "state": self.state(gate, dataset, held=held),
+                        "measured": [
+                            {**_shown(leaf["pub"]), "entry": index} for index, leaf in leaves
+                        ],
+                    }
+                )
+        return found
+
+    def _gates(self) -> Iterable[Gate]:
+        return dataset_gates(self._desk.trust.charter())
+
+    def _leaves(self, gate: str, dataset: str) -> list[tuple[int, dict[str, Any]]]:
+        """Return the leaves of the newest measurement of a dataset for a gate."""
+        ledger = self._desk.ledger
+        with self._desk.lock:
+            size = ledger.size
+            for index, leaf in ledger.leaves(self._read, size):
+                if leaf["k"] != "gate":
+                    continue
+                known = self._newest.setdefault((leaf["pub"]["gate"], leaf["pub"]["dataset"]), [])
+                if known and known[0][1]["ref"] != leaf["ref"]:
+                    known.clear()
+                known.append((index, leaf))
+            self._read = size
+            return list(self._newest.get((gate, dataset), ()))
+
+
+def _facts(gate: Gate, risk: Risk | None) -> dict[str, int | str]:
+    must_be = gate.must_be
+    facts: dict[str, int | str] = {
+        "gate": gate.id,
+        "op": OPERATORS.get(must_be.op, "none"),
+        "bound": must_be.micro,
+        "fewest": 0,
+        "state": UNMEASURED,
+    }
+    if risk is None:
+        return {**facts, "stream": "none", "level": gate.level or "any", "people": 0}
+    facts |= {
+        "stream": risk.stream,
+        "level": risk.level.name,
+        "people": risk.people,
+        "attackers": "+".join(risk.kinds),
+    }
+    try:
+        facts["fewest"] = fewest_people(must_be.micro)
+        state = judge(must_be, measure=gate.measure, hits=risk.hits or 0, people=risk.people)
+    except InvalidError:  # a gate that no figure of this attack can decide
+        return facts
+    if risk.hits is None:
+        return facts
+    return facts | {
+        "state": UNMEASURED if state == TOO_FEW else state,
+        "micro": risk.hits * MICRO // max(risk.people, 1),
+        "upper": min(MICRO, round(upper_bound(risk.hits, risk.people) * MICRO) + 1),
+        "confidence": round(CONFIDENCE * MICRO),
+    }
+
+
+def _detail(risk: Risk) -> dict[str, Any]:
+    return {"worst": risk.worst, "probe": risk.probe, "enrolled": risk.enrolled}
+
+
+def _shown(public: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result as somebody reads it, shares and not millionths."""
+    shares = {"micro": "top1", "upper": "upper", "bound": "must_be"}
+    return {
+        shares.get(name, name): value / MICRO if name in shares else value
+        for name, value in sorted(public.items())
+        if name not in {"held", "of", "op", "confidence"}
+    }
