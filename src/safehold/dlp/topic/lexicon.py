@@ -1,0 +1,198 @@
+"""The words that tell what a message is about, and where they stand in texts; array arithmetic, no loop over rows.
+
+A text is read in small letters, without marks, every digit as ``0`` and every other sign as a blank. A row is
+looked at only if it holds a word of a term that may carry a topic; most rows of work do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from typing import Any, Final
+
+import ahocorasick_rs as ac
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from safehold.dlp.engine.rows import bytes_of
+from safehold.dlp.fold import fold_rows
+from safehold.dlp.pattern import read_data
+from safehold.errors import InvalidError
+
+Ints = npt.NDArray[np.int64]
+TERMS: Final = "topic/terms.txt"
+_BLANK, _BORDER, _MONEY = 0x20, 0x0A, ord("$")
+_ENDS: Final = b".!?;\n"  # of a sentence, before a blank
+# signs of several bytes that are read as a plain one; as many bytes as before
+_READ_AS: Final = ((b"\xe2\x80\x99", b"   "), (b"\xc2\xa3", b" $"), (b"\xe2\x82\xac", b"  $"))
+
+
+def _table() -> bytes:
+    table = bytearray([_BLANK]) * 256
+    for code in range(128):
+        sign = chr(code)
+        if sign.isalnum():
+            table[code] = ord("0") if sign.isdigit() else ord(sign.lower())
+    table[128:] = bytes(range(128, 256))
+    table[0], table[_MONEY] = _BORDER, _MONEY
+    return bytes(table)
+
+
+_TABLE: Final = _table()
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """The terms and their groups.
+
+    Args:
+        terms: The terms, as they are compared.
+        group: Number of the group of each.
+        groups: Names of the groups, in order of the file.
+        carries: Whether a group may carry a topic.
+        finder: Finds the terms.
+        gate: Finds words without which no term that may carry a topic is there.
+        digest: SHA-256 of the file.
+    """
+
+    terms: tuple[str, ...]
+    group: Ints
+    groups: tuple[str, ...]
+    carries: npt.NDArray[np.bool_]
+    finder: Any
+    gate: Any
+    digest: str
+
+    def of(self, group: str) -> tuple[str, ...]:
+        """Return the terms of a group."""
+        wanted = self.groups.index(group)
+        return tuple(
+            term for term, at in zip(self.terms, self.group.tolist(), strict=True) if at == wanted
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Terms found.
+
+    Args:
+        row: Row of each.
+        sentence: In which sentence, counted over all rows.
+        term: Its number.
+    """
+
+    row: Ints
+    sentence: Ints
+    term: Ints
+
+
+def parse_terms(data: bytes) -> Lexicon:
+    """Return the lexicon in a file.
+
+    Raises:
+        InvalidError: A line has another shape.
+    """
+    known: dict[str, int] = {}
+    groups: list[str] = []
+    carries: list[bool] = []
+    for line in data.decode().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        name, _, rest = line.partition(" ")
+        kind, _, listed = rest.partition(" ")
+        if kind not in ("a", "c") or not listed or name in groups:
+            raise InvalidError("a line of the terms has another shape", rule="dlp.topic")
+        groups.append(name)
+        carries.append(kind == "a")
+        for entry in listed.split(", "):
+            term = entry.rstrip("+")
+            for form in (term, term + "s") if entry.endswith("+") else (term,):
+                known.setdefault(form, len(groups) - 1)
+    terms, group = tuple(known), np.array(list(known.values()), np.int64)
+    may = np.array(carries, bool)
+    words = {
+        max(term.split(), key=len)
+        for term, at in known.items()
+        if may[at]
+    }
+    standard = ac.MatchKind.Standard
+    return Lexicon(
+        terms,
+        group,
+        tuple(groups),
+        may,
+        ac.AhoCorasick(terms, matchkind=standard),
+        ac.AhoCorasick([f" {word} " for word in sorted(words)], matchkind=standard),
+        hashlib.sha256(data).hexdigest(),
+    )
+
+
+@cache
+def load_lexicon() -> Lexicon:
+    """Return the lexicon that comes with the program."""
+    return parse_terms(read_data(TERMS))
+
+
+def _read(texts: Any, between: str) -> tuple[bytes, bytes, Ints]:
+    """Return texts end to end as they are and as they are compared, and where each begins."""
+    folded = fold_rows(texts).text
+    joined = pc.binary_join_element_wise(
+        pc.fill_null(folded, ""), pa.scalar("", pa.large_string()), pa.scalar(between, pa.large_string())
+    )
+    data, offsets = bytes_of(joined)
+    if not data.isascii():
+        for sign, plain in _READ_AS:
+            data = data.replace(sign, plain)
+    return data, data.translate(_TABLE), offsets
+
+
+def rows_to_judge(texts: Any, lexicon: Lexicon) -> Ints:
+    """Return the rows that hold a word of a term that may carry a topic.
+
+    Args:
+        texts: ``large_string``; nulls are fine.
+        lexicon: The terms.
+    """
+    # one blank ends the last word of a row, the other begins the first of the next
+    _, plain, offsets = _read(texts, " \0 ")
+    # a match begins with the blank before its word, and one blank is put in front of all
+    hits = lexicon.gate.find_matches_as_indexes(" " + plain.decode("latin-1"))
+    starts = np.fromiter(chain.from_iterable(hits), np.int64, 3 * len(hits))[1::3]
+    return np.unique(np.searchsorted(offsets, starts, side="right") - 1)
+
+
+def find_terms(texts: Any, lexicon: Lexicon) -> Hits:
+    """Return every term in texts, overlapping ones too.
+
+    Args:
+        texts: ``large_string``; nulls are fine.
+        lexicon: The terms.
+    """
+    data, plain, offsets = _read(texts, " \0 ")
+    signs = np.frombuffer(plain, np.uint8)
+    raw = np.frombuffer(data, np.uint8)
+    # a sentence ends before a blank; no term goes over its end, nor over that of a row
+    ends = np.isin(raw, np.frombuffer(_ENDS, np.uint8))
+    ends[:-1] &= (raw[1:] <= _BLANK) | (raw[:-1] == _BORDER)
+    signs = np.where(ends, np.uint8(_BORDER), signs)
+    kept = np.ones(len(signs), bool)  # of a run of blanks, one
+    kept[1:] = (signs[1:] != _BLANK) | (signs[:-1] != _BLANK)
+    places = np.flatnonzero(kept)
+    squeezed = signs[kept]
+    hits = lexicon.finder.find_matches_as_indexes(
+        squeezed.tobytes().decode("latin-1"), overlapping=True
+    )
+    flat = np.fromiter(chain.from_iterable(hits), np.int64, 3 * len(hits))
+    term, start, end = flat[0::3], flat[1::3], flat[2::3]
+    letter = np.ones(len(squeezed) + 2, bool)
+    letter[1:-1] = (squeezed != _BLANK) & (squeezed != _BORDER) & (squeezed != _MONEY)
+    letter[0] = letter[-1] = False
+    money = squeezed[start] == _MONEY if len(start) else np.zeros(0, bool)
+    whole = (~letter[start] & ~letter[end + 1]) | money
+    term, place = term[whole], places[start[whole]]
+    borders = np.cumsum(signs == _BORDER)
+    return Hits(np.searchsorted(offsets, place, side="right") - 1, borders[place], term)
