@@ -55,7 +55,7 @@ class Lexicon:
         groups: Names of the groups, in order of the file.
         carries: Whether a group may carry a topic.
         finder: Finds the terms.
-        gate: Finds words without which no term that may carry a topic is there.
+        gate: Finds those that may carry a topic, as whole words.
         digest: SHA-256 of the file.
     """
 
@@ -114,11 +114,7 @@ def parse_terms(data: bytes) -> Lexicon:
                 known.setdefault(form, len(groups) - 1)
     terms, group = tuple(known), np.array(list(known.values()), np.int64)
     may = np.array(carries, bool)
-    words = {
-        max(term.split(), key=len)
-        for term, at in known.items()
-        if may[at]
-    }
+    first = [f" {term} " for term, at in known.items() if may[at] and term != "$"]
     standard = ac.MatchKind.Standard
     return Lexicon(
         terms,
@@ -126,7 +122,7 @@ def parse_terms(data: bytes) -> Lexicon:
         tuple(groups),
         may,
         ac.AhoCorasick(terms, matchkind=standard),
-        ac.AhoCorasick([f" {word} " for word in sorted(words)], matchkind=standard),
+        ac.AhoCorasick(first, matchkind=standard),
         hashlib.sha256(data).hexdigest(),
     )
 
@@ -137,32 +133,53 @@ def load_lexicon() -> Lexicon:
     return parse_terms(read_data(TERMS))
 
 
-def _read(texts: Any, between: str) -> tuple[bytes, bytes, Ints]:
-    """Return texts end to end as they are and as they are compared, and where each begins."""
-    folded = fold_rows(texts).text
-    joined = pc.binary_join_element_wise(
-        pc.fill_null(folded, ""), pa.scalar("", pa.large_string()), pa.scalar(between, pa.large_string())
-    )
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Texts end to end.
+
+    Args:
+        raw: As they are.
+        signs: As they are compared.
+        offsets: Where each text begins.
+    """
+
+    raw: npt.NDArray[np.uint8]
+    signs: npt.NDArray[np.uint8]
+    offsets: Ints
+
+
+def _read(texts: Any) -> _Read:
+    folded = pc.fill_null(fold_rows(texts).text, "")
+    # the blanks end the last word of a row and begin the first of the next; no term goes over the zero
+    before, after, between = (pa.scalar(part, pa.large_string()) for part in (" ", " \0", ""))
+    joined = pc.binary_join_element_wise(before, folded, after, between)
     data, offsets = bytes_of(joined)
     if not data.isascii():
         for sign, plain in _READ_AS:
             data = data.replace(sign, plain)
-    return data, data.translate(_TABLE), offsets
+    plain = data.translate(_TABLE)
+    return _Read(np.frombuffer(data, np.uint8), np.frombuffer(plain, np.uint8), offsets)
+
+
+def _squeezed(signs: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Ints]:
+    """Return signs with one blank for each run of them, and where each stands."""
+    kept = np.ones(len(signs), bool)
+    kept[1:] = (signs[1:] != _BLANK) | (signs[:-1] != _BLANK)
+    return signs[kept], np.flatnonzero(kept)
 
 
 def rows_to_judge(texts: Any, lexicon: Lexicon) -> Ints:
-    """Return the rows that hold a word of a term that may carry a topic.
+    """Return the rows that hold a term that may carry a topic.
 
     Args:
         texts: ``large_string``; nulls are fine.
         lexicon: The terms.
     """
-    # one blank ends the last word of a row, the other begins the first of the next
-    _, plain, offsets = _read(texts, " \0 ")
-    # a match begins with the blank before its word, and one blank is put in front of all
-    hits = lexicon.gate.find_matches_as_indexes(" " + plain.decode("latin-1"))
-    starts = np.fromiter(chain.from_iterable(hits), np.int64, 3 * len(hits))[1::3]
-    return np.unique(np.searchsorted(offsets, starts, side="right") - 1)
+    read = _read(texts)
+    squeezed, places = _squeezed(read.signs)
+    hits = lexicon.gate.find_matches_as_indexes(squeezed.tobytes().decode("latin-1"))
+    start = np.fromiter(chain.from_iterable(hits), np.int64, 3 * len(hits))[1::3]
+    return np.unique(np.searchsorted(read.offsets, places[start], side="right") - 1)
 
 
 def find_terms(texts: Any, lexicon: Lexicon) -> Hits:
@@ -172,27 +189,22 @@ def find_terms(texts: Any, lexicon: Lexicon) -> Hits:
         texts: ``large_string``; nulls are fine.
         lexicon: The terms.
     """
-    data, plain, offsets = _read(texts, " \0 ")
-    signs = np.frombuffer(plain, np.uint8)
-    raw = np.frombuffer(data, np.uint8)
+    read = _read(texts)
     # a sentence ends before a blank; no term goes over its end, nor over that of a row
-    ends = np.isin(raw, np.frombuffer(_ENDS, np.uint8))
-    ends[:-1] &= (raw[1:] <= _BLANK) | (raw[:-1] == _BORDER)
-    signs = np.where(ends, np.uint8(_BORDER), signs)
-    kept = np.ones(len(signs), bool)  # of a run of blanks, one
-    kept[1:] = (signs[1:] != _BLANK) | (signs[:-1] != _BLANK)
-    places = np.flatnonzero(kept)
-    squeezed = signs[kept]
+    ends = np.isin(read.raw, np.frombuffer(_ENDS, np.uint8))
+    ends[:-1] &= (read.raw[1:] <= _BLANK) | (read.raw[:-1] == _BORDER)
+    signs = np.where(ends, np.uint8(_BORDER), read.signs)
+    squeezed, places = _squeezed(signs)
     hits = lexicon.finder.find_matches_as_indexes(
         squeezed.tobytes().decode("latin-1"), overlapping=True
     )
     flat = np.fromiter(chain.from_iterable(hits), np.int64, 3 * len(hits))
     term, start, end = flat[0::3], flat[1::3], flat[2::3]
-    letter = np.ones(len(squeezed) + 2, bool)
-    letter[1:-1] = (squeezed != _BLANK) & (squeezed != _BORDER) & (squeezed != _MONEY)
-    letter[0] = letter[-1] = False
-    money = squeezed[start] == _MONEY if len(start) else np.zeros(0, bool)
-    whole = (~letter[start] & ~letter[end + 1]) | money
+    padded = np.full(len(squeezed) + 2, _BORDER, np.uint8)
+    padded[1:-1] = squeezed
+    letter = (padded != _BLANK) & (padded != _BORDER) & (padded != _MONEY)
+    money = padded[start + 1] == _MONEY
+    whole = np.where(money, padded[end + 1] == ord("0"), ~letter[start] & ~letter[end + 1])
     term, place = term[whole], places[start[whole]]
     borders = np.cumsum(signs == _BORDER)
-    return Hits(np.searchsorted(offsets, place, side="right") - 1, borders[place], term)
+    return Hits(np.searchsorted(read.offsets, place, side="right") - 1, borders[place], term)

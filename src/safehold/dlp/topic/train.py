@@ -35,6 +35,7 @@ from safehold.errors import InvalidError
 Floats = npt.NDArray[np.float32]
 CORPUS: Final = "irc_train_unlabelled"
 _KEPT_OUT: Final = 5  # of this many phrases one is kept out
+_LEAST, _MOST = -0.4, 0.7  # a bound is between them: 40 to 67 % likely
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +55,8 @@ class Recipe:
     each: int = 24
     rounds: int = 400
     rate: float = 0.05
-    pull: float = 3e-4
-    per_mb: float = 0.5
+    pull: float = 1e-4
+    per_mb: float = 2.0
 
 
 def chat_lines(path: Path, *, even: bool) -> Iterator[str]:
@@ -164,7 +165,7 @@ def train_model(
 
 
 def _bounds(model: Model, lexicon: Lexicon, lines: list[str], recipe: Recipe) -> Floats:
-    """Return the score of each topic above which few lines of chat lie; never below even odds."""
+    """Return the score of each topic above which few lines of chat lie."""
     bound = np.zeros(len(TOPICS), np.float32)
     if not lines:
         return bound
@@ -173,7 +174,7 @@ def _bounds(model: Model, lexicon: Lexicon, lines: list[str], recipe: Recipe) ->
     for topic in range(len(TOPICS)):
         high = np.sort(scores[:, topic])[::-1]
         if len(high) > borne:
-            bound[topic] = max(0.0, float(high[borne]) + 1 / 64)
+            bound[topic] = float(np.clip(high[borne] + 1 / 64, _LEAST, _MOST))
     return bound
 
 
