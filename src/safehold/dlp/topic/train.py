@@ -56,7 +56,7 @@ class Recipe:
     rounds: int = 400
     rate: float = 0.05
     pull: float = 1e-4
-    per_mb: float = 2.0
+    per_mb: float = 0.5
 
 
 def chat_lines(path: Path, *, even: bool) -> Iterator[str]:
