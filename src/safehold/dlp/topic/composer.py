@@ -54,6 +54,7 @@ _LISTS: Final = {
                   "a transplant", "ivf", "a root canal", "an ultrasound", "physical therapy", "dialysis",
                   "a knee replacement"),
     "maternity": ("pregnant", "seven weeks pregnant", "expecting a baby", "expecting twins", "in labor"),
+    "disorder": ("depression", "anxiety", "panic attacks", "burnout", "alcoholism", "an addiction", "trauma"),
     "mental": ("depressed", "burned out", "anxious", "suicidal", "overwhelmed", "in therapy", "down", "panicking"),
 }  # fmt: skip
 _GROUPS: Final = ("condition", "ailment", "medication", "remedy", "body", "kin")

@@ -26,6 +26,7 @@ from safehold.errors import InvalidError
 Ints = npt.NDArray[np.int64]
 TERMS: Final = "topic/terms.txt"
 _BLANK, _BORDER, _MONEY = 0x20, 0x0A, ord("$")
+_GLUE: Final = b"@~_=\\"  # beside a word: it is a part of something else
 _ENDS: Final = b".!?;\n"  # of a sentence, before a blank
 # signs of several bytes that are read as a plain one; as many bytes as before
 _READ_AS: Final = ((b"\xe2\x80\x99", b"   "), (b"\xc2\xa3", b" $"), (b"\xe2\x82\xac", b"  $"))
@@ -205,6 +206,12 @@ def find_terms(texts: Any, lexicon: Lexicon) -> Hits:
     letter = (padded != _BLANK) & (padded != _BORDER) & (padded != _MONEY)
     money = padded[start + 1] == _MONEY
     whole = np.where(money, padded[end + 1] == ord("0"), ~letter[start] & ~letter[end + 1])
-    term, place = term[whole], places[start[whole]]
+    term, place, last = term[whole], places[start[whole]], places[end[whole] - 1]
+    # a part of an address, a path of a home or an identifier is no word
+    edged = np.full(len(read.raw) + 2, _BLANK, np.uint8)
+    edged[1:-1] = read.raw
+    glued = np.isin(edged, np.frombuffer(_GLUE, np.uint8))
+    real = ~glued[place] & ~glued[last + 2]
+    term, place = term[real], place[real]
     borders = np.cumsum(signs == _BORDER)
     return Hits(np.searchsorted(read.offsets, place, side="right") - 1, borders[place], term)

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from safehold.dlp.classes import GROUPS, NAMES
+from safehold.dlp.scan import find_spans
 from safehold.dlp.topic.composer import Composer
 from safehold.dlp.topic.judge import (
     TOPICS,
@@ -115,6 +117,14 @@ def _fit(
     return weights, bias
 
 
+def _unsuspected(lines: list[str]) -> list[str]:
+    """Return the lines in which no rule finds anything on a topic: only these are examples of none."""
+    spans = find_spans(pa.array(lines, pa.large_string()), groups=frozenset(GROUPS))
+    on = np.isin(np.array(NAMES)[spans.kind], TOPICS)
+    suspected = set(spans.row[on].tolist())
+    return [line for row, line in enumerate(lines) if row not in suspected]
+
+
 def _windows(texts: list[str], lexicon: Lexicon) -> tuple[Windows, npt.NDArray[np.int64]]:
     """Return each text that may be judged as one window, and which texts those are."""
     array = pa.array(texts, pa.large_string())
@@ -135,7 +145,7 @@ def train_model(
         progress: Told what came out.
     """
     messages = Composer(lexicon, seed=recipe.seed).messages(recipe.each)
-    lines = sorted(set(chat))
+    lines = _unsuspected(sorted(set(chat)))
     kept_out = np.array([one.phrase % _KEPT_OUT == 0 for one in messages] + [False] * len(lines))
     texts = [one.text for one in messages] + lines
     topics = np.array([one.topic for one in messages] + [-1] * len(lines))

@@ -34,6 +34,8 @@ _KINDS: Final = np.array([NAMES.index(topic) for topic in TOPICS], np.int64)
 _BITS: Final = np.array([int(CLASSES[topic].bit) for topic in TOPICS], np.uint32)
 _RANKS: Final = np.array([CLASSES[topic].rank for topic in TOPICS], np.int64)
 _NEVER: Final = np.float32(-1e9)
+_NONE: Final = np.zeros(0, np.int64)
+TOLD: Final = 2.5  # what a rule that found something adds to the score of its topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +63,39 @@ class Units:
 
 
 def find_units(
-    texts: Any, *, groups: frozenset[str], model: Model | None = None
+    texts: Any,
+    *,
+    groups: frozenset[str],
+    told: tuple[Ints, Ints] = (_NONE, _NONE),
+    model: Model | None = None,
 ) -> Units:
     """Return the units of texts that are on a topic of the given groups.
 
     Args:
         texts: Arrow strings; sliced arrays, chunks, dictionaries and nulls are fine.
         groups: Groups of classes that are looked for.
+        told: Rows in which rules found something, and the number of the class: a word that speaks for its topic.
         model: The weights; those that come with the program if none are given.
     """
     asked = np.array([CLASSES[topic].group in groups for topic in TOPICS], bool)
-    parts = []
+    parts: list[npt.NDArray[np.int64]] = []
     if asked.any():
         model = load_model() if model is None else model
         plain = large_texts(texts)
-        parts = [_find(part, begin, asked, model) for begin, part in chunks_of(plain)]
+        said = np.zeros((len(plain), len(TOPICS)), np.float32)
+        for topic, kind in enumerate(_KINDS.tolist()):
+            said[told[0][told[1] == kind], topic] = TOLD
+        for begin, part in chunks_of(plain):
+            found = _find(part, said[begin : begin + len(part)], asked, model)
+            found[:, 0] += begin
+            parts.append(found)
     table = np.concatenate(parts) if parts else np.zeros((0, 6), np.int64)
     row, start, end, kind, sens, sure = table.T
     return Units(row, start, end, kind, sens.astype(np.uint32), sure)
 
 
 def score_texts(texts: Any, lexicon: Lexicon, model: Model) -> tuple[Ints, Floats]:
-    """Return the rows that hold a term, and the highest score of each topic in each.
+    """Return the rows that hold a term that may carry a topic, and the highest score of each topic in each.
 
     Args:
         texts: ``large_string``.
@@ -99,11 +112,12 @@ def score_texts(texts: Any, lexicon: Lexicon, model: Model) -> tuple[Ints, Float
 
 
 def _find(
-    texts: Any, begin: int, asked: npt.NDArray[np.bool_], model: Model
+    texts: Any, said: Floats, asked: npt.NDArray[np.bool_], model: Model
 ) -> npt.NDArray[np.int64]:
     """Return row, start, end, kind, bits and confidence of the units of a chunk."""
     lexicon = load_lexicon()
     rows, best = score_texts(texts, lexicon, model)
+    best += said[rows]
     taken = ((best >= model.bound) & asked).any(axis=1)
     rows, best = rows[taken], best[taken]
     if not len(rows):
@@ -121,7 +135,6 @@ def _find(
         parts.append(_told(row, start, end, best[taken], asked, model))
     table = np.concatenate(parts)
     table = table[np.lexsort((table[:, 1], table[:, 0]))]
-    table[:, 0] += begin
     return table
 
 
