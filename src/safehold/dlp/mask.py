@@ -19,6 +19,7 @@ from safehold.dlp.keymap import MODIFIERS, Op
 from safehold.dlp.keystroke import Piece
 from safehold.dlp.roster import Found, Roster
 from safehold.dlp.scan import Spans, find_spans
+from safehold.dlp.topic import Units, find_units
 from safehold.dlp.typed import Typed
 from safehold.telemetry.schema import KeyKind
 
@@ -74,12 +75,17 @@ def mark_pieces(
     if not pieces:
         return
     texts = pa.array([_clean(piece.text) for piece in pieces], pa.large_string())
-    _mark_spans(find_spans(texts, groups=groups), pieces, typed, marks)
+    spans = find_spans(texts, groups=groups)
+    _mark_spans(spans, pieces, typed, marks)
+    units = find_units(texts, groups=groups, told=(spans.row, spans.kind))
+    _mark_spans(units, pieces, typed, marks)
     if roster is not None:
         _mark_spans(roster.find(texts), pieces, typed, marks)
 
 
-def _mark_spans(spans: Spans | Found, pieces: list[Piece], typed: Typed, marks: Marks) -> None:
+def _mark_spans(
+    spans: Spans | Found | Units, pieces: list[Piece], typed: Typed, marks: Marks
+) -> None:
     press = np.cumsum(
         typed.kinds != KeyKind.UP
     )  # counts presses, so that releases do not widen a gap

@@ -39,6 +39,7 @@ from safehold.dlp.level import (
     without_time,
 )
 from safehold.dlp.mask import Marks
+from safehold.dlp.message import mask_messages
 from safehold.dlp.picture import pictured_events
 from safehold.dlp.pointer import reduce_pointer
 from safehold.dlp.redact import mask_text
@@ -373,7 +374,7 @@ def _text(
     sens = np.zeros(table.num_rows, np.uint32)
     columns: dict[str, Any] = {}
     if "text" in table.schema.names:
-        found = mask_text(table.column("text"), groups=rules.groups)
+        found = mask_messages(table.column("text"), groups=rules.groups)
         for name, count in found.classes.items():
             masked[name] = masked.get(name, 0) + count
         sens, columns["text"] = found.sens, found.text

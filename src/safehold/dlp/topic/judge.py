@@ -6,7 +6,6 @@ text, not one topic from another. The weights are whole numbers in a text file t
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from safehold.dlp.pattern import read_data
+from safehold.dlp.pattern import TOPIC_FILES, read_data
 from safehold.dlp.topic.lexicon import Hits, Lexicon, load_lexicon
 from safehold.errors import InvalidError
 
@@ -23,7 +22,6 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 TOPICS: Final = ("HEALTH", "FINANCE", "LEGAL", "PERFORMANCE", "UNION", "LEAVE")
 FORMAT: Final = "safehold.topics/v1"
-MODEL: Final = "topic/model.json"
 SCALE: Final = 64  # of the whole numbers in the file
 _MANY: Final = (2, 4)  # terms of one group from which a group counts once more
 _BLOCK: Final = 1 << 12  # windows at a time
@@ -159,7 +157,8 @@ def read_model(data: bytes, lexicon: Lexicon) -> Model:
     try:
         item = json.loads(data)
         weights, bias, bound = (
-            np.array(item[name], np.float32) / SCALE for name in ("weights", "bias", "bound")
+            np.array(item[name], np.float32) / np.float32(SCALE)
+            for name in ("weights", "bias", "bound")
         )
         said = item["format"], item["terms"], item["topics"]
         about = dict(item["about"])
@@ -178,10 +177,4 @@ def read_model(data: bytes, lexicon: Lexicon) -> Model:
 @cache
 def load_model() -> Model:
     """Return the model that comes with the program."""
-    return read_model(read_data(MODEL), load_lexicon())
-
-
-@cache
-def model_version() -> str:
-    """Return the SHA-256 of terms and model, for the ledger."""
-    return hashlib.sha256(read_data(MODEL) + read_data("topic/terms.txt")).hexdigest()
+    return read_model(read_data(TOPIC_FILES[1]), load_lexicon())

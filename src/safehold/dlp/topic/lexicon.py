@@ -20,11 +20,10 @@ import pyarrow.compute as pc
 
 from safehold.dlp.engine.rows import bytes_of
 from safehold.dlp.fold import fold_rows
-from safehold.dlp.pattern import read_data
+from safehold.dlp.pattern import TOPIC_FILES, read_data
 from safehold.errors import InvalidError
 
 Ints = npt.NDArray[np.int64]
-TERMS: Final = "topic/terms.txt"
 _BLANK, _BORDER, _MONEY = 0x20, 0x0A, ord("$")
 _GLUE: Final = b"@~_=\\"  # beside a word: it is a part of something else
 _ENDS: Final = b".!?;\n"  # of a sentence, before a blank
@@ -131,7 +130,7 @@ def parse_terms(data: bytes) -> Lexicon:
 @cache
 def load_lexicon() -> Lexicon:
     """Return the lexicon that comes with the program."""
-    return parse_terms(read_data(TERMS))
+    return parse_terms(read_data(TOPIC_FILES[0]))
 
 
 @dataclass(frozen=True, slots=True)

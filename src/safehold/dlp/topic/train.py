@@ -28,7 +28,6 @@ from safehold.dlp.topic.judge import (
     group_counts,
     group_features,
     pack_model,
-    score_windows,
 )
 from safehold.dlp.topic.lexicon import Lexicon, find_terms, load_lexicon, rows_to_judge
 from safehold.dlp.topic.unit import score_texts
@@ -162,7 +161,10 @@ def train_model(
     nothing = np.zeros(len(TOPICS), np.float32)
     trial = Model(*fit(~kept_out), nothing, {})
     bound = _bounds(trial, lexicon, lines, recipe)
-    found = _kept_out(trial, bound, lexicon, texts, topics, kept_out)
+    chosen = np.flatnonzero(kept_out)
+    found = _recalled(
+        trial, bound, lexicon, texts=[texts[at] for at in chosen.tolist()], topic=topics[chosen]
+    )
     for name, (recall, alarms) in found.items():
         progress(f"{name}: recall {recall:.2f} of phrases kept out, {alarms} of work taken for it")
     about = {
@@ -188,20 +190,18 @@ def _bounds(model: Model, lexicon: Lexicon, lines: list[str], recipe: Recipe) ->
     return bound
 
 
-def _kept_out(
+def _recalled(
     model: Model,
     bound: Floats,
     lexicon: Lexicon,
+    *,
     texts: list[str],
-    topics: npt.NDArray[np.int64],
-    kept_out: npt.NDArray[np.bool_],
+    topic: npt.NDArray[np.int64],
 ) -> dict[str, tuple[float, int]]:
-    chosen = np.flatnonzero(kept_out)
-    array = pa.array([texts[at] for at in chosen.tolist()], pa.large_string())
-    rows, scores = score_texts(array, lexicon, model)
-    taken = np.zeros((len(chosen), len(TOPICS)), bool)
+    """Return for each topic the share of its messages that is taken, and how many of work are."""
+    rows, scores = score_texts(pa.array(texts, pa.large_string()), lexicon, model)
+    taken = np.zeros((len(texts), len(TOPICS)), bool)
     taken[rows] = scores >= bound
-    topic = topics[chosen]
     return {
         name: (float(taken[topic == at].any(axis=1).mean()), int(taken[topic < 0, at].sum()))
         for at, name in enumerate(TOPICS)

@@ -124,29 +124,31 @@ def _find(
         return np.zeros((0, 6), np.int64)
     lengths = pc.utf8_length(texts.take(pa.array(rows))).to_numpy(zero_copy_only=False)
     short = lengths <= LONGEST
-    zeros = np.zeros(int(short.sum()), np.int64)
-    parts = [_told(rows[short], zeros, lengths[short], best[short], asked, model)]
+    whole = np.stack([rows, np.zeros(len(rows), np.int64), lengths], axis=1)
+    parts = [_told(whole[short], best[short], asked, model.bound)]
     if not short.all():
         long = rows[~short]
         where, pieces = _paragraphs(long, texts.take(pa.array(long)).to_pylist())
         held, best = score_texts(pieces, lexicon, model)
         taken = ((best >= model.bound) & asked).any(axis=1)
-        row, start, end = where[held[taken]].T
-        parts.append(_told(row, start, end, best[taken], asked, model))
+        parts.append(_told(where[held[taken]], best[taken], asked, model.bound))
     table = np.concatenate(parts)
-    table = table[np.lexsort((table[:, 1], table[:, 0]))]
-    return table
+    order: Ints = np.lexsort((table[:, 1], table[:, 0]))
+    ordered: Ints = table[order]
+    return ordered
 
 
 def _told(
-    row: Ints, start: Ints, end: Ints, best: Floats, asked: npt.NDArray[np.bool_], model: Model
+    where: Ints, best: Floats, asked: npt.NDArray[np.bool_], bound: Floats
 ) -> npt.NDArray[np.int64]:
-    on = (best >= model.bound) & asked
+    """Return row, start and end of units with the class, the bits and the confidence of each."""
+    on = (best >= bound) & asked
     first = np.where(on, _RANKS, -1).argmax(axis=1) if len(on) else np.zeros(0, np.int64)
     sens = np.bitwise_or.reduce(np.where(on, _BITS, 0), axis=1)
     chance = 100 / (1 + np.exp(-best.max(axis=1, initial=_NEVER)))
     sure = np.clip(np.round(chance), 1, 99)
-    return np.stack([row, start, end, _KINDS[first], sens, sure], axis=1).astype(np.int64)
+    told = np.stack([_KINDS[first], sens, sure], axis=1).astype(np.int64)
+    return np.concatenate([where, told], axis=1)
 
 
 def _paragraphs(rows: Ints, texts: list[str]) -> tuple[Ints, Any]:
@@ -173,7 +175,11 @@ def replace_units(texts: Any, units: Units) -> Any:
         return texts
     found: dict[int, list[tuple[int, int, int]]] = {}
     for row, start, end, kind in zip(
-        units.row.tolist(), units.start.tolist(), units.end.tolist(), units.kind.tolist(), strict=True
+        units.row.tolist(),
+        units.start.tolist(),
+        units.end.tolist(),
+        units.kind.tolist(),
+        strict=True,
     ):
         found.setdefault(row, []).append((start, end, kind))
     fresh = [
