@@ -5,6 +5,7 @@ What a topic takes goes whatever the rules saw of it; what they saw is still cou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from safehold.dlp.classes import NAMES
 from safehold.dlp.engine.rows import large_texts
 from safehold.dlp.redact import Masked, mask_text
-from safehold.dlp.scan import ALL
+from safehold.dlp.scan import ALL, find_spans
 from safehold.dlp.topic import find_units, replace_units
 
 
@@ -47,3 +48,15 @@ def mask_messages(texts: Any, *, groups: frozenset[str] = ALL) -> Masked:
     }
     text = pc.replace_with_mask(found.text, pa.array(place), rest.text)
     return Masked(text, sens, counts, pairs[:, 0], pairs[:, 1])
+
+
+def message_units(texts: Sequence[str]) -> list[list[tuple[int, int, str, int]]]:
+    """Return for each message start, end (code points), class and confidence (percent) of its units."""
+    array = pa.array(texts, pa.large_string())
+    found = find_spans(array)
+    units = find_units(array, groups=ALL, told=(found.row, found.kind))
+    listed: list[list[tuple[int, int, str, int]]] = [[] for _ in texts]
+    columns = (units.row, units.start, units.end, units.kind, units.confidence)
+    for row, start, end, kind, sure in zip(*(each.tolist() for each in columns), strict=True):
+        listed[row].append((start, end, NAMES[kind], sure))
+    return listed
