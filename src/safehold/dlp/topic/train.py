@@ -71,12 +71,12 @@ def chat_lines(path: Path, *, even: bool) -> Iterator[str]:
         InvalidError: A line has another shape.
     """
     try:
-        for number, line in enumerate(path.read_text("utf-8").splitlines()):
+        for line in path.read_text("utf-8").splitlines():
             item = json.loads(line)
-            digest = hashlib.sha256(f"{item.get('id', number)}".encode()).digest()
-            if (digest[0] % 2 == 0) == even:
-                yield from str(item["text"]).splitlines()
-    except (KeyError, TypeError, ValueError) as error:
+            name, text = item["id"], item["text"]
+            if (hashlib.sha256(f"{name}".encode()).digest()[0] % 2 == 0) == even:
+                yield from text.splitlines()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InvalidError(
             "a line of the corpus has another shape", file=path.name, rule="dlp.corpus"
         ) from error
