@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.ingest_job import as_jsonl, chat_row
+from tests.ingest_job import as_jsonl, chat_row, key_rows
 from tests.source_desk import Desk
 
 from safehold.access import prove_device
+from safehold.app.sources import KeeperLine
 from safehold.canonical import b64, unb64
 from safehold.clock import DAY_US
+from safehold.dlp import Rules
 from safehold.errors import DeniedError, TamperedError, UnavailableError
+from safehold.ingest.collector import Collector
 from safehold.keeper.names import choose_names, chosen_names
 from safehold.keeper.sources import obtain_message
-from safehold.signing import SigningKey
+from safehold.signing import SigningKey, VerifyKey
 
 NAME = "Nowakowska"
 DEVICE = SigningKey(b"d" * 32)
@@ -93,6 +96,38 @@ def test_a_choice_that_says_nothing_known_is_no_choice_for_less(desk: Desk, data
         chosen_names(desk.bench.desk.home)
     with pytest.raises((TamperedError, DeniedError)):
         take(desk, "four")
+
+
+def test_what_was_recorded_under_another_choice_is_not_taken_in(desk: Desk) -> None:
+    bench = desk.bench
+    bench.call("source.add", person="ann", device=DEVICE.public.text(), evidence="a form")
+    line = KeeperLine(bench, person="ann", device=DEVICE)
+    first = line.ask()
+    assert {spec["names"] for spec in first["rules"].values()} == {"roster"}
+    collector = Collector(
+        line,
+        person="ann",
+        device=DEVICE,
+        keeper=VerifyKey.from_text(first["keeper"]),
+        rules={stream: Rules.from_spec(spec) for stream, spec in first["rules"].items()},
+        clock=bench.clock,
+    )
+
+    def record(number: int) -> None:
+        row = key_rows("a")[0]
+        row |= {"t": bench.clock.now_us(), "mono": number * 1_000, "seq": number}
+        collector.feed(as_jsonl([row | {"stream": "key"}]))
+        collector.flush()
+
+    bench.workshop.scripts["ingest"] = lambda _spec: iter(())  # whatever comes in is taken
+    record(0)
+    assert collector.counters.sealed == {"key": 1}
+    choose_names(bench.desk.home, "ner")
+    record(1)
+    assert collector.counters.sealed == {"key": 1}
+    assert collector.counters.discarded == 1
+    record(2)  # the next lease is for rules this recorder does not have
+    assert collector.counters.not_recorded == 1
 
 
 def obtain(desk: Desk) -> dict[str, Any]:

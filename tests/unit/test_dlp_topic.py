@@ -75,10 +75,15 @@ def test_ordinary_work_is_on_no_topic(text: str) -> None:
 
 
 def test_only_the_groups_of_the_charter_are_looked_for() -> None:
-    health, union = ON[0][0], ON[6][0]
-    assert said(health, groups=frozenset({"work_inferences"}))[0] == health
-    assert said(union, groups=frozenset({"health_financial_legal"}))[0] == union
-    assert said(union, groups=frozenset({"work_inferences"}))[0] == "[UNION]"
+    texts = pa.array([ON[0][0], ON[6][0]])
+
+    def found(*groups: str) -> list[int]:
+        rows: list[int] = find_units(texts, groups=frozenset(groups)).row.tolist()
+        return rows
+
+    assert found("health_financial_legal") == [0]
+    assert found("work_inferences") == [1]
+    assert found("identifiers", "security_behaviour") == []
 
 
 def test_what_the_message_held_besides_is_still_told() -> None:
