@@ -26,6 +26,7 @@ from safehold.errors import InvalidError
 Ints = npt.NDArray[np.int64]
 _BLANK, _BORDER, _MONEY = 0x20, 0x0A, ord("$")
 _GLUE: Final = b"@~_=\\"  # beside a word: it is a part of something else
+_NICKS: Final = ("condition", "medication")
 _ENDS: Final = b".!?;\n"  # of a sentence, before a blank
 # signs of several bytes that are read as a plain one; as many bytes as before
 _READ_AS: Final = ((b"\xe2\x80\x99", b"   "), (b"\xc2\xa3", b" $"), (b"\xe2\x82\xac", b"  $"))
@@ -66,6 +67,11 @@ class Lexicon:
     finder: Any
     gate: Any
     digest: str
+
+    @property
+    def nicks(self) -> list[int]:
+        """Groups whose terms are nicknames too."""
+        return [self.groups.index(name) for name in _NICKS if name in self.groups]
 
     def of(self, group: str) -> tuple[str, ...]:
         """Return the terms of a group."""
@@ -211,6 +217,9 @@ def find_terms(texts: Any, lexicon: Lexicon) -> Hits:
     edged[1:-1] = read.raw
     glued = np.isin(edged, np.frombuffer(_GLUE, np.uint8))
     real = ~glued[place] & ~glued[last + 2]
+    # a nickname that is spoken to: one word and a colon at the begin of a message
+    begins = np.isin(place, read.offsets + 1)
+    real &= ~(begins & (edged[last + 2] == ord(":")) & np.isin(lexicon.group[term], lexicon.nicks))
     term, place = term[real], place[real]
     borders = np.cumsum(signs == _BORDER)
     return Hits(np.searchsorted(read.offsets, place, side="right") - 1, borders[place], term)
