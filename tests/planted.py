@@ -14,6 +14,7 @@ from tests.ingest_job import job, rules_spec
 from safehold.clock import DAY_US
 from safehold.dlp import mask_text
 from safehold.dlp.scan import find_spans
+from safehold.dlp.topic.judge import TOPICS
 from safehold.ingest.pipeline import Order, Pipeline, Tally, minimise_streams
 from safehold.ingest.recipe import _join_streams, _Run
 from safehold.ingest.rest import pack, rest_batches
@@ -138,6 +139,10 @@ def _place(table: pa.Table) -> dict[tuple[str, int], int]:
     return {pair: at for at, pair in enumerate(pairs)}
 
 
+# presses before and after a planted value that are of its message: "for the file: ", " as agreed", slips
+_AROUND = 30
+
+
 class _Keys:
     def __init__(self, before: pa.Table, after: pa.Table, level: int) -> None:
         kinds = before["kind"].to_numpy()
@@ -172,7 +177,12 @@ class _Keys:
         plain = self.typed & self.kept
         for row in rows:
             if row["stream"] == "key":
-                plain[self.span(row)] = False
+                inside = self.span(row)
+                plain[inside] = False
+                if row["class"] in TOPICS:  # the message it stands in goes with it
+                    at = np.flatnonzero(self.typed)
+                    low, high = np.searchsorted(at, (inside[0], inside[-1]))
+                    plain[at[max(0, low - _AROUND) : high + _AROUND]] = False
         result.ordinary["key"] = int(plain.sum())
         result.masked["key"] = int((plain & ~self.open).sum())
 

@@ -76,6 +76,11 @@ class Home:
         return self.path / "roster.json"
 
     @property
+    def names_file(self) -> Path:
+        """Says which names are masked when data comes in, if somebody chose; see ``keeper.names``."""
+        return self.path / "names.json"
+
+    @property
     def charter_file(self) -> Path:
         """The charter in force, with its signatures."""
         return self.path / "charter.json"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +16,14 @@ from typing import Any, Final
 import orjson
 
 from safehold.dlp.classes import CLASSES
+from safehold.dlp.message import message_units
 from safehold.dlp.misses import Misses
 from safehold.dlp.overlap import replace_spans
 from safehold.dlp.pattern import data_version, load_patterns
-from safehold.dlp.score import Score
+from safehold.dlp.score import Score, known_class
 from safehold.dlp.settle import Finding
 from safehold.dlp.tier import TIERS, Tier, find_settled, tier_of
+from safehold.dlp.topic.judge import TOPICS
 from safehold.errors import InvalidError
 
 _BATCH_BYTES: Final = 4 << 20
@@ -159,6 +162,54 @@ def eval_file(
             stream.write(missed.page(report).encode())
         report["misses"] = str(misses)
     return report
+
+
+def topics_file(
+    source: Path,
+    *,
+    field: str = "text",
+    out: Path | None = None,
+    tell: Tell | None = None,
+) -> dict[str, Any]:
+    """Say which documents are on a sensitive topic, as they would be taken whole when data comes in.
+
+    Args:
+        source: JSON lines; a document whose gold ``spans`` name a topic counts as being on it.
+        field: Which field holds the text.
+        out: Gets one line per line: ``id`` and ``units`` of start, end (code points), class and confidence.
+        tell: Is told after each batch how much is done.
+
+    Returns:
+        For each topic how many documents were taken, how many per megabyte; where there is gold also how many
+        are on it and how many of those were taken.
+
+    Raises:
+        InvalidError: A line is not an object of JSON, its field holds no text, or a span does not fit.
+    """
+    total = {"documents": 0, "bytes": 0}
+    taken, gold, found = Counter[str](), Counter[str](), Counter[str]()
+    with nullcontext() if out is None else _Whole(out) as stream:
+        for batch in _batches(source, field):
+            units = message_units([document.text for document in batch])
+            for document, here in zip(batch, units, strict=True):
+                on = {name for _, _, name, _ in here}
+                labels = {known_class(label) for *_, label in _gold(document)}
+                said = {topic for topic in TOPICS if topic in labels}
+                taken.update(on)
+                gold.update(said)
+                found.update(said & on)
+                if stream is not None:
+                    stream.write(orjson.dumps({"id": document.name, "units": here}) + b"\n")
+            _count(total, batch, tell)
+    megabytes = total["bytes"] / 1e6 or 1.0
+    return total | {
+        "topics": {
+            name: {"taken": taken[name], "per_megabyte": round(taken[name] / megabytes, 2)}
+            | ({"gold": gold[name], "found": found[name]} if gold[name] else {})
+            for name in TOPICS
+        },
+        "rules": data_version(),
+    }
 
 
 def list_rules() -> dict[str, Any]:

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from safehold.dlp.named import admit_names
 from safehold.errors import SafeholdError
+from safehold.keeper.names import chosen_names
 from safehold.settings import Home
 
 LEAST_FREE = 1 << 30  # bytes on the disk of the home
@@ -64,6 +66,7 @@ def examine(path: Path) -> dict[str, Any]:
         check("charter", lambda: _charter(path))
         check("board", lambda: _board(Home.open(path)))
         check("witnesses", lambda: _witnesses(Home.open(path)))
+        check("names", lambda: admit_names(chosen_names(Home.open(path))))
         check("keeper", lambda: _keeper(Home.open(path)))
     else:
         checks.append(

@@ -31,6 +31,7 @@ from safehold.ingest.folder import open_path
 from safehold.ingest.preview import file_source
 from safehold.ingest.shelf import describe, shipped_mappings
 from safehold.keeper.client import KeeperClient
+from safehold.keeper.names import choose_names, chosen_names
 from safehold.keeper.sources import obtain_message
 from safehold.sandbox.launch import Launcher
 from safehold.settings import Home
@@ -234,6 +235,19 @@ def collect(client: KeeperClient, *, person: str, device: Path, events: Path) ->
         "not_recorded": counters.not_recorded,
         "discarded": counters.discarded,
     }
+
+
+def names(home: Path, tier: str | None) -> dict[str, Any]:
+    """Return which names a home masks when data comes in; set it first if a tier is given.
+
+    Raises:
+        InvalidError: There is no such tier.
+        UnavailableError: It is not installed.
+    """
+    place = Home.open(home)
+    if tier is not None:
+        choose_names(place, tier)
+    return {"names": chosen_names(place)}
 
 
 def write_gap(client: KeeperClient, *, person: str, out: Path | None) -> dict[str, Any]:

@@ -59,6 +59,22 @@ def evaluate(
 
 
 @group.command()
+def topics(
+    file: Source,
+    *,
+    field: Field = "text",
+    out: Annotated[
+        Path | None, typer.Option(help="Gets one line per line: id and units on a topic.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which documents are on a sensitive topic, and how many per megabyte; with gold spans, how many were found."""
+    from safehold.app.detection import topics_file
+
+    put(topics_file(existing(file), field=field, out=out, tell=_tell()), as_json=as_json)
+
+
+@group.command()
 def redact(
     file: Source,
     *,

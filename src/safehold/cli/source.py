@@ -41,6 +41,22 @@ def preview(
 
 
 @group.command()
+def names(
+    tier: Annotated[
+        str | None,
+        typer.Argument(help="roster: only people on the staff roster; ner: also by the tagger."),
+    ] = None,
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Show or choose which names are masked when data comes in; the ledger names the choice with each source."""
+    from safehold.app.sources import names as choose
+
+    put(choose(home, tier), as_json=as_json)
+
+
+@group.command()
 def add(
     *,
     person: Annotated[str, typer.Option(help="Whom this device records, and nobody else.")],

@@ -230,13 +230,16 @@ def _segments(
     return segments, fields
 
 
-def find_marks(typed: Typed, *, groups: frozenset[str], roster: Roster | None = None) -> Marks:
+def find_marks(
+    typed: Typed, *, groups: frozenset[str], roster: Roster | None = None, tagged: bool = False
+) -> Marks:
     """Return which events are masked, by class.
 
     Args:
         typed: The events as operations.
         groups: Groups of classes to look for.
         roster: Names of people who work here.
+        tagged: Whether the tagger looks for other names.
     """
     marks = Marks.clean(len(typed.order))
     pieces: list[Piece] = []
@@ -246,9 +249,9 @@ def find_marks(typed: Typed, *, groups: frozenset[str], roster: Roster | None = 
         pieces.append(piece)
         held += len(piece.text)
         if held > _BATCH:
-            mark_pieces(pieces, typed, marks, groups=groups, roster=roster)
+            mark_pieces(pieces, typed, marks, groups=groups, roster=roster, tagged=tagged)
             pieces, held = [], 0
-    mark_pieces(pieces, typed, marks, groups=groups, roster=roster)
+    mark_pieces(pieces, typed, marks, groups=groups, roster=roster, tagged=tagged)
     _mark_composed(typed, marks)
     spread(typed, marks)
     return marks

@@ -17,8 +17,11 @@ import pyarrow as pa
 from safehold.dlp.classes import CLASSES
 from safehold.dlp.keymap import MODIFIERS, Op
 from safehold.dlp.keystroke import Piece
+from safehold.dlp.named import find_named
 from safehold.dlp.roster import Found, Roster
 from safehold.dlp.scan import Spans, find_spans
+from safehold.dlp.tagger import Names
+from safehold.dlp.topic import Units, find_units
 from safehold.dlp.typed import Typed
 from safehold.telemetry.schema import KeyKind
 
@@ -61,6 +64,7 @@ def mark_pieces(
     *,
     groups: frozenset[str],
     roster: Roster | None = None,
+    tagged: bool = False,
 ) -> None:
     """Scan pieces of rebuilt text and mask the presses of every span.
 
@@ -70,16 +74,24 @@ def mark_pieces(
         marks: Where the result goes.
         groups: Groups of classes to look for.
         roster: Names of people who work here.
+        tagged: Whether the tagger looks for other names.
     """
     if not pieces:
         return
     texts = pa.array([_clean(piece.text) for piece in pieces], pa.large_string())
-    _mark_spans(find_spans(texts, groups=groups), pieces, typed, marks)
+    spans = find_spans(texts, groups=groups)
+    _mark_spans(spans, pieces, typed, marks)
+    units = find_units(texts, groups=groups, told=(spans.row, spans.kind))
+    _mark_spans(units, pieces, typed, marks)
     if roster is not None:
         _mark_spans(roster.find(texts), pieces, typed, marks)
+    if tagged:
+        _mark_spans(find_named(texts), pieces, typed, marks)
 
 
-def _mark_spans(spans: Spans | Found, pieces: list[Piece], typed: Typed, marks: Marks) -> None:
+def _mark_spans(
+    spans: Spans | Found | Units | Names, pieces: list[Piece], typed: Typed, marks: Marks
+) -> None:
     press = np.cumsum(
         typed.kinds != KeyKind.UP
     )  # counts presses, so that releases do not widen a gap

@@ -42,10 +42,10 @@ from safehold.dlp.mask import Marks
 from safehold.dlp.picture import pictured_events
 from safehold.dlp.pointer import reduce_pointer
 from safehold.dlp.redact import mask_text
-from safehold.dlp.roster import Roster, mask_roster
+from safehold.dlp.roster import Roster
 from safehold.dlp.rules import Rules
-from safehold.dlp.stitch import stitch
 from safehold.dlp.typed import Typed
+from safehold.dlp.worded import add_count, minimise_words
 from safehold.errors import InvalidError
 from safehold.telemetry.schema import WIRE, KeyKind, Level
 
@@ -64,12 +64,6 @@ _NAMES: Final = {
 }
 
 _PERSON: Final = CLASSES["PERSON"]
-# what is read together: by conversation, and by who says it
-_THREADS: Final = {
-    "chat": ("channel", "person"),
-    "ai": ("conversation", "person"),
-    "speech": ("meeting", "speaker"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,28 +136,23 @@ def _minimised(
     if stream == "chat" and len(table):
         texts, quotes = without_quotes(table, wire.filter(pa.array(~keep)))
         table = put_columns(table, {"text": texts})
-        _count(masked, "QUOTE", quotes)
+        add_count(masked, "QUOTE", quotes)
     if stream == "key":
         # what is dropped is read as well: a word that tells a secret may be among it
         typed = read_keys(wire, clicks=pointer)
-        marks = find_marks(typed, groups=rules.groups, roster=roster)
+        marks = find_marks(typed, groups=rules.groups, roster=roster, tagged=rules.tagged)
         kept = _keys(table, rules, typed, marks, keep=keep, counts=(dropped, masked))
     elif rules.level == Level.L4:
         kept = put_columns(table.slice(0, 0), marks_columns(named[:0], Level.L4))
-        _count(dropped, "aggregate_only", table.num_rows)
+        add_count(dropped, "aggregate_only", table.num_rows)
     elif stream == "pointer":
         kept = reduce_pointer(table, rules.level)
-        _count(dropped, "reduced", table.num_rows - kept.num_rows)
+        add_count(dropped, "reduced", table.num_rows - kept.num_rows)
     elif stream == "focus":
         kept = _focus(table, rules, masked)
     else:
-        kept = _text(stream, table, rules, masked, roster)
+        kept = minimise_words(stream, table, rules, masked, roster)
     return Minimised(table=_add_sens(kept, table, named), dropped=dropped, masked=masked)
-
-
-def _count(counts: dict[str, int], reason: str, rows: int) -> None:
-    if rows:
-        counts[reason] = counts.get(reason, 0) + rows
 
 
 def _drop(
@@ -191,7 +180,7 @@ def _drop(
         losses["screen"] = np.ones(wire.num_rows, bool)
     keep = np.ones(wire.num_rows, bool)
     for reason, lost in losses.items():
-        _count(dropped, reason, int((keep & lost).sum()))
+        add_count(dropped, reason, int((keep & lost).sum()))
         keep &= ~lost
     return keep, dropped
 
@@ -221,7 +210,7 @@ def _mask_names(
         column = pc.take(pa.array(words, table.schema.field(name).type), pa.array(index))
         table = put_columns(table, {name: column})
         sens |= bits[index]
-        _count(masked, "NAME", int((bits[index] > 0).sum()))
+        add_count(masked, "NAME", int((bits[index] > 0).sum()))
     return table, sens, masked
 
 
@@ -258,7 +247,7 @@ def _keys(
     for name, count in count_classes(marks.kind).items():
         masked[name] = masked.get(name, 0) + count
     if level == Level.L4:
-        _count(dropped, "aggregate_only", table.num_rows)
+        add_count(dropped, "aggregate_only", table.num_rows)
         return put_columns(table.slice(0, 0), marks_columns(marks.sens[:0], level))
     sorted_already = bool((order[1:] > order[:-1]).all())
     ordered = table if sorted_already else table.take(pa.array(order))
@@ -297,7 +286,7 @@ def _level_keys(
             table, columns | time_columns(t, mono) | marks_columns(marks.sens, level)
         )
     down = np.flatnonzero(kinds != KeyKind.UP)
-    _count(dropped, "reduced", rows - len(down))
+    add_count(dropped, "reduced", rows - len(down))
     columns |= {
         "mods": pa.nulls(rows, pa.uint8()),
         "repeat": pa.nulls(rows, pa.bool_()),
@@ -365,37 +354,3 @@ def _focus(table: pa.Table, rules: Rules, masked: dict[str, int]) -> pa.Table:
     return put_columns(
         table, columns | time_columns(t, mono) | marks_columns(found.sens, rules.level)
     )
-
-
-def _text(
-    stream: str, table: pa.Table, rules: Rules, masked: dict[str, int], roster: Roster | None
-) -> pa.Table:
-    sens = np.zeros(table.num_rows, np.uint32)
-    columns: dict[str, Any] = {}
-    if "text" in table.schema.names:
-        found = mask_text(table.column("text"), groups=rules.groups)
-        for name, count in found.classes.items():
-            masked[name] = masked.get(name, 0) + count
-        sens, columns["text"] = found.sens, found.text
-        if stream in _THREADS and len(table):
-            when = numbers_of(table, "t")
-            talk, who = (table.column(name) for name in _THREADS[stream])
-            texts, more, counts = stitch(found.text, talk, who, when, groups=rules.groups)
-            sens, columns["text"] = sens | more, texts
-            for name, count in counts.items():
-                masked[name] = masked.get(name, 0) + count
-        if roster is not None:
-            unnamed = mask_roster(columns["text"], roster)
-            sens = sens.copy()
-            sens[unnamed.rows] |= int(_PERSON.bit)
-            columns["text"] = unnamed.text
-            _count(masked, _PERSON.name, len(unnamed.rows))
-    t, mono = coarse_times(rules.level, numbers_of(table, "t"), numbers_of(table, "mono"))
-    if stream == "speech" and rules.level >= Level.L1:
-        step = {Level.L1: 100, Level.L2: 1_000}.get(rules.level, 0)
-        for name in ("start", "end"):
-            value = numbers_of(table, name)
-            columns[name] = pa.array(value // step * step if step else value * 0).cast(
-                pa.duration("ms")
-            )
-    return put_columns(table, columns | time_columns(t, mono) | marks_columns(sens, rules.level))

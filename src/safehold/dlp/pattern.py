@@ -20,6 +20,7 @@ from safehold.dlp.engine.tier import MEANING
 from safehold.dlp.ruleset import RULE_FILES, gate_of, rule_items
 from safehold.errors import InvalidError
 
+TOPIC_FILES: Final = ("topic/terms.txt", "topic/model.json")
 _MEMORY: Final = 64 << 20  # bytes a compiled expression may take; RE2's own 8 MiB is too little
 
 
@@ -109,9 +110,9 @@ def load_gate() -> str:
 
 @cache
 def data_version() -> str:
-    """Return the SHA-256 of what a result was made with: patterns, contexts, classes, what a span is."""
+    """Return the SHA-256 of what a result was made with: patterns, contexts, topics, classes, what a span is."""
     digest = hashlib.sha256(MEANING.encode())
-    for name in (*RULE_FILES, "contexts.json"):
+    for name in (*RULE_FILES, "contexts.json", *TOPIC_FILES):
         digest.update(hashlib.sha256(read_data(name)).digest())
     for each in CLASSES.values():
         digest.update(f"{each.name}\0{each.group}\0{each.rank}\0{each.masked}\0".encode())

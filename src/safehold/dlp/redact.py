@@ -30,11 +30,15 @@ class Masked:
         text: The text, ``large_string``.
         sens: Bits of what was found, per row.
         classes: Rows in which each class was found.
+        row: Rows in which something was found, once for each class.
+        kind: Number of the class found there.
     """
 
     text: pa.Array
     sens: npt.NDArray[np.uint32]
     classes: dict[str, int]
+    row: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.int64]
 
 
 def mask_text(texts: Any, *, groups: frozenset[str] = ALL) -> Masked:
@@ -76,7 +80,8 @@ def mask_text(texts: Any, *, groups: frozenset[str] = ALL) -> Masked:
     counts: dict[str, int] = {}
     for _, kind in seen:
         counts[NAMES[kind]] = counts.get(NAMES[kind], 0) + 1
-    return Masked(array, sens, counts)
+    pairs = np.array(sorted(seen), np.int64).reshape(len(seen), 2)
+    return Masked(array, sens, counts, pairs[:, 0], pairs[:, 1])
 
 
 def _replace(text: str, found: list[tuple[int, int, int]], *, whole: bool) -> str:

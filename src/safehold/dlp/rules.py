@@ -9,6 +9,7 @@ from typing import Any, Final
 from safehold import canonical
 from safehold.dlp.classes import GROUPS
 from safehold.dlp.engine.tier import admit_tier, current_tier
+from safehold.dlp.named import GROUP, ROSTER, TAGGER, admit_names, names_version
 from safehold.dlp.pattern import data_version
 from safehold.errors import InvalidError
 from safehold.telemetry.schema import STREAMS, Level
@@ -27,6 +28,7 @@ _KNOWN: Final = frozenset(
         "denied_apps",
         "denied_hosts",
         "tier",
+        "names",
         "version",
     ]
 )
@@ -48,6 +50,7 @@ class Rules:
         denied_apps: Applications denied besides the built-in ones.
         denied_hosts: Hosts denied besides the built-in ones.
         tier: Which machine finds sensitive text, see ``engine.tier``.
+        names: Which names are masked: those on the staff roster, or also what the tagger finds.
     """
 
     stream: str
@@ -61,6 +64,7 @@ class Rules:
     denied_apps: frozenset[str] = frozenset()
     denied_hosts: frozenset[str] = frozenset()
     tier: str = field(default_factory=current_tier)
+    names: str = ROSTER
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Rules:
@@ -68,6 +72,7 @@ class Rules:
 
         Raises:
             InvalidError: A value does not fit, a key is unknown, or the version is another.
+            UnavailableError: The rules ask for the tagger, which is not installed.
         """
         if unknown := set(spec) - _KNOWN:
             raise InvalidError(
@@ -89,6 +94,7 @@ class Rules:
                 denied_apps=_names(spec.get("denied_apps")) or frozenset(),
                 denied_hosts=_names(spec.get("denied_hosts")) or frozenset(),
                 tier=admit_tier(spec["tier"]) if "tier" in spec else current_tier(),
+                names=admit_names(spec.get("names", ROSTER)),
             )
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise InvalidError("the minimisation rules do not fit", rule="dlp.rules") from error
@@ -109,14 +115,20 @@ class Rules:
             )
         return rules
 
+    @property
+    def tagged(self) -> bool:
+        """Whether the tagger looks for names: only where names are masked at all."""
+        return self.names == TAGGER and GROUP in self.groups
+
     def to_spec(self) -> dict[str, Any]:
         """Return the rules as JSON values, with their version."""
         return self._fields() | {"version": self.version}
 
     @property
     def version(self) -> str:
-        """SHA-256 over these rules with their tier and all patterns, contexts, classes; for the ledger."""
-        return canonical.digest(self._fields() | {"data": data_version()}).hex()
+        """SHA-256 over these rules with their tiers and all patterns, contexts, classes, models; for the ledger."""
+        found_with = {"data": data_version(), "tagger": names_version(self.names)}
+        return canonical.digest(self._fields() | found_with).hex()
 
     def _fields(self) -> dict[str, Any]:
         return {
@@ -131,6 +143,7 @@ class Rules:
             "denied_apps": sorted(self.denied_apps),
             "denied_hosts": sorted(self.denied_hosts),
             "tier": self.tier,
+            "names": self.names,
         }
 
 

@@ -48,6 +48,14 @@ def class_of(label: str) -> str | None:
     return _labels()[name]
 
 
+def known_class(label: str) -> str | None:
+    """Return our class of a label; None for one that is not known."""
+    try:
+        return class_of(label)
+    except KeyError:
+        return None
+
+
 @dataclass(slots=True)
 class Score:
     """Counts of all documents, one after the other."""

@@ -11,13 +11,12 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from safehold import canonical
 from safehold.charter import Charter
 from safehold.errors import ConflictError, InvalidError
 from safehold.keeper.arrival import Arrival, Tally
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.offer import with_subject
-from safehold.keeper.terms import label_of, streams_of
+from safehold.keeper.terms import label_of
 from safehold.ledger import Entry
 from safehold.subjects import Standing
 from safehold.vault import Label, PlainBlock, SealedObject
@@ -33,6 +32,7 @@ class Chunk:
         source: Id of the source.
         charter: The charter it was begun under.
         digest: Its digest.
+        rules: Version of the minimisation rules it came in by.
         number: Which chunk of the source.
         tally: What the sandbox counted in it.
         arrivals: The rows, by person, stream and day.
@@ -41,6 +41,7 @@ class Chunk:
     source: str
     charter: Charter
     digest: bytes
+    rules: str
     number: int
     tally: Tally
     arrivals: tuple[Arrival, ...]
@@ -157,7 +158,7 @@ class Chunks:
                         "step": "chunk",
                         "chunk": chunk.number,
                         "objects": [[item.name, item.root.hex()] for item in objects],
-                        "rules": canonical.digest(streams_of(chunk.charter)).hex(),
+                        "rules": chunk.rules,
                     },
                     charter=chunk.digest,
                     subjects=desk.subjects([str(person) for person in people]),

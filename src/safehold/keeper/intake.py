@@ -24,6 +24,7 @@ import pyarrow as pa
 from safehold.catalog import SourceState, add_tallies
 from safehold.catalog.register import LIVE
 from safehold.charter import Charter
+from safehold.dlp.named import admit_names
 from safehold.dlp.roster import Roster
 from safehold.errors import (
     ConflictError,
@@ -35,6 +36,7 @@ from safehold.errors import (
 from safehold.keeper.arrival import Arrival, Tally, read_batch, read_chunk, read_refusal
 from safehold.keeper.chunk import Chunk, Chunks
 from safehold.keeper.desk import ENGINEER, Desk
+from safehold.keeper.names import chosen_names, rules_version
 from safehold.keeper.offer import check_source, reopen, roll_entry
 from safehold.keeper.ports import Frame
 from safehold.keeper.server import Report
@@ -62,6 +64,7 @@ class _Run:
         name: Its id.
         charter: The charter it was begun under.
         digest: Its digest.
+        rules: Version of the minimisation rules.
         roll: What the sandbox was told of people.
         report: Told how far it is.
     """
@@ -69,6 +72,7 @@ class _Run:
     name: str
     charter: Charter
     digest: bytes
+    rules: str
     roll: Mapping[str, Mapping[str, Any]]
     report: Report
     pending: list[Arrival] = field(default_factory=list)
@@ -81,6 +85,7 @@ class _Run:
             source=self.name,
             charter=self.charter,
             digest=self.digest,
+            rules=self.rules,
             number=number,
             tally=tally,
             arrivals=tuple(self.pending),
@@ -109,6 +114,7 @@ class Intake:
         desk.trust.require_running()
         desk.ledger.check_health()
         desk.check_time()
+        admit_names(chosen_names(desk.home))
         self.guard()
         source = check_source(arguments)
         inputs: list[int] = []
@@ -186,6 +192,8 @@ class Intake:
                 "the lease is for another agreement", rule="lease.charter", fix="obtain a new lease"
             )
         used, mark = self._roster_used(arguments)
+        orders = self.orders()
+        version = rules_version(orders["rules"])
         state = desk.catalog.begin(name, now_us=desk.now_us())
         if state.state == LIVE:
             return {"source": name, "already": True, "tally": state.tally, "refusals": []}
@@ -194,15 +202,20 @@ class Intake:
                 kind="ingest",
                 actor=ENGINEER,
                 object=name,
-                detail={"step": "begin", **used},
+                detail={"step": "begin", "rules": version, "names": orders["names"], **used},
                 charter=charter.digest(),
-                key=f"ingest/{name}/begin/{charter.digest().hex()[:16]}{mark}",
+                key=f"ingest/{name}/begin/{charter.digest().hex()[:16]}/{version[:16]}{mark}",
             )
         )
-        spec = self._spec(charter, source, arguments, state=state)
+        spec = self._spec(orders, source, arguments, state=state)
         least = least_level(charter, frozenset(spec["rules"]), synthetic=desk.home.synthetic)
         run = _Run(
-            name=name, charter=charter, digest=charter.digest(), roll=spec["people"], report=report
+            name=name,
+            charter=charter,
+            digest=charter.digest(),
+            rules=version,
+            roll=spec["people"],
+            report=report,
         )
         run.tallies.append(state.tally)
         try:
@@ -248,10 +261,13 @@ class Intake:
         return {"roster": {"people": len(roster), "digest": digest}}, f"/{digest[:16]}"
 
     def orders(self) -> dict[str, Any]:
-        """Return what a sandbox that takes telemetry in is told of the charter."""
+        """Return what a sandbox that takes telemetry in is told of the charter, and of the home's choice of names."""
         charter = self._desk.trust.charter()
-        rules = streams_of(charter)
+        names = chosen_names(self._desk.home)
+        rules = {stream: item | {"names": names} for stream, item in streams_of(charter).items()}
         return {
+            "charter": charter.digest().hex(),
+            "names": names,
             "rules": rules,
             "keep_days": {stream: charter.retention(stream) for stream in rules},
             "places": list(charter.jurisdictions),
@@ -327,14 +343,14 @@ class Intake:
 
     def _spec(
         self,
-        charter: Charter,
+        orders: Mapping[str, Any],
         source: dict[str, Any],
         arguments: dict[str, Any],
         *,
         state: SourceState,
     ) -> dict[str, Any]:
         desk = self._desk
-        orders, stops = self.orders(), desk.trust.stops()
+        stops = desk.trust.stops()
         spec: dict[str, Any] = {
             "source": source,
             "rules": orders["rules"],
@@ -345,7 +361,7 @@ class Intake:
             },
             "now_us": state.begun_us,
             "keep_days": orders["keep_days"],
-            "policy": charter.digest().hex(),
+            "policy": orders["charter"],
             "pseudonym_key": desk.vault.derive("pseudonym/wire").hex(),
             "done": sorted(state.done),
         }

@@ -18,10 +18,12 @@ from safehold.access.gap import Head, commit_person, make_gap, read_mark
 from safehold.access.lease import Lease, Lessor, MemoryStore
 from safehold.canonical import unb64
 from safehold.dlp import Rules
+from safehold.dlp.named import admit_names
 from safehold.errors import DeniedError, MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
+from safehold.keeper.names import chosen_names
 from safehold.keeper.offer import silences
 from safehold.keeper.personal import seal_personal
 from safehold.keeper.server import Report
@@ -62,6 +64,7 @@ class Leases:
         desk.trust.require_running()
         desk.ledger.check_health()
         desk.check_time()
+        admit_names(chosen_names(desk.home))
         self._intake.guard()
         self._intake.check_home(COLLECTOR)
         charter = desk.trust.charter()
@@ -261,6 +264,16 @@ class Leases:
         if not set(lease.streams) <= allowed or lease.charter != desk.trust.digest().hex():
             raise DeniedError(
                 "the lease is for another agreement", rule="lease.charter", fix="obtain a new lease"
+            )
+        rules = self._intake.orders()["rules"]
+        now = {
+            stream: Rules.from_spec(rules[stream]).version
+            for stream in rules
+            if stream in lease.streams
+        }
+        if now != lease.streams:
+            raise DeniedError(
+                "the lease is for other rules", rule="lease.rules", fix="obtain a new lease"
             )
 
     def _head(self) -> Head:

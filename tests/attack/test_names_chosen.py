@@ -1,0 +1,138 @@
+"""Which names are masked is the operator's choice, and no secret one: the ledger, the lease and the sandbox name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.ingest_job import as_jsonl, chat_row, key_rows
+from tests.source_desk import Desk
+
+from safehold.access import prove_device
+from safehold.app.sources import KeeperLine
+from safehold.canonical import b64, unb64
+from safehold.clock import DAY_US
+from safehold.dlp import Rules
+from safehold.errors import DeniedError, TamperedError, UnavailableError
+from safehold.ingest.collector import Collector
+from safehold.keeper.names import choose_names, chosen_names
+from safehold.keeper.sources import obtain_message
+from safehold.signing import SigningKey, VerifyKey
+
+NAME = "Nowakowska"
+DEVICE = SigningKey(b"d" * 32)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    made = Desk(tmp_path_factory.mktemp("names") / "home")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_chose(desk: Desk) -> Iterator[None]:
+    yield
+    desk.bench.desk.home.names_file.unlink(missing_ok=True)
+
+
+def take(desk: Desk, session: str) -> list[Any]:
+    """Take a chat in, and return what is said of it in the ledger."""
+    row = chat_row(
+        text=f"ask Katarzyna {NAME} about it", session=session, msg=session,
+        participants=["ann"], t=(desk.bench.today - 1) * DAY_US + 3_600_000_000,
+    )  # fmt: skip
+    path = desk.bench.path.parent / f"{session}.jsonl"
+    path.write_bytes(as_jsonl([row | {"stream": "chat"}]))
+    size = desk.bench.desk.ledger.size
+    answer = desk.take(path, "canonical")
+    assert answer["tally"]["taken"] == {"chat": 1}
+    ledger = desk.bench.desk.ledger
+    said = [ledger.detail(at) for at, leaf in ledger.leaves(size) if leaf["k"] == "ingest"]
+    return [one["detail"] for one in said]
+
+
+def test_a_name_on_no_list_rests_masked_with_the_tagger_and_not_without(desk: Desk) -> None:
+    plain = take(desk, "one")
+    assert any(NAME in str(value) for value in desk.cells())
+    before = sum(NAME in str(value) for value in desk.cells())
+    choose_names(desk.bench.desk.home, "ner")
+    tagged = take(desk, "two")
+    assert sum(NAME in str(value) for value in desk.cells()) == before
+    assert any("[PERSON]" in str(value) for value in desk.cells())
+    # and the ledger says so, from the first leaf to the chunk
+    assert [plain[0]["names"], tagged[0]["names"]] == ["roster", "ner"]
+    assert plain[0]["rules"] == plain[1]["rules"]
+    assert tagged[0]["rules"] == tagged[1]["rules"]
+    assert plain[0]["rules"] != tagged[0]["rules"]
+
+
+def test_what_is_chosen_and_not_there_is_refused_and_not_replaced(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose_names(desk.bench.desk.home, "ner")
+
+    def gone() -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("safehold.dlp.named.load_model", gone)
+    before = len(desk.cells())
+    with pytest.raises(UnavailableError) as refused:
+        take(desk, "three")
+    assert refused.value.rule == "dlp.names"
+    assert len(desk.cells()) == before
+    with pytest.raises(UnavailableError) as refused:
+        obtain(desk)
+    assert refused.value.rule == "dlp.names"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b'{"names":"none","v":"safehold-names/1"}', b'{"names":"ner"}', b"\xff"]
+)
+def test_a_choice_that_says_nothing_known_is_no_choice_for_less(desk: Desk, data: bytes) -> None:
+    desk.bench.desk.home.names_file.write_bytes(data)
+    with pytest.raises(TamperedError):
+        chosen_names(desk.bench.desk.home)
+    with pytest.raises((TamperedError, DeniedError)):
+        take(desk, "four")
+
+
+def test_what_was_recorded_under_another_choice_is_not_taken_in(desk: Desk) -> None:
+    bench = desk.bench
+    bench.call("source.add", person="ann", device=DEVICE.public.text(), evidence="a form")
+    line = KeeperLine(bench, person="ann", device=DEVICE)
+    first = line.ask()
+    assert {spec["names"] for spec in first["rules"].values()} == {"roster"}
+    collector = Collector(
+        line,
+        person="ann",
+        device=DEVICE,
+        keeper=VerifyKey.from_text(first["keeper"]),
+        rules={stream: Rules.from_spec(spec) for stream, spec in first["rules"].items()},
+        clock=bench.clock,
+    )
+
+    def record(number: int) -> None:
+        row = key_rows("a")[0]
+        row |= {"t": bench.clock.now_us(), "mono": number * 1_000, "seq": number}
+        collector.feed(as_jsonl([row | {"stream": "key"}]))
+        collector.flush()
+
+    bench.workshop.scripts["ingest"] = lambda _spec: iter(())  # whatever comes in is taken
+    record(0)
+    assert collector.counters.sealed == {"key": 1}
+    choose_names(bench.desk.home, "ner")
+    record(1)
+    assert collector.counters.sealed == {"key": 1}
+    assert collector.counters.discarded == 1
+    record(2)  # the next lease is for rules this recorder does not have
+    assert collector.counters.not_recorded == 1
+
+
+def obtain(desk: Desk) -> dict[str, Any]:
+    nonce = unb64(desk.bench.call("nonce")["nonce"])
+    return desk.bench.call(
+        "lease.obtain", person="ann", device=DEVICE.public.text(), nonce=b64(nonce),
+        proof=b64(prove_device(DEVICE, nonce, obtain_message("ann"))),
+    )  # fmt: skip
