@@ -86,7 +86,7 @@ class Shapes:
         code = np.frombuffer(data, np.uint8)
         parts: list[list[Ints]] = [[] for _ in self._signs]
         for low in range(0, len(data), _STRETCH):
-            places = np.flatnonzero(flags[low : low + _STRETCH]) + low
+            places = np.flatnonzero(flags[low : low + _STRETCH] != 0) + low
             kinds = flags[places]
             for number, signs in enumerate(self._signs):
                 begin = places[(kinds >> number & 1) > 0] - self._rarest[number]
