@@ -7,8 +7,9 @@ import json
 import math
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import repeat
 from operator import ne
 from typing import Final
 
@@ -42,15 +43,36 @@ def entropy_of(text: bytes) -> float:
     """Return the Shannon entropy of the bytes, in bits a byte."""
     if not text:
         return 0.0
-    # counting a byte is one call; a dictionary keeps the order in which they come
-    shares = [text.count(byte) / len(text) for byte in dict.fromkeys(text)]
-    return -sum([share * math.log2(share) for share in shares])
+    # a dictionary keeps the order in which bytes come; all of it runs in C
+    counts = map(text.count, dict.fromkeys(text))
+    if len(text) > _TABLED:
+        return -sum(map(_term, counts, repeat(len(text))))
+    return -sum(map(_terms(len(text)).__getitem__, counts))
+
+
+_TABLED: Final = (
+    400  # bytes of a text whose terms are kept: longer than the keys of all rules but a few
+)
+
+
+def _term(count: int, size: int) -> float:
+    return count / size * math.log2(count / size) if count else 0.0
+
+
+@lru_cache(_TABLED)
+def _terms(size: int) -> tuple[float, ...]:
+    """Return what a byte adds to the entropy of a text of so many bytes, by how often it stands there."""
+    return tuple(_term(count, size) for count in range(size + 1))
+
+
+def _digits_in(text: bytes) -> int:
+    return len(text) - len(text.translate(None, b"0123456789"))
 
 
 def check_token(buffer: bytes, start: int, end: int) -> int:
     """Keep what looks drawn by a machine: letters and digits mixed, much entropy."""
     text = buffer[start:end]
-    digits = sum(48 <= byte <= 57 for byte in text)
+    digits = _digits_in(text)
     letters = sum(chr(byte).isalpha() for byte in text if byte < 128)
     if not digits or not letters or entropy_of(text) < 3.0:
         return 0
@@ -72,7 +94,7 @@ def check_bare_token(buffer: bytes, start: int, end: int) -> int:
     if buffer[max(0, start - 1) : start] == b"\n" and buffer[end : end + 1] == b"\n":
         return 0  # a line of an encoded file
     mixed = text.lower() != text and text.upper() != text
-    digits = sum(48 <= byte <= 57 for byte in text)
+    digits = _digits_in(text)
     if not mixed or digits < 4 or b"/" in text or entropy_of(text) < 4.2:
         return 0
     if _PLACEHOLDER(text) or _OPEN_NAME(buffer[max(0, start - 48) : start]):
@@ -131,7 +153,7 @@ def check_shape(buffer: bytes, start: int, end: int) -> int:
     text = buffer[start:end].rstrip(b"!?")
     if not 8 <= len(text) <= 40 or _variety(text) < 4:
         return 0
-    if sum(48 <= byte <= 57 for byte in text) < 2 or b"@" in text or b"&&" in text or b"++" in text:
+    if _digits_in(text) < 2 or b"@" in text or b"&&" in text or b"++" in text:
         return 0
     border = buffer[max(0, start - 1) : start] + buffer[end : end + 1]
     if (
@@ -248,7 +270,7 @@ def check_keyed(buffer: bytes, start: int, end: int) -> int:
     line = before[max(before.rfind(b"\n"), before.rfind(b"\0")) + 1 :]
     if _OPEN_NAME(line) or _PLACEHOLDER(text):
         return 0
-    digits = sum(48 <= byte <= 57 for byte in text)
+    digits = _digits_in(text)
     if not digits or digits == len(text) or text.count(b".") > 2 or b"//" in text:
         return 0
     if buffer[end : end + 1] in (b"(", b"[") or text[:1] in (b"/", b".", b"-"):
