@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import tempfile
@@ -63,3 +64,36 @@ def test_a_socket_is_reached_by_whoever_may_write_to_it(
 def test_a_link_leads_nowhere_and_what_is_gone_is_not_counted(place: Path) -> None:
     (place / "link").symlink_to("/etc/passwd")
     assert not set(reachable([place, place / "gone"]))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("folder", "file", "groups", "open_"),
+    [
+        # past the folder as anybody, at the file as a member of its group, and the other way round
+        (0o701, 0o640, (1001, 1002), True), (0o710, 0o604, (1001, 1002), True),
+        (0o701, 0o640, (1001, 1001), False), (0o710, 0o604, (1001, 1001), False),
+        (0o700, 0o644, (1001, 1002), False), (0o711, 0o600, (1001, 1002), False),
+    ],
+)  # fmt: skip
+def test_another_user_is_in_some_groups_and_not_in_others(
+    place: Path, folder: int, file: int, groups: tuple[int, int], open_: bool
+) -> None:
+    (place / "inner").mkdir()
+    (place / "inner" / "table").write_text("1")
+    os.chown(place / "inner", 0, groups[0])
+    os.chown(place / "inner" / "table", 0, groups[1])
+    (place / "inner").chmod(folder)
+    (place / "inner" / "table").chmod(file)
+    assert bool(set(reachable([place]))) == open_
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_belongs_to_another_user_stands_open_to_that_one(place: Path) -> None:
+    (place / "table").write_text("1")
+    (place / "table").chmod(0o600)
+    assert not set(reachable([place]))
+    os.chown(place / "table", 1001, 0)
+    assert set(reachable([place])) == {place.resolve() / "table"}
+    place.chmod(0o700)
+    assert not set(reachable([place]))

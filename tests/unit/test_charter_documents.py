@@ -14,6 +14,7 @@ from tests.keeper_desk import Bench, copy_bench, found_bench
 from safehold.canonical import unb64
 from safehold.charter import Charter, load, shipped
 from safehold.charter.legal import DOCUMENTS, left_out, open_questions, write
+from safehold.charter.legal.page import GAP
 from safehold.errors import InvalidError, MissingError
 
 
@@ -194,3 +195,32 @@ def test_a_text_that_only_names_the_charter_is_not_published(bench: Bench) -> No
         assert caught.value.fix is not None
     assert bench.desk.ledger.size == size
     assert state(bench, "notice") == "missing"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_nothing_is_put_before_or_behind_what_a_line_says(charter: Charter, name: str) -> None:
+    drawn = write(name, charter)
+    lines = drawn.splitlines()
+    assert left_out(drawn, drawn) is None
+    assert left_out(drawn.replace("\n", "\r\n"), drawn) is None
+    for number, line in enumerate(lines):
+        if not line.strip() or GAP in line or "[to be completed]" in line:
+            continue
+        for other in (f"It is not true that {line}", f"{line}0", f"{line} is what nobody does"):
+            changed = "\n".join([*lines[:number], other, *lines[number + 1 :]])
+            if lines.count(line) == 1:
+                assert left_out(changed, drawn) is not None, line
+
+
+def test_a_text_that_says_less_than_this_version_does_is_stale(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older version wrote less, or took a completed text whatever it said: the charter has not moved."""
+    monkeypatch.setattr("safehold.keeper.documents.left_out", lambda _text, _drawn: None)
+    text = write("notice", bench.charter()).replace("14 days", "14 years")
+    bench.call("document.publish", name="notice", text=text)
+    assert state(bench, "notice") == "current"
+    monkeypatch.undo()
+    assert state(bench, "notice") == "stale"
+    bench.call("document.publish", name="notice")
+    assert state(bench, "notice") == "current"

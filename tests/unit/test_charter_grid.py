@@ -67,3 +67,16 @@ def test_every_action_and_every_guard_of_the_policy_is_tried():
     asked = {one["action"] for requests in tried.values() for one in requests}
     assert asked == {f'Action::"{action}"' for action in ACTIONS}
     assert set(DATA) < set(ACTIONS)
+
+
+def test_a_request_that_all_else_favours_has_as_many_people_as_any_charter_demands():
+    """Else a red line for two million people would refuse each trial by itself, and every promise would seem to hold."""
+    base = boardroom.charter("example")
+    most = 10**15 - 1  # what fifteen digits can say
+    lines = tuple(
+        replace(line, min_people=most) if line.id == "no-single-person-query" else line
+        for line in base.red_lines
+    )
+    policy = charters.compile(replace(base, red_lines=lines))
+    assert breaches(policy, "guard.gates") == 0
+    assert breaches(without(policy, ["guard.gates"]), "guard.gates") > 0

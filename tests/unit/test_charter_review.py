@@ -11,6 +11,8 @@ from tests.conftest import SHARED
 from safehold import charter as charters
 from safehold.charter import terms
 from safehold.charter.difference.field import ORDERS
+from safehold.charter.model import RedLine
+from safehold.charter.redline import KNOWN, WORDS
 from safehold.charter.review import review
 from safehold.errors import DeniedError, InvalidError
 from safehold.telemetry.schema import Level
@@ -242,3 +244,28 @@ def test_an_effect_without_a_deadline_is_refused_and_wider_however_it_is_written
         day = replace(never, within_s=86_400)
         assert [step.side for step in ORDERS[key].steps(day, never)] == ["wider"]
         assert [step.side for step in ORDERS[key].steps(never, day)] == ["narrower"]
+
+
+@pytest.mark.parametrize(
+    ("name", "less"),
+    [
+        ("no-raw-to-people", {"min_people": 60}),
+        ("no-raw-to-people", {"forbid_actions": ("read_raw", "read_rows", "export_vectors")}),
+        ("no-single-person-query", {"min_people": 49}),
+        ("no-cross-join", {"forbid_actions": ("join_external",), "forbid_beside": ("hr",)}),
+    ],
+)
+def test_words_that_stand_for_a_form_go_with_no_lesser_one(name, less):
+    """Such a line would say one thing to people, with a form that bans less, and be proved."""
+    base = boardroom.charter("example")
+    others = tuple(one for one in base.red_lines if one.id != name)
+
+    def said(rule, **form):
+        made = RedLine(id=name, rule=rule, **form)
+        return {one.rule for one in review(replace(base, red_lines=(*others, made)))}
+
+    assert said(WORDS[name], **less) == {"charter.red_line.words"}
+    assert not said(WORDS[name])
+    assert not said(WORDS[name], **KNOWN[name])
+    assert not said(WORDS[name], **KNOWN[name], forbid_terms=("sh:reidentify",))
+    assert not said("said in other words", **less)

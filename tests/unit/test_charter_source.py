@@ -244,6 +244,10 @@ def test_the_canonical_form_is_read_back_and_has_no_float():
         lambda tree: tree["collect"][0].update(what="secrets"),
         lambda tree: tree.update(regimes="eu-gdpr"),
         lambda tree: tree.update(purposes=[]),
+        lambda tree: tree["collect"][0].update(keep_days=-1),
+        lambda tree: tree["promises"][0]["must_be"].update(op="<=x"),
+        lambda tree: tree["gates"][0]["must_be"].update(micro=-1),
+        lambda tree: tree["oversight"]["stop"]["effect"].update(name="Nothing at all"),
     ],
 )
 def test_a_spoilt_canonical_form_is_refused(spoil):

@@ -24,9 +24,10 @@ from safehold.charter.gaps import gaps
 from safehold.charter.model import Category, Charter, RedLine
 from safehold.charter.prove import prove
 from safehold.charter.prove.promise import forbidden_uses
-from safehold.charter.review import review
+from safehold.charter.review import BY_ITSELF, review
 from safehold.charter.types import banned_terms
 from safehold.errors import InvalidError, RedLineError
+from safehold.telemetry.schema import WHAT_TO_STREAM
 
 EXAMPLE = boardroom.charter("example")
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "terms.md"
@@ -286,3 +287,45 @@ def test_the_page_of_terms_tells_each_term_and_each_link() -> None:
         row = f"| `{link.term}` | {link.relation} | `{link.other}` | {link.because} |"
         assert row in text, row
     assert text.count("\n| `") == len(terms.links()) + len(terms.catalogue())
+
+
+@pytest.mark.parametrize(
+    ("what", "ban"),
+    [
+        ("ai_prompts", "sh:prompt"), ("speech", "sh:transcript"), ("screen", "sh:screen_content"),
+        ("pointer", "sh:pointer"), ("chat", "pd:Communication"), ("chat", "user.content"),
+        ("focus", "pd:Behavioural"), ("performance_metrics", "pd:PerformanceAtWork"),
+        ("keys", "user.telemetry"), ("keys", "sh:keystroke_timing"),
+    ],
+)  # fmt: skip
+def test_another_label_takes_what_is_recorded_from_under_no_ban(what: str, ban: str) -> None:
+    """What a stream of a recorder is does not hang on what the charter calls it."""
+    place = next(n for n, one in enumerate(EXAMPLE.collect) if one.what == what)
+    level = "L2" if ban == "sh:keystroke_timing" else "L3"
+
+    def called(never: str) -> set[str]:
+        one = EXAMPLE.collect[place]
+        mild = Category(fides="user.device", dpv="pd:DeviceBased")
+        other = replace(one, category=mild, minimise=replace(one.minimise, level=level))
+        collect = (*EXAMPLE.collect[:place], other, *EXAMPLE.collect[place + 1 :])
+        charter = replace(EXAMPLE, collect=collect, never_collect=(never,))
+        return {one.rule for one in review(charter) if one.field == f"collect.{place}.category"}
+
+    assert called(ban) == {"charter.never_collect"}
+    # what is narrower than all that a stream may hold is not what it is
+    for other in ("user.financial", "pd:EmailContent", "user.behavior.search_history"):
+        assert not called(other)
+
+
+def test_keys_without_times_tell_none() -> None:
+    mild = Category(fides="user.device", dpv="pd:DeviceBased")
+    keys = replace(EXAMPLE.collect[0], category=mild)
+    assert (keys.what, keys.minimise.level) == ("keys", "L3")
+    never = (*EXAMPLE.never_collect, "sh:keystroke_timing")
+    charter = replace(EXAMPLE, never_collect=never, collect=(keys, *EXAMPLE.collect[1:]))
+    assert not [one for one in review(charter) if one.field.startswith("collect.0.")]
+
+
+def test_each_kind_of_data_is_something_by_itself() -> None:
+    assert set(BY_ITSELF) == set(WHAT_TO_STREAM)
+    assert all(terms.catalogue()[name].kind == "category" for name in BY_ITSELF.values())

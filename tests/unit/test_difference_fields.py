@@ -15,7 +15,7 @@ from safehold.charter.difference.walk import changes
 from safehold.charter.difference.watch import WATCH
 from safehold.charter.difference.words import ENGLISH
 from safehold.charter.explain import reading_ease
-from safehold.charter.model import GrantRule
+from safehold.charter.model import Caps, GrantRule, Role
 from safehold.charter.redline import WORDS
 from safehold.charter.review import review
 from safehold.charter.vocabulary import DLP_GROUPS
@@ -228,7 +228,8 @@ def test_a_red_line_that_gets_a_form_of_its_own_loses_the_one_it_had_by_its_name
     base = boardroom.charter("example")
     prose = RedLine(id="no-raw-to-people", rule=WORDS["no-raw-to-people"])
     old = replace(base, red_lines=(*(one for one in base.red_lines if one.id != prose.id), prose))
-    new = replace(old, red_lines=(*old.red_lines[:-1], replace(prose, min_people=60)))
+    less = replace(prose, rule="no human ever receives raw data", min_people=60)
+    new = replace(old, red_lines=(*old.red_lines[:-1], less))
     found = compare(old, new)
     assert found.direction == "widen"
     assert any(
@@ -443,3 +444,35 @@ def test_the_difference_itself_says_that_the_pipeline_is_watched_in_another_way(
     # what watched nothing before can be blinded by nothing
     back = compare(replace(base, purposes=purposes), base)
     assert not any("blind" in change.sentence for change in back.allowed)
+
+
+def test_one_seat_cannot_blind_those_who_watch_by_what_is_asked_of_them():
+    base = boardroom.charter("example")
+    grant = GrantRule(max_s=3600, token_s=3600, approvers=2)
+    watcher = Role(do=("query",), stages=("audit",), grant=grant)
+
+    def watched(**asked):
+        changed = replace(watcher, grant=replace(grant, **asked))
+        return replace(base, who_may={**base.who_may, "watcher": changed})
+
+    few = replace(
+        watched(),
+        red_lines=tuple(
+            replace(line, min_people=10**12) if line.min_people else line for line in base.red_lines
+        ),
+    )
+    harder = [
+        watched(approvers=10**12),
+        watched(max_s=1, token_s=1),
+        watched(budget=Caps(rows=0, bytes_out=0, runs=0)),
+        few,
+    ]
+    for one in harder:
+        found = compare(watched(), one)
+        assert [change.clause for change in found.allowed] == [f"purposes.{WATCH}"]
+    # of everybody else one seat asks more, as ever; and of all, where nobody watches by a grant
+    scientist = base.who_may["data_scientist"]
+    stricter = replace(scientist, grant=replace(scientist.grant, approvers=3))
+    new = replace(watched(), who_may={**watched().who_may, "data_scientist": stricter})
+    assert compare(watched(), new).direction == "narrow"
+    assert compare(base, replace(few, who_may=base.who_may)).direction == "narrow"

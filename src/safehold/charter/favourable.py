@@ -9,7 +9,7 @@ from typing import Any, Final
 from safehold.charter.types import kinds
 from safehold.charter.vocabulary import ASSURANCE
 
-PLENTY: Final = 1_000_000  # people and approvals: more than any charter demands
+PLENTY: Final = 2**53  # people and approvals: more than any charter can write down
 Attributes = dict[str, Any]
 
 

@@ -81,6 +81,8 @@ def _load(kind: Any, tree: Any, path: str, read: Any = None) -> Any:
         return {value.name(key): _load(item, entry, f"{path}.{key}") for key, entry in tree.items()}
     if type(tree) is not inner:
         raise InvalidError("a value of another type", field=path, rule="record.type")
+    if inner is int and tree < 0:  # no reader makes one, so nobody wrote it in a charter
+        raise InvalidError("a number below zero", field=path, rule="record.value")
     if inner is str and read is not None and read(tree) != tree:
         raise InvalidError("not the stored form of this value", field=path, rule="record.value")
     return tree

@@ -43,6 +43,19 @@ def forms(line: RedLine) -> RedLine:
     return replace(line, **KNOWN[line.id])
 
 
+def falls_short(line: RedLine) -> bool:
+    """Tell whether a line has words that stand for a machine form, and a form of its own that bans less."""
+    if line.rule is None or line.rule != WORDS.get(line.id):
+        return False
+    full = forms(line)
+    for key, least in KNOWN[line.id].items():
+        given = getattr(full, key)
+        enough = (given or 0) >= least if key == "min_people" else {*given} >= {*least}
+        if not enough:
+            return True
+    return False
+
+
 def _formed(line: RedLine) -> bool:
     return bool(
         line.terms() or line.forbid_actions or line.forbid_beside or line.min_people is not None

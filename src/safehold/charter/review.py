@@ -8,12 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from safehold.charter import terms
-from safehold.charter.model import Category, Charter
-from safehold.charter.redline import forms
+from safehold.charter.model import Category, Charter, Collect
+from safehold.charter.redline import falls_short, forms
 from safehold.charter.vocabulary import DATA, GRANTED, INTERNAL, ROWS, SEATS, SELF
 from safehold.errors import InvalidError
+
+# what a kind of data is whatever it is called: of these the program knows what it records
+BY_ITSELF: Final = MappingProxyType(
+    {
+        "keys": "fides:user.telemetry",
+        "pointer": "sh:pointer",
+        "focus": "fides:user.behavior.browsing_history",
+        "chat": "pd:Communication",
+        "ai_prompts": "sh:prompt",
+        "speech": "sh:transcript",
+        "screen": "sh:screen_content",
+        "performance_metrics": "pd:PerformanceAtWork",
+    }
+)
+_TIMED: Final = ("L0", "L1", "L2")  # levels at which keys keep some of their times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +101,12 @@ def _names(category: Category, *, kind: str) -> set[str]:
     return found
 
 
+def _by_itself(item: Collect) -> str:
+    """Return what data is by what it records, so that another label takes it from under no ban."""
+    timed = item.what == "keys" and item.minimise.level in _TIMED
+    return "sh:keystroke_timing" if timed else BY_ITSELF[item.what]
+
+
 def _terms(charter: Charter) -> Iterator[Problem]:
     participation = charter.participation
     yield from _known(participation.legal_basis, "participation.legal_basis", kind="law")
@@ -136,6 +159,12 @@ def _collected(charter: Charter) -> Iterator[Problem]:
                     message="this category is, lies under or contains one that is never collected",
                     rule="charter.never_collect",
                 )
+        if any(_by_itself(item) in terms.within(other) for other in never):
+            yield Problem(
+                field=f"{field}.category",
+                message="what this records is never collected, whatever it is called",
+                rule="charter.never_collect",
+            )
         if not 1 <= item.sensitivity <= 4:
             yield Problem(field=field, message="sensitivity is 1 to 4", rule="charter.sensitivity")
         if item.minimise.level == "L0":
@@ -205,6 +234,13 @@ def _red_lines(charter: Charter) -> Iterator[Problem]:
                 message="this red line is only prose, so nothing would enforce it",
                 rule="charter.red_line.machine_form",
                 fix="add forbid_terms, forbid_actions, forbid_beside or min_people",
+            )
+        if falls_short(written):
+            yield Problem(
+                field=field,
+                message="its words stand for more than its machine form bans",
+                rule="charter.red_line.words",
+                fix="take the form away, so that the words have their own, or say it in other words",
             )
         if line.min_people is not None and line.min_people < 2:
             yield Problem(

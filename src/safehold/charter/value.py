@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
@@ -24,6 +24,20 @@ _INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,14}")
 _THRESHOLD: Final = re.compile(r"(<=|>=|==|<|>)([0-9.]{1,20})")
 _EFFECT: Final = re.compile(r"([a-z][a-z_]{0,39}) within ([1-9][0-9]{0,5}[smhd])")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_EFFECT_NAME: Final = re.compile(r"[a-z][a-z_]{0,39}")
+COMPARISONS: Final = ("<=", ">=", "==", "<", ">")
+
+
+def _comparison(text: str) -> str:
+    if text not in COMPARISONS:
+        raise _refuse("a comparison", "charter.threshold")
+    return text
+
+
+def _effect_name(text: str) -> str:
+    if _EFFECT_NAME.fullmatch(text) is None:
+        raise _refuse("the name of an effect", "charter.effect")
+    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +49,7 @@ class Threshold:
         micro: The bound in millionths.
     """
 
-    op: str
+    op: str = field(metadata={"read": _comparison})
     micro: int
 
 
@@ -48,7 +62,7 @@ class Effect:
         within_s: Seconds, at least one.
     """
 
-    name: str
+    name: str = field(metadata={"read": _effect_name})
     within_s: int
 
 

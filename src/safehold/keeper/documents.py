@@ -93,6 +93,11 @@ class Documents:
             state = "changed"
         elif unb64(leaf["chr"]) != self._desk.trust.digest():
             state = "stale"
+        elif (
+            left_out(text.decode(errors="replace"), write(name, self._desk.trust.charter()))
+            is not None
+        ):
+            state = "stale"  # a newer version of the program says more, or otherwise, about the same charter
         else:
             state = "current"
         return {

@@ -7,7 +7,9 @@ from typing import Final
 
 from safehold.charter.difference.change import NARROWER, WIDER, Change
 from safehold.charter.model import Charter
+from safehold.charter.vocabulary import DATA
 
+ASKED: Final = ("people", "approvals")  # what a policy asks of a grant, more or less
 WATCH: Final = "secure_the_pipeline"  # the purpose under which the pipeline itself is watched
 
 
@@ -21,8 +23,22 @@ def watch_changes(old: Charter, new: Charter, told: Iterable[Change]) -> Iterato
     """
     if WATCH not in old.purposes:
         return
+    stages = old.purposes[WATCH].stages
+    watchers = {
+        name
+        for name, role in old.who_may.items()
+        if not {*role.do}.isdisjoint(DATA) and not {*role.stages}.isdisjoint(stages)
+    }
     ended = (change for change in told if change.side == NARROWER)
     if old.purposes[WATCH] != new.purposes.get(WATCH) or any(
-        cell.purpose == WATCH for change in ended for cell in change.cells
+        _hampers(change, watchers) for change in ended
     ):
         yield Change(clause=f"purposes.{WATCH}", side=WIDER, message="watch.changed")
+
+
+def _hampers(change: Change, watchers: Iterable[str]) -> bool:
+    """Tell whether a change ends some of the watching, or asks more of those who watch: so many approvals, say."""
+    return any(
+        cell.purpose == WATCH or (cell.limit in ASKED and cell.role in watchers)
+        for cell in change.cells
+    ) or any(change.clause.startswith(f"who_may.{name}.grant") for name in watchers)

@@ -48,7 +48,8 @@ def open_questions(text: str) -> int:
 def left_out(text: str, drawn: str) -> str | None:
     """Return the first line that a completed text no longer has of the text made from the charter; None if it has all.
 
-    People fill gaps, and may add what they like between the lines; what the charter says stays, in its order.
+    People fill gaps, and may add what they like between the lines; what the charter says stays, in its order. A line
+    begins and ends as it did, so that nothing is put before or behind what it says: "14 days" is not in "114 days".
 
     Args:
         text: What people completed.
@@ -56,11 +57,15 @@ def left_out(text: str, drawn: str) -> str | None:
     """
     place = 0
     for line in drawn.splitlines():
-        for part in filter(str.strip, _GAPS.split(line)):
-            found = text.find(part, place)
-            if found < 0:
+        parts = _GAPS.split(line)
+        for n, part in enumerate(parts):
+            if not part.strip():
+                continue
+            begin, end = "^" if n == 0 else "", r"[ \t\r]*$" if n == len(parts) - 1 else ""
+            found = re.compile(begin + re.escape(part) + end, re.MULTILINE).search(text, place)
+            if found is None:
                 return line
-            place = found + len(part)
+            place = found.end()
     return None
 
 
