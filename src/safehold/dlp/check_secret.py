@@ -228,7 +228,7 @@ def changes_of(text: bytes) -> float:
     A capital before a small letter is the begin of a word and does not count.
     """
     kinds = text.translate(_KIND_OF, b"-_=./+~")
-    turns = sum(map(ne, kinds, kinds[1:])) - kinds.count(b"\2\1")
+    turns: int = sum(map(ne, kinds, kinds[1:])) - kinds.count(b"\2\1")
     return turns / max(1, len(kinds) - 1)
 
 
