@@ -8,6 +8,8 @@ from __future__ import annotations
 FOUND: dict[str, str] = {
     "email.address": "write to ann.lee+x@mail.example.org today",
     "email.spelled": "ann (at) mail (dot) example",
+    "email.spoken": "ann dot lee four two at mail dot example",
+    "email.spoken_cued": "mail it to ann at mail dot example",
     "email.letters": "an анна.иванова@mail.example",
     "username.named": "my username is annlee",
     "bank.bban": "BBAN BUOJ78984424776912",
@@ -172,6 +174,8 @@ FOUND: dict[str, str] = {
 NEAR: dict[str, str] = {
     "email.address": "a @ b, @everyone, user@",
     "email.spelled": "look at mail dot com later",
+    "email.spoken": "look at mail dot com later",
+    "email.spoken_cued": "look at mail dot com later",
     "email.letters": "ann@mail.example",
     "username.named": "your username is wrong",
     "bank.bban": "account number missing",

@@ -19,9 +19,11 @@ from safehold.ingest.recipe import _join_streams, _Run
 from safehold.ingest.rest import pack, rest_batches
 from safehold.telemetry.schema import KeyKind
 from safehold.workforce import Spec, person_day, roster, truth
+from safehold.workforce.people import streams_of
+from safehold.workforce.spec import WHOLE
 
-STREAMS = ("key", "pointer", "focus", "chat", "ai")
-TEXT = {"chat": "text", "ai": "text", "focus": "title"}
+TEXT = (("chat", "text"), ("ai", "text"), ("focus", "title"))
+MORE_TEXT = (("speech", "text"), ("metric", "name"), ("focus", "url_host"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ def minimised(
     Everybody has opted in and every channel is recorded, so that nothing is kept out by
     consent that ought to be kept out by masking. Streams of ``without`` are not collected.
     """
-    people = {one.id: {"streams": list(STREAMS)} for one in roster(spec)}
-    rules = {stream: rules_spec(stream, level) for stream in STREAMS}
+    streams = streams_of(spec)
+    people = {one.id: {"streams": list(streams)} for one in roster(spec)}
+    rules = {stream: rules_spec(stream, level) for stream in streams}
     rules |= {stream: rules_spec(stream, other) for stream, other in levels.items()}
     rules["chat"]["channels"] = ["public", "private", "direct"]
     for stream in without:
@@ -106,8 +109,13 @@ def minimised(
         for stream, table in after.items()
         for batch in rest_batches(stream, table, key=order.key, policy=order.policy)
     )
-    assert not chunk.refusals
+    assert not chunk.refusals, chunk.refusals[:3]
     return {stream: events.table for stream, events in accepted.items()}, after, sealed
+
+
+def texts_of(spec: Spec) -> tuple[tuple[str, str], ...]:
+    """Return the columns of a company that hold text: stream and column."""
+    return (*TEXT, *MORE_TEXT) if spec.edition >= WHOLE else TEXT
 
 
 def measure(spec: Spec, *, level: int) -> Measured:
@@ -120,7 +128,7 @@ def measure(spec: Spec, *, level: int) -> Measured:
         if row["stream"] == "key":
             result.fates.append(keys.fate(row))
     keys.count(rows, result)
-    for stream, column in TEXT.items():
+    for stream, column in texts_of(spec):
         result.fates += _texts(stream, column, before[stream], after[stream], rows, result)
     return result
 
@@ -177,7 +185,7 @@ def _texts(
     now = dict(zip(_place(after), after[column].to_pylist(), strict=True))
     holding = set()
     for row in rows:
-        if row["stream"] == stream:
+        if row["stream"] == stream and row["column"] == column:
             pair = row["session"], row["first_seq"]
             holding.add(pair)
             assert row["value"] in were[pair]

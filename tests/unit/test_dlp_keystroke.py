@@ -9,6 +9,7 @@ from safehold.dlp.keymap import OPAQUE, Op, operate, resolve
 from safehold.dlp.keys import read_keys
 from safehold.dlp.keystroke import replay
 from safehold.telemetry.schema import WIRE, KeyKind
+from safehold.workforce.guise import widen
 
 CTRL = 2
 
@@ -181,6 +182,44 @@ def test_commits_bring_the_text_of_a_composition():
         commit=[None, None, "你好", None],
     )
     assert final(table) == ["你好x"]
+
+
+def test_presses_an_input_method_made_a_secret_of_are_masked_with_it():
+    typed = [*"see ", *"123456789", "Enter", None, *" ok"]
+    composing = [False] * 4 + [True] * 10 + [False] * 4
+    table = events(
+        typed,
+        kind=[1] * 14 + [2] + [1] * 3,
+        composing=composing,
+        commit=[None] * 14 + [widen("123-45-6789")] + [None] * 3,
+    )
+    assert masked(table) == set(range(5, 16))  # the digits, what accepts them, and the commit
+    plain = table.set_column(
+        table.schema.get_field_index("commit"),
+        "commit",
+        pa.array([None] * 14 + ["会議は午後です"] + [None] * 3, pa.string()),
+    )
+    assert not masked(plain)
+
+
+def test_what_was_typed_before_a_composition_is_not_masked_with_its_commit():
+    table = events(
+        [*"ab", "x", *"12", None],
+        kind=[1] * 5 + [2],
+        composing=[True, True, False, True, True, False],
+        commit=[None] * 5 + ["123-45-6789"],
+    )
+    assert masked(table) == {4, 5, 6}
+
+
+def test_editing_and_accepting_under_composition_touch_nothing_else():
+    table = events(
+        [*"ab", "n", "Backspace", "Backspace", "Enter", None],
+        kind=[1] * 6 + [2],
+        composing=[False, False, True, True, True, True, False],
+        commit=[None] * 6 + ["好"],
+    )
+    assert final(table) == ["ab好"]
 
 
 def test_a_reported_paste_is_not_inserted_twice_and_its_text_is_scanned():

@@ -11,6 +11,7 @@ from safehold.workforce import Spec
 
 # not chosen for their result; what they showed was mended since
 SEEDS = (31337, 271828, 5550123)
+STREAMS = [stream for stream, _ in TEXT]
 TYPED_LEFT, DECOYS_MASKED, KEYS_MASKED, TEXT_MASKED = 0.01, 0.25, 0.005, 0.01
 OVER_A_TENTH = 0.1 + 1e-9
 
@@ -41,7 +42,7 @@ def report(measured: list[Measured]) -> None:
     for name in sorted({key[:2] for key in counts}):
         words = ("planted", "dropped", "left 90 %", "left 50 %")
         print(*name, *(f"{word} {counts[(*name, word)]}" for word in words), sep=" | ")
-    for stream in ("key", *TEXT):
+    for stream in ("key", *STREAMS):
         total = sum(one.ordinary[stream] for one in measured)
         lost = sum(one.masked[stream] for one in measured)
         print(f"{stream}: {lost} of {total} ordinary characters masked, {lost / total:.5f}")
@@ -52,7 +53,7 @@ def test_what_is_planted_does_not_come_to_rest(
 ) -> None:
     report([one for (_, level), one in all_measured.items() if level == 3])
     for measured in all_measured.values():
-        for stream in TEXT:
+        for stream in STREAMS:
             left, planted = measured.recall(0.5, stream=stream, decoy=False)
             assert planted >= 5, stream
             assert left == 0, stream
@@ -107,7 +108,7 @@ def test_what_only_looks_like_a_secret_and_ordinary_text_stay(
     assert sum(fate.left < 0.5 for fate in decoys) <= DECOYS_MASKED * len(decoys)
     # a number of 16 digits that fails the check is masked all the same: it may be a card mistyped
     assert {fate.row["class"] for fate in decoys if fate.left < 0.5} <= {"CARD"}
-    for stream in ("key", *TEXT):
+    for stream in ("key", *STREAMS):
         total = sum(each.ordinary[stream] for each in one)
         assert total > 10_000
         bound = KEYS_MASKED if stream == "key" else TEXT_MASKED

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.keeper_desk import Bench, copy_bench, found_bench
 
-from safehold.charter import Charter, Policy, load, shipped
+from safehold.charter import Policy, load, shipped
 from safehold.charter import compile as compile_charter
 from safehold.charter import prove as prove_module
 from safehold.errors import RedLineError
@@ -28,19 +28,19 @@ def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    found: list[bytes] = []
-    real = enacted.admit
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    found: list[str] = []
+    real = enacted.admit_policy
 
-    def admit(charter: Charter) -> Policy:
-        found.append(charter.digest())
-        return real(charter)
+    def admit(policy: Policy) -> Policy:
+        found.append(policy.digest)
+        return real(policy)
 
-    monkeypatch.setattr(enacted, "admit", admit)
+    monkeypatch.setattr(enacted, "admit_policy", admit)
     return found
 
 
-def test_a_second_start_proves_nothing_again(bench: Bench, asked: list[bytes]) -> None:
+def test_a_second_start_proves_nothing_again(bench: Bench, asked: list[str]) -> None:
     bench.start()
     asked.clear()
     bench.restart()
@@ -50,7 +50,7 @@ def test_a_second_start_proves_nothing_again(bench: Bench, asked: list[bytes]) -
 
 @pytest.mark.parametrize("note", [b"", b"00" * 32, None])
 def test_without_the_note_of_it_it_is_proved(
-    bench: Bench, asked: list[bytes], note: bytes | None
+    bench: Bench, asked: list[str], note: bytes | None
 ) -> None:
     bench.start()
     bench.stop()
@@ -60,7 +60,7 @@ def test_without_the_note_of_it_it_is_proved(
         bench.home.proved_file.write_bytes(note)
     asked.clear()
     bench.start()
-    assert asked == [bench.charter().digest()]
+    assert asked == [bench.charter().digest().hex()]
 
 
 def test_another_program_proves_it_itself_and_refuses_what_it_cannot_prove(
@@ -70,10 +70,10 @@ def test_another_program_proves_it_itself_and_refuses_what_it_cannot_prove(
     bench.stop()
     monkeypatch.setattr(prove_module, "_program", lambda: b"another version")
 
-    def reachable(_charter: Charter) -> Policy:
+    def reachable(_policy: Policy) -> Policy:
         raise RedLineError("a promise can be broken", rule="test")
 
-    monkeypatch.setattr(enacted, "admit", reachable)
+    monkeypatch.setattr(enacted, "admit_policy", reachable)
     with pytest.raises(RedLineError):
         bench.start()
 

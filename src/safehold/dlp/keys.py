@@ -132,26 +132,32 @@ def read_keys(table: pa.Table, *, clicks: pa.Table | None = None) -> Typed:
     physical = np.where(codes == len(code_names) - 1, len(code_names) + plain, codes)
     release = _pair(session, kinds, physical)
     ops = np.where(kinds == KeyKind.DOWN, ops, Op.NOP)
-    _take_blocks(table, order, session, kinds=kinds, ops=ops, texts=texts)
+    commits = _take_blocks(table, order, session, kinds=kinds, ops=ops, texts=texts)
     counts = _repeats(table, order, session, ops=ops, release=release)
     segments, fields = _segments(table, order, session, ops, clicked)
     return Typed(
         order=order, ops=ops, texts=texts, names=names, vocabulary=vocabulary, counts=counts,
         kinds=kinds,
-        segments=segments, fields=fields, release=release,
+        segments=segments, fields=fields, release=release, commits=commits,
     )  # fmt: skip
 
 
 def _take_blocks(
     table: pa.Table, order: Ints, session: Ints, *, kinds: Ints, ops: Ints, texts: list[str]
-) -> None:
-    """Give commits and pastes their text, and take away what they make redundant."""
+) -> Ints:
+    """Give commits and pastes their text, and take away what they make redundant.
+
+    Returns:
+        For each press under composition, the place of the commit it went into, or -1.
+    """
     composing = np.asarray(
         pc.fill_null(table.column("composing"), fill_value=False).to_numpy(zero_copy_only=False)
     )
-    # keys under composition: the commit brings the text
+    # keys under composition are the input method's: the commit brings the text, a deletion deletes
+    # what is not there yet, and Enter accepts it and ends nothing
+    composing = composing[order] & (kinds == KeyKind.DOWN)
     commits = np.isin(session, np.unique(session[kinds == KeyKind.COMMIT]))
-    ops[composing[order] & commits & (kinds == KeyKind.DOWN) & (ops == Op.INS)] = Op.NOP
+    ops[composing & commits] = Op.NOP
     # Ctrl+V where the recorder reports pastes itself
     reported = np.isin(session, np.unique(session[kinds == KeyKind.PASTE]))
     ops[reported & (ops == Op.PASTE)] = Op.NOP
@@ -162,6 +168,23 @@ def _take_blocks(
         values = table.column("commit").take(pa.array(order[blocks])).to_pylist()
         for place, value in zip(blocks.tolist(), values, strict=True):
             ops[place], texts[place] = Op.PASTE, value or OPAQUE
+    return _commits_of(session, kinds, ops, composing)
+
+
+def _commits_of(session: Ints, kinds: Ints, ops: Ints, composing: Bools) -> Ints:
+    """Return for each press under composition the next commit, if nothing else was typed between."""
+    found = np.full(len(kinds), -1)
+    place = np.flatnonzero(kinds == KeyKind.COMMIT)
+    taken = np.flatnonzero(composing)
+    if not len(place) or not len(taken):
+        return found
+    others = np.cumsum((kinds == KeyKind.DOWN) & ~composing & (ops != Op.NOP))
+    follows = np.searchsorted(place, taken)
+    some = follows < len(place)
+    taken, follows = taken[some], place[follows[some]]
+    same = (session[taken] == session[follows]) & (others[taken] == others[follows])
+    found[taken[same]] = follows[same]
+    return found
 
 
 def _repeats(table: pa.Table, order: Ints, session: Ints, *, ops: Ints, release: Ints) -> Ints:
@@ -226,8 +249,17 @@ def find_marks(typed: Typed, *, groups: frozenset[str], roster: Roster | None = 
             mark_pieces(pieces, typed, marks, groups=groups, roster=roster)
             pieces, held = [], 0
     mark_pieces(pieces, typed, marks, groups=groups, roster=roster)
+    _mark_composed(typed, marks)
     spread(typed, marks)
     return marks
+
+
+def _mark_composed(typed: Typed, marks: Marks) -> None:
+    """Mask the presses an input method made a masked commit of: they spell it once more."""
+    taken = np.flatnonzero(typed.commits >= 0)
+    kind = marks.kind[typed.commits[taken]]
+    for number in np.unique(kind[kind >= 0]).tolist():
+        marks.put(taken[kind == number], number)
 
 
 def class_tokens(

@@ -25,6 +25,8 @@ class Typed:
         counts: Repeats at each place.
         kinds: ``KeyKind`` at each place.
         release: For each up, the place of its press; -1 where there is none.
+        commits: For each press that an input method took, the place of the commit it went into;
+            -1 where there is none.
     """
 
     order: Ints
@@ -37,3 +39,4 @@ class Typed:
     counts: Ints
     kinds: Ints
     release: Ints
+    commits: Ints

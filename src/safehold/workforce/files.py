@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from safehold.errors import InvalidError
 from safehold.telemetry.schema import WIRE
 from safehold.workforce.day import person_day
-from safehold.workforce.people import STREAMS
+from safehold.workforce.people import streams_of
 from safehold.workforce.spec import Spec
 
 FORMATS: Final = ("parquet", "jsonl", "csv")
@@ -38,7 +38,7 @@ def write_files(spec: Spec, folder: Path, format: str = "parquet") -> list[Path]
     if format not in FORMATS:
         raise InvalidError("Unknown file format", rule="workforce.files", fix=", ".join(FORMATS))
     folder.mkdir(parents=True, exist_ok=True)
-    parts: dict[str, list[pa.Table]] = {stream: [] for stream in STREAMS}
+    parts: dict[str, list[pa.Table]] = {stream: [] for stream in streams_of(spec)}
     for index in range(spec.people):
         for day in range(spec.days):
             for stream, table in person_day(spec, index, day).items():

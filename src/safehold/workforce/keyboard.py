@@ -10,6 +10,7 @@ Names of keys and codes follow W3C UI Events; the layout is US.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from safehold.telemetry.schema import KeyKind
 from safehold.workforce.people import Hand
+from safehold.workforce.plan import Commit
 from safehold.workforce.spec import Draw
 
 LEFT: Final = 1
@@ -233,6 +235,8 @@ class KeyEvents:
         mods: Modifier bits.
         repeat: Made by holding the key.
         press: Place of the event of each press (its down) in this order.
+        composing: Made while an input method composes.
+        commits: Place of the event of each commit.
     """
 
     at: Ints
@@ -243,14 +247,17 @@ class KeyEvents:
     mods: Bytes
     repeat: npt.NDArray[np.bool_]
     press: Ints
+    composing: npt.NDArray[np.bool_]
+    commits: Ints
 
 
-def list_events(presses: Presses, start: Ints) -> KeyEvents:
-    """Return downs and ups of keys and of the modifiers they need, and the pastes, ordered by time.
+def list_events(presses: Presses, start: Ints, *, commits: Sequence[Commit] = ()) -> KeyEvents:
+    """Return downs and ups of keys and modifiers, the pastes and the commits, ordered by time.
 
     Args:
         presses: The presses with their timing.
         start: Start of each action in microseconds.
+        commits: What an input method composed.
     """
     op, action = presses.op, presses.action
     base = start[action]
@@ -273,6 +280,12 @@ def list_events(presses: Presses, start: Ints) -> KeyEvents:
     pasted = np.flatnonzero(op == PASTE)
     if len(pasted):
         parts.append((down[pasted] + 900, action[pasted], KeyKind.PASTE, None, None, None, None))
+    composed = np.zeros(len(op), bool)
+    if commits:
+        for each in commits:
+            composed[each.first : each.last + 1] = True
+        last = np.array([each.last for each in commits])
+        parts.append((down[last] + 900, action[last], KeyKind.COMMIT, None, None, None, None))
     sizes = [len(part[0]) for part in parts]
 
     def column(place: int, fill: int) -> npt.NDArray[np.int64]:
@@ -289,6 +302,9 @@ def list_events(presses: Presses, start: Ints) -> KeyEvents:
     order = np.argsort(at, kind="stable")
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
+    composing = np.zeros(len(order), bool)
+    composing[rank[: len(op)]] = composed
+    composing[rank[len(op) : len(op) + len(released)]] = composed[released]
     return KeyEvents(
         at=at[order],
         action=column(1, 0)[order],
@@ -298,6 +314,8 @@ def list_events(presses: Presses, start: Ints) -> KeyEvents:
         mods=column(5, 0)[order].astype(np.uint8),
         repeat=column(6, 0)[order].astype(bool),
         press=rank[: len(op)],
+        composing=composing,
+        commits=rank[len(rank) - len(commits) :],
     )
 
 

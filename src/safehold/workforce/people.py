@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from safehold.clock import DAY_US
-from safehold.workforce.spec import PERSON, TRAITS, Spec, generator
+from safehold.workforce.spec import PERSON, TRAITS, WHOLE, Spec, generator
 
 STREAMS: Final = ("key", "pointer", "chat", "ai", "focus")
+MORE_STREAMS: Final = ("speech", "metric", "screen")  # of the whole edition
 ROLES: Final = ("support", "sales", "analyst", "writer", "developer", "manager")
 TEAM_SIZE: Final = 8
 
@@ -31,7 +32,7 @@ _LAST: Final = (
     "Lundhex Marvell Norvick Ostrand Pellwyn Quarndon Rostvik Sandrel Tarnholt Umberly Valdrik "
     "Westrow Yarnfeld Zanderby Ashvale Brenholt Corwick Drayfeld Elmgard"
 ).split()
-_HOURS: Final = {
+HOURS: Final = {
     "US-CA": 15,
     "US-WA": 15,
     "DE": 7,
@@ -136,6 +137,11 @@ class Hand:
     displays: int
 
 
+def streams_of(spec: Spec) -> tuple[str, ...]:
+    """Return the streams that a person-day of this company has."""
+    return (*STREAMS, *MORE_STREAMS) if spec.edition >= WHOLE else STREAMS
+
+
 def external_id(index: int) -> str:
     """Return the external id of the person with this number."""
     return f"emp-{index:05d}"
@@ -154,7 +160,7 @@ def person(spec: Spec, index: int) -> Person:
     first, last = name_of(spec.seed, index)
     rng = generator(spec.seed, index, PERSON, 1)
     place, choice, leaves, rests, role = rng.random(5).tolist()
-    consent = frozenset(STREAMS)
+    consent = frozenset(streams_of(spec))
     if index % 97 == 4 or choice < 0.07:
         consent = frozenset()
     elif index % 97 == 6 or choice < 0.14:
@@ -181,7 +187,7 @@ def person(spec: Spec, index: int) -> Person:
         consent=consent,
         withdraws=bool(consent) and (index % 97 == 11 or leaves < 0.01),
         pauses=pauses,
-        work_hour=_HOURS[jurisdiction],
+        work_hour=HOURS[jurisdiction],
     )
 
 

@@ -18,8 +18,16 @@ DRAG: Final = 2
 KEYS: Final = 3
 CHAT: Final = 4
 AI: Final = 5
+MEET: Final = 6
 
-COST: Final = {CLICK: 29.0, SCROLL: 9.0, DRAG: 22.0, CHAT: 0.0, AI: 0.0}  # events an action makes
+COST: Final = {
+    CLICK: 29.0,
+    SCROLL: 9.0,
+    DRAG: 22.0,
+    CHAT: 0.0,
+    AI: 0.0,
+    MEET: 0.0,
+}  # events an action makes
 
 FIELD_KINDS: Final = ("text", "password", "search", "code")
 
@@ -69,6 +77,44 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """Something said in a meeting, as a transcript has it.
+
+    Args:
+        action: Number of the action that is the meeting.
+        meeting: The meeting.
+        speaker: External id of who spoke.
+        start: Milliseconds since the meeting began.
+        end: Milliseconds since the meeting began.
+        text: What was said.
+        confidence: How sure the recogniser is, 0 to 1.
+    """
+
+    action: int
+    meeting: str
+    speaker: str
+    start: int
+    end: int
+    text: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What an input method puts into a field.
+
+    Args:
+        first: First press that composes it.
+        last: The press that accepts it.
+        text: What comes into the field.
+    """
+
+    first: int
+    last: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """Where a planted value lies.
 
@@ -76,11 +122,14 @@ class Span:
         stream: Stream it lies in.
         kind: Class.
         value: The value.
-        first: First press (key), number of the message (chat, ai) or of the context (focus).
+        first: First press (key), or number of the message (chat, ai), of the context (focus), of
+            what was said (speech) or of the odd label (metric).
         last: Last press; equal to ``first`` elsewhere.
+        column: Column of the stream that holds it.
         erased: It was deleted again.
         retyped: It was typed again where it belongs.
         decoy: It only looks like its class.
+        commit: Number of the commit that brings it, for what an input method composed.
     """
 
     stream: str
@@ -88,9 +137,11 @@ class Span:
     value: str
     first: int
     last: int
+    column: str
     erased: bool = False
     retyped: bool = False
     decoy: bool = False
+    commit: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,6 +150,8 @@ class Plan:
 
     Args:
         hand: How the person types.
+        meeting_ms: How long each meeting lasts, by the number of its action.
+        labels: Names of metrics that should never have been names.
     """
 
     hand: Hand
@@ -113,6 +166,10 @@ class Plan:
     contexts: list[Context] = field(default_factory=list)
     chats: list[Message] = field(default_factory=list)
     turns: list[Message] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+    meeting_ms: dict[int, int] = field(default_factory=dict)
+    commits: list[Commit] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     cost: float = 0.0
 
@@ -155,6 +212,7 @@ APP_NAMES: Final = {
     "chat": "Chat",
     "assistant": "Assistant",
     "keepassxc": "KeePassXC",
+    "meeting": "Meeting",
 }
 
 TEXTS: Final = {

@@ -8,11 +8,22 @@ private messages, 20 decoys).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from safehold.workforce.guise import (
+    COMPOSED,
+    LINKED,
+    SAID,
+    SPOKEN,
+    WIDE,
+    make_composed,
+    make_link,
+    make_said,
+)
 from safehold.workforce.secret import IDENTIFIERS, Secret, make_decoy, make_secret
-from safehold.workforce.spec import PLANTS, Draw, Spec, generator
+from safehold.workforce.spec import PLANTS, WHOLE, Draw, Spec, generator
 
 FIRST_PEOPLE: Final = 30  # who carry the fixed list
 
@@ -30,6 +41,12 @@ FILE: Final = "focus-file"
 VAULT: Final = "denied-passwords"  # a visit to the password manager
 BANK: Final = "denied-bank"
 CLINIC: Final = "denied-clinic"
+SPEECH: Final = "speech"  # said in a meeting
+LABEL: Final = "metric"  # in the name of a metric
+ADDRESS: Final = "focus-url"  # a link as the title of a page
+HOST: Final = "focus-host"  # a link where a recorder ought to give the host alone
+IME: Final = "key-ime"  # composed by an input method
+LINK: Final = "link"  # prefix: the value lies in a link that is typed or sent
 
 _DENIED: Final = (VAULT, BANK, CLINIC)
 _DECOY: Final = "decoy"
@@ -83,6 +100,35 @@ _RATES: Final = (
     (20, ("",), (f"{_DECOY}:{KEPT}", f"{_DECOY}:{CHAT}", f"{_DECOY}:{ASK}")),
 )
 
+_MADE: Final[dict[str, Callable[[str, Draw], Secret]]] = {
+    SPEECH: make_said,
+    ADDRESS: make_link,
+    HOST: make_link,
+    IME: make_composed,
+    LINK: make_link,
+}
+
+
+def _list_more() -> tuple[tuple[str, str], ...]:
+    both = [(kind, SPEECH) for kind in (*SAID, *SPOKEN)]
+    both += [(kind, way) for way in (ADDRESS, HOST) for kind in LINKED]
+    both += [(kind, f"{LINK}:{way}") for way in (CHAT, ASK, KEPT) for kind in LINKED]
+    both += [(kind, IME) for kind in (*COMPOSED, *WIDE)]
+    both += [(kind, LABEL) for kind in ("EMAIL", "SSN", "PHONE", "PERFORMANCE")]
+    both += [("", f"{_DECOY}:{way}") for way in (SPEECH, SPEECH, ADDRESS, LABEL)]
+    return tuple(both)
+
+
+_MORE: Final = _list_more()
+# the rates stay; in the whole edition they reach the streams that came later as well
+_SPREAD: Final = {
+    40: (SPEECH, LABEL),
+    10: (SPEECH,),
+    20: (f"{_DECOY}:{SPEECH}",),
+}
+_LINK_RATE: Final = 12  # links with something in them, per 1,000 person-days
+_IME_RATE: Final = 5
+
 
 def list_plants(spec: Spec, index: int, day: int) -> list[Plant]:
     """Return what is planted in a person-day, in the order of the day.
@@ -100,7 +146,16 @@ def list_plants(spec: Spec, index: int, day: int) -> list[Plant]:
             for place, (kind, way) in enumerate(_FLOOR)
             if (place * 7 + 1) % FIRST_PEOPLE == index
         ]
-    for rate, kinds, ways in _RATES:
+    rates = list(_RATES)
+    if spec.edition >= WHOLE:
+        if day == 0 and index < FIRST_PEOPLE:
+            wanted += [
+                (kind, way, 0.0)
+                for place, (kind, way) in enumerate(_MORE)
+                if (place * 11 + 4) % FIRST_PEOPLE == index
+            ]
+        rates = _reach_further(rates)
+    for rate, kinds, ways in rates:
         if draw.unit() < rate / 1000:
             wanted.append((draw.pick(kinds), draw.pick(ways), draw.unit()))
     plants = []
@@ -110,9 +165,23 @@ def list_plants(spec: Spec, index: int, day: int) -> list[Plant]:
             name = way.partition(":")[2]
             secret = make_decoy(draw)
         else:
-            secret = make_secret(kind, draw)
+            guise, _, rest = way.partition(":")
+            secret = _MADE.get(guise, make_secret)(kind, draw)
+            name = rest or name
         if name in _DENIED:
             secret = Secret(kind=secret.kind, value=secret.value)
         at = 0.05 + 0.9 * draw.unit()
         plants.append(Plant(way=name, secret=secret, at=at, style=style))
     return sorted(plants, key=lambda plant: plant.at)
+
+
+def _reach_further(
+    rates: list[tuple[int, tuple[str, ...], tuple[str, ...]]],
+) -> list[tuple[int, tuple[str, ...], tuple[str, ...]]]:
+    """Return the rates of the whole edition: the same values in more places, and links."""
+    wider = []
+    for rate, kinds, ways in rates:
+        more = _SPREAD.get(rate, ()) if DIRECT not in ways else ()
+        wider.append((rate, kinds, (*ways, *more)))
+    links = (ADDRESS, HOST, f"{LINK}:{CHAT}", f"{LINK}:{ASK}", f"{LINK}:{KEPT}")
+    return [*wider, (_LINK_RATE, LINKED, links), (_IME_RATE, COMPOSED, (IME,))]

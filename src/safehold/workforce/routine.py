@@ -7,42 +7,35 @@ from typing import Final
 import numpy as np
 
 from safehold.workforce import words
-from safehold.workforce.grammar import NAMES, TASKS, Step, Task, choose_task, walk, weigh_tasks
+from safehold.workforce.desk import HOSTS, Desk
+from safehold.workforce.grammar import NAMES, TASKS, Task, choose_task, weigh_tasks
+from safehold.workforce.guise import narrow
 from safehold.workforce.keyboard import (
     BACKSPACE,
     ENTER,
     ERASE_WORD,
     HELD,
     LEFT,
-    PASTE,
     SELECT_ALL,
-    TAB,
     strike,
 )
-from safehold.workforce.keyboard import DELETE as DELETE_KEY
-from safehold.workforce.people import TEAM_SIZE, external_id, hand, name_of, person
-from safehold.workforce.plan import (
-    AI,
-    CHAT,
-    CLICK,
-    DRAG,
-    FIELD_OF,
-    KEYS,
-    SCROLL,
-    TEXTS,
-    Message,
-    Plan,
-    Span,
-)
+from safehold.workforce.life import role_on, works
+from safehold.workforce.meeting import hold, meeting_hours
+from safehold.workforce.people import external_id
+from safehold.workforce.plan import CLICK, KEYS, MEET, SCROLL, Plan
 from safehold.workforce.plants import (
+    ADDRESS,
     ASK,
     BANK,
     CLINIC,
     DIRECT,
     ERASED,
     FILE,
+    HOST,
     KEPT,
+    LABEL,
     RESET,
+    SPEECH,
     TITLE,
     VAULT,
     WRONG,
@@ -51,223 +44,48 @@ from safehold.workforce.plants import (
 )
 from safehold.workforce.plants import CHAT as CHAT_PLANT
 from safehold.workforce.secret import Secret, password
-from safehold.workforce.spec import PERSON, PLAN, Draw, Spec, generator
+from safehold.workforce.spec import PERSON, WHOLE, Draw, Spec, generator
 
-_KEY_OPS: Final = {"tab": TAB, "enter": ENTER, "delete": DELETE_KEY}
-_HOSTS: Final = {"browser": "intranet.northfield.example"}
 _PASSWORD_FIELD: Final = 1
 _FAR: Final = 210  # characters the caret travels in a far edit
 
 
-class Day:
-    """Plan one person-day; ``plan`` holds the result after ``run``.
+class Day(Desk):
+    """Plan one person-day; ``plan`` holds the result after ``run``."""
 
-    Args:
-        spec: The company.
-        index: Number of the person.
-        day: Number of the day.
-    """
-
-    def __init__(self, spec: Spec, index: int, day: int) -> None:
-        self.spec, self.index, self.day = spec, index, day
-        self.who = person(spec, index)
-        self.rng = generator(spec.seed, index, day, PLAN)
-        self.draw = Draw(self.rng)
-        self.plan = Plan(hand=hand(spec.seed, index))
-        self._secret: Secret | None = None  # planted into the next text of this kind
-        self._sent = 0
-        self._thread, self._kind = "", ""
-        self._people: tuple[str, ...] = ()
-        self._conversation, self._turn = "", 0
-        self._typed = ""
+    @property
+    def _whole(self) -> bool:
+        return self.spec.edition >= WHOLE
 
     def run(self) -> Plan:
         """Plan the day and return it. One person-day in fifty is a day off, never the first day."""
         if self.day > 0 and self.draw.unit() < 0.02:
             return self.plan
+        if not works(self.spec, self.index, self.day):
+            return self.plan
         budget = self.spec.pace * float(np.exp(0.2 * self.draw.normal() - 0.02))
         taste = generator(self.spec.seed, self.index, PERSON, 2)
-        edges = weigh_tasks(self.who.role, taste.lognormal(0.0, 0.25, len(NAMES)).tolist())
+        role = role_on(self.spec, self.index, self.day)
+        edges = weigh_tasks(role, taste.lognormal(0.0, 0.25, len(NAMES)).tolist())
         plants = list_plants(self.spec, self.index, self.day)[::-1]
         self._sign_in()
+        meetings = meeting_hours(self.spec, self.index, self.day) if self._whole else []
         task: Task | None = None
-        while self.plan.cost < budget or plants:
+        while self.plan.cost < budget or plants or meetings:
             if self.plan.second_session < 0 and self.plan.cost > 0.55 * budget:
                 self.plan.second_session = len(self.plan.kinds)
                 app = self.plan.app
-                self.plan.look_at(app, title=words.title(self.draw), host=_HOSTS.get(app))
+                self.plan.look_at(app, title=words.title(self.draw), host=HOSTS.get(app))
             if plants and (self.plan.cost >= plants[-1].at * budget):
                 self._plant(plants.pop())
+                continue
+            if meetings and self.plan.cost >= meetings[-1] * budget:
+                meetings.pop()
+                self._meet()
                 continue
             task = choose_task(self.draw, edges=edges, last=task)
             self._run_task(task)
         return self.plan
-
-    # tasks ------------------------------------------------------------------------------------
-
-    def _open(self, app: str, *, title: str | None = None, host: str | None = None) -> None:
-        """Bring an application to the front through the task bar, if it is not there."""
-        self.plan.task_starts.append(len(self.plan.kinds))
-        if self.plan.app != app:
-            if self.plan.app:
-                self.plan.add(CLICK, role="icon|window")
-            self.plan.look_at(app, title=title or self._title(app), host=host or _HOSTS.get(app))
-        elif title or host or self.draw.unit() < 0.25:
-            self.plan.look_at(app, title=title or self._title(app), host=host or _HOSTS.get(app))
-
-    def _title(self, app: str) -> str:
-        if app == "spreadsheet":
-            return words.title(self.draw) + ".xlsx"
-        if app == "ticketing":
-            return f"Ticket {self.draw.whole(1000, 9999)}"
-        return words.title(self.draw)
-
-    def _run_task(self, task: Task) -> None:
-        self._open(task.app)
-        for step in walk(task, self.draw):
-            self._do(step)
-
-    def _do(self, step: Step) -> None:
-        plan = self.plan
-        if step.what == "click":
-            plan.add(CLICK, role=step.name)
-        elif step.what == "scroll":
-            plan.add(SCROLL)
-        elif step.what == "drag":
-            plan.add(DRAG)
-        elif step.what == "type":
-            self._type(step.name)
-        elif step.what == "send":
-            self._send()
-        elif step.what == "ask":
-            self._ask()
-        else:
-            plan.add(KEYS, ops=bytes([_KEY_OPS[step.what]]))
-
-    def _type(self, kind: str) -> None:
-        if kind in ("channel", "direct"):
-            text = self._compose(kind)
-        else:
-            text = TEXTS[kind](self.draw)
-            if kind == "ask" and self._secret is None and self.draw.unit() < 0.06:
-                self._typed = text  # the rest of the prompt is pasted
-                ops = strike(text, rate=self.plan.hand.typo, draw=self.draw)
-                self.plan.add(KEYS, ops=ops + bytes([PASTE]))
-                return
-        if self._secret is not None and kind in ("channel", "direct", "ask"):
-            self._typed = self._strike_secret(self._secret)
-            return
-        self._typed = text
-        ops = strike(text, rate=self.plan.hand.typo, draw=self.draw)
-        self.plan.add(KEYS, ops=ops, field_kind=FIELD_OF.get(kind, 0))
-
-    def _strike_secret(self, secret: Secret, *, lead: str = "", field_kind: int = 0) -> str:
-        """Type a secret with the words around it as one action, note its span, return the text."""
-        rate, draw = self.plan.hand.typo, self.draw
-        before = strike(lead + secret.before, rate=rate, draw=draw)
-        value = strike(secret.value, rate=rate, draw=draw)
-        first = len(self.plan.ops) + len(before)
-        ops = before + value + strike(secret.after, rate=rate, draw=draw)
-        self.plan.add(KEYS, ops=ops, field_kind=field_kind)
-        self._note("key", secret, first, first + len(value) - 1)
-        return f"{lead}{secret.before}{secret.value}{secret.after}"
-
-    def _note(  # a span has this many facts
-        self, stream: str, secret: Secret, first: int, last: int, *, erased: bool = False,
-        retyped: bool = False,
-    ) -> None:  # fmt: skip
-        self.plan.spans.append(
-            Span(
-                stream=stream,
-                kind=secret.kind,
-                value=secret.value,
-                first=first,
-                last=last,
-                erased=erased,
-                retyped=retyped,
-                decoy=secret.decoy,
-            )
-        )
-
-    # messages ---------------------------------------------------------------------------------
-
-    def _mate(self) -> int:
-        team = self.index // TEAM_SIZE * TEAM_SIZE
-        return team + (self.index - team + self.draw.whole(1, TEAM_SIZE - 1)) % TEAM_SIZE
-
-    def _compose(self, kind: str) -> str:
-        draw, me = self.draw, self.who.id
-        mate = self._mate()
-        self._people = (me,)
-        text = ""
-        if kind == "channel":
-            self._kind = "channel"
-            self._thread = draw.pick((self.who.team, self.who.team, "general", "help-desk"))
-            if draw.unit() < 0.46:
-                self._people = (me, external_id(mate))
-                text = name_of(self.spec.seed, mate)[0] + ", "
-        elif draw.unit() < 0.69:
-            self._kind = "dm"
-            self._people = (me, external_id(mate))
-            self._thread = "dm-{}-{}".format(*sorted(self._people))
-        else:
-            self._kind = "private"
-            others = {external_id(self._mate()) for _ in range(3)} - {me}
-            self._people = (me, *sorted(others))
-            self._thread = f"{self.who.team}-private"
-        length = float(np.clip(np.exp(3.60 + 1.06 * draw.normal()), 2, 600))
-        body = words.message(draw, length=max(int(length) - len(text), 2))
-        return text + body
-
-    def _send(self) -> None:
-        if not self._typed:
-            return
-        plan, draw = self.plan, self.draw
-        plan.add(CHAT)
-        self._sent += 1
-        reply = None
-        if draw.unit() < 0.3:
-            mate = self._people[1] if len(self._people) > 1 else external_id(self._mate())
-            reply = f"msg-{mate}-{self.day}-{draw.whole(1, 9)}"
-        plan.chats.append(
-            Message(
-                stream="chat",
-                action=len(plan.kinds) - 1,
-                thread=self._thread,
-                kind=self._kind,
-                text=self._typed,
-                people=self._people,
-                reply=reply,
-            )
-        )
-        self._keep_secret("chat", len(plan.chats) - 1)
-        self._typed = ""
-
-    def _ask(self) -> None:
-        plan, draw = self.plan, self.draw
-        if not self._conversation or draw.unit() < 0.6:
-            self._conversation = f"conv-{self.who.id}-{self.day}-{len(plan.turns)}"
-            self._turn = 0
-        for role, text in (("user", self._typed), ("assistant", words.answer(draw))):
-            self._turn += 1
-            plan.add(AI)
-            plan.turns.append(
-                Message(
-                    stream="ai",
-                    action=len(plan.kinds) - 1,
-                    thread=self._conversation,
-                    kind=role,
-                    text=text,
-                    turn=self._turn,
-                )
-            )
-        self._keep_secret("ai", len(plan.turns) - 2)
-        self._typed = ""
-
-    def _keep_secret(self, stream: str, place: int) -> None:
-        if self._secret is not None:
-            self._note(stream, self._secret, place, place)
-            self._secret = None
 
     # sign-in and planted things ---------------------------------------------------------------
 
@@ -308,11 +126,65 @@ class Day:
         elif way in (TITLE, FILE):
             name = f"report_{secret.value}_final.xlsx" if way == FILE else f"Re: {secret.value}"
             self._open("spreadsheet" if way == FILE else "mail", title=name)
-            self._note("focus", secret, len(self.plan.contexts) - 1, len(self.plan.contexts) - 1)
+            self._note("focus", secret, len(self.plan.contexts) - 1)
             self.plan.add(SCROLL)
             self.plan.add(CLICK, role="button|next")
-        else:
+        elif way in (VAULT, BANK, CLINIC):
             self._visit(secret, way)
+        else:
+            self._plant_further(secret, way)
+
+    def _plant_further(self, secret: Secret, way: str) -> None:
+        """Plant what came with the whole edition."""
+        if way == SPEECH:
+            self._meet(secret)
+        elif way in (ADDRESS, HOST):
+            link = f"{secret.before}{secret.value}{secret.after}"
+            title, host = (link, None) if way == ADDRESS else (None, link)
+            self._open("browser", title=title, host=host)
+            place = len(self.plan.contexts) - 1
+            self._note("focus", secret, place, column="url_host" if way == HOST else "title")
+            self.plan.add(SCROLL)
+            self.plan.add(CLICK, role="link|result")
+        elif way == LABEL:
+            self.plan.labels.append(f"handling_time {secret.value}")
+            self._note("metric", secret, len(self.plan.labels) - 1)
+        else:
+            self._compose_secret(secret)
+
+    def _meet(self, secret: Secret | None = None) -> None:
+        """Join a meeting of the team, and let the host's recorder transcribe it."""
+        plan, draw = self.plan, self.draw
+        title = f"Meeting - {words.phrase(draw)}"
+        self._open("meeting", title=title)
+        plan.add(CLICK, role="button|next")
+        action = plan.add(MEET)
+        guests = sorted({external_id(self._mate()) for _ in range(3)})
+        said, lasts, place = hold(
+            draw,
+            action=action,
+            name=f"meet-{self.who.id}-{self.day}-{len(plan.meeting_ms)}",
+            host=self.who.id,
+            guests=guests,
+            pace=self.spec.pace,
+            secret=secret,
+        )
+        plan.meeting_ms[action] = lasts
+        plan.said += said
+        if secret is not None:
+            self._note("speech", secret, len(plan.said) - len(said) + place)
+
+    def _compose_secret(self, secret: Secret) -> None:
+        """Type the words before as usual, and the value through an input method."""
+        plan, draw = self.plan, self.draw
+        self._open(draw.pick(("editor", "ticketing", "mail")))
+        plan.add(CLICK, role="textbox|body")
+        lead = strike(secret.before, rate=plan.hand.typo, draw=draw)
+        first = len(plan.ops) + len(lead)
+        commit = self._compose_text([(narrow(secret.value), secret.value)], lead=lead)
+        last = plan.commits[commit].last
+        self._note("key", secret, first, last, column="commit", commit=commit)
+        plan.add(CLICK, role="button|save")
 
     def _visit(self, secret: Secret, way: str) -> None:
         """Use something no recorder may watch: a password manager, a bank, a clinic."""

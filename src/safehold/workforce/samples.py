@@ -6,14 +6,22 @@ import argparse
 import csv
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from safehold.clock import SystemClock, day_of
 from safehold.workforce.files import write_files
+from safehold.workforce.life import lives
+from safehold.workforce.misuse import traces
 from safehold.workforce.people import roster
-from safehold.workforce.spec import Spec
+from safehold.workforce.spec import FIRST, SIZES, WHOLE, Spec
+from safehold.workforce.truth import truth
 
 
 def write_samples(spec: Spec, folder: Path, *, form: str = "parquet") -> None:
     """Write one file per stream, and ``people.csv`` with who opted in to what.
+
+    Of the whole edition also ``lives.parquet`` (what happened to people), ``truth.parquet`` (what
+    was planted) and ``traces.parquet`` (who used the data, misuse labelled).
 
     Args:
         spec: The company.
@@ -26,6 +34,9 @@ def write_samples(spec: Spec, folder: Path, *, form: str = "parquet") -> None:
         writer.writerow(["person", "jurisdiction", "streams"])
         for one in roster(spec):
             writer.writerow([one.id, one.jurisdiction, " ".join(sorted(one.consent))])
+    if spec.edition >= WHOLE:
+        for name, table in (("lives", lives), ("truth", truth), ("traces", traces)):
+            pq.write_table(table(spec), folder / f"{name}.parquet", compression="zstd")
 
 
 def main() -> None:
@@ -35,6 +46,8 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=1)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--pace", type=int, default=3_200, help="events a person makes a day")
+    parser.add_argument("--edition", type=int, default=FIRST, help="1: five streams; 2: all")
+    parser.add_argument("--size", choices=list(SIZES), help="an agreed size, of the whole edition")
     parser.add_argument("--format", default="parquet", choices=["parquet", "jsonl", "csv"])
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
@@ -45,7 +58,11 @@ def main() -> None:
         seed=asked.seed,
         start_day=today - asked.days,
         pace=asked.pace,
+        edition=asked.edition,
     )
+    if asked.size:
+        days = SIZES[asked.size][1]
+        spec = Spec.sized(asked.size, start_day=today - days, seed=asked.seed)
     write_samples(spec, asked.out, form=asked.format)
 
 

@@ -2,6 +2,8 @@
 
 Every person-day is drawn alone: the entropy is the seed, the spawn key is (person, day, part). So a
 person-day has the same bytes whoever asks for it, in any order, in a run of any size.
+
+What is added later gets a part of its own, and an edition: the streams of an edition keep their bytes.
 """
 
 from __future__ import annotations
@@ -22,6 +24,24 @@ CLOCK: Final = 3
 PLANTS: Final = 4
 PERSON: Final = 5
 TRAITS: Final = 6
+SPEECH: Final = 7
+METRIC: Final = 8
+SCREEN: Final = 9
+LIFE: Final = 10
+COMPOSE: Final = 11
+TRACE: Final = 12
+
+FIRST: Final = 1  # keys, pointer, chat, assistant, windows
+WHOLE: Final = (
+    2  # besides: meetings, metrics, screens, input methods, links, and what happens to people
+)
+
+# (people, days, key and pointer events of a person a day)
+SIZES: Final = {
+    "tiny": (5, 1, 3_200),
+    "small": (50, 5, 3_200),
+    "bench": (1_000, 1, 178_000),
+}
 
 _Item = TypeVar("_Item")
 
@@ -36,6 +56,7 @@ class Spec:
         start_day: First day, as a UTC day number (days since 1970-01-01).
         seed: Entropy of everything; the same seed makes the same company.
         pace: Key and pointer events a person makes per day, on average.
+        edition: ``FIRST`` (five streams) or ``WHOLE`` (all of them, and a life besides the work).
     """
 
     people: int
@@ -43,6 +64,7 @@ class Spec:
     start_day: int
     seed: int = 1
     pace: int = 3_200
+    edition: int = FIRST
 
     def __post_init__(self) -> None:
         for name, least, most in (
@@ -51,6 +73,7 @@ class Spec:
             ("start_day", 0, 200_000),
             ("seed", 0, 2**63 - 1),
             ("pace", 200, 1_000_000),
+            ("edition", FIRST, WHOLE),
         ):
             if not least <= getattr(self, name) <= most:
                 raise InvalidError(
@@ -66,7 +89,7 @@ class Spec:
         Raises:
             InvalidError: A field is missing, unknown or not a whole number.
         """
-        unknown = set(raw) - {"people", "days", "start_day", "seed", "pace"}
+        unknown = set(raw) - set(cls.__slots__)
         if unknown or any(type(value) is not int for value in raw.values()):
             raise InvalidError("The workforce spec takes whole numbers only", rule="workforce.spec")
         try:
@@ -82,7 +105,30 @@ class Spec:
             "start_day": self.start_day,
             "seed": self.seed,
             "pace": self.pace,
+            "edition": self.edition,
         }
+
+    @classmethod
+    def sized(cls, size: str, *, start_day: int, seed: int = 1) -> Spec:
+        """Return a whole company of one of the agreed sizes.
+
+        Args:
+            size: ``tiny`` (5 people, 1 day), ``small`` (50, 5) or ``bench`` (1,000, 1, at the full
+                rate of a recorder that thins out nothing).
+            start_day: First day, as a UTC day number.
+            seed: Entropy of everything.
+
+        Raises:
+            InvalidError: There is no such size.
+        """
+        if size not in SIZES:
+            raise InvalidError(
+                "There is no such size of a workforce", rule="workforce.spec", fix=", ".join(SIZES)
+            )
+        people, days, pace = SIZES[size]
+        return cls(
+            people=people, days=days, start_day=start_day, seed=seed, pace=pace, edition=WHOLE
+        )
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:
