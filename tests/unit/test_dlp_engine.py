@@ -2,6 +2,7 @@
 
 import re
 import threading
+import tracemalloc
 from importlib import import_module
 
 import numpy as np
@@ -299,6 +300,15 @@ def test_shapes_are_found_at_every_place():
         assert Shapes([run]).find(data[:3])[0].tolist() == [
             x for x in want[at] if x + len(run) <= 3
         ]
+
+
+def test_memory_does_not_grow_with_how_many_rare_signs_a_text_holds():
+    shapes, data = Shapes([(mask_of("-"), mask_of(":"))]), b"-" * 8_000_000
+    tracemalloc.start()
+    assert not len(shapes.find(data)[0])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 4 * len(data)  # their places alone take eight bytes each
 
 
 def test_both_finders_find_the_same_words_and_runs():

@@ -143,9 +143,10 @@ class _Level:
 
 
 def _picked(data: bytes, offsets: Ints, rows: Ints) -> bytes:
-    text = memoryview(data)
-    begin, end = offsets[rows].tolist(), offsets[rows + 1].tolist()
-    return b"".join([text[low:high] for low, high in zip(begin, end, strict=True)])
+    first = np.concatenate([[True], rows[1:] != rows[:-1] + 1])[: len(rows)]
+    last = np.concatenate([first[1:], [True]])[: len(rows)]
+    begin, end = offsets[rows[first]].tolist(), offsets[rows[last] + 1].tolist()
+    return b"".join([data[low:high] for low, high in zip(begin, end, strict=True)])
 
 
 def _paired(

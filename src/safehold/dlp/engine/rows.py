@@ -77,6 +77,8 @@ def laid_out(array: Any) -> tuple[bytes, Ints]:
 
 def points_before(data: bytes) -> Ints:
     """Return how many code points begin before each byte, and how many there are."""
+    if data.isascii():
+        return np.arange(len(data) + 1)
     code = np.frombuffer(data, np.uint8)
     points = np.zeros(len(code) + 1, np.int64)
     np.cumsum((code & 0xC0) != 0x80, out=points[1:])

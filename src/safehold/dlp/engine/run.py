@@ -24,6 +24,7 @@ DIGITS: Final = {
     "check_cued_phone": 4, "check_phone": 7, "check_named_phone": 6, "check_ssn": 9, "check_card": 12, "check_age": 1,
     "check_card_alone": 12, "check_card_plain": 12, "check_keyed": 1, "check_token": 1,
 }  # fmt: skip
+MANY: Final = 64  # candidates that are judged together: what is then worked out of the buffer costs more than a few
 AROUND: Final = 96  # bytes of its row before and after a candidate that a check may look at
 
 
@@ -68,7 +69,7 @@ class Engine:
             each = self.rules[number]
             mine = place[row[bounds[number] : bounds[number + 1]]]
             low, high = stretches(mine, offsets, alone=self._alone[number])
-            spans = seek(each.compiled, each.group, data, low, high)
+            spans = seek(each.compiled, each.group, data, low, high, gather=not self._alone[number])
             if spans:
                 found.append(checked(each, facts, offsets, spans))
         return data, offsets, rows, np.concatenate(found)
@@ -93,7 +94,7 @@ def checked(rule: Rule, facts: Facts, offsets: Ints, spans: list[tuple[int, int]
     start, end = np.maximum(borders[0::2], first), np.minimum(borders[1::2], last)
     if not (there := start < end).all():  # a border was all there was, or the group took no part
         start, end, first, last = start[there], end[there], first[there], last[there]
-    vet = VETS.get(rule.check.__name__)
+    vet = VETS.get(rule.check.__name__) if len(start) >= MANY else None
     said = np.full(len(start), -1, np.int64) if vet is None else vet(Candidates(facts, start, end))
     for at in np.flatnonzero(said < 0).tolist():
         begin, stop = int(start[at]), int(end[at])

@@ -17,6 +17,9 @@ from safehold.dlp.engine.needs import Run, chance
 Ints = npt.NDArray[np.int64]
 WIDEST: Final = 6  # signs of a run that are looked at: more cost more and tell little
 _BLOCK: Final = 1 << 16
+_STRETCH: Final = (
+    1 << 19
+)  # looked at together for rare signs: were all of it one, its places take 4 MB
 _SPARSE: Final = 0.05
 
 
@@ -68,7 +71,7 @@ class Shapes:
         """Return the places at which each run begins."""
         if not self._steps:
             return []
-        if self._sparse:
+        if self._sparse and data:
             return self._from_anchors(data)
         found: list[list[Ints]] = [[] for _ in self._steps]
         flags = [np.frombuffer(data.translate(table), np.uint8) for table in self._tables]
@@ -81,16 +84,18 @@ class Shapes:
     def _from_anchors(self, data: bytes) -> list[Ints]:
         flags = np.frombuffer(data.translate(self._anchors), np.uint8)
         code = np.frombuffer(data, np.uint8)
-        places = np.flatnonzero(flags != 0)
-        kinds, found = flags[places], []
-        for number, signs in enumerate(self._signs):
-            begin = places[(kinds >> number & 1) > 0] - self._rarest[number]
-            begin = begin[(begin >= 0) & (begin + len(signs) <= len(code))]
-            for at, table in enumerate(signs):
-                if at != self._rarest[number]:
-                    begin = begin[table[code[begin + at]]]
-            found.append(begin)
-        return found
+        parts: list[list[Ints]] = [[] for _ in self._signs]
+        for low in range(0, len(data), _STRETCH):
+            places = np.flatnonzero(flags[low : low + _STRETCH] != 0) + low
+            kinds = flags[places]
+            for number, signs in enumerate(self._signs):
+                begin = places[(kinds >> number & 1) > 0] - self._rarest[number]
+                begin = begin[(begin >= 0) & (begin + len(signs) <= len(code))]
+                for at, table in enumerate(signs):
+                    if at != self._rarest[number]:
+                        begin = begin[table[code[begin + at]]]
+                parts[number].append(begin)
+        return [np.concatenate(each) for each in parts]
 
     def _block(
         self, flags: list[npt.NDArray[np.uint8]], low: int, high: int, found: list[list[Ints]]

@@ -146,18 +146,24 @@ def _ssn(each: Candidates) -> Ints:
 _CUE_ENDS: Final = _among(b"nreldvNRELDV")
 
 
+def _spread(each: Candidates, which: Ints) -> tuple[npt.NDArray[np.uint8], Flags]:
+    """Return the signs of some candidates, one a row, and which of them are inside."""
+    length = (each.end - each.start)[which]
+    at = np.arange(int(length.max(initial=0)))
+    place = np.minimum(each.start[which][:, None] + at, len(each.facts.code) - 1)
+    return each.facts.code[place], at < length[:, None]
+
+
 def _ip(each: Candidates) -> Ints:
-    code, size = each.facts.code, len(each.start)
+    size = len(each.start)
     said = _unsure(size)
     six = each.has(_COLON)
-    colon = code == 58
     if six.any():
-        counts = np.zeros(len(code) + 1, np.int32)
-        np.cumsum(colon, out=counts[1:])
-        twice = np.zeros(len(code) + 1, np.int32)
-        np.cumsum(colon[:-1] & colon[1:], out=twice[1:-1])
-        colons = counts[each.end] - counts[each.start]
-        doubled = twice[each.end - 1] - twice[each.start]
+        signs, inside = _spread(each, np.flatnonzero(six))
+        colon = (signs == 58) & inside
+        colons, doubled = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        colons[six] = colon.sum(axis=1)
+        doubled[six] = (colon[:, 1:] & colon[:, :-1]).sum(axis=1)
         said[six & (doubled == 0) & (colons != 7)] = 0  # eight groups, or some left out
     return _ip_four(each, said, ~six)
 
