@@ -33,23 +33,28 @@ _ASKED: Final = 2  # needs by words a rule is asked for
 _LONGEST: Final = 12  # signs of a literal
 
 
-def _words_of(run: Run) -> list[bytes]:
+@cache
+def _words_of(run: Run) -> tuple[bytes, ...]:
     """Return literals one of which stands in every text of a run; none when all are too common."""
-    best: list[bytes] = []
+    best: tuple[bytes, ...] = ()
     # what stands beside a digit is found as quickly together with it, and is rarer so
     cost = _RARE_BY_DIGIT if any(mask & ~DIGIT == 0 for mask in run) else _RARE
+    choices = [_signs(mask) for mask in run]
+    cased = tuple(map(both_cases, run))
     for low in range(len(run)):
+        count = 1
         for high in range(low + 1, min(len(run), low + _LONGEST) + 1):
-            part = run[low:high]
-            choices = [_signs(mask) for mask in part]
-            count = math.prod([len(each) or _SPELLINGS + 1 for each in choices])
+            count *= len(choices[high - 1]) or _SPELLINGS + 1
             if count > _SPELLINGS:
                 break
-            now = max(price([tuple(map(both_cases, part))]), _common(choices)) * count
-            now *= 1 - 0.01 * (high - low)  # the longer of two that are as rare
+            longer = 1 - 0.01 * (high - low)  # the longer of two that are as rare
+            rare = price([cased[low:high]])
+            if rare * count * longer >= cost:
+                continue
+            words = tuple(b"".join(each) for each in product(*choices[low:high]))
+            now = max(rare, _common(words[0]) if count == 1 else 0.0) * count * longer
             if now < cost:
-                cost = now
-                best = [b"".join(each) for each in product(*choices)]
+                cost, best = now, words
     return best
 
 
@@ -60,18 +65,25 @@ _FREQUENT: Final = frozenset(
 )
 
 
-def _common(choices: Sequence[list[bytes]]) -> float:
+# each row of letters that stands in one of them
+_PARTS: Final = frozenset(
+    word[low:high]
+    for word in _FREQUENT
+    for low in range(len(word))
+    for high in range(low + 1, len(word) + 1)
+)
+
+
+@cache
+def _common(word: bytes) -> float:
     """Return how often a common word stands at one place of ordinary text; 0 for any other."""
-    if any(len(each) != 1 for each in choices):
-        return 0.0
-    word = b"".join(each[0] for each in choices)
     letters = word.strip()
     if not letters.isalpha():
         return 0.0
     # letters are not drawn one by one: short rows of them are in many words
     drawn = price([tuple(map(_masked, word))])
     short = drawn * _SHORT[len(letters)] if len(letters) < len(_SHORT) else drawn
-    return max(short, _USUAL if any(letters in each for each in _FREQUENT) else 0.0)
+    return max(short, _USUAL if letters in _PARTS else 0.0)
 
 
 @cache
@@ -153,7 +165,7 @@ def _spelt(need: Need) -> list[bytes]:
 
 
 def _often(words: Sequence[bytes]) -> float:
-    return sum(max(price([tuple(map(_masked, word))]), _common([[word]])) for word in words)
+    return sum(max(price([tuple(map(_masked, word))]), _common(word)) for word in words)
 
 
 def _masked(code: int) -> int:

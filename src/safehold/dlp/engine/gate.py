@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from safehold.dlp.engine.choice import choose, known_of
+from safehold.dlp.engine.chosen import chosen_for
 from safehold.dlp.engine.needs import Run
 from safehold.dlp.engine.shapes import window_of
 from safehold.dlp.engine.tier import TIERS
@@ -49,10 +49,10 @@ class Gate:
         self._times: list[int] = []  # of each need that is looked for
         self._rule: list[int] = []
         for number, (pattern, said) in enumerate(zip(patterns, needs, strict=True)):
-            known, least = known_of(pattern)
-            self._digits[number] = max(least, digits[number])
+            chosen = chosen_for(pattern, tuple(said))
+            self._digits[number] = max(chosen.digits, digits[number])
             level = int(np.searchsorted(LEVELS, self._digits[number], side="right")) - 1
-            spelt, shape = choose(known, said)
+            spelt, shape = chosen.words, chosen.shape
             if not spelt and shape is None:
                 self.always.append(number)
             for literals, times in spelt:

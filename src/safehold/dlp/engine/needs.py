@@ -81,7 +81,7 @@ def _closed(mask: int) -> bool:
 
 def price(runs: Iterable[Run]) -> float:
     """Return how often one of the runs stands at one place of ordinary text, roughly."""
-    return sum(_price(run) for run in runs)
+    return sum(map(_price, runs))
 
 
 @cache

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from safehold.dlp.engine.gate import Gate
-from safehold.dlp.engine.needs import stays_within
+from safehold.dlp.engine.chosen import chosen_for
 from safehold.dlp.engine.rows import bytes_of, laid_out
 from safehold.dlp.engine.seek import seek, stretches
 from safehold.dlp.engine.vet import VETS, Candidates, Facts
@@ -38,7 +38,7 @@ class Engine:
 
     def __init__(self, rules: Sequence[Rule], *, tier: str) -> None:
         self.rules = tuple(rules)
-        self._alone = [not stays_within(rule.pattern) for rule in rules]
+        self._alone = [not chosen_for(rule.pattern, rule.needs).within for rule in rules]
         self._gate = Gate(
             [rule.pattern for rule in rules],
             [rule.needs for rule in rules],
