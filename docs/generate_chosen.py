@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, not a package
 """Write what the gate of detection looks for on behalf of each shipped rule; run it after a change of the rules.
 
 python docs/generate_chosen.py

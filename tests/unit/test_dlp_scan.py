@@ -8,7 +8,7 @@ import pytest
 
 from safehold.dlp import mask_text, scan, scan_names
 from safehold.dlp.check import luhn_holds, mod97_of
-from safehold.dlp.classes import CLASSES, GROUPS
+from safehold.dlp.classes import CLASSES, GROUPS, NAMES
 from safehold.dlp.pattern import compile_expression, data_version, load_patterns
 from safehold.dlp.scan import find_spans
 from safehold.errors import InvalidError
@@ -184,3 +184,20 @@ def test_the_page_of_classes_is_the_table():
 def test_a_class_of_the_default_tier_has_a_rule_and_one_of_the_tagger_has_none():
     ruled = {list(CLASSES)[rule.kind] for rule in load_patterns()}
     assert ruled == {c.name for c in CLASSES.values() if c.tier == "default"}
+
+
+def test_a_private_key_is_found_behind_a_header_that_stands_twice():
+    begin, end = "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----"
+    body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7"
+    for text in (
+        f"{begin}\n{begin}\n{body}\n{end}",
+        f"{begin}\n...\n{end}\n{begin}\n{body}\n{end}",
+    ):
+        spans = find_spans(pa.array([text]))
+        assert {NAMES[kind] for kind in spans.kind.tolist()} == {"SECRET"}
+        at = text.index(body)
+        assert any(
+            low <= at and at + len(body) <= high
+            for low, high in zip(spans.start.tolist(), spans.end.tolist(), strict=True)
+        )
+    assert not len(find_spans(pa.array([f"{begin}\n...\n{end}"])))

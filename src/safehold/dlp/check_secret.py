@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib.resources import files
-from itertools import repeat
+from itertools import pairwise, repeat
 from operator import ne
 from typing import Final
 
@@ -312,10 +312,11 @@ def check_pair(buffer: bytes, start: int, end: int) -> int:
 
 def check_pem(buffer: bytes, start: int, end: int) -> int:
     """Keep a private key that has a body, or is cut off within it."""
-    text = buffer[start:end]
-    body = text.split(b"-----")[2] if text.count(b"-----") >= 2 else b""
-    closed = text.count(b"-----") >= 4
-    return 0 if closed and len(body.strip()) < 24 else 95
+    parts = buffer[start:end].split(b"-----")
+    # a header may stand twice, or before another key: what follows any of them may be the body
+    bodies = (body for head, body in pairwise(parts) if head.startswith(b"BEGIN"))
+    closed = len(parts) > 4
+    return 0 if closed and all(len(body.strip()) < 24 for body in bodies) else 95
 
 
 def check_numbered(buffer: bytes, start: int, end: int) -> int:

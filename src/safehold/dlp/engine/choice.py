@@ -6,7 +6,6 @@ estimate from ordinary chat: a bad one costs time and never a match.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache, reduce

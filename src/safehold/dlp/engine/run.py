@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from safehold.dlp.engine.gate import Gate
 from safehold.dlp.engine.chosen import chosen_for
+from safehold.dlp.engine.gate import Gate
 from safehold.dlp.engine.rows import bytes_of, laid_out
 from safehold.dlp.engine.seek import seek, stretches
 from safehold.dlp.engine.vet import VETS, Candidates, Facts
