@@ -118,28 +118,30 @@ def build(bench: Bench) -> str:
     return bench.call("feature", purpose=PURPOSE)["dataset"]
 
 
-def measure(bench: Bench, dataset: str | None = None, **changes: Any) -> dict[str, Any]:
+def measure(
+    bench: Bench, dataset: str | None = None, *, purpose: str = PURPOSE, **changes: Any
+) -> dict[str, Any]:
     """Attack a dataset under a grant; the sandbox is a script."""
     bench.workshop.scripts["reidentify"] = risk(**changes)
-    stage, holder = grant_for(bench, "reidentify")
+    stage, holder = grant_for(bench, "reidentify", purpose)
     nonce = unb64(bench.call("nonce")["nonce"])
     return bench.call(
         VERB,
-        purpose=PURPOSE,
+        purpose=purpose,
         stage=stage,
         dataset=dataset,
         token=holder.token,
         nonce=b64(nonce),
-        proof=b64(holder.prove(nonce, use_message(VERB, PURPOSE))),
+        proof=b64(holder.prove(nonce, use_message(VERB, purpose))),
     )
 
 
-def grant_for(bench: Bench, recipe: str) -> tuple[str, Holder]:
+def grant_for(bench: Bench, recipe: str, purpose: str) -> tuple[str, Holder]:
     asked = draft_grant(
-        bench.charter(), requester="ana", purpose=PURPOSE, reason="a test", minutes=60,
+        bench.charter(), requester="ana", purpose=purpose, reason="a test", minutes=60,
         holder=SigningKey.generate(), recipe=recipe,
     )  # fmt: skip
-    fields = ("segments", "streams", "stages", "recipes")
+    fields = ("purpose", "segments", "streams", "stages", "recipes")
     return asked.stages[0], bench.pass_(**{name: getattr(asked, name) for name in fields})
 
 
@@ -365,3 +367,81 @@ def test_a_grant_for_training_attacks_nothing(bench: Bench) -> None:
     assert error.rule is not None
     assert error.rule.startswith("capability")
     assert bench.workshop.packed[-1:] == bench.workshop.packed[:1]  # the build alone
+
+
+def keyed(bench: Bench) -> None:
+    """Give three people keys beside their pointer, in a source of its own."""
+    few = MANY[:3]
+    bench.ingest(
+        *(batch(one, bench.today - 1, stream="key", first=40) for one in few),
+        chunk(rows=6, taken={"key": 6}),
+        name="keys",
+    )
+
+
+def test_a_dataset_is_not_measured_under_another_purpose_that_reads_less_of_it(
+    tmp_path: Path,
+) -> None:
+    """Keys are for one purpose, the pointer for two: under the second the keys would not be attacked."""
+    tree = canonical.decode(canonical.encode(gated().to_json()))
+    tree["purposes"]["other"] = tree["purposes"][PURPOSE] | {"sources": ["pointer"]}
+    bench = begin(found_bench(tmp_path, people=MANY, charter=Charter.from_json(tree)))
+    try:
+        bench.take(*MANY)
+        keyed(bench)
+        dataset = build(bench)
+        named = raised(lambda: measure(bench, dataset, purpose="other"))
+        newest = raised(lambda: measure(bench, purpose="other"))
+        assert named.rule == newest.rule == "catalog.dataset"
+        assert state(bench) == "unmeasured"
+    finally:
+        bench.stop()
+
+
+def test_a_stream_that_was_not_attacked_leaves_the_gate_closed(bench: Bench) -> None:
+    keyed(bench)
+    build(bench)
+    measure(bench)  # the sandbox speaks of the pointer alone
+    assert state(bench) == "unmeasured"
+    assert refused(bench) == "charter.guard.data-gates"
+
+
+def test_what_failed_is_not_measured_until_a_draw_is_lucky(bench: Bench) -> None:
+    """Nor by building the same sources again, which needs nobody's approval; new data may be measured."""
+    build(bench)
+    measure(bench, hits=1)
+    assert {one["state"] for one in measure(bench)["gates"]} == {"failed"}
+    build(bench)
+    bench.stop()
+    begin(bench)
+    assert {one["state"] for one in measure(bench)["gates"]} == {"failed"}
+    assert state(bench) == "failed"
+    assert refused(bench) == "charter.guard.data-gates"
+    bench.take(*MANY, name="b", first=20)
+    build(bench)
+    assert {one["state"] for one in measure(bench)["gates"]} == {"passed"}
+
+
+def test_a_charter_that_comes_during_the_attack_is_not_the_one_it_was_measured_under(
+    bench: Bench,
+) -> None:
+    build(bench)
+    bench.workshop.during_pack = lambda: bench.enact(bench.changed(title="another"))
+    measure(bench)
+    assert state(bench) == "stale"
+
+
+def test_a_result_is_in_the_ledger_before_the_run_is_over(bench: Bench) -> None:
+    build(bench)
+    found = measure(bench)
+    assert found["gates"][0]["entry"] < found["entry"]
+
+
+def test_so_many_people_are_drawn_that_the_gate_can_be_passed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safehold.keeper.attack.MOST_PEOPLE", 50)
+    build(bench)
+    found = measure(bench, people=99)
+    assert found["people"] == 99  # of 113: 3 % takes 99
+    assert state(bench) == "passed"

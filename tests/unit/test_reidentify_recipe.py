@@ -93,3 +93,6 @@ def test_a_promise_has_no_figure_while_a_dataset_is_not_measured() -> None:
     assert largest_bound([measured, failed])[0] == 200_000
     for state in ("unmeasured", "stale"):
         assert largest_bound([measured, {"state": state, "measured": []}])[0] is None
+    # nothing is said of one of its streams
+    beside = {"state": "failed", "measured": [{"upper": 0.2}, {"people": 3}]}
+    assert largest_bound([measured, beside])[0] is None

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from safehold.errors import InvalidError, MissingError, TamperedError
 from safehold.keeper.ask import Ask, Asker
-from safehold.keeper.days import sources_behind
+from safehold.keeper.days import sources_behind, sources_digest
 from safehold.keeper.desk import Desk
-from safehold.keeper.gates import FEATURE, Risk
+from safehold.keeper.gates import FEATURE, Attacked, Risk
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
@@ -85,32 +85,40 @@ class Attacks:
                 purpose=purpose,
                 stage=stage,
                 least_people=desk.trust.least_people(purpose),
-                within=frozenset(sources_behind(desk, dataset)),
-                most_people=MOST_PEOPLE,
+                within=frozenset(sources := sources_behind(desk, dataset)),
+                # more are drawn where no smaller number could pass a gate
+                most_people=max(MOST_PEOPLE, self._gates.fewest()),
             )
-            return self._attack(dataset, ask, asker, report)
+            attacked = Attacked(
+                dataset=dataset,
+                held=self._gates.held(dataset),
+                behind=sources_digest(sources),
+                streams=self._streams(dataset, ask),
+                charter=desk.trust.digest(),
+            )
+            return self._attack(attacked, ask, asker, report)
         finally:
             self._grants.end(admitted.entry)
 
-    def _attack(self, dataset: str, ask: Ask, asker: Asker, report: Report) -> dict[str, Any]:
+    def _attack(self, attacked: Attacked, ask: Ask, asker: Asker, report: Report) -> dict[str, Any]:
         desk = self._desk
         settings = desk.gatekeeper.settings(RECIPE, synthetic=desk.home.synthetic)
-        held = self._gates.held(dataset)
         with self._release.opened(ask, asker) as opening:
             spec = {**settings, "min_people": ask.least_people}
             passed, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)
             risks = [_risk(one) for one in passed]
+            # before the run counts as over: a crash between the two must not lose a gate that failed
+            found = self._gates.record(
+                attacked, risks, intent=opening.intent.index, actor=asker.principal.id
+            )
             receipt = self._release.close(
                 ask,
                 opening,
                 asker,
-                {"attacked": dataset, "level": level, "people": len(opening.blocks)},
+                {"attacked": attacked.dataset, "level": level, "people": len(opening.blocks)},
             )
-        found = self._gates.record(
-            dataset, risks, held=held, intent=opening.intent.index, actor=asker.principal.id
-        )
         return {
-            "dataset": dataset,
+            "dataset": attacked.dataset,
             "people": len(opening.blocks),
             "left_out": dict(opening.left_out),
             "level": level,
@@ -119,8 +127,28 @@ class Attacks:
             "entry": receipt.index,
         }
 
+    def _streams(self, dataset: str, ask: Ask) -> frozenset[str]:
+        """Return the streams of which people in a dataset have rows behind it, whether or not they take part now."""
+        catalog, today = self._desk.catalog, self._desk.today()
+        people = {
+            block.person
+            for block in catalog.blocks(
+                kind="derived", streams=(FEATURE,), after_day=today, sources=(dataset,)
+            )
+        }
+        return frozenset(
+            block.stream
+            for block in catalog.blocks(
+                kind="telemetry", streams=ask.streams, after_day=today, sources=ask.within
+            )
+            if block.person in people and ask.purpose in block.label.purposes
+        )
+
     def _find(self, purpose: str, asked: Any) -> str:
-        """Return the dataset that is meant: of those that may serve the purpose, the one named or the newest."""
+        """Return the dataset that is meant: of those built for the purpose, the one named or the newest.
+
+        Under another purpose it might read fewer streams, of fewer people, than the dataset was made from.
+        """
         desk = self._desk
         blocks = [
             block
@@ -129,7 +157,11 @@ class Attacks:
             )
             if purpose in block.label.purposes
         ]
-        known = desk.catalog.sources_of([block.block_id for block in blocks])
+        known = [
+            one
+            for one in desk.catalog.sources_of([block.block_id for block in blocks])
+            if one.rpartition(":")[0] == purpose
+        ]
         if asked is not None:
             known = [one for one in known if one == asked]
         if not known:

@@ -5,7 +5,9 @@ is, under the charter in force, while the dataset holds the same blocks. Whateve
 
 1. The figure that a sandbox counted is judged here, on its upper bound and with enough people.
 2. A gate covers each stream that the dataset holds at the gate's level; every one of them must pass.
-3. Too few people, nothing at that level, or no measurement: ``unmeasured``, which is not passed.
+3. Too few people, nothing at that level, a stream left out, or no measurement: ``unmeasured``, which is not passed.
+4. What failed once stays failed for the same sources under the same charter: attackers and names are drawn anew each
+   time, and whoever might try until a draw is lucky would spoil the confidence.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from safehold import canonical
-from safehold.canonical import unb64
+from safehold.canonical import b64, unb64
 from safehold.charter.oversight import Gate
 from safehold.charter.types import dataset_gates
 from safehold.charter.value import MICRO
@@ -63,6 +65,25 @@ class Risk:
     enrolled: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attacked:
+    """A dataset as it was when an attack on it was decided.
+
+    Args:
+        dataset: Its id.
+        held: Digest of the blocks that it held, hex.
+        behind: Digest of the sources it was made from, hex.
+        streams: Streams of those that people in it have rows of: each has to be attacked.
+        charter: Digest of the charter in force.
+    """
+
+    dataset: str
+    held: str
+    behind: str
+    streams: frozenset[str]
+    charter: bytes
+
+
 class Gates:
     """What the ledger says of gates.
 
@@ -74,6 +95,7 @@ class Gates:
         self._desk = desk
         self._read = 0  # leaves of the ledger that were looked at
         self._newest: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
+        self._failed: set[tuple[str, str, str]] = set()  # gate, charter, and digest of sources
 
     def held(self, dataset: str) -> str:
         """Return the digest of a dataset: of its name and of every block that it holds now, hex."""
@@ -115,37 +137,49 @@ class Gates:
             return FAILED
         return PASSED if states == {PASSED} else UNMEASURED
 
+    def fewest(self) -> int:
+        """Return how many people it takes before every gate that can be passed may be; none without a gate."""
+        bounds = [gate.must_be.micro for gate in self._gates()]
+        return max((fewest_people(bound) for bound in bounds if bound > 0), default=0)
+
     def record(
-        self, dataset: str, risks: Sequence[Risk], *, held: str, intent: int, actor: str
+        self, attacked: Attacked, risks: Sequence[Risk], *, intent: int, actor: str
     ) -> list[dict[str, Any]]:
         """Judge what was counted by every gate, put the results in the ledger, and return them.
 
         Args:
-            dataset: What was attacked.
+            attacked: What was attacked, as it was when that was decided.
             risks: What was counted; one for each stream and level that it holds.
-            held: The digest of what it held when that was decided.
             intent: Index of the intent under which it was opened.
             actor: Who attacked.
         """
         entries, shown = [], []
+        whole = attacked.streams <= {one.stream for one in risks}
+        self._fold()
         for gate in self._gates():
             covered: list[Risk | None] = [
                 one for one in risks if gate.level in (None, one.level.name)
             ]
-            for risk in covered or [None]:
+            if not covered or not whole:
+                covered.append(None)
+            known = (gate.id, b64(attacked.charter), attacked.behind)
+            for risk in covered:
                 public = {
                     **_facts(gate, risk),
-                    "dataset": dataset,
-                    "held": held,
-                    "of": max(len(covered), 1),
+                    "dataset": attacked.dataset,
+                    "held": attacked.held,
+                    "behind": attacked.behind,
+                    "of": len(covered),
                 }
+                if public["state"] == PASSED and known in self._failed:
+                    public["state"] = FAILED
                 entries.append(
                     Entry(
                         kind="gate",
                         actor=actor,
                         object=gate.id,
                         detail={} if risk is None else _detail(risk),
-                        charter=self._desk.trust.digest(),
+                        charter=attacked.charter,
                         public=public,
                         ref=intent,
                     )
@@ -183,18 +217,25 @@ class Gates:
 
     def _leaves(self, gate: str, dataset: str) -> list[tuple[int, dict[str, Any]]]:
         """Return the leaves of the newest measurement of a dataset for a gate."""
+        with self._desk.lock:
+            self._fold()
+            return list(self._newest.get((gate, dataset), ()))
+
+    def _fold(self) -> None:
         ledger = self._desk.ledger
         with self._desk.lock:
             size = ledger.size
             for index, leaf in ledger.leaves(self._read, size):
                 if leaf["k"] != "gate":
                     continue
-                known = self._newest.setdefault((leaf["pub"]["gate"], leaf["pub"]["dataset"]), [])
+                said = leaf["pub"]
+                known = self._newest.setdefault((said["gate"], said["dataset"]), [])
                 if known and known[0][1]["ref"] != leaf["ref"]:
                     known.clear()
                 known.append((index, leaf))
+                if said["state"] == FAILED:
+                    self._failed.add((said["gate"], leaf["chr"], said["behind"]))
             self._read = size
-            return list(self._newest.get((gate, dataset), ()))
 
 
 def _facts(gate: Gate, risk: Risk | None) -> dict[str, int | str]:
@@ -239,5 +280,5 @@ def _shown(public: Mapping[str, Any]) -> dict[str, Any]:
     return {
         shares.get(name, name): value / MICRO if name in shares else value
         for name, value in sorted(public.items())
-        if name not in {"held", "of", "op", "confidence"}
+        if name not in {"held", "behind", "of", "op", "confidence"}
     }

@@ -19,7 +19,7 @@ VERSION = "sh-audit/1"
 _WORD = re.compile(r"[A-Za-z0-9._:/+=@-]{1,256}")
 _GATE = {
     **dict.fromkeys(
-        ("gate", "dataset", "held", "stream", "level", "attackers", "op", "state"), str
+        ("gate", "dataset", "held", "behind", "stream", "level", "attackers", "op", "state"), str
     ),
     **dict.fromkeys(("bound", "people", "fewest", "micro", "upper", "confidence", "of"), int),
 }
