@@ -5,7 +5,9 @@ Each test takes away one thing that the guard asks for and shows that training i
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -445,3 +447,33 @@ def test_so_many_people_are_drawn_that_the_gate_can_be_passed(
     found = measure(bench, people=99)
     assert found["people"] == 99  # of 113: 3 % takes 99
     assert state(bench) == "passed"
+
+
+def forge(bench: Bench) -> None:
+    """Turn every gate that failed into one that passed, in the file, under a keeper that runs."""
+    with closing(sqlite3.connect(bench.home.path / "ledger" / "journal.db")) as base, base:
+        changed = 0
+        for first, body in base.execute("SELECT first, body FROM journal").fetchall():
+            forged = bytes(body).replace(b'"state":"failed"', b'"state":"passed"')
+            if forged != bytes(body):
+                base.execute("UPDATE journal SET body = ? WHERE first = ?", (forged, first))
+                changed += 1
+        assert changed == 1
+
+
+def test_a_leaf_forged_in_the_file_of_a_keeper_that_runs_opens_nothing(bench: Bench) -> None:
+    build(bench)
+    measure(bench, hits=50)
+    forge(bench)
+    assert state(bench) == "failed"
+    assert refused(bench) == "charter.guard.data-gates"
+
+
+def test_a_leaf_forged_after_the_ledger_was_checked_at_start_opens_nothing(bench: Bench) -> None:
+    build(bench)
+    measure(bench, hits=50)
+    bench.stop()
+    begin(bench)
+    forge(bench)
+    assert state(bench) == "failed"
+    assert refused(bench) == "charter.guard.data-gates"

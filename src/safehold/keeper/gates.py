@@ -93,9 +93,11 @@ class Gates:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._read = 0  # leaves of the ledger that were looked at
+        self._read = desk.trust.read  # leaves of the ledger that were looked at
         self._newest: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
         self._failed: set[tuple[str, str, str]] = set()  # gate, charter, and digest of sources
+        for index, leaf in desk.trust.attacks:  # from when the ledger was checked, and not from a file since
+            self._note(index, leaf)
 
     def held(self, dataset: str) -> str:
         """Return the digest of a dataset: of its name and of every block that it holds now, hex."""
@@ -185,7 +187,9 @@ class Gates:
                     )
                 )
                 shown.append(_shown(public))
-        receipts = self._desk.log(*entries) if entries else ()
+        with self._desk.lock:
+            receipts = self._desk.log(*entries) if entries else ()
+            self._fold()  # at once: what is written is not read from a file that somebody edits later
         return [
             {**one, "entry": receipt.index} for one, receipt in zip(shown, receipts, strict=True)
         ]
@@ -226,16 +230,18 @@ class Gates:
         with self._desk.lock:
             size = ledger.size
             for index, leaf in ledger.leaves(self._read, size):
-                if leaf["k"] != "gate":
-                    continue
-                said = leaf["pub"]
-                known = self._newest.setdefault((said["gate"], said["dataset"]), [])
-                if known and known[0][1]["ref"] != leaf["ref"]:
-                    known.clear()
-                known.append((index, leaf))
-                if said["state"] == FAILED:
-                    self._failed.add((said["gate"], leaf["chr"], said["behind"]))
+                if leaf["k"] == "gate":
+                    self._note(index, leaf)
             self._read = size
+
+    def _note(self, index: int, leaf: dict[str, Any]) -> None:
+        said = leaf["pub"]
+        known = self._newest.setdefault((said["gate"], said["dataset"]), [])
+        if known and known[0][1]["ref"] != leaf["ref"]:
+            known.clear()
+        known.append((index, leaf))
+        if said["state"] == FAILED:
+            self._failed.add((said["gate"], leaf["chr"], said["behind"]))
 
 
 def _facts(gate: Gate, risk: Risk | None) -> dict[str, int | str]:

@@ -48,7 +48,10 @@ class Trust(Spending):
         self._home_leaf = False
         self.board = Board(home, ledger, clock)
         proposals = Proposals(home, ledger, clock, rosters=lambda: self.board.versions)
+        self.attacks: list[tuple[int, dict[str, Any]]] = []  # leaves of gates, as they were at start
+        self.read = 0  # leaves looked at by then
         for index, leaf in ledger.leaves():
+            self.read = index + 1
             self._uses.note(index, leaf)
             match leaf["k"]:
                 case "home":
@@ -61,6 +64,8 @@ class Trust(Spending):
                     proposals.note(index, leaf)
                 case "stop" | "resume":
                     self._orders.note(leaf["k"], int(leaf["t"]) * 1000, index=index)
+                case "gate":
+                    self.attacks.append((index, leaf))
                 case "access.intent":
                     self._spent.append(leaf.get("pub", {}))
                 case _:
