@@ -408,6 +408,17 @@ def test_a_stream_that_was_not_attacked_leaves_the_gate_closed(bench: Bench) -> 
     assert refused(bench) == "charter.guard.data-gates"
 
 
+def test_rows_taken_out_of_the_control_database_do_not_hide_a_stream(bench: Bench) -> None:
+    keyed(bench)
+    build(bench)
+    with bench.desk.engine.begin() as connection:
+        gone = connection.exec_driver_sql("DELETE FROM block WHERE stream = 'key'")
+        assert gone.rowcount == 3
+    measure(bench)
+    assert state(bench) == "unmeasured"
+    assert refused(bench) == "charter.guard.data-gates"
+
+
 def test_what_failed_is_not_measured_until_a_draw_is_lucky(bench: Bench) -> None:
     """Nor by building the same sources again, which needs nobody's approval; new data may be measured."""
     build(bench)

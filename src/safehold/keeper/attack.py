@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from safehold.errors import InvalidError, MissingError, TamperedError
 from safehold.keeper.ask import Ask, Asker
-from safehold.keeper.days import sources_behind, sources_digest
+from safehold.keeper.days import sources_behind, sources_digest, streams_behind
 from safehold.keeper.desk import Desk
 from safehold.keeper.gates import FEATURE, Attacked, Risk
 from safehold.keeper.grants import Grants, Use
@@ -93,7 +93,7 @@ class Attacks:
                 dataset=dataset,
                 held=self._gates.held(dataset),
                 behind=sources_digest(sources),
-                streams=self._streams(dataset, ask),
+                streams=streams_behind(desk, dataset) & streams,
                 charter=desk.trust.digest(),
             )
             return self._attack(attacked, ask, asker, report)
@@ -126,23 +126,6 @@ class Attacks:
             "intent": opening.intent.index,
             "entry": receipt.index,
         }
-
-    def _streams(self, dataset: str, ask: Ask) -> frozenset[str]:
-        """Return the streams of which people in a dataset have rows behind it, whether or not they take part now."""
-        catalog, today = self._desk.catalog, self._desk.today()
-        people = {
-            block.person
-            for block in catalog.blocks(
-                kind="derived", streams=(FEATURE,), after_day=today, sources=(dataset,)
-            )
-        }
-        return frozenset(
-            block.stream
-            for block in catalog.blocks(
-                kind="telemetry", streams=ask.streams, after_day=today, sources=ask.within
-            )
-            if block.person in people and ask.purpose in block.label.purposes
-        )
 
     def _find(self, purpose: str, asked: Any) -> str:
         """Return the dataset that is meant: of those built for the purpose, the one named or the newest.

@@ -106,6 +106,15 @@ def sources_behind(desk: Desk, build: str) -> list[str]:
     return sources
 
 
+def streams_behind(desk: Desk, build: str) -> frozenset[str]:
+    """Return the streams that a build of features was made from, as the intent of the build has them.
+
+    Raises:
+        DeniedError: The details of that leaf have ended.
+    """
+    return frozenset(name.rpartition(".")[2] for name in _told(desk, build)["segments"])
+
+
 def _told(desk: Desk, build: str) -> dict[str, Any]:
     """Return what the intent of a build tells of what it was made from."""
     again = "build the features again"

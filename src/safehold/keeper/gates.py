@@ -73,7 +73,7 @@ class Attacked:
         dataset: Its id.
         held: Digest of the blocks that it held, hex.
         behind: Digest of the sources it was made from, hex.
-        streams: Streams of those that people in it have rows of: each has to be attacked.
+        streams: Streams that it was made from, of those that are attacked: about each something has to be said.
         charter: Digest of the charter in force.
     """
 
@@ -96,7 +96,8 @@ class Gates:
         self._read = desk.trust.read  # leaves of the ledger that were looked at
         self._newest: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
         self._failed: set[tuple[str, str, str]] = set()  # gate, charter, and digest of sources
-        for index, leaf in desk.trust.attacks:  # from when the ledger was checked, and not from a file since
+        # from when the ledger was checked, and not from a file that somebody edited since
+        for index, leaf in desk.trust.attacks:
             self._note(index, leaf)
 
     def held(self, dataset: str) -> str:

@@ -48,8 +48,9 @@ class Trust(Spending):
         self._home_leaf = False
         self.board = Board(home, ledger, clock)
         proposals = Proposals(home, ledger, clock, rosters=lambda: self.board.versions)
-        self.attacks: list[tuple[int, dict[str, Any]]] = []  # leaves of gates, as they were at start
-        self.read = 0  # leaves looked at by then
+        # leaves of gates as they were at start, and how many leaves were looked at by then
+        self.attacks: list[tuple[int, dict[str, Any]]] = []
+        self.read = 0
         for index, leaf in ledger.leaves():
             self.read = index + 1
             self._uses.note(index, leaf)
