@@ -25,7 +25,7 @@ def largest_bound(listing: list[dict[str, Any]]) -> tuple[int | None, str]:
         return None, f"{open_} of {len(listing)} gates of datasets are not measured, or anew since"
     bounds = [leaf.get("upper") for one in listing for leaf in one["measured"]]
     if None in bounds:
-        return None, "of a stream of a dataset nothing is said: too few people, or it was not attacked"
+        return None, "of a stream nothing is said: too few people, or it was not attacked"
     return round(max(bounds) * MICRO), (
         f"{len(bounds)} attacks on what datasets were made from; the largest upper bound of them"
     )
