@@ -249,10 +249,22 @@ def find_terms(texts: Any, lexicon: Lexicon) -> Hits:
 
 
 def _emphasis(signs: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Return which signs, but the first and the last, only emphasise: ``_word_``, ``word~``."""
-    line, wave = signs[1:-1] == ord("_"), signs[1:-1] == ord("~")
+    """Return which signs, but the first and the last, only emphasise what stands between two of them.
+
+    One alone is a part of a nickname, a path or an identifier.
+    """
     free = np.isin(signs, np.frombuffer(_BESIDE, np.uint8)) | (signs <= _BLANK)
-    return np.asarray((line & (free[:-2] | free[2:])) | (wave & free[2:]), bool)
+    found, at = np.zeros(len(signs) - 2, bool), np.arange(len(signs) - 2)
+    border = signs[1:-1] == 0
+    before = np.maximum.accumulate(np.where(border, at, -1))
+    after = np.minimum.accumulate(np.where(border, at, len(at))[::-1])[::-1]
+    for sign in b"_~":
+        here = signs[1:-1] == sign
+        opens, closes = here & free[:-2] & ~free[2:], here & ~free[:-2] & free[2:]
+        opened = np.maximum.accumulate(np.where(opens, at, -1))
+        closed = np.minimum.accumulate(np.where(closes, at, len(at))[::-1])[::-1]
+        found |= (closes & (opened > before)) | (opens & (closed < after))
+    return found
 
 
 def _borders(signs: npt.NDArray[np.uint8]) -> Ints:
