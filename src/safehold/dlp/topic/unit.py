@@ -150,7 +150,7 @@ def _score_lines(
         best = np.full((len(lines), len(TOPICS)), _NEVER, np.float32)
         rows, found = score_texts(lines, load_lexicon(), model)
         best[rows] = found
-        return best, ((best >= model.bound) & asked).any(axis=1)
+        return best, np.asarray(((best >= model.bound) & asked).any(axis=1), bool)
 
     row = where[:, 0]
     best, on = scores(pieces)
