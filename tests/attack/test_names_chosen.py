@@ -10,12 +10,15 @@ from tests.ingest_job import as_jsonl, chat_row, key_rows
 from tests.source_desk import Desk
 
 from safehold.access import prove_device
+from safehold.access.lease import Lease
 from safehold.app.sources import KeeperLine
 from safehold.canonical import b64, unb64
 from safehold.clock import DAY_US
 from safehold.dlp import Rules
-from safehold.errors import DeniedError, TamperedError, UnavailableError
+from safehold.errors import DeniedError, InvalidError, TamperedError, UnavailableError
+from safehold.ingest import recipe
 from safehold.ingest.collector import Collector
+from safehold.keeper.leases import Leases
 from safehold.keeper.names import choose_names, chosen_names
 from safehold.keeper.sources import obtain_message
 from safehold.signing import SigningKey, VerifyKey
@@ -98,16 +101,21 @@ def test_a_choice_that_says_nothing_known_is_no_choice_for_less(desk: Desk, data
         take(desk, "four")
 
 
-def test_what_was_recorded_under_another_choice_is_not_taken_in(desk: Desk) -> None:
+@pytest.mark.parametrize("late", [False, True])
+def test_what_was_recorded_under_another_choice_is_not_taken_in(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, late: bool
+) -> None:
+    """Not even if the choice is made when the lease was looked at already."""
     bench = desk.bench
-    bench.call("source.add", person="ann", device=DEVICE.public.text(), evidence="a form")
-    line = KeeperLine(bench, person="ann", device=DEVICE)
+    device = SigningKey(bytes([100 + late]) * 32)
+    bench.call("source.add", person="ann", device=device.public.text(), evidence="a form")
+    line = KeeperLine(bench, person="ann", device=device)
     first = line.ask()
     assert {spec["names"] for spec in first["rules"].values()} == {"roster"}
     collector = Collector(
         line,
         person="ann",
-        device=DEVICE,
+        device=device,
         keeper=VerifyKey.from_text(first["keeper"]),
         rules={stream: Rules.from_spec(spec) for stream, spec in first["rules"].items()},
         clock=bench.clock,
@@ -122,12 +130,41 @@ def test_what_was_recorded_under_another_choice_is_not_taken_in(desk: Desk) -> N
     bench.workshop.scripts["ingest"] = lambda _spec: iter(())  # whatever comes in is taken
     record(0)
     assert collector.counters.sealed == {"key": 1}
-    choose_names(bench.desk.home, "ner")
+    if late:
+        agreed = Leases._require_agreement
+
+        def then_chosen(leases: Leases, lease: Lease) -> None:
+            agreed(leases, lease)
+            choose_names(bench.desk.home, "ner")
+
+        monkeypatch.setattr(Leases, "_require_agreement", then_chosen)
+    else:
+        choose_names(bench.desk.home, "ner")
     record(1)
     assert collector.counters.sealed == {"key": 1}
     assert collector.counters.discarded == 1
     record(2)  # the next lease is for rules this recorder does not have
     assert collector.counters.not_recorded == 1
+
+
+def test_a_sandbox_with_another_model_than_the_keepers_takes_nothing_in(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger names the model the keeper saw; one that was put in its place meanwhile is refused."""
+    choose_names(desk.bench.desk.home, "ner")
+    run = recipe.main
+
+    def replaced(*given: Any) -> None:
+        with monkeypatch.context() as inner:
+            inner.setattr("safehold.dlp.named.model_version", lambda: "00" * 32)
+            run(*given)
+
+    monkeypatch.setattr(recipe, "main", replaced)
+    before = len(desk.cells())
+    with pytest.raises(InvalidError) as refused:
+        take(desk, "five")
+    assert refused.value.rule == "dlp.version"
+    assert len(desk.cells()) == before
 
 
 def obtain(desk: Desk) -> dict[str, Any]:

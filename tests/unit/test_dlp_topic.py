@@ -100,6 +100,56 @@ def test_of_a_long_text_the_paragraph_goes_and_the_rest_stays_masked() -> None:
     assert left == f"{work}[HEALTH]\nmail [EMAIL]\n"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my wife has \u201cbreast cancer\u201d",
+        "my wife has cancer\u2026 I am scared",
+        "my wife has cancer\U0001f622",
+        "\u00abmy wife has cancer\u00bb",
+        "\u2022cancer of my wife\u2022chemo",
+        "my wife\u2028has\u2028cancer",
+        "my\0wife\0has\0cancer\0",
+        "_my wife has cancer_.",
+        "my wife has **_cancer_**",
+        "~my wife has cancer~",
+        "I got the result.\nIt is cancer.",
+        "I got the result...\n\n--\nIt is cancer?!",
+    ],
+)
+def test_signs_beside_a_word_do_not_hide_it(text: str) -> None:
+    assert mask_messages(pa.array(["x", text])).text.to_pylist() == ["x", "[HEALTH]"]
+
+
+@pytest.mark.parametrize("text", ["my wife set x_cancer", "my wife set ~cancer/x", "cancer_ left"])
+def test_a_part_of_an_identifier_a_path_or_a_nickname_is_no_word(text: str) -> None:
+    assert message_units([text, "_private field_"]) == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("broken", "left"),
+    [
+        ("my wife has\ncancer", "[HEALTH]\n[HEALTH]"),
+        ("I got the result.\n\nIt is cancer.", "[HEALTH]\n\n[HEALTH]"),
+        ("my wife has cancer\nthe queue is full", "[HEALTH]\nthe queue is full"),
+    ],
+)
+def test_of_a_long_text_a_topic_told_over_two_lines_goes(broken: str, left: str) -> None:
+    work = "the scheduler drops every tenth event when the queue is full\n" * 12
+    masked = mask_messages(pa.array(["", f"{work}{broken}\n{work}"]))
+    assert masked.text.to_pylist() == ["", f"{work}{left}\n{work}"]
+    assert masked.sens[1] & CLASSES["HEALTH"].bit
+
+
+def test_what_a_rule_found_speaks_for_the_lines_of_a_long_text_too() -> None:
+    work = "the scheduler drops every tenth event when the queue is full\n" * 12
+    told = (np.array([0]), np.array([NAMES.index("HEALTH")]))
+    for line in ("the clinic called", "my wife was at the clinic"):
+        short = find_units(pa.array([line]), groups=ALL, told=told)
+        long = find_units(pa.array([f"{work}{line}\n{work}"]), groups=ALL, told=told)
+        assert len(short) == len(long)
+
+
 def test_assistants_and_speech_are_read_too() -> None:
     row = {"person": "ann", "device": "d", "session": "s", "seq": 0, "t": 1, "mono": 1, "turn": 0,
            "conversation": "c", "role": "user", "text": ON[0][0]}  # fmt: skip
@@ -139,7 +189,7 @@ def test_the_version_of_the_rules_knows_terms_and_model(monkeypatch: pytest.Monk
     from safehold.dlp import pattern
 
     before, read = pattern.data_version(), pattern.read_data
-    for name in pattern.TOPIC_FILES:
+    for name in (*pattern.TOPIC_FILES, "engine/chosen.json", "names.txt"):
         monkeypatch.setattr(
             pattern, "read_data", lambda one, name=name: read(one) + b" " * (one == name)
         )

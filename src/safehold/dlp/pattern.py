@@ -20,6 +20,7 @@ from safehold.dlp.engine.tier import MEANING
 from safehold.dlp.ruleset import RULE_FILES, gate_of, rule_items
 from safehold.errors import InvalidError
 
+READ_FILES: Final = ("contexts.json", "engine/chosen.json", "names.txt")
 TOPIC_FILES: Final = ("topic/terms.txt", "topic/model.json")
 _MEMORY: Final = 64 << 20  # bytes a compiled expression may take; RE2's own 8 MiB is too little
 
@@ -110,9 +111,13 @@ def load_gate() -> str:
 
 @cache
 def data_version() -> str:
-    """Return the SHA-256 of what a result was made with: patterns, contexts, topics, classes, what a span is."""
+    """Return the SHA-256 of what a result was made with.
+
+    That is: patterns, what the gate looks for, contexts, topics, names
+    that are common words, classes, what a span is.
+    """
     digest = hashlib.sha256(MEANING.encode())
-    for name in (*RULE_FILES, "contexts.json", *TOPIC_FILES):
+    for name in (*RULE_FILES, *READ_FILES, *TOPIC_FILES):
         digest.update(hashlib.sha256(read_data(name)).digest())
     for each in CLASSES.values():
         digest.update(f"{each.name}\0{each.group}\0{each.rank}\0{each.masked}\0".encode())

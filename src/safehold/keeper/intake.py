@@ -36,7 +36,7 @@ from safehold.errors import (
 from safehold.keeper.arrival import Arrival, Tally, read_batch, read_chunk, read_refusal
 from safehold.keeper.chunk import Chunk, Chunks
 from safehold.keeper.desk import ENGINEER, Desk
-from safehold.keeper.names import chosen_names, rules_version
+from safehold.keeper.names import chosen_names, require_leased, rules_version, told_rules
 from safehold.keeper.offer import check_source, reopen, roll_entry
 from safehold.keeper.ports import Frame
 from safehold.keeper.server import Report
@@ -132,12 +132,13 @@ class Intake:
                 os.close(item)
 
     def take_sealed(
-        self, name: str, header: dict[str, Any], body: bytes, report: Report, *, charter: bytes
-    ) -> dict[str, Any]:
+        self, name: str, header: dict[str, Any], body: bytes, report: Report, *,
+        charter: bytes, rules: Mapping[str, str],
+    ) -> dict[str, Any]:  # fmt: skip
         """Take the opened body of an envelope in; it is checked and brought to rest in a sandbox.
 
-        What was minimised under one charter is never taken in under another: a charter that comes into force while
-        the envelope is on its way may mask more.
+        What was minimised under one charter, or by some rules, is never taken in under others: those that come into
+        force while the envelope is on its way may mask more.
 
         Args:
             name: Hash of the envelope, hex; the same envelope is taken once.
@@ -145,9 +146,10 @@ class Intake:
             body: Arrow stream of minimised rows.
             report: Told how far it is.
             charter: Digest of the charter that it was recorded under.
+            rules: Versions of the rules that it was recorded by, by stream.
 
         Raises:
-            DeniedError: Another charter is in force.
+            DeniedError: Another charter is in force, or another rule.
         """
         try:
             table = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
@@ -156,7 +158,8 @@ class Intake:
         memory = self._desk.workshop.pack([(header, table)])
         try:
             with self._alone(name):
-                return self._take(name, {"kind": "leased"}, [memory], {}, report, under=charter)
+                under = (charter, rules)
+                return self._take(name, {"kind": "leased"}, [memory], {}, report, under=under)
         finally:
             os.close(memory)
 
@@ -183,17 +186,20 @@ class Intake:
         arguments: dict[str, Any],
         report: Report,
         *,
-        under: bytes | None = None,
+        under: tuple[bytes, Mapping[str, str]] | None = None,
     ) -> dict[str, Any]:
         desk = self._desk
         charter = desk.trust.charter()
-        if under is not None and charter.digest() != under:
+        if under is not None and charter.digest() != under[0]:
             raise DeniedError(
                 "the lease is for another agreement", rule="lease.charter", fix="obtain a new lease"
             )
         used, mark = self._roster_used(arguments)
         orders = self.orders()
+        orders["rules"] = told_rules(orders["rules"])
         version = rules_version(orders["rules"])
+        if under is not None:
+            require_leased(under[1], orders["rules"])
         state = desk.catalog.begin(name, now_us=desk.now_us())
         if state.state == LIVE:
             return {"source": name, "already": True, "tally": state.tally, "refusals": []}

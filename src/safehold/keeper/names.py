@@ -14,7 +14,7 @@ from typing import Any
 from safehold import canonical
 from safehold.dlp import Rules
 from safehold.dlp.named import ROSTER, TIERS, admit_names
-from safehold.errors import InvalidError, TamperedError
+from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.settings import Home
 
 VERSION = "safehold-names/1"
@@ -41,14 +41,37 @@ def chosen_names(home: Home) -> str:
             )
 
 
-def rules_version(rules: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the SHA-256 over the versions of the minimisation rules of all streams, hex.
+def told_rules(rules: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the rules as a sandbox is told them: with the version that the ledger names.
+
+    A sandbox that finds other patterns, or another model, than the keeper refuses them.
 
     Raises:
         UnavailableError: They ask for what is not installed.
     """
-    versions = {stream: Rules.from_spec(spec).version for stream, spec in rules.items()}
-    return canonical.digest(versions).hex()
+    return {stream: Rules.from_spec(spec).to_spec() for stream, spec in rules.items()}
+
+
+def rules_version(told: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the SHA-256 over the versions of the rules of all streams, hex."""
+    return canonical.digest({stream: rule["version"] for stream, rule in told.items()}).hex()
+
+
+def require_leased(leased: Mapping[str, str], told: Mapping[str, Mapping[str, Any]]) -> None:
+    """Pass what was minimised by the rules that are in force now.
+
+    Args:
+        leased: Versions of the rules it was recorded by, by stream.
+        told: The rules in force, of every stream.
+
+    Raises:
+        DeniedError: A rule is another one.
+    """
+    versions = {stream: rule["version"] for stream, rule in told.items()}
+    if any(versions.get(stream) != version for stream, version in leased.items()):
+        raise DeniedError(
+            "the lease is for other rules", rule="lease.rules", fix="obtain a new lease"
+        )
 
 
 def choose_names(home: Home, tier: str) -> None:

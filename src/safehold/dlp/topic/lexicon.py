@@ -26,10 +26,11 @@ from safehold.errors import InvalidError
 Ints = npt.NDArray[np.int64]
 _BLANK, _BORDER, _MONEY = 0x20, 0x0A, ord("$")
 _GLUE: Final = b"@~_=\\"  # beside a word: it is a part of something else
+_BESIDE: Final = b"*~()\"'.,:;!?"  # beyond a sign that emphasises a word
 _NICKS: Final = ("condition", "medication")
 _ENDS: Final = b".!?;\n"  # of a sentence, before a blank
-# signs of several bytes that are read as a plain one; as many bytes as before
-_READ_AS: Final = ((b"\xe2\x80\x99", b"   "), (b"\xc2\xa3", b" $"), (b"\xe2\x82\xac", b"  $"))
+# signs of several bytes that are read as plain ones; as many bytes as before
+_READ_AS: Final = ((b"\xe2\x80\xa6", b"..."), (b"\xc2\xa3", b" $"), (b"\xe2\x82\xac", b"  $"))
 
 
 def _table() -> bytes:
@@ -44,6 +45,22 @@ def _table() -> bytes:
 
 
 _TABLE: Final = _table()
+
+
+@cache
+def _parts_of_words() -> npt.NDArray[np.bool_]:
+    """Return for each code point whether it is a letter or a digit, as a word has them."""
+    return np.fromiter((chr(code).isalnum() for code in range(0x110000)), bool, 0x110000)
+
+
+def _without_signs(data: bytes) -> bytes:
+    """Return text in which what is no letter and no digit beyond ASCII is blanks, as many bytes as before."""
+    code = np.frombuffer(data, np.uint8).copy()
+    beyond = np.flatnonzero(code >= 0x80)
+    points = np.frombuffer(code[beyond].tobytes().decode().encode("utf-32-le"), np.uint32)
+    width = 2 + (points >= 0x800).astype(np.int64) + (points >= 0x10000)
+    code[beyond[np.repeat(~_parts_of_words()[points], width)]] = _BLANK
+    return code.tobytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +177,13 @@ def _read(texts: Any) -> _Read:
     before, after, between = (pa.scalar(part, pa.large_string()) for part in (" ", " \0", ""))
     joined = pc.binary_join_element_wise(before, folded, after, between)
     data, offsets = bytes_of(joined)
+    if data.count(0) > len(folded):  # a border is no sign of a text: it would end a word unseen
+        folded = pc.replace_substring(folded, "\0", " ")
+        data, offsets = bytes_of(pc.binary_join_element_wise(before, folded, after, between))
     if not data.isascii():
         for sign, plain in _READ_AS:
             data = data.replace(sign, plain)
+        data = _without_signs(data)
     plain = data.translate(_TABLE)
     return _Read(np.frombuffer(data, np.uint8), np.frombuffer(plain, np.uint8), offsets)
 
@@ -216,10 +237,41 @@ def find_terms(texts: Any, lexicon: Lexicon) -> Hits:
     edged = np.full(len(read.raw) + 2, _BLANK, np.uint8)
     edged[1:-1] = read.raw
     glued = np.isin(edged, np.frombuffer(_GLUE, np.uint8))
+    glued[1:-1] &= ~_emphasis(edged)
     real = ~glued[place] & ~glued[last + 2]
     # a nickname that is spoken to: one word and a colon at the begin of a message
     begins = np.isin(place, read.offsets + 1)
     real &= ~(begins & (edged[last + 2] == ord(":")) & np.isin(lexicon.group[term], lexicon.nicks))
     term, place = term[real], place[real]
-    borders = np.cumsum(signs == _BORDER)
-    return Hits(np.searchsorted(read.offsets, place, side="right") - 1, borders[place], term)
+    return Hits(
+        np.searchsorted(read.offsets, place, side="right") - 1, _borders(signs)[place], term
+    )
+
+
+def _emphasis(signs: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Return which signs, but the first and the last, only emphasise what stands between two of them.
+
+    One alone is a part of a nickname, a path or an identifier.
+    """
+    free = np.isin(signs, np.frombuffer(_BESIDE, np.uint8)) | (signs <= _BLANK)
+    found, at = np.zeros(len(signs) - 2, bool), np.arange(len(signs) - 2)
+    border = signs[1:-1] == 0
+    before = np.maximum.accumulate(np.where(border, at, -1))
+    after = np.minimum.accumulate(np.where(border, at, len(at))[::-1])[::-1]
+    for sign in b"_~":
+        here = signs[1:-1] == sign
+        opens, closes = here & free[:-2] & ~free[2:], here & ~free[:-2] & free[2:]
+        opened = np.maximum.accumulate(np.where(opens, at, -1))
+        closed = np.minimum.accumulate(np.where(closes, at, len(at))[::-1])[::-1]
+        found |= (closes & (opened > before)) | (opens & (closed < after))
+    return found
+
+
+def _borders(signs: npt.NDArray[np.uint8]) -> Ints:
+    """Return how many sentences end before each sign; several ends without a word between are one."""
+    solid = np.flatnonzero(signs != _BLANK)
+    ends = signs[solid] == _BORDER
+    ends[1:] &= ~ends[:-1] if len(ends) else ends
+    counted = np.zeros(len(signs), bool)
+    counted[solid[ends]] = True
+    return np.cumsum(counted)

@@ -129,13 +129,47 @@ def _find(
     if not short.all():
         long = rows[~short]
         where, pieces = _paragraphs(long, texts.take(pa.array(long)).to_pylist())
-        held, best = score_texts(pieces, lexicon, model)
+        best = _score_lines(where, pieces, said, asked, model)
         taken = ((best >= model.bound) & asked).any(axis=1)
-        parts.append(_told(where[held[taken]], best[taken], asked, model.bound))
+        parts.append(_told(where[taken], best[taken], asked, model.bound))
     table = np.concatenate(parts)
     order: Ints = np.lexsort((table[:, 1], table[:, 0]))
     ordered: Ints = table[order]
     return ordered
+
+
+def _score_lines(
+    where: Ints, pieces: Any, said: Floats, asked: npt.NDArray[np.bool_], model: Model
+) -> Floats:
+    """Return the score of each topic in each line of long texts.
+
+    A sentence may be broken over lines: two that follow one another and are on a topic only together both are.
+    """
+
+    def scores(lines: Any) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        best = np.full((len(lines), len(TOPICS)), _NEVER, np.float32)
+        rows, found = score_texts(lines, load_lexicon(), model)
+        best[rows] = found
+        return best, np.asarray(((best >= model.bound) & asked).any(axis=1), bool)
+
+    row = where[:, 0]
+    best, on = scores(pieces)
+    words = pc.match_substring_regex(pieces, r"[^\pZ\pC\pP\pS]").to_numpy(zero_copy_only=False)
+    lines = np.flatnonzero(words)
+    one, two = lines[:-1], lines[1:]
+    follows = (row[one] == row[two]) & ~on[one] & ~on[two]
+    one, two = one[follows], two[follows]
+    breaks = pa.scalar("\n", pa.large_string())
+    both, together = scores(
+        pc.binary_join_element_wise(pieces.take(pa.array(one)), pieces.take(pa.array(two)), breaks)
+    )
+    for lines in (one[together], two[together]):
+        best[lines] = np.maximum(best[lines], both[together])
+        on[lines] = True
+    # what a rule found in the text speaks for its lines where none of them is on a topic by itself
+    rest = ~np.isin(row, row[on])
+    best[rest] += said[row[rest]]
+    return best
 
 
 def _told(
