@@ -101,10 +101,10 @@ def _names(category: Category, *, kind: str) -> set[str]:
     return found
 
 
-def _by_itself(item: Collect) -> str:
-    """Return what data is by what it records, so that another label takes it from under no ban."""
+def _by_itself(item: Collect) -> str | None:
+    """Return what data is by what it records, which no label takes from under a ban; None for unknown data."""
     timed = item.what == "keys" and item.minimise.level in _TIMED
-    return "sh:keystroke_timing" if timed else BY_ITSELF[item.what]
+    return "sh:keystroke_timing" if timed else BY_ITSELF.get(item.what)
 
 
 def _terms(charter: Charter) -> Iterator[Problem]:
