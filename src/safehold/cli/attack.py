@@ -9,6 +9,8 @@ import typer
 
 from safehold.cli.surface import (
     DEFAULT_HOME,
+    GrantSeatsOption,
+    HolderOption,
     HomeOption,
     JsonOption,
     existing,
@@ -103,11 +105,8 @@ def dataset(
     grant: Annotated[
         Path | None, typer.Option(help="An approved request for the recipe reidentify.")
     ] = None,
-    holder: Annotated[Path | None, typer.Option(help="The key of the grant's holder.")] = None,
-    seats: Annotated[
-        Path | None,
-        typer.Option(help="Folder of seat keys: sign the grant with them. For trying out only."),
-    ] = None,
+    holder: HolderOption = None,
+    seats: GrantSeatsOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, keeper, progress_bar, put
+from safehold.cli.surface import (
+    DEFAULT_HOME,
+    GrantSeatsOption,
+    HolderOption,
+    HomeOption,
+    JsonOption,
+    keeper,
+    progress_bar,
+    put,
+)
 
 group = typer.Typer(
     no_args_is_help=True, help="Enclaves: probe the isolation of this machine, train inside it."
@@ -27,11 +36,8 @@ def train(
     *,
     purpose: Annotated[str, typer.Option(help="Purpose of the training.")] = "train_ui_agent",
     grant: Annotated[Path | None, typer.Option(help="An approved request.")] = None,
-    holder: Annotated[Path | None, typer.Option(help="The key of the grant's holder.")] = None,
-    seats: Annotated[
-        Path | None,
-        typer.Option(help="Folder of seat keys: sign the grant with them. For trying out only."),
-    ] = None,
+    holder: HolderOption = None,
+    seats: GrantSeatsOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from safehold.cli.surface import (
     DEFAULT_HOME,
+    HolderOption,
     HomeOption,
     JsonOption,
     existing,
@@ -51,7 +52,7 @@ def run(
     grant: Annotated[
         Path | None, typer.Option(help="An approved request; without it nothing is trained.")
     ] = None,
-    holder: Annotated[Path | None, typer.Option(help="The key of the grant's holder.")] = None,
+    holder: HolderOption = None,
     seats: Annotated[
         Path | None,
         typer.Option(

@@ -25,6 +25,11 @@ HomeOption = Annotated[
 ]
 Seat = Annotated[str, typer.Option(help="Your seat on the board.")]
 Key = Annotated[Path, typer.Option(help="Your seat's key file.")]
+HolderOption = Annotated[Path | None, typer.Option(help="The key of the grant's holder.")]
+GrantSeatsOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of seat keys: sign the grant with them. For trying out only."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 DEFAULT_HOME = Path("safehold-home")
 DAYS = frozenset({"expires"})  # figures that are a number of days since 1970-01-01

@@ -14,7 +14,7 @@ from safehold.errors import InvalidError, MissingError, TamperedError
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.days import sources_behind, sources_digest, streams_behind
 from safehold.keeper.desk import Desk
-from safehold.keeper.gates import FEATURE, Attacked, Risk
+from safehold.keeper.gates import FEATURE, Attacked, Risk, feature_blocks
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
@@ -68,14 +68,7 @@ class Attacks:
             arguments,
             Use(verb=VERB, purpose=purpose, stage=stage, recipe=RECIPE, stream=min(streams)),
         )
-        asker = Asker(
-            principal=admitted.claims.principal,
-            action="run_approved_recipe",
-            claims=admitted.claims,
-            grant=admitted.entry,
-            most_uses=admitted.most_uses,
-            check=admitted.check,
-        )
+        asker = admitted.asker()
         try:
             dataset = self._find(purpose, arguments.get("dataset"))
             ask = Ask(
@@ -133,13 +126,7 @@ class Attacks:
         Under another purpose it might read fewer streams, of fewer people, than the dataset was made from.
         """
         desk = self._desk
-        blocks = [
-            block
-            for block in desk.catalog.blocks(
-                kind="derived", streams=(FEATURE,), after_day=desk.today()
-            )
-            if purpose in block.label.purposes
-        ]
+        blocks = [block for block in feature_blocks(desk) if purpose in block.label.purposes]
         known = [
             one
             for one in desk.catalog.sources_of([block.block_id for block in blocks])

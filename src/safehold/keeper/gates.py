@@ -34,6 +34,7 @@ from safehold.privacy.recognition import (
     upper_bound,
 )
 from safehold.telemetry.schema import Level
+from safehold.vault import SealedBlock
 
 FEATURE: Final = "feature"
 UNMEASURED, STALE = "unmeasured", "stale"
@@ -84,6 +85,13 @@ class Attacked:
     charter: bytes
 
 
+def feature_blocks(desk: Desk, *datasets: str) -> Sequence[SealedBlock]:
+    """Return the blocks of features that the home holds today; of some datasets, or of all."""
+    return desk.catalog.blocks(
+        kind="derived", streams=(FEATURE,), after_day=desk.today(), sources=datasets or None
+    )
+
+
 class Gates:
     """What the ledger says of gates.
 
@@ -102,10 +110,7 @@ class Gates:
 
     def held(self, dataset: str) -> str:
         """Return the digest of a dataset: of its name and of every block that it holds now, hex."""
-        desk = self._desk
-        blocks = desk.catalog.blocks(
-            kind="derived", streams=(FEATURE,), after_day=desk.today(), sources=(dataset,)
-        )
+        blocks = feature_blocks(self._desk, dataset)
         names = sorted(block.block_id.hex() for block in blocks)
         return canonical.digest({"dataset": dataset, "blocks": names}).hex()
 
@@ -198,9 +203,8 @@ class Gates:
     def listing(self) -> list[dict[str, Any]]:
         """Return how every dataset of the home stands before every gate, with the newest figures."""
         desk = self._desk
-        blocks = desk.catalog.blocks(kind="derived", streams=(FEATURE,), after_day=desk.today())
         found = []
-        for dataset in desk.catalog.sources_of([block.block_id for block in blocks]):
+        for dataset in desk.catalog.sources_of([one.block_id for one in feature_blocks(desk)]):
             held = self.held(dataset)
             for gate in self._gates():
                 leaves = self._leaves(gate.id, dataset)

@@ -34,6 +34,7 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.keeper import tables
+from safehold.keeper.ask import Asker
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
@@ -76,6 +77,17 @@ class Admitted:
     entry: int
     most_uses: int
     check: Callable[[Demand], object]
+
+    def asker(self) -> Asker:
+        """Return who asks a release under it: the holder, for a run of an approved recipe."""
+        return Asker(
+            principal=self.claims.principal,
+            action="run_approved_recipe",
+            claims=self.claims,
+            grant=self.entry,
+            most_uses=self.most_uses,
+            check=self.check,
+        )
 
 
 class Grants:

@@ -7,7 +7,6 @@ installed is refused; nothing is ever taken in by a lesser one instead.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from safehold import canonical
 from safehold.dlp import Rules
 from safehold.dlp.named import ROSTER, TIERS, admit_names
 from safehold.errors import DeniedError, InvalidError, TamperedError
+from safehold.ledger.files import replace_file
 from safehold.settings import Home
 
 VERSION = "safehold-names/1"
@@ -82,8 +82,4 @@ def choose_names(home: Home, tier: str) -> None:
         UnavailableError: It is not installed.
     """
     data = canonical.encode({"v": VERSION, "names": admit_names(tier)})
-    part = home.names_file.with_name(home.names_file.name + ".part")
-    with contextlib.ExitStack() as undo:
-        undo.callback(part.unlink, missing_ok=True)
-        part.write_bytes(data)
-        part.replace(home.names_file)
+    replace_file(home.names_file, data)

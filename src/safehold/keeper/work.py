@@ -120,14 +120,7 @@ class Work:
             arguments,
             Use(verb="train", purpose=purpose, stage="training", recipe="train", stream=FEATURE),
         )
-        asker = Asker(
-            principal=admitted.claims.principal,
-            action="run_approved_recipe",
-            claims=admitted.claims,
-            grant=admitted.entry,
-            most_uses=admitted.most_uses,
-            check=admitted.check,
-        )
+        asker = admitted.asker()
         try:
             with self._alone(purpose):  # features must not be replaced while they are read
                 return self._train(purpose, asker, report)

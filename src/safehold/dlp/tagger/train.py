@@ -6,7 +6,6 @@ class, and the likelihood sums over both.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from safehold.dlp.tagger.labelled import KINDS, Labelled, read_labelled
 from safehold.dlp.tagger.lists import Lists, load_lists, own_lists
 from safehold.dlp.tagger.model import LABELS, Model, pack_model
 from safehold.dlp.tagger.token import MARGIN, cut_tokens
+from safehold.dlp.trained import put_model
 from safehold.errors import InvalidError
 
 Floats = npt.NDArray[np.float32]
@@ -293,12 +293,4 @@ def train_file(
     about = {"seed": recipe.seed, "rounds": recipe.rounds, "texts": counts}
     model = train_model(texts, lists_gazetteer(lists), recipe, about=about, progress=progress)
     data = pack_model(model)
-    part = out.with_name(out.name + ".part")
-    part.write_bytes(data)
-    part.replace(out)
-    return {
-        **about,
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "out": str(out),
-    }
+    return put_model(out, data, about)

@@ -31,6 +31,7 @@ from safehold.dlp.topic.judge import (
 )
 from safehold.dlp.topic.lexicon import Lexicon, find_terms, load_lexicon, rows_to_judge
 from safehold.dlp.topic.unit import score_texts
+from safehold.dlp.trained import put_model
 from safehold.errors import InvalidError
 
 Floats = npt.NDArray[np.float32]
@@ -236,12 +237,4 @@ def train_file(
     lexicon = load_lexicon()
     model = train_model(lexicon, recipe, chat=chat, progress=progress)
     data = pack_model(model, lexicon)
-    part = out.with_name(out.name + ".part")
-    part.write_bytes(data)
-    part.replace(out)
-    return {
-        **model.about,
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "out": str(out),
-    }
+    return put_model(out, data, model.about)
