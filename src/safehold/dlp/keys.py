@@ -127,8 +127,7 @@ def read_keys(table: pa.Table, *, clicks: pa.Table | None = None) -> Typed:
     number = {name: at for at, name in enumerate(vocabulary)}
     names = np.array([number[name] for name in named], np.int64)[back]
     ops = np.array([int(op) for op, _ in acts], np.int64)[back]
-    inserted = [text for _, text in acts]
-    texts = list(map(inserted.__getitem__, back.tolist()))
+    texts = np.array([*(text for _, text in acts), ""], object)[:-1][back]
     physical = np.where(codes == len(code_names) - 1, len(code_names) + plain, codes)
     release = _pair(session, kinds, physical)
     ops = np.where(kinds == KeyKind.DOWN, ops, Op.NOP)
@@ -143,7 +142,7 @@ def read_keys(table: pa.Table, *, clicks: pa.Table | None = None) -> Typed:
 
 
 def _take_blocks(
-    table: pa.Table, order: Ints, session: Ints, *, kinds: Ints, ops: Ints, texts: list[str]
+    table: pa.Table, order: Ints, session: Ints, *, kinds: Ints, ops: Ints, texts: npt.NDArray[np.object_]
 ) -> Ints:
     """Give commits and pastes their text, and take away what they make redundant.
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,10 +39,10 @@ _WORD: Final = 256  # characters a word operation crosses at most; bounds its co
 _DESTROYING: Final = frozenset({Op.BKSP, Op.DEL, Op.WBKSP, Op.WDEL, Op.LBKSP, Op.CUT})
 _SELECTING: Final = frozenset({Op.SLEFT, Op.SRIGHT, Op.SHOME, Op.SEND, Op.SWLEFT, Op.SWRIGHT})
 _INS, _PASTE, _UNDO, _SELALL = int(Op.INS), int(Op.PASTE), int(Op.UNDO), int(Op.SELALL)
+_BKSP, _SEG = int(Op.BKSP), int(Op.SEG)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Text that stood in a field, or was typed into it.
 
     Args:
@@ -253,7 +253,11 @@ class _Field:
 
 
 def replay(
-    ops: Ints, texts: Sequence[str], segments: Ints, *, counts: Ints | None = None
+    ops: Ints,
+    texts: Sequence[str] | npt.NDArray[np.object_],
+    segments: Ints,
+    *,
+    counts: Ints | None = None,
 ) -> Iterator[Piece]:
     """Yield the pieces of text that a sequence of operations leaves, segment by segment.
 
@@ -270,16 +274,25 @@ def replay(
         return
     bounds = np.flatnonzero(np.r_[True, segments[1:] != segments[:-1], True])
     special = np.flatnonzero(ops != _INS)
-    listed = [texts[row] for row in live.tolist()]
-    for low, high in pairwise(bounds.tolist()):
-        first, last = np.searchsorted(special, (low, high))
-        number = int(segments[low])
-        if first == last:
+    # at the end of a text nothing is edited but what was typed last
+    odd = special[(ops[special] != _BKSP) & (ops[special] != _SEG)]
+    listed = (
+        texts[live].tolist()
+        if isinstance(texts, np.ndarray)
+        else [texts[row] for row in live.tolist()]
+    )
+    work = _Work(ops, listed, live, many)
+    starts, odds = np.searchsorted(special, bounds).tolist(), np.searchsorted(odd, bounds).tolist()
+    edges = bounds.tolist()
+    for at, number in enumerate(segments[bounds[:-1]].tolist()):
+        low, high = edges[at], edges[at + 1]
+        mine = special[starts[at] : starts[at + 1]]
+        if not len(mine):
             yield from _plain(listed[low:high], live[low:high], number)
+        elif odds[at] < odds[at + 1] or high - low - len(mine) > LONGEST:
+            yield from _edit(_Field(number), work, mine, low, high)
         else:
-            field = _Field(number)
-            work = _Work(ops, listed, live, many, special[first:last])
-            yield from _edit(field, work, low, high)
+            yield from _taken_back(work, mine, number, low, high)
 
 
 def _plain(chars: list[str], rows: Ints, number: int) -> Iterator[Piece]:
@@ -332,17 +345,49 @@ def _join(ends: dict[str, list[Piece]]) -> Iterator[Piece]:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """The live operations of a call, and which of one segment are not plain insertions."""
+    """The live operations of a call; most are plain insertions."""
 
     ops: Ints
     chars: list[str]
     rows: Ints
     many: Ints | None
-    special: Ints
 
 
-def _edit(field: _Field, work: _Work, low: int, high: int) -> Iterator[Piece]:
-    ops, chars, rows, many, special = work.ops, work.chars, work.rows, work.many, work.special
+def _taken_back(work: _Work, special: Ints, number: int, low: int, high: int) -> Iterator[Piece]:
+    """Replay a segment of which only the end was ever erased: as ``_edit`` does, in a tenth of the time."""
+    plain = np.ones(high - low, bool)
+    plain[special - low] = False
+    typed = "".join(work.chars[low:high])
+    rows = work.rows[low:high][plain].tolist()
+    if len(typed) != len(rows):  # what one press inserts may be several characters
+        yield from _edit(_Field(number), work, special, low, high)
+        return
+    erasing = np.flatnonzero(work.ops[special] == _BKSP)
+    after = special[erasing] - erasing - low  # characters typed before each
+    first = np.flatnonzero(np.diff(after, prepend=-1))  # of a run without an insertion
+    many = np.ones(len(erasing), np.int64) if work.many is None else work.many[special[erasing]]
+    counts = np.add.reduceat(many, first) if len(first) else many
+    text, origins, done = "", list[int](), 0
+    for place, count in zip(after[first].tolist(), counts.tolist(), strict=True):
+        text += typed[done:place]
+        origins += rows[done:place]
+        done = place
+        left = max(0, len(text) - count)
+        if left < len(text):
+            begin = max(0, left - CONTEXT)
+            yield Piece("removed", text[begin:], origins[begin:], number)
+            text = text[:left]
+            del origins[left:]
+    text += typed[done:]
+    origins += rows[done:]
+    if text:
+        yield Piece("final", text, origins, number)
+    if typed:
+        yield Piece("raw", typed, rows, number)
+
+
+def _edit(field: _Field, work: _Work, special: Ints, low: int, high: int) -> Iterator[Piece]:
+    ops, chars, rows, many = work.ops, work.chars, work.rows, work.many
     at = low
     for place in [*special.tolist(), high]:
         while at < place:  # a run of insertions
