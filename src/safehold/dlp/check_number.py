@@ -34,7 +34,9 @@ _CARD_LENGTHS: Final = {
 }
 
 
-_TWICE: Final = bytes.maketrans(b"0123456789", b"0246813579")  # a digit doubled, and its digits added
+_TWICE: Final = bytes.maketrans(
+    b"0123456789", b"0246813579"
+)  # a digit doubled, and its digits added
 _NO_DIGITS: Final = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 
 

@@ -148,6 +148,8 @@ def _flags(column: Any, judge: Any) -> Bools:
 def numbers_of(table: pa.Table, name: str) -> Ints:
     """Return a time or number column as integers; nulls are 0."""
     column = table.column(name)
+    if column.null_count == len(column):  # a column that the recorder does not fill
+        return np.zeros(len(column), np.int64)
     if pa.types.is_temporal(column.type):
         column = column.cast(pa.int64())
     return np.asarray(pc.fill_null(column, 0).to_numpy(), np.int64)

@@ -32,7 +32,16 @@ _QUOTED: Final = (
     ),
 )
 _QUOTING: Final = Literals(  # one of these stands in every text that quotes
-    [b">", b"&gt;", "»".encode(), "\uff1e".encode(), b"wrote:", b"original", b"forwarded", b"from: "]
+    [
+        b">",
+        b"&gt;",
+        "»".encode(),
+        "\uff1e".encode(),
+        b"wrote:",
+        b"original",
+        b"forwarded",
+        b"from: ",
+    ]
 )
 _QUOTE: Final = "[QUOTE]"
 _SHORTEST: Final = 12  # characters; shorter words are anybody's

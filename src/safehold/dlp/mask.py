@@ -136,11 +136,13 @@ class _Presses:
     def number(self) -> Ints:
         """How many presses there are before each event."""
         pressed = self.typed.kinds != KeyKind.UP
-        return np.cumsum(pressed) - pressed
+        before: Ints = np.cumsum(pressed) - pressed
+        return before
 
     def windows(self, events: Ints) -> Ints:
         """Return the window each event lies in."""
-        return self.typed.fields[self.typed.segments[events]]
+        found: Ints = self.typed.fields[self.typed.segments[events]]
+        return found
 
 
 def _mark_spans(

@@ -47,6 +47,8 @@ def pictured_events(table: pa.Table) -> Bools:
         if not (pa.types.is_large_string(item.type) or pa.types.is_string(item.type)):
             continue
         column = whole_of(table.column(item.name))
+        if column.null_count == len(column):
+            continue
         alike = constant_of(column) is not None
         texts = column.slice(0, 1) if alike else column
         rows = _HELD.rows(texts)

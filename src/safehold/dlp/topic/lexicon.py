@@ -217,14 +217,16 @@ def rows_to_judge(texts: Any, lexicon: Lexicon) -> Ints:
         data = bytes_of(pc.binary_join_element_wise(folded, after, nothing))[0]
     signs = np.frombuffer(b" " + _plain_signs(data).translate(_TABLE), np.uint8)
     blank = signs == _BLANK
-    again = blank[1:] & blank[:-1]
-    if again.any():  # one blank for each run of them
-        signs = signs[np.concatenate([[True], ~again])]
+    kept = np.ones(len(signs), bool)  # one blank for each run of them
+    np.logical_and(blank[1:], blank[:-1], out=kept[1:])
+    np.logical_not(kept[1:], out=kept[1:])
+    signs = signs[kept]
     hits = lexicon.gate.find_matches_as_indexes(signs.tobytes())
     if not hits:
         return np.zeros(0, np.int64)
     start = np.fromiter(chain.from_iterable(hits), np.int64, 3 * len(hits))[1::3]
-    return np.unique(np.searchsorted(np.flatnonzero(signs == _BORDER), start))
+    borders = np.flatnonzero(signs == _BORDER)
+    return np.unique(np.searchsorted(borders, start))
 
 
 def find_terms(texts: Any, lexicon: Lexicon) -> Hits:
