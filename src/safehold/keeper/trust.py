@@ -18,6 +18,7 @@ from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.keeper.board import Board
 from safehold.keeper.deliberation import Deliberation
 from safehold.keeper.enacted import Enacted
+from safehold.keeper.enrolments import Enrolments
 from safehold.keeper.order import DIRECTIONS, Order, Orders, domain_of, read_order
 from safehold.keeper.proposals import Proposals
 from safehold.keeper.requirements import Direction, computed
@@ -46,6 +47,7 @@ class Trust(Spending):
         self._orders = Orders()
         self._enacted = Enacted(home, ledger)
         self._home_leaf = False
+        self.enrolments = Enrolments()
         self.board = Board(home, ledger, clock)
         proposals = Proposals(home, ledger, clock, rosters=lambda: self.board.versions)
         # leaves of gates as they were at start, and how many leaves were looked at by then
@@ -65,6 +67,8 @@ class Trust(Spending):
                     proposals.note(index, leaf)
                 case "stop" | "resume":
                     self._orders.note(leaf["k"], int(leaf["t"]) * 1000, index=index)
+                case "principal":
+                    self.enrolments.note(index, leaf["pub"])
                 case "gate":
                     self.attacks.append((index, leaf))
                 case "access.intent":

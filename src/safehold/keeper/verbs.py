@@ -16,20 +16,25 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.keeper.attack import Attacks
+from safehold.keeper.caller import SOMEBODY, caller, calling
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.desk import Desk
 from safehold.keeper.documents import Documents
+from safehold.keeper.door import Door
 from safehold.keeper.drift import Drift
+from safehold.keeper.enrolment import Enrolment
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.grants import Grants
 from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
+from safehold.keeper.principals import Principals
 from safehold.keeper.retention import Retention
 from safehold.keeper.rollback import Closings, check_register
 from safehold.keeper.server import Report, Verb
+from safehold.keeper.sessions import Sessions
 from safehold.keeper.sources import Sources
 from safehold.keeper.trail import Trail
 from safehold.keeper.work import Work
@@ -52,6 +57,10 @@ class Verbs:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.level = KEEPER_LEVEL
+        self.principals = Principals(desk)
+        self.sessions = Sessions(desk, self.principals)
+        self.enrolment = Enrolment(desk, self.principals)
+        self.door = Door(desk, self.principals, self.sessions.public)
         self.intake = Intake(desk)
         self.sources = Sources(desk, on_removed=self._on_removed)
         self.leases = Leases(desk, self.intake, self.sources)
@@ -88,6 +97,7 @@ class Verbs:
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
+        self.principals.recover()
         closings = Closings()
         newest = newest_choices(self.desk, see=closings.note)
         self.erasure.recover(newest)
@@ -114,6 +124,8 @@ class Verbs:
         verbs: dict[str, Verb] = {
             "hello": self._hello,
             "status": self._status,
+            **self.sessions.verbs(),
+            **self.enrolment.verbs(),
             **self.oversight.verbs(),
             "document.publish": self.documents.publish,
             "document.list": self.documents.listing,
@@ -160,11 +172,16 @@ class Verbs:
         def carry_out(
             arguments: dict[str, Any], descriptors: Sequence[int], report: Report
         ) -> dict[str, Any]:
+            who = SOMEBODY
             try:
-                return verb(arguments, descriptors, report)
+                who = self.door.prove(name, arguments)
+                self.door.check(name, who)
+                with calling(who):
+                    return verb(arguments, descriptors, report)
             except (DeniedError, SignInError) as error:
                 if error.entry is None:
-                    error.entry = self._note_refusal(name, error.rule or error.code)
+                    with calling(who):
+                        error.entry = self._note_refusal(name, error.rule or error.code)
                 raise
 
         return carry_out
@@ -174,7 +191,7 @@ class Verbs:
             (receipt,) = self.desk.log(
                 Entry(
                     kind="refusal",
-                    actor="caller",
+                    actor=caller().id,
                     object=verb,
                     detail={"rule": rule},
                     charter=self.desk.trust.digest(),

@@ -73,6 +73,9 @@ KINDS: Mapping[str, Kind] = {
     "proposal": _kind(
         {"state": str, "about": str, "direction": str, "version": int, "seat": str}, "proposal"
     ),
+    "principal": _kind({"state": str, "version": int, "digest": str}),
+    "session": _kind({"state": str}),
+    "tool": _kind({"tool": str}),
     "gap": _kind({}),
     "choice": _kind({}),
     "stop": _kind({"state": str}),
