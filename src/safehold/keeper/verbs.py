@@ -27,6 +27,7 @@ from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
+from safehold.keeper.requests import Requests
 from safehold.keeper.retention import Retention
 from safehold.keeper.rollback import Closings, check_register
 from safehold.keeper.server import Report, Verb
@@ -74,7 +75,8 @@ class Verbs:
         self.intake.guard = self.drift.require_none
         self.trail = Trail(desk)
         self.documents = Documents(desk)
-        self.grants = Grants(desk)
+        self.requests = Requests(desk, overdue=lambda _who: [])
+        self.grants = Grants(desk, self.requests)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
         self.attacks = Attacks(desk, self.grants, self.work.release)
@@ -134,6 +136,7 @@ class Verbs:
             "lease.submit": self.leases.submit,
             "lease.mark": self.leases.mark,
             "gap": self.leases.gap,
+            **self.requests.verbs(),
             "nonce": self.grants.nonce,
             "grant.enact": self.grants.enact,
             "grant.list": self.grants.listing,
