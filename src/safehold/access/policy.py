@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import cedarpy
 
-from safehold.access.capability import Claims
+from safehold.access.claims import Claims
 from safehold.access.explain import missing_terms
 from safehold.access.grant import DERIVED, whats
 from safehold.access.principal import Principal, kind_of, operator_of

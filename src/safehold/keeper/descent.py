@@ -108,6 +108,12 @@ class Descent:
             raise DeniedError("this is not who they are enrolled as", rule="principal.claimed")
         _check_speaker(who, found)
 
+    def require_seen(self, principal: Principal) -> None:
+        """Pass if the caller may see what somebody asked for: agents, and what they come through, only their own."""
+        who = caller()
+        if who.kind == AGENT or (who.kind == WORKLOAD and not who.role):
+            self.require_own(principal)
+
     def require(self, grant: Grant, grants: Recall, *) -> tuple[Above, ...]:
         """Return what a grant descends from, nearest first, if it may stand there and all of it holds.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from safehold.access import Grant
 from safehold.errors import (
     DeniedError,
     InvalidError,
@@ -15,10 +16,12 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
+from safehold.keeper.agents import Agents
 from safehold.keeper.attack import Attacks
 from safehold.keeper.caller import SOMEBODY, caller, calling
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
+from safehold.keeper.descent import Descent
 from safehold.keeper.desk import Desk
 from safehold.keeper.documents import Documents
 from safehold.keeper.door import Door
@@ -31,6 +34,7 @@ from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
 from safehold.keeper.principals import Principals
+from safehold.keeper.requests import Requests
 from safehold.keeper.retention import Retention
 from safehold.keeper.rollback import Closings, check_register
 from safehold.keeper.server import Report, Verb
@@ -83,7 +87,12 @@ class Verbs:
         self.intake.guard = self.drift.require_none
         self.trail = Trail(desk)
         self.documents = Documents(desk)
-        self.grants = Grants(desk)
+        self.descent = Descent(desk, self.principals, overdue=self._overdue)
+        self.requests = Requests(
+            desk, overdue=self._overdue, whose=self._check_asked, see=self.descent.require_seen
+        )
+        self.grants = Grants(desk, self.requests, self.descent)
+        self.agents = Agents(desk, self.principals, self.grants)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
         self.attacks = Attacks(desk, self.grants, self.work.release)
@@ -126,6 +135,7 @@ class Verbs:
             "status": self._status,
             **self.sessions.verbs(),
             **self.enrolment.verbs(),
+            **self.agents.verbs(),
             **self.oversight.verbs(),
             "document.publish": self.documents.publish,
             "document.list": self.documents.listing,
@@ -146,6 +156,7 @@ class Verbs:
             "lease.submit": self.leases.submit,
             "lease.mark": self.leases.mark,
             "gap": self.leases.gap,
+            **self.requests.verbs(),
             "nonce": self.grants.nonce,
             "grant.enact": self.grants.enact,
             "grant.list": self.grants.listing,
@@ -200,6 +211,13 @@ class Verbs:
         except (UnavailableError, TamperedError):
             return None  # a ledger that takes nothing must not turn a refusal into something else
         return receipt.index
+
+    def _overdue(self, _who: frozenset[str]) -> list[str]:
+        return []
+
+    def _check_asked(self, grant: Grant) -> None:
+        self.descent.require_own(grant.requester)
+        self.descent.require(grant, self.grants)
 
     def _on_removed(self, device: VerifyKey) -> int:
         return self.leases.dismiss(device)

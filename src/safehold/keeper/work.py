@@ -18,7 +18,8 @@ from safehold.catalog import DatasetLabel, label_blocks
 from safehold.charter import Charter
 from safehold.errors import InvalidError, TamperedError
 from safehold.ids import PersonId
-from safehold.keeper.ask import Ask, Asker, Opening, shards
+from safehold.keeper.ask import Ask, Asker, shards
+from safehold.keeper.bounds import Opening
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
