@@ -125,7 +125,8 @@ def test_a_suspended_principal_is_out_at_once(bench):
     ana.ask("session.show")
     bench.call("principal.remove", principal="ana")
     refuse("principal.removed", ana.ask, "session.show")
-    refuse("principal.removed", bench.call, "principal.restore", principal="ana")
+    refuse("principal.active", bench.call, "principal.restore", principal="ana")
+    refuse("principal.removed", bench.call, "principal.suspend", principal="ana")
     refuse("principal.id", bench.call, "principal.enrol", principal="ana", kind="human",
            role="engineer", names=[Somebody(bench.call, "x").name])  # fmt: skip
 
@@ -150,7 +151,7 @@ def test_nobody_restores_themselves(bench):
         ("principal.names", {"names": []}),
         ("principal.names", {"names": ["ana"]}),
         ("principal.names", {"names": ["oidc:ftp://x#y"]}),
-        ("canonical.base64", {"names": ["key:none"]}),
+        ("signing.key", {"names": ["key:none"]}),
     ],
 )
 def test_what_nobody_is_enrolled_as(bench, rule, changes):
@@ -280,7 +281,7 @@ def test_workloads_by_spiffe(bench):
     bench.call("principal.enrol", principal="ingest", kind="workload", role="engineer", names=[name])
     svid = house.svid(name)
 
-    def sign_in(method: str, **changes) -> Somebody:
+    def sign_in(method: str, /, **changes) -> Somebody:
         session, asked = SigningKey.generate(), bench.call("session.ask")
         question = unb64(asked["question"])
         nonce = sign_in_nonce(question, session.public)

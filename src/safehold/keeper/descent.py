@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from safehold.access import Agent, ApprovedGrant, Grant, PeopleFilter, Principal, kind_of
+from safehold.access import Agent, ApprovedGrant, Grant, PeopleFilter, Principal
 from safehold.access.claims import SETS
+from safehold.access.principal import kind_of
 from safehold.errors import DeniedError, MissingError, SignInError
 from safehold.keeper.caller import AGENT, HUMAN, WORKLOAD, Caller, caller
 from safehold.keeper.desk import Desk
@@ -114,7 +115,7 @@ class Descent:
         if who.kind == AGENT or (who.kind == WORKLOAD and not who.role):
             self.require_own(principal)
 
-    def require(self, grant: Grant, grants: Recall, *) -> tuple[Above, ...]:
+    def require(self, grant: Grant, grants: Recall) -> tuple[Above, ...]:
         """Return what a grant descends from, nearest first, if it may stand there and all of it holds.
 
         Args:
