@@ -122,7 +122,7 @@ class Agents:
         policy, desk = found.policy, self._desk
         if policy is None:
             raise DeniedError("an agent without a policy has no rights", rule="agent.policy")
-        approved, _, _, ends_us = self._grants.recall(str(arguments["parent"]))
+        approved, people, _, ends_us = self._grants.recall(str(arguments["parent"]))
         parent = approved.grant
         recipe = str(arguments["recipe"])
         if recipe not in set(parent.recipes) & set(policy.recipes):
@@ -167,7 +167,11 @@ class Agents:
                 "parent": parent.id,
             }
         )
-        return {"grant": grant.to_json(), "digest": grant.digest().hex()}
+        return {
+            "grant": grant.to_json(),
+            "people": people.to_json(),
+            "digest": grant.digest().hex(),
+        }
 
     def token(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
