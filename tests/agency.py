@@ -73,7 +73,9 @@ class Agency:
 
     def give(self, who: Somebody, grant: Grant, people: Any = None) -> Holder:
         """Ask as somebody, let the seats approve, enact as them."""
-        answer = who.ask("request.new", grant=grant.to_json(), **({"people": people} if people else {}))
+        answer = who.ask(
+            "request.new", grant=grant.to_json(), **({"people": people} if people else {})
+        )
         approvals = self.approvals(grant, answer["price"])
         made = who.ask("grant.enact", grant=grant.to_json(), approvals=approvals)
         return Holder(made["token"], who.key)

@@ -101,7 +101,9 @@ def test_two_steps_and_no_further(fresh):
     assert caught.value.rule == "grant.shape"
     # a third step that says it is the second
     third = replace(second, id="grant_x", parent=second.id, depth=2)
-    third = replace(third, requester=Agent(id="third", operator="ana"), holder=fresh.third.key.public)
+    third = replace(
+        third, requester=Agent(id="third", operator="ana"), holder=fresh.third.key.public
+    )
     refuse(fresh, "agent.depth", ask, fresh, fresh.third, third)
     # or the first
     refuse(fresh, "agent.depth", ask, fresh, fresh.third, replace(third, depth=1))
@@ -217,7 +219,9 @@ def test_an_agent_approves_with_a_seats_signature_in_its_hands(house):
     mine = house.below(house.helper, house.grant.id)
     price = house.helper.ask("request.new", grant=mine.to_json())["price"]
     signed = house.approvals(mine, price, "privacy")[0]
-    refuse(house, "door.agent", house.helper.ask, "request.decide", request=mine.id, approval=signed)
+    refuse(
+        house, "door.agent", house.helper.ask, "request.decide", request=mine.id, approval=signed
+    )
     # nor does the operator count, whichever seat they hold: see test_access_widening
 
 
@@ -310,13 +314,39 @@ DIGEST = "ab" * 32
 
 
 def test_every_call_of_a_tool_is_a_leaf(house):
-    entry = house.helper.ask("tool.call", agent="helper", tool="show_budget", digest=DIGEST)["entry"]
+    entry = house.helper.ask("tool.call", agent="helper", tool="show_budget", digest=DIGEST)[
+        "entry"
+    ]
     said = house.bench.desk.ledger.detail(entry)
     assert (said["actor"], said["object"]) == ("helper", "show_budget")
     assert said["detail"]["operator"] == "ana"
-    refuse(house, "tool.unknown", house.helper.ask, "tool.call", agent="helper", tool="approve", digest=DIGEST)
-    refuse(house, "agent.via", house.helper.ask, "tool.call", agent="other", tool="train", digest=DIGEST)
-    refuse(house, "agent.via", house.bench.call, "tool.call", agent="helper", tool="train", digest=DIGEST)
+    refuse(
+        house,
+        "tool.unknown",
+        house.helper.ask,
+        "tool.call",
+        agent="helper",
+        tool="approve",
+        digest=DIGEST,
+    )
+    refuse(
+        house,
+        "agent.via",
+        house.helper.ask,
+        "tool.call",
+        agent="other",
+        tool="train",
+        digest=DIGEST,
+    )
+    refuse(
+        house,
+        "agent.via",
+        house.bench.call,
+        "tool.call",
+        agent="helper",
+        tool="train",
+        digest=DIGEST,
+    )
 
 
 def test_an_agent_that_calls_without_end(house):
@@ -331,7 +361,14 @@ def test_an_agent_that_calls_without_end(house):
 
 def assertion(who: Somebody, now_us: int, /, **changes) -> str:
     now = now_us // SECOND_US
-    claims = {"iss": who.id, "sub": who.id, "aud": RESOURCE, "iat": now, "exp": now + 60, "jti": "one"}
+    claims = {
+        "iss": who.id,
+        "sub": who.id,
+        "aud": RESOURCE,
+        "iat": now,
+        "exp": now + 60,
+        "jti": "one",
+    }
     return jose.sign(claims | changes, changes.pop("key", who.key), typ="JWT")
 
 
@@ -344,7 +381,9 @@ def test_a_token_comes_through_the_workload_that_was_named(house):
     asked = {"agent": "robot", "resource": RESOURCE}
     made = gate.ask("agent.token", **asked, assertion=assertion(robot, now))
     issuer = robot.ask("agent.show")
-    said = jose.verify_with(made["access_token"], issuer["token_key"], rule="mcp", typ="at+jwt").claims
+    said = jose.verify_with(
+        made["access_token"], issuer["token_key"], rule="mcp", typ="at+jwt"
+    ).claims
     assert (said["aud"], said["sub"], said["act"]) == (RESOURCE, "ana", {"sub": "robot"})
     assert said["exp"] - said["iat"] <= 900
     for rule, text in (
@@ -358,6 +397,13 @@ def test_a_token_comes_through_the_workload_that_was_named(house):
         ("agent.assertion.shape", "no.assertion"),
     ):
         refuse(house, rule, gate.ask, "agent.token", **asked, assertion=text)
-    refuse(house, "agent.via", other.ask, "agent.token", **asked, assertion=assertion(robot, now, jti="y"))
+    refuse(
+        house,
+        "agent.via",
+        other.ask,
+        "agent.token",
+        **asked,
+        assertion=assertion(robot, now, jti="y"),
+    )
     refuse(house, "agent.via", house.ana.ask, "agent.token", **asked)
     refuse(house, "agent.via", house.bench.call, "agent.token", **asked)

@@ -31,7 +31,11 @@ HOUR = 3_600_000_000
 def with_agents(**rule) -> Charter:
     """Return the demo's charter with a role for agents."""
     tree = canonical.decode(canonical.encode(founding().to_json()))
-    role = {**tree["who_may"]["data_scientist"], "do": ["run_approved_recipe"], "stages": ["training"]}
+    role = {
+        **tree["who_may"]["data_scientist"],
+        "do": ["run_approved_recipe"],
+        "stages": ["training"],
+    }
     role["grant"] = {**role["grant"], "max_s": 1800, "token_s": 900, "reason": None}
     tree["who_may"]["agent"] = role | {"may_delegate": False} | rule
     return Charter.from_json(tree)
@@ -163,7 +167,9 @@ def test_what_nobody_is_enrolled_as(bench, rule, changes):
 def test_an_identity_is_one_principal(bench):
     ana = human(bench.call, "ana")
     with pytest.raises(ConflictError):
-        bench.call("principal.enrol", principal="bo", kind="human", role="engineer", names=[ana.name])
+        bench.call(
+            "principal.enrol", principal="bo", kind="human", role="engineer", names=[ana.name]
+        )
 
 
 def test_the_ledger_knows_the_register_and_an_edited_one_stops(bench):
@@ -278,7 +284,9 @@ def test_workloads_by_spiffe(bench):
     house = Authority("house.example", at(bench.clock.now_us()))
     bench.call("principal.bundle", domain="house.example", bundle=house.bundle())
     name = "spiffe://house.example/ingest"
-    bench.call("principal.enrol", principal="ingest", kind="workload", role="engineer", names=[name])
+    bench.call(
+        "principal.enrol", principal="ingest", kind="workload", role="engineer", names=[name]
+    )
     svid = house.svid(name)
 
     def sign_in(method: str, /, **changes) -> Somebody:
@@ -367,4 +375,3 @@ def test_an_agent_is_refused_at_every_other_verb(bench):
         error = refuse("door.agent", helper.ask, verb)
         assert isinstance(error, DeniedError)
         assert bench.desk.ledger.detail(error.entry)["actor"] == "helper"
-

@@ -6,6 +6,7 @@ looked up in closed lists, measured, and put away sealed.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ from safehold.keeper.descent import Recall
 from safehold.keeper.enrolment import shown
 from safehold.keeper.principals import Enrolled, Principals
 from safehold.keeper.server import Report, Verb
+from safehold.keeper.sessions import TOKENS
 from safehold.ledger import Entry
 from safehold.signing import SigningKey, VerifyKey
 
@@ -48,6 +50,7 @@ TOKEN_S: Final = 900
 ASSERTION_S: Final = 60
 TOKEN_TYPE: Final = "at+jwt"  # RFC 9068
 LONGEST_REASON: Final = 500
+_RULE: Final = re.compile(r"[a-z][a-z0-9.-]{0,63}")
 MINUTE_US: Final = 60 * SECOND_US
 
 
@@ -72,7 +75,7 @@ class Agents:
         self._desk = desk
         self._principals = principals
         self._grants = grants
-        self._key = SigningKey(desk.vault.derive("agent-token"))
+        self._key = SigningKey(desk.vault.derive(TOKENS))
         self._lock = threading.Lock()
         self._calls: dict[str, deque[int]] = {}
         self._seen: dict[str, int] = {}  # assertions, and when each may be forgotten
@@ -85,6 +88,7 @@ class Agents:
             "agent.draft": self.draft,
             "agent.token": self.token,
             "tool.call": self.tool,
+            "tool.refused": self.refused,
             "purpose.list": self.purposes,
             "counter.show": self.counters,
         }
@@ -93,9 +97,7 @@ class Agents:
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         """List the agents, for whom each acts, and what each may ask for at most."""
-        return {
-            "agents": [shown(one) for one in self._principals.everybody() if one.kind == AGENT]
-        }
+        return {"agents": [shown(one) for one in self._principals.everybody() if one.kind == AGENT]}
 
     def show(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -184,7 +186,7 @@ class Agents:
             SignInError: The agent did not sign it, or it was seen before.
             DeniedError: It may not act, or comes another way.
         """
-        found = self._active(arguments, named=False)
+        found = self._active(arguments)
         resource = check_place(arguments["resource"])
         if caller().kind == WORKLOAD:
             self._check_assertion(found, str(arguments["assertion"]), resource)
@@ -251,6 +253,28 @@ class Agents:
         )
         return {"entry": receipt.index}
 
+    def refused(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Put into the ledger that a server of agents refused a call before it knew whose it was.
+
+        Raises:
+            DeniedError: The caller is no such server.
+        """
+        rule, count = str(arguments["rule"]), _whole(arguments, "count", most=1 << 32)
+        if _RULE.fullmatch(rule) is None:
+            raise InvalidError("not a rule", field="rule", rule="tool.rule")
+        (receipt,) = self._desk.log(
+            Entry(
+                kind="refusal",
+                actor=caller().id,
+                object="tool",
+                detail={"rule": rule, "count": count},
+                charter=self._desk.trust.digest(),
+            )
+        )
+        return {"entry": receipt.index}
+
     def purposes(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
@@ -306,9 +330,8 @@ class Agents:
             raise DeniedError("this agent comes another way", rule="agent.via")
         return found
 
-    def _active(self, arguments: Mapping[str, Any], *, named: bool = True) -> Enrolled:
+    def _active(self, arguments: Mapping[str, Any]) -> Enrolled:
         """Return the agent that acts, itself or through its workload, if it and its operator may act now."""
-        del named
         found = self._principals.active(self._named(arguments, strict=True).id)
         try:
             operator = self._principals.active(found.operator)
@@ -317,9 +340,7 @@ class Agents:
                 "whom this agent acts for may not act", rule="agent.operator-ended"
             ) from error
         if operator.off:
-            raise DeniedError(
-                "whom this agent acts for has signed off", rule="agent.operator-off"
-            )
+            raise DeniedError("whom this agent acts for has signed off", rule="agent.operator-off")
         return found
 
     def _operates(self, role: str) -> bool:

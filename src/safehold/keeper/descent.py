@@ -86,13 +86,13 @@ class Descent:
         found = self._principals.find(principal.id)
         if found is None and not isinstance(principal, Agent) and not self._principals.identified:
             if who.proved:
-                raise DeniedError(
-                    "this is in the name of somebody else", rule="principal.claimed"
-                )
+                raise DeniedError("this is in the name of somebody else", rule="principal.claimed")
             return
         if found is None:
             raise SignInError(
-                "nobody of this id is enrolled", rule="principal.unknown", fix="safehold agent enrol"
+                "nobody of this id is enrolled",
+                rule="principal.unknown",
+                fix="safehold agent enrol",
             )
         if not who.proved:
             raise SignInError(
@@ -142,7 +142,9 @@ class Descent:
         try:
             operator = self._principals.active(requester.operator)
         except DeniedError as error:
-            raise DeniedError("whom this agent acts for may not act", rule="agent.operator-ended") from error
+            raise DeniedError(
+                "whom this agent acts for may not act", rule="agent.operator-ended"
+            ) from error
         if operator.off:
             raise DeniedError(
                 "whom this agent acts for has signed off",
@@ -172,9 +174,7 @@ class Descent:
             if most and getattr(grant, field) > getattr(policy, most):
                 raise DeniedError(f"more {most} than this agent's policy has", rule=rule)
 
-    def _require_above(
-        self, grant: Grant, requester: Agent, grants: Recall
-    ) -> tuple[Above, ...]:
+    def _require_above(self, grant: Grant, requester: Agent, grants: Recall) -> tuple[Above, ...]:
         if not 1 <= grant.depth <= DEEPEST or not grant.parent:
             raise DeniedError(
                 "an agent's grant stands under its operator's, at most two steps below a person",
@@ -208,9 +208,7 @@ class Descent:
             if above.id == requester.id:
                 raise DeniedError("an agent delegates to another one", rule="agent.parent")
             if self._desk.trust.charter().role(above.role).may_delegate is not True:
-                raise DeniedError(
-                    "the charter does not let agents delegate", rule="agent.delegate"
-                )
+                raise DeniedError("the charter does not let agents delegate", rule="agent.delegate")
         elif kind_of(above) != HUMAN or above.id != requester.operator:
             raise DeniedError("the grant above is another operator's", rule="agent.operator")
 

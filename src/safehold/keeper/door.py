@@ -48,6 +48,7 @@ BY_PEOPLE: Final = (
 )  # fmt: skip
 
 KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
+    "tool.refused": frozenset({WORKLOAD}),
     **dict.fromkeys(OPEN, frozenset(KINDS)),
     **dict.fromkeys((*SIGNED, *OPERATED), _OPERATE),
     **dict.fromkeys(BY_PEOPLE, _PEOPLE),
@@ -140,12 +141,16 @@ class Door:
             case {"ticket": str(text), "nonce": str(nonce), "proof": str(proof)} if len(given) == 3:
                 pass
             case _:
-                raise InvalidError("a caller is a ticket, a nonce and a proof", rule="session.shape")
+                raise InvalidError(
+                    "a caller is a ticket, a nonce and a proof", rule="session.shape"
+                )
         ticket = open_ticket(text, self._key, home=self._desk.home.id, now_us=now)
         asked = self._desk.nonces.spend(unb64(nonce), now)
         check_call(ticket, asked, verb, arguments, unb64(proof))
         if self._principals.ended(ticket.id):
-            raise SignInError("this session was ended", rule="session.ended", fix="safehold sign-in")
+            raise SignInError(
+                "this session was ended", rule="session.ended", fix="safehold sign-in"
+            )
         found = self._principals.active(ticket.principal)
         return Caller(
             kind=found.kind,
@@ -154,4 +159,3 @@ class Door:
             operator=found.operator,
             session=ticket.id,
         )
-

@@ -30,7 +30,9 @@ from safehold.signing import VerifyKey
 ROLE: Final = "agent"
 MOST_CALLS: Final = 600  # tool calls of an agent in a minute
 LARGEST: Final = 1 << 50
-RESERVED: Final = frozenset({SOMEBODY.id, "board", "keeper", "operator", "pipeline"})  # actors in leaves who are nobody
+RESERVED: Final = frozenset(
+    {SOMEBODY.id, "board", "keeper", "operator", "pipeline"}
+)  # actors in leaves who are nobody
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _SPIFFE: Final = re.compile(r"spiffe://[a-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]+)+")
 _OIDC: Final = re.compile(r"oidc:https?://[!-~]{1,1024}#[ -~]{1,255}")
@@ -136,7 +138,10 @@ class Enrolment:
     ) -> dict[str, Any]:
         """Suspend somebody at once, with every agent that acts for them; whoever operates may narrow."""
         name = str(arguments["principal"])
-        return {"principal": name, "entry": self._principals.change(name, "suspended", state=SUSPENDED)}
+        return {
+            "principal": name,
+            "entry": self._principals.change(name, "suspended", state=SUSPENDED),
+        }
 
     def suspend_agent(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -252,6 +257,7 @@ def _policy(tree: Any, purposes: set[str]) -> AgentPolicy:
     ):
         raise InvalidError("not an agent's policy", field="policy", rule="agent.policy")
     if not set(policy.purposes) <= purposes:
-        raise InvalidError("a purpose that the charter has not", field="policy", rule="agent.purpose")
+        raise InvalidError(
+            "a purpose that the charter has not", field="policy", rule="agent.purpose"
+        )
     return policy
-

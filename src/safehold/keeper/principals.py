@@ -119,9 +119,7 @@ class Enrolled:
     @property
     def keys(self) -> frozenset[str]:
         """Public keys of theirs, base64."""
-        return frozenset(
-            one.removeprefix("key:") for one in self.names if one.startswith("key:")
-        )
+        return frozenset(one.removeprefix("key:") for one in self.names if one.startswith("key:"))
 
 
 @dataclass(slots=True)
@@ -221,14 +219,10 @@ class Principals:
         if found is None:
             raise SignInError("nobody of this id is enrolled", rule="principal.unknown")
         if found.state != ACTIVE:
-            raise DeniedError(
-                f"this principal is {found.state}", rule=f"principal.{found.state}"
-            )
+            raise DeniedError(f"this principal is {found.state}", rule=f"principal.{found.state}")
         trust = self._desk.trust
         if found.role and trust.digest() and found.role not in trust.charter().who_may:
-            raise DeniedError(
-                "the charter in force has no such role", rule="principal.role"
-            )
+            raise DeniedError("the charter in force has no such role", rule="principal.role")
         return found
 
     def provider(self, issuer: str) -> dict[str, Any]:

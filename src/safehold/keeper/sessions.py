@@ -25,7 +25,7 @@ from safehold.access.identity import (
     sign_in_message,
     sign_in_nonce,
 )
-from safehold.access.identity.jose import UnknownKeyError, read_header, read_unproved
+from safehold.access.identity.jose import UnknownKeyError, public_jwk, read_header, read_unproved
 from safehold.access.identity.keyset import KeySets
 from safehold.canonical import b64, unb64
 from safehold.clock import SECOND_US
@@ -39,6 +39,7 @@ from safehold.signing import SigningKey, VerifyKey
 
 LONGEST_S: Final = 3600
 LONGEST_AGENT_S: Final = 900
+TOKENS: Final = "agent-token"  # what the key of agents' tokens is derived for
 QUESTION_S: Final = 600  # people need a while at their identity provider
 
 
@@ -74,6 +75,8 @@ class Sessions:
         return {
             "question": b64(self._questions.issue(self._desk.now_us())),
             "audience": self._audience(),
+            # whose tokens an agent's server takes
+            "token_key": public_jwk(SigningKey(self._desk.vault.derive(TOKENS)).public.raw),
             "providers": [
                 {name: one[name] for name in ("issuer", "client", "authorize", "token")}
                 for _, one in sorted(self._principals.providers().items())

@@ -106,7 +106,10 @@ class Spending(ABC):
                         "this grant is closed", rule="grant.closed", fix="ask for a new one"
                     )
                 self._check_caps(
-                    entry.ref, caps, rows=rows, epsilon=0 if charge is None else charge.epsilon_micro
+                    entry.ref,
+                    caps,
+                    rows=rows,
+                    epsilon=0 if charge is None else charge.epsilon_micro,
                 )
             facts: dict[str, int | str] = dict(entry.public)
             if entry.ref is not None:

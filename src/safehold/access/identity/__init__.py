@@ -1,7 +1,13 @@
 """Who somebody proves to be: OpenID Connect, SPIFFE, keys of one's own. What is proved is an identity, never a right."""
 
 from safehold.access.identity.oidc import Provider, check_id_token
-from safehold.access.identity.proof import METHODS, Proved, check_key, sign_in_message, sign_in_nonce
+from safehold.access.identity.proof import (
+    METHODS,
+    Proved,
+    check_key,
+    sign_in_message,
+    sign_in_nonce,
+)
 from safehold.access.identity.spiffe import Bundle, check_jwt_svid, check_x509_svid
 from safehold.access.identity.ticket import Ticket, check_call, mint_ticket, open_ticket, sign_call
 

@@ -63,7 +63,9 @@ def check_keys(jwks: Any) -> dict[str, Any]:
     return {"keys": kept}
 
 
-def verify(token: str, jwks: Mapping[str, Any], *, rule: str, typ: Sequence[str] = ("JWT",)) -> Signed:
+def verify(
+    token: str, jwks: Mapping[str, Any], *, rule: str, typ: Sequence[str] = ("JWT",)
+) -> Signed:
     """Return what a token says, if one of these keys signed it.
 
     Args:
@@ -107,9 +109,7 @@ def verify_with(token: str, jwk: Mapping[str, Any], *, rule: str, typ: str) -> S
 
 def sign(claims: Mapping[str, Any], key: SigningKey, *, typ: str, **header: Any) -> str:
     """Return a token signed with an Ed25519 key (RFC 9864); its ``kid`` is the thumbprint of the key."""
-    private = OKPKey.import_key(
-        {**public_jwk(key.public.raw), "d": b64url(key.seed())}
-    )
+    private = OKPKey.import_key({**public_jwk(key.public.raw), "d": b64url(key.seed())})
     head = {"alg": "Ed25519", "typ": typ, "kid": thumbprint(public_jwk(key.public.raw)), **header}
     try:
         return jwt.encode(head, dict(claims), private, algorithms=["Ed25519"])
@@ -187,7 +187,9 @@ def _verify(token: str, key: Key, alg: str, rule: str) -> Signed:
     try:
         found = jwt.decode(token, key, algorithms=[alg])
     except (JoseError, ValueError, TypeError, KeyError) as error:
-        raise SignInError("the signature of a token does not hold", rule=f"{rule}.signature") from error
+        raise SignInError(
+            "the signature of a token does not hold", rule=f"{rule}.signature"
+        ) from error
     return Signed(found.header, found.claims)
 
 

@@ -12,7 +12,9 @@ from safehold.errors import MissingError, SafeholdError, SignInError, Unavailabl
 from safehold.ledger.published import PublishedSite
 
 LARGEST: Final = 262_144  # bytes of a document
-SELDOM_US: Final = 30 * SECOND_US  # whoever sends tokens of unknown keys must not make us ask again and again
+SELDOM_US: Final = (
+    30 * SECOND_US
+)  # whoever sends tokens of unknown keys must not make us ask again and again
 
 
 class KeySets:
@@ -64,8 +66,12 @@ def fetch_json(url: str) -> Any:
     try:
         return json.loads(site.read(name, LARGEST))
     except (ValueError, MissingError) as error:
-        raise UnavailableError("the identity provider has no such document", rule="oidc.fetch") from error
+        raise UnavailableError(
+            "the identity provider has no such document", rule="oidc.fetch"
+        ) from error
     except SafeholdError as error:
-        raise UnavailableError("the identity provider cannot be reached", rule="oidc.fetch") from error
+        raise UnavailableError(
+            "the identity provider cannot be reached", rule="oidc.fetch"
+        ) from error
     finally:
         site.close()

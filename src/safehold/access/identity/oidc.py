@@ -53,9 +53,7 @@ class Provider:
         return cls(**tree)
 
     @classmethod
-    def from_discovery(
-        cls, issuer: str, client: str, said: Any, jwks: Any
-    ) -> Provider:
+    def from_discovery(cls, issuer: str, client: str, said: Any, jwks: Any) -> Provider:
         """Return a provider as it describes itself (OpenID Connect Discovery 1.0 section 4).
 
         Raises:
@@ -63,7 +61,9 @@ class Provider:
         """
         if not isinstance(said, Mapping) or said.get("issuer") != issuer:
             raise InvalidError("a provider that speaks for another issuer", rule="oidc.issuer")
-        places = [said.get(f"{name}") for name in ("jwks_uri", "authorization_endpoint", "token_endpoint")]
+        places = [
+            said.get(f"{name}") for name in ("jwks_uri", "authorization_endpoint", "token_endpoint")
+        ]
         keys_at, authorize, token = (check_place(one) for one in (*places,))
         return cls(
             issuer=check_place(issuer),

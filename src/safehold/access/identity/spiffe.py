@@ -119,7 +119,9 @@ def check_x509_svid(
     try:
         PolicyBuilder().store(store).time(moment).build_client_verifier().verify(leaf, chain[1:])
     except VerificationError as error:
-        raise SignInError("no authority of this trust domain stands behind it", rule="spiffe.chain") from error
+        raise SignInError(
+            "no authority of this trust domain stands behind it", rule="spiffe.chain"
+        ) from error
     _check_use(leaf)
     _check_signature(leaf, DOMAIN.encode() + b"\0" + message, proof)
     return Proved(

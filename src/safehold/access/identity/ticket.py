@@ -78,9 +78,7 @@ def open_ticket(text: Any, key: VerifyKey, *, home: str, now_us: int) -> Ticket:
     return ticket
 
 
-def sign_call(
-    key: SigningKey, nonce: bytes, verb: str, arguments: Mapping[str, Any]
-) -> bytes:
+def sign_call(key: SigningKey, nonce: bytes, verb: str, arguments: Mapping[str, Any]) -> bytes:
     """Return the session key's signature over one call, 64 bytes."""
     return key.sign(CALL_DOMAIN, _message(nonce, verb, arguments))
 
@@ -103,7 +101,9 @@ def check_call(
     try:
         VerifyKey.from_text(ticket.key).verify(CALL_DOMAIN, _message(nonce, verb, arguments), proof)
     except TamperedError as error:
-        raise SignInError("this call was not signed by whoever signed in", rule="session.proof") from error
+        raise SignInError(
+            "this call was not signed by whoever signed in", rule="session.proof"
+        ) from error
 
 
 def _message(nonce: bytes, verb: str, arguments: Mapping[str, Any]) -> bytes:
