@@ -141,12 +141,11 @@ def test_wider_than_the_grant_above(house, what):
         name: value if value is not None else getattr(house.grant, name) + 1
         for name, value in WIDER[what].items()
     }
-    policy_first = {"rows": "agent.rows"}
-    refuse(
-        house,
-        "agent.wider" if what not in policy_first or getattr(house.grant, "max_rows") < POLICY["rows"] else policy_first[what],
-        ask, house, house.helper, replace(wide, **changes),
-    )  # fmt: skip
+    # what its own policy bounds lower is refused by that
+    rule = (
+        "agent.rows" if what == "rows" and house.grant.max_rows >= POLICY["rows"] else "agent.wider"
+    )
+    refuse(house, rule, ask, house, house.helper, replace(wide, **changes))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from safehold import ids
 from safehold.access import Approval, Grant, Holder, Human, PeopleFilter, Price, approve
 from safehold.access.grant import MINUTE_US, WAIT_US
 from safehold.app.charters import charter_in_force, keys_in
-from safehold.app.gate import columns_of
+from safehold.app.gate import EgressGatekeeper, columns_of
 from safehold.app.requests import file_request, read_paper
 from safehold.assurance.reidentify.trial import STREAMS
 from safehold.canonical import b64, unb64
@@ -26,7 +26,7 @@ from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
-RECIPES = ("train", "reidentify")
+RECIPES = ("train", "reidentify", "feature")
 ROLE = "data_scientist"
 FEATURE = "feature"
 
@@ -114,7 +114,7 @@ def draft_grant(
 ) -> Grant:
     """Return a grant for one recipe of a purpose, as wide as the charter's places and retention.
 
-    Training reads features; the attack on a dataset reads the keys and pointer behind them.
+    Training reads features; building them, and the attack on a dataset, read what is behind them.
 
     Args:
         charter: The charter in force.
@@ -144,6 +144,9 @@ def draft_grant(
         case "reidentify":
             streams = tuple(sorted(sources & frozenset(STREAMS)))
             stage = _attack_stage(charter, purpose, role)
+        case "feature":
+            streams = tuple(sorted(sources & EgressGatekeeper().reads("feature")))
+            stage = "feature"
         case _:
             raise InvalidError("no such recipe", rule="request.recipe", fix=", ".join(RECIPES))
     return Grant(
@@ -223,6 +226,12 @@ def ask(
         charter_in_force(Home.open(path)), holder=SigningKey.read(holder), people=people, **asked
     )
     return file_request(client, file, grant, people)
+
+
+def people_of(places: Sequence[str], file: Path | None) -> PeopleFilter:
+    """Return a filter of people: of some places, and of a list of opaque ids where there is one."""
+    listed = () if file is None else tuple(sorted(set(file.read_text("utf-8").split())))
+    return PeopleFilter(jurisdictions=tuple(sorted(set(places))), people=listed)
 
 
 def pass_for(

@@ -32,7 +32,7 @@ from safehold.keeper.descent import Recall
 from safehold.keeper.enrolment import shown
 from safehold.keeper.principals import Enrolled, Principals
 from safehold.keeper.server import Report, Verb
-from safehold.keeper.sessions import TOKENS
+from safehold.keeper.sign_in import TOKENS
 from safehold.ledger import Entry
 from safehold.signing import SigningKey, VerifyKey
 
@@ -192,6 +192,7 @@ class Agents:
             self._check_assertion(found, str(arguments["assertion"]), resource)
         key = min(found.keys)
         now_s = self._desk.now_us() // SECOND_US
+        token, ends_s = ids.new_id("tok"), now_s + TOKEN_S
         claims = {
             "iss": self.issuer,
             "aud": resource,
@@ -200,16 +201,16 @@ class Agents:
             "act": {"sub": found.id},
             "client_id": found.id,
             "iat": now_s,
-            "exp": now_s + TOKEN_S,
-            "jti": ids.new_id("tok"),
+            "exp": ends_s,
+            "jti": token,
             "cnf": {"jkt": jose.thumbprint(jose.public_jwk(VerifyKey.from_text(key).raw))},
         }
         (receipt,) = self._desk.log(
             Entry(
                 kind="session",
                 actor=found.id,
-                object=claims["jti"],
-                detail={"resource": resource, "until_us": claims["exp"] * SECOND_US},
+                object=token,
+                detail={"resource": resource, "until_us": ends_s * SECOND_US},
                 charter=self._desk.trust.digest(),
                 public={"state": "token"},
             )
@@ -365,19 +366,8 @@ class Agents:
 
     def _check_assertion(self, found: Enrolled, text: str, resource: str) -> None:
         """RFC 7523 section 3: the agent signed, for this server alone, a moment ago, and once."""
-        for key in sorted(found.keys):
-            try:
-                said = jose.verify_with(
-                    text,
-                    jose.public_jwk(VerifyKey.from_text(key).raw),
-                    rule="agent.assertion",
-                    typ="JWT",
-                ).claims
-                break
-            except SignInError as error:
-                refusal = error
-        else:
-            raise refusal
+        key = jose.public_jwk(VerifyKey.from_text(min(found.keys)).raw)
+        said = jose.verify_with(text, key, rule="agent.assertion", typ="JWT").claims
         now_s = self._desk.now_us() // SECOND_US
         ends, mark = said.get("exp"), said.get("jti")
         if (said.get("iss"), said.get("sub"), said.get("aud")) != (found.id, found.id, resource):

@@ -25,19 +25,19 @@ _PEOPLE: Final = frozenset({LOCAL, HUMAN})
 
 # for every kind of caller; that a grant is an agent's own is looked at where it is enacted and used
 OPEN: Final = (
-    "agent.draft", "agent.show", "agent.token", "attack.dataset", "budget.show", "counter.show", "gate.list",
+    "agent.draft", "agent.show", "agent.token", "attack.dataset", "budget.show", "counter.show", "feature.granted", "gate.list",
     "grant.enact", "hello", "nonce", "purpose.list", "request.new", "request.show", "session.ask", "session.end",
     "session.open", "session.show", "tool.call", "train",
 )  # fmt: skip
 # these bring signatures of their own, of seats or of a device: who hands them in decides nothing
 SIGNED: Final = (
     "board.enact", "board.propose", "board.rotate", "board.show", "charter.enact", "charter.log", "charter.proposals",
-    "charter.propose", "charter.vote", "gap", "lease.mark", "lease.obtain", "lease.submit", "request.decide", "resume",
+    "charter.propose", "charter.vote", "gap", "grant.review", "lease.mark", "lease.obtain", "lease.submit", "request.decide", "resume",
     "status", "stop",
 )  # fmt: skip
 OPERATED: Final = (
     "agent.list", "agent.suspend", "artifact.list", "artifact.show", "dataset.lineage", "dataset.list",
-    "dataset.sweep", "document.list", "document.publish", "drift", "feature", "grant.list", "grant.revoke", "ingest",
+    "dataset.sweep", "document.list", "document.publish", "drift", "feature", "grant.due", "grant.list", "grant.revoke", "grant.show", "ingest",
     "ledger.audit", "ledger.close-epoch", "ledger.publish", "ledger.rotate", "ledger.show", "milestones",
     "principal.list", "principal.suspend", "request.list", "source.list",
 )  # fmt: skip
@@ -60,7 +60,7 @@ ACTIONS_OF: Final[Mapping[str, frozenset[str]]] = {
     # whoever works with grants, and whoever checks, may look and may end; neither opens anything
     **dict.fromkeys(
         ("agent.list", "agent.suspend", "artifact.list", "artifact.show", "dataset.lineage", "dataset.list",
-         "document.list", "grant.list", "grant.revoke", "principal.suspend", "request.list"),
+         "document.list", "grant.due", "grant.list", "grant.revoke", "grant.show", "principal.suspend", "request.list"),
         frozenset({OPERATE_ACTION, "run_approved_recipe", "query", "verify"}),
     ),
     **dict.fromkeys(

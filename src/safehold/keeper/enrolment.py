@@ -250,7 +250,7 @@ def _policy(tree: Any, purposes: set[str]) -> AgentPolicy:
     if (
         not policy.purposes
         or not policy.recipes
-        or not all(isinstance(one, str) and _ID.fullmatch(one) for one in words)
+        or not all(_ID.fullmatch(str(one)) for one in words)
         or not all(type(one) is int and 0 <= one <= LARGEST for one in numbers)
         or not 0 < policy.calls <= MOST_CALLS
         or not policy.runs

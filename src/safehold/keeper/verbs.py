@@ -39,6 +39,7 @@ from safehold.keeper.retention import Retention
 from safehold.keeper.rollback import Closings, check_register
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.sessions import Sessions
+from safehold.keeper.sign_in import SignIn
 from safehold.keeper.sources import Sources
 from safehold.keeper.trail import Trail
 from safehold.keeper.work import Work
@@ -62,9 +63,9 @@ class Verbs:
         self.desk = desk
         self.level = KEEPER_LEVEL
         self.principals = Principals(desk)
-        self.sessions = Sessions(desk, self.principals)
+        self.sign_in = SignIn(desk, self.principals)
         self.enrolment = Enrolment(desk, self.principals)
-        self.door = Door(desk, self.principals, self.sessions.public)
+        self.door = Door(desk, self.principals, self.sign_in.public)
         self.intake = Intake(desk)
         self.sources = Sources(desk, on_removed=self._on_removed)
         self.leases = Leases(desk, self.intake, self.sources)
@@ -93,6 +94,7 @@ class Verbs:
         )
         self.grants = Grants(desk, self.requests, self.descent)
         self.agents = Agents(desk, self.principals, self.grants)
+        self.sessions = Sessions(desk, self.grants)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
         self.attacks = Attacks(desk, self.grants, self.work.release)
@@ -133,7 +135,7 @@ class Verbs:
         verbs: dict[str, Verb] = {
             "hello": self._hello,
             "status": self._status,
-            **self.sessions.verbs(),
+            **self.sign_in.verbs(),
             **self.enrolment.verbs(),
             **self.agents.verbs(),
             **self.oversight.verbs(),
@@ -157,11 +159,13 @@ class Verbs:
             "lease.mark": self.leases.mark,
             "gap": self.leases.gap,
             **self.requests.verbs(),
+            **self.sessions.verbs(),
             "nonce": self.grants.nonce,
             "grant.enact": self.grants.enact,
             "grant.list": self.grants.listing,
             "grant.revoke": self.grants.revoke,
             "feature": self.work.feature,
+            "feature.granted": self.work.feature_granted,
             "train": self.work.train,
             "attack.dataset": self.attacks.dataset,
             "gate.list": self.attacks.listing,
@@ -212,15 +216,15 @@ class Verbs:
             return None  # a ledger that takes nothing must not turn a refusal into something else
         return receipt.index
 
-    def _overdue(self, _who: frozenset[str]) -> list[str]:
-        return []
-
     def _check_asked(self, grant: Grant) -> None:
         self.descent.require_own(grant.requester)
         self.descent.require(grant, self.grants)
 
     def _on_removed(self, device: VerifyKey) -> int:
         return self.leases.dismiss(device)
+
+    def _overdue(self, who: frozenset[str]) -> list[str]:
+        return self.sessions.overdue(who)
 
     def _hello(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report

@@ -72,7 +72,7 @@ TOOLS: Final = (
     ),
     Tool(
         name="request_grant",
-        words="Ask people for a grant under one of your operator's. Nothing opens before seats of the board approved it.",
+        words="Ask people for a grant under one of your operator's. Nothing opens before seats of the board agree.",
         fields={
             "parent": _WORD | {"description": "Id of your operator's grant."},
             "recipe": _WORD | {"description": "train, reidentify or feature."},
@@ -111,7 +111,11 @@ TOOLS: Final = (
     Tool(name="show_counters", words="Show how often your grants were used.", fields={}),
 )
 BY_NAME: Final = {one.name: one for one in TOOLS}
-_VERBS: Final = {"build_features": "feature", "train": "train", "attack_dataset": "attack.dataset"}
+_VERBS: Final = {
+    "build_features": "feature.granted",
+    "train": "train",
+    "attack_dataset": "attack.dataset",
+}
 
 
 class Bench:

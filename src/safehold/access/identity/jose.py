@@ -140,7 +140,7 @@ def read_header(token: str, *, rule: str) -> Mapping[str, Any]:
     Raises:
         SignInError: It is no signed token.
     """
-    if not isinstance(token, str) or len(token) > LONGEST or token.count(".") != _PARTS - 1:
+    if len(token) > LONGEST or token.count(".") != _PARTS - 1:
         raise SignInError("not a signed token", rule=f"{rule}.shape")
     try:
         header = json.loads(unb64url(token.partition(".")[0]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -53,7 +53,7 @@ class Bundle:
         Raises:
             InvalidError: It is none, or holds nothing to verify with.
         """
-        if not isinstance(domain, str) or _DOMAIN.fullmatch(domain) is None:
+        if _DOMAIN.fullmatch(domain) is None:
             raise InvalidError("not a trust domain", rule="spiffe.domain")
         found = document.get("keys") if isinstance(document, Mapping) else None
         if not isinstance(found, list):
@@ -202,9 +202,9 @@ def _check_signature(leaf: x509.Certificate, message: bytes, proof: bytes) -> No
         raise SignInError("the workload has not proved its key", rule="spiffe.proof") from error
 
 
-def _chain(pem: str) -> Sequence[x509.Certificate]:
+def _chain(pem: str) -> list[x509.Certificate]:
     try:
-        if not isinstance(pem, str) or len(pem) > MOST_BYTES:
+        if len(pem) > MOST_BYTES:
             raise ValueError
         chain = x509.load_pem_x509_certificates(pem.encode("ascii"))
     except ValueError as error:
