@@ -23,6 +23,7 @@ from safehold.access.identity import (
     check_jwt_svid,
     check_key,
     check_x509_svid,
+    jose,
     mint_ticket,
     open_ticket,
     sign_call,
@@ -30,7 +31,6 @@ from safehold.access.identity import (
     sign_in_nonce,
 )
 from safehold.access.identity import Provider as Trusted
-from safehold.access.identity import jose
 from safehold.access.identity.jose import UnknownKeyError
 from safehold.access.identity.keyset import KeySets, discover
 from safehold.access.identity.proof import DOMAIN

@@ -10,7 +10,6 @@ import re
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Final, Protocol
 
 from safehold import ids
@@ -27,8 +26,8 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.keeper.caller import AGENT, HUMAN, LOCAL, WORKLOAD, caller
-from safehold.keeper.desk import Desk
 from safehold.keeper.descent import Recall
+from safehold.keeper.desk import Desk
 from safehold.keeper.enrolment import shown
 from safehold.keeper.principals import Enrolled, Principals
 from safehold.keeper.server import Report, Verb
@@ -48,7 +47,7 @@ TOOLS: Final = (
 )
 TOKEN_S: Final = 900
 ASSERTION_S: Final = 60
-TOKEN_TYPE: Final = "at+jwt"  # RFC 9068
+TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - RFC 9068
 LONGEST_REASON: Final = 500
 _RULE: Final = re.compile(r"[a-z][a-z0-9.-]{0,63}")
 MINUTE_US: Final = 60 * SECOND_US

@@ -175,7 +175,7 @@ class Enrolment:
     def provider(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        """Believe an identity provider, as it describes itself at its issuer; its keys are read again when they change."""
+        """Believe an identity provider, as it describes itself at its issuer."""
         found: Provider = discover(str(arguments["issuer"]), str(arguments["client"]))
         entry = self._principals.put_provider(found.issuer, found.to_json(), state="provider")
         return {"issuer": found.issuer, "client": found.client, "entry": entry}

@@ -26,7 +26,7 @@ from safehold.keeper.caller import HUMAN, caller
 from safehold.keeper.desk import Desk
 from safehold.ledger import Entry
 
-SECRET: Final = "principals"
+SECRET: Final = "principals"  # noqa: S105 - the name it is sealed under
 VERSION: Final = "safehold.principals/1"
 ACTIVE: Final = "active"
 SUSPENDED: Final = "suspended"

@@ -105,15 +105,20 @@ class SignedLine:
         progress: Progress | None,
         arguments: Mapping[str, Any],
     ) -> dict[str, Any]:
-        nonce = self._line.call("nonce")["nonce"]
-        caller = {
-            "ticket": session.ticket,
-            "nonce": nonce,
-            "proof": b64(sign_call(session.key, unb64(nonce), verb, arguments)),
-        }
+        caller = prove(self._line, session, verb, arguments)
         return self._line.call(
             verb, descriptors=descriptors, progress=progress, **arguments, caller=caller
         )
+
+
+def prove(line: Line, session: Session, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what proves that one call is made in a session: the ticket, and a signature over a fresh nonce."""
+    nonce = str(line.call("nonce")["nonce"])
+    return {
+        "ticket": session.ticket,
+        "nonce": nonce,
+        "proof": b64(sign_call(session.key, unb64(nonce), verb, arguments)),
+    }
 
 
 def open_with_key(line: Line, identity: SigningKey) -> tuple[Session, dict[str, Any]]:

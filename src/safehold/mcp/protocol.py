@@ -57,28 +57,27 @@ def answer(body: bytes, call: Call) -> bytes | None:
 def _answer(number: str | int, method: str, params: Mapping[str, Any] | None, call: Call) -> bytes:
     if params is None:
         return _error(number, PARAMS, "params are an object")
+    found: Mapping[str, Any]
     match method:
         case "initialize":
             asked = params.get("protocolVersion")
-            return _result(
-                number,
-                {
-                    "protocolVersion": asked if asked in REVISIONS else REVISIONS[0],
-                    "capabilities": {"tools": {"listChanged": False}},
-                    "serverInfo": {"name": "safehold", "version": "1"},
-                    "instructions": INSTRUCTIONS,
-                },
-            )
+            found = {
+                "protocolVersion": asked if asked in REVISIONS else REVISIONS[0],
+                "capabilities": {"tools": {"listChanged": False}},
+                "serverInfo": {"name": "safehold", "version": "1"},
+                "instructions": INSTRUCTIONS,
+            }
         case "ping":
-            return _result(number, {})
+            found = {}
         case "tools/list":
-            return _result(number, {"tools": [one.told() for one in TOOLS]})
+            found = {"tools": [one.told() for one in TOOLS]}
         case "tools/call" if isinstance(params.get("name"), str):
-            return _result(number, _called(params["name"], params.get("arguments", {}), call))
+            found = _called(params["name"], params.get("arguments", {}), call)
         case "tools/call":
             return _error(number, PARAMS, "a tool has a name")
         case _:
             return _error(number, METHOD, "no such method")
+    return _result(number, found)
 
 
 def _called(name: str, arguments: Any, call: Call) -> dict[str, Any]:

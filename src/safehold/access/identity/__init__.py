@@ -1,4 +1,4 @@
-"""Who somebody proves to be: OpenID Connect, SPIFFE, keys of one's own. What is proved is an identity, never a right."""
+"""Who somebody proves to be, by OpenID Connect, SPIFFE or a key of their own: an identity, never a right."""
 
 from safehold.access.identity.oidc import Provider, check_id_token
 from safehold.access.identity.proof import (

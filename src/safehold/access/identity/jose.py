@@ -199,6 +199,7 @@ def b64url(data: bytes) -> str:
 
 
 def unb64url(text: str) -> bytes:
+    """Return the bytes of base64url text without padding."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 

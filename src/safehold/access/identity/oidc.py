@@ -97,7 +97,7 @@ def check_id_token(token: str, provider: Provider, *, nonce: str, now_us: int) -
     if claims.get("iss") != provider.issuer:
         raise SignInError("a token of another issuer", rule="oidc.issuer")
     audience = claims.get("aud")
-    if audience != provider.client and audience != [provider.client]:
+    if audience not in (provider.client, [provider.client]):
         raise SignInError("a token for somebody else", rule="oidc.audience")
     if claims.get("azp", provider.client) != provider.client:
         raise SignInError("a token for somebody else", rule="oidc.audience")

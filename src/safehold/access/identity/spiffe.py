@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from safehold.access.identity.jose import b64url, check_keys, unb64url, verify
@@ -146,7 +147,7 @@ def check_jwt_svid(token: str, bundle: Bundle, *, audience: str, now_us: int) ->
     claims = verify(token, bundle.keys, rule="spiffe", typ=("JWT", "JOSE")).claims
     name = _check_id(claims.get("sub"), bundle)
     said = claims.get("aud")
-    if said != audience and said != [audience]:
+    if said not in (audience, [audience]):
         raise SignInError("a token for another audience", rule="spiffe.audience")
     ends, now_s = claims.get("exp"), now_us // SECOND_US
     if type(ends) is not int or ends + SKEW_S <= now_s:
@@ -204,9 +205,7 @@ def _check_signature(leaf: x509.Certificate, message: bytes, proof: bytes) -> No
 
 def _chain(pem: str) -> list[x509.Certificate]:
     try:
-        if len(pem) > MOST_BYTES:
-            raise ValueError
-        chain = x509.load_pem_x509_certificates(pem.encode("ascii"))
+        chain = x509.load_pem_x509_certificates(pem[:MOST_BYTES].encode("ascii"))
     except ValueError as error:
         raise SignInError("not a certificate", rule="spiffe.certificate") from error
     if not 0 < len(chain) <= MOST_CHAIN:
@@ -221,3 +220,23 @@ def _der(text: str) -> bytes:
     except ValueError as error:
         raise InvalidError("not a certificate", rule="spiffe.bundle") from error
     return data
+
+
+def sign_with_pem(pem: bytes, message: bytes) -> bytes:
+    """Return the signature with which the key of an X.509-SVID answers a question.
+
+    Raises:
+        InvalidError: It is no such key.
+    """
+    signed = DOMAIN.encode() + b"\0" + message
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise InvalidError("not a workload's key", rule="spiffe.key") from error
+    match key:
+        case ec.EllipticCurvePrivateKey():
+            return key.sign(signed, ec.ECDSA(hashes.SHA256()))
+        case rsa.RSAPrivateKey():
+            return key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+        case _:
+            raise InvalidError("a key of another kind", rule="spiffe.key")
