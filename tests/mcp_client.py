@@ -8,11 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from tests.identities import Somebody
+from tests.agency import Agency
+from tests.identities import Somebody, agent, workload
+from tests.keeper_desk import Bench
 
 from safehold import ids
+from safehold.access import Grant, Price, approve
 from safehold.access.identity import jose
+from safehold.keeper.signed import line_with_key
 from safehold.mcp.guard import token_hash
+from safehold.mcp.http import AgentServer
+from safehold.mcp.tools import Bench as ToolBench
 
 BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -121,3 +127,47 @@ class McpAgent:
         result = self.ask("tools/call", name=name, arguments=arguments)["result"]
         assert json.loads(result["content"][0]["text"]) == result["structuredContent"]
         return result["structuredContent"] | {"failed": result["isError"]}
+
+
+class Street(Agency):
+    """Ana, her grant, an agent that comes through a server, and that server."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench)
+        self.ana = self.person("ana")
+        self.gate = workload(bench.call, "gate")
+        self.robot = agent(bench.call, "robot", "ana", via="gate")
+        self.other = agent(bench.call, "other", "ana")
+        self.grant, self.holder = self.operator(self.ana)
+        self.line = BenchLine(bench)
+        signed = line_with_key(self.line, self.gate.key)
+        asked = bench.call("session.ask")
+        self.server = AgentServer(
+            signed,
+            ToolBench(signed, self.gate.key),
+            bind="127.0.0.1:0",
+            issuer=asked["audience"],
+            key=asked["token_key"],
+            clock=bench.clock,
+        )
+        self.client = McpAgent(self.robot, self.server.resource, bench.clock)
+
+    def decide(self, request: str, *seats: str) -> None:
+        shown = self.bench.call("request.show", request=request)
+        grant, price = Grant.from_json(shown["grant"]), Price.from_json(shown["price"])
+        for seat in seats:
+            signed = approve(
+                grant, price, seat, self.bench.seats[seat], now_us=self.bench.clock.now_us()
+            )
+            self.bench.call("request.decide", request=request, approval=signed.to_json())
+
+    def rights(self) -> dict:
+        """Return everything that says who may do what."""
+        bench = self.bench
+        return {
+            "principals": bench.call("principal.list"),
+            "grants": bench.call("grant.list"),
+            "charter": bench.desk.trust.digest(),
+            "board": bench.desk.trust.roster.digest(),
+            "budget": bench.call("budget.show"),
+        }
