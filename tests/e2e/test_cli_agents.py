@@ -58,7 +58,9 @@ def test_an_agent_and_its_operator(world: World) -> None:
 
 @contextmanager
 def serving(world: World) -> Iterator[None]:
-    process = subprocess.Popen(command(("serve",)), env=world.environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command(("serve",)), env=world.environment, stderr=subprocess.DEVNULL
+    )
     try:
         eventually(lambda: any((world.root / "outside").glob("home_*/keeper.sock")))
         yield
@@ -79,7 +81,8 @@ def sign_in(world: World) -> None:
         assert process.stderr is not None
         assert process.stderr.readline() == "sign in at this address:\n"
         address = process.stderr.readline().strip()
-        with urllib.request.urlopen(address, timeout=60) as page:
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(address, timeout=60) as page:  # noqa: S310
             assert b"signed in" in page.read()
         end = threading.Timer(60, process.kill)
         end.start()
@@ -94,7 +97,7 @@ async def ask_tools(world: World, key: Path) -> dict:
 
     words = command(("mcp", "serve", "--stdio", "--key", str(key)))
     server = StdioServerParameters(command=words[0], args=words[1:], env=world.environment)
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:  # noqa: ASYNC230
         async with (
             stdio_client(server, errlog=nowhere) as (read, write),
             mcp.ClientSession(read, write) as session,
@@ -103,5 +106,3 @@ async def ask_tools(world: World, key: Path) -> dict:
             assert len((await session.list_tools()).tools) == 8
             found = await session.call_tool("describe_purposes", {})
             return found.structured_content
-
-
