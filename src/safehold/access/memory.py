@@ -1,13 +1,15 @@
 """Decisions that were made once and would be made again word for word.
 
 A decision is a pure function of the compiled policy, the question and its entities. Of the moment, a policy of ours
-asks only two things: whether the grant has ended and whether the data has. So those two answers stand in the key in
-place of the moment, and everything else stands in it as it was asked; whatever differs in one letter is decided anew.
-A policy that asked anything else of the moment is never remembered.
+asks only two things: whether the grant has ended and whether the data has; of the number of people, whether it is
+below some numbers. So those answers stand in the key in place of the moments and the number, and everything else
+stands in it as it was asked; whatever differs in one letter is decided anew. A policy that asks more than this of a
+moment or of the number of people is never remembered.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,12 +23,10 @@ from safehold.charter import Policy
 from safehold.errors import DeniedError
 
 MOST: Final = 4_096
-_MOMENT: Final = "context.now"
-_KNOWN: Final = tuple(
-    f"{_MOMENT} {sign} {end}"
-    for sign in ("<", ">=")
-    for end in ("resource.expires", "context.grant_expires")
-)
+_ENDS: Final = ("resource.expires", "context.grant_expires")
+_KNOWN: Final = tuple(f"context.now {sign} {end}" for sign in ("<", ">=") for end in _ENDS)
+_PEOPLE: Final = re.compile(r"context\.people < ([0-9]+)(?![0-9])")
+_ASKED: Final = ("context.now", "context.people", *_ENDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,10 @@ class Memory:
         Raises:
             DeniedError: As ``decide`` does.
         """
-        if not timeless(policy.cedar):
+        numbers = bounds(policy.cedar)
+        if numbers is None:
             return decide()
-        key = (id(policy.policies), _key(question, entities))
+        key = (id(policy.policies), _key(numbers, question, entities))
         with self._lock:
             held = self._known.get(key)
             if held is not None:
@@ -100,16 +101,24 @@ class Memory:
 
 
 @lru_cache(64)
-def timeless(cedar: str) -> bool:
-    """Return whether policies ask of the moment only whether grant and data have ended."""
+def bounds(cedar: str) -> tuple[int, ...] | None:
+    """Return the numbers of people that policies ask about; None if they ask more of moments or people than that."""
     for known in _KNOWN:
         cedar = cedar.replace(known, "")
-    return _MOMENT not in cedar
+    found = tuple(sorted({int(one) for one in _PEOPLE.findall(cedar)}))
+    cedar = _PEOPLE.sub("", cedar)
+    return None if any(name in cedar for name in _ASKED) else found
 
 
-def _key(question: dict[str, Any], entities: Any) -> bytes:
-    context = question["context"]
-    now = context["now"]
-    expires = entities[1]["attrs"]["expires"]
-    standing = {**context, "now": [now < context["grant_expires"], now < expires]}
-    return orjson.dumps([{**question, "context": standing}, entities])
+def _key(numbers: tuple[int, ...], question: dict[str, Any], entities: Any) -> bytes:
+    """Return what decides: everything as it is asked, and of moments and people only what the policies ask."""
+    context, who, data = question["context"], entities[0], entities[1]
+    now, people = context["now"], context["people"]
+    asked = [
+        now < context["grant_expires"],
+        now < data["attrs"]["expires"],
+        *(people < number for number in numbers),
+    ]
+    standing = {**context, "now": 0, "grant_expires": 0, "people": asked}
+    label = {**data, "attrs": {**data["attrs"], "expires": 0}}
+    return orjson.dumps([{**question, "context": standing}, who, label])
