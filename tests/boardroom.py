@@ -13,6 +13,7 @@ from safehold.access import (
     Grant,
     Holder,
     Human,
+    Price,
     approve,
     mint,
     verify_approvals,
@@ -62,6 +63,7 @@ def grant(**changes) -> Grant:
         purpose="train_ui_agent",
         segments=("team-1",),
         streams=("key", "feature"),
+        columns=("key.key", "key.kind", "feature.token"),
         stages=("feature", "training"),
         recipes=("train",),
         people="",
@@ -69,21 +71,42 @@ def grant(**changes) -> Grant:
         last_day=20_010,
         asked_us=NOW,
         expires_us=NOW + 4 * HOUR,
+        minutes=240,
         max_runs=3,
+        max_rows=1000,
+        max_bytes=100_000,
+        max_per_hour=3,
+        epsilon_micro=4_000_000,
         reason="ticket 1234",
         charter=charter().digest().hex(),
     )
     return replace(base, **changes)
 
 
+def price(asked: Grant, **changes) -> Price:
+    base = Price(
+        grant=asked.digest().hex(),
+        people=70,
+        classes=("feature", "keys"),
+        days=11,
+        models=(),
+        epsilon_micro=asked.epsilon_micro,
+        epsilon_left_micro=4_000_000,
+        at_us=asked.asked_us,
+    )
+    return replace(base, **changes)
+
+
 def approvals(asked: Grant, *seats: str, at_us: int = NOW + 1):
-    return [approve(asked, seat, KEYS[seat], now_us=at_us) for seat in seats]
+    return [approve(asked, price(asked), seat, KEYS[seat], now_us=at_us) for seat in seats]
 
 
 def token(asked: Grant | None = None, *, now_us: int = NOW + 2) -> str:
     asked = asked or grant()
-    agreed = verify_approvals(asked, approvals(asked, "privacy", "legal"), roster(), charter())
-    return mint(agreed, MINT.seed(), now_us=now_us)
+    agreed = verify_approvals(
+        asked, price(asked), approvals(asked, "privacy", "legal"), roster(), charter()
+    )
+    return mint(agreed, MINT.seed(), begun_us=NOW, now_us=now_us)
 
 
 def demand(**changes) -> Demand:

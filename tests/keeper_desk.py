@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from tests.seated import enact, founding
+from tests.seated import enact, founding, priced
 from tests.world import PASSPHRASE, PURPOSE, outside
 
 from safehold import canonical
@@ -140,6 +140,9 @@ class OpenGatekeeper:
 
     def reads(self, recipe: str) -> frozenset[str]:
         return frozenset({"feature"} if recipe == "train" else {"key", "pointer", "chat", "ai"})
+
+    def columns(self, recipe, stream):
+        return EgressGatekeeper().columns(recipe, stream)
 
     def features(self, recipe, spec):
         return EgressGatekeeper().features(recipe, spec)
@@ -299,8 +302,9 @@ class Bench:
             }
             | changes,
         )
+        price = priced(self.call, asked)
         approvals = [
-            approve(asked, seat, self.seats[seat], now_us=now).to_json()
+            approve(asked, price, seat, self.seats[seat], now_us=now).to_json()
             for seat in ("privacy", "legal")
         ]
         answer = self.call("grant.enact", grant=asked.to_json(), approvals=approvals)

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from safehold import canonical
+from safehold.access import Grant, Price
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter, Roster, load, shipped, sign
 from safehold.charter.proposal import Proposal, Question, Vote, propose, vote
 from safehold.charter.roster import ROSTER_DOMAIN
 from safehold.charter.turnover import change_of, next_roster
+from safehold.errors import SafeholdError
 from safehold.ledger import Entry
 from safehold.signing import SigningKey
 
@@ -37,6 +39,23 @@ def founding(*, notice_s: int = 0, needs: bool = False) -> Charter:
     else:
         tree["oversight"]["restart_after_stop"]["needs"] = []
     return Charter.from_json(tree)
+
+
+def priced(call: Call, grant: Grant) -> Price:
+    """Put a request before the keeper and return its price; a made-up one for what it refuses."""
+    try:
+        return Price.from_json(call("request.new", grant=grant.to_json())["price"])
+    except SafeholdError:
+        return Price(
+            grant=grant.digest().hex(),
+            people=1,
+            classes=(),
+            days=1,
+            models=(),
+            epsilon_micro=0,
+            epsilon_left_micro=0,
+            at_us=0,
+        )
 
 
 def changed(charter: Charter, **changes: Any) -> Charter:

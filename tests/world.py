@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from tests.seated import enact, founding
+from tests.seated import enact, founding, priced
 
 from safehold import canonical
 from safehold.access import Grant, Holder, approve, prove_device
@@ -175,12 +175,14 @@ class World:
             asked,
             asked_us=now,
             expires_us=now + 3600 * SECOND_US,
+            minutes=60,
             first_day=today - 40,
             last_day=today + 1,
         )
         asked = replace(asked, **changes)
+        price = priced(self.call, asked)
         approvals = [
-            approve(asked, seat, self.seats[seat], now_us=now).to_json()
+            approve(asked, price, seat, self.seats[seat], now_us=now).to_json()
             for seat in ("privacy", "legal")
         ]
         return asked, approvals

@@ -131,6 +131,11 @@ class Home:
         return self.outside / "keeper.pub"
 
     @property
+    def session_file(self) -> Path:
+        """The session of whoever signed in on this machine, outside the home; its owner's alone."""
+        return self.outside / "session"
+
+    @property
     def epochs(self) -> Path:
         """Epoch secrets, outside the home and outside every backup set."""
         return self.outside / "epochs"

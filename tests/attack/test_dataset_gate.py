@@ -143,7 +143,7 @@ def grant_for(bench: Bench, recipe: str, purpose: str) -> tuple[str, Holder]:
         bench.charter(), requester="ana", purpose=purpose, reason="a test", minutes=60,
         holder=SigningKey.generate(), recipe=recipe,
     )  # fmt: skip
-    fields = ("purpose", "segments", "streams", "stages", "recipes")
+    fields = ("purpose", "segments", "streams", "columns", "stages", "recipes")
     return asked.stages[0], bench.pass_(**{name: getattr(asked, name) for name in fields})
 
 

@@ -350,7 +350,8 @@ def _minted(bench: Bench, key: SigningKey, **changes: Any) -> Holder:
     name = bench.call("grant.list")["grants"][-1]["id"]
     approved = bench.verbs.grants._approve(bench.verbs.grants._record(name))
     forged = replace(approved, grant=replace(approved.grant, **changes))
-    token = mint(forged, bench.verbs.grants._seed, now_us=bench.clock.now_us())
+    now = bench.clock.now_us()
+    token = mint(forged, bench.verbs.grants._seed, begun_us=now, now_us=now)
     return Holder(token, key)
 
 
@@ -382,7 +383,11 @@ def replace_token(holder: Any, token: str) -> Any:
 
 def test_a_filter_of_people_that_nobody_applies_is_refused(bench: Bench) -> None:
     build(bench)
-    assert raised(lambda: train(bench, bench.pass_(people="ab" * 32))).rule == "grant.people"
+    error = raised(lambda: train(bench, bench.pass_(people="ab" * 32)))
+    assert error.rule == "approval.quorum"  # no seat was ever shown a price of it
+    kinds = [bench.call("ledger.show", index=at) for at in range(bench.desk.ledger.size)]
+    refused = [one["detail"]["rule"] for one in kinds if one["leaf"]["k"] == "refusal"]
+    assert refused == ["grant.people", "approval.quorum"]
 
 
 def test_who_asked_and_why_is_not_readable_in_the_database(bench: Bench) -> None:

@@ -1,6 +1,6 @@
 """Approvals: board seats that agreed to one grant, each with their own key.
 
-1. An approval names the hash of the grant, the seat, the decision and the moment; changing any of
+1. An approval names the hash of the grant and of its price, the seat, the decision and the moment; changing any of
    them breaks it.
 2. Who asked never counts, whichever seat they hold; nor does the operator of an agent that asked.
 3. A person counts once. One valid denial ends it. What is not approved within a day has expired.
@@ -9,20 +9,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from safehold import canonical
-from safehold.access.grant import DOMAIN, Grant, check_grant
+from safehold.access.grant import DOMAIN, WAIT_US, Grant, check_grant
+from safehold.access.price import Price
 from safehold.access.principal import operator_of
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter, Roster, Seat
-from safehold.clock import DAY_US
+from safehold.clock import SECOND_US
 from safehold.errors import DeniedError, InvalidError, QuorumError, TamperedError
 from safehold.signing import SigningKey
 
-WAIT_US: Final = DAY_US  # a request that nobody approved in a day is asked again
 DECISIONS: Final = ("approve", "deny")
+SLACK_US: Final = 60 * SECOND_US  # how far a seat's clock may be ahead
+LATE: Final = "an approval out of time"
+RULES: Final = {
+    "a seat that does not exist": "approval.seat",
+    "an approval of another grant": "approval.grant",
+    "an approval at another price": "approval.price",
+    "a signature that does not hold": "approval.signature",
+    "an approval by whoever asked": "approval.requester",
+    LATE: "approval.time",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +41,7 @@ class Approval:
 
     Args:
         grant: Digest of the grant, 32 bytes.
+        price: Digest of the price that the seat was shown, 32 bytes.
         seat: Name of the seat.
         decision: ``approve`` or ``deny``.
         at_us: When, microseconds.
@@ -38,6 +49,7 @@ class Approval:
     """
 
     grant: bytes
+    price: bytes
     seat: str
     decision: str
     at_us: int
@@ -48,6 +60,7 @@ class Approval:
         return canonical.encode(
             {
                 "grant": self.grant.hex(),
+                "price": self.price.hex(),
                 "seat": self.seat,
                 "decision": self.decision,
                 "at_us": self.at_us,
@@ -58,6 +71,7 @@ class Approval:
         """Return it as JSON."""
         return {
             "grant": self.grant.hex(),
+            "price": self.price.hex(),
             "seat": self.seat,
             "decision": self.decision,
             "at_us": self.at_us,
@@ -74,17 +88,23 @@ class Approval:
         match tree:
             case {
                 "grant": str(grant),
+                "price": str(price),
                 "seat": str(seat),
                 "decision": "approve" | "deny" as decision,
                 "at_us": int(at_us),
                 "value": str(value),
-            } if len(tree) == 5:
+            } if len(tree) == 6:
                 try:
-                    digest = bytes.fromhex(grant)
+                    digest, priced = bytes.fromhex(grant), bytes.fromhex(price)
                 except ValueError as error:
                     raise InvalidError("not an approval", rule="approval.shape") from error
                 return cls(
-                    grant=digest, seat=seat, decision=decision, at_us=at_us, value=unb64(value)
+                    grant=digest,
+                    price=priced,
+                    seat=seat,
+                    decision=decision,
+                    at_us=at_us,
+                    value=unb64(value),
                 )
             case _:
                 raise InvalidError("not an approval", rule="approval.shape")
@@ -96,38 +116,52 @@ class ApprovedGrant:
 
     Args:
         grant: What was approved.
+        price: How far it reaches, as the seats were shown.
         approvals: The ones that count, by seat.
         token_s: The longest life of a capability minted from it, seconds.
     """
 
     grant: Grant
+    price: Price
     approvals: tuple[Approval, ...]
     token_s: int
 
 
 def approve(
-    grant: Grant, seat: str, key: SigningKey, *, now_us: int, decision: str = "approve"
+    grant: Grant,
+    price: Price,
+    seat: str,
+    key: SigningKey,
+    *,
+    now_us: int,
+    decision: str = "approve",
 ) -> Approval:
-    """Return a seat's signed decision on a grant."""
+    """Return a seat's signed decision on a grant, at the price that it was shown."""
     if decision not in DECISIONS:
         raise InvalidError("approve or deny", rule="approval.decision")
-    draft = Approval(grant=grant.digest(), seat=seat, decision=decision, at_us=now_us, value=b"")
-    return Approval(
-        grant=draft.grant,
+    draft = Approval(
+        grant=grant.digest(),
+        price=price.digest(),
         seat=seat,
         decision=decision,
         at_us=now_us,
-        value=key.sign(DOMAIN, draft.message()),
+        value=b"",
     )
+    return replace(draft, value=key.sign(DOMAIN, draft.message()))
 
 
 def verify_approvals(
-    grant: Grant, approvals: Sequence[Approval], roster: Roster, charter: Charter
+    grant: Grant,
+    price: Price,
+    approvals: Sequence[Approval],
+    roster: Roster,
+    charter: Charter,
 ) -> ApprovedGrant:
     """Return the grant as approved.
 
     Args:
         grant: What was asked for.
+        price: How far it reaches.
         approvals: In any order; those that do not hold are not counted.
         roster: The board.
         charter: The charter in force; it says how many must agree.
@@ -137,12 +171,14 @@ def verify_approvals(
         QuorumError: Too few different people approved it in time.
     """
     rule = check_grant(grant, charter)
+    if price.grant != grant.digest().hex():
+        raise DeniedError("this is the price of another grant", rule="price.grant")
     excluded = {grant.requester.id, operator_of(grant.requester)}
     counted: dict[str, Approval] = {}
     refused: list[str] = []
     seats = {seat.name: seat for seat in roster.seats}
     for approval in approvals:
-        reason = _reason(approval, grant, seats, excluded)
+        reason = _reason(approval, grant, price, seats, excluded)
         if reason is not None:
             refused.append(reason)
         elif approval.decision == "deny":
@@ -161,26 +197,56 @@ def verify_approvals(
         )
     return ApprovedGrant(
         grant=grant,
+        price=price,
         approvals=tuple(approval for _, approval in sorted(counted.items())),
         token_s=rule.token_s,
     )
 
 
 def _reason(
-    approval: Approval, grant: Grant, seats: dict[str, Seat], excluded: set[str]
+    approval: Approval, grant: Grant, price: Price, seats: dict[str, Seat], excluded: set[str]
 ) -> str | None:
     """Return why an approval does not count, or nothing."""
     seat = seats.get(approval.seat)
     if seat is None:
         return "a seat that does not exist"
-    if approval.grant != grant.digest():
-        return "an approval of another grant"
     try:
         seat.key.verify(DOMAIN, approval.message(), approval.value)
     except TamperedError:
-        return "a signature that does not hold"
-    if seat.person in excluded:
-        return "an approval by whoever asked"
-    if approval.decision == "approve" and not 0 <= approval.at_us - grant.asked_us <= WAIT_US:
-        return "an approval out of time"
+        signed = False
+    else:
+        signed = True
+    late = not 0 <= approval.at_us - grant.asked_us <= WAIT_US
+    for reason, holds in (
+        ("an approval of another grant", approval.grant != grant.digest()),
+        ("an approval at another price", approval.price != price.digest()),
+        ("a signature that does not hold", not signed),
+        ("an approval by whoever asked", seat.person in excluded),
+        (LATE, approval.decision == "approve" and late),
+    ):
+        if holds:
+            return reason
     return None
+
+
+def check_decision(
+    approval: Approval, grant: Grant, price: Price, roster: Roster, *, now_us: int
+) -> None:
+    """Pass if one seat's decision counts now.
+
+    Args:
+        approval: The decision.
+        grant: What was asked for.
+        price: How far it reaches.
+        roster: The board.
+        now_us: When it arrives, microseconds.
+
+    Raises:
+        DeniedError: It does not count; the rule says why.
+    """
+    seats = {seat.name: seat for seat in roster.seats}
+    excluded = {grant.requester.id, operator_of(grant.requester)}
+    if (reason := _reason(approval, grant, price, seats, excluded)) is not None:
+        raise DeniedError(f"this does not count: {reason}", rule=RULES[reason])
+    if not grant.asked_us <= approval.at_us <= now_us + SLACK_US:
+        raise DeniedError(f"this does not count: {LATE}", rule=RULES[LATE])

@@ -14,16 +14,16 @@ Biscuit tokens: https://doc.biscuitsec.org/reference/specifications
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import biscuit_auth
 
-from safehold.access import principal as principals
+from safehold import canonical, ids
 from safehold.access.approval import ApprovedGrant
-from safehold.access.principal import Agent, Principal, kind_of, operator_of
+from safehold.access.claims import TOTALS, Claims, Demand, check_demand, claims_of
+from safehold.access.principal import Agent
 from safehold.access.proof import POP_DOMAIN, proof_message
 from safehold.clock import SECOND_US
 from safehold.errors import DeniedError, InvalidError, SignInError, TamperedError
@@ -32,84 +32,21 @@ from safehold.signing import VerifyKey
 LONGEST_S: Final = 3600
 LONGEST_AGENT_S: Final = 900
 MAX_TIME: Final = timedelta(milliseconds=50)
-MAX_TOKEN: Final = 16_384  # characters; a minted token has about 1,500
+MAX_TOKEN: Final = 16_384  # characters; a minted token has about 2,500
 MAX_BLOCKS: Final = 4
 # the binding's type hints lag behind the binding
 biscuit: Final[Any] = biscuit_auth
 _ED25519: Final = biscuit.Algorithm.Ed25519
-_RIGHTS: Final = ("segment", "stream", "stage", "recipe")
+_RIGHTS: Final = ("segment", "stream", "column", "stage", "recipe")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
-    """What a verified capability allows; only ``verify_capability`` makes one.
-
-    Args:
-        grant: Id of the grant.
-        charter: Digest of the charter it was given under, hex.
-        principal: Who holds it.
-        holder: Their public key, proved.
-        purpose: The one purpose.
-        segments: Segments.
-        streams: Streams.
-        stages: Stages.
-        recipes: Recipes.
-        people: Hash of the filter of people, or empty.
-        first_day: First UTC day of the data.
-        last_day: Last UTC day of the data.
-        max_runs: Runs that the grant covers.
-        approvals: How many people approved it.
-        grant_expires_us: When the grant ends, microseconds.
-        expires_us: When this token ends, microseconds.
-        revocation_ids: One id a block; revoking any of them ends the token.
-    """
-
-    grant: str
-    charter: str
-    principal: Principal
-    holder: VerifyKey
-    purpose: str
-    segments: frozenset[str]
-    streams: frozenset[str]
-    stages: frozenset[str]
-    recipes: frozenset[str]
-    people: str
-    first_day: int
-    last_day: int
-    max_runs: int
-    approvals: int
-    grant_expires_us: int
-    expires_us: int
-    revocation_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """What one use of a capability asks for.
-
-    Args:
-        purpose: The stated purpose.
-        segment: The segment.
-        streams: The streams.
-        stage: The stage.
-        recipe: The recipe.
-        rows: The most rows it will touch.
-    """
-
-    purpose: str
-    segment: str
-    streams: tuple[str, ...]
-    stage: str
-    recipe: str
-    rows: int = 0
-
-
-def mint(approved: ApprovedGrant, seed: bytes, *, now_us: int) -> str:
+def mint(approved: ApprovedGrant, seed: bytes, *, begun_us: int, now_us: int) -> str:
     """Return a capability for an approved grant.
 
     Args:
         approved: From ``verify_approvals``.
         seed: 32 bytes of the minting key.
+        begun_us: When the grant began: when its leaf was written, microseconds.
         now_us: Microseconds.
 
     Raises:
@@ -118,37 +55,25 @@ def mint(approved: ApprovedGrant, seed: bytes, *, now_us: int) -> str:
     grant = approved.grant
     agent = isinstance(grant.requester, Agent)
     life_s = min(approved.token_s, LONGEST_AGENT_S if agent else LONGEST_S)
-    expires_us = min(now_us + life_s * SECOND_US, grant.expires_us)
+    ends_us = grant.ends_us(begun_us)
+    expires_us = min(now_us + life_s * SECOND_US, ends_us)
     # tokens count in whole seconds; rounding down never lets one live longer
     expires_us -= expires_us % SECOND_US
     if not grant.asked_us <= now_us < expires_us:
         raise DeniedError("this grant has ended or not begun", rule="capability.grant_ended")
-    facts = {
-        "grant": grant.id,
-        "charter": grant.charter,
-        "kind": kind_of(grant.requester),
-        "requester": grant.requester.id,
-        "role": grant.requester.role,
-        "operator": operator_of(grant.requester),
-        "holder": grant.holder.raw,
-        "purpose": grant.purpose,
-        "people": grant.people,
-        "first_day": grant.first_day,
-        "last_day": grant.last_day,
-        "max_runs": grant.max_runs,
-        "approvals": len(approved.approvals),
-        "issued_us": now_us,
-        "expires_us": expires_us,
-        "grant_expires_us": grant.expires_us,
-    }
-    builder = biscuit.BiscuitBuilder(
-        "".join(f"claim_{name}({{{name}}});" for name in facts)
-        + "check if time($t), $t < {end}; check if holder_proof({holder});",
-        facts | {"end": _moment(expires_us)},
+    claims = claims_of(
+        grant, approvals=len(approved.approvals), grant_expires_us=ends_us, expires_us=expires_us
     )
-    for name in _RIGHTS:
-        for item in getattr(grant, f"{name}s"):
-            builder.add_fact(biscuit.Fact(f"right_{name}({{item}})", {"item": item}))
+    builder = biscuit.BiscuitBuilder(
+        "claims({claims}); nonce({nonce});"
+        "check if time($t), $t < {end}; check if holder_proof({holder});",
+        {
+            "claims": canonical.encode(claims.to_json()).decode(),
+            "nonce": ids.random_bytes(16),  # two tokens of one grant are revoked one by one
+            "holder": grant.holder.raw,
+            "end": _moment(expires_us),
+        },
+    )
     key = biscuit.PrivateKey.from_bytes(seed, _ED25519)
     return str(builder.build(key).to_base64())
 
@@ -159,19 +84,26 @@ def attenuate(
     *,
     segments: Sequence[str] | None = None,
     streams: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
     stages: Sequence[str] | None = None,
     recipes: Sequence[str] | None = None,
+    max_runs: int | None = None,
     max_rows: int | None = None,
+    max_bytes: int | None = None,
+    max_per_hour: int | None = None,
+    epsilon_micro: int | None = None,
     expires_us: int | None = None,
 ) -> str:
     """Return a narrower token; nothing that is left out is changed, and nothing can be added.
+
+    Numbers bound totals of the whole grant: earlier uses count, also those that another token made.
 
     Raises:
         InvalidError: Nothing to narrow, or a token that does not parse.
     """
     checks: list[str] = []
     values: dict[str, Any] = {}
-    for name, items in zip(_RIGHTS, (segments, streams, stages, recipes), strict=True):
+    for name, items in zip(_RIGHTS, (segments, streams, columns, stages, recipes), strict=True):
         if items is None:
             continue
         alternatives = []
@@ -179,9 +111,11 @@ def attenuate(
             values[f"v{len(values)}"] = item
             alternatives.append(f"$x == {{v{len(values) - 1}}}")
         checks.append(f"check all want_{name}($x), {' || '.join(alternatives) or 'false'};")
-    if max_rows is not None:
-        values["rows"] = max_rows
-        checks.append("check if rows($n), $n <= {rows};")
+    caps = (max_runs, max_rows, max_bytes, max_per_hour, epsilon_micro)
+    for (name, _, _), cap in zip(TOTALS, caps, strict=True):
+        if cap is not None:
+            values[f"most_{name}"] = cap
+            checks.append(f"check if {name}($n), $n <= {{most_{name}}};")
     if expires_us is not None:
         values["end"] = _moment(expires_us)
         checks.append("check if time($t), $t < {end};")
@@ -196,6 +130,16 @@ def revocation_ids(token: str, public_key: VerifyKey) -> tuple[str, ...]:
     return tuple(_open(token, public_key).revocation_ids)
 
 
+def read_claims(token: str, public_key: VerifyKey) -> Claims:
+    """Return what a token says that was minted here, whoever holds it: to write down an attempt, never to allow one.
+
+    Raises:
+        SignInError: It was not minted here.
+    """
+    opened = _open(token, public_key)
+    return _read(opened, tuple(opened.revocation_ids))
+
+
 def verify_capability(
     token: str,
     public_key: VerifyKey,
@@ -203,7 +147,7 @@ def verify_capability(
     nonce: bytes,
     proof: bytes,
     message: bytes,
-    revoked: Collection[str],
+    revoked: Container[str],
     now_us: int,
     demand: Demand | None = None,
 ) -> Claims:
@@ -229,7 +173,7 @@ def verify_capability(
     blocks = tuple(opened.revocation_ids)
     if len(blocks) > MAX_BLOCKS:
         raise DeniedError("narrowed too often", rule="capability.blocks")
-    if set(blocks) & set(revoked):
+    if any(block in revoked for block in blocks):
         raise DeniedError("this capability was revoked", rule="capability.revoked")
     # nothing in the token is believed before its holder is known: the claims are only read here
     claims = _read(opened, blocks)
@@ -244,24 +188,9 @@ def verify_capability(
             "this capability has ended", rule="capability.expired", fix="mint a new one"
         )
     if demand is not None:
-        _check_demand(claims, demand)
+        check_demand(claims, demand)
     _authorize(opened, claims, demand, now_us)
     return claims
-
-
-def _check_demand(claims: Claims, demand: Demand) -> None:
-    if demand.purpose != claims.purpose:
-        raise DeniedError("a purpose beyond this capability", rule="capability.purpose")
-    if not demand.streams:
-        raise DeniedError("no stream is named", rule="capability.stream")
-    for name, wanted, allowed in (
-        ("segment", {demand.segment}, claims.segments),
-        ("stream", set(demand.streams), claims.streams),
-        ("stage", {demand.stage}, claims.stages),
-        ("recipe", {demand.recipe}, claims.recipes),
-    ):
-        if not wanted <= allowed:
-            raise DeniedError(f"a {name} beyond this capability", rule=f"capability.{name}")
 
 
 def _authorize(opened: Any, claims: Claims, demand: Demand | None, now_us: int) -> None:
@@ -273,13 +202,18 @@ def _authorize(opened: Any, claims: Claims, demand: Demand | None, now_us: int) 
             "segment": demand.segment,
             "stage": demand.stage,
             "recipe": demand.recipe,
-            "rows": demand.rows,
+            **{name: getattr(demand, name) for name, _, _ in TOTALS},
         }
-        code += "want_segment({segment}); want_stage({stage}); want_recipe({recipe}); rows({rows});"
-        for number, stream in enumerate(demand.streams):
-            values[f"s{number}"] = stream
-            code += f"want_stream({{s{number}}});"
-    builder = biscuit.AuthorizerBuilder(code + "allow if claim_grant($g);", values)
+        code += "want_segment({segment}); want_stage({stage}); want_recipe({recipe});"
+        code += "".join(f"{name}({{{name}}});" for name, _, _ in TOTALS)
+        for letter, kind, names in (
+            ("s", "stream", demand.streams),
+            ("c", "column", demand.columns),
+        ):
+            for number, name in enumerate(names):
+                values[f"{letter}{number}"] = name
+                code += f"want_{kind}({{{letter}{number}}});"
+    builder = biscuit.AuthorizerBuilder(code + "allow if claims($c);", values)
     _limit(builder)
     try:
         builder.build(opened).authorize()
@@ -295,44 +229,15 @@ def _read(opened: Any, blocks: tuple[str, ...]) -> Claims:
     _limit(builder)
     authorizer = builder.build(opened)
 
-    def terms(name: str) -> list[Any]:
-        try:
-            facts = authorizer.query(biscuit.Rule(f"found($x) <- {name}($x)"))
-        except biscuit.AuthorizationError as error:
-            raise DeniedError(
-                "too much to read in this capability", rule="capability.limits"
-            ) from error
-        return [fact.terms[0] for fact in facts]
-
-    def one(name: str) -> Any:
-        values = terms(f"claim_{name}")
-        if len(values) != 1:
-            raise SignInError("this capability was not minted here", rule="capability.shape")
-        return values[0]
-
-    kind, role, name = one("kind"), one("role"), one("requester")
-    principal = principals.from_json(
-        {"kind": kind, "id": name, "role": role, "operator": one("operator")}
-    )
-    return Claims(
-        grant=one("grant"),
-        charter=one("charter"),
-        principal=principal,
-        holder=VerifyKey(bytes(one("holder"))),
-        purpose=one("purpose"),
-        segments=frozenset(terms("right_segment")),
-        streams=frozenset(terms("right_stream")),
-        stages=frozenset(terms("right_stage")),
-        recipes=frozenset(terms("right_recipe")),
-        people=one("people"),
-        first_day=one("first_day"),
-        last_day=one("last_day"),
-        max_runs=one("max_runs"),
-        approvals=one("approvals"),
-        grant_expires_us=one("grant_expires_us"),
-        expires_us=one("expires_us"),
-        revocation_ids=blocks,
-    )
+    try:
+        found = authorizer.query(biscuit.Rule("found($x) <- claims($x)"))
+    except biscuit.AuthorizationError as error:
+        raise DeniedError(
+            "too much to read in this capability", rule="capability.limits"
+        ) from error
+    if len(found) != 1 or not isinstance(found[0].terms[0], str):
+        raise SignInError("this capability was not minted here", rule="capability.shape")
+    return Claims.from_json(canonical.decode(found[0].terms[0].encode()), blocks=blocks)
 
 
 def _open(token: str, public_key: VerifyKey) -> Any:

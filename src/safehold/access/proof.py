@@ -18,9 +18,14 @@ MAX_NONCES: Final = 10_000
 
 
 class Nonces:
-    """Nonces that were issued and not yet used; each counts once, for a minute."""
+    """Nonces that were issued and not yet used; each counts once, for a minute.
 
-    def __init__(self) -> None:
+    Args:
+        life_us: How long instead, microseconds.
+    """
+
+    def __init__(self, *, life_us: int = NONCE_LIFE_US) -> None:
+        self._life_us = life_us
         self._open: dict[bytes, int] = {}
         self._lock = threading.Lock()
 
@@ -32,7 +37,7 @@ class Nonces:
                 del self._open[old]
             while len(self._open) >= MAX_NONCES:
                 del self._open[next(iter(self._open))]
-            self._open[nonce] = now_us + NONCE_LIFE_US
+            self._open[nonce] = now_us + self._life_us
         return nonce
 
     def spend(self, nonce: bytes, now_us: int) -> bytes:

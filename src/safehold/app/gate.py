@@ -20,9 +20,15 @@ from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import DeniedError
 from safehold.keeper.ports import Frame, Gate, Made, Passed
 from safehold.signing import SigningKey, VerifyKey
+from safehold.telemetry.schema import REST
 
 SEED: Final = 1  # the attack is the same again; it draws no noise
 STEPS: Final = 1_000  # most steps the encoder is trained for
+
+
+def columns_of(stream: str) -> tuple[str, ...]:
+    """Return the columns of a stream, or of features, in their order: every recipe so far reads them all."""
+    return tuple((SCHEMA if stream == "feature" else REST[stream]).names)
 
 
 class EgressGate:
@@ -109,6 +115,10 @@ class EgressGatekeeper:
                 return frozenset(STREAMS)
             case _:
                 return frozenset({"key", "pointer", "chat", "ai"})
+
+    def columns(self, recipe: str, stream: str) -> tuple[str, ...]:
+        """Return the columns of a stream that a recipe reads, in their order; none of one that it does not know."""
+        return columns_of(stream) if stream in self.reads(recipe) else ()
 
     def features(self, recipe: str, spec: Mapping[str, Any]) -> tuple[Feature, ...]:
         """Return the columns a recipe makes, and from what."""

@@ -1,20 +1,22 @@
-"""Requests, approvals, and using a grant: the holder's and the seats' side of it."""
+"""Drawing up a grant and using it: the holder's side of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safehold import canonical, ids
-from safehold.access import Approval, Grant, Holder, Human, approve, check_grant
-from safehold.app.charters import charter_in_force, keys_in, roster_of
-from safehold.app.paper import write_paper
+from safehold import ids
+from safehold.access import Approval, Grant, Holder, Human, PeopleFilter, Price, approve
+from safehold.access.grant import MINUTE_US, WAIT_US
+from safehold.app.charters import charter_in_force, keys_in
+from safehold.app.gate import EgressGatekeeper, columns_of
+from safehold.app.requests import file_request, read_paper
 from safehold.assurance.reidentify.trial import STREAMS
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
-from safehold.clock import SECOND_US, SystemClock, day_of
+from safehold.clock import SystemClock, day_of
 from safehold.errors import InvalidError
 from safehold.keeper.attack import STAGES, VERB
 from safehold.keeper.client import KeeperClient, Progress
@@ -24,11 +26,28 @@ from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
-VERSION = "safehold-request/1"
-RECIPES = ("train", "reidentify")
+RECIPES = ("train", "reidentify", "feature")
 ROLE = "data_scientist"
 FEATURE = "feature"
-RUNS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most that a request asks for.
+
+    Args:
+        runs: Runs.
+        rows: Rows that all of them may open.
+        out_bytes: Bytes that all of them may send through the egress gate.
+        per_hour: Runs in any hour.
+        epsilon_micro: Epsilon, millionths; None for what the recipe costs once.
+    """
+
+    runs: int = 3
+    rows: int = 1_000_000_000
+    out_bytes: int = 64_000_000
+    per_hour: int = 3
+    epsilon_micro: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +108,33 @@ def draft_grant(
     minutes: int,
     recipe: str = "train",
     role: str = ROLE,
+    people: PeopleFilter | None = None,
+    columns: Sequence[str] = (),
+    limits: Limits | None = None,
 ) -> Grant:
     """Return a grant for one recipe of a purpose, as wide as the charter's places and retention.
 
-    Training reads features; the attack on a dataset reads the keys and pointer behind them.
+    Training reads features; building them, and the attack on a dataset, read what is behind them.
+
+    Args:
+        charter: The charter in force.
+        requester: Who asks.
+        purpose: The one purpose.
+        reason: Why.
+        holder: The key that may use it.
+        minutes: How long it may be used.
+        recipe: What is run.
+        role: Role of whoever asks.
+        people: Who is meant; everybody who takes part where nothing is said.
+        columns: As ``stream.column``; all that the recipe reads where nothing is said.
+        limits: The most it may come to.
 
     Raises:
         InvalidError: There is no such recipe, or the charter has no stage for it.
     """
     now = SystemClock().now_us()
     today = day_of(now)
+    limits = limits or Limits()
     sources = sources_of(charter, purpose)
     kept = max((charter.retention(stream) for stream in sources), default=0)
     streams: tuple[str, ...]
@@ -108,6 +144,9 @@ def draft_grant(
         case "reidentify":
             streams = tuple(sorted(sources & frozenset(STREAMS)))
             stage = _attack_stage(charter, purpose, role)
+        case "feature":
+            streams = tuple(sorted(sources & EgressGatekeeper().reads("feature")))
+            stage = "feature"
         case _:
             raise InvalidError("no such recipe", rule="request.recipe", fix=", ".join(RECIPES))
     return Grant(
@@ -121,17 +160,32 @@ def draft_grant(
             for stream in streams
         ),
         streams=streams,
+        columns=tuple(columns)
+        or tuple(f"{stream}.{name}" for stream in streams for name in columns_of(stream)),
         stages=(stage,),
         recipes=(recipe,),
-        people="",
+        people=(people or PeopleFilter()).digest(),
         first_day=max(today - kept, 0),
         last_day=today + 1,
         asked_us=now,
-        expires_us=now + minutes * 60 * SECOND_US,
-        max_runs=RUNS,
+        expires_us=now + WAIT_US + minutes * MINUTE_US,
+        minutes=minutes,
+        max_runs=limits.runs,
+        max_rows=limits.rows,
+        max_bytes=limits.out_bytes,
+        max_per_hour=limits.per_hour,
+        epsilon_micro=_epsilon(charter, purpose, recipe)
+        if limits.epsilon_micro is None
+        else limits.epsilon_micro,
         reason=reason,
         charter=charter.digest().hex(),
     )
+
+
+def _epsilon(charter: Charter, purpose: str, recipe: str) -> int:
+    """Return what one run costs: training spends what the purpose allows, an attack nothing."""
+    privacy = charter.purpose(purpose).privacy
+    return 0 if privacy is None or recipe != "train" else privacy.epsilon_micro
 
 
 def _attack_stage(charter: Charter, purpose: str, role: str) -> str:
@@ -147,64 +201,37 @@ def _attack_stage(charter: Charter, purpose: str, role: str) -> str:
     )
 
 
-def write_request(
+def ask(
+    client: KeeperClient,
     path: Path,
     file: Path,
     *,
-    requester: str,
-    purpose: str,
-    reason: str,
     holder: Path,
-    minutes: int,
-    recipe: str = "train",
-    role: str = ROLE,
+    people: PeopleFilter,
+    **asked: Any,
 ) -> dict[str, Any]:
-    """Write a request to a new file, and say what it asks for."""
-    home = Home.open(path)
+    """Draw up a request, put it before the keeper, and write it to a new file.
+
+    Args:
+        client: The keeper.
+        path: The home.
+        file: The new file.
+        holder: The holder's key file; made if it does not exist.
+        people: Who is meant.
+        asked: As for ``draft_grant``.
+    """
     if not holder.exists():
         SigningKey.generate().write(holder)
-    charter = charter_in_force(home)
     grant = draft_grant(
-        charter,
-        requester=requester,
-        purpose=purpose,
-        reason=reason,
-        holder=SigningKey.read(holder),
-        minutes=minutes,
-        recipe=recipe,
-        role=role,
+        charter_in_force(Home.open(path)), holder=SigningKey.read(holder), people=people, **asked
     )
-    check_grant(
-        grant, charter
-    )  # what the keeper would refuse later is refused before anybody signs
-    if file.exists():
-        raise InvalidError("this file exists", file=file.name, rule="request.file")
-    _write(file, grant, [])
-    return {"request": grant.id, "digest": grant.digest().hex(), "file": file.name}
+    return file_request(client, file, grant, people)
 
 
-def show_request(file: Path) -> dict[str, Any]:
-    """Return a request and the seats that decided on it."""
-    grant, approvals = _read(file)
-    return {
-        **grant.to_json(),
-        "digest": grant.digest().hex(),
-        "decisions": {one.seat: one.decision for one in approvals},
-    }
-
-
-def approve_request(path: Path, file: Path, *, seat: str, key: Path) -> None:
-    """Add one seat's approval to a request.
-
-    Raises:
-        InvalidError: The key does not speak for the seat.
-    """
-    signer = SigningKey.read(key)
-    if roster_of(Home.open(path)).seat(seat).key != signer.public:
-        raise InvalidError(f"this key does not speak for {seat}", rule="request.seat")
-    grant, approvals = _read(file)
-    kept = [one for one in approvals if one.seat != seat]
-    _write(file, grant, [*kept, approve(grant, seat, signer, now_us=SystemClock().now_us())])
+def people_of(places: Sequence[str], file: Path | None) -> PeopleFilter:
+    """Return a filter of people: of some places, and of a list of opaque ids where there is one."""
+    listed = () if file is None else tuple(sorted(set(file.read_text("utf-8").split())))
+    return PeopleFilter(jurisdictions=tuple(sorted(set(places))), people=listed)
 
 
 def pass_for(
@@ -223,8 +250,8 @@ def pass_for(
             raise InvalidError(
                 "a grant is used with its holder's key", rule="cli.options", fix="--holder"
             )
-        asked, approvals = _read(grant)
-        return _enact(client, asked, approvals, SigningKey.read(holder))
+        paper = read_paper(grant)
+        return _enact(client, paper.grant, paper.approvals, SigningKey.read(holder))
     if seats is not None:
         return pass_with_seats(client, Home.open(path), purpose=purpose, seats=seats, recipe=recipe)
     return None
@@ -263,13 +290,14 @@ def pass_with_seats(
     )
     rule = charter.role(ROLE).grant
     now = SystemClock().now_us()
+    price = Price.from_json(client.call("request.new", grant=grant.to_json())["price"])
     keys = list(keys_in(seats).items())[: 1 if rule is None else rule.approvers]
-    approvals = [approve(grant, seat, key, now_us=now) for seat, key in keys]
+    approvals = [approve(grant, price, seat, key, now_us=now) for seat, key in keys]
     return _enact(client, grant, approvals, holder)
 
 
 def _enact(
-    client: KeeperClient, grant: Grant, approvals: list[Approval], holder: SigningKey
+    client: KeeperClient, grant: Grant, approvals: Sequence[Approval], holder: SigningKey
 ) -> Pass:
     answer = client.call(
         "grant.enact",
@@ -301,20 +329,3 @@ def _figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
         "epsilon": metrics["epsilon_micro"] / 1e6,
         "delta": metrics["delta_e12"] / 1e12,
     }
-
-
-def _read(file: Path) -> tuple[Grant, list[Approval]]:
-    match canonical.decode(file.read_bytes().strip()):
-        case {"v": "safehold-request/1", "grant": grant, "approvals": list(approvals)}:
-            return Grant.from_json(grant), [Approval.from_json(one) for one in approvals]
-        case _:
-            raise InvalidError("not a request", file=file.name, rule="request.file")
-
-
-def _write(file: Path, grant: Grant, approvals: list[Approval]) -> None:
-    record = {
-        "v": VERSION,
-        "grant": grant.to_json(),
-        "approvals": [one.to_json() for one in sorted(approvals, key=lambda one: one.seat)],
-    }
-    write_paper(file, canonical.encode(record) + b"\n")

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from safehold.cli import (
+    agent,
     artifact,
     attack,
     board,
@@ -19,10 +20,12 @@ from safehold.cli import (
     dlp,
     enclave,
     evidence,
+    grant,
     home,
     job,
     ledger,
     people,
+    principal,
     request,
     source,
     tagger,
@@ -48,6 +51,10 @@ def build() -> typer.Typer:
         ("dataset", dataset.group),
         ("dlp", dlp.group),
         ("request", request.group),
+        ("principal", principal.group),
+        ("agent", agent.group),
+        ("mcp", agent.server),
+        ("grant", grant.group),
         ("enclave", enclave.group),
         ("artifact", artifact.group),
         ("attack", attack.group),
@@ -58,6 +65,7 @@ def build() -> typer.Typer:
         root.add_typer(group, name=noun)
     root.callback()(_options)
     home.register(root)
+    principal.register(root)
     job.register(root)
     return root
 

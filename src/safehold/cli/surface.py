@@ -154,14 +154,20 @@ def secret_of(home: Home) -> dict[str, Any] | None:
 
 
 @contextmanager
-def keeper(path: Path) -> Iterator[KeeperClient]:
-    """Yield a line to the keeper of a home."""
+def keeper(path: Path, *, bare: bool = False) -> Iterator[KeeperClient]:
+    """Yield a line to the keeper of a home, as whoever signed in on this machine unless it is to be bare."""
     from safehold.app.embedded import connect
     from safehold.settings import Home
 
     home = Home.open(path)
     with connect(home, secret_of(home)) as client:
-        yield client
+        if bare or not home.session_file.exists():
+            yield client
+            return
+        from safehold.app.signing_in import session_of, signed
+
+        session = session_of(home)
+        yield client if session is None else signed(client, session)
 
 
 @contextmanager

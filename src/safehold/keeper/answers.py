@@ -75,7 +75,11 @@ class Answers:
     def write(
         self, intent: int, *, actor: str, thing: str, outcome: str, detail: Mapping[str, Any]
     ) -> Receipt:
-        """Append the result of an intent, once."""
+        """Append the result of an intent, once; under a grant it says how much was sent, unless nobody knows."""
+        facts: dict[str, int | str] = {"outcome": outcome}
+        sent = self._trust.sent(intent)
+        if sent is not None and outcome != "lost":
+            facts["bytes"] = sent
         receipt = self._append(
             Entry(
                 kind="access.result",
@@ -83,12 +87,12 @@ class Answers:
                 object=thing,
                 detail=dict(detail),
                 charter=self._trust.digest(),
-                public={"outcome": outcome},
+                public=facts,
                 ref=intent,
                 key=f"access.result/{intent}",
             )
         )
-        self._trust.answer(intent)
+        self._trust.answer(intent, facts, result=receipt.index)
         return receipt
 
     def settle(self) -> list[int]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from safehold.access import Claims, Demand, Principal
+from safehold.access import EVERYBODY, Claims, Demand, PeopleFilter, Principal
 from safehold.ids import PersonId
-from safehold.ledger import Receipt
-from safehold.subjects import Standing
+from safehold.keeper.uses import Caps
 from safehold.vault import SealedBlock
 
 
@@ -26,6 +25,7 @@ class Ask:
         price: Privacy price in millionths of epsilon, and delta in units of 1e-12.
         within: Sources whose blocks alone are wanted; None for those of every source.
         most_people: Most people it runs over, drawn by chance; None for everybody.
+        people: Who is meant, by the grant of whoever asks.
     """
 
     recipe: str
@@ -37,6 +37,7 @@ class Ask:
     price: tuple[int, int] = (0, 0)
     within: frozenset[str] | None = None
     most_people: int | None = None
+    people: PeopleFilter = EVERYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,8 @@ class Asker:
         action: What they do, in the charter's language.
         claims: Their verified capability, where the action needs a grant.
         grant: Index of the grant's leaf.
-        most_uses: How many intents may name that leaf.
+        caps: The most that all uses of the grant may come to.
+        people: Who is meant; everybody where nothing is said.
         check: Raises unless the capability covers a demand.
     """
 
@@ -56,29 +58,9 @@ class Asker:
     action: str
     claims: Claims | None = None
     grant: int | None = None
-    most_uses: int | None = None
+    caps: Caps | None = None
+    people: PeopleFilter = EVERYBODY
     check: Callable[[Demand], object] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """What one durable intent allows to be opened.
-
-    Args:
-        intent: Its receipt.
-        blocks: Blocks by person.
-        aliases: Run-scoped name of each person.
-        left_out: How many people were left out, by rule.
-        standings: What each of them had chosen when the intent was written.
-        charter: Digest of the charter it was decided under.
-    """
-
-    intent: Receipt
-    blocks: Mapping[PersonId, Sequence[SealedBlock]]
-    aliases: Mapping[PersonId, str]
-    left_out: Mapping[str, int]
-    standings: Mapping[PersonId, Standing]
-    charter: bytes
 
 
 def shards(

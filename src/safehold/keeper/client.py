@@ -11,6 +11,7 @@ from safehold.errors import UnavailableError, revive
 from safehold.keeper import wire
 
 Progress = Callable[[dict[str, Any]], None]
+Prove = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 class KeeperClient:
@@ -18,10 +19,16 @@ class KeeperClient:
 
     Args:
         path: The keeper's socket.
+        prove: Returns what proves that one call, its verb and arguments, is ours; nobody does without it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, prove: Prove | None = None) -> None:
         self._path = path
+        self._prove = prove
+
+    def proving(self, prove: Callable[[KeeperClient], Prove]) -> KeeperClient:
+        """Return a line whose calls are proved; what proves them may ask for nonces on this one."""
+        return KeeperClient(self._path, prove=prove(self))
 
     def call(
         self,
@@ -46,6 +53,8 @@ class KeeperClient:
             SafeholdError: Whatever the keeper refused, as it refused it.
             UnavailableError: No keeper answers.
         """
+        if self._prove is not None:
+            arguments["caller"] = self._prove(verb, arguments)
         with self._connect() as link:
             wire.send(link, {"verb": verb, "arguments": arguments}, descriptors)
             while True:

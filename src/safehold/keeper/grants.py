@@ -1,14 +1,12 @@
 """Grants: approved by seats, kept in the ledger, used through short-lived capabilities.
 
-At every use the approvals are checked again against the board and the charter in force, never only the token:
-a minting key that leaked alone opens nothing. How often a grant was used is counted in the ledger.
+What a use must show is checked by ``admission``. How often a grant was used is counted in the ledger.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,77 +15,33 @@ from safehold import canonical
 from safehold.access import (
     Approval,
     ApprovedGrant,
-    Claims,
-    Demand,
     Grant,
+    PeopleFilter,
+    Price,
+    check_grant,
     mint,
     verify_approvals,
-    verify_capability,
 )
-from safehold.canonical import b64, unb64
+from safehold.canonical import b64
 from safehold.errors import (
     ConflictError,
     DeniedError,
+    InvalidError,
     MissingError,
     ShreddedError,
     TamperedError,
     UnavailableError,
 )
 from safehold.keeper import tables
-from safehold.keeper.ask import Asker
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.admission import Admission, Admitted, Use, block_hash, use_message
+from safehold.keeper.descent import Above, Descent
+from safehold.keeper.desk import Desk
+from safehold.keeper.requests import Requests
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
 from safehold.signing import SigningKey
 
-USE = "safehold.use/1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """What a caller means to do with a capability.
-
-    Args:
-        verb: The verb.
-        purpose: The stated purpose.
-        stage: Stage of the charter.
-        recipe: The recipe.
-        stream: The stream.
-    """
-
-    verb: str
-    purpose: str
-    stage: str
-    recipe: str
-    stream: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
-    """A capability whose holder is proved and whose grant holds.
-
-    Args:
-        claims: What it allows.
-        entry: Index of the grant's leaf.
-        most_uses: How many intents may name that leaf.
-        check: Raises unless the capability, as it may have been narrowed, covers a demand.
-    """
-
-    claims: Claims
-    entry: int
-    most_uses: int
-    check: Callable[[Demand], object]
-
-    def asker(self) -> Asker:
-        """Return who asks a release under it: the holder, for a run of an approved recipe."""
-        return Asker(
-            principal=self.claims.principal,
-            action="run_approved_recipe",
-            claims=self.claims,
-            grant=self.entry,
-            most_uses=self.most_uses,
-            check=self.check,
-        )
+__all__ = ["Admitted", "Grants", "Use", "use_message"]
 
 
 class Grants:
@@ -95,14 +49,19 @@ class Grants:
 
     Args:
         desk: What the keeper works with.
+        requests: What was asked for.
+        descent: Whose a grant is, and what it descends from.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, requests: Requests, descent: Descent) -> None:
         self._desk = desk
+        self._requests = requests
+        self._descent = descent
         self._seed = desk.vault.derive("capability-mint")
         self._public = SigningKey(self._seed).public
+        self._admission = Admission(desk, self, self._public)
         self._leaves: dict[str, int] = {}  # id of a grant to the index of its leaf
-        self._terms: dict[int, Grant] = {}  # of grants that are not closed, by that index
+        self._terms: dict[int, Grant] = {}  # by that index
 
     def nonce(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -126,20 +85,22 @@ class Grants:
 
     def _enact(self, arguments: dict[str, Any]) -> dict[str, Any]:
         desk = self._desk
-        record = {"grant": arguments["grant"], "approvals": arguments["approvals"]}
-        approved = self._approve(record)
-        name = approved.grant.id
-        row = self._row(name)
-        known = self._leaf(name)
+        tree = arguments["grant"]
+        grant = Grant.from_json(tree)
+        self._descent.require_own(grant.requester)
+        name, row, known = grant.id, self._row(grant.id), self._leaf(grant.id)
         if known is not None and desk.trust.revoked(known):
             raise DeniedError("this grant was revoked", rule="grant.revoked")
         if known is not None and desk.trust.closed(known):
             raise DeniedError("this grant is closed", rule="grant.closed", fix="ask for a new one")
-        if known is not None and self._said(known) != record["grant"]:
+        if known is not None and self._said(known) != tree:
             raise ConflictError("another grant has this id", rule="grant.id")
+        record = self._asked(grant, arguments) if row is None else self._record(row.id)
+        approved = self._approve(record)
+        above = self._descent.require(grant, self)
         if row is None:
             # a crash may have left the leaf without its row; a second leaf would have all its runs left
-            entry = self._log(approved) if known is None else known
+            entry = self._log(approved, record["request"], above) if known is None else known
             # requester and reason are words about people, so the record is sealed
             desk.vault.seal_secret(_secret(name), canonical.encode(record))
             with desk.engine.begin() as connection:
@@ -151,18 +112,51 @@ class Grants:
                         revoked=False,
                     )
                 )
-        elif self._record(row.id)["grant"] != record["grant"]:
+        elif record["grant"] != tree:
             raise ConflictError("another grant has this id", rule="grant.id")
+        entry = self._entry(name)
         return {
             "grant": name,
-            "token": mint(approved, self._seed, now_us=desk.now_us()),
-            "runs_left": approved.grant.max_runs - desk.trust.uses(self._entry(name)),
+            "token": mint(
+                approved, self._seed, begun_us=self._begun_us(entry), now_us=desk.now_us()
+            ),
+            "runs_left": approved.grant.max_runs - desk.trust.uses(entry),
         }
 
-    def _log(self, approved: ApprovedGrant) -> int:
-        """Append the leaf of a grant and return its index."""
+    def _asked(self, grant: Grant, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the record of a grant that is new: as it was asked and priced here, with every decision known."""
+        given = [Approval.from_json(one) for one in arguments.get("approvals", ())]
+        charter, roster = self._desk.trust.charter(), self._desk.trust.roster
+        check_grant(grant, charter)
+        try:
+            request = self._requests.take(grant)
+        except (DeniedError, ConflictError) as error:
+            if error.rule != "approval.denied":  # say first that nobody agreed to it, if nobody did
+                verify_approvals(grant, _unpriced(grant), given, roster, charter)
+            raise
+        verify_approvals(grant, request.price, [*request.approvals, *given], roster, charter)
+        return {
+            "grant": grant.to_json(),
+            "price": request.price.to_json(),
+            "people": request.people.to_json(),
+            "approvals": [one.to_json() for one in (*request.approvals, *given)],
+            "request": request.entry,
+        }
+
+    def _log(self, approved: ApprovedGrant, request: int, above: Sequence[Above]) -> int:
+        """Append the leaf of a grant, and that of its request's end before it; return the index of the grant's."""
         desk, grant = self._desk, approved.grant
-        (receipt,) = desk.log(
+        ended, receipt = desk.log(
+            Entry(
+                kind="request",
+                actor=grant.requester.id,
+                object=grant.id,
+                detail={},
+                charter=desk.trust.digest(),
+                public={"state": "enacted"},
+                ref=request,
+                key=f"request/{request}/enacted",
+            ),
             Entry(
                 kind="grant",
                 actor=grant.requester.id,
@@ -170,12 +164,14 @@ class Grants:
                 detail={
                     "grant": grant.to_json(),
                     "seats": sorted(one.seat for one in approved.approvals),
+                    "price": approved.price.to_json(),
                 },
                 charter=desk.trust.digest(),
-                public={"state": "approved"},
+                public={"state": "approved", **({"parent": above[0].entry} if above else {})},
                 key=f"grant/{grant.id}/{grant.digest().hex()}",
-            )
+            ),
         )
+        desk.trust.note_request(ended.index)
         desk.trust.note_grant(receipt.index)
         return receipt.index
 
@@ -188,13 +184,16 @@ class Grants:
             rows = connection.execute(sa.select(tables.grant).order_by(tables.grant.c.entry)).all()
         shown = []
         for row in rows:
-            grant = Grant.from_json(self._record(row.id)["grant"])
+            try:
+                grant = Grant.from_json(self._record(row.id)["grant"])
+            except InvalidError:  # of an older version; nobody can use it
+                continue
             shown.append(
                 {
                     "id": row.id,
                     "purpose": grant.purpose,
                     "recipes": list(grant.recipes),
-                    "expires_us": grant.expires_us,
+                    "expires_us": grant.ends_us(self._begun_us(row.entry)),
                     "runs": desk.trust.uses(row.entry),
                     "of": grant.max_runs,
                     "revoked": desk.trust.revoked(row.entry),
@@ -207,10 +206,16 @@ class Grants:
     def revoke(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        """End a grant at once; whoever may speak to the keeper may narrow."""
+        """End a grant at once, or one token of it with all that was narrowed from it.
+
+        Whoever may speak to the keeper may narrow.
+        """
         desk = self._desk
         name = str(arguments["grant"])
-        entry = self._entry(name)
+        entry, block = self._entry(name), arguments.get("block")
+        facts = {"state": "revoked"}
+        if block is not None:
+            facts |= {"state": "narrowed", "block": block_hash(str(block))}
         receipt = desk.trust.revoke(
             Entry(
                 kind="grant",
@@ -218,10 +223,12 @@ class Grants:
                 object=name,
                 detail={"step": "revoke"},
                 charter=desk.trust.digest(),
-                public={"state": "revoked"},
+                public=facts,
                 ref=entry,
             )
         )
+        if block is not None:
+            return {"grant": name, "entry": receipt.index}
         with desk.engine.begin() as connection:
             connection.execute(
                 tables.grant.update().where(tables.grant.c.id == name).values(revoked=True)
@@ -261,7 +268,6 @@ class Grants:
             ),
             state=state,
         )
-        self._terms.pop(entry, None)
         return receipt is not None
 
     def _ended(self, entry: int) -> str | None:
@@ -272,88 +278,82 @@ class Grants:
         if entry not in self._terms:
             try:
                 self._terms[entry] = Grant.from_json(self._told(entry))
-            except ShreddedError:  # long ago
+            except (ShreddedError, InvalidError):  # long ago, or of an older version
                 return "expired"
             except (MissingError, TamperedError):  # whoever would use it is refused
                 return None
         grant = self._terms[entry]
-        if desk.now_us() >= grant.expires_us:
+        if desk.now_us() >= grant.ends_us(self._begun_us(entry)):
             return "expired"
         return "used" if desk.trust.uses(entry) >= grant.max_runs else None
 
     def admit(self, arguments: dict[str, Any], use: Use) -> Admitted:
-        """Return the capability that came with a request, if it holds and its grant does.
+        """Return the capability that came with a request, if it holds and its grant does: see ``admission``."""
+        admitted = self._admission.admit(arguments, use)
+        self._descent.require_own(admitted.claims.principal)
+        return admitted
+
+    def counted(self, requester: str) -> list[dict[str, Any]]:
+        """Return how the grants of somebody stand: counters alone."""
+        trust, found = self._desk.trust, []
+        for entry in trust.grants():
+            try:
+                grant = Grant.from_json(self._told(entry))
+            except (InvalidError, MissingError, ShreddedError):  # long ago
+                continue
+            if grant.requester.id == requester:
+                totals = trust.totals(entry)
+                found.append(
+                    {
+                        "grant": grant.id,
+                        "parent": grant.parent,
+                        "depth": grant.depth,
+                        "runs": totals.runs,
+                        "of": grant.max_runs,
+                        "rows": totals.rows,
+                        "ended": trust.revoked(entry) or trust.closed(entry),
+                    }
+                )
+        return found
+
+    def find(self, name: str) -> int | None:
+        """Return the index of a grant's leaf, or nothing."""
+        return self._leaf(name)
+
+    def recall(self, name: str) -> tuple[ApprovedGrant, PeopleFilter, int, int]:
+        """Return a grant as the board approves of it now, its filter, the index of its leaf, and when it ends.
 
         Raises:
-            SignInError: No capability, or the caller does not hold its key.
-            DeniedError: It was revoked, is used up, has ended, or its approvals no longer hold.
+            DeniedError: It was revoked, or its approvals no longer hold.
         """
         desk = self._desk
-        now = desk.now_us()
-        token, proof = str(arguments["token"]), unb64(str(arguments["proof"]))
-        nonce = desk.nonces.spend(unb64(str(arguments["nonce"])), now)
-
-        def check(demand: Demand) -> Claims:
-            return verify_capability(
-                token,
-                self._public,
-                nonce=nonce,
-                proof=proof,
-                message=use_message(use.verb, use.purpose),
-                revoked=(),
-                now_us=desk.now_us(),
-                demand=demand,
-            )
-
-        try:
-            claims = self._claims(check, use)
-        except DeniedError:
-            with contextlib.suppress(UnavailableError, TamperedError):
-                self.close_ended()  # the capability may have ended with its grant
-            raise
-        row, entry = self._row(claims.grant), self._entry(claims.grant)
+        row, entry = self._row(name), self._entry(name)
         if row is None or row.revoked or desk.trust.revoked(entry):
             raise DeniedError("this grant was revoked", rule="grant.revoked")
-        approved = self._approve(self._record(row.id))
-        if approved.grant.holder != claims.holder or approved.grant.purpose != claims.purpose:
-            raise DeniedError("the capability is for another grant", rule="grant.mismatch")
-        self.end(entry)
-        if now >= approved.grant.expires_us:
-            raise DeniedError("this grant has ended", rule="grant.expired", fix="ask for a new one")
-        if desk.trust.uses(entry) >= approved.grant.max_runs:
-            raise DeniedError("this grant is used up", rule="grant.runs", fix="ask for a new one")
-        if desk.trust.closed(entry):
-            raise DeniedError("this grant is closed", rule="grant.closed", fix="ask for a new one")
-        if approved.grant.people:
-            raise DeniedError("no filter of people is carried out yet", rule="grant.people")
-        return Admitted(claims=claims, entry=entry, most_uses=approved.grant.max_runs, check=check)
-
-    def _claims(self, check: Callable[[Demand], Claims], use: Use) -> Claims:
-        # a narrowed capability may be for some segments only; each is checked again before its release
-        refusal: DeniedError | None = None
-        for place in self._desk.trust.charter().jurisdictions:
-            try:
-                return check(
-                    Demand(
-                        purpose=use.purpose,
-                        segment=segment_name(place, use.stream),
-                        streams=(use.stream,),
-                        stage=use.stage,
-                        recipe=use.recipe,
-                    )
-                )
-            except DeniedError as error:
-                refusal = refusal or error
-        raise refusal or DeniedError("the charter has no place", rule="charter.place")
+        record = self._record(row.id)
+        approved, people = self._approve(record), PeopleFilter.from_json(record["people"])
+        if people.digest() != approved.grant.people:
+            raise TamperedError("a grant's row is not what the ledger says", rule="grant.row")
+        for one in self._descent.require(approved.grant, self):
+            desk.trust.bound(one.entry, one.caps)
+        return approved, people, entry, approved.grant.ends_us(self._begun_us(entry))
 
     def _approve(self, record: dict[str, Any]) -> ApprovedGrant:
         trust = self._desk.trust
+        if "price" not in record:
+            raise DeniedError(
+                "a grant of an older version", rule="grant.version", fix="ask for a new one"
+            )
         return verify_approvals(
             Grant.from_json(record["grant"]),
+            Price.from_json(record["price"]),
             [Approval.from_json(one) for one in record["approvals"]],
             trust.roster,
             trust.charter(),
         )
+
+    def _begun_us(self, entry: int) -> int:
+        return self._desk.trust.record(entry).begun_ms * 1000
 
     def _row(self, name: str) -> Any:
         with self._desk.engine.begin() as connection:
@@ -372,6 +372,34 @@ class Grants:
 
     def _record(self, name: str) -> Any:
         return canonical.decode(self._desk.vault.open_secret(_secret(name)))
+
+    def stated(self, entry: int) -> Grant | None:
+        """Return a grant as its leaf has it, or its record where that was shredded; nothing of an older version.
+
+        Raises:
+            ShreddedError: Neither tells it any more.
+        """
+        if entry not in self._terms:
+            try:
+                self._terms[entry] = Grant.from_json(self._told(entry))
+            except InvalidError:
+                return None
+        return self._terms[entry]
+
+    def priced(self, entry: int) -> dict[str, Any]:
+        """Return the price of a grant as its leaf has it; nothing where that was shredded."""
+        try:
+            return dict(self._desk.ledger.detail(entry)["detail"].get("price", {}))
+        except ShreddedError:
+            return {}
+
+    def approved_by(self, entry: int) -> frozenset[str]:
+        """Return the seats whose approvals a grant counted, as its leaf has them.
+
+        Raises:
+            ShreddedError: It tells them no more.
+        """
+        return frozenset(self._desk.ledger.detail(entry)["detail"]["seats"])
 
     def _said(self, entry: int) -> Any:
         return self._desk.ledger.detail(entry)["detail"].get("grant")
@@ -403,10 +431,19 @@ class Grants:
         return self._leaves.get(name)
 
 
+def _unpriced(grant: Grant) -> Price:
+    """Return the price of a grant that nobody was shown one of."""
+    return Price(
+        grant=grant.digest().hex(),
+        people=0,
+        classes=(),
+        days=0,
+        models=(),
+        epsilon_micro=0,
+        epsilon_left_micro=0,
+        at_us=0,
+    )
+
+
 def _secret(name: str) -> str:
     return f"grant/{name}"
-
-
-def use_message(verb: str, purpose: str) -> bytes:
-    """Return what a caller signs, beside a nonce, to use a capability."""
-    return canonical.encode({"v": USE, "verb": verb, "purpose": purpose})

@@ -115,6 +115,10 @@ class Gatekeeper(Protocol):
         """Return the streams a recipe understands; others are not opened for it."""
         ...
 
+    def columns(self, recipe: str, stream: str) -> tuple[str, ...]:
+        """Return the columns of a stream that a recipe reads, in their order."""
+        ...
+
     def features(self, recipe: str, spec: Mapping[str, Any]) -> Sequence[Feature]:
         """Return the columns a recipe makes, and from what; nothing for one that makes no table."""
         ...

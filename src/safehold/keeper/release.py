@@ -4,11 +4,11 @@ Rules, in this order; the first that fails ends it, and nothing was opened:
 1. nothing is stopped; the ledger takes entries, is not behind its witnesses, and has the result of every run that
    is over;
 2. the capability holds, is bound to the caller's key, and the caller just proved to hold that key;
-3. every block offered carries the purpose, has not expired, lies in a jurisdiction of the charter in force, and
-   its person still agrees: what fails here is left out, person by person;
-4. policy allows it, in every segment, and the grant covers every day of telemetry behind it; a red line ends it
-   whatever else is said;
-5. enough people are left, and the purpose's privacy budget covers the price;
+3. every block offered is of somebody whom the grant means, carries the purpose, has not expired, lies in a
+   jurisdiction of the charter in force, and its person still agrees: what fails here is left out, person by person;
+4. the grant has all columns that the recipe reads; policy allows it, in every segment, and the grant covers every
+   day of telemetry behind it; a red line ends it whatever else is said;
+5. enough people are left, and the caps of the grant and the purpose's privacy budget cover it;
 6. the intent, with the set of people and the price, is durable in the ledger;
 7. in strict mode, the quorum of witnesses has cosigned a head that covers it.
 Then the keeper opens the blocks into a sealed memory file for a sandbox that it starts itself. What comes out
@@ -26,12 +26,13 @@ from typing import Any, NoReturn
 import pyarrow as pa
 
 from safehold import ids
-from safehold.access import AccessRequest, Demand, authorise
+from safehold.access import AccessRequest, authorise
 from safehold.clock import DAY_US, day_of
 from safehold.errors import ConsentError, DeniedError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.answers import Answers
-from safehold.keeper.ask import Ask, Asker, Opening
+from safehold.keeper.ask import Ask, Asker
+from safehold.keeper.bounds import Bounds, Opening, bounds_of, demand_of, refuse
 from safehold.keeper.days import Behind, look_behind, sources_digest
 from safehold.keeper.desk import Desk
 from safehold.keeper.gates import Gates
@@ -90,16 +91,7 @@ class Release:
                 opening = self._decide(ask, asker)
         except DeniedError as error:
             if error.entry is None:
-                (receipt,) = desk.log(
-                    Entry(
-                        kind="refusal",
-                        actor=asker.principal.id,
-                        object=ask.recipe,
-                        detail={"rule": error.rule or "", "purpose": ask.purpose},
-                        charter=desk.trust.digest(),
-                    )
-                )
-                error.entry = receipt.index
+                error.entry = refuse(desk, ask, asker, error)
             raise
         self._confirm(ask, asker, opening)
         return opening
@@ -117,13 +109,15 @@ class Release:
 
     def _decide(self, ask: Ask, asker: Asker) -> Opening:
         desk = self._desk
-        chosen, left_out = self._choose(ask)
+        chosen, left_out = self._choose(replace(ask, people=asker.people))
         held = [block for blocks in chosen.values() for block in blocks]
         derived = ask.kind != "telemetry"
         behind = look_behind(desk, held, derived=derived)
         if derived:
             behind = replace(behind, gates=self.gates.passed(behind.sources))
-        self._authorise(ask, asker, chosen, behind)
+        bounds = bounds_of(desk, ask, asker)
+        rows = sum(block.rows for block in held)
+        bounds = self._authorise(ask, asker, chosen, behind, bounds)
         least = max(ask.least_people, 1)
         if len(chosen) < least:
             raise DeniedError(
@@ -153,6 +147,7 @@ class Release:
                     "days": list(behind.days),
                     "silos": list(behind.silos),
                     "sources": sources_digest(behind.sources),
+                    **bounds.told(asker, people=len(people), rows=rows),
                 },
                 charter=desk.trust.digest(),
                 subjects=desk.subjects([str(person) for person in people]),
@@ -160,7 +155,8 @@ class Release:
                 ref=asker.grant,
             ),
             charge,
-            most_uses=asker.most_uses,
+            caps=asker.caps,
+            rows=rows,
         )
         self.answers.begin(intent.index)
         return Opening(
@@ -170,6 +166,7 @@ class Release:
             left_out=left_out,
             standings=standings,
             charter=desk.trust.digest(),
+            bounds=bounds,
         )
 
     def _choose(self, ask: Ask) -> tuple[dict[PersonId, list[SealedBlock]], dict[str, int]]:
@@ -179,7 +176,11 @@ class Release:
         places = set(charter.jurisdictions)
         chosen: dict[PersonId, list[SealedBlock]] = {}
         left_out: dict[str, int] = {}
-        refused: dict[PersonId, str] = {}
+        refused: dict[PersonId, str] = {
+            person: "grant.people"
+            for person, one in desk.people.everybody().items()
+            if not ask.people.chooses(person, one.jurisdiction)
+        }
         passed_over: dict[PersonId, str] = {}  # by the last rule; counts if nothing of them is left
         for block in desk.catalog.blocks(
             kind=ask.kind, streams=ask.streams, after_day=today, sources=ask.within
@@ -229,7 +230,8 @@ class Release:
         asker: Asker,
         chosen: Mapping[PersonId, Sequence[SealedBlock]],
         behind: Behind,
-    ) -> None:
+        bounds: Bounds,
+    ) -> Bounds:
         desk = self._desk
         blocks = [block for held in chosen.values() for block in held]
         level = desk.workshop.level()
@@ -241,6 +243,9 @@ class Release:
                     rule="grant.days",
                     fix="ask for a grant over all days that the features came from",
                 )
+        total = sum(block.rows for block in blocks)
+        if asker.grant is not None and asker.caps is not None:
+            desk.trust.check_caps(asker.grant, asker.caps, rows=total, epsilon_micro=ask.price[0])
         for segment in sorted(_segments(chosen)):
             held = [block for block in blocks if block.segment == segment]
             authorise(
@@ -269,16 +274,10 @@ class Release:
                 ),
             )
             if asker.check is not None:
-                asker.check(
-                    Demand(
-                        purpose=ask.purpose,
-                        segment=segment,
-                        streams=tuple(sorted({block.stream for block in held})),
-                        stage=ask.stage,
-                        recipe=ask.recipe,
-                        rows=sum(block.rows for block in held),
-                    )
-                )
+                demand = demand_of(desk, ask, asker, bounds, held, rows=total)
+                asker.check(demand)
+                bounds = replace(bounds, demand=demand)
+        return bounds
 
     def open(
         self, opening: Opening, people: Sequence[PersonId]
@@ -302,7 +301,7 @@ class Release:
                     "stream": block.stream,
                     "window": block.window,
                 },
-                table,
+                opening.bounds.project(block.stream, table),
             )
 
     def _report_excess(self, intent: int, *, named: int, opened: int) -> NoReturn:
@@ -371,6 +370,7 @@ class Release:
                         if passed.values != shown:  # how often it is said must not tell anything
                             report(shown := dict(passed.values))
                     else:
+                        opening.bounds.send(desk.trust, opening.intent.index, passed)
                         out.append(passed)
                     desk.trust.require_running()
                 gate.close()

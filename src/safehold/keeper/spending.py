@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 from safehold.charter import Charter
 from safehold.errors import DeniedError
-from safehold.keeper.uses import Uses
+from safehold.keeper.uses import Caps, GrantUses, Totals, Uses
 from safehold.ledger import Entry, Ledger, Receipt
 from safehold.privacy.budget import Allowed, Amount, Charge, remaining, reserve
 
@@ -30,10 +32,15 @@ class Spending(ABC):
         self._lock = threading.RLock()
         self._spent: list[dict[str, Any]] = []
         self._uses = Uses()
+        self._bounds: dict[int, Caps] = {}
 
     @abstractmethod
     def charter(self) -> Charter:
         """Return the charter in force."""
+
+    @abstractmethod
+    def now_ms(self) -> int:
+        """Return the present moment in milliseconds, as leaves are dated."""
 
     @abstractmethod
     def require_running(self) -> None:
@@ -75,14 +82,15 @@ class Spending(ABC):
             return receipt
 
     def log_charged(
-        self, entry: Entry, charge: Charge | None, *, most_uses: int | None = None
+        self, entry: Entry, charge: Charge | None, *, caps: Caps | None = None, rows: int = 0
     ) -> Receipt:
         """Append an intent; stop, revocation, uses and budget are checked in the same step.
 
         Args:
             entry: The intent; ``ref`` names the grant's leaf.
             charge: What it costs, if it costs anything.
-            most_uses: How many intents may name the grant.
+            caps: The most that all uses of the grant may come to.
+            rows: Rows that this one opens.
 
         Raises:
             BudgetSpentError: The budget does not cover the charge; nothing was appended.
@@ -97,16 +105,20 @@ class Spending(ABC):
                     raise DeniedError(
                         "this grant is closed", rule="grant.closed", fix="ask for a new one"
                     )
-                if most_uses is not None and self.uses(entry.ref) >= most_uses:
-                    raise DeniedError(
-                        "this grant is used up", rule="grant.runs", fix="ask for a new one"
-                    )
+                self._check_caps(
+                    entry.ref,
+                    caps,
+                    rows=rows,
+                    epsilon=0 if charge is None else charge.epsilon_micro,
+                )
             facts: dict[str, int | str] = dict(entry.public)
+            if entry.ref is not None:
+                facts["rows"] = rows
             if charge is not None:
                 facts |= reserve(self.allowed(charge.purpose), charge, self._spent)
             (receipt,) = self._ledger.append([replace(entry, public=facts)])
             self._spent.append(facts)
-            self._uses.begin(receipt.index, entry.ref)
+            self._uses.begin(receipt.index, entry.ref, facts, at_ms=self.now_ms())
             return receipt
 
     def unanswered(self) -> list[int]:
@@ -114,21 +126,95 @@ class Spending(ABC):
         with self._lock:
             return self._uses.unanswered()
 
-    def answer(self, intent: int) -> None:
-        """Remember that an intent has its result."""
+    def answer(self, intent: int, facts: Mapping[str, Any], *, result: int) -> None:
+        """Remember that an intent has its result, and what that says in public."""
         with self._lock:
-            self._uses.answer(intent)
+            self._uses.answer(intent, facts, result=result)
+
+    def check_caps(self, grant: int, caps: Caps, *, rows: int, epsilon_micro: int) -> None:
+        """Pass if one more use of a grant stays within its caps; it is asked again as the intent is appended.
+
+        Raises:
+            DeniedError: It does not.
+        """
+        with self._lock:
+            self._uses.look(grant).check(
+                caps, rows=rows, epsilon_micro=epsilon_micro, now_ms=self.now_ms()
+            )
+
+    def send(self, intent: int, count: int, caps: Caps) -> int:
+        """Count bytes that a run means to send under a grant, and return what all its runs have sent then.
+
+        Raises:
+            DeniedError: The grant does not cover them.
+        """
+        with self._lock:
+            return self._uses.send(intent, count, caps, self._bounds)
+
+    def bound(self, grant: int, caps: Caps) -> None:
+        """Remember the caps of a grant that others descend from, by the index of its leaf."""
+        with self._lock:
+            self._bounds[grant] = caps
+
+    def above(self, grant: int) -> list[int]:
+        """Return the leaves of the grants that one descends from, nearest first."""
+        with self._lock:
+            return self._uses.above(grant)
+
+    def _check_caps(self, grant: int, caps: Caps | None, *, rows: int, epsilon: int) -> None:
+        """Pass if a use stays within the caps of its grant, and of all that stand above it and have not ended."""
+        now = self.now_ms()
+        for one in self._uses.above(grant):
+            if self.revoked(one) or self.closed(one) or one not in self._bounds:
+                raise DeniedError("the grant above this one has ended", rule="agent.parent-ended")
+            self._uses.family(one).check(
+                self._bounds[one], rows=rows, epsilon_micro=epsilon, now_ms=now
+            )
+        if caps is not None:
+            self._uses.family(grant).check(caps, rows=rows, epsilon_micro=epsilon, now_ms=now)
+
+    def sent(self, intent: int) -> int | None:
+        """Return how many bytes a run that goes on has sent under a grant; None if it has no grant."""
+        with self._lock:
+            return self._uses.sent(intent)
+
+    def totals(self, grant: int) -> Totals:
+        """Return what the uses of a grant come to, by the index of its leaf."""
+        with self._lock:
+            return self._uses.look(grant).totals(self.now_ms())
+
+    def record(self, grant: int) -> GrantUses:
+        """Return a copy of what the ledger says of a grant, by the index of its leaf."""
+        with self._lock:
+            return deepcopy(self._uses.look(grant))
+
+    def blocks(self, grant: int) -> frozenset[str]:
+        """Return the hashes of single tokens of a grant that were revoked, hex."""
+        with self._lock:
+            return frozenset(self._uses.look(grant).blocks)
+
+    def note(self, index: int, leaf: Mapping[str, Any]) -> None:
+        """Take a leaf about a grant that was just appended: a refusal, a review."""
+        with self._lock:
+            self._uses.note(index, leaf)
 
     def uses(self, grant: int) -> int:
         """Return how many intents name a grant, by the index of the grant's leaf."""
         return self._uses.look(grant).count
 
     def revoke(self, entry: Entry) -> Receipt:
-        """Append the revocation of the grant that ``entry.ref`` names; no intent under it follows."""
+        """Append the revocation of the grant that ``entry.ref`` names, or of one token; no intent under it follows."""
         with self._lock:
             (receipt,) = self._ledger.append([entry])
-            if entry.ref is not None:
-                self._uses.grant(entry.ref).revoked = True
+            self._uses.note(
+                receipt.index,
+                {
+                    "k": entry.kind,
+                    "ref": entry.ref,
+                    "pub": dict(entry.public),
+                    "t": self.now_ms(),
+                },
+            )
             return receipt
 
     def close_grant(self, grant: int, entry: Entry, *, state: str) -> Receipt | None:
@@ -147,13 +233,14 @@ class Spending(ABC):
                 return None
             closing = replace(entry, ref=grant, public=uses.facts(state))
             (receipt,) = self._ledger.append([closing])
-            uses.closed = True
+            uses.closed, uses.ended_ms = True, uses.ended_ms or self.now_ms()
             return receipt
 
     def note_grant(self, index: int) -> None:
         """Remember a grant's leaf."""
         with self._lock:
-            self._uses.grant(index)
+            for _, leaf in self._ledger.leaves(index, index + 1):
+                self._uses.note(index, leaf)
 
     def grants(self, *, only_open: bool = False) -> list[int]:
         """Return the indices of the leaves of all grants, or of those that are not closed."""

@@ -15,9 +15,11 @@ from safehold.charter.admission import admit
 from safehold.charter.board import check_quorum
 from safehold.clock import Clock
 from safehold.errors import DeniedError, InvalidError, TamperedError
+from safehold.keeper.asked import Asked, Requested
 from safehold.keeper.board import Board
 from safehold.keeper.deliberation import Deliberation
 from safehold.keeper.enacted import Enacted
+from safehold.keeper.enrolments import Enrolments
 from safehold.keeper.order import DIRECTIONS, Order, Orders, domain_of, read_order
 from safehold.keeper.proposals import Proposals
 from safehold.keeper.requirements import Direction, computed
@@ -44,8 +46,10 @@ class Trust(Spending):
         self._home = home
         self._clock = clock
         self._orders = Orders()
+        self._asked = Requested()
         self._enacted = Enacted(home, ledger)
         self._home_leaf = False
+        self.enrolments = Enrolments()
         self.board = Board(home, ledger, clock)
         proposals = Proposals(home, ledger, clock, rosters=lambda: self.board.versions)
         # leaves of gates as they were at start, and how many leaves were looked at by then
@@ -65,6 +69,10 @@ class Trust(Spending):
                     proposals.note(index, leaf)
                 case "stop" | "resume":
                     self._orders.note(leaf["k"], int(leaf["t"]) * 1000, index=index)
+                case "principal":
+                    self.enrolments.note(index, leaf["pub"])
+                case "request":
+                    self._asked.note(index, leaf)
                 case "gate":
                     self.attacks.append((index, leaf))
                 case "access.intent":
@@ -113,6 +121,25 @@ class Trust(Spending):
     def digest(self) -> bytes:
         """Return the digest of the charter in force, or nothing."""
         return self._enacted.digest
+
+    def note_request(self, index: int) -> None:
+        """Take the leaf of a request that was just appended."""
+        with self._lock:
+            for _, leaf in self._ledger.leaves(index, index + 1):
+                self._asked.note(index, leaf)
+
+    def request(self, entry: int) -> Asked | None:
+        """Return how a request stands, by the index of its leaf."""
+        return self._asked.look(entry)
+
+    def requests(self) -> list[Asked]:
+        """Return how every request stands, oldest first."""
+        with self._lock:
+            return self._asked.all()
+
+    def now_ms(self) -> int:
+        """Return the present moment in milliseconds."""
+        return self._clock.now_us() // 1000
 
     def require_running(self) -> None:
         """Pass unless a stop is in force.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from safehold.access import Grant
 from safehold.errors import (
     DeniedError,
     InvalidError,
@@ -15,21 +16,30 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
+from safehold.keeper.agents import Agents
 from safehold.keeper.attack import Attacks
+from safehold.keeper.caller import SOMEBODY, caller, calling
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
+from safehold.keeper.descent import Descent
 from safehold.keeper.desk import Desk
 from safehold.keeper.documents import Documents
+from safehold.keeper.door import Door
 from safehold.keeper.drift import Drift
+from safehold.keeper.enrolment import Enrolment
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.grants import Grants
 from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
+from safehold.keeper.principals import Principals
+from safehold.keeper.requests import Requests
 from safehold.keeper.retention import Retention
 from safehold.keeper.rollback import Closings, check_register
 from safehold.keeper.server import Report, Verb
+from safehold.keeper.sessions import Sessions
+from safehold.keeper.sign_in import SignIn
 from safehold.keeper.sources import Sources
 from safehold.keeper.trail import Trail
 from safehold.keeper.work import Work
@@ -52,6 +62,10 @@ class Verbs:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.level = KEEPER_LEVEL
+        self.principals = Principals(desk)
+        self.sign_in = SignIn(desk, self.principals)
+        self.enrolment = Enrolment(desk, self.principals)
+        self.door = Door(desk, self.principals, self.sign_in.public)
         self.intake = Intake(desk)
         self.sources = Sources(desk, on_removed=self._on_removed)
         self.leases = Leases(desk, self.intake, self.sources)
@@ -74,7 +88,13 @@ class Verbs:
         self.intake.guard = self.drift.require_none
         self.trail = Trail(desk)
         self.documents = Documents(desk)
-        self.grants = Grants(desk)
+        self.descent = Descent(desk, self.principals, overdue=self._overdue)
+        self.requests = Requests(
+            desk, overdue=self._overdue, whose=self._check_asked, see=self.descent.require_seen
+        )
+        self.grants = Grants(desk, self.requests, self.descent)
+        self.agents = Agents(desk, self.principals, self.grants)
+        self.sessions = Sessions(desk, self.grants)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
         self.attacks = Attacks(desk, self.grants, self.work.release)
@@ -88,6 +108,7 @@ class Verbs:
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
+        self.principals.recover()
         closings = Closings()
         newest = newest_choices(self.desk, see=closings.note)
         self.erasure.recover(newest)
@@ -114,6 +135,9 @@ class Verbs:
         verbs: dict[str, Verb] = {
             "hello": self._hello,
             "status": self._status,
+            **self.sign_in.verbs(),
+            **self.enrolment.verbs(),
+            **self.agents.verbs(),
             **self.oversight.verbs(),
             "document.publish": self.documents.publish,
             "document.list": self.documents.listing,
@@ -134,11 +158,14 @@ class Verbs:
             "lease.submit": self.leases.submit,
             "lease.mark": self.leases.mark,
             "gap": self.leases.gap,
+            **self.requests.verbs(),
+            **self.sessions.verbs(),
             "nonce": self.grants.nonce,
             "grant.enact": self.grants.enact,
             "grant.list": self.grants.listing,
             "grant.revoke": self.grants.revoke,
             "feature": self.work.feature,
+            "feature.granted": self.work.feature_granted,
             "train": self.work.train,
             "attack.dataset": self.attacks.dataset,
             "gate.list": self.attacks.listing,
@@ -160,11 +187,16 @@ class Verbs:
         def carry_out(
             arguments: dict[str, Any], descriptors: Sequence[int], report: Report
         ) -> dict[str, Any]:
+            who = SOMEBODY
             try:
-                return verb(arguments, descriptors, report)
+                who = self.door.prove(name, arguments)
+                self.door.check(name, who)
+                with calling(who):
+                    return verb(arguments, descriptors, report)
             except (DeniedError, SignInError) as error:
                 if error.entry is None:
-                    error.entry = self._note_refusal(name, error.rule or error.code)
+                    with calling(who):
+                        error.entry = self._note_refusal(name, error.rule or error.code)
                 raise
 
         return carry_out
@@ -174,7 +206,7 @@ class Verbs:
             (receipt,) = self.desk.log(
                 Entry(
                     kind="refusal",
-                    actor="caller",
+                    actor=caller().id,
                     object=verb,
                     detail={"rule": rule},
                     charter=self.desk.trust.digest(),
@@ -184,8 +216,15 @@ class Verbs:
             return None  # a ledger that takes nothing must not turn a refusal into something else
         return receipt.index
 
+    def _check_asked(self, grant: Grant) -> None:
+        self.descent.require_own(grant.requester)
+        self.descent.require(grant, self.grants)
+
     def _on_removed(self, device: VerifyKey) -> int:
         return self.leases.dismiss(device)
+
+    def _overdue(self, who: frozenset[str]) -> list[str]:
+        return self.sessions.overdue(who)
 
     def _hello(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report

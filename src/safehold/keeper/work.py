@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from safehold.access import Workload
+from safehold.access import PeopleFilter, Workload
 from safehold.catalog import DatasetLabel, label_blocks
 from safehold.charter import Charter
-from safehold.errors import InvalidError, TamperedError
+from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.ids import PersonId
-from safehold.keeper.ask import Ask, Asker, Opening, shards
+from safehold.keeper.ask import Ask, Asker, shards
+from safehold.keeper.bounds import Opening
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
@@ -26,12 +27,14 @@ from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import derived_expiry, end_of, sources_of
+from safehold.telemetry.schema import REST
 from safehold.vault import Label, PlainBlock, SealedBlock
 
 SHARD_ROWS = 1_000_000
 SHARD_PEOPLE = 4_000  # each comes out as a table of its own, and all of a shard's are held until they are sealed
 LONGEST_WORD = 128  # characters of a purpose
 FEATURE = "feature"
+GRANTED = "feature.granted"  # the verb
 CROWD = 1_000  # people in one round of training, on average: beyond it more of them add time, not accuracy
 
 
@@ -59,17 +62,54 @@ class Work:
     ) -> dict[str, Any]:
         """Build features for a purpose from every block that may serve it."""
         purpose = _word(arguments["purpose"])
-        with self._alone(purpose):
-            return self._build(purpose, report)
-
-    def _build(self, purpose: str, report: Report) -> dict[str, Any]:
-        desk = self._desk
         # the charter lets an engineer operate this stage without a grant: who asks sees counters only
         asker = Asker(principal=Workload(id="pipeline", role=ENGINEER), action="operate")
+        with self._alone(purpose):
+            return self._build(purpose, asker, report)
+
+    def feature_granted(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], report: Report
+    ) -> dict[str, Any]:
+        """Build features under a grant, for whoever does not operate this stage.
+
+        Raises:
+            DeniedError: The grant does not cover all that features of this purpose are made from: what it would leave
+                out would be missing for everybody, since there is one set of features for each purpose.
+        """
+        purpose = _word(arguments["purpose"])
+        streams = self._behind_features(purpose)
+        if not streams:
+            raise InvalidError("no features are made for this purpose", rule="feature.stream")
+        admitted = self._grants.admit(
+            arguments,
+            Use(verb=GRANTED, purpose=purpose, stage=FEATURE, recipe=FEATURE, stream=min(streams)),
+        )
+        claims = admitted.claims
+        everything = {f"{one}.{name}" for one in streams for name in REST[one].names}
+        if claims.people != PeopleFilter().digest() or not (
+            streams <= claims.streams and everything <= claims.columns
+        ):
+            raise DeniedError(
+                "features are built from all that their purpose covers, or not at all",
+                rule="feature.whole",
+                fix="ask for a grant over all streams, columns and people",
+            )
+        try:
+            with self._alone(purpose):
+                return self._build(purpose, admitted.asker(), report)
+        finally:
+            self._grants.end(admitted.entry)
+
+    def _behind_features(self, purpose: str) -> frozenset[str]:
+        desk = self._desk
+        return sources_of(desk.trust.charter(), purpose) & desk.gatekeeper.reads(FEATURE)
+
+    def _build(self, purpose: str, asker: Asker, report: Report) -> dict[str, Any]:
+        desk = self._desk
         ask = Ask(
             recipe="feature",
             kind="telemetry",
-            streams=sources_of(desk.trust.charter(), purpose) & desk.gatekeeper.reads("feature"),
+            streams=self._behind_features(purpose),
             purpose=purpose,
             stage="feature",
             least_people=1,

@@ -46,15 +46,17 @@ def _kind(public: Mapping[str, type] | None = None, *refers: str, needs: bool = 
 
 
 KINDS: Mapping[str, Kind] = {
-    "access.intent": _kind(_CHARGE, "grant"),
-    "access.result": _kind({"outcome": str, "rows": int}, "access.intent", needs=True),
+    "access.intent": _kind({**_CHARGE, "rows": int}, "grant"),
+    "access.result": _kind(
+        {"outcome": str, "rows": int, "bytes": int}, "access.intent", needs=True
+    ),
     "ingest": _kind({"rows": int, "objects": int}, "lease"),
     "feature": _kind({"rows": int, "objects": int}, "access.intent"),
     "embed.export": _kind({"rows": int}, "access.intent"),
     "train.start": _kind({"unit": str}, "access.intent", "grant"),
     "train.end": _kind({"outcome": str}, "train.start", "access.intent"),
     "artifact.get": _kind({}, "release", "train.end"),
-    "grant": _kind({"state": str}, "grant"),
+    "grant": _kind({"state": str, "block": str, "parent": int}, "grant"),
     "grant.closed": _kind(
         {"state": str, "first": int, "last": int, "uses": int}, "grant", needs=True
     ),
@@ -73,10 +75,15 @@ KINDS: Mapping[str, Kind] = {
     "proposal": _kind(
         {"state": str, "about": str, "direction": str, "version": int, "seat": str}, "proposal"
     ),
+    "principal": _kind({"state": str, "version": int, "digest": str}),
+    "session": _kind({"state": str}),
+    "tool": _kind({"tool": str}),
     "gap": _kind({}),
     "choice": _kind({}),
     "stop": _kind({"state": str}),
     "resume": _kind({"state": str}, "stop"),
+    "request": _kind({"state": str, "seat": str}, "request"),
+    "review": _kind({"outcome": str, "seat": str}, "grant", needs=True),
     "retention": _kind({"day": int, "keys": int}),
     "roster": _kind({"version": int, "change": str, "seat": str}, "proposal"),
     "release": _kind(_CHARGE, "access.intent"),

@@ -57,22 +57,29 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, whole."""
+    """One request, whole; names of headers in small letters, in the order they came."""
 
     method: str
     path: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def header(self, name: str) -> str | None:
+        """Return a header that was given exactly once."""
+        found = [value for known, value in self.headers if known == name]
+        return found[0] if len(found) == 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One answer: status, body, content type and how long it may be kept."""
+    """One answer: status, body, content type, how long it may be kept, and what asks for a token (RFC 9110)."""
 
     status: int
     body: bytes = b""
     kind: str = "text/plain; charset=utf-8"
     cache: str = "no-store"
     allow: str = ""
+    challenge: str = ""
 
 
 Handler = Callable[[Request], Response]
@@ -234,7 +241,14 @@ class WebServer:
                         raise _TooLargeError
                 elif isinstance(event, h11.EndOfMessage) and head is not None:
                     target = head.target.decode("ascii", "replace")
-                    return Request(head.method.decode("ascii", "replace"), target, bytes(body))
+                    return Request(
+                        head.method.decode("ascii", "replace"),
+                        target,
+                        bytes(body),
+                        tuple(
+                            (name.decode(), value.decode("latin-1")) for name, value in head.headers
+                        ),
+                    )
                 else:
                     return None
 
@@ -262,6 +276,7 @@ class WebServer:
             ("x-content-type-options", "nosniff"),
         ]
         headers += [("allow", response.allow)] if response.allow else []
+        headers += [("www-authenticate", response.challenge)] if response.challenge else []
         headers += [("connection", "close")] if last else []
         parts = [link.send(h11.Response(status_code=response.status, headers=headers))]
         if response.body and not bare:

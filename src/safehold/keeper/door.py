@@ -1,0 +1,161 @@
+"""The door: which kinds of callers may ask for which verb. What is not stated here is refused for everybody.
+
+An agent may use what was approved for it and look at what it needs for that. It can never grant, approve, deny,
+widen, propose, vote, change policy, enrol, suspend or restore anybody, stop or resume: there is no line here that
+would let it, whatever a charter, a grant or a message says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from safehold.access.identity import check_call, open_ticket
+from safehold.canonical import unb64
+from safehold.errors import DeniedError, InvalidError, SignInError
+from safehold.keeper.caller import AGENT, HUMAN, KINDS, LOCAL, SOMEBODY, WORKLOAD, Caller
+from safehold.keeper.desk import Desk
+from safehold.keeper.principals import Principals
+from safehold.signing import VerifyKey
+
+PROOF: Final = "caller"  # the argument that says who calls
+
+_OPERATE: Final = frozenset({LOCAL, HUMAN, WORKLOAD})  # everybody but agents
+_PEOPLE: Final = frozenset({LOCAL, HUMAN})
+
+# for every kind of caller; that a grant is an agent's own is looked at where it is enacted and used
+OPEN: Final = (
+    "agent.draft", "agent.show", "agent.token", "attack.dataset", "budget.show", "counter.show", "feature.granted",
+    "gate.list", "grant.enact", "hello", "nonce", "purpose.list", "request.new", "request.show", "session.ask",
+    "session.end", "session.open", "session.show", "tool.call", "train",
+)  # fmt: skip
+# these bring signatures of their own, of seats or of a device: who hands them in decides nothing
+SIGNED: Final = (
+    "board.enact", "board.propose", "board.rotate", "board.show", "charter.enact", "charter.log",
+    "charter.proposals", "charter.propose", "charter.vote", "gap", "grant.review", "lease.mark", "lease.obtain",
+    "lease.submit", "request.decide", "resume", "status", "stop",
+)  # fmt: skip
+OPERATED: Final = (
+    "agent.list", "agent.suspend", "artifact.list", "artifact.show", "dataset.lineage", "dataset.list",
+    "dataset.sweep", "document.list", "document.publish", "drift", "feature", "grant.due", "grant.list",
+    "grant.revoke", "grant.show", "ingest", "ledger.audit", "ledger.close-epoch", "ledger.publish", "ledger.rotate",
+    "ledger.show", "milestones", "principal.list", "principal.suspend", "request.list", "source.list",
+)  # fmt: skip
+BY_PEOPLE: Final = (
+    "agent.enrol", "people.choose", "people.count", "people.enrol", "people.erase", "people.receipt", "people.show",
+    "people.trail", "principal.bundle", "principal.enrol", "principal.identify", "principal.provider",
+    "principal.remove", "principal.restore", "source.add", "source.remove",
+)  # fmt: skip
+
+KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
+    "tool.refused": frozenset({WORKLOAD}),
+    **dict.fromkeys(OPEN, frozenset(KINDS)),
+    **dict.fromkeys((*SIGNED, *OPERATED), _OPERATE),
+    **dict.fromkeys(BY_PEOPLE, _PEOPLE),
+}
+# what the charter must let the role of a proved caller do, for everything that is neither open nor signed
+OPERATE_ACTION: Final = "operate"
+ACTIONS_OF: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys((*OPERATED, *BY_PEOPLE), frozenset({OPERATE_ACTION})),
+    # whoever works with grants, and whoever checks, may look and may end; neither opens anything
+    **dict.fromkeys(
+        ("agent.list", "agent.suspend", "artifact.list", "artifact.show", "dataset.lineage", "dataset.list",
+         "document.list", "grant.due", "grant.list", "grant.revoke", "grant.show", "principal.suspend", "request.list"),
+        frozenset({OPERATE_ACTION, "run_approved_recipe", "query", "verify"}),
+    ),
+    **dict.fromkeys(
+        ("drift", "ledger.audit", "ledger.publish", "ledger.show", "milestones"),
+        frozenset({OPERATE_ACTION, "verify"}),
+    ),
+    # people enrol agents that act for themselves
+    "agent.enrol": frozenset({OPERATE_ACTION, "run_approved_recipe"}),
+}  # fmt: skip
+# what somebody who proved nothing may still ask for once a home demands that whoever operates it is known
+UNPROVED: Final = frozenset({"hello", "nonce", "session.ask", "session.open", *SIGNED})
+
+
+class Door:
+    """Lets callers in.
+
+    Args:
+        desk: What the keeper works with.
+        principals: The register.
+        key: Verifies the tickets of sessions.
+    """
+
+    def __init__(self, desk: Desk, principals: Principals, key: VerifyKey) -> None:
+        self._desk = desk
+        self._principals = principals
+        self._key = key
+
+    def check(self, verb: str, who: Caller) -> None:
+        """Pass if a caller of this kind and role may ask for a verb.
+
+        Raises:
+            SignInError: They proved nothing, and this home demands it.
+            DeniedError: Nobody of their kind may ask for it, or nobody of their role.
+        """
+        if who.kind not in KINDS_OF.get(verb, frozenset()):
+            raise DeniedError(
+                "an agent may not ask for this, whoever stands behind it"
+                if who.kind == AGENT
+                else "nobody of this kind may ask for this",
+                rule=f"door.{who.kind}",
+                fix="ask a person",
+            )
+        if not who.proved and verb not in UNPROVED and self._principals.identified:
+            raise SignInError(
+                "this home demands that whoever asks is known",
+                rule="door.identified",
+                fix="safehold sign-in",
+            )
+        if who.proved:
+            self._check_role(verb, who)
+
+    def _check_role(self, verb: str, who: Caller) -> None:
+        """Pass if the charter in force lets the role do what a verb is part of."""
+        needed = ACTIONS_OF.get(verb)
+        trust = self._desk.trust
+        if needed is None:
+            return
+        may = trust.charter().who_may.get(who.role) if trust.digest() else None
+        if may is None or needed.isdisjoint(may.do):
+            raise DeniedError(
+                "the charter does not let this role do that",
+                rule="door.role",
+                fix="safehold charter show",
+            )
+
+    def prove(self, verb: str, arguments: dict[str, Any]) -> Caller:
+        """Return who calls; their proof is taken out of the arguments.
+
+        Raises:
+            SignInError: Their session does not hold.
+            DeniedError: They were suspended, or have left.
+        """
+        if PROOF not in arguments:
+            return SOMEBODY
+        given = arguments.pop(PROOF)
+        now = self._desk.now_us()
+        match given:
+            case {"ticket": str(text), "nonce": str(nonce), "proof": str(proof)} if len(given) == 3:
+                pass
+            case _:
+                raise InvalidError(
+                    "a caller is a ticket, a nonce and a proof", rule="session.shape"
+                )
+        ticket = open_ticket(text, self._key, home=self._desk.home.id, now_us=now)
+        asked = self._desk.nonces.spend(unb64(nonce), now)
+        check_call(ticket, asked, verb, arguments, unb64(proof))
+        if self._principals.ended(ticket.id):
+            raise SignInError(
+                "this session was ended", rule="session.ended", fix="safehold sign-in"
+            )
+        found = self._principals.active(ticket.principal)
+        return Caller(
+            kind=found.kind,
+            id=found.id,
+            role=found.role,
+            operator=found.operator,
+            session=ticket.id,
+        )

@@ -1,0 +1,66 @@
+"""What a request would reach at most: people x classes x days x downstream models, and epsilon.
+
+Everybody in the register whom the request covers is counted, whether they take part or not: a price is shown to
+approvers, and must not tell them who chose what.
+"""
+
+from __future__ import annotations
+
+from safehold.access import Grant, PeopleFilter, Price
+from safehold.access.grant import DERIVED, whats
+from safehold.catalog import DatasetLabel
+from safehold.errors import DeniedError
+from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.terms import sources_of
+
+MODEL = "model"
+
+
+def price_grant(desk: Desk, grant: Grant, people: PeopleFilter) -> Price:
+    """Return the price of a grant now."""
+    charter = desk.trust.charter()
+    sources = frozenset(grant.streams) - {DERIVED}
+    if DERIVED in grant.streams:  # what features were made from lies behind them
+        sources |= sources_of(charter, grant.purpose)
+    try:
+        left = desk.trust.left(grant.purpose).epsilon_micro
+    except DeniedError:  # a purpose that may release nothing
+        left = 0
+    return Price(
+        grant=grant.digest().hex(),
+        people=_count(desk, grant, people),
+        classes=whats(tuple(sources | frozenset(grant.streams))),
+        days=max(min(grant.last_day, desk.today()) - grant.first_day + 1, 1),
+        models=_models(desk, grant, sources),
+        epsilon_micro=grant.epsilon_micro,
+        epsilon_left_micro=left,
+        at_us=desk.now_us(),
+    )
+
+
+def _count(desk: Desk, grant: Grant, people: PeopleFilter) -> int:
+    segments = set(grant.segments)
+    places = {
+        place
+        for place in desk.trust.charter().jurisdictions
+        if any(segment_name(place, stream) in segments for stream in grant.streams)
+    }
+    return sum(
+        one.jurisdiction in places and people.chooses(person, one.jurisdiction)
+        for person, one in desk.people.everybody().items()
+    )
+
+
+def _models(desk: Desk, grant: Grant, sources: frozenset[str]) -> tuple[str, ...]:
+    """Return the models that were made from data of the same streams and days."""
+    found = []
+    for item in desk.lineage.show():
+        label = DatasetLabel.from_record(item["label"])
+        if (
+            item["kind"] == MODEL
+            and label.streams & sources
+            and label.first_day <= grant.last_day
+            and grant.first_day <= label.last_day
+        ):
+            found.append(str(item["id"]))
+    return tuple(sorted(found))
