@@ -194,7 +194,10 @@ class Release:
                 refused[person] = error.rule or "subjects"
                 chosen.pop(person, None)
                 continue
-            if ask.kind == "telemetry" and block.stream not in allowed:
+            seen = (block.stream, block.window) if ask.kind == "telemetry" else ("", 0)
+            if (bar := standing.bar(ask.purpose, *seen)) is not None:
+                passed_over[person] = bar
+            elif ask.kind == "telemetry" and block.stream not in allowed:
                 passed_over[person] = "subjects.stream"
             elif not {block.label.jurisdiction, standing.jurisdiction} <= places:
                 passed_over[person] = "charter.place"
@@ -216,7 +219,9 @@ class Release:
                 chosen.setdefault(person, []).append(block)
         refused |= {person: rule for person, rule in passed_over.items() if person not in chosen}
         for rule in refused.values():
-            left_out[rule] = left_out.get(rule, 0) + 1
+            # a choice does not show itself to whoever asks: of real people only that they do not take part
+            shown = "subjects" if rule.startswith("subjects.") and not desk.home.synthetic else rule
+            left_out[shown] = left_out.get(shown, 0) + 1
         if ask.most_people is not None and len(chosen) > ask.most_people:
             left_out["ask.most_people"] = len(chosen) - ask.most_people
             drawn = sorted(chosen, key=lambda _: ids.random_bytes(16))[: ask.most_people]

@@ -60,6 +60,7 @@ class Verbs:
             on_silence=self.leases.close,
             on_sound=self.leases.reopen,
             on_trouble=self.leases.cut,
+            on_change=self.leases.renew,
         )
         self.oversight = Oversight(desk, self.leases)
         self.erasure = Erasure(

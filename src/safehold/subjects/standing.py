@@ -87,9 +87,7 @@ class Standing:
 
     def agrees(self, purpose: str) -> bool:
         """Return whether the person opted in to a purpose and does not object to it."""
-        return purpose not in self.objected and (
-            self.purposes is None or purpose in self.purposes
-        )
+        return purpose not in self.objected and (self.purposes is None or purpose in self.purposes)
 
     def bar(self, purpose: str, stream: str, window: int) -> str | None:
         """Return the rule by which rows of a stream and day are left out for a purpose, if there is one."""
@@ -164,9 +162,7 @@ class Standing:
 
     def object_to(self, case: Case) -> Standing:
         """Return the standing after an objection to the purposes of a case; it counts at once."""
-        return replace(
-            self, objected=self.objected | set(case.about), cases=self._with_case(case)
-        )
+        return replace(self, objected=self.objected | set(case.about), cases=self._with_case(case))
 
     def restrict(self, case: Case) -> Standing:
         """Return the standing after a restriction; a second one changes nothing."""
@@ -218,7 +214,9 @@ class Standing:
     def answer(self, name: str, outcome: str, *, at_us: int) -> Standing:
         """Return the standing after the answer to a case."""
         case = self.case(name)
-        told = replace(self, cases=self._with_case(replace(case, answered_us=at_us, outcome=outcome)))
+        told = replace(
+            self, cases=self._with_case(replace(case, answered_us=at_us, outcome=outcome))
+        )
         match case.right, outcome:
             case "object", "refused":
                 return replace(told, objected=told.objected - set(case.about))
