@@ -37,29 +37,31 @@ def read_choice(record: Mapping[str, Any]) -> Change:
         InvalidError: There is no such choice.
     """
     said = fields_of(record)
-    at = int(said["at_us"])
-    match said["choice"]:
+    at, choice = int(said["at_us"]), said["choice"]
+    if choice in {"object", "restrict", "correct"}:
+        return _asked(said, at)
+    match choice:
+        case "pause" | "resume":
+            return _paused(said, at)
         case "consent":
             streams, evidence = frozenset(said["streams"]), str(said.get("evidence", ""))
             purposes = said.get("purposes")
             return lambda one: one.consent(streams, at_us=at, evidence=evidence, purposes=purposes)
-        case "pause":
-            start, end = said.get("start_us"), said.get("end_us")
-            return lambda one: one.pause(at_us=at, start_us=start, end_us=end)
-        case "resume":
-            planned = said.get("planned") is True
-            return lambda one: one.resume(at_us=at, planned=planned)
         case "withdraw" | "erase":  # whoever asks to be erased is out at once; the keys follow
             return lambda one: one.withdraw(at_us=at)
-        case "object" | "restrict" | "correct":
-            return _asked(said, at)
-        case "lift":
-            return lambda one: one.lift(at_us=at)
         case "answer":
             name, outcome = str(said["case"]), str(said["outcome"])
             return lambda one: one.answer(name, outcome, at_us=at)
         case _:
             return _kept(said, at)
+
+
+def _paused(said: Mapping[str, Any], at: int) -> Change:
+    if said["choice"] == "pause":
+        start, end = said.get("start_us"), said.get("end_us")
+        return lambda one: one.pause(at_us=at, start_us=start, end_us=end)
+    planned = said.get("planned") is True
+    return lambda one: one.resume(at_us=at, planned=planned)
 
 
 def _asked(said: Mapping[str, Any], at: int) -> Change:
@@ -81,8 +83,10 @@ def _asked(said: Mapping[str, Any], at: int) -> Change:
 
 
 def _kept(said: Mapping[str, Any], at: int) -> Change:
-    """Return what is no choice of how data is used: where somebody works, and by which key they speak."""
+    """Return the rest: a restriction lifted, where somebody works, and by which key they speak."""
     match said["choice"]:
+        case "lift":
+            return lambda one: one.lift(at_us=at)
         case "move":
             spans = [Span(*one) for one in said.get("days", ())]
             place, level = str(said["jurisdiction"]), str(said["level"])

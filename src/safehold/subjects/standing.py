@@ -89,7 +89,7 @@ class Standing:
         """Return whether the person opted in to a purpose and does not object to it."""
         return purpose not in self.objected and (self.purposes is None or purpose in self.purposes)
 
-    def bar(self, purpose: str, stream: str, window: int) -> str | None:
+    def bar(self, purpose: str, stream: str = "", window: int = 0) -> str | None:
         """Return the rule by which rows of a stream and day are left out for a purpose, if there is one."""
         if purpose in self.objected:
             return "subjects.objected"
