@@ -108,13 +108,14 @@ def digest_record(record: bytes) -> str:
 
 
 def records_of(desk: Desk, person: PersonId) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the index and the record of every choice of a person since their enrolment, in order.
+    """Yield the index and the record of every choice of a person and change of their devices, in order.
 
     Every leaf of this kind is opened for it, so that which of them are theirs is stored nowhere.
     """
     (subject,) = desk.subjects([person])
-    names = range(2, desk.people.version(person) + 2)
-    handles = {handle_of(subject.key, f"person/{one}") for one in names}
+    names = [f"person/{one}" for one in range(2, desk.people.version(person) + 2)]
+    names += [f"device/{one}" for one in range(1, device_changes(desk, person) + 2)]
+    handles = {handle_of(subject.key, one) for one in names}
     for index, leaf in desk.ledger.leaves():
         if leaf["k"] != "choice" or not handles:
             continue

@@ -74,38 +74,43 @@ class Leases:
         charter = desk.trust.charter()
         person = desk.people.find(str(arguments["person"]))
         device = self._sources.admit(person, arguments)
-        standing = desk.people.standing(person)
-        allowed = standing.allowed(at_us=desk.now_us())
-        if standing.jurisdiction not in charter.jurisdictions:
-            raise DeniedError("nothing is collected where this person works", rule="charter.place")
         self.turn()
-        allowed &= recorded_streams(charter, standing)
-        orders = self._intake.orders()["rules"]
-        rules = {stream: spec for stream, spec in orders.items() if stream in allowed}
-        if not rules:
-            raise DeniedError("the charter collects nothing of this person", rule="charter.collect")
-        hashes = {stream: Rules.from_spec(spec).version for stream, spec in rules.items()}
-        self._sources.note_lease(person, device)
-        (subject,) = desk.subjects([person])
-        said = {"device": device.key_id, "streams": hashes}
-        desk.trust.log_running(  # no lease follows the leaf of a stop
-            Entry(
-                kind="lease",
-                actor="device",
-                object="recording",
-                detail={"sealed": seal_personal(subject.key, said)},
-                charter=charter.digest(),
-                subjects=[subject],
+        with desk.lock:  # no leaf of a lease follows the leaf of a choice against it
+            standing = desk.people.standing(person)
+            allowed = standing.allowed(at_us=desk.now_us())
+            if standing.jurisdiction not in charter.jurisdictions:
+                raise DeniedError(
+                    "nothing is collected where this person works", rule="charter.place"
+                )
+            allowed &= recorded_streams(charter, standing)
+            orders = self._intake.orders()["rules"]
+            rules = {stream: spec for stream, spec in orders.items() if stream in allowed}
+            if not rules:
+                raise DeniedError(
+                    "the charter collects nothing of this person", rule="charter.collect"
+                )
+            hashes = {stream: Rules.from_spec(spec).version for stream, spec in rules.items()}
+            self._sources.note_lease(person, device)
+            (subject,) = desk.subjects([person])
+            said = {"device": device.key_id, "streams": hashes}
+            desk.trust.log_running(  # no lease follows the leaf of a stop
+                Entry(
+                    kind="lease",
+                    actor="device",
+                    object="recording",
+                    detail={"sealed": seal_personal(subject.key, said)},
+                    charter=charter.digest(),
+                    subjects=[subject],
+                )
             )
-        )
-        lease = self._lessor.grant(
-            person=standing.external,
-            device=device,
-            charter=charter.digest(),
-            streams=hashes,
-            apps={stream: spec["apps"] for stream, spec in rules.items()},
-            silences=silences(standing, desk.trust.stops()),
-        )
+            lease = self._lessor.grant(
+                person=standing.external,
+                device=device,
+                charter=charter.digest(),
+                streams=hashes,
+                apps={stream: spec["apps"] for stream, spec in rules.items()},
+                silences=silences(standing, desk.trust.stops()),
+            )
         return {"lease": lease.decode(), "rules": rules, "keeper": self._key.public.text()}
 
     def submit(

@@ -49,7 +49,7 @@ class Receipts:
                 {
                     "entry": index,
                     "choice": record["choice"],
-                    "at_us": record["at_us"],
+                    "at_us": record.get("at_us"),
                     "by": record.get("by", "operator"),
                     "receipt": made,
                 }
@@ -83,7 +83,7 @@ def choice_receipt(desk: Desk, person: PersonId, index: int) -> str | None:
         "leaf": b64(desk.ledger.leaf(index)),
         "path": [b64(one) for one in desk.ledger.path(index, size)],
         "detail": {"r": b64(opening.blinds["det"]), "value": b64(opening.values["det"])},
-        "record": canonical.encode(record).decode(),
+        "record": b64(canonical.encode(record)),
         "commitment": b64(Commitment(subject.key).root),
     }
     return canonical.encode(said).decode()
