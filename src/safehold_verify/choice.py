@@ -206,9 +206,9 @@ def _forbidden(choice: Choice, use: Use) -> bool:
             return use.kind == "access.intent" and use.purpose in {"", *said.get("purposes", ())}
         case "pause":
             start, end = said.get("start_us"), said.get("end_us")
-            planned = start is not None and start > said["at_us"]
-            if planned and use.time < start // 1000 + SKEW_MS:
-                return False
+            begins = said["at_us"] if start is None else max(int(start), said["at_us"])
+            if begins > said["at_us"] and use.time < begins // 1000 + SKEW_MS:
+                return False  # planned, and not begun
             return end is None or use.time < end // 1000
         case _:
             return True

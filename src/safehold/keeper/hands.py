@@ -121,6 +121,7 @@ class Hands:
 
 
 def _place(given: Any) -> str:
-    if not isinstance(given, str) or not 0 < len(given) <= LONGEST_PLACE or not given.isprintable():
+    place = str(given)
+    if place != given or not 0 < len(place) <= LONGEST_PLACE or not place.isprintable():
         raise InvalidError("not a place", field="jurisdiction", rule="subjects.text")
-    return given
+    return place

@@ -236,10 +236,11 @@ class Leases:
                 if not any(one.asked_us is not None for one in standing.pauses):
                     continue
                 reason = silent_because(charter, standing, at_us=now)
-                if reason is not None and person not in self._quiet:
-                    self.close(person, reason)
-                elif reason is None and person in self._quiet:
-                    self.reopen(person)
+                with contextlib.suppress(MissingError):  # erased meanwhile
+                    if reason is not None and person not in self._quiet:
+                        self.close(person, reason)
+                    elif reason is None and person in self._quiet:
+                        self.reopen(person)
 
     def dismiss(self, device: VerifyKey) -> int:
         """End the leases of a device that was removed, at once; return how many ended."""
