@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -124,7 +124,7 @@ def move(
     """Enter where a person works from now on; where the charter collects nothing, recording ends at once."""
     from safehold.app.me import day_of_text
 
-    given = {
+    given: dict[str, Any] = {
         "jurisdiction": jurisdiction,
         "level": level,
         "since_day": None if since is None else day_of_text(since),

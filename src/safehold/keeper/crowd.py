@@ -201,7 +201,8 @@ class Crowd:
     def record(self, person: PersonId, record: dict[str, Any], how: Change) -> Receipt:
         """Write a choice to the ledger, then to the register."""
         desk = self._desk
-        with desk.lock:  # two choices at once must not get one number
+        # two choices at once must not get one number
+        with desk.turn.first(), desk.lock:
             if person in self._unfinished:  # its leaf is durable, so it comes first
                 self._take(person, *self._unfinished[person])
             record["version"] = desk.people.version(person) + 1

@@ -86,6 +86,7 @@ class Release:
         desk.ledger.check_health()
         desk.check_time()
         try:
+            desk.turn.give_way()
             with desk.lock:
                 self.answers.settle()
                 opening = self._decide(ask, asker)

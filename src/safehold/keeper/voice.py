@@ -171,7 +171,7 @@ def ask_message(home: str, person: str, verb: str, nonce: bytes) -> bytes:
     return canonical.encode([home, person, verb, canonical.b64(nonce)])
 
 
-def ask(key: SigningKey, *, home: str, person: str, verb: str, nonce: bytes) -> dict[str, str]:
+def ask(key: SigningKey, *, home: str, person: str, verb: str, nonce: bytes) -> dict[str, Any]:
     """Return the arguments by which a person proves to hold their key."""
     return {
         "person": person,
@@ -190,7 +190,7 @@ def state(
     charter: str,
     nonce: bytes,
     **fields: Any,
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Return the arguments of ``people.choose`` by which a person says what they choose.
 
     Args:
