@@ -65,10 +65,16 @@ class _Sleepers(Launcher):
 
 
 class SandboxWaiting(SandboxWorkshop):
-    """The same with real sandboxes, each with real data in it, asleep."""
+    """The same with real sandboxes.
 
-    def __init__(self) -> None:
+    Args:
+        does: What is run in them: ``sleep``, or ``empty``, which ends at once.
+    """
+
+    def __init__(self, does: str = "sleep") -> None:
         super().__init__(_Sleepers())
+        self.does = does
+        self.scripts: dict[str, Any] = {}
         self.begun = threading.Semaphore(0)
 
     @contextmanager
@@ -77,7 +83,7 @@ class SandboxWaiting(SandboxWorkshop):
     ) -> Iterator[SandboxJob]:
         job = Job(
             recipe="job",
-            spec=orjson.dumps({"job": "sleep"}),
+            spec=orjson.dumps({"job": self.does}),
             inputs=(),
             limits=SANDBOX_LIMITS,
             least=least,

@@ -29,7 +29,6 @@ def test_a_stop_with_32_sandboxes(tmp_path: Path) -> None:
         bench.take()
         bench.stop()
         bench.workshop = SandboxWaiting()  # type: ignore[assignment]
-        bench.workshop.scripts = {}
         bench.start()
         try:
             crew = Crew(bench, bench.workshop)
@@ -55,10 +54,13 @@ def test_a_stop_with_32_sandboxes(tmp_path: Path) -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize("choice", ["withdraw", "pause"])
 def test_a_choice_beside_32_workers(tmp_path: Path, choice: str) -> None:
+    """Each worker decides, opens, runs in a sandbox and begins again, for as long as the test lasts."""
     with outside(tmp_path):
         bench = found_bench(tmp_path).start()
         bench.take()
-        bench.workshop.scripts["feature"] = lambda _spec: iter(())
+        bench.stop()
+        bench.workshop = SandboxWaiting("empty")  # type: ignore[assignment]
+        bench.start()
         done: list[tuple[float, int]] = []
         go_on = threading.Event()
 

@@ -202,7 +202,7 @@ class Crowd:
         """Write a choice to the ledger, then to the register."""
         desk = self._desk
         # two choices at once must not get one number
-        with desk.turn.first(), desk.lock:
+        with desk.turn.first():
             if person in self._unfinished:  # its leaf is durable, so it comes first
                 self._take(person, *self._unfinished[person])
             record["version"] = desk.people.version(person) + 1

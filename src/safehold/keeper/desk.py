@@ -80,11 +80,14 @@ class Desk:
     panel: Panel = field(default_factory=Panel)
     local: tuple[str, ...] = ()
     lock: threading.RLock = field(default_factory=threading.RLock)
-    turn: Turn = field(default_factory=Turn)
+    turn: Turn = field(init=False)
     jobs: set[Job] = field(default_factory=set)
     nonces: Nonces = field(default_factory=Nonces)
     gone: set[str] = field(default_factory=set)
     erasing: dict[PersonId, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.turn = Turn(self.lock)
 
     def now_us(self) -> int:
         """Return the present moment in microseconds."""

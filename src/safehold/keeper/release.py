@@ -86,8 +86,7 @@ class Release:
         desk.ledger.check_health()
         desk.check_time()
         try:
-            desk.turn.give_way()
-            with desk.lock:
+            with desk.turn.last():  # whoever chooses against it goes first
                 self.answers.settle()
                 opening = self._decide(ask, asker)
         except DeniedError as error:

@@ -12,26 +12,39 @@ from contextlib import contextmanager
 
 
 class Turn:
-    """Choices that wait, and decisions that give way to them."""
+    """Choices that wait, and decisions that give way to them.
 
-    def __init__(self) -> None:
-        self._lock = threading.Condition()
+    Args:
+        lock: What excludes decisions and choices from each other.
+    """
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._changed = threading.Condition()
         self._waiting = 0
 
     @contextmanager
     def first(self) -> Iterator[None]:
-        """Go before every decision that has not begun; to be entered before the lock is waited for."""
-        with self._lock:
+        """Hold the lock, before everything that waits for it in ``last``."""
+        with self._changed:
             self._waiting += 1
         try:
-            yield
-        finally:
             with self._lock:
+                yield
+        finally:
+            with self._changed:
                 self._waiting -= 1
-                self._lock.notify_all()
+                self._changed.notify_all()
 
-    def give_way(self) -> None:
-        """Return when no choice waits."""
-        with self._lock:
-            while self._waiting:
-                self._lock.wait()
+    @contextmanager
+    def last(self) -> Iterator[None]:
+        """Hold the lock once no choice waits; what has it already when a choice comes is let finish."""
+        while True:
+            with self._changed:
+                while self._waiting:
+                    self._changed.wait()
+            with self._lock:
+                if self._waiting:  # it came while we waited for the lock
+                    continue
+                yield
+                return
