@@ -148,8 +148,8 @@ class Crew:
         use(self.bench, spec={"number": number})
 
 
-def use(bench: Bench, *, spec: Mapping[str, Any]) -> tuple[int, float]:
-    """Open everybody's rows for a run, as building features does, and run it; return its intent and when it was had."""
+def use(bench: Bench, *, spec: Mapping[str, Any]) -> int:
+    """Open everybody's rows for a run, as building features does, and run it; return its intent."""
     release = bench.verbs.work.release
     asker = Asker(principal=Workload(id="pipeline", role="engineer"), action="operate")
     ask = Ask(
@@ -161,6 +161,5 @@ def use(bench: Bench, *, spec: Mapping[str, Any]) -> tuple[int, float]:
         least_people=1,
     )
     with release.opened(ask, asker) as opening:
-        decided = time.monotonic()
         release.run(ask, opening, sorted(opening.blocks), spec, lambda _message: None)
-        return opening.intent.index, decided
+        return opening.intent.index

@@ -233,7 +233,7 @@ def _record(leaf: Mapping[str, Any], r: str, value: str, record: bytes) -> dict[
     digest = hashlib.sha256(_SAID + record).digest()
     if not isinstance(detail, dict) or digest != take(detail.get("said"), "receipt, detail"):
         raise VerificationError("not what the leaf commits to", where=where)
-    if not isinstance(told, dict) or type(told.get("at_us")) is not int or "choice" not in told:
+    if not isinstance(told, dict) or type(told.get("at_us", 0)) is not int or "choice" not in told:
         raise VerificationError("not the record of a choice", where=where)
     if "statement" in told or told.get("by") == "person":
         _signed(told)

@@ -23,11 +23,15 @@ from safehold_verify.choice import verify_choice, verify_effect
 from safehold_verify.package import verify_package
 
 ANA, BO = "ana", "bo"
+KEYS: dict[str, SigningKey] = {}  # of the people of the home that each test has a copy of
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return found_voices(tmp_path_factory.mktemp("voices"))
+    bench = found_voices(tmp_path_factory.mktemp("voices")).start()
+    KEYS.update({name: one.key for name, one in enrol(bench, ANA, BO).items()})
+    bench.stop()
+    return bench
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.fixture
 def ana(bench: Bench) -> Voice:
-    return enrol(bench, ANA, BO)[ANA]
+    return Voice(bench, ANA, KEYS[ANA])
 
 
 def _says(error: SafeholdError, kind: type[SafeholdError], rule: str) -> None:
