@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safehold_verify.auditor import Auditor
+from safehold_verify.choice import verify_choice, verify_effect
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import LARGEST_TEXT, read_file
 from safehold_verify.head import verify_head
@@ -22,7 +23,7 @@ from safehold_verify.notes import parse_vkey
 from safehold_verify.package import verify_package
 from safehold_verify.proof import verify_proof
 from safehold_verify.receipt import verify_receipt
-from safehold_verify.words import in_words
+from safehold_verify.words import choice_in_words, in_words
 
 LARGEST_BUNDLE = 4 << 30  # bytes of an audit bundle
 
@@ -93,6 +94,21 @@ def _receipt(arguments: argparse.Namespace) -> dict[str, object]:
     return verify_receipt(arguments.receipt, arguments.policy).payload()
 
 
+def _choice(arguments: argparse.Namespace) -> dict[str, object]:
+    policy, key = arguments.policy, arguments.key
+    choice = verify_choice(arguments.receipt, policy, key=key)
+    effect = None
+    if arguments.package is not None:
+        given = None if arguments.enrolment is None else _bytes(arguments.enrolment)
+        package = verify_package(arguments.package, policy, receipt=given)
+        later = [verify_choice(one, policy) for one in arguments.later]
+        effect = verify_effect(choice, package, later=later)
+    if arguments.json:
+        kept = {} if effect is None else {"effect": effect.payload()}
+        return {**choice.payload(), **kept}
+    return {"told": "\n" + "\n".join(choice_in_words(choice, effect))}
+
+
 def _index(arguments: argparse.Namespace) -> dict[str, object]:
     auditor = Auditor(arguments.name, _bytes(arguments.key))
     report = verify_index(
@@ -133,7 +149,7 @@ def _write(path: Path, data: bytes, where: str, *, mode: int = 0o666) -> None:
 
 _CHECKS = {
     "log": _log, "proof": _proof, "head": _head, "package": _package, "receipt": _receipt,
-    "index": _index, "auditor": _auditor,
+    "index": _index, "auditor": _auditor, "choice": _choice,
 }  # fmt: skip
 
 
@@ -180,6 +196,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     receipt = nouns.add_parser("receipt", help="check what an employee got at the enrolment")
     receipt.add_argument("receipt", type=Path)
+    choice = nouns.add_parser("choice", help="check the receipt of a choice, and that it was kept")
+    choice.add_argument("receipt", type=Path)
+    choice.add_argument("--key", help="your public key, base64: it must be signed with it")
+    choice.add_argument("--package", type=Path, help="your package: nothing since then used it")
+    choice.add_argument("--enrolment", type=Path, help="what you got when you were enrolled")
+    choice.add_argument(
+        "--later", type=Path, action="append", default=[], help="a receipt of a later choice"
+    )
     index = nouns.add_parser("index", help="compute the index of an epoch again, as an auditor")
     index.add_argument("directory", type=Path, help="the ledger directory")
     index.add_argument("--bundle", type=Path, required=True, help="what the keeper wrote for you")
@@ -191,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     for noun in (index, auditor):
         noun.add_argument("--name", required=True, help="your name on signatures")
         noun.add_argument("--key", type=Path, required=True, help="your secret key")
-    for noun in (log, proof, head, package, receipt, index):
+    for noun in (log, proof, head, package, receipt, index, choice):
         noun.add_argument("--policy", type=Path, required=True, help="tlog-policy, kept outside")
         noun.add_argument("--json", action="store_true")
     return parser

@@ -68,6 +68,7 @@ def examine(path: Path) -> dict[str, Any]:
         check("witnesses", lambda: _witnesses(Home.open(path)))
         check("names", lambda: admit_names(chosen_names(Home.open(path))))
         check("keeper", lambda: _keeper(Home.open(path)))
+        check("requests", lambda: _requests(Home.open(path)))
     else:
         checks.append(
             {"check": "home", "ok": True, "found": "there is no home here yet: safehold init"}
@@ -177,3 +178,21 @@ def _keeper(home: Home) -> str:
     from safehold.keeper.client import KeeperClient
 
     return "running" if answers(KeeperClient(home.socket)) else "not running; started when needed"
+
+
+def _requests(home: Home) -> str:
+    """Say whether somebody has waited for an answer longer than the law allows; only a running keeper knows."""
+    from safehold.app.embedded import answers
+    from safehold.keeper.client import KeeperClient
+
+    client = KeeperClient(home.socket)
+    if not answers(client):
+        return "known to a running keeper: safehold rights list"
+    clock = client.call("status")["requests"]
+    if clock["overdue"]:
+        raise SafeholdError(
+            f"{clock['overdue']} of {clock['open']} requests of people are overdue",
+            rule="rights.overdue",
+            fix="safehold rights list",
+        )
+    return f"{clock['open']} wait for an answer, none is late"

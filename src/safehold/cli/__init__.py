@@ -24,9 +24,11 @@ from safehold.cli import (
     home,
     job,
     ledger,
+    me,
     people,
     principal,
     request,
+    rights,
     source,
     tagger,
 )
@@ -43,10 +45,13 @@ def build() -> typer.Typer:
         help="Train AI on how people work, and prove that nothing else happened to the data.",
     )
     tagger.register(dlp.group)
+    rights.register(people.group)
     for noun, group in (
         ("charter", charter.group),
         ("board", board.group),
         ("people", people.group),
+        ("me", me.group),
+        ("rights", rights.group),
         ("source", source.group),
         ("dataset", dataset.group),
         ("dlp", dlp.group),

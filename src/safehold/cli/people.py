@@ -19,7 +19,7 @@ def enrol(
     *,
     file: Annotated[
         Path | None,
-        typer.Option(help="CSV with columns person, jurisdiction, streams (separated by spaces)."),
+        typer.Option(help="CSV: person, jurisdiction; level, key; streams where an operator may."),
     ] = None,
     source: Annotated[
         Path | None, typer.Option(help="Enrol everybody who appears in a source file.")
@@ -47,7 +47,7 @@ def enrol(
 
 @group.command()
 def show(person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Show what a person chose."""
+    """Show whether a person is enrolled; what they chose is shown to them alone: safehold me show."""
     with keeper(home) as client:
         put(client.call("people.show", person=person), as_json=as_json)
 
@@ -61,7 +61,7 @@ def consent(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Record an opt-in; it replaces an earlier one."""
+    """Enter an opt-in, where the charter lets an operator; else the person opts in: safehold me consent."""
     with keeper(home) as client:
         put(
             client.call(
@@ -73,14 +73,14 @@ def consent(
 
 @group.command()
 def pause(person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Pause: nothing is recorded, and nothing is used, until the person resumes."""
+    """Enter a pause for a person, marked as an operator's: nothing is recorded or used until they resume."""
     with keeper(home) as client:
         put(client.call("people.choose", person=person, choice="pause"), as_json=as_json)
 
 
 @group.command()
 def resume(person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """End a pause."""
+    """Enter the end of a pause, where the charter lets an operator."""
     with keeper(home) as client:
         put(client.call("people.choose", person=person, choice="resume"), as_json=as_json)
 
@@ -89,7 +89,7 @@ def resume(person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOpti
 def withdraw(
     person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
 ) -> None:
-    """Withdraw: every key of this person is withheld from the next release on."""
+    """Enter a withdrawal, marked as an operator's: every key is withheld from the next release on."""
     with keeper(home) as client:
         put(client.call("people.choose", person=person, choice="withdraw"), as_json=as_json)
 
@@ -155,6 +155,6 @@ def trail(
 
 @group.command(name="list")
 def count(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Count the people; who they are is not listed."""
+    """Count the people, and tell what was last released of who takes part; nobody is listed."""
     with keeper(home) as client:
         put(client.call("people.count"), as_json=as_json)

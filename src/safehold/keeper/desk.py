@@ -17,6 +17,7 @@ from safehold.ids import PersonId
 from safehold.keeper.ports import Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.rotation import Rotation
 from safehold.keeper.trust import Trust
+from safehold.keeper.turn import Turn
 from safehold.ledger import Entry, Ledger, Panel, Receipt, Subject, Timekeepers
 from safehold.ledger.index import EpochIndex
 from safehold.settings import Home
@@ -53,6 +54,7 @@ class Desk:
         local: Verifier keys of the home's own witness.
         lock: Held from a decision about people to the leaf that records it, and around each of their choices;
             so no leaf of a use follows the leaf of a choice against it. A stop does not wait for it.
+        turn: Lets choices go before decisions that wait for the lock too.
         jobs: Sandboxes that run now.
         nonces: Questions that were put to holders and devices and not yet answered.
         gone: People whose keys were destroyed since this process began.
@@ -78,10 +80,14 @@ class Desk:
     panel: Panel = field(default_factory=Panel)
     local: tuple[str, ...] = ()
     lock: threading.RLock = field(default_factory=threading.RLock)
+    turn: Turn = field(init=False)
     jobs: set[Job] = field(default_factory=set)
     nonces: Nonces = field(default_factory=Nonces)
     gone: set[str] = field(default_factory=set)
     erasing: dict[PersonId, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.turn = Turn(self.lock)
 
     def now_us(self) -> int:
         """Return the present moment in microseconds."""

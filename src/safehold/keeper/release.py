@@ -5,7 +5,8 @@ Rules, in this order; the first that fails ends it, and nothing was opened:
    is over;
 2. the capability holds, is bound to the caller's key, and the caller just proved to hold that key;
 3. every block offered is of somebody whom the grant means, carries the purpose, has not expired, lies in a
-   jurisdiction of the charter in force, and its person still agrees: what fails here is left out, person by person;
+   jurisdiction of the charter in force, and its person still agrees, does not object and contests none of it: what
+   fails here is left out, person by person;
 4. the grant has all columns that the recipe reads; policy allows it, in every segment, and the grant covers every
    day of telemetry behind it; a red line ends it whatever else is said;
 5. enough people are left, and the caps of the grant and the purpose's privacy budget cover it;
@@ -27,7 +28,7 @@ import pyarrow as pa
 
 from safehold import ids
 from safehold.access import AccessRequest, authorise
-from safehold.clock import DAY_US, day_of
+from safehold.clock import DAY_US
 from safehold.errors import ConsentError, DeniedError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.answers import Answers
@@ -38,7 +39,8 @@ from safehold.keeper.desk import Desk
 from safehold.keeper.gates import Gates
 from safehold.keeper.ports import Passed
 from safehold.keeper.server import Report
-from safehold.keeper.terms import admit_recipe, end_of, least_level, sources_of
+from safehold.keeper.terms import admit_recipe, least_level, sources_of
+from safehold.keeper.withheld import why_withheld
 from safehold.ledger import Entry, Receipt
 from safehold.privacy.budget import Charge
 from safehold.vault import SealedBlock
@@ -86,7 +88,7 @@ class Release:
         desk.ledger.check_health()
         desk.check_time()
         try:
-            with desk.lock:
+            with desk.turn.last():  # whoever chooses against it goes first
                 self.answers.settle()
                 opening = self._decide(ask, asker)
         except DeniedError as error:
@@ -195,29 +197,18 @@ class Release:
                 refused[person] = error.rule or "subjects"
                 chosen.pop(person, None)
                 continue
-            if ask.kind == "telemetry" and block.stream not in allowed:
-                passed_over[person] = "subjects.stream"
-            elif not {block.label.jurisdiction, standing.jurisdiction} <= places:
-                passed_over[person] = "charter.place"
-            elif ask.purpose not in block.label.purposes:
-                passed_over[person] = "label.purpose"
-            elif ask.kind == "telemetry" and end_of(charter, block) <= today:
-                passed_over[person] = "charter.retention"
-            elif (
-                ask.kind == "telemetry"
-                and standing.anew_us
-                and block.window <= day_of(standing.anew_us)
-            ):
-                passed_over[person] = "subjects.anew"  # from before they had withdrawn
-            elif ask.kind != "telemetry" and block.label.charter != charter.digest():
-                passed_over[person] = (
-                    "label.charter"  # features of a wider charter: build them again
-                )
-            else:
+            rule = why_withheld(
+                ask, block, standing, charter=charter, allowed=allowed, places=places, today=today
+            )
+            if rule is None:
                 chosen.setdefault(person, []).append(block)
+            else:
+                passed_over[person] = rule
         refused |= {person: rule for person, rule in passed_over.items() if person not in chosen}
         for rule in refused.values():
-            left_out[rule] = left_out.get(rule, 0) + 1
+            # a choice does not show itself to whoever asks: of real people only that they do not take part
+            shown = "subjects" if rule.startswith("subjects.") and not desk.home.synthetic else rule
+            left_out[shown] = left_out.get(shown, 0) + 1
         if ask.most_people is not None and len(chosen) > ask.most_people:
             left_out["ask.most_people"] = len(chosen) - ask.most_people
             drawn = sorted(chosen, key=lambda _: ids.random_bytes(16))[: ask.most_people]

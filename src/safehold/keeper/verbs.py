@@ -29,18 +29,22 @@ from safehold.keeper.drift import Drift
 from safehold.keeper.enrolment import Enrolment
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.grants import Grants
+from safehold.keeper.hands import Hands
 from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
 from safehold.keeper.principals import Principals
 from safehold.keeper.requests import Requests
+from safehold.keeper.receipts import Receipts
 from safehold.keeper.retention import Retention
+from safehold.keeper.rights import Rights
 from safehold.keeper.rollback import Closings, check_register
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.sessions import Sessions
 from safehold.keeper.sign_in import SignIn
 from safehold.keeper.sources import Sources
+from safehold.keeper.symmetry import Symmetry
 from safehold.keeper.trail import Trail
 from safehold.keeper.work import Work
 from safehold.ledger import Entry
@@ -74,6 +78,7 @@ class Verbs:
             on_silence=self.leases.close,
             on_sound=self.leases.reopen,
             on_trouble=self.leases.cut,
+            on_change=self.leases.renew,
         )
         self.oversight = Oversight(desk, self.leases)
         self.erasure = Erasure(
@@ -87,6 +92,9 @@ class Verbs:
         )
         self.intake.guard = self.drift.require_none
         self.trail = Trail(desk)
+        self.receipts = Receipts(desk)
+        self.rights = Rights(desk, self.crowd)
+        self.hands = Hands(desk, self.crowd)
         self.documents = Documents(desk)
         self.descent = Descent(desk, self.principals, overdue=self._overdue)
         self.requests = Requests(
@@ -97,6 +105,7 @@ class Verbs:
         self.sessions = Sessions(desk, self.grants)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
+        self.symmetry = Symmetry(desk, self.work.answers)
         self.attacks = Attacks(desk, self.grants, self.work.release)
         self.retention = Retention(desk, self.intake)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
@@ -146,7 +155,14 @@ class Verbs:
             "people.enrol": self.crowd.enrol,
             "people.choose": self.crowd.choose,
             "people.show": self.crowd.show,
-            "people.count": self.crowd.count,
+            "people.count": self._count,
+            "people.receipts": self.receipts.receipts,
+            "people.invite": self.hands.invite,
+            "people.move": self.hands.move,
+            "people.symmetry": self.symmetry.publish,
+            "rights.list": self.rights.listing,
+            "rights.read": self.rights.read,
+            "rights.answer": self.rights.answer,
             "people.erase": self.erasure.erase,
             "people.receipt": self.trail.receipt,
             "people.trail": self.trail.trail,
@@ -257,15 +273,22 @@ class Verbs:
             "drift": [one.clause for one in self.drift.found],
             "keeper_level": self.level,
             "sandbox_level": desk.workshop.level(),
+            "requests": self.rights.clock(),
             "periodic": list(self.periodic()),
             **self.watched(),
             "limits": [
                 "root on this machine can read the keeper's memory while it runs",
                 "witnesses in the operator's domain, as the local one is, only detect what went wrong",
-                "the keeper does not ask who speaks for a person: an operator enters choices and devices",
+                "whoever hands out a person's one-time code could use it first: the person then finds another's key",
                 *([f"the charter promises what is not there: {missing}"] if missing else []),
             ],
         }
+
+    def _count(
+        self, arguments: dict[str, Any], descriptors: Sequence[int], report: Report
+    ) -> dict[str, Any]:
+        counted = self.crowd.count(arguments, descriptors, report)
+        return {**counted, "taking_part": self.symmetry.last()}
 
     def _witnesses(self) -> dict[str, Any]:
         desk, unmet = self.desk, None
