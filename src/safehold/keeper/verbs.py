@@ -35,8 +35,8 @@ from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
 from safehold.keeper.principals import Principals
-from safehold.keeper.requests import Requests
 from safehold.keeper.receipts import Receipts
+from safehold.keeper.requests import Requests
 from safehold.keeper.retention import Retention
 from safehold.keeper.rights import Rights
 from safehold.keeper.rollback import Closings, check_register
