@@ -78,7 +78,7 @@ class Verbs:
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
         self.attacks = Attacks(desk, self.grants, self.work.release)
-        self.retention = Retention(desk, self.intake)
+        self.retention = Retention(desk, self.intake, self.models)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
         # how each promise of the charter stands; the argument says whether to measure anew
