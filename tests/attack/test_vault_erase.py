@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 import sqlalchemy as sa
+from tests.stores import STORES, store_of
 from tests.vaults import LABEL, TODAY, make_home, opens, plain, raw_files, rows, wrapped_keys
 
 from safehold import db
@@ -14,9 +15,9 @@ from safehold.errors import InvalidError, ShreddedError, TamperedError, Unavaila
 from safehold.vault import tables
 
 
-@pytest.fixture
-def home(tmp_path):
-    return make_home(tmp_path)
+@pytest.fixture(params=STORES)
+def home(request, tmp_path):
+    return make_home(tmp_path, store=store_of(request, tmp_path / "home/objects"))
 
 
 def test_the_erased_opens_nothing_and_the_others_everything(home):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from tests.stores import STORES, store_of
 from tests.vaults import (
     TODAY,
     check_object,
@@ -25,9 +26,9 @@ from safehold.errors import InvalidError, MissingError, SafeholdError, ShreddedE
 from safehold.vault import SealedBlock, container, keys, objects, tables
 
 
-@pytest.fixture
-def home(tmp_path):
-    return make_home(tmp_path)
+@pytest.fixture(params=STORES)
+def home(request, tmp_path):
+    return make_home(tmp_path, store=store_of(request, tmp_path / "home/objects"))
 
 
 def _rehash(block: SealedBlock, data: bytes) -> SealedBlock:
@@ -35,6 +36,7 @@ def _rehash(block: SealedBlock, data: bytes) -> SealedBlock:
     return replace(block, sha256=hashlib.sha256(data[span(block)]).digest())
 
 
+@pytest.mark.parametrize("home", ["folder"], indirect=True)
 def test_every_flipped_byte_of_an_object_is_found(home):
     sealed = home.vault.seal([plain(table=rows(3)), plain("psn_b", table=rows(3))], segment="de")
     whole = object_bytes(home, sealed)
@@ -48,6 +50,7 @@ def test_every_flipped_byte_of_an_object_is_found(home):
             )
 
 
+@pytest.mark.parametrize("home", ["folder"], indirect=True)
 def test_every_flipped_byte_of_a_block_is_found_even_with_a_forged_digest(home):
     sealed = home.vault.seal([plain(table=rows(3))], segment="de")
     (block,) = sealed.blocks
@@ -152,7 +155,7 @@ def test_nothing_is_read_without_an_expected_digest(home):
 
 def test_a_missing_object_is_missing(home):
     sealed = home.vault.seal([plain()], segment="de")
-    home.object_file(sealed.name).unlink()
+    home.store.remove(sealed.name)
     with pytest.raises(MissingError):
         read(home, *sealed.blocks)
 

@@ -89,7 +89,7 @@ def choice_leaf(desk: Desk, person: PersonId, name: str, record: dict[str, Any])
         kind="choice",
         actor="people",
         object=handle_of(subject.key, name),
-        detail=_padded({"sealed": seal_personal(subject.key, record)}),
+        detail=padded({"sealed": seal_personal(subject.key, record)}),
         charter=desk.trust.digest(),
         subjects=[subject],
     )
@@ -101,7 +101,7 @@ def enrolment_leaf(desk: Desk, people: Iterable[str], record: dict[str, Any]) ->
         kind="choice",
         actor="people",
         object=ENROLMENT,
-        detail=_padded({"record": record}),
+        detail=padded({"record": record}),
         charter=desk.trust.digest(),
         subjects=desk.subjects(list(people)),
     )
@@ -183,6 +183,7 @@ def _another() -> TamperedError:
     )
 
 
-def _padded(detail: dict[str, Any]) -> dict[str, Any]:
+def padded(detail: dict[str, Any], size: int = PAD) -> dict[str, Any]:
+    """Return a detail that is a multiple of ``size`` bytes long."""
     short = {**detail, "pad": ""}
-    return {**detail, "pad": "0" * (-len(canonical.encode(short)) % PAD)}
+    return {**detail, "pad": "0" * (-len(canonical.encode(short)) % size)}

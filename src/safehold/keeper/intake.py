@@ -178,7 +178,9 @@ class Intake:
             _LOG.warning("a source gets its closing leaf later: %s", error.rule)
         try:
             desk.vault.sweep(lambda: desk.catalog.objects() | keep, alone=True)
-        except UnavailableError as error:  # choices and erasures must not wait for a store of objects
+        except (
+            UnavailableError
+        ) as error:  # choices and erasures must not wait for a store of objects
             _LOG.warning("what a crash left is removed later: %s", error.rule)
 
     def _take(

@@ -35,7 +35,9 @@ class Retention:
         self._desk = desk
         self._intake = intake
         self._models = models
-        self._listed_us = desk.now_us()  # when the store was last searched: at the start of the keeper
+        self._listed_us = (
+            desk.now_us()
+        )  # when the store was last searched: at the start of the keeper
 
     def sweep(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report

@@ -18,9 +18,11 @@ from safehold.errors import (
 from safehold.keeper.attack import Attacks
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
+from safehold.keeper.deadlines import owed, owed_to
 from safehold.keeper.desk import Desk
 from safehold.keeper.documents import Documents
 from safehold.keeper.drift import Drift
+from safehold.keeper.effects import Effects
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.grants import Grants
 from safehold.keeper.intake import Intake
@@ -62,9 +64,6 @@ class Verbs:
             on_trouble=self.leases.cut,
         )
         self.oversight = Oversight(desk, self.leases)
-        self.erasure = Erasure(
-            desk, self.crowd, on_silence=self.leases.cut, on_gone=self.leases.forget
-        )
         self.drift = Drift(
             desk,
             orders=self.intake.orders,
@@ -77,6 +76,13 @@ class Verbs:
         self.grants = Grants(desk)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
+        self.erasure = Erasure(
+            desk,
+            self.crowd,
+            Effects(desk, self.models, self.work.release.gates),
+            on_silence=self.leases.cut,
+            on_gone=self.leases.forget,
+        )
         self.attacks = Attacks(desk, self.grants, self.work.release)
         self.retention = Retention(desk, self.intake, self.models)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
@@ -121,9 +127,10 @@ class Verbs:
             "milestones": self._milestones,
             "people.enrol": self.crowd.enrol,
             "people.choose": self.crowd.choose,
-            "people.show": self.crowd.show,
+            "people.show": self._show,
             "people.count": self.crowd.count,
             "people.erase": self.erasure.erase,
+            "people.erased": self.erasure.erased,
             "people.receipt": self.trail.receipt,
             "people.trail": self.trail.trail,
             "ingest": self.intake.ingest,
@@ -184,6 +191,13 @@ class Verbs:
             return None  # a ledger that takes nothing must not turn a refusal into something else
         return receipt.index
 
+    def _show(
+        self, arguments: dict[str, Any], descriptors: Sequence[int], report: Report
+    ) -> dict[str, Any]:
+        """Return what one person chose, and what is due to them."""
+        shown = self.crowd.show(arguments, descriptors, report)
+        return shown | owed_to(self.desk, self.desk.people.find(str(arguments["person"])))
+
     def _on_removed(self, device: VerifyKey) -> int:
         return self.leases.dismiss(device)
 
@@ -215,6 +229,7 @@ class Verbs:
                 "signing": len(desk.ledger.vkeys),
             },
             "witnesses": witnesses,
+            "owed": owed(desk),
             "drift": [one.clause for one in self.drift.found],
             "keeper_level": self.level,
             "sandbox_level": desk.workshop.level(),

@@ -331,9 +331,7 @@ def _endpoint(text: str) -> str:
         or port > _PORT
     ):
         raise _wrong("the endpoint is a host, with nothing else")
-    if parts.scheme != "https" and not (
-        parts.scheme == "http" and parts.hostname in LOOPBACK
-    ):
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise _wrong("the endpoint is reached by https")
     return f"{parts.scheme}://{parts.netloc}"
 

@@ -163,9 +163,7 @@ class Objects:
         """
         for file in sorted(self._path.glob("??/*.shb")):
             name = f"{file.parent.name}/{file.name}"
-            if is_name(name) and (
-                before_us is None or file.stat().st_mtime_ns < before_us * 1000
-            ):
+            if is_name(name) and (before_us is None or file.stat().st_mtime_ns < before_us * 1000):
                 yield name
 
     def _away(self, what: str, _error: BaseException) -> UnavailableError:

@@ -386,6 +386,15 @@ class Vault:
         self._objects.put(place, sealed)
         return record
 
+    def keeps(self, artifact: SealedArtifact) -> bool:
+        """Return whether an artifact's key is there and its time is not over; its object is not looked at."""
+        name = KeyName(ARTIFACT, artifact.name, "", artifact.label.expires)
+        try:
+            check_unexpired(artifact.label, now_us=self._clock.now_us())
+            return self._lookup.one(artifact.segment, name, make=False) is not None
+        except ShreddedError:
+            return False
+
     def read_artifact(self, artifact: SealedArtifact) -> bytes:
         """Return an artifact after every check.
 
