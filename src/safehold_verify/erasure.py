@@ -230,14 +230,14 @@ def _effects(detail: Mapping[str, Any]) -> Iterator[Effect]:
                 pass
             case _:
                 raise VerificationError("an effect in another form", where="begun")
-        more = {str(name): value for name, value in more.items()}
+        facts: dict[str, Any] = {str(key): value for key, value in more.items()}
         bound: tuple[float, float] | tuple[None, None] = (None, None)
         if status == "bounded":
-            micro = _whole(more, "epsilon_micro", "begun")
-            bound = (micro / 1e6, _whole(more, "delta_e12", "begun") / 1e12)
+            micro = _whole(facts, "epsilon_micro", "begun")
+            bound = (micro / 1e6, _whole(facts, "delta_e12", "begun") / 1e12)
             if not micro:
                 raise VerificationError("bounded by nothing", where="begun")
-        by = more.get("by", "")
+        by = facts.get("by", "")
         if not isinstance(by, str) or (status == "rebuilt") != bool(by):
             raise VerificationError("an effect in another form", where="begun")
         yield Effect(kind=kind, id=name, status=status, epsilon=bound[0], delta=bound[1], by=by)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from safehold.errors import ConflictError, InvalidError, TamperedError
+from safehold.errors import ConflictError, InvalidError, TamperedError, UnavailableError
 from safehold.settings import Home
 from safehold_verify import VerificationError
 from safehold_verify.package import FILE, PackageReport, verify_package
@@ -32,6 +32,25 @@ def write_private(file: Path, data: bytes) -> Path:
     file.chmod(0o600)
     file.write_bytes(data)
     return file
+
+
+def keep_receipt(answer: dict[str, Any], file: Path | None) -> dict[str, Any]:
+    """Write the receipt of an erasure if there is one and somebody wants it; return the rest of the answer.
+
+    Raises:
+        UnavailableError: It is wanted, and no published head covers the erasure yet.
+    """
+    shown = {name: value for name, value in answer.items() if name not in {"receipt", "leaf", "r"}}
+    if file is None:
+        return shown
+    if not answer.get("receipt"):
+        raise UnavailableError(
+            f"the erasure is done as far as it goes, and its receipt is not there yet: {answer.get('request')}",
+            rule="subjects.receipt",
+            fix="safehold people erasures REQUEST --receipt FILE, when the witnesses answer",
+        )
+    write_private(file, answer["receipt"].encode())
+    return {**shown, "receipt": str(file)}
 
 
 def check_package(home: Home, file: Path, receipt: Path | None) -> PackageReport:

@@ -4,8 +4,8 @@ Steps, each durable before the next, each repeatable after a crash:
 
 1. *choice*    a leaf like that of any other choice; from here nothing of them is used or recorded
 2. *index*     the epoch of the ledger ends, so that the index of it still knows them
-3. *begin*     a leaf of kind ``erasure`` that commits to the request, to what was made from them and what becomes of it,
-               and tells how many leaves become unreadable; sandboxes that hold rows of them are ended first
+3. *begin*     sandboxes that hold rows of them are ended; a leaf of kind ``erasure`` commits to the request and to what
+               becomes of everything that was made from them, and tells how many leaves become unreadable
 4. *destroy*   their data keys and their ledger key, and what hid who was in which entry of epochs that are over
 5. *forget*    blocks, devices, marks and their row in the register; a voucher stays, so that the enrolment adds up
 6. *result*    the database is scrubbed of what was deleted, then a second leaf, with ``ref``, that tells whether it was

@@ -355,7 +355,7 @@ class Release:
                 fix="ask again",
             )
         with self._going(opening, people) as going:
-            return self._run(ask, opening, going, charter, spec, report)
+            return self._run(ask, opening, going, spec, report=report, charter=charter)
 
     @contextmanager
     def _going(self, opening: Opening, people: Sequence[PersonId]) -> Iterator[Run]:
@@ -381,9 +381,10 @@ class Release:
         ask: Ask,
         opening: Opening,
         run: Run,
-        charter: Charter,
         spec: Mapping[str, Any],
+        *,
         report: Report,
+        charter: Charter,
     ) -> tuple[list[Passed], str]:
         desk, people = self._desk, run.people
         if not people:
