@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from safehold_verify.index import verify_index
 from safehold_verify.log import verify_log
 from safehold_verify.notes import parse_vkey
 from safehold_verify.package import verify_package
+from safehold_verify.person import LARGEST as LARGEST_COPY
+from safehold_verify.person import Person, unpack
 from safehold_verify.proof import verify_proof
 from safehold_verify.receipt import verify_receipt
 from safehold_verify.words import in_words
@@ -101,6 +104,20 @@ def _erasure(arguments: argparse.Namespace) -> dict[str, object]:
     return {"told": "\n" + "\n".join(tell_erasure(report))}
 
 
+def _ask(arguments: argparse.Namespace) -> dict[str, object]:
+    request = Person.read(arguments.key).ask(
+        home=arguments.home, person=arguments.person, at_us=time.time_ns() // 1000
+    )
+    _write(arguments.out, request, "request", mode=0o600)
+    return {"request": str(arguments.out)}
+
+
+def _open(arguments: argparse.Namespace) -> dict[str, object]:
+    sealed = read_file(arguments.copy, "copy", limit=LARGEST_COPY)
+    names = unpack(Person.read(arguments.key).open(sealed), arguments.out)
+    return {"files": len(names), "read": str(arguments.out / "index.html")}
+
+
 def _index(arguments: argparse.Namespace) -> dict[str, object]:
     auditor = Auditor(arguments.name, _bytes(arguments.key))
     report = verify_index(
@@ -142,6 +159,7 @@ def _write(path: Path, data: bytes, where: str, *, mode: int = 0o666) -> None:
 _CHECKS = {
     "log": _log, "proof": _proof, "head": _head, "package": _package, "receipt": _receipt,
     "index": _index, "auditor": _auditor, "erasure": _erasure,
+    "ask": _ask, "open": _open,
 }  # fmt: skip
 
 
@@ -190,6 +208,16 @@ def _parser() -> argparse.ArgumentParser:
     receipt.add_argument("receipt", type=Path)
     erasure = nouns.add_parser("erasure", help="check the receipt of an erasure")
     erasure.add_argument("receipt", type=Path)
+    ask = nouns.add_parser("ask", help="sign a request for a copy of your data")
+    ask.add_argument("--home", required=True, help="id of the home, as its company names it")
+    ask.add_argument("--person", required=True, help="the company's name for you")
+    ask.add_argument("--out", type=Path, required=True, help="where the request goes")
+    opened = nouns.add_parser("open", help="open a copy of your data")
+    opened.add_argument("copy", type=Path)
+    opened.add_argument("--out", type=Path, required=True, help="a new folder")
+    for noun in (ask, opened):
+        noun.add_argument("--key", type=Path, required=True, help="your key file")
+        noun.add_argument("--json", action="store_true")
     index = nouns.add_parser("index", help="compute the index of an epoch again, as an auditor")
     index.add_argument("directory", type=Path, help="the ledger directory")
     index.add_argument("--bundle", type=Path, required=True, help="what the keeper wrote for you")

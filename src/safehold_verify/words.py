@@ -14,6 +14,7 @@ WHAT = {
     "ingest": "data about you was taken in",
     "choice": "a choice of yours was recorded",
     "lease": "a device was allowed to record you for a quarter of an hour",
+    "release": "a copy was sealed and handed out",
     "gap": "a record was made that nothing of you was recorded for a time",
 }
 

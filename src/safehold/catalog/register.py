@@ -166,8 +166,12 @@ class Catalog:
                 ).scalars()
             )
 
-    def blocks_of(self, person: str) -> list[SealedBlock]:
-        """Return every block of a person that is known, of whatever kind and state, each row checked.
+    def blocks_of(self, person: str, *, live: bool = False) -> list[SealedBlock]:
+        """Return every block of a person that is known, of whatever kind, each row checked.
+
+        Args:
+            person: Whose.
+            live: Only of sources and builds that are through.
 
         Raises:
             TamperedError: A row does not carry the keeper's MAC.
@@ -177,6 +181,8 @@ class Catalog:
             .where(tables.block.c.person == person)
             .order_by(tables.block.c.stream, tables.block.c.window, tables.block.c.id)
         )
+        if live:
+            query = query.where(tables.block.c.state == LIVE)
         with self._engine.begin() as connection:
             return [self._rows.check(row) for row in connection.execute(query)]
 

@@ -137,6 +137,24 @@ def erasures(
 
 
 @group.command()
+def export(
+    request: Annotated[Path, typer.Argument(help="What the person signed: safehold-verify ask.")],
+    *,
+    out: Annotated[Path, typer.Option(help="New file for the sealed copy.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a copy of everything that is held about a person, sealed to their own key.
+
+    They open it with `safehold-verify open`. Whoever runs this cannot read it.
+    """
+    from safehold.app.trail import export_to
+
+    with keeper(home) as client:
+        put(export_to(client, existing(request), out), as_json=as_json)
+
+
+@group.command()
 def receipt(
     person: Person,
     *,

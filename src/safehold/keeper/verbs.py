@@ -24,6 +24,7 @@ from safehold.keeper.documents import Documents
 from safehold.keeper.drift import Drift
 from safehold.keeper.effects import Effects
 from safehold.keeper.erasure import Erasure
+from safehold.keeper.export import Export
 from safehold.keeper.grants import Grants
 from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
@@ -76,10 +77,12 @@ class Verbs:
         self.grants = Grants(desk)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
+        effects = Effects(desk, self.models, self.work.release.gates)
+        self.export = Export(desk, self.work.answers, effects)
         self.erasure = Erasure(
             desk,
             self.crowd,
-            Effects(desk, self.models, self.work.release.gates),
+            effects,
             on_silence=self.leases.cut,
             on_gone=self.leases.forget,
         )
@@ -130,6 +133,7 @@ class Verbs:
             "people.show": self._show,
             "people.count": self.crowd.count,
             "people.erase": self.erasure.erase,
+            "people.export": self.export.export,
             "people.erased": self.erasure.erased,
             "people.receipt": self.trail.receipt,
             "people.trail": self.trail.trail,
