@@ -30,8 +30,10 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
+from safehold.keeper.dossier import CCPA
 from safehold.keeper.export import PURPOSE as RIGHT
 from safehold.signing import SigningKey
+from safehold.telemetry.schema import STREAMS
 from safehold_verify import VerificationError, verify_log
 from safehold_verify.package import verify_package
 from safehold_verify.person import Person, unpack
@@ -51,6 +53,7 @@ class Asking:
         return Person(self.key.seed())
 
     def sign(self, person: str = SHE, **changes: Any) -> dict[str, str]:
+        self.bench.clock.advance(1)  # no two requests are the same
         given = {"home": self.bench.home.id, "at_us": self.bench.clock.now_us()} | changes
         said: dict[str, str] = json.loads(self.person.ask(person=person, **given))
         return said
@@ -130,6 +133,10 @@ def test_a_copy_holds_all_there_is_in_files_that_anything_reads(asking: Asking) 
     assert json.loads(files["choices.json"])["chosen"]["external"] == SHE
     others = b"".join(files.values())
     assert not any(re.search(rf"\b{one}\b".encode(), others) for one in CROWD[3:])
+
+
+def test_every_stream_has_a_category() -> None:
+    assert {*STREAMS, "feature"} == CCPA.keys()
 
 
 def test_the_proof_in_a_copy_holds_and_tells_of_the_copy_itself(
@@ -376,7 +383,7 @@ def test_a_copy_is_unpacked_into_a_new_folder_and_nowhere_else(
     archive = asking.person.open(asking.ask().read_bytes())
     names = unpack(archive, tmp_path / "mine")
     assert (tmp_path / "mine" / "index.html").stat().st_mode & 0o077 == 0
-    assert len(names) == len(list(p for p in (tmp_path / "mine").rglob("*") if p.is_file()))
+    assert len(names) == sum(one.is_file() for one in (tmp_path / "mine").rglob("*"))
     with pytest.raises(VerificationError):
         unpack(archive, tmp_path / "mine")
     for name in ("../out", "/etc/out", "a/b/c", "a\\..\\b"):

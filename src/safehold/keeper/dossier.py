@@ -54,10 +54,11 @@ RIGHTS: Final = (
 CCPA: Final = {
     "key": "internet or other electronic network activity (F)",
     "pointer": "internet or other electronic network activity (F)",
-    "window": "internet or other electronic network activity (F)",
+    "focus": "internet or other electronic network activity (F)",
     "chat": "contents of messages: sensitive personal information (L)",
     "ai": "internet or other electronic network activity (F)",
-    "meeting": "audio, electronic, visual or similar information (H)",
+    "speech": "audio, electronic, visual or similar information (H)",
+    "screen": "audio, electronic, visual or similar information (H)",
     "metric": "professional or employment-related information (I)",
     "feature": "inferences drawn from the above (K)",
 }
@@ -208,7 +209,7 @@ class Dossier:
             "ends_until": _day(part.ends[1]),
             "purposes": list(part.purposes),
             "jurisdiction": part.place,
-            "ccpa_category": CCPA.get(stream, "internet or other electronic network activity (F)"),
+            "ccpa_category": CCPA[stream],
             "columns": {one.name: str(one.type) for one in table.schema},
         }
         self._write(f"{stem}.parquet", buffer.getvalue(), **about)
@@ -263,9 +264,7 @@ class Dossier:
             },
             "legal_basis": charter.participation.legal_basis,
             "categories": sorted({part.what for part in self._parts}),
-            "ccpa_categories": sorted(
-                {CCPA.get(part.stream, CCPA["window"]) for part in self._parts}
-            ),
+            "ccpa_categories": sorted({CCPA[part.stream] for part in self._parts}),
             "recipients": _recipients(portrait.uses),
             "sold_or_shared": "no row leaves this system but in a copy like this one",
             "retention_days": dict(portrait.retention),

@@ -87,7 +87,7 @@ def leaflet(
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>What is held about {escape(person)}</title><style>{_STYLE}</style></head><body><main>",
         f"<h1>What is held about {escape(person)}</h1>",
-        f"<p>Made on {escape(at)}, for you alone: it was sealed to your key, and nobody who carried it could read it.</p>",
+        f"<p>Made on {escape(at)} for you alone: sealed to your key, so that nobody who carried it could read it.</p>",
         *_held(parts),
         *_purposes(charter),
         *_used(uses),
