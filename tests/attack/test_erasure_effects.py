@@ -319,3 +319,30 @@ def test_what_is_derived_never_outlives_its_source(bench: Bench) -> None:
     base.close()
     assert left == []
     assert not bench.blocks("derived")
+
+
+@pytest.mark.parametrize("step", ["index", "destroy", "forget", "result"])
+def test_a_crash_loses_neither_the_list_nor_the_deadline(bench: Bench, step: str) -> None:
+    """The list is durable before a key is destroyed, since nobody can make it afterwards."""
+    asked = bench.clock.now_us()
+
+    def cut(reached: str) -> None:
+        if reached == step:
+            raise KeyboardInterrupt
+
+    bench.verbs.erasure.reached = cut
+    with pytest.raises(KeyboardInterrupt):
+        erase(bench)
+    bench.clock.advance(60 * SECOND_US)
+    bench.restart()
+    (one,) = bench.call("people.erased")["erasures"]
+    assert one["state"] == "done"
+    report = checked(bench, bench.call("people.erased", request=one["request"]))
+    assert {effect.kind: effect.status for effect in report.effects} == {
+        "source": "shredded",
+        "feature": "shredded",
+        "model": "bounded",
+    }
+    assert (report.asked_us, report.late) == (asked, False)
+    assert report.done_us == asked + 60 * SECOND_US
+    assert not owed(bench.desk)

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from tests.attack.test_erasure import forms
 from tests.keeper_desk import CROWD, Bench, copy_bench, found_bench, script_training
 from tests.world import PURPOSE, raised
 
+from safehold.app.trail import export_to
 from safehold.clock import DAY_US
 from safehold.errors import (
     ConflictError,
@@ -30,6 +32,7 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
+from safehold.keeper.client import KeeperClient
 from safehold.keeper.dossier import CCPA
 from safehold.keeper.export import PURPOSE as RIGHT
 from safehold.signing import SigningKey
@@ -90,6 +93,19 @@ def asking(made: tuple[Bench, bytes], tmp_path: Path) -> Iterator[Asking]:
     copy = copy_bench(made[0], tmp_path).start()
     yield Asking(copy, SigningKey(made[1][:32]))
     copy.stop()
+
+
+@pytest.fixture(scope="module")
+def shared(made: tuple[Bench, bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
+    """One keeper for all that changes nothing but the ledger."""
+    copy = copy_bench(made[0], tmp_path_factory.mktemp("shared")).start()
+    yield Asking(copy, SigningKey(made[1][:32]))
+    copy.stop()
+
+
+@pytest.fixture(scope="module")
+def him(shared: Asking, made: tuple[Bench, bytes]) -> Asking:
+    return Asking(shared.bench, SigningKey(made[1][32:]))
 
 
 @pytest.fixture
@@ -173,8 +189,8 @@ class Page(HTMLParser):
         assert not [name for name, _ in attrs if name.startswith("on")]
 
 
-def test_the_page_is_whole_and_fetches_nothing(asking: Asking) -> None:
-    page = asking.opened(asking.ask())["index.html"].decode()
+def test_the_page_is_whole_and_fetches_nothing(shared: Asking) -> None:
+    page = shared.opened(shared.ask())["index.html"].decode()
     read = Page()
     read.feed(page)
     assert not {"script", "link", "iframe", "object", "embed", "img", "form"} & set(read.tags)
@@ -195,42 +211,44 @@ def test_text_that_is_not_ours_is_escaped(asking: Asking) -> None:
     assert "&lt;script&gt;" in page
 
 
-def test_nobody_else_opens_it_and_nothing_in_it_is_readable(asking: Asking, he: Asking) -> None:
-    out = asking.ask()
+def test_nobody_else_opens_it_and_nothing_in_it_is_readable(shared: Asking, him: Asking) -> None:
+    out = shared.ask()
     with pytest.raises(VerificationError):
-        he.person.open(out.read_bytes())
+        him.person.open(out.read_bytes())
     sealed = bytearray(out.read_bytes())
     for word in (SHE.encode(), b"manifest", b"PK\x03\x04"):
         assert word not in sealed
     sealed[len(sealed) // 2] ^= 1
     with pytest.raises(VerificationError):
-        asking.person.open(bytes(sealed))
+        shared.person.open(bytes(sealed))
 
 
-@pytest.mark.parametrize("why", ["his", "a stranger's", "removed", "too new", "nobody"])
-def test_a_key_that_is_not_theirs_gets_nothing(asking: Asking, he: Asking, why: str) -> None:
-    bench, asks, person = asking.bench, asking, SHE
+@pytest.mark.parametrize("why", ["his", "a stranger's", "nobody"])
+def test_a_key_that_is_not_theirs_gets_nothing(shared: Asking, him: Asking, why: str) -> None:
+    bench, asks, person = shared.bench, shared, SHE
     match why:
         case "his":
-            asks = he
+            asks = him
         case "a stranger's":
             asks = Asking(bench, SigningKey.generate())
-        case "removed":
-            bench.call("source.remove", person=SHE, device=asking.key.public.text())
-        case "too new":
-            asks = Asking(bench, SigningKey.generate())
-            bench.call("source.add", person=SHE, device=asks.key.public.text())
         case "nobody":
             person = "nobody at all"
     size = bench.desk.ledger.size
-    error = raised(lambda: asks.ask(asks.sign(person)))
-    assert isinstance(error, DeniedError)
-    assert error.rule == ("export.waiting" if why == "too new" else "export.key")
+    assert raised(lambda: asks.ask(asks.sign(person))).rule == "export.key"
     assert (bench.path / "copy").read_bytes() == b""
     assert bench.leaves(size) == ["refusal"], "and it is in the ledger"
-    if why == "too new":
-        bench.clock.advance(3 * DAY_US)
-        assert asks.opened(asks.ask())["manifest.json"]
+
+
+def test_a_key_counts_after_three_days_and_until_it_is_removed(asking: Asking) -> None:
+    bench, asks = asking.bench, Asking(asking.bench, SigningKey.generate())
+    bench.call("source.remove", person=SHE, device=asking.key.public.text())
+    error = raised(asking.ask)
+    assert (type(error), error.rule) == (DeniedError, "export.key")
+    bench.call("source.add", person=SHE, device=asks.key.public.text())
+    assert raised(asks.ask).rule == "export.waiting"
+    assert (bench.path / "copy").read_bytes() == b""
+    bench.clock.advance(3 * DAY_US)
+    assert asks.opened(asks.ask())["manifest.json"]
 
 
 @pytest.mark.parametrize(
@@ -241,14 +259,14 @@ def test_a_key_that_is_not_theirs_gets_nothing(asking: Asking, he: Asking, why: 
         lambda said: said | {"at_us": said["at_us"] + 1},
     ],
 )
-def test_a_request_that_was_changed_on_its_way_is_refused(asking: Asking, change: Any) -> None:
+def test_a_request_that_was_changed_on_its_way_is_refused(shared: Asking, change: Any) -> None:
     """Whoever carries it cannot put their own opening key into it."""
-    signed = asking.sign()
+    signed = shared.sign()
     said = change(json.loads(signed["request"]))
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
-    error = raised(lambda: asking.ask({**signed, "request": text}))
+    error = raised(lambda: shared.ask({**signed, "request": text}))
     assert isinstance(error, TamperedError)
-    assert (asking.bench.path / "copy").read_bytes() == b""
+    assert (shared.bench.path / "copy").read_bytes() == b""
 
 
 def test_a_request_counts_once_for_a_week_and_for_one_home(asking: Asking) -> None:
@@ -291,24 +309,24 @@ def test_who_has_paused_or_withdrawn_still_gets_it_and_a_stop_holds_it_back(
 
 
 def test_nothing_is_opened_if_the_ledger_takes_no_intent(
-    asking: Asking, monkeypatch: pytest.MonkeyPatch
+    shared: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[object] = []
-    monkeypatch.setattr(asking.bench.desk.vault, "read", lambda *a, **k: read.append(a) or iter(()))
+    monkeypatch.setattr(shared.bench.desk.vault, "read", lambda *a, **k: read.append(a) or iter(()))
     monkeypatch.setattr(
-        asking.bench.desk.trust, "log_charged", _refuse("ledger.append", UnavailableError)
+        shared.bench.desk.trust, "log_charged", _refuse("ledger.append", UnavailableError)
     )
-    assert raised(asking.ask).rule == "ledger.append"
+    assert raised(shared.ask).rule == "ledger.append"
     assert not read
 
 
 def test_nothing_is_handed_out_if_the_ledger_takes_no_release(
-    asking: Asking, monkeypatch: pytest.MonkeyPatch
+    shared: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = asking.bench.desk
+    desk = shared.bench.desk
     monkeypatch.setattr(type(desk), "log", _refuse("ledger.append", UnavailableError))
-    assert raised(asking.ask).rule == "ledger.append"
-    assert (asking.bench.path / "copy").read_bytes() == b""
+    assert raised(shared.ask).rule == "ledger.append"
+    assert (shared.bench.path / "copy").read_bytes() == b""
 
 
 def _refuse(rule: str, kind: type[SafeholdError]) -> Any:
@@ -319,17 +337,17 @@ def _refuse(rule: str, kind: type[SafeholdError]) -> Any:
 
 
 def test_a_store_that_is_away_ends_it_with_a_result(
-    asking: Asking, monkeypatch: pytest.MonkeyPatch
+    shared: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = asking.bench.desk
+    desk = shared.bench.desk
     monkeypatch.setattr(
         desk.vault._reader._objects, "ranges", _refuse("object.store", UnavailableError)
     )
     size = desk.ledger.size
-    assert raised(asking.ask).rule == "object.store"
-    assert asking.bench.leaves(size)[-1] == "access.result"
+    assert raised(shared.ask).rule == "object.store"
+    assert shared.bench.leaves(size)[-1] == "access.result"
     assert not desk.trust.unanswered()
-    assert (asking.bench.path / "copy").read_bytes() == b""
+    assert (shared.bench.path / "copy").read_bytes() == b""
 
 
 def test_an_erasure_ends_a_copy_that_is_being_made(
@@ -378,9 +396,9 @@ def test_no_word_of_a_copy_leads_to_who_was_erased_since(asking: Asking) -> None
 
 
 def test_a_copy_is_unpacked_into_a_new_folder_and_nowhere_else(
-    asking: Asking, tmp_path: Path
+    shared: Asking, tmp_path: Path
 ) -> None:
-    archive = asking.person.open(asking.ask().read_bytes())
+    archive = shared.person.open(shared.ask().read_bytes())
     names = unpack(archive, tmp_path / "mine")
     assert (tmp_path / "mine" / "index.html").stat().st_mode & 0o077 == 0
     assert len(names) == sum(one.is_file() for one in (tmp_path / "mine").rglob("*"))
@@ -393,3 +411,29 @@ def test_a_copy_is_unpacked_into_a_new_folder_and_nowhere_else(
         with pytest.raises(VerificationError):
             unpack(packed.getvalue(), tmp_path / "other")
         assert not (tmp_path / "other").exists()
+
+
+def test_a_copy_goes_through_the_door_of_a_keeper_that_serves(
+    asking: Asking, tmp_path: Path
+) -> None:
+    """Request in, sealed file out, over the socket; and no file is left where it was refused."""
+    bench = asking.bench
+    assert bench.service is not None
+    thread = threading.Thread(target=bench.service.serve, daemon=True)
+    thread.start()
+    client, request, out = KeeperClient(bench.home.socket), tmp_path / "asked", tmp_path / "sealed"
+    request.write_text(json.dumps(asking.sign(HE)))
+    assert raised(lambda: export_to(client, request, out)).rule == "export.key"
+    assert not out.exists()
+    request.write_text(json.dumps(asking.sign()))
+    answer = export_to(client, request, out)
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert hashlib.sha256(out.read_bytes()).hexdigest() == answer["sha256"]
+    assert b"manifest.json" in asking.person.open(out.read_bytes())
+    assert isinstance(raised(lambda: export_to(client, request, out)), ConflictError)
+    request.write_text("{}")
+    other = tmp_path / "other"
+    assert isinstance(raised(lambda: export_to(client, request, other)), InvalidError)
+    assert not other.exists()
+    bench.service.close()
+    thread.join(60)

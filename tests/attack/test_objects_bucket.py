@@ -10,7 +10,7 @@ from typing import Any
 
 import obstore
 import pytest
-from tests.keeper_desk import PEOPLE, Bench, copy_bench, found_bench
+from tests.keeper_desk import PEOPLE, Bench, copy_bench, found_bench, rest_table
 from tests.seaweed import SECRET, Door, Weed
 from tests.stores import FarBucket
 from tests.vaults import make_home, opens, plain
@@ -19,6 +19,7 @@ from tests.world import outside, raised
 from safehold.app.objects import choose_bucket, objects_of
 from safehold.clock import DAY_US
 from safehold.errors import ConflictError, InvalidError, MissingError, UnavailableError
+from safehold.telemetry.schema import REST
 from safehold.vault import Bucket, Place
 from safehold.vault.objects import new_name
 
@@ -73,6 +74,18 @@ def test_what_a_bucket_keeps_of_the_deleted_is_noise_after_an_erasure(
         copy
     )  # with the whole key database of before, the live root, the live epochs
     assert not any(opens(restored, block) for block in sealed.blocks)
+
+
+def test_rows_of_every_stream_come_back(weed: Weed, tmp_path: Path) -> None:
+    home = make_home(tmp_path, store=FarBucket(weed))
+    tables = {stream: rest_table(stream, 5) for stream in REST}
+    blocks = [plain(stream=stream, table=table) for stream, table in tables.items()]
+    sealed = home.vault.seal(blocks, segment="de")
+    for block, back in home.vault.read(sealed.blocks):
+        assert back.to_pylist() == tables[block.stream].to_pylist()
+    assert home.vault.check(sealed.name, root=sealed.root, size=sealed.size, segment="de") == len(
+        REST
+    )
 
 
 def test_an_answer_that_was_lost_is_no_conflict(weed: Weed, door: Door) -> None:
