@@ -62,6 +62,9 @@ def rest_table(stream: str, rows: int = 2) -> pa.Table:
 
 def batch(person: str, window: int, *, stream: str = "pointer", first: int = 0, **changes: Any):
     table = rest_table(stream)
+    session = person.encode().hex().ljust(16, "0")
+    if len(session) > 16:
+        session = sha256(person.encode()).hexdigest()[:16]
     header = {
         "type": "batch",
         "person": person,
@@ -69,7 +72,7 @@ def batch(person: str, window: int, *, stream: str = "pointer", first: int = 0, 
         "window": window,
         "rows": len(table),
         "chunk": 0,
-        "extents": [["00" * 8, person.encode().hex().ljust(16, "0"), first, first + 1]],
+        "extents": [["00" * 8, session, first, first + 1]],
     } | changes
     return Frame(header, memoryview(pack(table)))
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
+from tests.stores import Folder, Store
 
 from safehold import db
 from safehold.clock import DAY_US, FixedClock
 from safehold.errors import ShreddedError
 from safehold.vault import (
     Label,
-    Objects,
     PlainBlock,
     SealedBlock,
     SealedObject,
@@ -43,6 +43,7 @@ class VaultHome:
     clock: FixedClock
     engine: sa.Engine
     vault: Vault
+    store: Store
 
     @property
     def home(self) -> Path:
@@ -54,6 +55,10 @@ class VaultHome:
 
     def object_file(self, name: str) -> Path:
         return self.home / "objects" / name
+
+    def held(self, name: str) -> bytes:
+        """Return an object as it rests."""
+        return self.store.read(name)
 
     def copy_home(self, name: str) -> Path:
         """Copy the whole home while it is in use, as a backup does."""
@@ -68,14 +73,17 @@ class VaultHome:
             "engine": db.open_engine(home / "control.db"),
             "root": self.root,
             "epochs": self.epochs,
-            "objects": Objects(home / "objects"),
+            "objects": self.store.open(home),
             "clock": self.clock,
         } | changes
         return Vault.open(**given)
 
 
-def make_home(path: Path, reached: Callable[[str], None] = go_on) -> VaultHome:
+def make_home(
+    path: Path, reached: Callable[[str], None] = go_on, store: Store | None = None
+) -> VaultHome:
     home = path / "home"
+    store = store or Folder(home / "objects")
     home.mkdir(parents=True)
     (path / "epochs").mkdir()
     root = LocalRoot.generate()
@@ -85,11 +93,11 @@ def make_home(path: Path, reached: Callable[[str], None] = go_on) -> VaultHome:
         engine=engine,
         root=root,
         epochs=path / "epochs",
-        objects=Objects(home / "objects"),
+        objects=store.open(home),
         clock=clock,
         reached=reached,
     )
-    return VaultHome(path, root, clock, engine, vault)
+    return VaultHome(path, root, clock, engine, vault, store)
 
 
 def rows(count: int = 20, seed: int = 0) -> pa.Table:
@@ -123,7 +131,7 @@ def span(block: SealedBlock) -> slice:
 
 
 def object_bytes(home, sealed: SealedObject) -> bytearray:
-    return bytearray(home.object_file(sealed.name).read_bytes())
+    return bytearray(home.held(sealed.name))
 
 
 def object_seal(home, sealed) -> container.ObjectSeal:
@@ -162,4 +170,4 @@ def check_object(home, sealed: SealedObject) -> int:
 
 
 def write_object(home, sealed: SealedObject, data: bytes) -> None:
-    home.object_file(sealed.name).write_bytes(data)
+    home.store.write(sealed.name, bytes(data))

@@ -121,6 +121,11 @@ class Home:
         return self.outside / "ledger-url"
 
     @property
+    def objects_url_file(self) -> Path:
+        """Names the bucket that holds the sealed objects, if one does; outside the home."""
+        return self.outside / "objects-url"
+
+    @property
     def proved_file(self) -> Path:
         """Names the policy that was proved last, by which program; outside the home."""
         return self.outside / "proved"

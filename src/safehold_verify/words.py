@@ -15,7 +15,7 @@ WHAT = {
     "ingest": "data about you was taken in",
     "choice": "a choice of yours was recorded",
     "lease": "a device was allowed to record you for a quarter of an hour",
-    "release": "how many take part was published, with noise; no data of yours was opened",
+    "release": "a copy was sealed to your key and handed out, or how many take part was published, with noise",
     "gap": "a record was made that nothing of you was recorded for a time",
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.keeper_desk import Bench, batch, chunk, copy_bench, found_bench
+from tests.stores import STORES, move_objects
 
 from safehold import canonical
 from safehold.canonical import b64, unb64
@@ -35,8 +36,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 @pytest.fixture
-def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
-    copy = copy_bench(made, tmp_path).start()
+def bench(made: Bench, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    copy = move_objects(copy_bench(made, tmp_path), request).start()
     yield copy
     copy.stop()
 
@@ -215,6 +216,7 @@ def test_the_person_can_show_that_their_request_was_carried_out(bench: Bench) ->
     assert (done["k"], done["ref"], done["pub"]) == ("erasure", answer["entry"], {"state": "done"})
 
 
+@pytest.mark.parametrize("bench", STORES, indirect=True)
 def test_who_was_erased_is_nobody_and_can_come_anew(bench: Bench) -> None:
     device = lived(bench)
     taken = bench.blocks()
@@ -264,6 +266,7 @@ def test_an_erasure_that_a_crash_cut_short_is_finished(bench: Bench, step: str) 
     assert [span.count for span in trail(bench, HE).spans][:2] == [4, 0]
 
 
+@pytest.mark.parametrize("bench", STORES, indirect=True)
 def test_a_crash_in_the_midst_of_forgetting_is_finished(bench: Bench) -> None:
     lived(bench)
     real = bench.desk.people.erase
@@ -383,6 +386,7 @@ def test_choices_erasures_and_devices_look_alike(bench: Bench) -> None:
     assert not any(HE.encode() in one for one in said)
 
 
+@pytest.mark.parametrize("bench", STORES, indirect=True)
 def test_who_is_erased_while_their_rows_come_in_is_left_out(bench: Bench) -> None:
     day = bench.today - 1
 

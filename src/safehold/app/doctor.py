@@ -17,6 +17,7 @@ from safehold.settings import Home
 
 LEAST_FREE = 1 << 30  # bytes on the disk of the home
 FULL = ("E3", "E4")
+MANY_OBJECTS = 1000  # of which one page of a bucket tells
 WARN_DAYS = 30  # before a roster expires
 REMEDIES = {
     "namespaces": (
@@ -69,6 +70,8 @@ def examine(path: Path) -> dict[str, Any]:
         check("names", lambda: admit_names(chosen_names(Home.open(path))))
         check("keeper", lambda: _keeper(Home.open(path)))
         check("requests", lambda: _requests(Home.open(path)))
+        check("objects", lambda: _objects(Home.open(path)))
+        check("deadlines", lambda: _deadlines(Home.open(path)))
     else:
         checks.append(
             {"check": "home", "ok": True, "found": "there is no home here yet: safehold init"}
@@ -196,3 +199,31 @@ def _requests(home: Home) -> str:
             fix="safehold rights list",
         )
     return f"{clock['open']} wait for an answer, none is late"
+
+
+def _objects(home: Home) -> str:
+    from safehold.app.objects import objects_of
+
+    objects = objects_of(home)
+    count = sum(1 for _ in zip(range(MANY_OBJECTS), objects.names(), strict=False))
+    where = "a bucket" if home.objects_url_file.exists() else "a folder of the home"
+    return f"{count}{' or more' if count == MANY_OBJECTS else ''} in {where}, which answers"
+
+
+def _deadlines(home: Home) -> str:
+    from safehold.app.embedded import answers
+    from safehold.keeper.client import KeeperClient
+
+    client = KeeperClient(home.socket)
+    if not answers(client):
+        return "not known: no keeper runs; each one looks when it starts"
+    owed = client.call("status")["owed"]
+    late = [one for one in owed if one["overdue"]]
+    if late:
+        names = ", ".join(f"{one['what']} {one.get('request', '')}".strip() for one in late)
+        raise SafeholdError(
+            f"overdue: {names}",
+            rule="subjects.overdue",
+            fix="safehold people erase again, which carries on; safehold dataset sweep",
+        )
+    return f"{len(owed)} under way, none overdue"

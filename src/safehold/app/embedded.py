@@ -90,7 +90,12 @@ def start(home: Home, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def keeper_environment() -> dict[str, str]:
     """Return the environment a keeper starts with: no secrets, only where things are."""
-    keep = ("PATH", "HOME", "LANG", "TZ", "SAFEHOLD_OUTSIDE", "XDG_STATE_HOME", "PYTHONPATH")
+    keep = (
+        *("PATH", "HOME", "LANG", "TZ", "SAFEHOLD_OUTSIDE", "XDG_STATE_HOME", "PYTHONPATH"),
+        # where credentials of an object store and certificates lie; never the credentials themselves
+        *("AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"),
+        "SSL_CERT_FILE",
+    )
     return {name: os.environ[name] for name in keep if name in os.environ}
 
 

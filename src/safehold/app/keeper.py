@@ -24,6 +24,7 @@ from safehold import canonical, ids
 from safehold.app.anchors import anchor_now, summary
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.journal import store_of
+from safehold.app.objects import objects_of
 from safehold.app.watch import last_seen, require_whole, watch_home
 from safehold.app.witnesses import local_witness, settle
 from safehold.app.workshop import SandboxWorkshop
@@ -44,7 +45,7 @@ from safehold.ledger.index import EpochIndex
 from safehold.sandbox.launch import Launcher
 from safehold.settings import Home
 from safehold.subjects import Devices, People
-from safehold.vault import Objects, Records, Vault
+from safehold.vault import Records, Vault
 from safehold.vault.kms import LocalRoot, create_sealed, create_shared, open_sealed, open_shared
 
 _LOG = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ def open_desk(
     engine = open_engine(home.control)
     migrate(engine)
     vault = Vault.open(
-        engine=engine, root=root, epochs=home.epochs, objects=Objects(home.objects), clock=clock
+        engine=engine, root=root, epochs=home.epochs, objects=objects_of(home), clock=clock
     )
     settle(home)
     local, panel = Witness(home.witness, clock=clock), Panel.read(home.witnesses_file)
@@ -241,7 +242,7 @@ def found(
     engine = open_engine(home.control)
     migrate(engine)
     vault = Vault.open(
-        engine=engine, root=root, epochs=home.epochs, objects=Objects(home.objects), clock=clock
+        engine=engine, root=root, epochs=home.epochs, objects=objects_of(home), clock=clock
     )
     seed = ids.random_bytes(32)
     vault.seal_secret(LOG_KEY, seed)

@@ -12,6 +12,7 @@ from safehold import canonical
 from safehold.app.charters import enact_for
 from safehold.app.embedded import start
 from safehold.app.journal import choose_database
+from safehold.app.objects import choose_bucket
 from safehold.app.witnesses import local_witness
 from safehold.charter import Roster
 from safehold.charter.vocabulary import SEATS
@@ -33,6 +34,7 @@ def create(
     synthetic: bool = False,
     passphrase: str | None = None,
     ledger_url: str | None = None,
+    objects_url: str | None = None,
 ) -> dict[str, Any]:
     """Make a home and say where its parts are.
 
@@ -44,11 +46,12 @@ def create(
         synthetic: The home is for made-up people only.
         passphrase: Seals the root; default: the environment's.
         ledger_url: PostgreSQL database for the journal; default: SQLite inside the home.
+        objects_url: Bucket for the sealed objects; default: a folder of the home.
 
     Raises:
         InvalidError: Seats inside the home, a malformed number of shares, or a URL that no ledger
-            may lie at.
-        UnavailableError: No passphrase.
+            or no object may lie at.
+        UnavailableError: No passphrase, or the bucket does not answer.
     """
     if path.resolve() in (seats.resolve(), *seats.resolve().parents):
         raise InvalidError("seat keys do not belong into the home", rule="init.seats")
@@ -58,6 +61,8 @@ def create(
     home = Home.create(path, synthetic=synthetic)
     try:
         schema = choose_database(home, ledger_url) if ledger_url is not None else None
+        if objects_url is not None:
+            choose_bucket(home, objects_url)
         return _fill(home, seats=seats, charter=charter, secret=secret, schema=schema)
     except (
         BaseException
@@ -87,6 +92,8 @@ def _fill(
         "seats": sorted(keys),
         "synthetic": home.synthetic,
     }
+    if home.objects_url_file.exists():
+        answer["objects"] = "a bucket"
     if schema is not None:
         answer["journal"] = f"PostgreSQL, schema {schema}"
     with start(home, order) as ready:

@@ -42,13 +42,26 @@ def init(
             help="Keep the ledger's journal in PostgreSQL: postgresql://user@host/database, without a password."
         ),
     ] = None,
+    objects: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep sealed objects in a bucket: s3://BUCKET/PREFIX?endpoint=https://HOST, without credentials."
+        ),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Make a home: root key, board, ledger, witness. Nothing is collected before a charter is signed."""
     from safehold.app.setup import create
 
-    made = create(home, seats=seats, charter=charter, shares=shares, ledger_url=ledger_url)
+    made = create(
+        home,
+        seats=seats,
+        charter=charter,
+        shares=shares,
+        ledger_url=ledger_url,
+        objects_url=objects,
+    )
     put(made, as_json=as_json)
 
 

@@ -99,12 +99,59 @@ def erase(
     person: Person,
     *,
     evidence: Annotated[str, typer.Option(help="Where the request is recorded.")],
+    receipt: Annotated[
+        Path | None, typer.Option(help="Where to write the receipt; the person keeps it.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase a person: their keys are destroyed, and nothing that is left leads to them."""
+    """Erase a person: their keys are destroyed, and nothing that is left leads to them.
+
+    Tells what was made from them and what becomes of each: shredded, rebuilt, bounded, unsupported.
+    """
+    from safehold.app.trail import keep_receipt
+
     with keeper(home) as client:
-        put(client.call("people.erase", person=person, evidence=evidence), as_json=as_json)
+        answer = client.call("people.erase", person=person, evidence=evidence)
+    put(keep_receipt(answer, receipt), as_json=as_json)
+
+
+@group.command()
+def erasures(
+    request: Annotated[
+        str | None, typer.Argument(help="One request, by the name that it was given.")
+    ] = None,
+    *,
+    receipt: Annotated[
+        Path | None, typer.Option(help="Where to write the receipt of that request.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """List erasures with their deadlines, or show one and write its receipt; whose they were is not known."""
+    from safehold.app.trail import keep_receipt
+
+    with keeper(home) as client:
+        answer = client.call("people.erased", request=request)
+    put(answer if request is None else keep_receipt(answer, receipt), as_json=as_json)
+
+
+@group.command()
+def export(
+    request: Annotated[Path, typer.Argument(help="What the person signed: safehold-verify ask.")],
+    *,
+    out: Annotated[Path, typer.Option(help="New file for the sealed copy.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a copy of everything that is held about a person, sealed to their own key.
+
+    They open it with `safehold-verify open`. Whoever runs this cannot read it.
+    """
+    from safehold.app.trail import export_to
+
+    with keeper(home) as client:
+        put(export_to(client, existing(request), out), as_json=as_json)
 
 
 @group.command()

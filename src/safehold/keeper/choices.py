@@ -94,7 +94,7 @@ def choice_leaf(desk: Desk, person: PersonId, name: str, record: dict[str, Any])
         kind="choice",
         actor="people",
         object=handle_of(subject.key, name),
-        detail=_padded(
+        detail=padded(
             {"sealed": seal_personal(subject.key, salted), "said": digest_record(encode(salted))}
         ),
         charter=desk.trust.digest(),
@@ -131,7 +131,7 @@ def enrolment_leaf(desk: Desk, people: Iterable[str], record: dict[str, Any]) ->
         kind="choice",
         actor="people",
         object=ENROLMENT,
-        detail=_padded({"record": record}),
+        detail=padded({"record": record}),
         charter=desk.trust.digest(),
         subjects=desk.subjects(list(people)),
     )
@@ -213,6 +213,7 @@ def _another() -> TamperedError:
     )
 
 
-def _padded(detail: dict[str, Any]) -> dict[str, Any]:
+def padded(detail: dict[str, Any], size: int = PAD) -> dict[str, Any]:
+    """Return a detail that is a multiple of ``size`` bytes long."""
     short = {**detail, "pad": ""}
-    return {**detail, "pad": "0" * (-len(canonical.encode(short)) % PAD)}
+    return {**detail, "pad": "0" * (-len(canonical.encode(short)) % size)}

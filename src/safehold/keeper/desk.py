@@ -16,6 +16,7 @@ from safehold.errors import MissingError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.ports import Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.rotation import Rotation
+from safehold.keeper.run import Run
 from safehold.keeper.trust import Trust
 from safehold.keeper.turn import Turn
 from safehold.ledger import Entry, Ledger, Panel, Receipt, Subject, Timekeepers
@@ -59,6 +60,8 @@ class Desk:
         nonces: Questions that were put to holders and devices and not yet answered.
         gone: People whose keys were destroyed since this process began.
         erasing: People whose erasure has begun and is not through, with its request.
+        asked: When each of those erasures was asked for, by its request, microseconds.
+        runs: Sandboxes that hold somebody's rows right now, or are about to.
     """
 
     home: Home
@@ -85,6 +88,8 @@ class Desk:
     nonces: Nonces = field(default_factory=Nonces)
     gone: set[str] = field(default_factory=set)
     erasing: dict[PersonId, str] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
+    runs: set[Run] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.turn = Turn(self.lock)
@@ -124,6 +129,19 @@ class Desk:
             raise
         finally:
             self.jobs.discard(job)
+
+    def end_runs(self, person: PersonId) -> int:
+        """End every sandbox that holds rows of a person, wait until they are gone, and return how many.
+
+        Raises:
+            UnavailableError: One of them does not end.
+        """
+        theirs = [run for run in list(self.runs) if person in run.people]
+        for run in theirs:
+            run.end()
+        for run in theirs:
+            run.wait()
+        return len(theirs)
 
     def halt(self) -> int:
         """End every sandbox that runs, and return how many."""

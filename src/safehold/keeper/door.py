@@ -42,10 +42,11 @@ OPERATED: Final = (
     "ledger.show", "milestones", "principal.list", "principal.suspend", "request.list", "source.list",
 )  # fmt: skip
 BY_PEOPLE: Final = (
-    "agent.enrol", "people.choose", "people.count", "people.enrol", "people.erase", "people.invite", "people.move",
-    "people.receipt", "people.receipts", "people.show", "people.symmetry", "people.trail", "principal.bundle",
-    "principal.enrol", "principal.identify", "principal.provider", "principal.remove", "principal.restore",
-    "rights.answer", "rights.list", "rights.read", "source.add", "source.remove",
+    "agent.enrol", "people.choose", "people.count", "people.enrol", "people.erase", "people.erased", "people.export",
+    "people.invite", "people.move", "people.receipt", "people.receipts", "people.show", "people.symmetry",
+    "people.trail", "principal.bundle", "principal.enrol", "principal.identify", "principal.provider",
+    "principal.remove", "principal.restore", "rights.answer", "rights.list", "rights.read", "source.add",
+    "source.remove",
 )  # fmt: skip
 
 KINDS_OF: Final[Mapping[str, frozenset[str]]] = {

@@ -179,7 +179,12 @@ class Intake:
                 self._close(name, tally)
         except UnavailableError as error:  # a ledger that only reads: the next start writes it
             _LOG.warning("a source gets its closing leaf later: %s", error.rule)
-        desk.vault.sweep(desk.catalog.objects() | keep)
+        try:
+            desk.vault.sweep(lambda: desk.catalog.objects() | keep, alone=True)
+        except (
+            UnavailableError
+        ) as error:  # choices and erasures must not wait for a store of objects
+            _LOG.warning("what a crash left is removed later: %s", error.rule)
 
     def _take(
         self,

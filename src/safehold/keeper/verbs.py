@@ -21,13 +21,16 @@ from safehold.keeper.attack import Attacks
 from safehold.keeper.caller import SOMEBODY, caller, calling
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
+from safehold.keeper.deadlines import owed, owed_to
 from safehold.keeper.descent import Descent
 from safehold.keeper.desk import Desk
 from safehold.keeper.documents import Documents
 from safehold.keeper.door import Door
 from safehold.keeper.drift import Drift
+from safehold.keeper.effects import Effects
 from safehold.keeper.enrolment import Enrolment
 from safehold.keeper.erasure import Erasure
+from safehold.keeper.export import Export
 from safehold.keeper.grants import Grants
 from safehold.keeper.hands import Hands
 from safehold.keeper.intake import Intake
@@ -81,9 +84,6 @@ class Verbs:
             on_change=self.leases.renew,
         )
         self.oversight = Oversight(desk, self.leases)
-        self.erasure = Erasure(
-            desk, self.crowd, on_silence=self.leases.cut, on_gone=self.leases.forget
-        )
         self.drift = Drift(
             desk,
             orders=self.intake.orders,
@@ -106,8 +106,17 @@ class Verbs:
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
         self.symmetry = Symmetry(desk, self.work.answers)
+        effects = Effects(desk, self.models, self.work.release.gates)
+        self.export = Export(desk, self.work.answers, effects)
+        self.erasure = Erasure(
+            desk,
+            self.crowd,
+            effects,
+            on_silence=self.leases.cut,
+            on_gone=self.leases.forget,
+        )
         self.attacks = Attacks(desk, self.grants, self.work.release)
-        self.retention = Retention(desk, self.intake)
+        self.retention = Retention(desk, self.intake, self.models)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
         # how each promise of the charter stands; the argument says whether to measure anew
@@ -154,7 +163,7 @@ class Verbs:
             "milestones": self._milestones,
             "people.enrol": self.crowd.enrol,
             "people.choose": self.crowd.choose,
-            "people.show": self.crowd.show,
+            "people.show": self._show,
             "people.count": self._count,
             "people.receipts": self.receipts.receipts,
             "people.invite": self.hands.invite,
@@ -164,6 +173,8 @@ class Verbs:
             "rights.read": self.rights.read,
             "rights.answer": self.rights.answer,
             "people.erase": self.erasure.erase,
+            "people.export": self.export.export,
+            "people.erased": self.erasure.erased,
             "people.receipt": self.trail.receipt,
             "people.trail": self.trail.trail,
             "ingest": self.intake.ingest,
@@ -236,6 +247,13 @@ class Verbs:
         self.descent.require_own(grant.requester)
         self.descent.require(grant, self.grants)
 
+    def _show(
+        self, arguments: dict[str, Any], descriptors: Sequence[int], report: Report
+    ) -> dict[str, Any]:
+        """Return what one person chose, and what is due to them."""
+        shown = self.crowd.show(arguments, descriptors, report)
+        return shown | owed_to(self.desk, self.desk.people.find(str(arguments["person"])))
+
     def _on_removed(self, device: VerifyKey) -> int:
         return self.leases.dismiss(device)
 
@@ -270,6 +288,7 @@ class Verbs:
                 "signing": len(desk.ledger.vkeys),
             },
             "witnesses": witnesses,
+            "owed": owed(desk),
             "drift": [one.clause for one in self.drift.found],
             "keeper_level": self.level,
             "sandbox_level": desk.workshop.level(),

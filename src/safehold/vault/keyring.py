@@ -86,6 +86,7 @@ class Keyring:
         if kek is None or not wanted:
             return {}
         found: dict[KeyName, bytes] = {}
+        rows = keys.RowKeys(kek)
         for kind in sorted({name.kind for name in wanted}):
             owners = sorted({name.owner for name in wanted if name.kind == kind})
             for start in range(0, len(owners), _MANY):
@@ -102,7 +103,7 @@ class Keyring:
                 for owner, stream, period, wrapped in connection.execute(query):
                     name = KeyName(kind, owner, stream, period)
                     if name in wanted:
-                        found[name] = keys.unwrap_row(kek, wrapped, context=name.context(segment))
+                        found[name] = rows.unwrap(wrapped, context=name.context(segment))
         return found
 
     def make(
@@ -120,6 +121,7 @@ class Keyring:
             return found
         kek = self._kek(connection, segment) or self._begin(connection, segment)
         made = {name: keys.new_key() for name in missing}
+        rows = keys.RowKeys(kek)
         connection.execute(
             sa.insert(tables.key),
             [
@@ -129,7 +131,7 @@ class Keyring:
                     "owner": name.owner,
                     "stream": name.stream,
                     "period": name.period,
-                    "wrapped": keys.wrap_row(kek, raw, context=name.context(segment)),
+                    "wrapped": rows.wrap(raw, context=name.context(segment)),
                 }
                 for name, raw in made.items()
             ],
@@ -160,14 +162,18 @@ class Keyring:
             raise ShreddedError("a rotation belongs to another epoch", rule="vault.rotation")
         before = self._open_kek(segment, old_epoch, old, current.wrapped)
         after = keys.new_key()
-        rows = connection.execute(
-            sa.select(tables.key).where(tables.key.c.segment == segment)
-        ).all()
+        old_rows, new_rows = keys.RowKeys(before), keys.RowKeys(after)
+        column = tables.key.c
+        held = connection.execute(
+            sa.select(
+                column.id, column.kind, column.owner, column.stream, column.period, column.wrapped
+            ).where(column.segment == segment)
+        )
         survivors = []
-        for row in rows:
-            context = KeyName(row.kind, row.owner, row.stream, row.period).context(segment)
-            raw = keys.unwrap_row(before, row.wrapped, context=context)
-            survivors.append({"row": row.id, "again": keys.wrap_row(after, raw, context=context)})
+        for row, kind, owner, stream, period, wrapped in held.all():
+            context = KeyName(kind, owner, stream, period).context(segment)
+            raw = old_rows.unwrap(wrapped, context=context)
+            survivors.append({"row": row, "again": new_rows.wrap(raw, context=context)})
         if survivors:
             connection.execute(
                 sa.update(tables.key)
