@@ -108,7 +108,7 @@ class Aws:
             aws_access_key_id=AWS_ID,
             aws_secret_access_key=AWS_SECRET,
         )
-        made = str(client.create_key()["KeyMetadata"]["Arn"])
+        made = str(client.create_key(KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["Arn"])
         client.close()
         return made
 

@@ -8,6 +8,7 @@ files, nor the instance's own are looked at.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -24,6 +25,8 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.vault.kms.interface import Item
+
+logging.getLogger("botocore").setLevel(logging.INFO)  # below that it writes requests with keys in them
 
 T = TypeVar("T")
 CONNECT_S: Final = 3
@@ -145,6 +148,9 @@ class AwsKek:
 
     def __repr__(self) -> str:
         return "AwsKek(hidden)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a AwsKek holds a secret and is never pickled")
 
 
 def _bare_session() -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import pkcs11
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
@@ -206,6 +206,9 @@ class TokenKek:
 
     def __repr__(self) -> str:
         return "TokenKek(hidden)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a TokenKek holds a secret and is never pickled")
 
 
 def _seal(key: Any, item: Item) -> bytes:

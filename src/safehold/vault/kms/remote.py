@@ -1,11 +1,14 @@
 """A root key that the keeper cannot see: it lives in a device or a service, and wraps there.
 
 The root file names the place and holds the derivation secret: 32 random bytes, wrapped there too. Small secrets
-go to the place as they are; larger ones are sealed under a fresh key, and that goes there.
+go to the place as they are; larger ones are sealed under a fresh key, and that goes there. What comes back carries
+a tag of ours over place, context and bytes: what was changed, moved, or belongs to another root is found before
+anybody is asked, and whatever a service answers to it.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
@@ -22,6 +25,7 @@ from safehold.vault.kms.sealed import VERSION, read_record
 _DIRECT: Final = b"\x01"
 _SEALED: Final = b"\x02"
 _INNER: Final = b"safehold/root/data/1\0"
+_TAG: Final = 16  # bytes
 
 
 class RemoteRoot:
@@ -58,37 +62,56 @@ class RemoteRoot:
         """Return each wrapped."""
         direct, bodies = [], []
         for item in items:
-            if len(item.data) <= self._kek.most:
+            if 1 <= len(item.data) <= self._kek.most:  # some take no empty text
                 direct.append(item)
-                bodies.append(None)
+                bodies.append(b"")
                 continue
             fresh = keys.new_key()
             bodies.append(keys.seal_bytes(fresh, item.data, aad=item.context))
             direct.append(Item(fresh, _INNER + item.context))
+            # ``fresh`` goes out of use here, but it lies in a list until the call is over
         wrapped = self._kek.wrap_many(direct)
         return [
-            _DIRECT + one if body is None else _SEALED + len(one).to_bytes(2, "big") + one + body
-            for one, body in zip(wrapped, bodies, strict=True)
+            self._tagged(
+                _SEALED + len(one).to_bytes(2, "big") + one + body if body else _DIRECT + one,
+                item.context,
+            )
+            for one, body, item in zip(wrapped, bodies, items, strict=True)
         ]
 
     def unwrap_many(self, items: Sequence[Item]) -> list[bytes]:
         """Return what was wrapped."""
         asked, bodies = [], []
-        for data, context in items:
+        for tagged, context in items:
+            data = self._untagged(tagged, context)
             if data[:1] == _DIRECT:
                 asked.append(Item(data[1:], context))
-                bodies.append(None)
-            elif data[:1] == _SEALED:
+                bodies.append(b"")
+            else:
                 end = 3 + int.from_bytes(data[1:3], "big")
                 asked.append(Item(data[3:end], _INNER + context))
                 bodies.append(data[end:])
-            else:
-                raise TamperedError("a wrapped key has an unknown form", rule="root.wrapped")
-        opened = self._kek.unwrap_many(asked)
+        opened = self._kek.unwrap_many(asked) if asked else []
         return [
-            one if body is None else keys.open_bytes(one, body, aad=item.context)
+            keys.open_bytes(one, body, aad=item.context) if body else one
             for one, body, item in zip(opened, bodies, items, strict=True)
         ]
+
+    def _tagged(self, data: bytes, context: bytes) -> bytes:
+        return self._tag(data, context) + data
+
+    def _untagged(self, tagged: bytes, context: bytes) -> bytes:
+        tag, data = tagged[:_TAG], tagged[_TAG:]
+        if not hmac.compare_digest(tag, self._tag(data, context)):
+            raise TamperedError("a wrapped key does not open", rule="root.wrapped")
+        return data
+
+    def _tag(self, data: bytes, context: bytes) -> bytes:
+        key = derived(self._derivation.view(), "root/wrapped")
+        place = canonical.encode([self._kek.kind, dict(self._kek.where), b64(context)])
+        tag = hmac.digest(key, len(place).to_bytes(4, "big") + place + data, "sha256")[:_TAG]
+        scrub(key)
+        return tag
 
     def derive(self, purpose: str) -> bytes:
         """Return 32 bytes for one purpose of the keeper; no call is made."""
@@ -128,7 +151,7 @@ def create_remote(path: Path, kek: Kek, *, carried: bytes | None = None) -> Remo
         "v": VERSION,
         "kind": kek.kind,
         "where": dict(kek.where),
-        "derivation": b64(root.wrap(secret, context=DERIVATION)),
+        "derivation": b64(kek.wrap_many([Item(secret, DERIVATION)])[0]),
     }
     if carried is None:
         scrub(secret)
@@ -172,9 +195,7 @@ def open_remote(path: Path, kek: Kek) -> RemoteRoot:
         wrapped = unb64(text)
     except InvalidError as error:
         raise TamperedError("the root file is damaged", rule="root.record") from error
-    if wrapped[:1] != _DIRECT:
-        raise TamperedError("the root file is damaged", rule="root.record")
-    (secret,) = kek.unwrap_many([Item(wrapped[1:], DERIVATION)])
+    (secret,) = kek.unwrap_many([Item(wrapped, DERIVATION)])
     root = RemoteRoot(kek, secret)
     scrub(secret)
     return root

@@ -14,7 +14,7 @@ import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import hvac
 import requests
@@ -174,6 +174,9 @@ class TransitKek:
 
     def __repr__(self) -> str:
         return "TransitKek(hidden)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a TransitKek holds a secret and is never pickled")
 
 
 def _text(data: bytes) -> str:
