@@ -217,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", 0))
         self._serve(json.loads(self.rfile.read(length)))
 
-    do_PUT = do_POST
+    do_PUT = do_POST  # noqa: N815 - as http.server has it
 
     def _serve(self, body: dict[str, Any]) -> None:
         engine = self.engine

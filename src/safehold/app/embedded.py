@@ -30,7 +30,7 @@ def connect(home: Home, secret: dict[str, Any] | None) -> Iterator[KeeperClient]
 
     Args:
         home: The home.
-        secret: ``{"passphrase": ...}`` or ``{"shares": [...]}``, or None.
+        secret: What opens the root, as ``custody.unlock`` takes it, or None.
 
     Raises:
         UnavailableError: None runs and there is nothing to open the root with.
@@ -41,9 +41,9 @@ def connect(home: Home, secret: dict[str, Any] | None) -> Iterator[KeeperClient]
         return
     if secret is None:
         raise UnavailableError(
-            "no keeper runs for this home and no passphrase was given",
+            "no keeper runs for this home and nothing was given to open its root",
             rule="keeper.locked",
-            fix="set SAFEHOLD_PASSPHRASE, or start `safehold serve`",
+            fix="set SAFEHOLD_PASSPHRASE, or SAFEHOLD_UNLOCK_FILE for a root elsewhere, or start `safehold serve`",
         )
     with start(home, {"secret": secret}):
         yield client
@@ -90,7 +90,8 @@ def start(home: Home, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def keeper_environment() -> dict[str, str]:
     """Return the environment a keeper starts with: no secrets, only where things are."""
-    keep = ("PATH", "HOME", "LANG", "TZ", "SAFEHOLD_OUTSIDE", "XDG_STATE_HOME", "PYTHONPATH")
+    places = ("SAFEHOLD_OUTSIDE", "XDG_STATE_HOME", "PYTHONPATH", "SOFTHSM2_CONF")
+    keep = ("PATH", "HOME", "LANG", "TZ", *places)
     return {name: os.environ[name] for name in keep if name in os.environ}
 
 

@@ -7,7 +7,9 @@ import sys
 from types import FrameType
 from typing import Any
 
-from safehold.app.keeper import compose, harden, unlock
+from safehold.app.custody import unlock
+from safehold.app.hardening import clear_environment, harden
+from safehold.app.keeper import compose
 from safehold.app.schedule import Schedule, Task
 from safehold.clock import DAY_US, SECOND_US, SystemClock
 from safehold.settings import Home
@@ -16,8 +18,10 @@ from safehold.settings import Home
 def run(home: Home, secret: dict[str, Any]) -> None:
     """Serve callers until a signal asks to finish."""
     clock = SystemClock()
-    harden()
+    kept = harden()
+    clear_environment("SAFEHOLD_PASSPHRASE")
     service = compose(home, unlock(home, secret), clock=clock)
+    service.verbs.memory = kept.payload
     schedule = Schedule(
         clock,
         [
@@ -25,6 +29,7 @@ def run(home: Home, secret: dict[str, Any]) -> None:
             Task("retention", 600 * SECOND_US, service.sweep),
             Task("grants", 60 * SECOND_US, service.close_grants),
             Task("drift", 60 * SECOND_US, service.compare),
+            Task("keys", 60 * SECOND_US, service.forget_keys),
             Task("leases", 30 * SECOND_US, service.expire_leases),
             Task("monitor", 60 * SECOND_US, service.watch),
             Task("anchor", 3600 * SECOND_US, service.anchor),
@@ -47,3 +52,4 @@ def run(home: Home, secret: dict[str, Any]) -> None:
     finally:
         schedule.close()
         service.finish()
+        service.desk.vault.close()

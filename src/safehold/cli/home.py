@@ -16,6 +16,7 @@ from safehold.cli.surface import (
     existing,
     keeper,
     put,
+    root_elsewhere,
     secret_of,
 )
 
@@ -36,6 +37,21 @@ def init(
     shares: Annotated[
         str | None, typer.Option(help="Seal the root by k-of-n shares instead, such as 3-of-5.")
     ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the root elsewhere: pkcs11:..., aws-kms://... or hcvault://...; never with a PIN in it."
+        ),
+    ] = None,
+    unlock: Annotated[
+        str | None,
+        typer.Option(
+            help="File with its PIN, token or credentials, readable by its owner alone; - for standard input."
+        ),
+    ] = None,
+    make_key: Annotated[
+        bool, typer.Option("--make-key", help="Make the key there; otherwise it must exist.")
+    ] = False,
     ledger_url: Annotated[
         str | None,
         typer.Option(
@@ -48,7 +64,14 @@ def init(
     """Make a home: root key, board, ledger, witness. Nothing is collected before a charter is signed."""
     from safehold.app.setup import create
 
-    made = create(home, seats=seats, charter=charter, shares=shares, ledger_url=ledger_url)
+    made = create(
+        home,
+        seats=seats,
+        charter=charter,
+        shares=shares,
+        ledger_url=ledger_url,
+        root=root_elsewhere(root, unlock, make=make_key),
+    )
     put(made, as_json=as_json)
 
 
@@ -61,7 +84,11 @@ def serve(*, home: HomeOption = DEFAULT_HOME) -> None:
     place = Home.open(home)
     secret = secret_of(place)
     if secret is None:
-        raise UnavailableError("no passphrase", rule="keeper.locked", fix="set SAFEHOLD_PASSPHRASE")
+        raise UnavailableError(
+            "nothing was given to open the root",
+            rule="keeper.locked",
+            fix="set SAFEHOLD_PASSPHRASE_FILE, or SAFEHOLD_UNLOCK_FILE for a root elsewhere",
+        )
     run(place, secret)
 
 

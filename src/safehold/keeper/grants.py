@@ -36,9 +36,9 @@ from safehold.errors import (
 from safehold.keeper import tables
 from safehold.keeper.ask import Asker
 from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.minting import Minting
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
-from safehold.signing import SigningKey
 
 USE = "safehold.use/1"
 
@@ -99,8 +99,7 @@ class Grants:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._seed = desk.vault.derive("capability-mint")
-        self._public = SigningKey(self._seed).public
+        self.minting = Minting(desk.vault, desk.clock)
         self._leaves: dict[str, int] = {}  # id of a grant to the index of its leaf
         self._terms: dict[int, Grant] = {}  # of grants that are not closed, by that index
 
@@ -155,7 +154,7 @@ class Grants:
             raise ConflictError("another grant has this id", rule="grant.id")
         return {
             "grant": name,
-            "token": mint(approved, self._seed, now_us=desk.now_us()),
+            "token": mint(approved, self.minting.seed, now_us=desk.now_us()),
             "runs_left": approved.grant.max_runs - desk.trust.uses(self._entry(name)),
         }
 
@@ -294,15 +293,17 @@ class Grants:
         nonce = desk.nonces.spend(unb64(str(arguments["nonce"])), now)
 
         def check(demand: Demand) -> Claims:
-            return verify_capability(
-                token,
-                self._public,
-                nonce=nonce,
-                proof=proof,
-                message=use_message(use.verb, use.purpose),
-                revoked=(),
-                now_us=desk.now_us(),
-                demand=demand,
+            return self.minting.verify(
+                lambda minted: verify_capability(
+                    token,
+                    minted,
+                    nonce=nonce,
+                    proof=proof,
+                    message=use_message(use.verb, use.purpose),
+                    revoked=(),
+                    now_us=desk.now_us(),
+                    demand=demand,
+                )
             )
 
         try:

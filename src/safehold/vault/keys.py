@@ -45,7 +45,7 @@ _SERIES_ZEROS: Final = bytes(NONCE_BYTES - 4)
 _MOST: Final = 255 * _HASH_BYTES  # RFC 5869 section 2.3
 
 
-def hkdf(key: bytes, *, salt: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
+def hkdf(key: bytes | memoryview, *, salt: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
     """Return ``length`` bytes of HKDF-SHA-256 (RFC 5869).
 
     Args:
@@ -278,7 +278,7 @@ def _series_key(key: bytes, salt: bytes) -> bytes:
     return hkdf(key, salt=salt, info=b"safehold/series/1")
 
 
-def wrap_row(kek: bytes, key: bytes, *, context: bytes) -> bytes:
+def wrap_row(kek: bytes | memoryview, key: bytes, *, context: bytes) -> bytes:
     """Wrap a row's key under the segment KEK: 40 bytes of AES-KW (RFC 3394).
 
     AES-KW takes no context, so the wrapping key is derived from the row's: a wrapped key copied
@@ -288,7 +288,7 @@ def wrap_row(kek: bytes, key: bytes, *, context: bytes) -> bytes:
     return aes_key_wrap(hkdf(kek, salt=b"safehold/row/1", info=context), key)
 
 
-def unwrap_row(kek: bytes, wrapped: bytes, *, context: bytes) -> bytes:
+def unwrap_row(kek: bytes | memoryview, wrapped: bytes, *, context: bytes) -> bytes:
     """Unwrap what ``wrap_row`` wrapped.
 
     Raises:

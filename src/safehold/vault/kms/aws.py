@@ -8,8 +8,11 @@ files, nor the instance's own are looked at.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from hmac import compare_digest
 from typing import Any, Final, NoReturn, TypeVar
 
 import boto3
@@ -24,9 +27,12 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
+from safehold.vault.guarded import Guarded
 from safehold.vault.kms.interface import Item
 
-logging.getLogger("botocore").setLevel(logging.INFO)  # below that it writes requests with keys in them
+logging.getLogger("botocore").setLevel(
+    logging.INFO
+)  # below that it writes requests with keys in them
 
 T = TypeVar("T")
 CONNECT_S: Final = 3
@@ -50,7 +56,7 @@ class AwsKek:
 
     Args:
         where: ``key`` (ARN), ``region``, ``endpoint`` (empty: the region's own).
-        credentials: ``access_key_id``, ``secret_access_key`` and, for one that ends, ``session_token``.
+        secret: JSON object: ``access_key_id``, ``secret_access_key`` and, for one that ends, ``session_token``.
 
     Raises:
         SignInError: The credentials are not accepted.
@@ -62,15 +68,10 @@ class AwsKek:
     kind: Final = "aws-kms"
     most: Final = 1024  # bytes; the service takes 4096
 
-    def __init__(self, where: Mapping[str, str], credentials: Mapping[str, str]) -> None:
+    def __init__(self, where: Mapping[str, str], secret: str) -> None:
         self._where = dict(where)
-        names = {"access_key_id", "secret_access_key"}
-        if not names <= set(credentials) <= names | {"session_token"}:
-            raise InvalidError(
-                "credentials are access_key_id, secret_access_key and session_token",
-                rule="root.unlock",
-                fix="give them as JSON with --unlock FILE, or - for standard input",
-            )
+        credentials = _credentials(secret)
+        self._given = Guarded(secret.encode())
         self._client: Any = boto3.session.Session(
             botocore_session=_bare_session(), region_name=where["region"]
         ).client(
@@ -87,7 +88,10 @@ class AwsKek:
             ),
         )
         about = self._told(lambda: self._client.describe_key(KeyId=where["key"]))["KeyMetadata"]
-        if about.get("KeySpec") != "SYMMETRIC_DEFAULT" or about.get("KeyUsage") != "ENCRYPT_DECRYPT":
+        if (
+            about.get("KeySpec") != "SYMMETRIC_DEFAULT"
+            or about.get("KeyUsage") != "ENCRYPT_DECRYPT"
+        ):
             raise InvalidError(
                 "the key is no symmetric key for encryption", rule="root.kms.key", fix="make one"
             )
@@ -101,38 +105,33 @@ class AwsKek:
     def wrap_many(self, items: Sequence[Item]) -> list[bytes]:
         """Return the ciphertext of each, in a call each: the service has none for many."""
         return [
-            bytes(
-                self._told(
-                    lambda item=item: self._client.encrypt(
-                        KeyId=self._where["key"], Plaintext=item.data, EncryptionContext=_bound(item)
-                    )
-                )["CiphertextBlob"]
-            )
-            for item in items
+            self._one(self._client.encrypt, "Plaintext", item)["CiphertextBlob"] for item in items
         ]
 
     def unwrap_many(self, items: Sequence[Item]) -> list[bytes]:
         """Return what was wrapped, in a call each."""
         return [
-            bytes(
-                self._told(
-                    lambda item=item: self._client.decrypt(
-                        KeyId=self._where["key"],
-                        CiphertextBlob=item.data,
-                        EncryptionContext=_bound(item),
-                    )
-                )["Plaintext"]
-            )
-            for item in items
+            self._one(self._client.decrypt, "CiphertextBlob", item)["Plaintext"] for item in items
         ]
+
+    def _one(self, call: Callable[..., dict[str, Any]], given: str, item: Item) -> dict[str, Any]:
+        bound = {"safehold": hashlib.sha256(item.context).hexdigest()}
+        asked = {"KeyId": self._where["key"], given: item.data, "EncryptionContext": bound}
+        return self._told(partial(call, **asked))
+
+    def admit(self, secret: str) -> None:
+        """Pass if this is the JSON object of credentials that it was reached with; raises ``SignInError`` otherwise."""
+        if not compare_digest(secret.encode(), bytes(self._given.view())):
+            raise SignInError("this is not what the root was unlocked with", rule="key.present")
 
     def destroy(self) -> str:
         """Say who destroys the key: the keeper's identity must not be able to."""
         return "schedule the deletion of the old key in AWS KMS; the keeper has no right to"
 
     def close(self) -> None:
-        """Close connections."""
+        """Close connections and overwrite the credentials."""
         self._client.close()
+        self._given.wipe()
 
     def _told(self, act: Callable[[], T]) -> T:
         try:
@@ -153,6 +152,26 @@ class AwsKek:
         raise TypeError("a AwsKek holds a secret and is never pickled")
 
 
+def _credentials(secret: str) -> Mapping[str, str]:
+    try:
+        found: Any = json.loads(secret)
+    except json.JSONDecodeError:
+        found = None
+    names = {"access_key_id", "secret_access_key"}
+    if (
+        not isinstance(found, dict)
+        or not names <= set(found) <= names | {"session_token"}
+        or not all(isinstance(one, str) for one in found.values())
+    ):
+        raise InvalidError(
+            "credentials are a JSON object of access_key_id, secret_access_key and session_token",
+            rule="root.unlock",
+            fix="give it with --unlock FILE, or - for standard input",
+        )
+    return found
+
+
+@lru_cache(1)  # it reads the description of the service once
 def _bare_session() -> Any:
     """Return a session that reads neither environment nor files for credentials, endpoints or proxies."""
     session = botocore.session.Session(
@@ -164,10 +183,6 @@ def _bare_session() -> Any:
     )
     session.set_config_variable("ignore_configured_endpoint_urls", True)  # noqa: FBT003 - its only form
     return session
-
-
-def _bound(item: Item) -> dict[str, str]:
-    return {"safehold": hashlib.sha256(item.context).hexdigest()}
 
 
 def _check_state(state: str) -> None:

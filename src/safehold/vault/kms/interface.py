@@ -63,8 +63,15 @@ class Root(Protocol):
 class Kek(Protocol):
     """A key-encryption key inside a device or a service."""
 
-    kind: str
-    most: int  # bytes that one call takes
+    @property
+    def kind(self) -> str:
+        """``pkcs11``, ``aws-kms`` or ``hcvault``."""
+        ...
+
+    @property
+    def most(self) -> int:
+        """Bytes that one call takes."""
+        ...
 
     @property
     def where(self) -> Mapping[str, str]:
@@ -82,6 +89,14 @@ class Kek(Protocol):
             TamperedError: Another key, another context, or changed bytes.
             UnavailableError: It does not answer, or refuses the keeper.
             ShreddedError: There is no such key any more.
+        """
+        ...
+
+    def admit(self, secret: str) -> None:
+        """Pass if this is the PIN, token or credentials that it was reached with.
+
+        Raises:
+            SignInError: It is not.
         """
         ...
 

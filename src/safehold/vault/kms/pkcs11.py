@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from hmac import compare_digest
 from threading import Lock
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -95,11 +97,16 @@ class TokenKek:
 
     def wrap_many(self, items: Sequence[Item]) -> list[bytes]:
         """Return for each: nonce, ciphertext and tag."""
-        return [self._held(lambda key, item=item: _seal(key, item)) for item in items]
+        return [self._held(partial(_seal, item)) for item in items]
 
     def unwrap_many(self, items: Sequence[Item]) -> list[bytes]:
         """Return what was wrapped."""
-        return [self._held(lambda key, item=item: _open(key, item)) for item in items]
+        return [self._held(partial(_open, item)) for item in items]
+
+    def admit(self, secret: str) -> None:
+        """Pass if this is the PIN that it was reached with; raises ``SignInError`` otherwise."""
+        if not compare_digest(secret.encode(), bytes(self._pin.view())):
+            raise SignInError("this is not what the root was unlocked with", rule="key.present")
 
     def destroy(self) -> str:
         """Destroy the key in the token."""
@@ -156,7 +163,13 @@ class TokenKek:
                 rule="root.token.key",
                 fix="choose another label: object=NAME",
             )
-        denied = (Attribute.WRAP, Attribute.UNWRAP, Attribute.SIGN, Attribute.VERIFY, Attribute.DERIVE)
+        denied = (
+            Attribute.WRAP,
+            Attribute.UNWRAP,
+            Attribute.SIGN,
+            Attribute.VERIFY,
+            Attribute.DERIVE,
+        )
         self._session.generate_key(
             KeyType.AES,
             256,
@@ -211,7 +224,7 @@ class TokenKek:
         raise TypeError("a TokenKek holds a secret and is never pickled")
 
 
-def _seal(key: Any, item: Item) -> bytes:
+def _seal(item: Item, key: Any) -> bytes:
     nonce = ids.random_bytes(NONCE)
     sealed: bytes = key.encrypt(
         item.data,
@@ -221,7 +234,7 @@ def _seal(key: Any, item: Item) -> bytes:
     return nonce + sealed
 
 
-def _open(key: Any, item: Item) -> bytes:
+def _open(item: Item, key: Any) -> bytes:
     nonce, sealed = item.data[:NONCE], item.data[NONCE:]
     if len(sealed) < TAG:
         raise TamperedError("a wrapped key is cut short", rule="root.wrapped")
@@ -236,7 +249,9 @@ def _open(key: Any, item: Item) -> bytes:
     except pkcs11.PKCS11Error:
         # tokens answer a wrong tag with this error or that; if the key still works, it was the bytes
         probe = Item(bytes(16), b"probe")
-        if item.context == probe.context or _open(key, Item(_seal(key, probe), b"probe")) != bytes(16):
+        if item.context == probe.context or _open(Item(_seal(probe, key), b"probe"), key) != bytes(
+            16
+        ):
             raise
         raise TamperedError("a wrapped key does not open", rule="root.wrapped") from None
     return opened

@@ -1,10 +1,9 @@
 """How a root is named: the address of a key elsewhere, parsed strictly, and never with a secret in it.
 
-=============================================================  ===========================================================
-``pkcs11:token=T;object=K?module-path=/usr/lib/...so``         RFC 7512; the PIN is not part of it
-``aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID``                ``?endpoint=https://...`` for another host
-``hcvault://HOST:PORT/transit/keys/NAME``                      Vault or OpenBao; ``?ca=/file.pem``, ``?plain=yes`` on loopback
-=============================================================  ===========================================================
+- ``pkcs11:token=T;object=K?module-path=/usr/lib/...so`` (RFC 7512), without a PIN;
+- ``aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID``, with ``?endpoint=https://...`` for another host;
+- ``hcvault://HOST:PORT/transit/keys/NAME`` for Vault or OpenBao, with ``?ca=/file.pem`` for certificates of one's
+  own, and ``?plain=yes`` on loopback.
 """
 
 from __future__ import annotations
@@ -18,7 +17,9 @@ from safehold.errors import InvalidError
 
 REMOTE: Final = ("pkcs11", "aws-kms", "hcvault")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_ARN: Final = re.compile(r"arn:aws[a-z-]{0,16}:kms:([a-z0-9-]{4,32}):[0-9]{12}:key/[A-Za-z0-9-]{1,64}")
+_ARN: Final = re.compile(
+    r"arn:aws[a-z-]{0,16}:kms:([a-z0-9-]{4,32}):[0-9]{12}:key/[A-Za-z0-9-]{1,64}"
+)
 _MOUNTED: Final = re.compile(r"/([A-Za-z0-9._-]{1,64})/keys/([A-Za-z0-9._-]{1,64})")
 _LONGEST: Final = 1024
 

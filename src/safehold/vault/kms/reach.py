@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Mapping
-from typing import Any
 
-from safehold.errors import InvalidError, UnavailableError
+from safehold.errors import UnavailableError
 from safehold.vault.kms.interface import Kek
 from safehold.vault.kms.place import check_where
 
@@ -48,18 +46,4 @@ def reach(kind: str, where: Mapping[str, str], secret: str, *, make: bool = Fals
         case _:
             from safehold.vault.kms.aws import AwsKek  # noqa: PLC0415 - an extra
 
-            return AwsKek(where, _credentials(secret))
-
-
-def _credentials(secret: str) -> Mapping[str, str]:
-    try:
-        found: Any = json.loads(secret)
-    except json.JSONDecodeError:
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
-        raise InvalidError(
-            "credentials are a JSON object of texts",
-            rule="root.unlock",
-            fix='{"access_key_id":"...","secret_access_key":"..."}',
-        )
-    return found
+            return AwsKek(where, secret)

@@ -185,9 +185,9 @@ def open_remote(path: Path, kek: Kek) -> RemoteRoot:
     """
     record = read_record(path)
     match record:
-        case {"kind": kek.kind, "where": dict(where), "derivation": str(text)} if (
-            len(record) == 4 and where == dict(kek.where)
-        ):
+        case {"kind": kek.kind, "where": dict(where), "derivation": str(text)} if len(
+            record
+        ) == 4 and where == dict(kek.where):
             pass
         case _:
             raise TamperedError("the root file is not of this key", rule="root.record")

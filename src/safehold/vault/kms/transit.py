@@ -13,6 +13,8 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from hmac import compare_digest
 from threading import Lock
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -23,6 +25,7 @@ from hvac import exceptions as refusals
 from safehold.errors import (
     InvalidError,
     ShreddedError,
+    SignInError,
     TamperedError,
     UnavailableError,
 )
@@ -54,7 +57,9 @@ class TransitKek:
         self._where = dict(where)
         self._lock = Lock()
         session = requests.Session()
-        session.trust_env = False  # neither proxies nor .netrc; a token goes where the root file says
+        session.trust_env = (
+            False  # neither proxies nor .netrc; a token goes where the root file says
+        )
         self._client: Any = hvac.Client(
             url=where["url"],
             token=token,
@@ -111,6 +116,11 @@ class TransitKek:
         except binascii.Error:
             raise _strange() from None
 
+    def admit(self, secret: str) -> None:
+        """Pass if this is the token that it was reached with; raises ``SignInError`` otherwise."""
+        if not compare_digest(secret.encode(), str(self._client.token).encode()):
+            raise SignInError("this is not what the root was unlocked with", rule="key.present")
+
     def destroy(self) -> str:
         """Say who destroys the key: the keeper's token must not be able to."""
         return "delete the old key in the transit engine; the keeper's token has no right to"
@@ -128,7 +138,8 @@ class TransitKek:
         for start in range(0, len(asked), MOST_AT_ONCE):
             some = asked[start : start + MOST_AT_ONCE]
             answer = self._told(
-                lambda some=some: call(
+                partial(
+                    call,
                     name=self._where["key"],
                     mount_point=self._where["mount"],
                     batch_input=some,
