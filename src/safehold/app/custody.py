@@ -40,9 +40,17 @@ from safehold.vault.kms import (
     reach,
     where_of,
 )
+from safehold.vault.kms.sealed import read_record
 from safehold.vault.reroot import check_marker
 
 Place = tuple[str, Mapping[str, str]]
+WAYS = {
+    "passphrase": "it takes a passphrase",
+    "shares": "it takes shares of the board",
+    "pkcs11": "it is in a token and needs a PIN",
+    "aws-kms": "it is in AWS KMS and needs credentials",
+    "hcvault": "it is in a transit engine and needs a token",
+}
 
 
 def unlock(home: Home, secret: Mapping[str, Any]) -> Root:
@@ -65,14 +73,13 @@ def unlock(home: Home, secret: Mapping[str, Any]) -> Root:
 
 def open_root(home: Home, path: Path, secret: Mapping[str, Any]) -> Root:
     """Open one root file of a home; raises as ``unlock`` does."""
-    where = where_of(path)
+    where, kind = where_of(path), _kind(path)
     match secret:
-        case {"passphrase": str(passphrase)} if where is None:
+        case {"passphrase": str(passphrase)} if kind == "passphrase":
             return open_sealed(path, passphrase)
-        case {"shares": list(shares)} if where is None:
+        case {"shares": list(shares)} if kind == "shares":
             return open_shared(path, [str(share) for share in shares])
         case {"unlock": str(given)} if where is not None:
-            kind = _kind(path)
             if (kind, where) not in pinned(home):
                 raise TamperedError(
                     "the root file names a place that is not pinned outside the home",
@@ -85,17 +92,11 @@ def open_root(home: Home, path: Path, secret: Mapping[str, Any]) -> Root:
             except BaseException:
                 kek.close()
                 raise
-        case {"passphrase": _} | {"shares": _}:
+        case {"passphrase": _} | {"shares": _} | {"unlock": _}:
             raise InvalidError(
-                "the root of this home is elsewhere and needs a PIN, a token or credentials",
+                f"this root is not opened that way: {WAYS.get(kind, 'its file is of an unknown kind')}",
                 rule="keeper.unlock",
-                fix="name a file that holds it: SAFEHOLD_UNLOCK_FILE",
-            )
-        case {"unlock": _}:
-            raise InvalidError(
-                "the root of this home is opened by a passphrase or by shares",
-                rule="keeper.unlock",
-                fix="set SAFEHOLD_PASSPHRASE_FILE or SAFEHOLD_SHARE_FILES",
+                fix="set SAFEHOLD_PASSPHRASE_FILE, SAFEHOLD_SHARE_FILES or SAFEHOLD_UNLOCK_FILE",
             )
         case _:
             raise InvalidError("neither passphrase, shares nor PIN", rule="keeper.unlock")
@@ -273,4 +274,4 @@ def _pin(home: Home, places: list[Place]) -> None:
 
 
 def _kind(path: Path) -> str:
-    return str(canonical.decode(path.read_bytes())["kind"])
+    return str(read_record(path).get("kind"))
