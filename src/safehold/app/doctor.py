@@ -107,7 +107,7 @@ def _training() -> str:
 
 
 def _outside(home: Home) -> str:
-    if home.outside.stat().st_mode & 0o077:
+    if home.outside.stat().st_mode & 0o066:  # passing through to the socket may be allowed
         raise SafeholdError(
             "others may look into the outside directory", fix=f"chmod 700 {home.outside.name}"
         )

@@ -135,8 +135,17 @@ def compose(
     *,
     clock: Clock | None = None,
     workshop: Workshop | None = None,
+    callers: frozenset[int] | None = None,
 ) -> Service:
-    """Return a keeper for a home, recovered and ready to serve."""
+    """Return a keeper for a home, recovered and ready to serve.
+
+    Args:
+        home: The home.
+        root: Its root, unlocked.
+        clock: Time.
+        workshop: Starts sandboxes.
+        callers: User ids that may speak to it, if it has a user id that none of them has.
+    """
     clock = clock or SystemClock()
     desk = open_desk(home, root, clock=clock, workshop=workshop)
     try:
@@ -146,7 +155,9 @@ def compose(
         verbs.milestones = lambda anew: [
             one.to_json() for one in (measure_all(verbs) if anew else newest(verbs))
         ]
-        return Service(desk, verbs, Server(home.socket, verbs.table()))
+        verbs.own_user = callers is not None
+        server = Server(home.socket, verbs.table(), allowed=callers or frozenset())
+        return Service(desk, verbs, server)
     except BaseException:
         desk.ledger.close()
         desk.engine.dispose()

@@ -75,7 +75,18 @@ def init(
     put(made, as_json=as_json)
 
 
-def serve(*, home: HomeOption = DEFAULT_HOME) -> None:
+def serve(
+    *,
+    account: Annotated[
+        str | None,
+        typer.Option("--as", help="Account of the keeper's own; started by root: level K2."),
+    ] = None,
+    caller: Annotated[
+        list[str] | None,
+        typer.Option(help="With --as: account that may speak to it besides root; repeatable."),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
     """Run the keeper and its periodic work in the foreground, until interrupted."""
     from safehold.app.serve import run
     from safehold.errors import UnavailableError
@@ -89,7 +100,7 @@ def serve(*, home: HomeOption = DEFAULT_HOME) -> None:
             rule="keeper.locked",
             fix="set SAFEHOLD_PASSPHRASE_FILE, or SAFEHOLD_UNLOCK_FILE for a root elsewhere",
         )
-    run(place, secret)
+    run(place, secret, account=account, callers=caller or ())
 
 
 def status(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
