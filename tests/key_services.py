@@ -206,6 +206,7 @@ def _derived(key: bytes, context: bytes) -> bytes:
 class _Handler(BaseHTTPRequestHandler):
     engine: ClassVar[Transit]
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet
 
     def log_message(self, *_: object) -> None:
         pass

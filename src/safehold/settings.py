@@ -76,6 +76,11 @@ class Home:
         return self.path / "root.next"
 
     @property
+    def retired_root_file(self) -> Path:
+        """The root that was, until it is overwritten."""
+        return self.path / "root.retired"
+
+    @property
     def root_places_file(self) -> Path:
         """Where the key of a root that stays elsewhere may be; outside the home."""
         return self.outside / "root-places"

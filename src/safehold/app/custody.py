@@ -66,9 +66,12 @@ def unlock(home: Home, secret: Mapping[str, Any]) -> Root:
         UnavailableError: It is elsewhere, and nothing answers there.
         TamperedError: A file is damaged, or names a place that was not pinned.
     """
-    if not home.next_root_file.exists():
-        return open_root(home, home.root_file, secret)
-    return _settle(home, secret)
+    if home.next_root_file.exists():
+        return _settle(home, secret)
+    root = open_root(home, home.root_file, secret)
+    if home.retired_root_file.exists() or len(pinned(home)) > 1:
+        _put_away(home)
+    return root
 
 
 def open_root(home: Home, path: Path, secret: Mapping[str, Any]) -> Root:
@@ -247,16 +250,22 @@ def _settle(home: Home, secret: Mapping[str, Any]) -> Root:
 
 
 def _adopt(home: Home) -> None:
-    retired = home.root_file.with_name("root.retired")
+    retired = home.retired_root_file
     retired.unlink(missing_ok=True)
     retired.hardlink_to(home.root_file)
     home.next_root_file.replace(home.root_file)
     durable.sync(home.path)
-    durable.destroy(retired)
+    _put_away(home)
+
+
+def _put_away(home: Home) -> None:
+    """Overwrite the file of the root before this one, and forget where its key was."""
+    durable.destroy(home.retired_root_file)
     _pin_only(home)
 
 
 def _discard(home: Home) -> None:
+    home.retired_root_file.unlink(missing_ok=True)  # another name of the file in use, if it is there
     durable.destroy(home.next_root_file)
     _pin_only(home)
 
