@@ -412,7 +412,7 @@ def test_uses_go_on_while_keys_change(bench: Bench, level: str) -> None:
 
 
 def test_no_answer_entry_or_file_shows_a_key(bench: Bench, softhsm: SoftHsm) -> None:
-    secrets = [bench.root.secret(), bench.root.derivation()]
+    secrets = [bench.root.now.secret(), bench.root.derivation()]
     answers = [
         bench.call("key.rotate", **root(token(softhsm, "quiet"))),
         bench.call("key.rotate", level="segment"),
@@ -463,6 +463,14 @@ def test_the_ledger_with_changes_of_keys_verifies(bench: Bench) -> None:
     with outside(bench.path):
         assert verify_home(bench.home.path)["size"] > 0
     verifier.verify_log(bench.home.ledger, bench.home.policy_file)
+
+
+def test_a_keeper_that_opens_again_has_the_root_of_now(bench: Bench) -> None:
+    """One that stands by and leads again, in one process, is not unlocked twice."""
+    bench.call("key.rotate", **root(NEW))
+    bench.restart()
+    assert reads(bench) == 3
+    assert bench.desk.vault.root is bench.root.now
 
 
 def test_what_is_no_order_is_refused(bench: Bench) -> None:

@@ -40,6 +40,7 @@ from safehold.vault.kms import (
     reach,
     where_of,
 )
+from safehold.vault.kms.current import CurrentRoot
 from safehold.vault.kms.sealed import read_record
 from safehold.vault.reroot import check_marker
 
@@ -53,8 +54,8 @@ WAYS = {
 }
 
 
-def unlock(home: Home, secret: Mapping[str, Any]) -> Root:
-    """Open the root of a home.
+def unlock(home: Home, secret: Mapping[str, Any]) -> CurrentRoot:
+    """Open the root of a home; what is returned follows its changes.
 
     Args:
         home: The home.
@@ -67,11 +68,11 @@ def unlock(home: Home, secret: Mapping[str, Any]) -> Root:
         TamperedError: A file is damaged, or names a place that was not pinned.
     """
     if home.next_root_file.exists():
-        return _settle(home, secret)
+        return CurrentRoot(_settle(home, secret))
     root = open_root(home, home.root_file, secret)
     if home.retired_root_file.exists() or len(pinned(home)) > 1:
         _put_away(home)
-    return root
+    return CurrentRoot(root)
 
 
 def open_root(home: Home, path: Path, secret: Mapping[str, Any]) -> Root:
@@ -265,7 +266,9 @@ def _put_away(home: Home) -> None:
 
 
 def _discard(home: Home) -> None:
-    home.retired_root_file.unlink(missing_ok=True)  # another name of the file in use, if it is there
+    home.retired_root_file.unlink(
+        missing_ok=True
+    )  # another name of the file in use, if it is there
     durable.destroy(home.next_root_file)
     _pin_only(home)
 

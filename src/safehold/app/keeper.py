@@ -310,16 +310,18 @@ def main(arguments: list[str]) -> int:
         order = orjson.loads(line)
         scrub(line)
         shares: list[str] = []
-        if "found" in order:
+        fresh = "found" in order
+        if fresh:
             made = order["found"]
             root, shares = found(
                 home, order["secret"], made["roster"].encode(), bytes.fromhex(made["digest"])
             )
         else:
             root = unlock(home, order["secret"])
+        del order, line
         service = compose(home, root)
         service.verbs.memory = kept.payload
-        if "found" not in order:
+        if not fresh:
             sweep_first(service)
     except SafeholdError as error:
         _say({"error": error.payload()})

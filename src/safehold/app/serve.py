@@ -39,7 +39,9 @@ def run(
     allowed = None if account is None else become(home, account, callers=callers)
     kept = harden()
     clear_environment("SAFEHOLD_PASSPHRASE")
-    service = compose(home, unlock(home, secret), clock=clock, callers=allowed)
+    root = unlock(home, secret)
+    secret.clear()  # what it held is no longer needed by anybody
+    service = compose(home, root, clock=clock, callers=allowed)
     service.verbs.memory = kept.payload
     schedule = Schedule(
         clock,

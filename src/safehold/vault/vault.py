@@ -64,7 +64,8 @@ class Vault:
         reached: Callable[[str], None],
     ) -> None:
         self._engine = engine
-        self._root = root = CurrentRoot(root)
+        # one that is current already stays the caller's: opened again, it is what it has become
+        self._root = root = root if isinstance(root, CurrentRoot) else CurrentRoot(root)
         self._secrets = Secrets(engine=engine, root=root)
         self._objects = objects
         self._clock = clock
@@ -90,7 +91,7 @@ class Vault:
 
         Args:
             engine: The control database.
-            root: The root key.
+            root: The root key; a ``CurrentRoot`` follows its changes.
             epochs: Folder of epoch secrets, outside the home.
             objects: Where sealed objects rest.
             clock: Time.
