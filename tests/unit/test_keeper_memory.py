@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import traceback
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
@@ -127,12 +128,15 @@ def _classes() -> dict[str, type]:
     return found
 
 
+@lru_cache
+def _written(module: str) -> dict[str, ast.ClassDef]:
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {one.name: one for one in ast.walk(tree) if isinstance(one, ast.ClassDef)}
+
+
 def _holds(kind: type) -> set[str]:
     """Return the names under which a class keeps something that sounds like a secret, from its source."""
-    tree = ast.parse(inspect.getsource(sys.modules[kind.__module__]))
-    node = next(
-        one for one in ast.walk(tree) if isinstance(one, ast.ClassDef) and one.name == kind.__name__
-    )
+    node = _written(kind.__module__)[kind.__name__]
     names: set[str] = set()
     for one in ast.walk(node):
         if isinstance(one, ast.Attribute) and isinstance(one.ctx, ast.Store):

@@ -284,7 +284,7 @@ def _fail(*_arguments: Any, **_more: Any) -> None:
 def test_a_narrowed_capability_covers_what_it_was_narrowed_to(bench: Bench) -> None:
     build(bench)
     holder = bench.pass_()
-    public = bench.verbs.grants._public
+    public = bench.verbs.grants.minting.public
     good = replace_token(holder, attenuate(holder.token, public, segments=["us-ca.feature"]))
     assert train(bench, good)["people"] == ALL
     for narrower in ({"segments": ["us-wa.feature"]}, {"max_rows": 1}, {"recipes": ["other"]}):
@@ -350,7 +350,7 @@ def _minted(bench: Bench, key: SigningKey, **changes: Any) -> Holder:
     name = bench.call("grant.list")["grants"][-1]["id"]
     approved = bench.verbs.grants._approve(bench.verbs.grants._record(name))
     forged = replace(approved, grant=replace(approved.grant, **changes))
-    token = mint(forged, bench.verbs.grants._seed, now_us=bench.clock.now_us())
+    token = mint(forged, bench.verbs.grants.minting.seed, now_us=bench.clock.now_us())
     return Holder(token, key)
 
 
