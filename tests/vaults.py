@@ -25,7 +25,7 @@ from safehold.vault import (
     tables,
 )
 from safehold.vault.erase import go_on
-from safehold.vault.kms import LocalRoot
+from safehold.vault.kms import LocalRoot, Root
 from safehold.vault.lookup import METADATA_KEY
 
 TODAY = 20_000
@@ -39,7 +39,7 @@ class VaultHome:
     """Everything one vault is made of."""
 
     path: Path
-    root: LocalRoot
+    root: Root
     clock: FixedClock
     engine: sa.Engine
     vault: Vault
@@ -80,13 +80,16 @@ class VaultHome:
 
 
 def make_home(
-    path: Path, reached: Callable[[str], None] = go_on, store: Store | None = None
+    path: Path,
+    reached: Callable[[str], None] = go_on,
+    store: Store | None = None,
+    root: Root | None = None,
 ) -> VaultHome:
     home = path / "home"
     store = store or Folder(home / "objects")
     home.mkdir(parents=True)
     (path / "epochs").mkdir()
-    root = LocalRoot.generate()
+    root = root or LocalRoot.generate()
     clock = FixedClock(TODAY * DAY_US)
     engine = db.open_engine(home / "control.db")
     vault = Vault.open(

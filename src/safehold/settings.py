@@ -71,6 +71,26 @@ class Home:
         return self.path / "root.sealed"
 
     @property
+    def next_root_file(self) -> Path:
+        """The root that is to come, while it is being changed."""
+        return self.path / "root.next"
+
+    @property
+    def retired_root_file(self) -> Path:
+        """The root that was, until it is overwritten."""
+        return self.path / "root.retired"
+
+    @property
+    def root_places_file(self) -> Path:
+        """Where the key of a root that stays elsewhere may be; outside the home."""
+        return self.outside / "root-places"
+
+    @property
+    def turns(self) -> Path:
+        """Changes of keys that have begun, one small file each; outside the home."""
+        return self.outside / "turns"
+
+    @property
     def roster_file(self) -> Path:
         """The signed roster of board seats."""
         return self.path / "roster.json"

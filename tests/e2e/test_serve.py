@@ -42,6 +42,7 @@ def test_a_served_keeper_works_by_itself_and_ends_cleanly(
                 "publish",
                 "retention",
                 "grants",
+                "keys",
                 "leases",
                 "monitor",
                 "index",

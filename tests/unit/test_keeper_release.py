@@ -284,7 +284,7 @@ def _fail(*_arguments: Any, **_more: Any) -> None:
 def test_a_narrowed_capability_covers_what_it_was_narrowed_to(bench: Bench) -> None:
     build(bench)
     holder = bench.pass_()
-    public = bench.verbs.grants._public
+    public = bench.verbs.grants.minting.public
     good = replace_token(holder, attenuate(holder.token, public, segments=["us-ca.feature"]))
     assert train(bench, good)["people"] == ALL
     for narrower in ({"segments": ["us-wa.feature"]}, {"max_rows": 1}, {"recipes": ["other"]}):
@@ -351,7 +351,7 @@ def _minted(bench: Bench, key: SigningKey, **changes: Any) -> Holder:
     approved = bench.verbs.grants._approve(bench.verbs.grants._record(name))
     forged = replace(approved, grant=replace(approved.grant, **changes))
     now = bench.clock.now_us()
-    token = mint(forged, bench.verbs.grants._seed, begun_us=now, now_us=now)
+    token = mint(forged, bench.verbs.grants.minting.seed, begun_us=now, now_us=now)
     return Holder(token, key)
 
 

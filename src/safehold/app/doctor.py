@@ -62,6 +62,8 @@ def examine(path: Path) -> dict[str, Any]:
     if (path / "home.json").exists() or path.exists():
         check("home", lambda: Home.open(path).id)
         check("outside", lambda: _outside(Home.open(path)))
+        check("root", lambda: _root(Home.open(path)))
+        check("memory", _memory)
         check("disk", lambda: _disk(path))
         check("ledger", lambda: _ledger(path))
         check("charter", lambda: _charter(path))
@@ -109,7 +111,7 @@ def _training() -> str:
 
 
 def _outside(home: Home) -> str:
-    if home.outside.stat().st_mode & 0o077:
+    if home.outside.stat().st_mode & 0o066:  # passing through to the socket may be allowed
         raise SafeholdError(
             "others may look into the outside directory", fix=f"chmod 700 {home.outside.name}"
         )
@@ -118,6 +120,46 @@ def _outside(home: Home) -> str:
             "the outside lies inside the home", fix="set SAFEHOLD_OUTSIDE to another place"
         )
     return "apart from the home, private"
+
+
+def _root(home: Home) -> str:
+    """Say how the root is kept. Whether a key elsewhere answers is told when it is unlocked, not before."""
+    from safehold.app.custody import pinned
+    from safehold.vault.kms.reach import NEEDS
+    from safehold.vault.kms.sealed import read_record
+
+    record = read_record(home.root_file)
+    kind, where = str(record.get("kind")), record.get("where")
+    if home.root_file.stat().st_mode & 0o077:
+        raise SafeholdError("others may read the root file", fix=f"chmod 600 {home.root_file.name}")
+    if home.next_root_file.exists():
+        raise SafeholdError(
+            "a change of the root was cut short",
+            fix="start the keeper: it finishes it, with what opens the new root or the old",
+        )
+    if where is None:
+        return f"kept by {kind}"
+    if (kind, where) not in pinned(home):
+        raise SafeholdError(
+            "the root file names a place that is not pinned outside the home",
+            fix="put back the root file, or the outside directory that belongs to it",
+        )
+    if importlib.util.find_spec(NEEDS[kind]) is None:
+        raise SafeholdError(f"keys in {kind} need more packages", fix="pip install 'safehold[kms]'")
+    if kind == "pkcs11" and not Path(where["module"]).exists():
+        raise SafeholdError("the PKCS#11 module is not there", fix="install the token's library")
+    return f"kept in {kind}"
+
+
+def _memory() -> str:
+    from safehold.app.hardening import inspect
+
+    if inspect().locked == "none":
+        raise SafeholdError(
+            "no memory can be locked, so keys may reach swap",
+            fix="raise the limit of locked memory (ulimit -l), or use encrypted swap or none",
+        )
+    return "keys can be kept out of swap"
 
 
 def _disk(path: Path) -> str:

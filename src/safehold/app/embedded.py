@@ -30,7 +30,7 @@ def connect(home: Home, secret: dict[str, Any] | None) -> Iterator[KeeperClient]
 
     Args:
         home: The home.
-        secret: ``{"passphrase": ...}`` or ``{"shares": [...]}``, or None.
+        secret: What opens the root, as ``custody.unlock`` takes it, or None.
 
     Raises:
         UnavailableError: None runs and there is nothing to open the root with.
@@ -41,9 +41,9 @@ def connect(home: Home, secret: dict[str, Any] | None) -> Iterator[KeeperClient]
         return
     if secret is None:
         raise UnavailableError(
-            "no keeper runs for this home and no passphrase was given",
+            "no keeper runs for this home and nothing was given to open its root",
             rule="keeper.locked",
-            fix="set SAFEHOLD_PASSPHRASE, or start `safehold serve`",
+            fix="set SAFEHOLD_PASSPHRASE, or SAFEHOLD_UNLOCK_FILE for a root elsewhere, or start `safehold serve`",
         )
     with start(home, {"secret": secret}):
         yield client
@@ -92,9 +92,9 @@ def keeper_environment() -> dict[str, str]:
     """Return the environment a keeper starts with: no secrets, only where things are."""
     keep = (
         *("PATH", "HOME", "LANG", "TZ", "SAFEHOLD_OUTSIDE", "XDG_STATE_HOME", "PYTHONPATH"),
-        # where credentials of an object store and certificates lie; never the credentials themselves
+        # where credentials of an object store, a token and certificates lie; never the credentials themselves
         *("AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"),
-        "SSL_CERT_FILE",
+        *("SSL_CERT_FILE", "SOFTHSM2_CONF"),
     )
     return {name: os.environ[name] for name in keep if name in os.environ}
 

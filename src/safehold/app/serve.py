@@ -4,20 +4,45 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from safehold.app.keeper import compose, harden, unlock
+from safehold.app.account import become
+from safehold.app.custody import unlock
+from safehold.app.hardening import clear_environment, harden
+from safehold.app.keeper import compose
 from safehold.app.schedule import Schedule, Task
 from safehold.clock import DAY_US, SECOND_US, SystemClock
+from safehold.errors import InvalidError
 from safehold.settings import Home
 
 
-def run(home: Home, secret: dict[str, Any]) -> None:
-    """Serve callers until a signal asks to finish."""
+def run(
+    home: Home,
+    secret: dict[str, Any],
+    *,
+    account: str | None = None,
+    callers: Sequence[str] = (),
+) -> None:
+    """Serve callers until a signal asks to finish.
+
+    Args:
+        home: The home.
+        secret: What opens its root.
+        account: The keeper's own, if root starts it; None keeps the caller's.
+        callers: Accounts that may speak to it then, besides root.
+    """
+    if callers and account is None:
+        raise InvalidError("callers go with an account of the keeper's own", rule="keeper.account")
     clock = SystemClock()
-    harden()
-    service = compose(home, unlock(home, secret), clock=clock)
+    allowed = None if account is None else become(home, account, callers=callers)
+    kept = harden()
+    clear_environment("SAFEHOLD_PASSPHRASE")
+    root = unlock(home, secret)
+    secret.clear()  # what it held is no longer needed by anybody
+    service = compose(home, root, clock=clock, callers=allowed)
+    service.verbs.memory = kept.payload
     schedule = Schedule(
         clock,
         [
@@ -25,6 +50,7 @@ def run(home: Home, secret: dict[str, Any]) -> None:
             Task("retention", 600 * SECOND_US, service.sweep),
             Task("grants", 60 * SECOND_US, service.close_grants),
             Task("drift", 60 * SECOND_US, service.compare),
+            Task("keys", 60 * SECOND_US, service.forget_keys),
             Task("leases", 30 * SECOND_US, service.expire_leases),
             Task("monitor", 60 * SECOND_US, service.watch),
             Task("anchor", 3600 * SECOND_US, service.anchor),
@@ -47,3 +73,4 @@ def run(home: Home, secret: dict[str, Any]) -> None:
     finally:
         schedule.close()
         service.finish()
+        service.desk.vault.close()

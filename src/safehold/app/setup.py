@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ def create(
     passphrase: str | None = None,
     ledger_url: str | None = None,
     objects_url: str | None = None,
+    root: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make a home and say where its parts are.
 
@@ -47,6 +48,7 @@ def create(
         passphrase: Seals the root; default: the environment's.
         ledger_url: PostgreSQL database for the journal; default: SQLite inside the home.
         objects_url: Bucket for the sealed objects; default: a folder of the home.
+        root: Keep the root elsewhere: ``place``, ``unlock`` and ``make``, as ``custody.make_root`` takes them.
 
     Raises:
         InvalidError: Seats inside the home, a malformed number of shares, or a URL that no ledger
@@ -55,7 +57,9 @@ def create(
     """
     if path.resolve() in (seats.resolve(), *seats.resolve().parents):
         raise InvalidError("seat keys do not belong into the home", rule="init.seats")
-    secret = _secret(shares, passphrase)
+    if root is not None and shares is not None:
+        raise InvalidError("a root is elsewhere or in shares", rule="init.root")
+    secret = dict(root) if root is not None else _secret(shares, passphrase)
     there = path.exists()
     had = set(seats.iterdir()) if seats.is_dir() else None
     home = Home.create(path, synthetic=synthetic)
@@ -97,9 +101,7 @@ def _fill(
     if schema is not None:
         answer["journal"] = f"PostgreSQL, schema {schema}"
     with start(home, order) as ready:
-        for name, share in zip(SEATS, ready["shares"], strict=False):
-            _write_secret(seats / f"{name}.share", share)
-        answer["shares"] = len(ready["shares"])
+        answer["shares"] = write_shares(seats, ready["shares"])
         answer["keeper_level"] = ready["ready"]
         if charter is not None:
             answer["charter"] = enact_for(
@@ -163,6 +165,14 @@ def _read_secret(path: Path) -> str:
         raise InvalidError(
             "the passphrase file cannot be read", file=path.name, rule="init.passphrase"
         ) from error
+
+
+def write_shares(folder: Path, shares: Sequence[str]) -> int:
+    """Write shares to files of the seats, and return how many; hand each to its seat and keep none."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, share in zip(SEATS, shares, strict=False):
+        _write_secret(folder / f"{name}.share", share)
+    return len(shares)
 
 
 def _tidy(seats: Path, had: set[Path] | None) -> None:

@@ -16,6 +16,7 @@ from safehold.cli.surface import (
     existing,
     keeper,
     put,
+    root_elsewhere,
     secret_of,
 )
 
@@ -36,6 +37,21 @@ def init(
     shares: Annotated[
         str | None, typer.Option(help="Seal the root by k-of-n shares instead, such as 3-of-5.")
     ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the root elsewhere: pkcs11:..., aws-kms://... or hcvault://...; never with a PIN in it."
+        ),
+    ] = None,
+    unlock: Annotated[
+        str | None,
+        typer.Option(
+            help="File with its PIN, token or credentials, readable by its owner alone; - for standard input."
+        ),
+    ] = None,
+    make_key: Annotated[
+        bool, typer.Option("--make-key", help="Make the key there; otherwise it must exist.")
+    ] = False,
     ledger_url: Annotated[
         str | None,
         typer.Option(
@@ -61,11 +77,23 @@ def init(
         shares=shares,
         ledger_url=ledger_url,
         objects_url=objects,
+        root=root_elsewhere(root, unlock, make=make_key),
     )
     put(made, as_json=as_json)
 
 
-def serve(*, home: HomeOption = DEFAULT_HOME) -> None:
+def serve(
+    *,
+    account: Annotated[
+        str | None,
+        typer.Option("--as", help="Account of the keeper's own; started by root: level K2."),
+    ] = None,
+    caller: Annotated[
+        list[str] | None,
+        typer.Option(help="With --as: account that may speak to it besides root; repeatable."),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
     """Run the keeper and its periodic work in the foreground, until interrupted."""
     from safehold.app.serve import run
     from safehold.errors import UnavailableError
@@ -74,8 +102,12 @@ def serve(*, home: HomeOption = DEFAULT_HOME) -> None:
     place = Home.open(home)
     secret = secret_of(place)
     if secret is None:
-        raise UnavailableError("no passphrase", rule="keeper.locked", fix="set SAFEHOLD_PASSPHRASE")
-    run(place, secret)
+        raise UnavailableError(
+            "nothing was given to open the root",
+            rule="keeper.locked",
+            fix="set SAFEHOLD_PASSPHRASE_FILE, or SAFEHOLD_UNLOCK_FILE for a root elsewhere",
+        )
+    run(place, secret, account=account, callers=caller or ())
 
 
 def status(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:

@@ -34,6 +34,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 DEFAULT_HOME = Path("safehold-home")
 DAYS = frozenset({"expires"})  # figures that are a number of days since 1970-01-01
 INTERRUPTED = 130
+MOST_SECRET = 64 << 10  # characters
 
 
 def guarded(root: typer.Typer) -> NoReturn:
@@ -138,6 +139,19 @@ def say(text: str) -> None:
 
 def secret_of(home: Home) -> dict[str, Any] | None:
     """Find what opens the root: environment, files, a demo home's own, or ask when somebody is there."""
+    if (found := _secret_at_hand(home)) is not None:
+        return found
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        elsewhere = _is_elsewhere(home)
+        asked = "PIN, token or credentials" if elsewhere else "Passphrase"
+        answer: str = typer.prompt(asked, hide_input=True, err=True)
+        return {"unlock" if elsewhere else "passphrase": answer}
+    return None
+
+
+def _secret_at_hand(home: Home) -> dict[str, Any] | None:
+    if named := os.environ.get("SAFEHOLD_UNLOCK_FILE"):
+        return {"unlock": unlocking(named)}
     if given := os.environ.get("SAFEHOLD_PASSPHRASE"):
         return {"passphrase": given}
     if named := os.environ.get("SAFEHOLD_PASSPHRASE_FILE"):
@@ -147,10 +161,53 @@ def secret_of(home: Home) -> dict[str, Any] | None:
     demo = home.outside / "demo" / "passphrase"
     if home.synthetic and demo.exists():
         return {"passphrase": _read(demo)}
-    if sys.stdin.isatty() and sys.stderr.isatty():
-        answer: str = typer.prompt("Passphrase", hide_input=True, err=True)
-        return {"passphrase": answer}
     return None
+
+
+def unlocking(name: str) -> str:
+    """Return the PIN, token, credentials or passphrase in a file that its owner alone can read; ``-``: standard input.
+
+    Raises:
+        InvalidError: Others can read the file, or it holds nothing.
+    """
+    if name == "-":
+        text = sys.stdin.read(MOST_SECRET).strip()
+    else:
+        path = existing(Path(name))
+        if path.stat().st_mode & 0o077:
+            raise InvalidError(
+                "others can read the file that unlocks the root",
+                file=path.name,
+                rule="cli.secret.mode",
+                fix=f"chmod 600 {path.name}",
+            )
+        text = _read(path)
+    if not text:
+        raise InvalidError("there is nothing in it to unlock with", rule="cli.secret")
+    return text
+
+
+def root_elsewhere(address: str | None, unlock: str | None, *, make: bool) -> dict[str, Any] | None:
+    """Return the order for a root elsewhere, or None if no address was given.
+
+    Raises:
+        InvalidError: One of address and unlocking file without the other.
+    """
+    if address is None and unlock is None:
+        return None
+    if address is None or unlock is None:
+        raise InvalidError(
+            "a root elsewhere has an address and what unlocks it",
+            rule="cli.root",
+            fix="give --root ADDRESS and --unlock FILE",
+        )
+    return {"place": address, "unlock": unlocking(unlock), "make": make}
+
+
+def _is_elsewhere(home: Home) -> bool:
+    from safehold.vault.kms import where_of
+
+    return where_of(home.root_file) is not None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from safehold.catalog import Catalog, Lineage
 from safehold.clock import SECOND_US, Clock, day_of
 from safehold.errors import MissingError, UnavailableError
 from safehold.ids import PersonId
-from safehold.keeper.ports import Gatekeeper, Job, Notary, Workshop
+from safehold.keeper.ports import Custodian, Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.rotation import Rotation
 from safehold.keeper.run import Run
 from safehold.keeper.trust import Trust
@@ -51,6 +51,7 @@ class Desk:
         sealer: Seals small records of the control database.
         index: Closes the ledger's epochs, and finds people in them.
         rotation: Changes the log's key.
+        custody: Exchanges the root.
         panel: The witnesses outside, and whether a release waits for them.
         local: Verifier keys of the home's own witness.
         lock: Held from a decision about people to the leaf that records it, and around each of their choices;
@@ -80,6 +81,7 @@ class Desk:
     sealer: Sealer
     index: EpochIndex
     rotation: Rotation
+    custody: Custodian
     panel: Panel = field(default_factory=Panel)
     local: tuple[str, ...] = ()
     lock: threading.RLock = field(default_factory=threading.RLock)

@@ -35,6 +35,8 @@ from safehold.keeper.grants import Grants
 from safehold.keeper.hands import Hands
 from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
+from safehold.keeper.level import Level, level_of
+from safehold.keeper.lifecycle import Lifecycle
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
 from safehold.keeper.principals import Principals
@@ -54,9 +56,6 @@ from safehold.ledger import Entry
 from safehold.signing import VerifyKey
 
 _LOG = logging.getLogger(__name__)
-KEEPER_LEVEL = (
-    "K1"  # a process of its own under the caller's user id; stronger levels come with part 5
-)
 
 
 class Verbs:
@@ -68,7 +67,8 @@ class Verbs:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.level = KEEPER_LEVEL
+        self.own_user = False  # whoever starts it knows better
+        self.memory: Callable[[], dict[str, Any]] = dict  # what keeps its memory from others
         self.principals = Principals(desk)
         self.sign_in = SignIn(desk, self.principals)
         self.enrolment = Enrolment(desk, self.principals)
@@ -101,6 +101,7 @@ class Verbs:
             desk, overdue=self._overdue, whose=self._check_asked, see=self.descent.require_seen
         )
         self.grants = Grants(desk, self.requests, self.descent)
+        self.lifecycle = Lifecycle(desk, self.grants.minting)
         self.agents = Agents(desk, self.principals, self.grants)
         self.sessions = Sessions(desk, self.grants)
         self.models = Models(desk)
@@ -124,6 +125,17 @@ class Verbs:
         # what was last seen from outside: by the monitor of this home's own ledger, by its anchors
         self.watched: Callable[[], dict[str, Any]] = dict
 
+    @property
+    def level(self) -> Level:
+        """How well the keeper is kept."""
+        panel = self.desk.panel
+        return level_of(
+            root=self.desk.vault.root.kind,
+            own_user=self.own_user,
+            # without a quorum in the policy all of them count, and so a remote one must
+            witnessed=bool(panel.remote) and (panel.quorum or len(panel.remote) + 1) > 1,
+        )
+
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
         self.principals.recover()
@@ -137,6 +149,7 @@ class Verbs:
         try:
             self.work.answers.settle()  # runs that the last keeper did not end
             self.grants.close_ended()
+            self.lifecycle.recover()
         except UnavailableError as error:
             _LOG.warning("runs and grants are settled later: %s", error.rule)
         with suppress(UnavailableError):
@@ -207,6 +220,8 @@ class Verbs:
             "ledger.close-epoch": self.trail.close,
             "ledger.audit": self.trail.audit,
             "ledger.rotate": self.desk.rotation.rotate,
+            "key.list": self.lifecycle.listing,
+            "key.rotate": self.lifecycle.rotate,
         }
         return {name: self._recorded(name, verb) for name, verb in verbs.items()}
 
@@ -263,7 +278,7 @@ class Verbs:
     def _hello(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        return {"home": self.desk.home.id, "level": self.level}
+        return {"home": self.desk.home.id, "level": self.level.name}
 
     def _status(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -290,7 +305,8 @@ class Verbs:
             "witnesses": witnesses,
             "owed": owed(desk),
             "drift": [one.clause for one in self.drift.found],
-            "keeper_level": self.level,
+            "keeper_level": self.level.name,
+            "keeper": {**self.level.payload(), "memory": self.memory()},
             "sandbox_level": desk.workshop.level(),
             "requests": self.rights.clock(),
             "periodic": list(self.periodic()),

@@ -45,7 +45,7 @@ _SERIES_ZEROS: Final = bytes(NONCE_BYTES - 4)
 _MOST: Final = 255 * _HASH_BYTES  # RFC 5869 section 2.3
 
 
-def hkdf(key: bytes, *, salt: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
+def hkdf(key: bytes | memoryview, *, salt: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
     """Return ``length`` bytes of HKDF-SHA-256 (RFC 5869).
 
     Args:
@@ -291,7 +291,7 @@ class RowKeys(_Hidden):
 
     __slots__ = ("_prk",)
 
-    def __init__(self, kek: bytes) -> None:
+    def __init__(self, kek: bytes | memoryview) -> None:
         self._prk = hmac.digest(b"safehold/row/1", kek, "sha256")
 
     def wrap(self, key: bytes, *, context: bytes) -> bytes:
@@ -310,11 +310,11 @@ class RowKeys(_Hidden):
             raise TamperedError("a wrapped key does not open", rule="keys.wrapped") from None
 
 
-def wrap_row(kek: bytes, key: bytes, *, context: bytes) -> bytes:
+def wrap_row(kek: bytes | memoryview, key: bytes, *, context: bytes) -> bytes:
     """Wrap one row's key under the segment KEK, as ``RowKeys`` does."""
     return RowKeys(kek).wrap(key, context=context)
 
 
-def unwrap_row(kek: bytes, wrapped: bytes, *, context: bytes) -> bytes:
+def unwrap_row(kek: bytes | memoryview, wrapped: bytes, *, context: bytes) -> bytes:
     """Unwrap what ``wrap_row`` wrapped; raises as ``RowKeys.unwrap`` does."""
     return RowKeys(kek).unwrap(wrapped, context=context)

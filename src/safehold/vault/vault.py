@@ -36,11 +36,14 @@ from safehold.vault.keyring import (
     Keyring,
     check_segment,
 )
+from safehold.vault.kms.current import CurrentRoot
 from safehold.vault.kms.interface import Root
 from safehold.vault.label import Label, PlainBlock, SealedBlock, SealedObject, check_name
 from safehold.vault.lookup import METADATA_KEY, Lookup, name_of_key, window_key_of
 from safehold.vault.objects import Objects
 from safehold.vault.reader import Reader, check_unexpired
+from safehold.vault.renew import note_renewal
+from safehold.vault.reroot import reroot
 from safehold.vault.secret import Secrets
 from safehold.vault.sidecar import Sidecar
 
@@ -64,7 +67,8 @@ class Vault:
         reached: Callable[[str], None],
     ) -> None:
         self._engine = engine
-        self._root = root
+        # one that is current already stays the caller's: opened again, it is what it has become
+        self._root = root = root if isinstance(root, CurrentRoot) else CurrentRoot(root)
         self._secrets = Secrets(engine=engine, root=root)
         self._objects = objects
         self._clock = clock
@@ -90,7 +94,7 @@ class Vault:
 
         Args:
             engine: The control database.
-            root: The root key.
+            root: The root key; a ``CurrentRoot`` follows its changes.
             epochs: Folder of epoch secrets, outside the home.
             objects: Where sealed objects rest.
             clock: Time.
@@ -339,6 +343,45 @@ class Vault:
         names = known()
         strangers = [name for name in found if name not in names]
         return len(strangers) - self.remove(strangers)
+
+    def renew(self, segment: str | None = None) -> Shredded:
+        """Give a segment, or every one, another KEK in a new epoch; every key of its rows is wrapped again.
+
+        Reads go on meanwhile. A crash anywhere is finished as one of an erasure is. Afterwards no older copy of
+        the database opens.
+
+        Raises:
+            MissingError: There is no such segment.
+        """
+        with self._erasing:
+            self._eraser.resume()
+            note_renewal(self._engine, segment)
+            return self._eraser.resume()
+
+    def reroot(self, new: Root, *, reached: Callable[[str], None] = go_on) -> int:
+        """Wrap everything that the root wraps under another root, which is the root from then on.
+
+        Raises:
+            ConflictError: Another such change is under way.
+            UnavailableError: One of the roots does not answer; nothing was changed.
+        """
+        with self._erasing:
+            return reroot(self._engine, self._root, new, reached=reached)
+
+    @property
+    def root(self) -> Root:
+        """The root that wraps now."""
+        return self._root.now
+
+    def forget_old(self) -> None:
+        """Drop segment KEKs whose time is over from memory."""
+        self._keyring.forget_old()
+
+    def close(self) -> None:
+        """Drop every key from memory and end the root's session; nothing opens afterwards."""
+        self._keyring.forget()
+        self.sidecar.forget()
+        self._root.close()
 
     def derive(self, purpose: str) -> bytes:
         """Return 32 bytes for one purpose of the keeper, derived from the root, always the same."""
