@@ -10,6 +10,7 @@ from typing import Any
 
 from safehold import canonical
 from safehold.app.charters import enact_for
+from safehold.app.control import choose_control
 from safehold.app.embedded import start
 from safehold.app.journal import choose_database
 from safehold.app.witnesses import local_witness
@@ -33,6 +34,7 @@ def create(
     synthetic: bool = False,
     passphrase: str | None = None,
     ledger_url: str | None = None,
+    control_url: str | None = None,
 ) -> dict[str, Any]:
     """Make a home and say where its parts are.
 
@@ -44,9 +46,10 @@ def create(
         synthetic: The home is for made-up people only.
         passphrase: Seals the root; default: the environment's.
         ledger_url: PostgreSQL database for the journal; default: SQLite inside the home.
+        control_url: PostgreSQL database for people, catalogue, keys and grants; default likewise.
 
     Raises:
-        InvalidError: Seats inside the home, a malformed number of shares, or a URL that no ledger
+        InvalidError: Seats inside the home, a malformed number of shares, or a URL that no database of ours
             may lie at.
         UnavailableError: No passphrase.
     """
@@ -57,8 +60,12 @@ def create(
     had = set(seats.iterdir()) if seats.is_dir() else None
     home = Home.create(path, synthetic=synthetic)
     try:
-        schema = choose_database(home, ledger_url) if ledger_url is not None else None
-        return _fill(home, seats=seats, charter=charter, secret=secret, schema=schema)
+        places = {}
+        if ledger_url is not None:
+            places["journal"] = f"PostgreSQL, schema {choose_database(home, ledger_url)}"
+        if control_url is not None:
+            places["control"] = f"PostgreSQL, schema {choose_control(home, control_url)}"
+        return _fill(home, seats=seats, charter=charter, secret=secret, places=places)
     except (
         BaseException
     ):  # also an interruption: nothing stays half-made, so the same call can be made again
@@ -70,7 +77,12 @@ def create(
 
 
 def _fill(
-    home: Home, *, seats: Path, charter: Path | None, secret: dict[str, Any], schema: str | None
+    home: Home,
+    *,
+    seats: Path,
+    charter: Path | None,
+    secret: dict[str, Any],
+    places: dict[str, str],
 ) -> dict[str, Any]:
     keys = seat_keys(seats)
     roster = first_roster(home, keys, now_us=SystemClock().now_us())
@@ -86,9 +98,8 @@ def _fill(
         "outside": str(home.outside),
         "seats": sorted(keys),
         "synthetic": home.synthetic,
+        **places,
     }
-    if schema is not None:
-        answer["journal"] = f"PostgreSQL, schema {schema}"
     with start(home, order) as ready:
         for name, share in zip(SEATS, ready["shares"], strict=False):
             _write_secret(seats / f"{name}.share", share)

@@ -42,13 +42,27 @@ def init(
             help="Keep the ledger's journal in PostgreSQL: postgresql://user@host/database, without a password."
         ),
     ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep people, catalogue, keys and grants in PostgreSQL: postgresql://user@host/database,"
+            " without a password."
+        ),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Make a home: root key, board, ledger, witness. Nothing is collected before a charter is signed."""
     from safehold.app.setup import create
 
-    made = create(home, seats=seats, charter=charter, shares=shares, ledger_url=ledger_url)
+    made = create(
+        home,
+        seats=seats,
+        charter=charter,
+        shares=shares,
+        ledger_url=ledger_url,
+        control_url=control,
+    )
     put(made, as_json=as_json)
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from safehold.access import Nonces
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import SECOND_US, Clock, day_of
+from safehold.db import Lead
 from safehold.errors import MissingError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.ports import Gatekeeper, Job, Notary, Workshop
@@ -57,6 +58,7 @@ class Desk:
         nonces: Questions that were put to holders and devices and not yet answered.
         gone: People whose keys were destroyed since this process began.
         erasing: People whose erasure has begun and is not through, with its request.
+        lead: The right to lead, where several keepers of a home stand by.
     """
 
     home: Home
@@ -82,6 +84,7 @@ class Desk:
     nonces: Nonces = field(default_factory=Nonces)
     gone: set[str] = field(default_factory=set)
     erasing: dict[PersonId, str] = field(default_factory=dict)
+    lead: Lead | None = None
 
     def now_us(self) -> int:
         """Return the present moment in microseconds."""

@@ -1,0 +1,5 @@
+"""What packages declare their tables on."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
