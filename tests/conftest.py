@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from tests.control_place import Control
     from tests.postgres import Server
 
 # a busy machine is slow, not wrong: no example fails for the time it took
@@ -74,3 +75,14 @@ def postgres() -> Iterator[Server]:
     server = find_server()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="module")
+def control(request: pytest.FixtureRequest) -> Control:
+    """Where the control databases of a module lie; see ``tests.control_place.both``."""
+    from tests.control_place import Control
+
+    server = (
+        request.getfixturevalue("postgres") if getattr(request, "param", "") == "postgres" else None
+    )
+    return Control(server)

@@ -119,6 +119,19 @@ class Server:
                 base.execute(f"DROP SCHEMA {schema} CASCADE".encode())
         return self.url(name)
 
+    def new_database(self, template: str | None = None) -> str:
+        """Make a database, or a copy of one that nobody is connected to, and return its name.
+
+        It stays until the server goes: removing one makes the server sync everything.
+        """
+        name = f"t_{os.urandom(6).hex()}"
+        like = f" TEMPLATE {template}" if template else ""
+        if template:
+            self.wait_until_left(template)
+        with self.admin() as base:
+            base.execute(f"CREATE DATABASE {name}{like}".encode())
+        return name
+
     def wait_until_left(self, name: str = "ledgers") -> None:
         """Wait until nobody is connected: a session outlives its client by a moment."""
         query = "SELECT 1 FROM pg_stat_activity WHERE datname = %s"

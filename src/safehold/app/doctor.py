@@ -176,4 +176,4 @@ def _keeper(home: Home) -> str:
     from safehold.app.embedded import answers
     from safehold.keeper.client import KeeperClient
 
-    return "running" if answers(KeeperClient(home.socket)) else "not running; started when needed"
+    return "running" if answers(KeeperClient(*home.sockets)) else "not running; started when needed"

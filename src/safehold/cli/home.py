@@ -66,7 +66,14 @@ def init(
     put(made, as_json=as_json)
 
 
-def serve(*, home: HomeOption = DEFAULT_HOME) -> None:
+def serve(
+    *,
+    name: Annotated[
+        str,
+        typer.Option(help="Name of a further keeper: it stands by, hands on, and takes over."),
+    ] = "",
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
     """Run the keeper and its periodic work in the foreground, until interrupted."""
     from safehold.app.serve import run
     from safehold.errors import UnavailableError
@@ -76,7 +83,7 @@ def serve(*, home: HomeOption = DEFAULT_HOME) -> None:
     secret = secret_of(place)
     if secret is None:
         raise UnavailableError("no passphrase", rule="keeper.locked", fix="set SAFEHOLD_PASSPHRASE")
-    run(place, secret)
+    run(place, secret, name=name)
 
 
 def status(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:

@@ -164,10 +164,11 @@ def _connect(options: dict[str, Any], schema: str) -> Connection:
     except psycopg.Error as error:
         raise _failed(error) from None
     try:
-        row = base.execute(_SESSION, (schema,)).fetchone() or ()
-        _refuse_forgetful(*row[3:])
+        row: tuple[Any, ...] = base.execute(_SESSION, (schema,)).fetchone() or ()
+        _, _, _, version, fsync, pages, commit, standbys = row
+        _refuse_forgetful(version, fsync, pages, commit, standbys)
         # held fast for the session; what waits for a standby today waits for it tomorrow
-        base.execute("SELECT set_config('synchronous_commit', %s, false)", (row[6],))
+        base.execute("SELECT set_config('synchronous_commit', %s, false)", (commit,))
         base.commit()
     except psycopg.Error as error:
         base.close()

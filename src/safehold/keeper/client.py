@@ -14,14 +14,15 @@ Progress = Callable[[dict[str, Any]], None]
 
 
 class KeeperClient:
-    """One caller's line to the keeper; every call opens its own connection.
+    """One caller's line to the keepers of a home; every call opens its own connection.
 
     Args:
         path: The keeper's socket.
+        others: Those of keepers that stand by; the first that lets a caller in is asked.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *others: Path) -> None:
+        self._paths = (path, *others)
 
     def call(
         self,
@@ -66,13 +67,17 @@ class KeeperClient:
                     return answer
 
     def _connect(self) -> socket.socket:
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with wire.address(self._path) as address:
-                link.connect(address)
-        except OSError as error:
-            link.close()
-            raise UnavailableError(
-                "no keeper answers", rule="keeper.reachable", fix="safehold serve"
-            ) from error
-        return link
+        failed: OSError | None = None
+        for path in self._paths:
+            link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                with wire.address(path) as address:
+                    link.connect(address)
+            except OSError as error:
+                link.close()
+                failed = error
+            else:
+                return link
+        raise UnavailableError(
+            "no keeper answers", rule="keeper.reachable", fix="safehold serve"
+        ) from failed

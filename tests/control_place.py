@@ -1,0 +1,99 @@
+"""Where the control database of a test lies: in a file of the home, or in a real PostgreSQL.
+
+``both`` runs a test over the two. A company or a bench that was made once is copied for each test, its database with
+it, by the server's own means.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from safehold.app.control import choose_control
+from safehold.db.place import schema_of
+from safehold.settings import Home
+
+if TYPE_CHECKING:
+    from tests.postgres import Server
+
+both = pytest.mark.parametrize("control", ["sqlite", "postgres"], indirect=True)
+
+
+class Control:
+    """The control database of one home.
+
+    Args:
+        server: The server, or nothing where it is a file.
+        name: Of the database on the server.
+    """
+
+    def __init__(self, server: Server | None = None, name: str = "") -> None:
+        self.server, self.name = server, name
+
+    def new(self) -> Control:
+        """Return an empty one of the same kind."""
+        return (
+            Control() if self.server is None else Control(self.server, self.server.new_database())
+        )
+
+    def choose(self, home: Home) -> None:
+        """Let a new home have it."""
+        if self.server is not None:
+            choose_control(home, self.server.url(self.name))
+
+    def copy(self) -> Control:
+        """Copy it while nobody uses it; a file is copied with its home."""
+        if self.server is None:
+            return Control()
+        return Control(self.server, self.server.new_database(self.name))
+
+    def point(self, home: Home) -> None:
+        """Let a home that was copied have it."""
+        if self.server is not None:
+            home.control_url_file.write_text(self.server.url(self.name) + "\n")
+
+    def keep(self, home: Home, path: Path) -> Control | Path:
+        """Back it up while nobody uses it."""
+        if self.server is not None:
+            return self.copy()
+        with sqlite3.connect(home.control) as base, sqlite3.connect(path) as copy:
+            base.backup(copy)
+        base.close()
+        copy.close()
+        return path
+
+    def put_back(self, home: Home, kept: Control | Path) -> None:
+        """Restore a backup while nobody uses it."""
+        if isinstance(kept, Control):
+            self.name = kept.copy().name
+            self.point(home)
+            return
+        for name in ("-wal", "-shm"):
+            home.control.with_name(home.control.name + name).unlink(missing_ok=True)
+        home.control.write_bytes(kept.read_bytes())
+
+    def edit(self, home: Home, query: str, *values: Any) -> list[Sequence[Any]]:
+        """Read or change it behind the keeper's back; return rows, or as many empty ones as changed."""
+        if self.server is None:
+            with sqlite3.connect(home.control) as base:
+                done = base.execute(query, values)
+                rows: list[Sequence[Any]] = (
+                    done.fetchall() if done.description else [()] * done.rowcount
+                )
+            base.close()
+            return rows
+        with self.server.admin(self.name) as link:
+            link.execute(f"SET search_path = {schema_of(home.origin)}".encode())
+            cursor = link.execute(query.replace("%", "%%").replace("?", "%s").encode(), values)
+            return cursor.fetchall() if cursor.description else [()] * cursor.rowcount
+
+    def tables(self, home: Home) -> list[str]:
+        """Return the names of its tables."""
+        query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        if self.server is not None:
+            query = f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{schema_of(home.origin)}'"
+        return [str(row[0]) for row in self.edit(home, query)]
