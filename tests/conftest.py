@@ -78,11 +78,8 @@ def postgres() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def control(request: pytest.FixtureRequest) -> Control:
-    """Where the control databases of a module lie; see ``tests.control_place.both``."""
+def control() -> Control:
+    """Where the control databases of a module lie: in files, unless it says otherwise."""
     from tests.control_place import Control
 
-    server = (
-        request.getfixturevalue("postgres") if getattr(request, "param", "") == "postgres" else None
-    )
-    return Control(server)
+    return Control()

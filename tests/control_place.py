@@ -1,7 +1,7 @@
 """Where the control database of a test lies: in a file of the home, or in a real PostgreSQL.
 
-``both`` runs a test over the two. A company or a bench that was made once is copied for each test, its database with
-it, by the server's own means.
+A suite runs over SQLite; its twin ``..._postgres`` takes the same tests and says ``control = on_postgres``. A bench that
+was made once is copied for each test, its database with it, by the server's own means.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from safehold.settings import Home
 if TYPE_CHECKING:
     from tests.postgres import Server
 
-both = pytest.mark.parametrize("control", ["sqlite", "postgres"], indirect=True)
+
+@pytest.fixture(scope="module", name="control")
+def on_postgres(postgres: Server) -> Control:
+    """Let the control databases of a module lie in PostgreSQL."""
+    return Control(postgres)
 
 
 class Control:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.control_place import Control, both
+from tests.control_place import Control
 from tests.keeper_desk import Bench, batch, chunk, copy_bench, found_bench
 
 from safehold import canonical
@@ -26,7 +26,6 @@ from safehold_verify.package import verify_package
 
 EVERYBODY = tuple(f"employee-{4700 + number}" for number in range(6))
 SHE, HE = EVERYBODY[:2]
-pytestmark = both
 STEPS = ("choice", "index", "begin", "destroy", "forget", "result")
 
 

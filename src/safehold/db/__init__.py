@@ -7,7 +7,7 @@ commits, and nothing is ever tried again behind the caller's back.
 
 from safehold.db.lead import FileLead, Lead, advance, fence
 from safehold.db.migration import NEWEST, migrate
-from safehold.db.schema import metadata
+from safehold.db.schema import Wide, metadata
 from safehold.db.scrub import truncate_wal
 from safehold.db.sqlite import open_engine
 
@@ -15,6 +15,7 @@ __all__ = [
     "NEWEST",
     "FileLead",
     "Lead",
+    "Wide",
     "advance",
     "fence",
     "metadata",
