@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from safehold.app.control import choose_control
+from safehold.app.journal import choose_database
 from safehold.db.place import schema_of
 from safehold.settings import Home
 
@@ -33,10 +34,13 @@ class Control:
     Args:
         server: The server, or nothing where it is a file.
         name: Of the database on the server.
+        journal: Whether the ledger's journal lies in it too.
     """
 
-    def __init__(self, server: Server | None = None, name: str = "") -> None:
-        self.server, self.name = server, name
+    def __init__(
+        self, server: Server | None = None, name: str = "", *, journal: bool = False
+    ) -> None:
+        self.server, self.name, self.journal = server, name, journal
 
     def new(self) -> Control:
         """Return an empty one of the same kind."""
@@ -48,17 +52,24 @@ class Control:
         """Let a new home have it."""
         if self.server is not None:
             choose_control(home, self.server.url(self.name))
+            if self.journal:
+                choose_database(home, self.server.url(self.name))
 
     def copy(self) -> Control:
         """Copy it while nobody uses it; a file is copied with its home."""
         if self.server is None:
             return Control()
-        return Control(self.server, self.server.new_database(self.name))
+        return self._like(self.server.new_database(self.name))
 
     def point(self, home: Home) -> None:
         """Let a home that was copied have it."""
         if self.server is not None:
             home.control_url_file.write_text(self.server.url(self.name) + "\n")
+            if self.journal:
+                home.ledger_url_file.write_text(self.server.url(self.name) + "\n")
+
+    def _like(self, name: str) -> Control:
+        return Control(self.server, name, journal=self.journal)
 
     def keep(self, home: Home, path: Path) -> Control | Path:
         """Back it up while nobody uses it."""

@@ -20,6 +20,7 @@ from safehold.keeper.relay import NotBegunError, relay
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, control: Control) -> Bench:
+    control.journal = True  # all that two keepers share beside files
     bench = found_bench(tmp_path_factory.mktemp("made"), people=CROWD, control=control).start()
     bench.take(*CROWD)
     bench.call("feature", purpose="train_ui_agent")
