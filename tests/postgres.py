@@ -33,9 +33,10 @@ class Server:
 
     Args:
         programs: Folder of ``initdb`` and ``postgres``.
+        backup_of: Another server that runs; it begins as a base backup of that one, taken now.
     """
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, *, backup_of: Server | None = None) -> None:
         self.programs = programs
         self.path = Path(tempfile.mkdtemp(prefix="safehold-pg-"))
         self._as = ["setpriv", "--pdeathsig=QUIT"]  # it ends with the tests, however they end
@@ -48,11 +49,16 @@ class Server:
                 "--clear-groups",
             ]
         self._process: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8")
+        if backup_of is not None:
+            place = ("-h", str(backup_of.path), "-U", USER)
+            self._run("pg_basebackup", "-D", str(self.data), *place, "-c", "fast", "-X", "stream")
+        else:
+            self._run("initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8")
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as file:
             for name, value in {**_SETTINGS, "unix_socket_directories": str(self.path)}.items():
                 file.write(f"{name} = '{value}'\n")
-        self.start()
+        if backup_of is None:
+            self.start()
 
     @property
     def data(self) -> Path:

@@ -43,6 +43,7 @@ class VaultHome:
     clock: FixedClock
     engine: sa.Engine
     vault: Vault
+    connect: Callable[[Path], sa.Engine]
 
     @property
     def home(self) -> Path:
@@ -65,7 +66,7 @@ class VaultHome:
         """Open a vault on this home or on a copy of it, with the live root and live epochs."""
         home = home or self.home
         given = {
-            "engine": db.open_engine(home / "control.db"),
+            "engine": self.connect(home),
             "root": self.root,
             "epochs": self.epochs,
             "objects": Objects(home / "objects"),
@@ -74,13 +75,22 @@ class VaultHome:
         return Vault.open(**given)
 
 
-def make_home(path: Path, reached: Callable[[str], None] = go_on) -> VaultHome:
+def in_file(home: Path) -> sa.Engine:
+    return db.open_engine(home / "control.db")
+
+
+def make_home(
+    path: Path,
+    reached: Callable[[str], None] = go_on,
+    connect: Callable[[Path], sa.Engine] = in_file,
+) -> VaultHome:
+    """Make a vault; ``connect`` opens the control database of a home."""
     home = path / "home"
     home.mkdir(parents=True)
     (path / "epochs").mkdir()
     root = LocalRoot.generate()
     clock = FixedClock(TODAY * DAY_US)
-    engine = db.open_engine(home / "control.db")
+    engine = connect(home)
     vault = Vault.open(
         engine=engine,
         root=root,
@@ -89,7 +99,7 @@ def make_home(path: Path, reached: Callable[[str], None] = go_on) -> VaultHome:
         clock=clock,
         reached=reached,
     )
-    return VaultHome(path, root, clock, engine, vault)
+    return VaultHome(path, root, clock, engine, vault, connect)
 
 
 def rows(count: int = 20, seed: int = 0) -> pa.Table:

@@ -217,7 +217,7 @@ def test_a_keeper_that_is_killed_or_halted(bench: Bench) -> None:  # noqa: F811
     """Killed in the midst of a run, the other takes over; halted, nobody takes over and nobody waits for ever."""
     yard = Yard()
     try:
-        _kill_in_turn(yard, bench, rounds=1, slow=30)
+        _kill_in_turn(yard, bench, rounds=1, slow=1)
         _halt(yard, bench)
     finally:
         yard.close()

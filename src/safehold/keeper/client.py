@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,13 @@ class KeeperClient:
             UnavailableError: No keeper answers.
         """
         with self._connect() as link:
-            wire.send(link, {"verb": verb, "arguments": arguments}, descriptors)
+            with _going_away():
+                wire.send(link, {"verb": verb, "arguments": arguments}, descriptors)
             while True:
-                received = wire.receive(link)
-                if received is None:
-                    raise UnavailableError(
-                        "the keeper went away", rule="keeper.reachable", fix="safehold doctor"
-                    )
+                with _going_away():
+                    received = wire.receive(link)
+                    if received is None:
+                        raise ConnectionResetError
                 message, strangers = received
                 wire.close_all(strangers)
                 if "progress" in message:
@@ -81,3 +82,16 @@ class KeeperClient:
         raise UnavailableError(
             "no keeper answers", rule="keeper.reachable", fix="safehold serve"
         ) from failed
+
+
+@contextmanager
+def _going_away() -> Iterator[None]:
+    """Say in our own words that the keeper ended while it was asked, however its socket says it."""
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(
+            "the keeper went away before it answered: whether it was carried out is not known",
+            rule="keeper.reachable",
+            fix="see what is there (safehold ledger tail), then ask again",
+        ) from error
