@@ -110,5 +110,5 @@ class Control:
         """Return the names of its tables."""
         query = "SELECT name FROM sqlite_master WHERE type = 'table'"
         if self.server is not None:
-            query = f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{schema_of(home.origin)}'"
+            query = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
         return [str(row[0]) for row in self.edit(home, query)]

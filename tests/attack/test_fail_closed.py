@@ -36,10 +36,10 @@ HOUR_S = 3600
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """A company of three with its control database and its journal in files."""
-    bench = found_bench(tmp_path_factory.mktemp("small")).start()
-    bench.take()
-    bench.stop()
-    return bench
+    company = found_bench(tmp_path_factory.mktemp("small")).start()
+    company.take()
+    company.stop()
+    return company
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,13 +32,15 @@ from tests.unit.test_vault_keys import (  # noqa: F401 - likewise
 )
 from tests.vaults import VaultHome, make_home, opens, plain, wrapped_keys
 
-from safehold.db import migrate
+from safehold.db import advance, fence, migrate
 from safehold.db.place import schema_of
 from safehold.db.postgres import make_schema, open_engine
+from safehold.errors import UnavailableError
 
 if TYPE_CHECKING:
     from tests.postgres import Server
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 SCHEMA = schema_of("a home of the tests")
 
 
@@ -98,6 +102,74 @@ def test_after_an_erasure_the_tables_hold_no_dead_row_of_it(home: VaultHome) -> 
     assert wrapped in pages(home)
     home.vault.shred(person="psn_a")
     assert wrapped not in pages(home)
+
+
+def test_the_keeper_needs_no_more_than_the_guide_grants(home: VaultHome, url: str) -> None:
+    page = (DOCS / "reference" / "control-database.md").read_text("utf-8")
+    [block] = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    less = url.replace("user=postgres", "user=safehold_control")
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(block.replace("control_...", SCHEMA).encode())
+        engine = open_engine(less, schema=SCHEMA)
+        try:
+            make_schema(less, schema=SCHEMA)
+            migrate(engine)
+            fence(engine, advance(engine))
+            vault = home.open(engine=engine)
+            gone, kept = vault.seal([plain("psn_a"), plain("psn_b")], segment="de").blocks
+            vault.shred(person="psn_a")  # it may not vacuum, and goes on
+            assert (opens(vault, gone), opens(vault, kept)) == (False, True)
+            for query in ("DROP TABLE vault_key", "TRUNCATE person", "CREATE TABLE spare(one int)"):
+                with pytest.raises(UnavailableError) as caught, engine.begin() as connection:
+                    connection.exec_driver_sql(query)
+                assert "42501" in caught.value.message
+        finally:
+            engine.dispose()
+            owner.execute(b"DROP OWNED BY safehold_control; DROP ROLE safehold_control")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("synchronous_commit", "off"), ("full_page_writes", "off")]
+)
+def test_a_server_that_would_forget_is_refused(
+    postgres: Server, home: VaultHome, setting: str, value: str
+) -> None:
+    home.engine.dispose()
+    with (
+        postgres.setting(setting, value),
+        pytest.raises(UnavailableError) as caught,
+        home.engine.begin(),
+    ):
+        pass
+    assert (caught.value.rule, bool(caught.value.fix)) == ("db.durable", True)
+    with home.engine.begin():
+        pass
+
+
+def test_who_writes_has_the_database_and_who_reads_sees_one_state(home: VaultHome) -> None:
+    """Two that would each see the other's absence follow each other instead: nothing is decided on what has changed."""
+    count = sa.text("SELECT count(*) FROM lead")
+    entered, ends = threading.Event(), []
+
+    def second() -> None:
+        entered.set()
+        with home.engine.begin() as connection:
+            ends.append(connection.execute(count).scalar_one())
+
+    thread = threading.Thread(target=second)
+    with home.engine.execution_options(reading=True).begin() as reader:
+        assert reader.execute(count).scalar_one() == 0
+        with home.engine.begin() as connection:
+            thread.start()
+            assert entered.wait(60)
+            assert connection.execute(count).scalar_one() == 0
+            connection.exec_driver_sql("INSERT INTO lead(one, number) VALUES (1, 1)")
+            assert ends == []
+        thread.join(60)
+        assert ends == [1]
+        assert reader.execute(count).scalar_one() == 0
+        with pytest.raises(UnavailableError, match="25006"):
+            reader.exec_driver_sql("DELETE FROM lead")
 
 
 def pages(home: VaultHome) -> bytes:

@@ -129,18 +129,20 @@ class SessionLead:
         self._lock = lock_of(schema, "lead")
         try:
             self._session.autocommit = True
-            deadline = time.monotonic() + patience_s
-            query = "SELECT pg_try_advisory_lock(%s::bigint)"
-            while self._session.execute(query, (self._lock,)).fetchone() != (True,):
-                if time.monotonic() > deadline:
-                    raise another_leads()
-                time.sleep(0.05)
+            self._take(time.monotonic() + patience_s)
         except psycopg.Error as error:
             self._session.close()
             raise _failed(error) from None
         except BaseException:
             self._session.close()
             raise
+
+    def _take(self, deadline: float) -> None:
+        query = "SELECT pg_try_advisory_lock(%s::bigint)"
+        while self._session.execute(query, (self._lock,)).fetchone() != (True,):
+            if time.monotonic() > deadline:
+                raise another_leads()
+            time.sleep(0.05)
 
     def check(self) -> None:
         """See ``Lead``: ask the session whether it still holds the lock."""
