@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from tests.control_place import Control
     from tests.postgres import Server
     from tests.seaweed import Weed
 
@@ -92,3 +93,11 @@ def weed(weed_server: Weed, monkeypatch: pytest.MonkeyPatch) -> Weed:
     """The S3 server, with the file of credentials that a keeper would be told of."""
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(weed_server.credentials))
     return weed_server
+
+
+@pytest.fixture(scope="module")
+def control() -> Control:
+    """Where the control databases of a module lie: in files, unless it says otherwise."""
+    from tests.control_place import Control
+
+    return Control()

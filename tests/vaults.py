@@ -44,6 +44,7 @@ class VaultHome:
     engine: sa.Engine
     vault: Vault
     store: Store
+    connect: Callable[[Path], sa.Engine]
 
     @property
     def home(self) -> Path:
@@ -70,7 +71,7 @@ class VaultHome:
         """Open a vault on this home or on a copy of it, with the live root and live epochs."""
         home = home or self.home
         given = {
-            "engine": db.open_engine(home / "control.db"),
+            "engine": self.connect(home),
             "root": self.root,
             "epochs": self.epochs,
             "objects": self.store.open(home),
@@ -79,19 +80,25 @@ class VaultHome:
         return Vault.open(**given)
 
 
+def in_file(home: Path) -> sa.Engine:
+    return db.open_engine(home / "control.db")
+
+
 def make_home(
     path: Path,
     reached: Callable[[str], None] = go_on,
     store: Store | None = None,
     root: Root | None = None,
+    connect: Callable[[Path], sa.Engine] = in_file,
 ) -> VaultHome:
+    """Make a vault; ``connect`` opens the control database of a home."""
     home = path / "home"
     store = store or Folder(home / "objects")
     home.mkdir(parents=True)
     (path / "epochs").mkdir()
     root = root or LocalRoot.generate()
     clock = FixedClock(TODAY * DAY_US)
-    engine = db.open_engine(home / "control.db")
+    engine = connect(home)
     vault = Vault.open(
         engine=engine,
         root=root,
@@ -100,7 +107,7 @@ def make_home(
         clock=clock,
         reached=reached,
     )
-    return VaultHome(path, root, clock, engine, vault, store)
+    return VaultHome(path, root, clock, engine, vault, store, connect)
 
 
 def rows(count: int = 20, seed: int = 0) -> pa.Table:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from safehold import canonical
-from safehold.db import open_engine
+from safehold.app.control import open_control
 from safehold.errors import (
     ConflictError,
     InvalidError,
@@ -218,7 +218,7 @@ class Custody:
 
 def _settle(home: Home, secret: Mapping[str, Any]) -> Root:
     """Open whichever of two root files the database is under, and put away the other."""
-    engine = open_engine(home.control)
+    engine = open_control(home)
     failed: list[SafeholdError] = []
     other = False
     try:

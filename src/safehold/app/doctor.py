@@ -222,7 +222,7 @@ def _keeper(home: Home) -> str:
     from safehold.app.embedded import answers
     from safehold.keeper.client import KeeperClient
 
-    return "running" if answers(KeeperClient(home.socket)) else "not running; started when needed"
+    return "running" if answers(KeeperClient(*home.sockets)) else "not running; started when needed"
 
 
 def _requests(home: Home) -> str:
@@ -230,7 +230,7 @@ def _requests(home: Home) -> str:
     from safehold.app.embedded import answers
     from safehold.keeper.client import KeeperClient
 
-    client = KeeperClient(home.socket)
+    client = KeeperClient(*home.sockets)
     if not answers(client):
         return "known to a running keeper: safehold rights list"
     clock = client.call("status")["requests"]
@@ -256,7 +256,7 @@ def _deadlines(home: Home) -> str:
     from safehold.app.embedded import answers
     from safehold.keeper.client import KeeperClient
 
-    client = KeeperClient(home.socket)
+    client = KeeperClient(*home.sockets)
     if not answers(client):
         return "not known: no keeper runs; each one looks when it starts"
     owed = client.call("status")["owed"]

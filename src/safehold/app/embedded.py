@@ -35,7 +35,7 @@ def connect(home: Home, secret: dict[str, Any] | None) -> Iterator[KeeperClient]
     Raises:
         UnavailableError: None runs and there is nothing to open the root with.
     """
-    client = KeeperClient(home.socket)
+    client = KeeperClient(*home.sockets)
     if answers(client):
         yield client
         return

@@ -12,14 +12,17 @@ import logging
 import os
 import sys
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
+import sqlalchemy as sa
 
 from safehold import canonical, ids
 from safehold.app.anchors import anchor_now, summary
+from safehold.app.control import lead_of, open_control
 from safehold.app.custody import Custody, make_root, unlock
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.hardening import harden
@@ -32,7 +35,7 @@ from safehold.assurance.milestone import measure_all, newest
 from safehold.catalog import Catalog, Lineage
 from safehold.charter import Rosters
 from safehold.clock import Clock, SystemClock
-from safehold.db import migrate, open_engine
+from safehold.db import Lead
 from safehold.errors import SafeholdError, UnavailableError
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Workshop
@@ -59,12 +62,12 @@ class Service:
     Args:
         desk: What it works with.
         verbs: What it can be asked for.
-        server: Its door.
+        server: Its door, unless it is asked through that of a keeper that stands by.
     """
 
     desk: Desk
     verbs: Verbs
-    server: Server
+    server: Server | None
 
     @property
     def level(self) -> str:
@@ -73,19 +76,24 @@ class Service:
 
     def serve(self) -> None:
         """Answer callers until ``close``."""
-        self.server.serve()
+        if self.server is not None:
+            self.server.serve()
 
     def close(self) -> None:
         """Take no more callers."""
-        self.server.close()
+        if self.server is not None:
+            self.server.close()
 
     def finish(self) -> None:
-        """Publish what is left and let go of everything."""
-        self.server.close()
+        """Publish what is left and let go of everything; the right to lead goes last."""
+        self.close()
         try:
             self.desk.ledger.close()
         except UnavailableError as error:  # every entry is durable; the next start publishes them
             _LOG.warning("the newest entries are not cosigned yet: %s", error.rule)
+        finally:
+            if self.desk.lead is not None:
+                self.desk.lead.close()
 
     def sweep(self) -> None:
         """End what is past its retention."""
@@ -137,6 +145,7 @@ def compose(
     clock: Clock | None = None,
     workshop: Workshop | None = None,
     callers: frozenset[int] | None = None,
+    lead: Lead | None = None,
 ) -> Service:
     """Return a keeper for a home, recovered and ready to serve.
 
@@ -146,9 +155,13 @@ def compose(
         clock: Time.
         workshop: Starts sandboxes.
         callers: User ids that may speak to it, if it has a user id that none of them has.
+        lead: The right to lead, if somebody stands by who has taken it; the service gives it back.
+
+    Raises:
+        ConflictError: Another keeper leads.
     """
     clock = clock or SystemClock()
-    desk = open_desk(home, root, clock=clock, workshop=workshop)
+    desk = open_desk(home, root, clock=clock, workshop=workshop, lead=lead)
     try:
         verbs = Verbs(desk)
         verbs.recover()
@@ -157,11 +170,18 @@ def compose(
             one.to_json() for one in (measure_all(verbs) if anew else newest(verbs))
         ]
         verbs.own_user = callers is not None
-        server = Server(home.socket, verbs.table(), allowed=callers or frozenset())
-        return Service(desk, verbs, server)
+        # who stands by has a door of its own, which stays open while others lead
+        door = (
+            None
+            if lead is not None
+            else Server(home.socket, verbs.table(), allowed=callers or frozenset())
+        )
+        return Service(desk, verbs, door)
     except BaseException:
         desk.ledger.close()
         desk.engine.dispose()
+        if desk.lead is not None:
+            desk.lead.close()
         raise
 
 
@@ -171,10 +191,29 @@ def open_desk(
     *,
     clock: Clock,
     workshop: Workshop | None = None,
+    lead: Lead | None = None,
 ) -> Desk:
-    """Open everything a keeper works with."""
-    engine = open_engine(home.control)
-    migrate(engine)
+    """Open everything a keeper works with; what was opened is closed again if it fails."""
+    with ExitStack() as undo:
+        lead = lead or lead_of(home)
+        if lead is not None:
+            undo.callback(lead.close)
+        engine = open_control(home, lead=lead)
+        undo.callback(engine.dispose)
+        desk = _open_desk(home, root, engine, clock=clock, workshop=workshop)
+        desk.lead = lead
+        undo.pop_all()
+        return desk
+
+
+def _open_desk(
+    home: Home,
+    root: Root,
+    engine: sa.Engine,
+    *,
+    clock: Clock,
+    workshop: Workshop | None,
+) -> Desk:
     vault = Vault.open(
         engine=engine, root=root, epochs=home.epochs, objects=objects_of(home), clock=clock
     )
@@ -238,8 +277,7 @@ def found(
     """
     root, shares = make_root(home, home.root_file, secret)
     clock = SystemClock()
-    engine = open_engine(home.control)
-    migrate(engine)
+    engine = open_control(home)
     vault = Vault.open(
         engine=engine, root=root, epochs=home.epochs, objects=objects_of(home), clock=clock
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from safehold import canonical
 from safehold.app.charters import enact_for
+from safehold.app.control import choose_control
 from safehold.app.embedded import start
 from safehold.app.journal import choose_database
 from safehold.app.objects import choose_bucket
@@ -36,6 +37,7 @@ def create(
     ledger_url: str | None = None,
     objects_url: str | None = None,
     root: Mapping[str, Any] | None = None,
+    control_url: str | None = None,
 ) -> dict[str, Any]:
     """Make a home and say where its parts are.
 
@@ -49,10 +51,11 @@ def create(
         ledger_url: PostgreSQL database for the journal; default: SQLite inside the home.
         objects_url: Bucket for the sealed objects; default: a folder of the home.
         root: Keep the root elsewhere: ``place``, ``unlock`` and ``make``, as ``custody.make_root`` takes them.
+        control_url: PostgreSQL database for people, catalogue, keys and grants; default likewise.
 
     Raises:
-        InvalidError: Seats inside the home, a malformed number of shares, or a URL that no ledger
-            or no object may lie at.
+        InvalidError: Seats inside the home, a malformed number of shares, or a URL that no database of ours
+            and no object may lie at.
         UnavailableError: No passphrase, or the bucket does not answer.
     """
     if path.resolve() in (seats.resolve(), *seats.resolve().parents):
@@ -64,10 +67,15 @@ def create(
     had = set(seats.iterdir()) if seats.is_dir() else None
     home = Home.create(path, synthetic=synthetic)
     try:
-        schema = choose_database(home, ledger_url) if ledger_url is not None else None
+        places = {}
+        if ledger_url is not None:
+            places["journal"] = f"PostgreSQL, schema {choose_database(home, ledger_url)}"
+        if control_url is not None:
+            places["control"] = f"PostgreSQL, schema {choose_control(home, control_url)}"
         if objects_url is not None:
             choose_bucket(home, objects_url)
-        return _fill(home, seats=seats, charter=charter, secret=secret, schema=schema)
+            places["objects"] = "a bucket"
+        return _fill(home, seats=seats, charter=charter, secret=secret, places=places)
     except (
         BaseException
     ):  # also an interruption: nothing stays half-made, so the same call can be made again
@@ -79,7 +87,12 @@ def create(
 
 
 def _fill(
-    home: Home, *, seats: Path, charter: Path | None, secret: dict[str, Any], schema: str | None
+    home: Home,
+    *,
+    seats: Path,
+    charter: Path | None,
+    secret: dict[str, Any],
+    places: dict[str, str],
 ) -> dict[str, Any]:
     keys = seat_keys(seats)
     roster = first_roster(home, keys, now_us=SystemClock().now_us())
@@ -95,11 +108,8 @@ def _fill(
         "outside": str(home.outside),
         "seats": sorted(keys),
         "synthetic": home.synthetic,
+        **places,
     }
-    if home.objects_url_file.exists():
-        answer["objects"] = "a bucket"
-    if schema is not None:
-        answer["journal"] = f"PostgreSQL, schema {schema}"
     with start(home, order) as ready:
         answer["shares"] = write_shares(seats, ready["shares"])
         answer["keeper_level"] = ready["ready"]

@@ -64,6 +64,13 @@ def init(
             help="Keep sealed objects in a bucket: s3://BUCKET/PREFIX?endpoint=https://HOST, without credentials."
         ),
     ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep people, catalogue, keys and grants in PostgreSQL: postgresql://user@host/database,"
+            " without a password."
+        ),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,6 +85,7 @@ def init(
         ledger_url=ledger_url,
         objects_url=objects,
         root=root_elsewhere(root, unlock, make=make_key),
+        control_url=control,
     )
     put(made, as_json=as_json)
 
@@ -92,6 +100,10 @@ def serve(
         list[str] | None,
         typer.Option(help="With --as: account that may speak to it besides root; repeatable."),
     ] = None,
+    name: Annotated[
+        str,
+        typer.Option(help="Name of a further keeper: it stands by, hands on, and takes over."),
+    ] = "",
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Run the keeper and its periodic work in the foreground, until interrupted."""
@@ -107,7 +119,7 @@ def serve(
             rule="keeper.locked",
             fix="set SAFEHOLD_PASSPHRASE_FILE, or SAFEHOLD_UNLOCK_FILE for a root elsewhere",
         )
-    run(place, secret, account=account, callers=caller or ())
+    run(place, secret, name=name, account=account, callers=caller or ())
 
 
 def status(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from safehold.access import Nonces
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import SECOND_US, Clock, day_of
+from safehold.db import Lead
 from safehold.errors import MissingError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.ports import Custodian, Gatekeeper, Job, Notary, Workshop
@@ -63,6 +64,7 @@ class Desk:
         erasing: People whose erasure has begun and is not through, with its request.
         asked: When each of those erasures was asked for, by its request, microseconds.
         runs: Sandboxes that hold somebody's rows right now, or are about to.
+        lead: The right to lead, where several keepers of a home stand by.
     """
 
     home: Home
@@ -92,6 +94,7 @@ class Desk:
     erasing: dict[PersonId, str] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
     runs: set[Run] = field(default_factory=set)
+    lead: Lead | None = None
 
     def __post_init__(self) -> None:
         self.turn = Turn(self.lock)
