@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,21 @@ from safehold.errors import UnavailableError, revive
 from safehold.keeper import wire
 
 Progress = Callable[[dict[str, Any]], None]
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    """Say of a connection that breaks that the keeper went away."""
+    try:
+        yield
+    except OSError as error:
+        raise _gone() from error
+    except UnavailableError as error:  # it went in the middle of a message
+        raise _gone() from error
+
+
+def _gone() -> UnavailableError:
+    return UnavailableError("the keeper went away", rule="keeper.reachable", fix="safehold doctor")
 
 
 class KeeperClient:
@@ -47,13 +63,13 @@ class KeeperClient:
             UnavailableError: No keeper answers.
         """
         with self._connect() as link:
-            wire.send(link, {"verb": verb, "arguments": arguments}, descriptors)
+            with _reachable():
+                wire.send(link, {"verb": verb, "arguments": arguments}, descriptors)
             while True:
-                received = wire.receive(link)
+                with _reachable():
+                    received = wire.receive(link)
                 if received is None:
-                    raise UnavailableError(
-                        "the keeper went away", rule="keeper.reachable", fix="safehold doctor"
-                    )
+                    raise _gone()
                 message, strangers = received
                 wire.close_all(strangers)
                 if "progress" in message:
