@@ -126,10 +126,8 @@ def test_tampered_or_minted_by_somebody_else():
     for changed in ("A", "B"):
         if text[place] != changed:
             refuse("capability.signature", text[:place] + changed + text[place + 1 :])
-    agreed = verify_approvals(
-        grant(), approvals(grant(), "privacy", "legal"), boardroom.roster(), boardroom.charter()
-    )
-    refuse("capability.signature", mint(agreed, b"e" * 32, now_us=NOW + 2))
+    agreed = decide(grant(), approvals(grant(), "privacy", "legal"))
+    refuse("capability.signature", mint(agreed, b"e" * 32, begun_us=NOW, now_us=NOW + 2))
     refuse("capability.signature", "")
     refuse("capability.size", "A" * 20_000)
 
@@ -140,6 +138,7 @@ def test_tampered_or_minted_by_somebody_else():
         'right_stream("chat");',
         'right_segment("team-2"); right_stage("embedding"); right_recipe("dump");',
         'right_stream("chat"); claim_purpose("secure_the_pipeline");',
+        'claims("{}");',
     ],
 )
 def test_a_later_block_that_claims_rights_widens_nothing(claim):
@@ -198,7 +197,9 @@ def test_narrowed_means_narrowed():
 
 
 def decide(asked: Grant, given: list[Approval], people=None):
-    return verify_approvals(asked, given, boardroom.roster(people), boardroom.charter())
+    return verify_approvals(
+        asked, boardroom.price(asked), given, boardroom.roster(people), boardroom.charter()
+    )
 
 
 def test_approvals_that_do_not_count():
@@ -207,7 +208,10 @@ def test_approvals_that_do_not_count():
     cases = {
         "too few": one,
         "the same seat twice": [*one, *approvals(asked, "privacy", at_us=NOW + 2)],
-        "forged": [*one, approve(asked, "legal", SigningKey(b"x" * 32), now_us=NOW + 1)],
+        "forged": [
+            *one,
+            approve(asked, boardroom.price(asked), "legal", SigningKey(b"x" * 32), now_us=NOW + 1),
+        ],
         "for another hash": [*one, *approvals(grant(purpose="secure_the_pipeline"), "legal")],
         "moved to this hash": [
             *one,
@@ -250,13 +254,15 @@ def test_an_agents_operator_does_not_approve_for_it():
     charter = boardroom.charter("example")
     asked = grant(
         requester=Agent(id="bot", operator="ana"), stages=("training",), charter=charter.digest().hex(),
-        expires_us=NOW + HOUR // 2,
+        expires_us=NOW + HOUR // 2, minutes=30,
     )  # fmt: skip
     given = approvals(asked, "privacy", "legal")
     with pytest.raises(QuorumError):
-        verify_approvals(asked, given, boardroom.roster({"legal": "ana"}), charter)
-    agreed = verify_approvals(asked, given, boardroom.roster(), charter)
-    text = mint(agreed, MINT.seed(), now_us=NOW + 2)
+        verify_approvals(
+            asked, boardroom.price(asked), given, boardroom.roster({"legal": "ana"}), charter
+        )
+    agreed = verify_approvals(asked, boardroom.price(asked), given, boardroom.roster(), charter)
+    text = mint(agreed, MINT.seed(), begun_us=NOW, now_us=NOW + 2)
     claims = present(text)
     assert claims.principal == asked.requester
     assert claims.expires_us - NOW <= 15 * 60 * 1_000_000
@@ -274,18 +280,24 @@ def test_a_grant_beyond_what_an_agent_may_have(changes, rule):
     charter = boardroom.charter("example")
     asked = grant(
         requester=Agent(id="bot", operator="ana"), stages=("training",), charter=charter.digest().hex(),
-        expires_us=NOW + HOUR // 2,
+        expires_us=NOW + HOUR // 2, minutes=30,
     )  # fmt: skip
     asked = replace(asked, **changes)
     with pytest.raises(DeniedError) as caught:
-        verify_approvals(asked, approvals(asked, "privacy", "legal"), boardroom.roster(), charter)
+        verify_approvals(
+            asked,
+            boardroom.price(asked),
+            approvals(asked, "privacy", "legal"),
+            boardroom.roster(),
+            charter,
+        )
     assert caught.value.rule == rule
 
 
 def test_one_denial_ends_it_and_a_forged_one_does_not():
     asked = grant()
     given = approvals(asked, "privacy", "legal")
-    no = approve(asked, "hr", KEYS["hr"], now_us=NOW + 1, decision="deny")
+    no = approve(asked, boardroom.price(asked), "hr", KEYS["hr"], now_us=NOW + 1, decision="deny")
     with pytest.raises(DeniedError) as caught:
         decide(asked, [*given, no])
     assert caught.value.rule == "approval.denied"
@@ -298,9 +310,10 @@ def test_one_denial_ends_it_and_a_forged_one_does_not():
     ("changes", "rule"),
     [
         ({"stages": ("ingest",)}, "grant.stage"),
-        ({"streams": ("metric",)}, "grant.stream"),
-        ({"streams": ("speech",)}, "grant.stream"),
-        ({"expires_us": NOW + 4 * HOUR + 1}, "grant.length"),
+        ({"streams": ("metric",), "columns": ("metric.name",)}, "grant.stream"),
+        ({"streams": ("speech",), "columns": ("speech.text",)}, "grant.stream"),
+        ({"minutes": 241}, "grant.length"),
+        ({"expires_us": NOW + 28 * HOUR + 1}, "grant.length"),
         ({"reason": "."}, "grant.reason"),
         ({"charter": "0" * 64}, "grant.charter"),
         ({"requester": Human(id="e", role="engineer")}, "grant.role"),
@@ -320,7 +333,10 @@ def test_a_grant_beyond_the_charter(changes, rule):
     [
         {"segments": ()}, {"streams": ("key", "key")}, {"streams": ("nonsense",)}, {"recipes": ('a"b',)}, {"id": ""},
         {"first_day": 2, "last_day": 1}, {"max_runs": 0}, {"expires_us": NOW}, {"people": "all"}, {"charter": "x"},
-        {"reason": "x" * 501}, {"max_runs": True},
+        {"reason": "x" * 501}, {"max_runs": True}, {"minutes": 0}, {"max_rows": 0}, {"max_per_hour": 0},
+        {"max_bytes": -1}, {"epsilon_micro": 2**53}, {"depth": 3, "parent": "grt_0"}, {"depth": 1}, {"parent": "grt_0"},
+        {"columns": ("key.key",)}, {"columns": ("key.key", "feature.token", "key.nothing")},
+        {"columns": ("key.key", "feature.token", "chat.text")}, {"columns": ()},
     ],
 )  # fmt: skip
 def test_a_grant_that_is_none(changes):
@@ -360,10 +376,10 @@ def test_records_are_read_back_and_nothing_else_is():
 def test_an_ended_grant_mints_nothing():
     agreed = decide(grant(), approvals(grant(), "privacy", "legal"))
     with pytest.raises(DeniedError):
-        mint(agreed, MINT.seed(), now_us=NOW + 5 * HOUR)
+        mint(agreed, MINT.seed(), begun_us=NOW, now_us=NOW + 5 * HOUR)
     with pytest.raises(DeniedError):
-        mint(agreed, MINT.seed(), now_us=NOW - 1)
-    late = mint(agreed, MINT.seed(), now_us=NOW + 4 * HOUR - 60_000_000)
+        mint(agreed, MINT.seed(), begun_us=NOW, now_us=NOW - 1)
+    late = mint(agreed, MINT.seed(), begun_us=NOW, now_us=NOW + 4 * HOUR - 60_000_000)
     assert present(late, now_us=NOW + 4 * HOUR - 50_000_000).expires_us <= NOW + 4 * HOUR
 
 

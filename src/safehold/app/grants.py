@@ -225,6 +225,12 @@ def ask(
     return file_request(client, file, grant, people)
 
 
+def people_of(places: Sequence[str], file: Path | None) -> PeopleFilter:
+    """Return a filter of people: of some places, and of a list of opaque ids where there is one."""
+    listed = () if file is None else tuple(sorted(set(file.read_text("utf-8").split())))
+    return PeopleFilter(jurisdictions=tuple(sorted(set(places))), people=listed)
+
+
 def pass_for(
     client: KeeperClient,
     path: Path,

@@ -12,6 +12,7 @@ from typing import Any
 
 from safehold import canonical
 from safehold.access import Approval, Grant, PeopleFilter, Price, approve
+from safehold.access.review import review
 from safehold.app.charters import roster_of
 from safehold.app.paper import write_paper
 from safehold.clock import SystemClock
@@ -106,6 +107,22 @@ def decide(
         decision=decision,
     )
     return client.call("request.decide", request=name, approval=signed.to_json())
+
+
+def review_grant(
+    client: KeeperClient, path: Path, grant: str, *, seat: str, key: Path, outcome: str
+) -> dict[str, Any]:
+    """Sign what the keeper shows of a grant, and send the review."""
+    shown = client.call("grant.show", grant=grant)
+    signed = review(
+        grant,
+        bytes.fromhex(shown["digest"]),
+        seat,
+        _signer(path, seat, key),
+        outcome=outcome,
+        now_us=SystemClock().now_us(),
+    )
+    return client.call("grant.review", review=signed.to_json())
 
 
 def read_paper(file: Path) -> Paper:

@@ -1,4 +1,4 @@
-"""``safehold request``: ask for a use of data, and approve one."""
+"""``safehold request``: ask for a use of data, see how far it reaches, approve or deny it."""
 
 from __future__ import annotations
 
@@ -7,66 +7,147 @@ from typing import Annotated
 
 import typer
 
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, put, say
+from safehold.cli.surface import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    Key,
+    Seat,
+    existing,
+    keeper,
+    put,
+    say,
+)
 
-group = typer.Typer(no_args_is_help=True, help="Requests: ask, show, approve.")
+group = typer.Typer(no_args_is_help=True, help="Requests: ask, list, show, approve, deny.")
 
-File = Annotated[Path, typer.Argument(help="The request file.")]
+Named = Annotated[str, typer.Argument(help="The request file, or the request's id.")]
 
 
 @group.command()
 def new(
-    file: File,
+    file: Annotated[Path, typer.Argument(help="Where the request goes.")],
     *,
     requester: Annotated[str, typer.Option(help="Who asks.")],
     purpose: Annotated[str, typer.Option(help="The one purpose, from the charter.")],
     reason: Annotated[str, typer.Option(help="Why, in a sentence; a ticket number.")],
     holder: Annotated[Path, typer.Option(help="The holder's key file; made if it does not exist.")],
-    minutes: Annotated[int, typer.Option(help="How long the grant may last.")] = 60,
+    minutes: Annotated[
+        int, typer.Option(min=1, help="How long it may be used, from when it is enacted.")
+    ] = 60,
     recipe: Annotated[
         str, typer.Option(help="train, or reidentify: attack what a dataset was made from.")
     ] = "train",
     role: Annotated[str, typer.Option(help="The role that asks.")] = "data_scientist",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="stream.column, many times. Default: all that the recipe reads."),
+    ] = None,
+    place: Annotated[
+        list[str] | None,
+        typer.Option(help="Only people of this jurisdiction; may be given many times."),
+    ] = None,
+    people: Annotated[
+        Path | None, typer.Option(help="Only these people: a file of opaque ids, one a line.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Most runs.")] = 3,
+    rows: Annotated[int, typer.Option(min=1, help="Most rows of all runs.")] = 1_000_000_000,
+    out_bytes: Annotated[
+        int, typer.Option("--bytes", min=0, help="Most bytes out of all runs.")
+    ] = 64_000_000,
+    per_hour: Annotated[int, typer.Option(min=1, help="Most runs in any hour.")] = 3,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(min=0, help="Most epsilon of all runs. Default: what one run costs."),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a request for one holder, one purpose and one recipe."""
-    from safehold.app.grants import write_request
+    """Ask for a use, for one holder, one purpose and one recipe; the keeper says how far it reaches."""
+    from safehold.app.grants import Limits, ask, people_of
 
-    put(
-        write_request(
+    limits = Limits(
+        runs=runs,
+        rows=rows,
+        out_bytes=out_bytes,
+        per_hour=per_hour,
+        epsilon_micro=None if epsilon is None else round(epsilon * 1e6),
+    )
+    with keeper(home) as client:
+        answer = ask(
+            client,
             home,
             file,
+            holder=holder,
+            people=people_of(place or (), None if people is None else existing(people)),
             requester=requester,
             purpose=purpose,
             reason=reason,
-            holder=holder,
             minutes=minutes,
             recipe=recipe,
             role=role,
-        ),
-        as_json=as_json,
-    )
+            columns=column or (),
+            limits=limits,
+        )
+    put(answer, as_json=as_json)
+
+
+@group.command(name="list")
+def listing(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """List the requests, newest first, with what each seat said."""
+    with keeper(home) as client:
+        put(client.call("request.list"), as_json=as_json)
 
 
 @group.command()
-def show(file: File, *, as_json: JsonOption = False) -> None:
-    """Show a request and who approved it."""
-    from safehold.app.grants import show_request
+def show(request: Named, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Show a request, its price, and who decided; of a file, what the file says."""
+    from safehold.app.requests import show_paper
 
-    put(show_request(existing(file)), as_json=as_json)
+    if Path(request).is_file():
+        put(show_paper(Path(request)), as_json=as_json)
+        return
+    with keeper(home) as client:
+        put(client.call("request.show", request=request), as_json=as_json)
 
 
 @group.command()
 def approve(
-    file: File,
+    request: Named,
     *,
-    seat: Annotated[str, typer.Option(help="Your seat on the board.")],
-    key: Annotated[Path, typer.Option(help="Your seat's key file.")],
+    seat: Seat,
+    key: Key,
     home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
 ) -> None:
-    """Sign the request as one seat; the signature covers every field."""
-    from safehold.app.grants import approve_request
+    """Approve as one seat: into the file, or before the keeper. The signature covers request and price."""
+    from safehold.app.requests import decide, sign_paper
 
-    approve_request(home, existing(file), seat=seat, key=existing(key))
-    say(f"approved as {seat}")
+    if Path(request).is_file():
+        sign_paper(home, Path(request), seat=seat, key=existing(key))
+        say(f"approved as {seat}")
+        return
+    with keeper(home) as client:
+        put(
+            decide(client, home, request, seat=seat, key=existing(key), decision="approve"),
+            as_json=as_json,
+        )
+
+
+@group.command()
+def deny(
+    request: Named,
+    *,
+    seat: Seat,
+    key: Key,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Deny as one seat, before the keeper; that ends the request for ever."""
+    from safehold.app.requests import decide
+
+    with keeper(home) as client:
+        put(
+            decide(client, home, request, seat=seat, key=existing(key), decision="deny"),
+            as_json=as_json,
+        )

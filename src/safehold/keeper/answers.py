@@ -92,7 +92,7 @@ class Answers:
                 key=f"access.result/{intent}",
             )
         )
-        self._trust.answer(intent, facts)
+        self._trust.answer(intent, facts, result=receipt.index)
         return receipt
 
     def settle(self) -> list[int]:

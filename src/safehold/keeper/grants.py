@@ -58,7 +58,7 @@ class Grants:
         self._public = SigningKey(self._seed).public
         self._admission = Admission(desk, self, self._public)
         self._leaves: dict[str, int] = {}  # id of a grant to the index of its leaf
-        self._terms: dict[int, Grant] = {}  # of grants that are not closed, by that index
+        self._terms: dict[int, Grant] = {}  # by that index
 
     def nonce(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -263,7 +263,6 @@ class Grants:
             ),
             state=state,
         )
-        self._terms.pop(entry, None)
         return receipt is not None
 
     def _ended(self, entry: int) -> str | None:
@@ -341,6 +340,34 @@ class Grants:
 
     def _record(self, name: str) -> Any:
         return canonical.decode(self._desk.vault.open_secret(_secret(name)))
+
+    def stated(self, entry: int) -> Grant | None:
+        """Return a grant as its leaf has it, or its record where that was shredded; nothing of an older version.
+
+        Raises:
+            ShreddedError: Neither tells it any more.
+        """
+        if entry not in self._terms:
+            try:
+                self._terms[entry] = Grant.from_json(self._told(entry))
+            except InvalidError:
+                return None
+        return self._terms[entry]
+
+    def priced(self, entry: int) -> dict[str, Any]:
+        """Return the price of a grant as its leaf has it; nothing where that was shredded."""
+        try:
+            return dict(self._desk.ledger.detail(entry)["detail"].get("price", {}))
+        except ShreddedError:
+            return {}
+
+    def approved_by(self, entry: int) -> frozenset[str]:
+        """Return the seats whose approvals a grant counted, as its leaf has them.
+
+        Raises:
+            ShreddedError: It tells them no more.
+        """
+        return frozenset(self._desk.ledger.detail(entry)["detail"]["seats"])
 
     def _said(self, entry: int) -> Any:
         return self._desk.ledger.detail(entry)["detail"].get("grant")

@@ -126,10 +126,10 @@ class Spending(ABC):
         with self._lock:
             return self._uses.unanswered()
 
-    def answer(self, intent: int, facts: Mapping[str, Any]) -> None:
+    def answer(self, intent: int, facts: Mapping[str, Any], *, result: int) -> None:
         """Remember that an intent has its result, and what that says in public."""
         with self._lock:
-            self._uses.answer(intent, facts)
+            self._uses.answer(intent, facts, result=result)
 
     def check_caps(self, grant: int, caps: Caps, *, rows: int, epsilon_micro: int) -> None:
         """Pass if one more use of a grant stays within its caps; it is asked again as the intent is appended.

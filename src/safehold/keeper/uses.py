@@ -89,6 +89,7 @@ class GrantUses:
         refused: How many attempts under it were refused.
         refusals: Indices of the first of them.
         reviews: Indices of its reviews.
+        results: Index of the result, by intent.
     """
 
     count: int = 0
@@ -107,6 +108,7 @@ class GrantUses:
     refused: int = 0
     refusals: list[int] = field(default_factory=list)
     reviews: list[int] = field(default_factory=list)
+    results: dict[int, int] = field(default_factory=dict)
 
     def facts(self, state: str) -> dict[str, int | str]:
         """Return the public facts of the leaf that closes it; without uses there is no range."""
@@ -183,7 +185,7 @@ class Uses:
             case "access.intent":
                 self.begin(index, ref, facts, at_ms=leaf["t"])
             case "access.result":
-                self.answer(leaf["ref"], facts)
+                self.answer(leaf["ref"], facts, result=index)
             case "grant":
                 self._note_grant(index, ref, facts, at_ms=leaf["t"])
             case "grant.closed":
@@ -221,11 +223,12 @@ class Uses:
             uses.times.append(at_ms)
             uses.intents.append(index)
 
-    def answer(self, intent: int, facts: Mapping[str, Any]) -> None:
+    def answer(self, intent: int, facts: Mapping[str, Any], *, result: int) -> None:
         """Take the result of an intent."""
         grant = self._open.pop(intent, None)
         if grant is not None:
-            self.grant(grant).sent[intent] = facts.get("bytes")
+            uses = self.grant(grant)
+            uses.sent[intent], uses.results[intent] = facts.get("bytes"), result
 
     def refuse(self, index: int, grant: int) -> None:
         """Take the refusal of an attempt under a grant."""

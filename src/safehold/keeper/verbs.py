@@ -31,6 +31,7 @@ from safehold.keeper.requests import Requests
 from safehold.keeper.retention import Retention
 from safehold.keeper.rollback import Closings, check_register
 from safehold.keeper.server import Report, Verb
+from safehold.keeper.sessions import Sessions
 from safehold.keeper.sources import Sources
 from safehold.keeper.trail import Trail
 from safehold.keeper.work import Work
@@ -75,8 +76,9 @@ class Verbs:
         self.intake.guard = self.drift.require_none
         self.trail = Trail(desk)
         self.documents = Documents(desk)
-        self.requests = Requests(desk, overdue=lambda _who: [])
+        self.requests = Requests(desk, overdue=self._overdue)
         self.grants = Grants(desk, self.requests)
+        self.sessions = Sessions(desk, self.grants)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
         self.attacks = Attacks(desk, self.grants, self.work.release)
@@ -137,6 +139,7 @@ class Verbs:
             "lease.mark": self.leases.mark,
             "gap": self.leases.gap,
             **self.requests.verbs(),
+            **self.sessions.verbs(),
             "nonce": self.grants.nonce,
             "grant.enact": self.grants.enact,
             "grant.list": self.grants.listing,
@@ -189,6 +192,9 @@ class Verbs:
 
     def _on_removed(self, device: VerifyKey) -> int:
         return self.leases.dismiss(device)
+
+    def _overdue(self, who: frozenset[str]) -> list[str]:
+        return self.sessions.overdue(who)
 
     def _hello(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
