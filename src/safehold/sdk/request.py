@@ -153,7 +153,8 @@ class Request(Guarded):
         return Use(self._line, self._grant, self._key, self._progress)
 
     def __repr__(self) -> str:
-        return f"Request({self.id}: {', '.join(words for words, _, _ in self._standing.steps())})"
+        steps = ", ".join(words for words, _, _ in self._standing.steps())
+        return f"Request({self.id}: {self.state}; {steps})"
 
     def _repr_html_(self) -> str:
         return notebook.draw_standing(f"{self.id} for {self.purpose}", self._standing)

@@ -27,12 +27,23 @@ class Result(Guarded):
         name: What it is, in a word.
         schema: Its columns; nothing else of an answer is taken over.
         ask: Returns the rows.
+        recorded: Whether its one row names the ledger entry that records it: whether it is a run.
     """
 
-    __slots__ = ("__weakref__", "_ask", "_entry", "_error", "_lock", "_name", "_schema", "_table")
+    __slots__ = (
+        "__weakref__", "_ask", "_entry", "_error", "_lock", "_name", "_recorded", "_schema", "_table"
+    )  # fmt: skip
 
-    def __init__(self, name: str, schema: pa.Schema, ask: Callable[[], Sequence[Row]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        schema: pa.Schema,
+        ask: Callable[[], Sequence[Row]],
+        *,
+        recorded: bool = False,
+    ) -> None:
         self._name = name
+        self._recorded = recorded
         self._schema = schema
         self._ask: Callable[[], Sequence[Row]] | None = ask
         self._lock = threading.RLock()
@@ -144,19 +155,15 @@ class Result(Guarded):
             ask, self._ask = self._ask, None
             try:
                 rows = ask()
-                self._entry = _entry_of(rows)
-                self._table = pa.Table.from_pylist(list(rows), schema=self._schema)
+                table = pa.Table.from_pylist(list(rows), schema=self._schema)
+                if self._recorded and table.num_rows == 1:
+                    self._entry = table["entry"][0].as_py()
+                self._table = table
             except BaseException as error:
                 left = bare(error)
                 self._error = left if isinstance(left, SafeholdError) else _interrupted()
                 raise
             return self._table
-
-
-def _entry_of(rows: Sequence[Row]) -> int | None:
-    """Return the entry of a single row."""
-    found = rows[0].get("entry") if len(rows) == 1 else None
-    return found if isinstance(found, int) else None
 
 
 def _interrupted() -> SafeholdError:

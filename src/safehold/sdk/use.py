@@ -23,8 +23,8 @@ from safehold.signing import SigningKey
 class Use(Guarded):
     """A grant in use, from ``Request.open`` until it is closed or the keeper is lost.
 
-    Each run takes a capability of its own, minted when it begins and worth nothing without the holder's key; so a use
-    lives as long as its grant, and no token outlives its run by more than the charter's minutes. Any thread may use it.
+    Each run takes a capability of its own, minted when it begins, forgotten when it is over, and worth nothing without
+    the holder's key. So a use lives as long as its grant, however short the charter keeps tokens. Any thread may use it.
 
     Args:
         line: The keeper.
@@ -101,7 +101,7 @@ class Use(Guarded):
                 raise
             return rows
 
-        return Result(name, schema, ask)
+        return Result(name, schema, ask, recorded=True)
 
     @guarded
     def _mint(self) -> Pass:
