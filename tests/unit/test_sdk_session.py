@@ -231,8 +231,7 @@ def test_a_wait_in_a_loop_lets_others_run(served: Served, session: Session) -> N
         waiting = asyncio.create_task(
             request.wait_async(every=0.001, progress=lambda _told: seen.set())
         )
-        while not seen.is_set():
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(seen.wait)
         assert not waiting.done()
         served.agree(request.id)
         assert await waiting is request
@@ -340,9 +339,11 @@ def test_the_holders_key_is_what_opens(served: Served, session: Session, tmp_pat
     stranger = session.find(request.id)
     assert stranger.state == "approved"
     assert refused(SignInError, stranger.open).rule == "capability.holder"
-    with safehold.connect(served.home, holder=str(file)) as again:
-        with again.find(request.id).open() as use:
-            assert use.features().to_dicts()
+    with (
+        safehold.connect(served.home, holder=str(file)) as again,
+        again.find(request.id).open() as use,
+    ):
+        assert use.features().to_dicts()
     assert refused(MissingError, lambda: session.find("grant_none")).rule == "request.missing"
 
 

@@ -30,6 +30,7 @@ def guarded(method: Callable[P, T]) -> Callable[P, T]:
             left = bare(error) if misused is None else TypeError(misused)
         except BaseException as error:  # noqa: BLE001 - an interruption carries frames as well
             left = bare(error)
+        del args, kwargs  # nor what the caller gave
         raise left  # outside the handlers: a context would hold the frames again
 
     return carried

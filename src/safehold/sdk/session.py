@@ -62,48 +62,77 @@ def connect(
         InvalidError: The root does not open with what was given.
     """
     given, passphrase = Secret(passphrase), None
-    return Session(home, secret=given, holder=holder, as_=as_, role=role, progress=progress)
+    return _connect(home, given, holder=holder, as_=as_, role=role, progress=progress)
+
+
+@guarded
+def _connect(
+    home: str | Path | None,
+    secret: Secret,
+    *,
+    holder: str | Path | None,
+    as_: str | None,
+    role: str,
+    progress: Progress | None,
+) -> Session:
+    place = home if home is not None else os.environ.get("SAFEHOLD_HOME", DEFAULT_HOME)
+    session = Session(
+        Home.open(Path(place)),
+        key=_holder(None if holder is None else Path(holder)),
+        requester=as_ if as_ is not None else getpass.getuser(),
+        role=role,
+        # a passphrase that was given as text is used once and not kept
+        secret=secret if callable(secret.tell()) else Secret(None),
+        progress=notebook.progress_here() if progress is None else progress,
+    )
+    return session._begin(secret)  # noqa: SLF001 - the two are one
 
 
 class Session(Guarded):
     """A line to the keeper of one home, for one requester; any thread may use it.
 
     Closing it ends the keeper that it started; one that ran before goes on. A session that is forgotten closes itself.
+
+    Args:
+        home: The home.
+        key: The holder's key.
+        requester: Who asks.
+        role: In which role.
+        secret: Asks for what opens the root, or holds nothing.
+        progress: Told how far waits and runs are.
     """
 
     __slots__ = ("__weakref__", "_as", "_end", "_home", "_key", "_line", "_progress", "_role", "_secret")  # fmt: skip
 
-    @guarded
     def __init__(
         self,
-        home: str | Path | None = None,
+        home: Home,
         *,
+        key: SigningKey,
+        requester: str,
+        role: str,
         secret: Secret,
-        holder: str | Path | None = None,
-        as_: str | None = None,
-        role: str = ROLE,
-        progress: Progress | None = None,
+        progress: Progress,
     ) -> None:
-        place = home if home is not None else os.environ.get("SAFEHOLD_HOME", DEFAULT_HOME)
-        self._home = Home.open(Path(place))
-        self._key = _holder(None if holder is None else Path(holder))
-        self._as = as_ if as_ is not None else getpass.getuser()
+        self._home = home
+        self._key = key
+        self._as = requester
         self._role = role
-        self._progress = notebook.progress_here() if progress is None else progress
-        self._line = Line(self._home.socket)
-        # a passphrase that was given as text is used once and not kept
-        self._secret = secret if callable(secret.tell()) else Secret(None)
-        self._end = self._start(secret)
+        self._secret = secret
+        self._progress = progress
+        self._line = Line(home.socket)
+        self._end: weakref.finalize[..., Session] | None = None
 
     @property
     def state(self) -> str:
         """``open`` or ``closed``."""
-        return "open" if self._end.alive else "closed"
+        return "open" if self._end is not None and self._end.alive else "closed"
 
     @guarded
     def close(self) -> None:
         """End the keeper that this session started, if it did."""
-        self._end()
+        if self._end is not None:
+            self._end()
 
     @guarded
     def reconnect(self, passphrase: Callable[[], str] | None = None) -> Session:
@@ -115,9 +144,8 @@ class Session(Guarded):
         Raises:
             UnavailableError: None runs, and nothing was given that opens the root.
         """
-        self._end()
-        self._end = self._start(self._secret if passphrase is None else Secret(passphrase))
-        return self
+        self.close()
+        return self._begin(self._secret if passphrase is None else Secret(passphrase))
 
     def purposes(self) -> Result:
         """Return what the charter in force lets this role ask for, in its own plain words."""
@@ -263,12 +291,13 @@ class Session(Guarded):
     def _repr_html_(self) -> str:
         return notebook.draw_list(self._home.id, [f"session {self.state}", f"asks as {self._role}"])
 
-    def _start(self, secret: Secret) -> weakref.finalize[..., Session]:
-        """Start a keeper if none answers; return what ends it."""
+    def _begin(self, secret: Secret) -> Self:
+        """Start a keeper if none answers, and end it with this session."""
         stack = ExitStack()
         if not embedded.answers(self._line):
             stack.enter_context(embedded.connect(self._home, _opening(secret, self._home)))
-        return weakref.finalize(self, stack.close)
+        self._end = weakref.finalize(self, stack.close)
+        return self
 
     def _charter(self) -> Charter:
         """Return the charter in force: the one that lies in the home, if the keeper goes by it."""

@@ -24,7 +24,8 @@ class Use(Guarded):
     """A grant in use, from ``Request.open`` until it is closed or the keeper is lost.
 
     Each run takes a capability of its own, minted when it begins, forgotten when it is over, and worth nothing without
-    the holder's key. So a use lives as long as its grant, however short the charter keeps tokens. Any thread may use it.
+    the holder's key. So a use lives as long as its grant, however short the charter keeps tokens. Any thread may use
+    it.
 
     Args:
         line: The keeper.
