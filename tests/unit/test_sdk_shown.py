@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 import sys
 import traceback
@@ -119,7 +120,8 @@ def report_of(error: BaseException) -> str:
     plain = "".join(
         traceback.TracebackException.from_exception(error, capture_locals=True).format()
     )
-    return plain + VerboseTB().text(type(error), error, error.__traceback__)
+    verbose = VerboseTB().text(type(error), error, error.__traceback__)
+    return plain + re.sub(r"\x1b\[[0-9;]*m", "", verbose)
 
 
 def ours_of(error: BaseException) -> str:
@@ -254,7 +256,7 @@ def test_nothing_of_a_run_shows_what_was_held(
         assert not [value for value in precise if value in text]
     assert REASON not in texts + "\n".join(ours_of(one) for one in errors)
     assert request.id in texts
-    assert "sdk.pandas" in reports
+    assert "sdk.pandas" in {getattr(one, "rule", None) for one in errors}
     served.start()
     session.close()
 
