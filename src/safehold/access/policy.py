@@ -21,6 +21,7 @@ import cedarpy
 from safehold.access.claims import Claims
 from safehold.access.explain import missing_terms
 from safehold.access.grant import DERIVED, whats
+from safehold.access.memory import Memory
 from safehold.access.principal import Principal, kind_of, operator_of
 from safehold.charter import Policy, Rule
 from safehold.charter.model import Charter
@@ -29,6 +30,7 @@ from safehold.charter.types import NONE, OTHER
 from safehold.charter.vocabulary import ACTIONS, ASSURANCE, INTERNAL, STAGES
 from safehold.errors import ConsentError, DeniedError, RedLineError
 
+_MEMORY: Final = Memory()
 _FIX: Final[Mapping[str, str]] = {
     "guard.grant": "ask for a grant: safehold request new",
     "guard.grant-expired": "ask for a new grant: safehold request new",
@@ -118,6 +120,15 @@ def authorise(policy: Policy, request: AccessRequest) -> Decision:
         DeniedError: Another condition does not hold, or nothing in the charter allows it.
     """
     question, entities = _translate(policy, request)
+    found: Decision = _MEMORY.recall(
+        policy, question, entities, lambda: _decide(policy, request, question, entities)
+    )
+    return found
+
+
+def _decide(
+    policy: Policy, request: AccessRequest, question: dict[str, Any], entities: list[Any]
+) -> Decision:
     try:
         loaded = cedarpy.Entities.from_json_str(json.dumps(entities), schema=policy.types)
         result = cedarpy.is_authorized(question, policy.policies, loaded, policy.types)

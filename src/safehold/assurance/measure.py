@@ -33,7 +33,7 @@ from safehold.keeper.choices import newest_choices
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.verbs import Verbs
 from safehold.signing import SigningKey
-from safehold.telemetry.schema import WHAT_TO_STREAM
+from safehold.telemetry.schema import REST, WHAT_TO_STREAM
 
 HOUR_S: Final = 3600
 PATIENCE_US: Final = HOUR_S * SECOND_US  # a use that has no result after this is missing one
@@ -315,12 +315,21 @@ def _widest(
                 purpose=purpose,
                 segments=frozenset(segments),
                 streams=frozenset(WHAT_TO_STREAM.values()),
+                columns=frozenset(
+                    f"{stream}.{name}" for stream, schema in REST.items() for name in schema.names
+                ),
                 stages=frozenset(STAGES),
                 recipes=frozenset(),
                 people="",
                 first_day=0,
                 last_day=desk.today(),
                 max_runs=1,
+                max_rows=2**53 - 1,
+                max_bytes=2**53 - 1,
+                max_per_hour=1,
+                epsilon_micro=2**53 - 1,
+                depth=0,
+                parent="",
                 approvals=6,
                 grant_expires_us=desk.now_us() + DAY_US,
                 expires_us=desk.now_us() + DAY_US,
