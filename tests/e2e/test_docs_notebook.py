@@ -32,6 +32,24 @@ FENCE = re.compile(r"^```(python)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 REASON = "ticket ML-12: my first model"  # of the page: the notebook knows it
 ROW = 24  # characters of a message that nobody else writes
 
+KILL = """
+import psutil
+
+def kill(told):
+    for one in psutil.Process().children():
+        one.kill()
+
+def tried(request):
+    use = other.find(request).open()
+    try:
+        use.features().to_dicts()
+    except safehold.errors.UnavailableError as error:
+        return error.rule, error.fix, use.state
+
+import safehold.errors
+other = safehold.connect("home", holder="notebook.key", progress=kill)
+"""
+
 
 class Notebook:
     """A process that runs cells."""
@@ -140,6 +158,7 @@ def test_the_notebook_works_as_it_stands_and_holds_no_row_and_no_key(
         assert "<div" in answers[1]["html"]
 
         memory = list(notebook.memory())
+        lose_the_keeper(notebook, request)
         notebook.run("session.close()")
     finally:
         notebook.end()
@@ -156,6 +175,19 @@ def test_the_notebook_works_as_it_stands_and_holds_no_row_and_no_key(
     found = found_in(memory, held)
     assert "known" in found, "the search finds what is there"
     assert found == {"known"}, "a row or a key reached the notebook"
+
+
+def lose_the_keeper(notebook: Notebook, request: str) -> None:
+    """Kill the keeper in the middle of a run, and go on."""
+    notebook.run(KILL)
+    lost = notebook.run(f"tried({request!r})")["shown"]
+    assert "keeper.reachable" in lost
+    assert "lost" in lost
+    assert "reconnect" in lost
+    again = notebook.run(f"other.reconnect().find({request!r}).open()")["shown"]
+    assert "open, 2 of 3 runs left" in again
+    assert "'verified': True" in notebook.run("other.ledger.verify().to_dicts()")["shown"]
+    notebook.run("other.close()")
 
 
 def found_in(memory: list[bytes], held: dict[str, list[bytes]]) -> set[str]:

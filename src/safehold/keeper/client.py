@@ -19,9 +19,7 @@ def _reachable() -> Iterator[None]:
     """Say of a connection that breaks that the keeper went away."""
     try:
         yield
-    except OSError as error:
-        raise _gone() from error
-    except UnavailableError as error:  # it went in the middle of a message
+    except (OSError, UnavailableError) as error:
         raise _gone() from error
 
 
