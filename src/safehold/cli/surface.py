@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from safehold.clock import date_of
-from safehold.errors import InvalidError, MissingError, SafeholdError
+from safehold.errors import InvalidError, SafeholdError, place_of
 
 if TYPE_CHECKING:
     from safehold.keeper.client import KeeperClient, Progress
@@ -75,7 +75,7 @@ def _show_other(error: Exception) -> NoReturn:
     show = getattr(error, "show", None)
     if show is None:
         fault = SafeholdError(
-            f"a fault in Safehold itself: {type(error).__name__} at {_place(error)}",
+            f"a fault in Safehold itself: {type(error).__name__} at {place_of(error)}",
             rule="cli.fault",
             fix="report this line; `safehold doctor` tells whether the machine is the cause",
         )
@@ -87,18 +87,6 @@ def _show_other(error: Exception) -> NoReturn:
     else:
         show()
     sys.exit(getattr(error, "exit_code", 2))
-
-
-def _place(error: BaseException) -> str:
-    """Return the innermost place in our own source: module and line, no values."""
-    place = "an unknown place"
-    step = error.__traceback__
-    while step is not None:
-        module = str(step.tb_frame.f_globals.get("__name__", ""))
-        if module.split(".", maxsplit=1)[0] == "safehold":
-            place = f"{module}:{step.tb_lineno}"
-        step = step.tb_next
-    return place
 
 
 def _wants_json() -> bool:
@@ -138,8 +126,10 @@ def say(text: str) -> None:
 
 
 def secret_of(home: Home) -> dict[str, Any] | None:
-    """Find what opens the root: environment, files, a demo home's own, or ask when somebody is there."""
-    if (found := _secret_at_hand(home)) is not None:
+    """Find what opens the root, or ask for it when somebody is there."""
+    from safehold.app.secret import find_secret
+
+    if (found := find_secret(home)) is not None:
         return found
     if sys.stdin.isatty() and sys.stderr.isatty():
         elsewhere = _is_elsewhere(home)
@@ -149,42 +139,17 @@ def secret_of(home: Home) -> dict[str, Any] | None:
     return None
 
 
-def _secret_at_hand(home: Home) -> dict[str, Any] | None:
-    if named := os.environ.get("SAFEHOLD_UNLOCK_FILE"):
-        return {"unlock": unlocking(named)}
-    if given := os.environ.get("SAFEHOLD_PASSPHRASE"):
-        return {"passphrase": given}
-    if named := os.environ.get("SAFEHOLD_PASSPHRASE_FILE"):
-        return {"passphrase": _read(Path(named))}
-    if named := os.environ.get("SAFEHOLD_SHARE_FILES"):
-        return {"shares": [_read(Path(one)) for one in named.split(os.pathsep) if one]}
-    demo = home.outside / "demo" / "passphrase"
-    if home.synthetic and demo.exists():
-        return {"passphrase": _read(demo)}
-    return None
-
-
 def unlocking(name: str) -> str:
     """Return the PIN, token, credentials or passphrase in a file that its owner alone can read; ``-``: standard input.
 
     Raises:
         InvalidError: Others can read the file, or it holds nothing.
     """
+    from safehold.app.secret import check_unlocking, read_unlocking
+
     if name == "-":
-        text = sys.stdin.read(MOST_SECRET).strip()
-    else:
-        path = existing(Path(name))
-        if path.stat().st_mode & 0o077:
-            raise InvalidError(
-                "others can read the file that unlocks the root",
-                file=path.name,
-                rule="cli.secret.mode",
-                fix=f"chmod 600 {path.name}",
-            )
-        text = _read(path)
-    if not text:
-        raise InvalidError("there is nothing in it to unlock with", rule="cli.secret")
-    return text
+        return check_unlocking(sys.stdin.read(MOST_SECRET).strip())
+    return read_unlocking(existing(Path(name)))
 
 
 def root_elsewhere(address: str | None, unlock: str | None, *, make: bool) -> dict[str, Any] | None:
@@ -267,13 +232,6 @@ def existing(path: Path) -> Path:
             "no such file", file=path.name, rule="cli.file", fix="look at the path and the name"
         )
     return path
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8").strip()
-    except OSError as error:
-        raise MissingError(f"{path.name} cannot be read", rule="cli.secret") from error
 
 
 def _lines(value: Any, depth: int) -> Iterator[str]:
