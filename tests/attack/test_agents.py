@@ -87,6 +87,22 @@ def test_an_agent_trains_under_its_operators_grant(fresh):
     refuse(fresh, "grant.epsilon", fresh.train, fresh.ana, fresh.holder)
 
 
+def test_features_are_built_whole_or_not_at_all(house):
+    """There is one set of features for each purpose; an agent must not leave people or columns out of it."""
+    builder = house.agent("builder", "ana", recipes=["feature"], rows=1 << 40, bytes=1 << 40)
+    grant, _ = house.operator(house.ana, recipe="feature", id="grant_features")
+    part = house.below(builder, grant.id, recipe="feature")
+    columns = sorted(set(grant.columns) - {grant.columns[0]})
+    part = replace(part, id="grant_part", columns=tuple(columns))
+    token = house.give(builder, part)
+    use = house.use(token, "feature.granted")
+    refuse(house, "feature.whole", builder.ask, "feature.granted", **use)
+    token = house.give(builder, house.below(builder, grant.id, recipe="feature"))
+    made = builder.ask("feature.granted", **house.use(token, "feature.granted"))
+    assert made["people"] == len(CROWD)
+    refuse(house, "door.agent", builder.ask, "feature", purpose="train_ui_agent")
+
+
 def test_two_steps_and_no_further(fresh):
     second = fresh.below(fresh.second, fresh.below_ana.id)
     assert second.depth == 2
