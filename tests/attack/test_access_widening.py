@@ -142,7 +142,7 @@ def test_tampered_or_minted_by_somebody_else():
         'right_stream("chat");',
         'right_segment("team-2"); right_stage("embedding"); right_recipe("dump");',
         'right_stream("chat"); claim_purpose("secure_the_pipeline");',
-        'claims("{}");',
+        'claims("x");',
     ],
 )
 def test_a_later_block_that_claims_rights_widens_nothing(claim):
@@ -463,8 +463,8 @@ def test_every_way_to_narrow_is_evaluated():
     words = ["key", "feature"]
     narrow = attenuate(
         token(), MINT.public, segments=["team-1"], streams=words, columns=["key.key", "feature.token"], stages=["training"],
-        recipes=["train"], max_runs=3, max_rows=9, max_bytes=9, max_per_hour=3, epsilon_micro=9, expires_us=NOW + HOUR,
+        recipes=["train"], max_runs=3, max_rows=9, max_bytes=9, max_per_hour=2, epsilon_micro=9, expires_us=NOW + HOUR,
     )  # fmt: skip
     assert present(narrow, demand=demand(columns=("feature.token",), rows=9, runs=3, out_bytes=9))
     refuse("capability.check", narrow, demand=demand(out_bytes=10))
-    refuse("capability.check", narrow, demand=demand(hourly=4))
+    refuse("capability.check", narrow, demand=demand(hourly=3))
