@@ -46,7 +46,7 @@ class Agency:
     def agent(self, name: str, operator: str, **policy: Any) -> Somebody:
         return agent(self.bench.call, name, operator, **policy)
 
-    def draft(self, who: Somebody, **changes: Any) -> Grant:
+    def draft(self, who: Somebody, *, recipe: str = "train", **changes: Any) -> Grant:
         """Return what a person asks for."""
         bench = self.bench
         now = bench.clock.now_us()
@@ -57,10 +57,15 @@ class Agency:
             reason="a test of agents",
             holder=who.key,
             minutes=60,
+            recipe=recipe,
         )
         days = {"first_day": bench.today - 40, "last_day": bench.today + 1}
         times = {"asked_us": now, "expires_us": now + 7200 * SECOND_US}
-        return replace(asked, **(times | days | changes))
+        privacy = bench.charter().purpose(PURPOSE).privacy
+        assert privacy is not None
+        # one run of training spends it all
+        once = {"epsilon_micro": privacy.epsilon_micro} if recipe == "train" else {}
+        return replace(asked, **(times | days | once | changes))
 
     def approvals(self, grant: Grant, price: Any, *seats: str) -> list[dict[str, Any]]:
         bench = self.bench
@@ -84,25 +89,25 @@ class Agency:
         grant = self.draft(who, **changes)
         return grant, self.give(who, grant)
 
-    def below(self, who: Somebody, parent: str, **changes: Any) -> Grant:
+    def below(self, who: Somebody, parent: str, *, recipe: str = "train", **changes: Any) -> Grant:
         """Return what an agent asks for under a grant."""
         answer = who.ask(
             "agent.draft",
             parent=parent,
-            recipe="train",
+            recipe=recipe,
             minutes=30,
             reason="a test of agents",
             holder=who.key.public.text(),
         )
         return replace(Grant.from_json(answer["grant"]), **changes)
 
-    def use(self, holder: Holder) -> dict[str, Any]:
+    def use(self, holder: Holder, verb: str = "train") -> dict[str, Any]:
         nonce = unb64(self.bench.call("nonce")["nonce"])
         return {
             "purpose": PURPOSE,
             "token": holder.token,
             "nonce": b64(nonce),
-            "proof": b64(holder.prove(nonce, use_message("train", PURPOSE))),
+            "proof": b64(holder.prove(nonce, use_message(verb, PURPOSE))),
         }
 
     def train(self, who: Somebody, holder: Holder) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class Authority:
         *ids: str,
         ends: timedelta = timedelta(hours=1),
         ca: bool = False,
+        signs: bool = True,
         begins: timedelta = timedelta(hours=-1),
     ) -> Svid:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -82,7 +83,7 @@ class Authority:
             .not_valid_before(self.now + begins)
             .not_valid_after(self.now + ends)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(_usage(ca=ca), critical=True)
+            .add_extension(_usage(ca=ca, signs=signs), critical=True)
             .add_extension(
                 x509.ExtendedKeyUsage(
                     [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
@@ -113,13 +114,13 @@ def at(now_us: int) -> datetime:
     return datetime.fromtimestamp(now_us // 1_000_000, tz=UTC)
 
 
-def _usage(*, ca: bool) -> x509.KeyUsage:
+def _usage(*, ca: bool, signs: bool = True) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=True,
+        digital_signature=signs,
         content_commitment=False,
         key_encipherment=False,
         data_encipherment=False,
-        key_agreement=False,
+        key_agreement=not signs,
         key_cert_sign=ca,
         crl_sign=ca,
         encipher_only=False,

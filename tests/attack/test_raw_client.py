@@ -128,11 +128,13 @@ def _secrets(world: World) -> dict[str, bytes]:
     secrets = {
         f"derived {name}": vault.derive(name)
         for name in (
+            "agent-token",
             "capability-mint",
             "catalog-mac",
             "lease-signing",
             "lookup",
             "provenance",
+            "session-mint",
             "pseudonym/wire",
             "pseudonym/us-ca.key",
         )

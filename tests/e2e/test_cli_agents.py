@@ -37,21 +37,17 @@ def test_an_agent_and_its_operator(world: World) -> None:
                   f"oidc:{provider.issuer}#sub-ana")  # fmt: skip
         world.ask("principal", "identify")
         assert world.refuse("people", "list", code=4)["rule"] == "door.identified"
-        assert world.refuse("principal", "show", code=4)["rule"] == "door.identified"
         sign_in(world)
         assert world.ask("principal", "show")["role"] == "engineer"
-        assert world.ask("people", "list")["people"] == 0
         key = world.root / "helper.key"
         world.ask("agent", "enrol", "helper", "--operator", "ana", "--key", key,
                   "--purpose", "train_ui_agent", "--recipe", "train")  # fmt: skip
-        assert [one["id"] for one in world.ask("agent", "list")["agents"]] == ["helper"]
         refused = world.refuse("agent", "delegate", world.root / "r.json", "--key", key,
                                "--parent", "grant_none", "--reason", "ticket 7", code=1)  # fmt: skip
         assert refused["rule"] == "grant.missing"
         said = asyncio.run(ask_tools(world, key))
         assert said["ledger_entry"] > 0
-        world.ask("agent", "suspend", "helper")
-        world.ask("sign-out")
+        world.ask("sign-out", "--off")
         assert world.refuse("people", "list", code=4)["rule"] == "door.identified"
     world.run("ledger", "verify")
 

@@ -133,6 +133,18 @@ def test_the_way_of_the_readme(tmp_path: Path) -> None:
 
 def look_around(world: World, trained: dict[str, Any]) -> None:
     """Read what is there with every reading verb."""
+    (grant,) = [one["id"] for one in world.ask("grant", "list")["grants"]]
+    (asked,) = world.ask("request", "list")["requests"]
+    assert (asked["request"], asked["state"]) == (grant, "enacted")
+    assert world.ask("request", "show", grant)["price"]["people"] >= 50
+    held = world.ask("grant", "show", grant)
+    assert held["done"]["runs"] == 1
+    assert {one["kind"] for one in held["differences"]} == {"refused", "less"}
+    world.ask("grant", "revoke", grant, "--yes")
+    assert [one["grant"] for one in world.ask("grant", "list", "--due")["due"]] == [grant]
+    seat = ("--seat", "ml_lead", "--key", world.seats / "ml_lead.key", "--outcome", "as_stated")
+    world.ask("grant", "review", grant, *seat)
+    assert world.ask("grant", "show", grant)["review"]["state"] == "reviewed"
     proof = world.ask("ledger", "verify")
     assert proof["verified"] is True
     assert proof["size"] > trained["verification"]["size"]

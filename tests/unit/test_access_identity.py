@@ -235,6 +235,10 @@ def test_an_authority_is_no_workload(house, bundle):
     assert caught.value.rule in {"spiffe.use", "spiffe.chain"}
 
 
+def test_a_certificate_that_does_not_sign(house, bundle):
+    refuse("spiffe.use", show, house.svid(NAME, signs=False), bundle)
+
+
 def test_another_authority_under_the_same_name(bundle):
     refuse("spiffe.chain", show, Authority("house.example", at(NOW)).svid(NAME), bundle)
 

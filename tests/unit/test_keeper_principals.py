@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from tests.agency import with_agents
 from tests.identities import POLICY, Somebody, agent, human, workload
 from tests.keeper_desk import Bench, copy_bench, found_bench
 from tests.oidc_provider import CLIENT, Provider
-from tests.seated import founding
 from tests.svids import Authority, at
 
 from safehold import canonical
 from safehold.access.identity import sign_in_message, sign_in_nonce
 from safehold.canonical import b64, unb64
-from safehold.charter import Charter
 from safehold.errors import (
     ConflictError,
     DeniedError,
@@ -28,19 +27,6 @@ from safehold.signing import SigningKey
 HOUR = 3_600_000_000
 
 
-def with_agents(**rule) -> Charter:
-    """Return the demo's charter with a role for agents."""
-    tree = canonical.decode(canonical.encode(founding().to_json()))
-    role = {
-        **tree["who_may"]["data_scientist"],
-        "do": ["run_approved_recipe"],
-        "stages": ["training"],
-    }
-    role["grant"] = {**role["grant"], "max_s": 1800, "token_s": 900, "reason": None}
-    tree["who_may"]["agent"] = role | {"may_delegate": False} | rule
-    return Charter.from_json(tree)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Bench:
     return found_bench(tmp_path_factory.mktemp("principals"), charter=with_agents())
@@ -53,6 +39,16 @@ def bench(made, tmp_path):
     bench.stop()
 
 
+@pytest.fixture(scope="module")
+def shared(made, tmp_path_factory):
+    """For what is refused: it may add to the ledger, and enrols nobody whom another test enrols."""
+    bench = copy_bench(made, tmp_path_factory.mktemp("shared")).start()
+    human(bench.call, "shared-ana")
+    workload(bench.call, "shared-robot")
+    yield bench
+    bench.stop()
+
+
 def refuse(rule: str, function, /, *arguments, **named) -> SafeholdError:
     with pytest.raises(SafeholdError) as caught:
         function(*arguments, **named)
@@ -60,8 +56,8 @@ def refuse(rule: str, function, /, *arguments, **named) -> SafeholdError:
     return caught.value
 
 
-def test_every_verb_is_stated_and_nothing_else(bench):
-    assert set(bench.verbs.table()) == set(door.KINDS_OF)
+def test_every_verb_is_stated_and_nothing_else(shared):
+    assert set(shared.verbs.table()) == set(door.KINDS_OF)
     assert all(kinds <= set(KINDS) for kinds in door.KINDS_OF.values())
 
 
@@ -69,10 +65,10 @@ def test_what_an_agent_may_ask_for_is_a_short_list():
     assert {verb for verb, kinds in door.KINDS_OF.items() if AGENT in kinds} == set(door.OPEN)
 
 
-def test_an_unstated_verb_is_refused_for_everybody(bench):
+def test_an_unstated_verb_is_refused_for_everybody(shared):
     for kind in KINDS:
         who = Caller(kind=kind, id="x")
-        refuse(f"door.{kind}", bench.verbs.door.check, "release.everything", who)
+        refuse(f"door.{kind}", shared.verbs.door.check, "release.everything", who)
 
 
 def test_a_person_signs_in_and_every_call_is_theirs(bench):
@@ -158,10 +154,10 @@ def test_nobody_restores_themselves(bench):
         ("signing.key", {"names": ["key:none"]}),
     ],
 )
-def test_what_nobody_is_enrolled_as(bench, rule, changes):
+def test_what_nobody_is_enrolled_as(shared, rule, changes):
     key = SigningKey.generate().public.text()
     asked = {"principal": "ana", "kind": "human", "role": "engineer", "names": [f"key:{key}"]}
-    refuse(rule, bench.call, "principal.enrol", **asked | changes)
+    refuse(rule, shared.call, "principal.enrol", **asked | changes)
 
 
 def test_an_identity_is_one_principal(bench):
@@ -334,8 +330,8 @@ def test_an_agent_has_a_key_an_operator_and_a_policy(bench):
     ("rule", "changes"),
     [
         ("principal.unknown", {"operator": "nobody"}),
-        ("agent.operator", {"operator": "robot"}),
-        ("agent.via", {"via": "ana"}),
+        ("agent.operator", {"operator": "shared-robot"}),
+        ("agent.via", {"via": "shared-ana"}),
         ("agent.purpose", {"policy": POLICY | {"purposes": ["sell_it"]}}),
         ("agent.policy", {"policy": POLICY | {"purposes": []}}),
         ("agent.policy", {"policy": POLICY | {"calls": 0}}),
@@ -345,12 +341,10 @@ def test_an_agent_has_a_key_an_operator_and_a_policy(bench):
         ("agent.key", {"names": ["spiffe://house.example/agent"]}),
     ],
 )
-def test_agents_that_nobody_enrols(bench, rule, changes):
-    human(bench.call, "ana")
-    workload(bench.call, "robot")
-    names = [Somebody(bench.call, "x").name]
-    asked = {"principal": "helper", "operator": "ana", "names": names, "policy": POLICY}
-    refuse(rule, bench.call, "agent.enrol", **asked | changes)
+def test_agents_that_nobody_enrols(shared, rule, changes):
+    names = [Somebody(shared.call, "x").name]
+    asked = {"principal": "helper", "operator": "shared-ana", "names": names, "policy": POLICY}
+    refuse(rule, shared.call, "agent.enrol", **asked | changes)
 
 
 def test_people_enrol_agents_for_themselves(bench):
@@ -361,11 +355,13 @@ def test_people_enrol_agents_for_themselves(bench):
     ana.ask("agent.enrol", **asked, operator="ana")
 
 
-def test_a_charter_without_agents_has_none(tmp_path):
-    bench = found_bench(tmp_path).start()
+def test_a_charter_without_agents_has_none(bench):
     human(bench.call, "ana")
-    refuse("charter.role", agent, bench.call, "helper", "ana")
-    bench.stop()
+    helper = agent(bench.call, "helper", "ana")
+    bench.enact(bench.changed(who_may=lambda who: {k: v for k, v in who.items() if k != "agent"}))
+    refuse("principal.role", helper.ask, "session.show")
+    refuse("principal.role", helper.sign_in)
+    refuse("charter.role", agent, bench.call, "second", "ana")
 
 
 def test_an_agent_is_refused_at_every_other_verb(bench):
