@@ -466,7 +466,7 @@ def test_the_effect_of_a_choice_is_shown_with_ones_own_package_only(
     dee = enrol(bench, "dee")["dee"]
     ana.choose("withdraw")
     told = verify_choice(ana.receipts[-1], bench.home.policy_file)
-    with pytest.raises(VerificationError, match="another person"):
+    with pytest.raises(VerificationError, match="does not list this choice"):
         verify_effect(told, _package(bench, dee, tmp_path / "dee"))
     package = _package(bench, ana, tmp_path / "ana")
     ana.choose("restrict")
