@@ -14,8 +14,10 @@ from tests.world import PURPOSE, outside, raised
 
 from safehold import canonical
 from safehold.canonical import b64, unb64
+from safehold.charter import Charter
 from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import DeniedError, InvalidError, SafeholdError, SignInError
+from safehold.keeper.ask import Ask
 from safehold.keeper.voice import CHOICE_DOMAIN, ask
 from safehold.signing import SigningKey
 from safehold_verify import VerificationError
@@ -91,8 +93,8 @@ def test_an_opt_in_on_somebodys_behalf_is_refused(bench: Bench, ana: Voice) -> N
     assert not bench.desk.people.standing(bench.desk.people.find(ANA)).streams
 
 
-def test_a_charter_that_lets_operators_opt_in_does_not_speak_over_a_key(
-    made: Bench, tmp_path: Path
+def test_a_charter_that_lets_operators_opt_in_does_not_speak_over_a_key_and_can_be_narrowed(
+    tmp_path: Path,
 ) -> None:
     from tests.seated import founding
 
@@ -100,20 +102,40 @@ def test_a_charter_that_lets_operators_opt_in_does_not_speak_over_a_key(
         one = found_voices(tmp_path / "other", founding()).start()
         try:
             enrol(one, ANA)
-            one.call(
-                "people.enrol",
-                people=[{"person": BO, "jurisdiction": "US-CA", "streams": STREAMS}],
-                evidence="a form",
-            )
-            assert one.desk.people.standing(one.desk.people.find(BO)).streams
-            error = raised(
-                lambda: one.call(
-                    "people.choose", person=ANA, choice="consent", streams=STREAMS, evidence="x"
+            people = [{"person": BO, "jurisdiction": "US-CA", "streams": STREAMS}]
+            one.call("people.enrol", people=people, evidence="a form")
+            for choice, fields in (("consent", {"streams": STREAMS}), ("resume", {})):
+                error = raised(
+                    lambda choice=choice, fields=fields: one.call(
+                        "people.choose", person=ANA, choice=choice, evidence="x", **fields
+                    )
                 )
-            )
-            _says(error, DeniedError, "subjects.proxy")
+                _says(error, DeniedError, "subjects.proxy")
+            one.take(BO)
+            assert one.call("feature", purpose=PURPOSE)["people"] == 1
+            # under a charter that does not let operators, what they entered does not count any more
+            narrower = canonical.decode(canonical.encode(one.charter().to_json()))
+            narrower["version"] += 1
+            del narrower["participation"]["opt_in_by"]
+            one.enact(Charter.from_json(narrower))
+            raised(lambda: one.call("feature", purpose=PURPOSE))
+            assert not one.verbs.work.release._choose(_ask())[0]
+            error = raised(lambda: one.ingest(batch(BO, one.today - 1), chunk(), name="more"))
+            assert "nobody on the roll" in error.message
         finally:
             one.stop()
+
+
+def _ask() -> Ask:
+    streams = frozenset({"pointer"})
+    return Ask(
+        recipe="feature",
+        kind="telemetry",
+        streams=streams,
+        purpose=PURPOSE,
+        stage="feature",
+        least_people=1,
+    )
 
 
 @pytest.mark.parametrize(

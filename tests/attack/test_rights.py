@@ -462,7 +462,9 @@ def test_what_comes_before_the_noise_is_the_exact_count_of_each_group(
 
     for name in ("staff0", "staff1", "manager0", "executive0"):
         person = company.desk.people.find(name)
-        company.desk.people.change(person, lambda one: one.consent(STREAMS, at_us=1, evidence="x"))
+        company.desk.people.change(
+            person, lambda one: one.consent(STREAMS, at_us=1, evidence="x", signed=True)
+        )
     monkeypatch.setattr(
         symmetry,
         "release_counts",
