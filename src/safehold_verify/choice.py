@@ -64,7 +64,6 @@ class Choice:
         key: The key that signed, base64; empty if nobody signed.
         charter: Id and version of the charter in force, and its digest; empty before there was one.
         said: The whole record.
-        commitment: What the person's ledger keys are committed by, hex; that of their package is the same.
     """
 
     origin: str
@@ -75,7 +74,6 @@ class Choice:
     key: str
     charter: tuple[str, ...]
     said: Mapping[str, Any]
-    commitment: str
 
     def payload(self) -> dict[str, object]:
         """Return it as JSON values."""
@@ -121,7 +119,7 @@ def verify_choice(
     match said := read_json(receipt, "receipt"):
         case {"v": "safehold.choice-receipt/1", "checkpoint": str(note), "index": int(index),
               "leaf": str(text), "path": list(path), "detail": {"r": str(r), "value": str(value)},
-              "record": str(record), "commitment": str(committed)} if len(said) == 8:  # fmt: skip
+              "record": str(record)} if len(said) == 7:  # fmt: skip
             pass
         case _:
             raise VerificationError("not the receipt of a choice", where="receipt")
@@ -149,7 +147,6 @@ def verify_choice(
         key=str(told.get("key", "")),
         charter=_charter(told, leaf),
         said=told,
-        commitment=take(committed, "receipt, commitment").hex(),
     )
 
 
@@ -168,14 +165,15 @@ def verify_effect(
     """
     if choice.choice not in ENDS:
         raise VerificationError("this choice forbids nothing", where="receipt")
-    if (choice.origin, choice.commitment) != (package.origin, package.commitment):
-        raise VerificationError("the package is about another person or log", where="package")
+    if choice.origin != package.origin:
+        raise VerificationError("the package is about another log", where="package")
     mine = {use.index: use for use in package.uses}
     if choice.index >= package.covered:
         raise VerificationError("the package ends before this choice", where="package")
     if choice.index not in mine or mine[choice.index].kind != "choice":
+        # the leaf of a choice is about one person, so the package of nobody else has it
         raise VerificationError("the package does not list this choice", where="package")
-    explained = {one.index: one for one in later if one.commitment == choice.commitment}
+    explained = {one.index: one for one in later if one.origin == choice.origin}
     stop, ended, unexplained = package.covered, -1, -1
     for use in package.uses:
         if use.index <= choice.index:

@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.keeper_desk import Bench, batch, chunk, copy_bench
-from tests.voices import STREAMS, Voice, enrol, found_voices, spoil
+from tests.keeper_desk import Bench, batch, chunk
+from tests.voices import STREAMS, Voice, enrol, found_voices
 from tests.world import PURPOSE, outside, raised
 
 from safehold import canonical
 from safehold.canonical import b64, unb64
-from safehold.clock import DAY_US, SECOND_US
+from safehold.charter import Charter
+from safehold.clock import DAY_US
 from safehold.errors import DeniedError, InvalidError, SafeholdError, SignInError
+from safehold.keeper.ask import Ask
 from safehold.keeper.voice import CHOICE_DOMAIN, ask
 from safehold.signing import SigningKey
-from safehold_verify import VerificationError
-from safehold_verify.choice import verify_choice, verify_effect
-from safehold_verify.package import verify_package
 
 ANA, BO = "ana", "bo"
-KEYS: dict[str, SigningKey] = {}  # of the people of the home that each test has a copy of
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    bench = found_voices(tmp_path_factory.mktemp("voices")).start()
-    KEYS.update({name: one.key for name, one in enrol(bench, ANA, BO).items()})
-    bench.stop()
-    return bench
 
 
 @pytest.fixture
-def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
-    with outside(tmp_path):
-        one = copy_bench(made, tmp_path).start()
-        yield one
-        one.stop()
-
-
-@pytest.fixture
-def ana(bench: Bench) -> Voice:
-    return Voice(bench, ANA, KEYS[ANA])
+def bench(voices_bench: Bench) -> Bench:
+    return voices_bench
 
 
 def _says(error: SafeholdError, kind: type[SafeholdError], rule: str) -> None:
@@ -54,12 +34,6 @@ def _says(error: SafeholdError, kind: type[SafeholdError], rule: str) -> None:
 
 def _left_out(bench: Bench) -> dict[str, int]:
     return bench.call("feature", purpose=PURPOSE)["left_out"]
-
-
-def _package(bench: Bench, voice: Voice, folder: Path) -> Any:
-    folder.mkdir(exist_ok=True)
-    (folder / "package.json").write_text(voice.ask("people.trail")["package"])
-    return verify_package(folder, bench.home.policy_file)
 
 
 # --- who may say it -------------------------------------------------------------------------------
@@ -91,8 +65,8 @@ def test_an_opt_in_on_somebodys_behalf_is_refused(bench: Bench, ana: Voice) -> N
     assert not bench.desk.people.standing(bench.desk.people.find(ANA)).streams
 
 
-def test_a_charter_that_lets_operators_opt_in_does_not_speak_over_a_key(
-    made: Bench, tmp_path: Path
+def test_a_charter_that_lets_operators_opt_in_does_not_speak_over_a_key_and_can_be_narrowed(
+    tmp_path: Path,
 ) -> None:
     from tests.seated import founding
 
@@ -100,20 +74,40 @@ def test_a_charter_that_lets_operators_opt_in_does_not_speak_over_a_key(
         one = found_voices(tmp_path / "other", founding()).start()
         try:
             enrol(one, ANA)
-            one.call(
-                "people.enrol",
-                people=[{"person": BO, "jurisdiction": "US-CA", "streams": STREAMS}],
-                evidence="a form",
-            )
-            assert one.desk.people.standing(one.desk.people.find(BO)).streams
-            error = raised(
-                lambda: one.call(
-                    "people.choose", person=ANA, choice="consent", streams=STREAMS, evidence="x"
+            people = [{"person": BO, "jurisdiction": "US-CA", "streams": STREAMS}]
+            one.call("people.enrol", people=people, evidence="a form")
+            for choice, fields in (("consent", {"streams": STREAMS}), ("resume", {})):
+                error = raised(
+                    lambda choice=choice, fields=fields: one.call(
+                        "people.choose", person=ANA, choice=choice, evidence="x", **fields
+                    )
                 )
-            )
-            _says(error, DeniedError, "subjects.proxy")
+                _says(error, DeniedError, "subjects.proxy")
+            one.take(BO)
+            assert one.call("feature", purpose=PURPOSE)["people"] == 1
+            # under a charter that does not let operators, what they entered does not count any more
+            narrower = canonical.decode(canonical.encode(one.charter().to_json()))
+            narrower["version"] += 1
+            del narrower["participation"]["opt_in_by"]
+            one.enact(Charter.from_json(narrower))
+            raised(lambda: one.call("feature", purpose=PURPOSE))
+            assert not one.verbs.work.release._choose(_ask())[0]
+            error = raised(lambda: one.ingest(batch(BO, one.today - 1), chunk(), name="more"))
+            assert "nobody on the roll" in error.message
         finally:
             one.stop()
+
+
+def _ask() -> Ask:
+    streams = frozenset({"pointer"})
+    return Ask(
+        recipe="feature",
+        kind="telemetry",
+        streams=streams,
+        purpose=PURPOSE,
+        stage="feature",
+        least_people=1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -352,141 +346,7 @@ def test_a_choice_too_long_for_its_leaf_is_refused_and_nothing_is_written(
     assert bench.desk.ledger.size == size
 
 
-# --- what a receipt proves ------------------------------------------------------------------------
-
-
-def test_a_receipt_says_what_when_by_whom_and_under_which_charter(bench: Bench, ana: Voice) -> None:
-    answer = ana.choose("consent", streams=STREAMS, purposes=[PURPOSE])
-    told = verify_choice(ana.receipts[-1], bench.home.policy_file, key=ana.key.public.text())
-    charter = bench.charter()
-    assert (told.choice, told.by, told.index) == ("consent", "person", answer["entry"])
-    assert told.charter == (charter.id, str(charter.version), charter.digest().hex())
-    assert json.loads(told.said["statement"])["streams"] == STREAMS
-    assert told.said["at_us"] == answer["at_us"]
-    with pytest.raises(VerificationError, match="not signed with this key"):
-        verify_choice(
-            ana.receipts[-1],
-            bench.home.policy_file,
-            key=SigningKey.generate().public.text(),
-        )
-
-
-def _record(change: Callable[[dict[str, Any]], None]) -> Callable[[bytes], bytes]:
-    def spoilt(receipt: bytes) -> bytes:
-        record = canonical.decode(unb64(canonical.decode(receipt)["record"]))
-        change(record)
-        return spoil(receipt, "record", b64(canonical.encode(record)))
-
-    return spoilt
-
-
-@pytest.mark.parametrize(
-    "forge",
-    [
-        _record(lambda record: record.update(choice="withdraw")),
-        _record(lambda record: record.update(at_us=record["at_us"] + 1)),
-        _record(lambda record: record.pop("signature")),
-        _record(lambda record: record.update(salt="AAAA")),
-        lambda receipt: spoil(receipt, "index", canonical.decode(receipt)["index"] - 1),
-        lambda receipt: spoil(receipt, "path", []),
-        lambda receipt: spoil(receipt, "more", 1),
-        lambda receipt: receipt[:-1],
-        lambda receipt: receipt.replace(b'"leaf":"', b'"leaf":"AAAA'),
-    ],
-)
-def test_a_forged_receipt_does_not_hold(
-    bench: Bench, ana: Voice, forge: Callable[[bytes], bytes]
-) -> None:
-    ana.choose("consent", streams=STREAMS)
-    verify_choice(ana.receipts[-1], bench.home.policy_file)
-    with pytest.raises(VerificationError):
-        verify_choice(forge(ana.receipts[-1]), bench.home.policy_file)
-
-
-def test_a_keeper_that_records_something_else_than_was_signed_is_found_out(
-    bench: Bench, ana: Voice
-) -> None:
-    """The leaf, its commitment and the whole log are right; only the person's own words are not these."""
-    crowd, draft = bench.verbs.crowd, bench.verbs.crowd._draft
-    for change in (
-        {"streams": [*STREAMS, "chat"]},
-        {"choice": "pause"},
-        {"statement": ana.statement("consent", streams=["chat"])["statement"]},
-    ):
-        crowd._draft = lambda spoken, change=change: draft(spoken) | change
-        bench.call("people.choose", **ana.statement("consent", streams=STREAMS))
-        crowd._draft = draft
-        found = ana.ask("people.receipts")["receipts"][-1]["receipt"].encode()
-        with pytest.raises(VerificationError, match="sign"):
-            verify_choice(found, bench.home.policy_file)
-
-
-def test_a_withdrawal_is_shown_to_be_kept_from_the_persons_own_files(
-    bench: Bench, ana: Voice, tmp_path: Path
-) -> None:
-    ana.choose("consent", streams=STREAMS)
-    bench.take(ANA)
-    bench.call("feature", purpose=PURPOSE)
-    left = ana.choose("withdraw")
-    raised(lambda: bench.call("feature", purpose=PURPOSE))
-    consent, withdrawal = ana.checked()
-    package = _package(bench, ana, tmp_path / "mine")
-    assert {use.kind for use in package.uses if use.index < left["entry"]} >= {"access.intent"}
-    effect = verify_effect(withdrawal, package)
-    assert (effect.first, effect.stop) == (left["entry"] + 1, package.covered)
-    with pytest.raises(VerificationError, match="forbids nothing"):
-        verify_effect(consent, package)
-    # opting in again ends it, and the receipt of that says so
-    bench.clock.advance(SECOND_US)
-    back = ana.choose("consent", streams=STREAMS)
-    package = _package(bench, ana, tmp_path / "later")
-    assert verify_effect(withdrawal, package).unexplained == back["entry"]
-    assert verify_effect(withdrawal, package, later=ana.checked()).ended_by == back["entry"]
-
-
-@pytest.mark.parametrize("choice", ["withdraw", "pause", "restrict", "object"])
-def test_a_keeper_that_goes_on_using_data_is_shown_by_the_persons_own_files(
-    bench: Bench, ana: Voice, tmp_path: Path, choice: str
-) -> None:
-    ana.choose("consent", streams=STREAMS)
-    bench.take(ANA)
-    people, person = bench.desk.people, bench.desk.people.find(ANA)
-    open_ = people.standing(person)
-    ana.choose(choice, **({"purposes": [PURPOSE]} if choice == "object" else {}))
-    people._standing[person] = open_  # the rogue keeper forgets
-    bench.call("feature", purpose=PURPOSE)
-    told = verify_choice(ana.receipts[-1], bench.home.policy_file)
-    with pytest.raises(VerificationError, match="you had chosen otherwise"):
-        verify_effect(told, _package(bench, ana, tmp_path / "mine"))
-
-
-def test_the_effect_of_a_choice_is_shown_with_ones_own_package_only(
-    bench: Bench, ana: Voice, tmp_path: Path
-) -> None:
-    dee = enrol(bench, "dee")["dee"]
-    ana.choose("withdraw")
-    told = verify_choice(ana.receipts[-1], bench.home.policy_file)
-    with pytest.raises(VerificationError, match="another person"):
-        verify_effect(told, _package(bench, dee, tmp_path / "dee"))
-    package = _package(bench, ana, tmp_path / "ana")
-    ana.choose("restrict")
-    late = verify_choice(ana.receipts[-1], bench.home.policy_file)
-    with pytest.raises(VerificationError, match="ends before"):
-        verify_effect(late, package)
-
-
-def test_a_receipt_is_had_later_when_the_log_could_not_be_published(
-    bench: Bench, ana: Voice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from safehold.errors import UnavailableError
-
-    def down() -> None:
-        raise UnavailableError("no witness answers", rule="ledger.witness")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(bench.desk.ledger, "publish", down)
-        assert ana.choose("withdraw")["receipt"] is None
-    assert ana.checked()[-1].choice == "withdraw"
+# --- how long it lasts ---------------------------------------------------------------------------
 
 
 def test_what_a_person_chose_ends_with_them(bench: Bench, ana: Voice) -> None:

@@ -1,84 +1,124 @@
-"""A person and their choices on the command line: from the code they are handed to the proof that it was kept to."""
+"""A person and their choices on the command line: from the code they are handed to the proof that it was kept to.
+
+The commands run in this process against a keeper that is served beside them, so that each costs what it does and not
+the start of a program.
+"""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from tests.command_line import CHARTERS, EVIDENCE, World
+import pytest
+from tests.keeper_desk import Bench
+from tests.voices import found_voices
+from tests.world import PURPOSE, outside
+from typer.testing import CliRunner
 
-PURPOSE = "train_ui_agent"
+from safehold.cli import build
+from safehold.errors import SafeholdError
+from safehold_verify.command import main as verify
 
 
-def test_from_the_code_to_the_proof(tmp_path: Path) -> None:
-    charter = tmp_path / "charter.yaml"
-    lines = (CHARTERS / "demo.yaml").read_text("utf-8").splitlines(keepends=True)
-    charter.write_text("".join(one for one in lines if "opt_in_by" not in one), "utf-8")
-    world = World(tmp_path).init(charter)
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with outside(tmp_path):
+        one = found_voices(tmp_path).start()
+        assert one.service is not None
+        thread = threading.Thread(target=one.service.serve, daemon=True)
+        thread.start()
+        yield one
+        one.stop()
+        thread.join(300)
+
+
+class Line:
+    """The command line of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._root = build()
+
+    def ask(self, *words: str | Path) -> Any:
+        """Run a command that must succeed, and return its object."""
+        done = CliRunner().invoke(
+            self._root, [*map(str, words), "--home", str(self._home), "--json"]
+        )
+        if done.exception is not None:
+            raise done.exception
+        return json.loads(done.stdout)
+
+    def refuse(self, *words: str | Path) -> str | None:
+        """Run a command that must be refused, and return the rule."""
+        with pytest.raises(SafeholdError) as found:
+            self.ask(*words)
+        return found.value.rule
+
+
+def test_from_the_code_to_the_proof(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = Line(bench.home.path)
     key, kept = tmp_path / "my.key", tmp_path / "receipts"
     mine = ("--key", key)
     keep = (*mine, "--receipts", kept)
     people = tmp_path / "people.csv"
     people.write_text("person,jurisdiction,level\nana,US-CA,manager\nbo,US-CA,\n", "utf-8")
-    world.run("people", "enrol", "--file", people, "--evidence", EVIDENCE)
+    assert line.ask("people", "enrol", "--file", people, "--evidence", "a list")["enrolled"] == 2
+    assert line.refuse("people", "consent", "ana", "key", "--evidence", "x") == "subjects.proxy"
 
-    refused = world.run("people", "consent", "ana", "key", "--evidence", "x", code=3)
-    assert "subjects.proxy" in refused.err
-    code = world.json("people", "invite", "ana")["code"]
-    joined = world.json("me", "join", "ana", "--code", code, *keep)
+    code = line.ask("people", "invite", "ana")["code"]
+    joined = line.ask("me", "join", "ana", "--code", code, *keep)
     assert key.stat().st_mode & 0o777 == 0o600
-    assert world.run("me", "join", "bo", "--code", code, "--key", tmp_path / "b", code=3)
+    assert line.refuse("me", "join", "bo", "--code", code, "--key", tmp_path / "b")
     assert not (tmp_path / "b").exists(), "a key that was not taken is not left lying about"
 
-    world.json("me", "consent", "ana", "key", "pointer", "--purpose", PURPOSE, *keep)
-    world.json("me", "pause", "ana", "--in", "1d", "--for", "2h", *keep)
-    asked = world.json("me", "object", "ana", "--purpose", PURPOSE, "--text", "no", *keep)
-    assert [one["case"] for one in world.json("rights", "list")["requests"]] == [asked["case"]]
-    seat = world.seats / "legal.key"
-    read = world.json("rights", "read", asked["case"], "--seat", "legal", "--key", seat)
+    line.ask("me", "consent", "ana", "key", "pointer", "--purpose", PURPOSE, *keep)
+    line.ask("me", "pause", "ana", "--in", "1d", "--for", "2h", *keep)
+    line.ask("me", "resume", "ana", "--planned", *keep)
+    line.ask("me", "correct", "ana", "--about", "label", "--days", "key:2026-01-05", *keep)
+    line.ask("me", "restrict", "ana", *keep)
+    line.ask("me", "lift", "ana", *keep)
+    asked = line.ask("me", "object", "ana", "--purpose", PURPOSE, "--text", "no", *keep)
+    listed = [one["case"] for one in line.ask("rights", "list")["requests"]]
+    assert asked["case"] in listed
+    assert len(listed) == 2
+    seat = tmp_path / "seats" / "legal.key"
+    read = line.ask("rights", "read", asked["case"], "--seat", "legal", "--key", seat)
     assert (read["person"], read["text"]) == ("ana", "no")
-    against = ("rights", "answer", asked["case"], "refused", "--text", "we need it")
-    assert "rights.against" in world.run(*against, "--sign", f"legal={seat}", code=3).err
-    world.json(*against[:3], "upheld", "--text", "yes", "--sign", f"legal={seat}")
-    left = world.json("me", "withdraw", "ana", *keep)
-    world.json("people", "move", "ana", "--jurisdiction", "DE")
+    signed = ("--text", "we need it", "--sign", f"legal={seat}")
+    assert line.refuse("rights", "answer", asked["case"], "refused", *signed) == "rights.against"
+    line.ask("rights", "answer", asked["case"], "upheld", *signed)
+    left = line.ask("me", "withdraw", "ana", *keep)
+    line.ask("people", "move", "ana", "--jurisdiction", "DE", "--since", "2026-11-01")
 
-    shown = world.json("me", "show", "ana", *mine)
+    shown = line.ask("me", "show", "ana", *mine)
     assert shown["withdrawn_us"] == left["at_us"]
-    entered = [(one["choice"], one["by"]) for one in shown["entered_by_others"]]
-    assert entered == [
+    assert [(one["choice"], one["by"]) for one in shown["entered_by_others"]] == [
         ("invite", "operator"),
         ("read", "seat:legal"),
         ("answer", "seat:legal"),
         ("move", "operator"),
     ]
-    assert "withdrawn_us" not in world.json("people", "show", "ana")
-    assert (
-        "subjects.voice"
-        in world.run("people", "trail", "ana", "--proof", tmp_path / "no", code=4).err
-    )
+    assert "withdrawn_us" not in line.ask("people", "show", "ana")
+    assert line.refuse("people", "trail", "ana", "--proof", tmp_path / "no") == "subjects.voice"
+    assert line.refuse("people", "symmetry", "--purpose", PURPOSE, "--epsilon", "0.5")
 
-    world.json("me", "receipts", "ana", *mine, "--out", kept)
-    package = tmp_path / "package"
-    world.run("me", "trail", "ana", *mine, "--proof", package)
+    line.ask("me", "receipts", "ana", *mine, "--out", kept)
+    line.ask("me", "trail", "ana", *mine, "--proof", tmp_path / "package")
     (receipt,) = kept.glob("*-withdraw.receipt")
     (moved,) = kept.glob("*-move.receipt")
-    (policy,) = (world.root / "outside").glob("home_*/policy")
-    told = subprocess.run(
-        [
-            *(sys.executable, "-m", "safehold_verify", "choice", str(receipt)),
-            *("--policy", str(policy), "--key", joined["key"], "--json"),
-            *("--package", str(package), "--later", str(moved)),
-        ],
-        capture_output=True,
-        check=False,
-        cwd=world.root,
-        env=world.environment,
-    )
-    assert told.returncode == 0, told.stderr
-    found = json.loads(told.stdout)
+    words = ["choice", receipt, "--policy", bench.home.policy_file, "--key", joined["key"]]
+    words += ["--package", tmp_path / "package", "--later", moved]
+    assert verify([*map(str, words), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
     assert (found["choice"], found["by"], found["index"]) == ("withdraw", "person", left["entry"])
     assert found["effect"]["unexplained"] == found["effect"]["ended_by"] == -1
-    assert found["effect"]["stop"] > moved.name.partition("-")[0].__len__()
+    assert found["effect"]["stop"] > int(moved.name.partition("-")[0])
+    assert verify([*map(str, words)]) == 0
+    told = capsys.readouterr().out
+    assert "withdrew" in told
+    assert "Kept: none of the leaves" in told

@@ -45,8 +45,10 @@ def read_choice(record: Mapping[str, Any]) -> Change:
             return _paused(said, at)
         case "consent":
             streams, evidence = frozenset(said["streams"]), str(said.get("evidence", ""))
-            purposes = said.get("purposes")
-            return lambda one: one.consent(streams, at_us=at, evidence=evidence, purposes=purposes)
+            purposes, signed = said.get("purposes"), "statement" in record
+            return lambda one: one.consent(
+                streams, at_us=at, evidence=evidence, purposes=purposes, signed=signed
+            )
         case "withdraw" | "erase":  # whoever asks to be erased is out at once; the keys follow
             return lambda one: one.withdraw(at_us=at)
         case "answer":

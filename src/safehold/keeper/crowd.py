@@ -103,7 +103,7 @@ class Crowd:
                     streams,
                     at_us=now,
                     evidence=evidence,
-                    purposes=desk.trust.charter().purposes,
+                    purposes=desk.trust.charter().purposes if desk.trust.digest() else None,
                 )
             fresh.append(standing)
 
@@ -147,7 +147,8 @@ class Crowd:
                 record["evidence"] = _text(fields["evidence"], "evidence", 500)
         elif choice == "key":
             record["by_code"] = "code" in fields
-        if choice == "consent":  # those named, or all that the charter they read has
+        if choice == "consent" and (named or spoken.by != OPERATOR):
+            # those named, or all that the charter they read has
             record["purposes"] = sorted(said.get("purposes") or named)
         if choice in ASKED:
             regimes = desk.trust.charter().regimes if desk.trust.digest() else ()

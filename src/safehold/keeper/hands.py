@@ -79,13 +79,14 @@ class Hands:
             and standing.streams
         ):
             self._require_may_widen(standing)
+        wrongly = self._wrongly(person, arguments.get("since_day"))
         record = {
             "choice": "move",
             "at_us": desk.now_us(),
             "by": OPERATOR,
             "jurisdiction": place,
             "level": level,
-            "days": self._wrongly(person, arguments.get("since_day")),
+            "days": wrongly,
         }
         answer = self._crowd.carry_out(person, "move", record, read_choice(record))
         collected = place in charter.jurisdictions
@@ -93,7 +94,7 @@ class Hands:
             "entry": answer["entry"],
             "place": place,
             "in_charter": collected,
-            "withheld": len(record["days"]),
+            "withheld": len(wrongly),
             **({} if collected else {"recording": "stopped: the charter names no such place"}),
         }
 

@@ -20,7 +20,6 @@ from safehold.keeper.personal import open_personal
 from safehold.keeper.server import Report
 from safehold.keeper.voice import require_person
 from safehold.ledger.checkpoint import Checkpoint
-from safehold.ledger.package import Commitment
 
 VERSION: Final = "safehold.choice-receipt/1"
 
@@ -84,6 +83,5 @@ def choice_receipt(desk: Desk, person: PersonId, index: int) -> str | None:
         "path": [b64(one) for one in desk.ledger.path(index, size)],
         "detail": {"r": b64(opening.blinds["det"]), "value": b64(opening.values["det"])},
         "record": b64(canonical.encode(record)),
-        "commitment": b64(Commitment(subject.key).root),
     }
     return canonical.encode(said).decode()

@@ -79,13 +79,19 @@ def sources_of(charter: Charter, purpose: str) -> frozenset[str]:
     )
 
 
+def opted_in(charter: Charter, standing: Standing) -> bool:
+    """Return whether an opt-in counts: the person signed it, or the charter lets an operator enter it."""
+    return standing.signed or charter.participation.opt_in_by == "person_or_operator"
+
+
 def recorded_streams(charter: Charter, standing: Standing) -> frozenset[str]:
     """Return the streams that may be recorded of a person at all, whatever they paused.
 
     Of what serves no purpose that they agree to, nothing is recorded.
     """
     if (
-        standing.withdrawn_us is not None
+        not opted_in(charter, standing)
+        or standing.withdrawn_us is not None
         or standing.restricted_us is not None
         or standing.jurisdiction not in charter.jurisdictions
     ):

@@ -41,10 +41,12 @@ class Turn:
         """Hold the lock once no choice waits; what has it already when a choice comes is let finish."""
         while True:
             with self._changed:
-                while self._waiting:
-                    self._changed.wait()
+                self._changed.wait_for(lambda: not self._someone_waits())
             with self._lock:
-                if self._waiting:  # it came while we waited for the lock
+                if self._someone_waits():  # it came while we waited for the lock
                     continue
                 yield
                 return
+
+    def _someone_waits(self) -> bool:
+        return self._waiting > 0

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from safehold.charter import Charter
 from safehold.clock import day_of
 from safehold.keeper.ask import Ask
-from safehold.keeper.terms import end_of
+from safehold.keeper.terms import end_of, opted_in
 from safehold.subjects import Standing
 from safehold.vault import SealedBlock
 
@@ -35,6 +35,7 @@ def why_withheld(
     """
     label, fresh = block.label, ask.kind == "telemetry"
     rules = (  # the first that holds
+        ("subjects.proxy", not opted_in(charter, standing)),
         ("subjects.stream", fresh and block.stream not in allowed),
         ("charter.place", not {label.jurisdiction, standing.jurisdiction} <= places),
         ("label.purpose", ask.purpose not in label.purposes),

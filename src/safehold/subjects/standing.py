@@ -1,7 +1,8 @@
 """What one person chose, and what follows from it.
 
 Rules, in this order:
-1. Nobody is in until they opted in, stream by stream, and for the purposes that stood in the charter they read.
+1. Nobody is in until they opted in, stream by stream, and for the purposes that stood in the charter they read; an
+   opt-in that an operator entered counts only while the charter lets operators.
 2. A pause stops recording from its start; what carries a time inside it is never taken.
 3. A withdrawal withholds every key at once and for good; a new opt-in starts anew.
 4. A restriction withholds every key and stops recording until it is lifted; what lies there stays sealed.
@@ -46,6 +47,7 @@ class Standing:
         moved_us: When the person moved last, or 0; nothing from before is taken in.
         level: ``staff``, ``manager`` or ``executive``; who has which is not the person's to choose.
         voice: By which key the person speaks.
+        signed: Whether the opt-in is signed by the person; where an operator entered it, the charter decides.
     """
 
     external: str
@@ -64,6 +66,7 @@ class Standing:
     moved_us: int = 0
     level: str = "staff"
     voice: Voice = NOBODY
+    signed: bool = False
 
     def allowed(self, *, at_us: int) -> frozenset[str]:
         """Return the streams whose data may be used now; never empty.
@@ -106,6 +109,7 @@ class Standing:
         at_us: int,
         evidence: str,
         purposes: Iterable[str] | None = None,
+        signed: bool = False,
     ) -> Standing:
         """Return the standing after an opt-in; it replaces an earlier one and ends a withdrawal.
 
@@ -121,6 +125,7 @@ class Standing:
             evidence=evidence,
             anew_us=self.anew_us if self.withdrawn_us is None else at_us,
             purposes=named,
+            signed=signed,
             objected=self.objected - taken_back,
         )
 
@@ -266,6 +271,7 @@ class Standing:
             "moved_us": self.moved_us,
             "level": "" if self.level == "staff" else self.level,
             "voice": self.voice.to_record(),
+            "signed": self.signed,
         }
         return {
             "external": self.external,
@@ -313,6 +319,7 @@ class Standing:
                 moved_us=record.get("moved_us", 0),
                 level=record.get("level", "staff"),
                 voice=Voice.from_record(record.get("voice", ())),
+                signed=record.get("signed", False),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidError("a standing has another shape", rule="subjects.record") from error
