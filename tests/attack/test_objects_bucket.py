@@ -17,6 +17,7 @@ from tests.vaults import make_home, opens, plain
 from tests.world import outside, raised
 
 from safehold.app.objects import choose_bucket, objects_of
+from safehold.app.setup import create
 from safehold.clock import DAY_US
 from safehold.errors import ConflictError, InvalidError, MissingError, UnavailableError
 from safehold.telemetry.schema import REST
@@ -253,3 +254,29 @@ def test_everybody_stays_readable_in_a_bucket(bench: Bench) -> None:
     ):
         assert table.num_rows == block.rows
     assert set(bench.blocks()) == set(PEOPLE)
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda url: url.replace("s3://", "s3://user:" + SECRET + "@"), "object.url"),
+        (lambda url: url + "&profile=stranger", "object.credentials"),
+        (lambda url: url + "&profile=nobody", "object.credentials"),
+        (lambda url: url.replace("127.0.0.1:", "127.0.0.1:1"), "object.url"),
+        (lambda url: url[: url.rindex(":")] + ":9&region=eu-1", "object.store"),
+    ],
+)
+def test_no_home_is_made_where_its_bucket_does_not_serve(
+    weed: Weed, tmp_path: Path, change: Callable[[str], str], rule: str
+) -> None:
+    url = change(weed.url(weed.bucket(), weed.prefix()))
+    with outside(tmp_path):
+        error = raised(
+            lambda: create(
+                tmp_path / "home", seats=tmp_path / "seats", passphrase=SECRET, objects_url=url
+            )
+        )
+    assert error.rule == rule
+    assert SECRET not in json.dumps(error.payload())
+    assert not (tmp_path / "home").exists(), "nothing is left half made"
+    assert not list((tmp_path / "outside").glob("home_*"))

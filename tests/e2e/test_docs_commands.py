@@ -87,8 +87,6 @@ def test_the_how_to_guides_work_as_they_stand(tmp_path: Path) -> None:
 
     pause = DOCS / "how-to" / "pause-and-prove-silence.md"
     with world.kept():
-        assert walk(pause, tmp_path, world.environment) >= 6
-        gap = world.ask("source", "gap", "emp-00000", "--check", tmp_path / "gap.json")
         asked, copy = tmp_path / "request.json", tmp_path / "copy.sealed"
         who = ["--home", outside_of(world).name, "--person", "emp-00000"]
         key = ["--key", str(tmp_path / "device.key"), "--out", str(asked)]
@@ -97,6 +95,8 @@ def test_the_how_to_guides_work_as_they_stand(tmp_path: Path) -> None:
         refused = world.refuse("people", "export", asked, "--out", copy, code=3)
         assert refused["rule"] == "export.waiting", "the device was enrolled a moment ago"
         assert not copy.exists()
+        assert walk(pause, tmp_path, world.environment) >= 6
+        gap = world.ask("source", "gap", "emp-00000", "--check", tmp_path / "gap.json")
     assert gap["reason"] == "pause"
 
     outside = outside_of(world)

@@ -235,6 +235,8 @@ class Erasure:
         """Return every erasure, or the receipt of one by its request; whose they were nobody can say any more."""
         desk = self._desk
         wanted = arguments.get("request")
+        if wanted is not None and not isinstance(wanted, str):
+            raise InvalidError("not a request", field="request", rule="subjects.request")
         found: dict[str, dict[str, Any]] = {
             request: {"request": request, "state": "asked", "due_us": deadline(desk, asked)}
             for request, asked in desk.asked.items()
