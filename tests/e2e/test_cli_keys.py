@@ -10,7 +10,7 @@ from tests.key_services import PIN, find_softhsm
 
 
 def test_a_root_in_a_token(tmp_path: Path) -> None:
-    token = find_softhsm(tmp_path)
+    token = find_softhsm()
     world = World(tmp_path, passphrase="")
     pin = tmp_path / "pin"
     pin.write_text(PIN + "\n")

@@ -55,8 +55,8 @@ def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
 
 
 @pytest.fixture(scope="module")
-def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
-    return find_softhsm(tmp_path_factory.mktemp("softhsm"))
+def softhsm() -> SoftHsm:
+    return find_softhsm()
 
 
 @pytest.fixture
