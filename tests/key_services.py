@@ -6,6 +6,7 @@ make, and notes every request that is not one of these. It proves our side only.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import secrets
@@ -14,10 +15,12 @@ import subprocess
 import threading
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from hmac import digest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, ClassVar
 
 import pytest
@@ -50,18 +53,19 @@ class SoftHsm:
     folder: Path
     made: int = 0
 
-    def where(self, name: str | None = None) -> dict[str, str]:
+    def where(self) -> dict[str, str]:
         self.made += 1
-        return {"module": self.module, "token": self.token, "object": name or f"root-{self.made}"}
+        return {"module": self.module, "token": self.token, "object": f"root-{self.made}"}
 
     def uri(self, name: str) -> str:
         return f"pkcs11:token={self.token};object={name}?module-path={self.module}"
 
 
-def find_softhsm(folder: Path) -> SoftHsm:
+@cache
+def find_softhsm() -> SoftHsm:
     """Make a token; without SoftHSM the test skips aloud, and fails under CI=true.
 
-    The library reads its configuration once a process, so there is one token folder a process.
+    The library reads its configuration once a process, so all tests of a process share one token.
     """
     module = next((one for one in MODULES if Path(one).exists()), None)
     program = shutil.which("softhsm2-util")
@@ -69,6 +73,8 @@ def find_softhsm(folder: Path) -> SoftHsm:
         missing("SoftHSM is not installed: apt-get install softhsm2")
     assert module
     assert program
+    folder = Path(mkdtemp(prefix="safehold-softhsm-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     tokens = folder / "tokens"
     tokens.mkdir()
     conf = folder / "softhsm2.conf"

@@ -44,11 +44,7 @@ POINTS = {
 }
 
 # tried by default; the others in the long form
-SHORT = {
-    "root": ("begun", "turned", "adopt", "done"),
-    "segment": ("begun", "rewrap", "scrub"),
-    "mint": ("change", "done"),
-}
+SHORT = {"root": ("begun", "turned", "adopt"), "segment": ("rewrap",), "mint": ("done",)}
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def middle(act: Callable[[], object], rounds: int) -> float:
 
 
 def test_opening_a_segment_key_and_rotating(tmp_path: Path) -> None:
-    aws, transit, softhsm = start_aws(), Transit(), find_softhsm(tmp_path)
+    aws, transit, softhsm = start_aws(), Transit(), find_softhsm()
     backends: list[Backend] = [
         Sealed(tmp_path),
         Shared(tmp_path),

@@ -29,8 +29,8 @@ KEY = b"k-canary-11f0a7c2-segment-key-40" + b"\x07" * 8
 
 
 @pytest.fixture(scope="module")
-def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
-    return find_softhsm(tmp_path_factory.mktemp("softhsm"))
+def softhsm() -> SoftHsm:
+    return find_softhsm()
 
 
 @pytest.fixture(scope="module")

@@ -215,11 +215,12 @@ class Lifecycle:
             raise
         self.reached("destroy")
         if isinstance(old, RemoteRoot):
-            answer["old"] = (
-                old.kek.destroy()
-                if destroy
-                else "the old key is still there: destroy it when no backup needs it"
-            )
+            answer["old"] = "the old key is still there: destroy it when no backup needs it"
+            if destroy:
+                try:
+                    answer["old"] = old.kek.destroy()
+                except SafeholdError as error:  # the change is through all the same
+                    answer["old"] = f"the old key is still there: {error.message}"
         return answer
 
     def _take_back(self, old: Any) -> None:
