@@ -105,6 +105,21 @@ class Server:
             threading.Event().wait(0.01)
         raise AssertionError("PostgreSQL outlived its kill by two minutes")
 
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Halt it and all it started: connections stay, and nothing answers."""
+        assert self._process is not None
+        family = [self._process.pid]
+        try:
+            os.kill(self._process.pid, signal.SIGSTOP)
+            for pid in _children(self._process.pid):
+                os.kill(pid, signal.SIGSTOP)
+                family.append(pid)
+            yield
+        finally:
+            for pid in family:
+                os.kill(pid, signal.SIGCONT)
+
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self.path)

@@ -213,6 +213,30 @@ def test_a_database_that_goes_down_mid_transaction_loses_nothing(
     assert uses(leader).count("ok") == 4  # a build, and three runs
 
 
+def test_nobody_waits_for_a_database_that_has_fallen_silent(
+    bench: Bench,  # noqa: F811
+    pair: tuple[Keeper, Keeper],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its connections stand, and no driver notices; what waits is cut after a while."""
+    from safehold.db import postgres
+
+    one, two = pair
+    server = bench.control.server
+    assert server is not None
+    holder = grant(bench, one, max_runs=4)
+    monkeypatch.setattr(postgres, "SILENT_S", 1.0)
+    began = time.monotonic()
+    with server.silent():
+        for keeper in pair:
+            error = raised(lambda: keeper.call("grant.list"))  # noqa: B023
+            assert isinstance(error, UnavailableError), error
+        assert time.monotonic() - began < 240
+        assert opened(one) == opened(two) == 0
+    eventually(lambda: one.leads or two.leads)
+    assert [keeper.ended(holder) for keeper in pair] == ["ok", "ok"]
+
+
 def test_a_keeper_that_is_killed_or_halted(bench: Bench) -> None:  # noqa: F811
     """Killed in the midst of a run, the other takes over; halted, nobody takes over and nobody waits for ever."""
     yard = Yard()

@@ -35,7 +35,7 @@ def test_what_one_keeper_took_in_the_other_goes_on_with(postgres: Server, tmp_pa
             caller.run("people", "enrol", "--file", people, "--evidence", EVIDENCE)
             first.kill()
             assert first.wait(60) != 0
-            assert caller.ask("people", "count")["enrolled"] == 3
+            assert caller.ask("people", "list")["enrolled"] == 3
             assert caller.ask("status")["ledger"]["size"] > 0
         finally:
             second.terminate()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.control_place import Control
 from tests.keeper_desk import CROWD, PURPOSE, Bench, batch, chunk, copy_bench, found_bench, passed
 from tests.seated import founding
 from tests.world import raised
@@ -27,8 +28,8 @@ METRICS = {"type": "metrics", "top1": 0.5}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    bench = found_bench(tmp_path_factory.mktemp("made"), people=CROWD).start()
+def made(tmp_path_factory: pytest.TempPathFactory, control: Control) -> Bench:
+    bench = found_bench(tmp_path_factory.mktemp("made"), people=CROWD, control=control).start()
     bench.take(*CROWD)
     bench.stop()
     return bench

@@ -87,6 +87,12 @@ def lead_of(home: Home, *, stand_by: bool = False) -> db.Lead | None:
     return db.FileLead(home.lead_file) if stand_by else None
 
 
+def cut(engine: sa.Engine) -> None:
+    """Let nobody wait any longer for a database server that has fallen silent."""
+    if engine.dialect.name == "postgresql":
+        _postgres().cut(engine)
+
+
 def choose_control(home: Home, url: str) -> str:
     """Let the control database of a new home lie in PostgreSQL; return the schema it will have there.
 

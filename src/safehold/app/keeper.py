@@ -14,6 +14,7 @@ import sys
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import sqlalchemy as sa
 
 from safehold import canonical, ids
 from safehold.app.anchors import anchor_now, summary
-from safehold.app.control import lead_of, open_control
+from safehold.app.control import cut, lead_of, open_control
 from safehold.app.custody import Custody, make_root, unlock
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.hardening import harden
@@ -202,6 +203,8 @@ def open_desk(
         undo.callback(engine.dispose)
         desk = _open_desk(home, root, engine, clock=clock, workshop=workshop)
         desk.lead = lead
+        if lead is not None:
+            lead.also += [partial(cut, engine), desk.ledger.cut]
         undo.pop_all()
         return desk
 

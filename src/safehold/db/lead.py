@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +29,12 @@ table = sa.Table(
 
 
 class Lead(Protocol):
-    """The right to lead, held by one process."""
+    """The right to lead, held by one process.
+
+    ``also`` is called when whoever says who leads falls silent: it cuts what else waits for an answer there.
+    """
+
+    also: list[Callable[[], None]]
 
     def check(self) -> None:
         """Pass while it is held.
@@ -52,6 +58,7 @@ class FileLead:
     """
 
     def __init__(self, path: Path) -> None:
+        self.also: list[Callable[[], None]] = []
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,8 +11,14 @@ refused at every connection.
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
+from weakref import WeakKeyDictionary, WeakSet
 
 import psycopg
 import sqlalchemy as sa
@@ -26,8 +32,10 @@ from safehold.errors import SafeholdError, UnavailableError
 
 OLDEST: Final = 14  # major version of the server
 PATIENCE_S: Final = 3.0  # for the lead: a server needs a moment to notice that a session has ended
+SILENT_S = 10.0  # a server that says nothing for so long is not there, whatever its connection says
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+_SESSIONS: Final[WeakKeyDictionary[sa.Engine, WeakSet[Connection]]] = WeakKeyDictionary()
 
 # one statement, so that a connection costs one round trip more; ``pg_temp`` last, or a temporary table would stand
 # in for one of ours
@@ -74,9 +82,16 @@ def open_engine(url: str, *, schema: str) -> sa.Engine:
     """
     options = read_url(url)
     turn = lock_of(schema, "turn")
+    sessions: WeakSet[Connection] = WeakSet()
+
+    def connect() -> Connection:
+        session = _connect(options, schema)
+        sessions.add(session)
+        return session
+
     engine = sa.create_engine(
         "postgresql+psycopg://",
-        creator=lambda: _connect(options, schema),
+        creator=connect,
         pool_pre_ping=True,  # a server that was restarted is found again, before a transaction begins
         pool_timeout=30,
         hide_parameters=True,
@@ -92,7 +107,20 @@ def open_engine(url: str, *, schema: str) -> sa.Engine:
                 raise _forgetful("fsync or full_page_writes is off", "both on")
 
     say_unavailable(engine)
+    _SESSIONS[engine] = sessions
     return engine
+
+
+def cut(engine: sa.Engine) -> None:
+    """Cut every connection of an engine: whoever waits for an answer hears that there is none."""
+    for session in list(_SESSIONS.get(engine, ())):
+        cut_session(session)
+
+
+def cut_session(session: psycopg.Connection[Any]) -> None:
+    """Cut a connection from outside; a thread that waits on it goes on with an error."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(session.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def make_schema(url: str, *, schema: str) -> None:
@@ -124,6 +152,7 @@ class SessionLead:
 
     def __init__(self, url: str, *, schema: str, patience_s: float = PATIENCE_S) -> None:
         # a network that went away is noticed within seconds here: until then this keeper believes that it leads
+        self.also: list[Callable[[], None]] = []  # what to cut beside it when the server is silent
         hurried = {"tcp_user_timeout": "5000", "keepalives_idle": "2", "keepalives_interval": "1"}
         self._session = _connect({**read_url(url), **hurried}, schema)
         self._lock = lock_of(schema, "lead")
@@ -145,14 +174,24 @@ class SessionLead:
             time.sleep(0.05)
 
     def check(self) -> None:
-        """See ``Lead``: ask the session whether it still holds the lock."""
+        """See ``Lead``: ask the session whether it still holds the lock; a silent server is no answer."""
+        silence = threading.Timer(SILENT_S, self._cut)
+        silence.daemon = True
+        silence.start()
         try:
             held = self._session.execute(_HOLDS, (self._lock >> 32 & _U32, self._lock & _U32))
             if held.fetchone() is not None:
                 return
         except psycopg.Error:
             pass
+        finally:
+            silence.cancel()
         raise lead_lost()
+
+    def _cut(self) -> None:
+        cut_session(self._session)
+        for one in self.also:
+            one()
 
     def close(self) -> None:
         """See ``Lead``: end the session, and with it the lock."""

@@ -348,6 +348,10 @@ class Ledger(Reader):
         [receipt] = self._append([rotation(signer.leaving, "retired")], signer=signer.alone())
         return receipt
 
+    def cut(self) -> None:
+        """Let nobody wait any longer for a store that has fallen silent; the log stops."""
+        self._journal.cut()
+
     @property
     def failed(self) -> SafeholdError | None:
         """Why nothing can be appended, if nothing can; opening the ledger again may help."""
