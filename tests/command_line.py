@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,10 @@ CHARTERS = SOURCES / "safehold" / "charter"
 QUORUM = ("privacy", "employee_representative", "legal", "hr", "ml_lead")
 EVIDENCE = "opt-in forms, May"
 KEYS = ("vault_key", "vault_segment")
+_PARTS = ("home", "outside", "seats")
+_MADE: dict[
+    tuple[bytes, str], Path
+] = {}  # homes as ``init`` leaves them, by charter and passphrase
 
 
 @dataclass(frozen=True)
@@ -156,10 +163,47 @@ class World:
         )
 
     def init(self, charter: Path | None = None) -> World:
-        """Make the home, with a charter in force where one is given."""
-        more = () if charter is None else ("--charter", charter)
-        self.run("init", "--seats", self.seats, *more)
+        """Make the home, with a charter in force where one is given.
+
+        What the command makes is made once and copied afterwards; each copy has an outside of its own.
+        """
+        paper = b"" if charter is None else charter.read_bytes()
+        if self.extra or (paper, self.passphrase) not in _MADE:
+            more = () if charter is None else ("--charter", charter)
+            self.run("init", "--seats", self.seats, *more)
+            if not self.extra:
+                kept = _MADE[paper, self.passphrase] = Path(tempfile.mkdtemp(prefix="made-"))
+                atexit.register(shutil.rmtree, kept, ignore_errors=True)
+                for name in _PARTS:
+                    shutil.copytree(self.root / name, kept / name)
+        else:
+            for name in _PARTS:
+                shutil.copytree(_MADE[paper, self.passphrase] / name, self.root / name)
         return self
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[World]:
+        """Let one keeper answer all commands meanwhile: the one that each would start for itself."""
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "safehold.app.keeper", str(self.home)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=self.environment,
+            cwd=self.root,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            order = {"secret": {"passphrase": self.passphrase}}
+            process.stdin.write(json.dumps(order).encode() + b"\n")
+            process.stdin.flush()
+            assert "ready" in json.loads(process.stdout.readline())
+            yield self
+        finally:
+            process.stdin.close()  # its sign to finish
+            code = process.wait(300)
+            process.stdout.close()
+        assert code == 0
 
     def copy(self, to: Path) -> World:
         """Return the same world at another place, with an outside of its own."""

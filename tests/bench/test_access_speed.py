@@ -70,7 +70,7 @@ def test_deciding(board: Board) -> None:
     numbers = itertools.count(1_000)
     authorise(made, asked)
     recalled = least(2_000, lambda: authorise(made, request(people=next(numbers))))
-    others = [_other(SigningKey.generate().public) for _ in range(ROUNDS * 200)]
+    others = [_other(SigningKey.generate().public) for _ in range(ROUNDS * 400)]
     fresh = least(200, lambda: authorise(made, others.pop()))
     for what, taken, goal, floor in (
         ("decisions under a grant in use", recalled, ">= 5,000/s", 2.0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture
-def world(made: World, tmp_path: Path) -> World:
-    return made.copy(tmp_path)
+def world(made: World, tmp_path: Path) -> Iterator[World]:
+    with made.copy(tmp_path).kept() as world:
+        yield world
 
 
 def seat(world: World, name: str) -> tuple[str | Path, ...]:

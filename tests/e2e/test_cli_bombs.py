@@ -39,7 +39,7 @@ pq.write_table(small.set_column(at, small.schema.field(at), big), sys.argv[2], c
 """
 MAKE_WIDE = """
 import sys, pyarrow as pa, pyarrow.parquet as pq
-names = ["c%d" % number for number in range(1_000_000)]
+names = ["c%d" % number for number in range(400_000)]
 one = pa.array([1], pa.int8())
 table = pa.Table.from_arrays([one] * len(names), names)
 pq.write_table(table, sys.argv[1], compression="none", use_dictionary=False, write_statistics=False)

@@ -22,6 +22,12 @@ def test_a_dataset_is_attacked_before_anything_is_trained_on_it(tmp_path: Path) 
     spec = company(PEOPLE, pace=200)
     files = write_sources(spec, tmp_path / "sources")
     people = write_people(spec, tmp_path / "people.csv")
+    with world.kept():
+        pass_the_gate(world, files, people)
+
+
+def pass_the_gate(world: World, files: dict[str, Path], people: Path) -> None:
+    """Be refused, attack, and train."""
     world.run("people", "enrol", "--file", people, "--evidence", "made up")
 
     sources = [word for name in ("key", "pointer") for word in ("--source", files[name])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,14 @@ PEOPLE = ("ana", "bo", "cy")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path).init(CHARTERS / "demo.yaml")
     rows = [f"{name},US-CA,key pointer" for name in PEOPLE]
     file = tmp_path / "people.csv"
     file.write_text("\n".join(["person,jurisdiction,streams", *rows]) + "\n", "utf-8")
-    world.run("people", "enrol", "--file", file, "--evidence", EVIDENCE)
-    return world
+    with world.kept():
+        world.run("people", "enrol", "--file", file, "--evidence", EVIDENCE)
+        yield world
 
 
 def verify(world: World, *words: str | Path) -> subprocess.CompletedProcess[bytes]:

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture
-def world(made: World, tmp_path: Path) -> World:
-    return made.copy(tmp_path)
+def world(made: World, tmp_path: Path) -> Iterator[World]:
+    with made.copy(tmp_path).kept() as world:
+        yield world
 
 
 def session(page: str) -> tuple[str, int]:

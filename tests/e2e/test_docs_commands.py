@@ -83,15 +83,18 @@ def test_the_how_to_guides_work_as_they_stand(tmp_path: Path) -> None:
     world.run("source", "add", *first)
     world.run("source", "run", *first, "--from", tmp_path / "events.jsonl")
 
-    assert walk(DOCS / "how-to" / "pause-and-prove-silence.md", tmp_path, world.environment) >= 6
-    gap = world.ask("source", "gap", "emp-00000", "--check", tmp_path / "gap.json")
+    pause = DOCS / "how-to" / "pause-and-prove-silence.md"
+    with world.kept():
+        assert walk(pause, tmp_path, world.environment) >= 6
+        gap = world.ask("source", "gap", "emp-00000", "--check", tmp_path / "gap.json")
     assert gap["reason"] == "pause"
 
     (outside,) = [one for one in (tmp_path / "outside").iterdir() if one.name.startswith("home_")]
     environment = {**world.environment, "OUTSIDE": str(outside)}
     page = DOCS / "how-to" / "check-the-uses-of-your-data.md"
-    assert walk(page, tmp_path, environment) >= 8
-    assert world.ask("people", "list")["erased"] == 1
+    with world.kept():
+        assert walk(page, tmp_path, environment) >= 8
+        assert world.ask("people", "list")["erased"] == 1
 
     (tmp_path / "kept-head").write_bytes((world.home / "ledger" / "checkpoint").read_bytes())
     assert walk(DOCS / "how-to" / "verify-the-ledger.md", tmp_path, environment) >= 5

@@ -40,7 +40,7 @@ class Limits:
         rows: Rows that all of them may open.
         out_bytes: Bytes that all of them may send through the egress gate.
         per_hour: Runs in any hour.
-        epsilon_micro: Epsilon, millionths; None for what the recipe costs once.
+        epsilon_micro: Epsilon, millionths; None for what the runs cost.
     """
 
     runs: int = 3
@@ -171,7 +171,7 @@ def draft_grant(
         max_rows=limits.rows,
         max_bytes=limits.out_bytes,
         max_per_hour=limits.per_hour,
-        epsilon_micro=_epsilon(charter, purpose, recipe)
+        epsilon_micro=_epsilon(charter, purpose, recipe) * limits.runs
         if limits.epsilon_micro is None
         else limits.epsilon_micro,
         reason=reason,

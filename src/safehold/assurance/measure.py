@@ -18,7 +18,7 @@ from typing import Final
 import pyarrow as pa
 
 from safehold.access import AccessRequest, authorise
-from safehold.access.capability import Claims
+from safehold.access.claims import Claims
 from safehold.access.principal import Agent, Human, Principal
 from safehold.assurance.reach import reachable
 from safehold.assurance.risk import largest_bound

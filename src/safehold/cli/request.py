@@ -58,7 +58,7 @@ def new(
     per_hour: Annotated[int, typer.Option(min=1, help="Most runs in any hour.")] = 3,
     epsilon: Annotated[
         float | None,
-        typer.Option(min=0, help="Most epsilon of all runs. Default: what one run costs."),
+        typer.Option(min=0, help="Most epsilon of all runs. Default: what the runs cost."),
     ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
