@@ -158,6 +158,8 @@ def test_the_notebook_works_as_it_stands_and_holds_no_row_and_no_key(
         memory = list(notebook.memory())
         lose_the_keeper(notebook, request)
         notebook.run("session.close()")
+        ended = notebook.run("[one.status() for one in psutil.Process().children()]")["shown"]
+        assert "[]" in ended, "a session ends the keeper that it started"
     finally:
         notebook.end()
     held = {
