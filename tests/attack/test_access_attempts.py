@@ -106,7 +106,7 @@ USES: dict[str, tuple[str, dict[str, Any] | None, Callable[[Office, Holder], Any
         "capability.segment",
         None,
         lambda o, h: o.attack(
-            appended(o, h, 'right_segment("us-ca.key"); claims("{}"); want_recipe("reidentify");')
+            appended(o, h, 'right_segment("us-ca.key"); claims("x"); want_recipe("reidentify");')
         ),
     ),
     "a token narrowed to other segments": (

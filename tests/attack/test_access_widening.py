@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
 
 import biscuit_auth as biscuit
 import pytest
@@ -30,7 +32,9 @@ from safehold.access import (
     Workload,
     approve,
     attenuate,
+    capability,
     mint,
+    read_claims,
     revocation_ids,
     verify_approvals,
 )
@@ -138,7 +142,7 @@ def test_tampered_or_minted_by_somebody_else():
         'right_stream("chat");',
         'right_segment("team-2"); right_stage("embedding"); right_recipe("dump");',
         'right_stream("chat"); claim_purpose("secure_the_pipeline");',
-        'claims("{}");',
+        'claims("x");',
     ],
 )
 def test_a_later_block_that_claims_rights_widens_nothing(claim):
@@ -399,3 +403,68 @@ def test_five_hundred_valid_uses_and_no_spurious_denial():
             ).grant
             == "grt_1"
         )
+
+
+def test_a_valid_token_is_not_refused_because_the_machine_was_busy(monkeypatch):
+    """The library's limit is of the clock on the wall, which runs on while others compute."""
+    tries: list[int] = []
+
+    class Hasty:
+        def __init__(self, *given):
+            self.inner = made(*given)
+
+        def limits(self):
+            return self.inner.limits()
+
+        def set_limits(self, limits):
+            limits.max_time = timedelta(0)
+            self.inner.set_limits(limits)
+
+        def build(self, opened):
+            return self.inner.build(opened)
+
+    def slow(*given):
+        tries.append(1)
+        return (
+            Hasty(*given) if len(tries) % 3 else made(*given)
+        )  # two of three are interrupted at once
+
+    made = capability.biscuit.AuthorizerBuilder
+    watched = SimpleNamespace(**{name: getattr(biscuit, name) for name in dir(biscuit)})
+    watched.AuthorizerBuilder = slow
+    monkeypatch.setattr(capability, "biscuit", watched)
+    assert present(token()).grant == "grt_1"
+    assert len(tries) == 6  # each question was put three times
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "check if n($a), n($b), n($c), n($d), n($e), $a + $b + $c + $d + $e > 100000;",
+        "m($a) <- n($a), n($b), n($c), n($d), n($e);",
+        'check if n("a\\""), n($a), n($b), n($c), n($d), n($e), n("\\"z");',
+        'check if n("a;"), n($a), n($b), n($c), n("or");',
+        "check if n(0) or n($a), n($b);",
+        "check all n($a), n($b);",
+        "reject if n($a), n($b);",
+    ],
+)
+def test_a_block_that_would_compute_for_hours_is_not_evaluated(body):
+    """Anybody can append one, without the holder's key: so before the holder is proved, and before anything is read."""
+    facts = "".join(f"n({number});" for number in range(60))
+    key = biscuit.PublicKey.from_bytes(MINT.public.raw, biscuit.Algorithm.Ed25519)
+    heavy = biscuit.Biscuit.from_base64(token(), key).append(biscuit.BlockBuilder(facts + body))
+    refuse("capability.block", heavy.to_base64())
+    with pytest.raises(DeniedError):
+        read_claims(heavy.to_base64(), MINT.public)
+
+
+def test_every_way_to_narrow_is_evaluated():
+    words = ["key", "feature"]
+    narrow = attenuate(
+        token(), MINT.public, segments=["team-1"], streams=words, columns=["key.key", "feature.token"], stages=["training"],
+        recipes=["train"], max_runs=3, max_rows=9, max_bytes=9, max_per_hour=2, epsilon_micro=9, expires_us=NOW + HOUR,
+    )  # fmt: skip
+    assert present(narrow, demand=demand(columns=("feature.token",), rows=9, runs=3, out_bytes=9))
+    refuse("capability.check", narrow, demand=demand(out_bytes=10))
+    refuse("capability.check", narrow, demand=demand(hourly=3))
