@@ -95,7 +95,8 @@ def test_asked_approved_opened_trained(served: Served, session: Session) -> None
     assert request.state == "requested"
     (price,) = request.price.to_dicts()
     assert price["people"] == 53
-    assert price["epsilon"] == 4.0
+    assert price["epsilon"] == 12.0, "three runs, each of which costs four"
+    assert price["epsilon_left"] == 4.0
     served.agree(request.id)
     assert request.state == "requested", "a property asks nothing"
     assert request.wait().state == "approved"
@@ -407,6 +408,13 @@ def test_the_charter_that_counts_is_the_keepers(served: Served, session: Session
     file.write_bytes(file.read_bytes().replace(b"Teach a software agent", b"Teach no such agent"))
     for act in (session.purposes().to_arrow, lambda: ask(session)):
         assert refused(TamperedError, act).rule == "charter.in_force"
+
+
+def test_a_passphrase_that_was_given_as_text_is_not_kept(served: Served) -> None:
+    with safehold.connect(served.home, passphrase="canary-3391") as session:
+        assert session._secret.tell() is None
+    with safehold.connect(served.home, passphrase=lambda: "canary-3391") as session:
+        assert callable(session._secret.tell())
 
 
 def test_a_home_without_a_keeper_says_what_is_missing(made, tmp_path: Path) -> None:

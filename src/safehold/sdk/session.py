@@ -204,7 +204,7 @@ class Session(Guarded):
             columns: As ``stream.column``; all that the recipe reads where none is named.
             people: ``{"jurisdictions": [...], "people": [...]}``, either or both; everybody who takes part else.
             minutes: How long the grant may be used, from the first time it is opened.
-            epsilon: Most epsilon that all runs may spend; rounded down to millionths. What one run costs else.
+            epsilon: Most epsilon that all runs may spend; rounded down to millionths. What they cost else.
             rows: Most rows that all runs may open.
             runs: Most runs.
 
