@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 from tests import boardroom
 
 from safehold.charter import record
-from safehold.charter.model import Category, Charter, Privacy, Purpose, RedLine, Role
+from safehold.charter.model import OPT_IN_BY, Category, Charter, Privacy, Purpose, RedLine, Role
 from safehold.charter.oversight import Gate, Promise
 from safehold.charter.review import review
 from safehold.charter.value import Effect, Threshold
@@ -33,6 +33,7 @@ POOLS: dict[str, tuple[Any, ...]] = {
     "data_subjects.exclude": ("job_applicant", "next_of_kin", "customer"),
     "participation.legal_basis": ("eu-gdpr:A6-1-f", "eu-gdpr:A6-1-a"),
     "participation.opt_in": ("dpv:ExplicitlyExpressedConsent", "dpv:InformedConsent"),
+    "participation.opt_in_by": OPT_IN_BY,
     "participation.applies_equally_to": ("executives", "managers", "charter_authors"),
     "jurisdictions.collect_in": ("US-CA", "US-WA", "DE", "FR"),
     "collect[].minimise.level": ("L1", "L2", "L3", "L4"),

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from tests.control_place import Control
     from tests.postgres import Server
+    from tests.seaweed import Weed
 
 # a busy machine is slow, not wrong: no example fails for the time it took
 # a gate tries the same examples in every run; new ones are looked for elsewhere
@@ -74,3 +76,28 @@ def postgres() -> Iterator[Server]:
     server = find_server()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def weed_server() -> Iterator[Weed]:
+    """A running S3 server, one for each test process; without its program the test skips aloud."""
+    from tests.seaweed import find_weed
+
+    server = find_weed()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def weed(weed_server: Weed, monkeypatch: pytest.MonkeyPatch) -> Weed:
+    """The S3 server, with the file of credentials that a keeper would be told of."""
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(weed_server.credentials))
+    return weed_server
+
+
+@pytest.fixture(scope="module")
+def control() -> Control:
+    """Where the control databases of a module lie: in files, unless it says otherwise."""
+    from tests.control_place import Control
+
+    return Control()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from tests.control_place import Control
 from tests.seated import enact, founding, priced
 from tests.world import PASSPHRASE, PURPOSE, outside
 
@@ -62,6 +63,9 @@ def rest_table(stream: str, rows: int = 2) -> pa.Table:
 
 def batch(person: str, window: int, *, stream: str = "pointer", first: int = 0, **changes: Any):
     table = rest_table(stream)
+    session = person.encode().hex().ljust(16, "0")
+    if len(session) > 16:
+        session = sha256(person.encode()).hexdigest()[:16]
     header = {
         "type": "batch",
         "person": person,
@@ -69,7 +73,7 @@ def batch(person: str, window: int, *, stream: str = "pointer", first: int = 0, 
         "window": window,
         "rows": len(table),
         "chunk": 0,
-        "extents": [["00" * 8, person.encode().hex().ljust(16, "0"), first, first + 1]],
+        "extents": [["00" * 8, session, first, first + 1]],
     } | changes
     return Frame(header, memoryview(pack(table)))
 
@@ -168,6 +172,7 @@ class Bench:
     seats: dict[str, SigningKey]
     workshop: ScriptedWorkshop = field(default_factory=ScriptedWorkshop)
     service: Service | None = None
+    control: Control = field(default_factory=Control)
 
     def start(self) -> Bench:
         with outside(self.path):
@@ -338,18 +343,23 @@ def found_bench(
     people: Sequence[str] = PEOPLE,
     charter: Charter | None = None,
     database: str | None = None,
+    control: Control | None = None,
 ) -> Bench:
-    """Make a home with a charter and three people; its journal may lie in a PostgreSQL database."""
+    """Make a home with a charter and three people; its journal and its tables may lie in PostgreSQL."""
+    control = (control or Control()).new()
     with outside(path):
         keys = seat_keys(path / "seats")
         home = Home.create(path / "home", synthetic=synthetic)
         board = first_roster(home, keys, now_us=SystemClock().now_us())
         if database is not None:
             choose_database(home, database)
+        control.choose(home)
         root, _ = found(
             home, {"passphrase": PASSPHRASE}, canonical.encode(board.to_json()), board.digest()
         )
-    bench = Bench(path, home, root, FixedClock(SystemClock().now_us()), keys).start()
+    bench = Bench(
+        path, home, root, FixedClock(SystemClock().now_us()), keys, control=control
+    ).start()
     bench.enact(charter or founding())
     bench.call(
         "people.enrol",
@@ -378,7 +388,10 @@ def copy_bench(made: Bench, path: Path) -> Bench:
         shutil.copytree(made.path / name, path / name)
     with outside(path):
         home = Home.open(path / "home")
-    return Bench(path, home, made.root, FixedClock(made.clock.at_us), dict(made.seats))
+    control = made.control.copy()
+    control.point(home)
+    clock = FixedClock(made.clock.at_us)
+    return Bench(path, home, made.root, clock, dict(made.seats), control=control)
 
 
 __all__ = ["DAY_US", "PEOPLE", "Bench", "batch", "chunk", "copy_bench", "found_bench", "passed"]

@@ -33,9 +33,10 @@ class Server:
 
     Args:
         programs: Folder of ``initdb`` and ``postgres``.
+        backup_of: Another server that runs; it begins as a base backup of that one, taken now.
     """
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, *, backup_of: Server | None = None) -> None:
         self.programs = programs
         self.path = Path(tempfile.mkdtemp(prefix="safehold-pg-"))
         self._as = ["setpriv", "--pdeathsig=QUIT"]  # it ends with the tests, however they end
@@ -48,11 +49,16 @@ class Server:
                 "--clear-groups",
             ]
         self._process: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8")
+        if backup_of is not None:
+            place = ("-h", str(backup_of.path), "-U", USER)
+            self._run("pg_basebackup", "-D", str(self.data), *place, "-c", "fast", "-X", "stream")
+        else:
+            self._run("initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8")
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as file:
             for name, value in {**_SETTINGS, "unix_socket_directories": str(self.path)}.items():
                 file.write(f"{name} = '{value}'\n")
-        self.start()
+        if backup_of is None:
+            self.start()
 
     @property
     def data(self) -> Path:
@@ -99,6 +105,21 @@ class Server:
             threading.Event().wait(0.01)
         raise AssertionError("PostgreSQL outlived its kill by two minutes")
 
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Halt it and all it started: connections stay, and nothing answers."""
+        assert self._process is not None
+        family = [self._process.pid]
+        try:
+            os.kill(self._process.pid, signal.SIGSTOP)
+            for pid in _children(self._process.pid):
+                os.kill(pid, signal.SIGSTOP)
+                family.append(pid)
+            yield
+        finally:
+            for pid in family:
+                os.kill(pid, signal.SIGCONT)
+
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self.path)
@@ -118,6 +139,27 @@ class Server:
             ).fetchall():
                 base.execute(f"DROP SCHEMA {schema} CASCADE".encode())
         return self.url(name)
+
+    def new_database(self, template: str | None = None) -> str:
+        """Make a database, or a copy of one that nobody is connected to, and return its name.
+
+        It stays until the server goes: removing one makes the server sync everything.
+        """
+        name = f"t_{os.urandom(6).hex()}"
+        like = f" TEMPLATE {template}" if template else ""
+        if template:
+            self.wait_until_left(template)
+        with self.admin() as base:
+            base.execute(f"CREATE DATABASE {name}{like}".encode())
+        if template:
+            # a copied sequence believes that its next values are in the log already, where they stand for
+            # those of the template: after a crash it would give them out again
+            with self.admin(name) as base:
+                base.execute(
+                    "SELECT setval(format('%I.%I', schemaname, sequencename), last_value)"
+                    " FROM pg_sequences WHERE last_value IS NOT NULL"
+                )
+        return name
 
     def wait_until_left(self, name: str = "ledgers") -> None:
         """Wait until nobody is connected: a session outlives its client by a moment."""

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
+from tests.stores import Folder, Store
 
 from safehold import db
 from safehold.clock import DAY_US, FixedClock
 from safehold.errors import ShreddedError
 from safehold.vault import (
     Label,
-    Objects,
     PlainBlock,
     SealedBlock,
     SealedObject,
@@ -25,7 +25,7 @@ from safehold.vault import (
     tables,
 )
 from safehold.vault.erase import go_on
-from safehold.vault.kms import LocalRoot
+from safehold.vault.kms import LocalRoot, Root
 from safehold.vault.lookup import METADATA_KEY
 
 TODAY = 20_000
@@ -39,10 +39,12 @@ class VaultHome:
     """Everything one vault is made of."""
 
     path: Path
-    root: LocalRoot
+    root: Root
     clock: FixedClock
     engine: sa.Engine
     vault: Vault
+    store: Store
+    connect: Callable[[Path], sa.Engine]
 
     @property
     def home(self) -> Path:
@@ -55,6 +57,10 @@ class VaultHome:
     def object_file(self, name: str) -> Path:
         return self.home / "objects" / name
 
+    def held(self, name: str) -> bytes:
+        """Return an object as it rests."""
+        return self.store.read(name)
+
     def copy_home(self, name: str) -> Path:
         """Copy the whole home while it is in use, as a backup does."""
         target = self.path / name
@@ -65,31 +71,43 @@ class VaultHome:
         """Open a vault on this home or on a copy of it, with the live root and live epochs."""
         home = home or self.home
         given = {
-            "engine": db.open_engine(home / "control.db"),
+            "engine": self.connect(home),
             "root": self.root,
             "epochs": self.epochs,
-            "objects": Objects(home / "objects"),
+            "objects": self.store.open(home),
             "clock": self.clock,
         } | changes
         return Vault.open(**given)
 
 
-def make_home(path: Path, reached: Callable[[str], None] = go_on) -> VaultHome:
+def in_file(home: Path) -> sa.Engine:
+    return db.open_engine(home / "control.db")
+
+
+def make_home(
+    path: Path,
+    reached: Callable[[str], None] = go_on,
+    store: Store | None = None,
+    root: Root | None = None,
+    connect: Callable[[Path], sa.Engine] = in_file,
+) -> VaultHome:
+    """Make a vault; ``connect`` opens the control database of a home."""
     home = path / "home"
+    store = store or Folder(home / "objects")
     home.mkdir(parents=True)
     (path / "epochs").mkdir()
-    root = LocalRoot.generate()
+    root = root or LocalRoot.generate()
     clock = FixedClock(TODAY * DAY_US)
-    engine = db.open_engine(home / "control.db")
+    engine = connect(home)
     vault = Vault.open(
         engine=engine,
         root=root,
         epochs=path / "epochs",
-        objects=Objects(home / "objects"),
+        objects=store.open(home),
         clock=clock,
         reached=reached,
     )
-    return VaultHome(path, root, clock, engine, vault)
+    return VaultHome(path, root, clock, engine, vault, store, connect)
 
 
 def rows(count: int = 20, seed: int = 0) -> pa.Table:
@@ -123,7 +141,7 @@ def span(block: SealedBlock) -> slice:
 
 
 def object_bytes(home, sealed: SealedObject) -> bytearray:
-    return bytearray(home.object_file(sealed.name).read_bytes())
+    return bytearray(home.held(sealed.name))
 
 
 def object_seal(home, sealed) -> container.ObjectSeal:
@@ -162,4 +180,4 @@ def check_object(home, sealed: SealedObject) -> int:
 
 
 def write_object(home, sealed: SealedObject, data: bytes) -> None:
-    home.object_file(sealed.name).write_bytes(data)
+    home.store.write(sealed.name, bytes(data))

@@ -95,7 +95,9 @@ def _check(value: Any, depth: int) -> None:
     if isinstance(value, int):
         if not -LARGEST <= value <= LARGEST:
             raise InvalidError("integer of 2^53 or more", rule="canonical.integer")
-    elif type(value) is dict or isinstance(value, Mapping):  # asking an ABC is slow
+    elif type(value) is list:  # asking an ABC, as below, is slow
+        _check_items(value, depth + 1)
+    elif type(value) is dict or isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str) or not key.isascii():
                 raise InvalidError("key is not ASCII text", rule="canonical.key")

@@ -205,3 +205,15 @@ def in_file(error: SafeholdError, file: str) -> SafeholdError:
     if not isinstance(error, InvalidError) or "(file " in error.message:
         return error
     return revive(error.payload() | {"message": f"{error.message} (file {file})"})
+
+
+def place_of(error: BaseException) -> str:
+    """Return the innermost place in our own source that an error passed: module and line, no values."""
+    place = "an unknown place"
+    step = error.__traceback__
+    while step is not None:
+        module = str(step.tb_frame.f_globals.get("__name__", ""))
+        if module.split(".", maxsplit=1)[0] == "safehold":
+            place = f"{module}:{step.tb_lineno}"
+        step = step.tb_next
+    return place

@@ -62,13 +62,38 @@ class Home:
 
     @property
     def control(self) -> Path:
-        """The control database, opened by the keeper alone."""
+        """The control database, opened by the keeper alone, unless it lies in PostgreSQL."""
         return self.path / "control.db"
+
+    @property
+    def control_url_file(self) -> Path:
+        """Names the database that holds the control tables, if one does; outside the home."""
+        return self.outside / "control-url"
 
     @property
     def root_file(self) -> Path:
         """The sealed root key."""
         return self.path / "root.sealed"
+
+    @property
+    def next_root_file(self) -> Path:
+        """The root that is to come, while it is being changed."""
+        return self.path / "root.next"
+
+    @property
+    def retired_root_file(self) -> Path:
+        """The root that was, until it is overwritten."""
+        return self.path / "root.retired"
+
+    @property
+    def root_places_file(self) -> Path:
+        """Where the key of a root that stays elsewhere may be; outside the home."""
+        return self.outside / "root-places"
+
+    @property
+    def turns(self) -> Path:
+        """Changes of keys that have begun, one small file each; outside the home."""
+        return self.outside / "turns"
 
     @property
     def roster_file(self) -> Path:
@@ -121,6 +146,11 @@ class Home:
         return self.outside / "ledger-url"
 
     @property
+    def objects_url_file(self) -> Path:
+        """Names the bucket that holds the sealed objects, if one does; outside the home."""
+        return self.outside / "objects-url"
+
+    @property
     def proved_file(self) -> Path:
         """Names the policy that was proved last, by which program; outside the home."""
         return self.outside / "proved"
@@ -143,7 +173,34 @@ class Home:
     @property
     def socket(self) -> Path:
         """The keeper's Unix socket."""
-        return self.outside / "keeper.sock"
+        return self.socket_of("")
+
+    def socket_of(self, name: str) -> Path:
+        """The socket of a keeper that stands by under a name; without one, that of the first.
+
+        Raises:
+            InvalidError: The name is not 1 to 16 small letters and digits.
+        """
+        if name and not (name.isascii() and name.isalnum() and name.islower() and len(name) <= 16):
+            raise InvalidError(
+                "a keeper's name has 1 to 16 small letters and digits", rule="keeper.name"
+            )
+        return self.outside / (f"keeper-{name}.sock" if name else "keeper.sock")
+
+    @property
+    def sockets(self) -> list[Path]:
+        """The sockets of all keepers of this home, that of the first one first."""
+        return [self.socket, *sorted(self.outside.glob("keeper-*.sock"))]
+
+    @property
+    def lead_file(self) -> Path:
+        """Held by the keeper that leads where no database says who does; outside the home."""
+        return self.outside / "lead.lock"
+
+    @property
+    def leader_file(self) -> Path:
+        """Names the keeper that leads, for those that stand by; outside the home."""
+        return self.outside / "leader"
 
     @classmethod
     def create(cls, path: Path, *, synthetic: bool = False) -> Home:

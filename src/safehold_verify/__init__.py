@@ -5,6 +5,7 @@ needs no settings, no network and no trust in the directory it reads.
 """
 
 from safehold_verify.auditor import Auditor, check_statement
+from safehold_verify.choice import Choice, Effect, verify_choice, verify_effect
 from safehold_verify.command import main
 from safehold_verify.errors import VerificationError
 from safehold_verify.head import Head, verify_head
@@ -19,6 +20,8 @@ from safehold_verify.receipt import Receipt, verify_receipt
 
 __all__ = [
     "Auditor",
+    "Choice",
+    "Effect",
     "Head",
     "Inclusion",
     "IndexReport",
@@ -38,7 +41,9 @@ __all__ = [
     "parse_policy",
     "parse_proof",
     "parse_vkey",
+    "verify_choice",
     "verify_consistency",
+    "verify_effect",
     "verify_head",
     "verify_inclusion",
     "verify_index",

@@ -9,10 +9,13 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from safehold_verify.auditor import Auditor
+from safehold_verify.choice import verify_choice, verify_effect
+from safehold_verify.erasure import tell_erasure, verify_erasure
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import LARGEST_TEXT, read_file
 from safehold_verify.head import verify_head
@@ -20,9 +23,11 @@ from safehold_verify.index import verify_index
 from safehold_verify.log import verify_log
 from safehold_verify.notes import parse_vkey
 from safehold_verify.package import verify_package
+from safehold_verify.person import LARGEST as LARGEST_COPY
+from safehold_verify.person import Person, unpack
 from safehold_verify.proof import verify_proof
 from safehold_verify.receipt import verify_receipt
-from safehold_verify.words import in_words
+from safehold_verify.words import choice_in_words, in_words
 
 LARGEST_BUNDLE = 4 << 30  # bytes of an audit bundle
 
@@ -93,6 +98,42 @@ def _receipt(arguments: argparse.Namespace) -> dict[str, object]:
     return verify_receipt(arguments.receipt, arguments.policy).payload()
 
 
+def _choice(arguments: argparse.Namespace) -> dict[str, object]:
+    policy, key = arguments.policy, arguments.key
+    choice = verify_choice(arguments.receipt, policy, key=key)
+    effect = None
+    if arguments.package is not None:
+        given = None if arguments.enrolment is None else _bytes(arguments.enrolment)
+        package = verify_package(arguments.package, policy, receipt=given)
+        later = [verify_choice(one, policy) for one in arguments.later]
+        effect = verify_effect(choice, package, later=later)
+    if arguments.json:
+        kept = {} if effect is None else {"effect": effect.payload()}
+        return {**choice.payload(), **kept}
+    return {"told": "\n" + "\n".join(choice_in_words(choice, effect))}
+
+
+def _erasure(arguments: argparse.Namespace) -> dict[str, object]:
+    report = verify_erasure(arguments.receipt, arguments.policy)
+    if arguments.json:
+        return report.payload()
+    return {"told": "\n" + "\n".join(tell_erasure(report))}
+
+
+def _ask(arguments: argparse.Namespace) -> dict[str, object]:
+    request = Person.read(arguments.key).ask(
+        home=arguments.home, person=arguments.person, at_us=time.time_ns() // 1000
+    )
+    _write(arguments.out, request, "request", mode=0o600)
+    return {"request": str(arguments.out)}
+
+
+def _open(arguments: argparse.Namespace) -> dict[str, object]:
+    sealed = read_file(arguments.copy, "copy", limit=LARGEST_COPY)
+    names = unpack(Person.read(arguments.key).open(sealed), arguments.out)
+    return {"files": len(names), "read": str(arguments.out / "index.html")}
+
+
 def _index(arguments: argparse.Namespace) -> dict[str, object]:
     auditor = Auditor(arguments.name, _bytes(arguments.key))
     report = verify_index(
@@ -133,7 +174,8 @@ def _write(path: Path, data: bytes, where: str, *, mode: int = 0o666) -> None:
 
 _CHECKS = {
     "log": _log, "proof": _proof, "head": _head, "package": _package, "receipt": _receipt,
-    "index": _index, "auditor": _auditor,
+    "index": _index, "auditor": _auditor, "choice": _choice, "erasure": _erasure,
+    "ask": _ask, "open": _open,
 }  # fmt: skip
 
 
@@ -180,6 +222,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     receipt = nouns.add_parser("receipt", help="check what an employee got at the enrolment")
     receipt.add_argument("receipt", type=Path)
+    choice = nouns.add_parser("choice", help="check the receipt of a choice, and that it was kept")
+    choice.add_argument("receipt", type=Path)
+    choice.add_argument("--key", help="your public key, base64: it must be signed with it")
+    choice.add_argument("--package", type=Path, help="your package: nothing since then used it")
+    choice.add_argument("--enrolment", type=Path, help="what you got when you were enrolled")
+    choice.add_argument(
+        "--later", type=Path, action="append", default=[], help="a receipt of a later choice"
+    )
+    erasure = nouns.add_parser("erasure", help="check the receipt of an erasure")
+    erasure.add_argument("receipt", type=Path)
+    ask = nouns.add_parser("ask", help="sign a request for a copy of your data")
+    ask.add_argument("--home", required=True, help="id of the home, as its company names it")
+    ask.add_argument("--person", required=True, help="the company's name for you")
+    ask.add_argument("--out", type=Path, required=True, help="where the request goes")
+    opened = nouns.add_parser("open", help="open a copy of your data")
+    opened.add_argument("copy", type=Path)
+    opened.add_argument("--out", type=Path, required=True, help="a new folder")
+    for noun in (ask, opened):
+        noun.add_argument("--key", type=Path, required=True, help="your key file")
+        noun.add_argument("--json", action="store_true")
     index = nouns.add_parser("index", help="compute the index of an epoch again, as an auditor")
     index.add_argument("directory", type=Path, help="the ledger directory")
     index.add_argument("--bundle", type=Path, required=True, help="what the keeper wrote for you")
@@ -191,7 +253,7 @@ def _parser() -> argparse.ArgumentParser:
     for noun in (index, auditor):
         noun.add_argument("--name", required=True, help="your name on signatures")
         noun.add_argument("--key", type=Path, required=True, help="your secret key")
-    for noun in (log, proof, head, package, receipt, index):
+    for noun in (log, proof, head, package, receipt, erasure, index, choice):
         noun.add_argument("--policy", type=Path, required=True, help="tlog-policy, kept outside")
         noun.add_argument("--json", action="store_true")
     return parser

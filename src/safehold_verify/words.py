@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 
+from safehold_verify.choice import Choice, Effect
 from safehold_verify.package import PackageReport, Use
 
 WHAT = {
@@ -14,8 +15,55 @@ WHAT = {
     "ingest": "data about you was taken in",
     "choice": "a choice of yours was recorded",
     "lease": "a device was allowed to record you for a quarter of an hour",
+    "release": "a copy was sealed to your key and handed out, or how many take part was published, with noise",
     "gap": "a record was made that nothing of you was recorded for a time",
 }
+
+
+CHOSEN = {
+    "consent": "opted in",
+    "pause": "paused",
+    "resume": "ended a pause",
+    "withdraw": "withdrew",
+    "erase": "asked to be erased",
+    "object": "objected",
+    "restrict": "restricted all use",
+    "lift": "lifted the restriction",
+    "correct": "asked for a correction",
+    "answer": "an answer was given",
+    "move": "a place of work was entered",
+    "invite": "a one-time code was made",
+    "key": "a key was set",
+    "read": "a request was read",
+    "device": "a device was added, used first, or removed",
+}
+
+
+def choice_in_words(choice: Choice, effect: Effect | None) -> Iterator[str]:
+    """Yield the lines of a receipt: what, when, by whom, under which charter, and whether it was kept to."""
+    what = CHOSEN.get(choice.choice, _plain(choice.choice))
+    yield f"{_moment(choice.time)}, leaf {choice.index} of {choice.origin}: {what}."
+    for name in ("streams", "purposes", "about"):
+        if values := choice.said.get(name):
+            yield f"  {name}: {', '.join(_plain(str(one)) for one in values)}"
+    if choice.key:
+        yield f"Signed by the person with the key {choice.key}; compare it with yours."
+    else:
+        yield f"Entered by: {_plain(choice.by)}. The person did not sign it."
+    if choice.charter:
+        name, version, digest = choice.charter
+        yield f"Under the charter {_plain(name)}, version {version}, digest {digest}."
+    if effect is None:
+        yield "Whether it was kept to since: give your package too (--package)."
+        return
+    yield f"Kept: none of the leaves {effect.first} to {effect.stop - 1} uses what was forbidden."
+    if effect.ended_by >= 0:
+        yield f"It ended with a later choice, leaf {effect.ended_by}."
+    if effect.unexplained >= 0:
+        yield (
+            f"Leaf {effect.unexplained} is a later choice of yours of which no receipt was given (--later): what came "
+            "after it is not shown."
+        )
 
 
 def in_words(report: PackageReport) -> Iterator[str]:

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.keeper_desk import Bench, copy_bench
+from tests.voices import Voice, enrol, found_voices
 from tests.world import World, copy_world, found_world, outside
 
 from safehold.keeper.intake import Intake
+from safehold.signing import SigningKey
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +48,28 @@ def twin(made_world: World, tmp_path: Path) -> Iterator[World]:
     with outside(copy.path):
         yield copy.start()
     copy.stop()
+
+
+@pytest.fixture(scope="session")
+def made_voices(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, dict[str, SigningKey]]:
+    """A home of real people of whom two have keys of their own; nobody has chosen anything."""
+    bench = found_voices(tmp_path_factory.mktemp("voices")).start()
+    keys = {name: one.key for name, one in enrol(bench, "ana", "bo").items()}
+    bench.stop()
+    return bench, keys
+
+
+@pytest.fixture
+def voices_bench(
+    made_voices: tuple[Bench, dict[str, SigningKey]], tmp_path: Path
+) -> Iterator[Bench]:
+    with outside(tmp_path):
+        one = copy_bench(made_voices[0], tmp_path).start()
+        yield one
+        one.stop()
+
+
+@pytest.fixture
+def ana(voices_bench: Bench, made_voices: tuple[Bench, dict[str, SigningKey]]) -> Voice:
+    """Somebody who has a key."""
+    return Voice(voices_bench, "ana", made_voices[1]["ana"])

@@ -45,7 +45,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 
 
 def public(office: Office):
-    return office.bench.verbs.grants._public
+    return office.bench.verbs.grants.minting.public
 
 
 def forged(office: Office, owner: Holder, **changes: Any) -> Holder:
@@ -55,7 +55,7 @@ def forged(office: Office, owner: Holder, **changes: Any) -> Holder:
     approved = grants._approve(grants._record(name))
     now = office.bench.clock.now_us()
     other = replace(approved, grant=replace(approved.grant, **changes))
-    return Holder(mint(other, grants._seed, begun_us=now, now_us=now), owner._key)
+    return Holder(mint(other, grants.minting.seed, begun_us=now, now_us=now), owner._key)
 
 
 def appended(office: Office, holder: Holder, code: str) -> Holder:

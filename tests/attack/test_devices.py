@@ -213,13 +213,18 @@ def test_a_removal_ends_live_leases(world: World, person: str, people: list[str]
 
 
 def test_a_removal_between_the_check_and_the_lease(world: World, person: str) -> None:
-    """The removal comes when the device was found enrolled and its lease is not given yet."""
-    leases = world.service.verbs.leases  # type: ignore[union-attr]
+    """The removal comes when the device was found enrolled and its lease is not given yet.
+
+    Both hold one lock, so another thread would wait; the same one comes in between, and finds the second guard.
+    """
+    verbs = world.service.verbs  # type: ignore[union-attr]
+    leases = verbs.leases
     note = leases._sources.note_lease
 
     def late(*arguments: Any) -> None:
         note(*arguments)
-        world.remove(person, DEVICE)
+        gone = {"person": person, "device": DEVICE.public.text()}
+        verbs.sources.remove(gone, (), lambda _: None)
 
     leases._sources.note_lease = late  # type: ignore[method-assign]
     error = raised(lambda: world.obtain(person, DEVICE))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import sqlite3
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.control_place import Control
 from tests.keeper_desk import Bench, batch, chunk, copy_bench, found_bench
+from tests.stores import STORES, move_objects
 
 from safehold import canonical
 from safehold.canonical import b64, unb64
@@ -30,13 +31,13 @@ STEPS = ("choice", "index", "begin", "destroy", "forget", "result")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return found_bench(tmp_path_factory.mktemp("erasure"), people=EVERYBODY)
+def made(tmp_path_factory: pytest.TempPathFactory, control: Control) -> Bench:
+    return found_bench(tmp_path_factory.mktemp("erasure"), people=EVERYBODY, control=control)
 
 
 @pytest.fixture
-def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
-    copy = copy_bench(made, tmp_path).start()
+def bench(made: Bench, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    copy = move_objects(copy_bench(made, tmp_path), request).start()
     yield copy
     copy.stop()
 
@@ -90,18 +91,15 @@ def stored(bench: Bench) -> bytes:
         tree, rows = desk.index.tree(epoch)
         found += [part for leaf in tree.leaves for part in leaf]
         found += [row.sealed for row in rows.values()]
-    with sqlite3.connect(bench.home.control) as base:
-        for (table,) in base.execute(
-            "SELECT name FROM sqlite_master WHERE type='table'"
-        ).fetchall():
-            for row in base.execute(f"SELECT * FROM {table}").fetchall():  # noqa: S608
-                found += [one if isinstance(one, bytes) else str(one).encode() for one in row]
-        for name, sealed, version in base.execute("SELECT id, sealed, version FROM person"):
-            aad = f"person/{name}/{version}".encode()
-            found.append(desk.people._sealer.open(sealed, aad=aad))
-        for name, sealed, version in base.execute("SELECT id, sealed, version FROM device"):
-            found.append(desk.devices._sealer.open(sealed, aad=f"device/{name}/{version}".encode()))
-    base.close()
+    control, home = bench.control, bench.home
+    for table in control.tables(home):
+        for row in control.edit(home, f'SELECT * FROM "{table}"'):  # noqa: S608
+            found += [one if isinstance(one, bytes) else str(one).encode() for one in row]
+    for name, sealed, version in control.edit(home, "SELECT id, sealed, version FROM person"):
+        aad = f"person/{name}/{version}".encode()
+        found.append(desk.people._sealer.open(sealed, aad=aad))
+    for name, sealed, version in control.edit(home, "SELECT id, sealed, version FROM device"):
+        found.append(desk.devices._sealer.open(sealed, aad=f"device/{name}/{version}".encode()))
     for file in sorted(bench.home.path.rglob("*")):
         if file.is_file():
             found.append(file.read_bytes())
@@ -215,6 +213,7 @@ def test_the_person_can_show_that_their_request_was_carried_out(bench: Bench) ->
     assert (done["k"], done["ref"], done["pub"]) == ("erasure", answer["entry"], {"state": "done"})
 
 
+@pytest.mark.parametrize("bench", STORES, indirect=True)
 def test_who_was_erased_is_nobody_and_can_come_anew(bench: Bench) -> None:
     device = lived(bench)
     taken = bench.blocks()
@@ -250,7 +249,7 @@ def test_an_erasure_that_a_crash_cut_short_is_finished(bench: Bench, step: str) 
         erase(bench)
     bench.restart()
     if step == "choice":  # nothing had happened yet
-        assert bench.call("people.show", person=SHE)["withdrawn_us"] is None
+        assert bench.desk.people.standing(bench.desk.people.find(SHE)).withdrawn_us is None
         return
     with pytest.raises(MissingError):
         bench.call("people.show", person=SHE)
@@ -264,6 +263,7 @@ def test_an_erasure_that_a_crash_cut_short_is_finished(bench: Bench, step: str) 
     assert [span.count for span in trail(bench, HE).spans][:2] == [4, 0]
 
 
+@pytest.mark.parametrize("bench", STORES, indirect=True)
 def test_a_crash_in_the_midst_of_forgetting_is_finished(bench: Bench) -> None:
     lived(bench)
     real = bench.desk.people.erase
@@ -287,21 +287,16 @@ def refused(bench: Bench) -> SafeholdError:
     return caught.value
 
 
-def keep(bench: Bench, path: Path) -> Path:
+def keep(bench: Bench, path: Path) -> Control | Path:
     bench.stop()
-    with sqlite3.connect(bench.home.control) as base, sqlite3.connect(path) as copy:
-        base.backup(copy)
-    base.close()
-    copy.close()
+    kept = bench.control.keep(bench.home, path)
     bench.start()
-    return path
+    return kept
 
 
-def put_back(bench: Bench, old: Path) -> None:
+def put_back(bench: Bench, old: Control | Path) -> None:
     bench.stop()
-    for name in ("-wal", "-shm"):
-        bench.home.control.with_name(bench.home.control.name + name).unlink(missing_ok=True)
-    bench.home.control.write_bytes(old.read_bytes())
+    bench.control.put_back(bench.home, old)
 
 
 @pytest.mark.parametrize("erased", [False, True])
@@ -331,12 +326,8 @@ def test_somebody_whose_key_was_deleted_is_not_taken_for_erased(bench: Bench) ->
     erase(bench)
     person = bench.desk.people.find(HE)
     bench.stop()
-    with sqlite3.connect(bench.home.control) as base:
-        gone = base.execute(
-            "DELETE FROM vault_key WHERE kind = 'subject' AND owner = ?", (person,)
-        ).rowcount
-    base.close()
-    assert gone == 1
+    delete = "DELETE FROM vault_key WHERE kind = 'subject' AND owner = ?"
+    assert len(bench.control.edit(bench.home, delete, person)) == 1
     assert refused(bench).rule == "subjects.rollback"
 
 
@@ -346,10 +337,8 @@ def test_somebody_who_is_deleted_by_hand_is_not_taken_for_erased(bench: Bench) -
     erase(bench)
     person = bench.desk.people.find(HE)
     bench.stop()
-    with sqlite3.connect(bench.home.control) as base:
-        base.execute("DELETE FROM vault_key WHERE owner = ?", (person,))
-        base.execute("DELETE FROM person WHERE id = ?", (person,))
-    base.close()
+    bench.control.edit(bench.home, "DELETE FROM vault_key WHERE owner = ?", person)
+    bench.control.edit(bench.home, "DELETE FROM person WHERE id = ?", person)
     assert refused(bench).rule == "subjects.rollback"
 
 
@@ -358,11 +347,10 @@ def test_a_voucher_of_another_does_not_make_somebody_erased(bench: Bench) -> Non
     erase(bench)
     person = bench.desk.people.find(HE)
     bench.stop()
-    with sqlite3.connect(bench.home.control) as base:
-        base.execute("DELETE FROM vault_key WHERE owner = ?", (person,))
-        (sealed,) = base.execute("SELECT sealed FROM person WHERE id LIKE 'gone%'").fetchone()
-        base.execute("UPDATE person SET sealed = ? WHERE id = ?", (sealed, person))
-    base.close()
+    home = bench.home
+    bench.control.edit(home, "DELETE FROM vault_key WHERE owner = ?", person)
+    ((sealed,),) = bench.control.edit(home, "SELECT sealed FROM person WHERE id LIKE 'gone%'")
+    bench.control.edit(home, "UPDATE person SET sealed = ? WHERE id = ?", sealed, person)
     assert isinstance(refused(bench), TamperedError)
 
 
@@ -383,6 +371,7 @@ def test_choices_erasures_and_devices_look_alike(bench: Bench) -> None:
     assert not any(HE.encode() in one for one in said)
 
 
+@pytest.mark.parametrize("bench", STORES, indirect=True)
 def test_who_is_erased_while_their_rows_come_in_is_left_out(bench: Bench) -> None:
     day = bench.today - 1
 

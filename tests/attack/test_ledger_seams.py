@@ -342,9 +342,9 @@ def test_a_choice_that_did_not_reach_the_register_is_taken_up_when_drift_is_look
         with pytest.raises(OSError, match="space"):
             bench.call("people.choose", person="bo", choice="withdraw")
     assert ended == ["withdrawn"]
-    assert bench.call("people.show", person="bo")["withdrawn_us"] is None
+    assert bench.desk.people.standing(bench.desk.people.find("bo")).withdrawn_us is None
     assert bench.call("drift")["ok"]
-    assert bench.call("people.show", person="bo")["withdrawn_us"] is not None
+    assert bench.desk.people.standing(bench.desk.people.find("bo")).withdrawn_us is not None
 
 
 def test_an_erasure_that_failed_halfway_is_no_drift(bench: Bench) -> None:

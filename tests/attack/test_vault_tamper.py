@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from tests.stores import STORES, store_of
 from tests.vaults import (
     TODAY,
     check_object,
@@ -26,8 +27,8 @@ from safehold.vault import SealedBlock, container, keys, objects, tables
 
 
 @pytest.fixture
-def home(tmp_path):
-    return make_home(tmp_path)
+def home(request, tmp_path):
+    return make_home(tmp_path, store=store_of(request, tmp_path / "home/objects"))
 
 
 def _rehash(block: SealedBlock, data: bytes) -> SealedBlock:
@@ -67,6 +68,7 @@ def test_every_flipped_byte_of_a_block_is_found_even_with_a_forged_digest(home):
     )
 
 
+@pytest.mark.parametrize("home", STORES, indirect=True)
 @pytest.mark.parametrize("keep", [0, 3, 19, 20, 100, -1, -4, -40])
 def test_truncation_is_found(home, keep):
     sealed = home.vault.seal([plain()], segment="de")
@@ -78,6 +80,7 @@ def test_truncation_is_found(home, keep):
             read(home, *sealed.blocks)
 
 
+@pytest.mark.parametrize("home", STORES, indirect=True)
 def test_a_block_cut_out_with_the_tail_kept_is_found(home):
     sealed = home.vault.seal([plain(f"psn_{i}") for i in range(3)], segment="de")
     data = object_bytes(home, sealed)
@@ -89,6 +92,7 @@ def test_a_block_cut_out_with_the_tail_kept_is_found(home):
         read(home, sealed.blocks[2])
 
 
+@pytest.mark.parametrize("home", STORES, indirect=True)
 def test_bytes_added_at_the_end_are_found(home):
     sealed = home.vault.seal([plain()], segment="de")
     write_object(home, sealed, bytes(object_bytes(home, sealed)) + b"\0")
@@ -96,6 +100,7 @@ def test_bytes_added_at_the_end_are_found(home):
         check_object(home, sealed)
 
 
+@pytest.mark.parametrize("home", STORES, indirect=True)
 def test_two_blocks_of_one_person_swapped_are_found(home):
     sealed = home.vault.seal(
         [plain(window=TODAY - 1), plain(window=TODAY, table=rows(seed=1))], segment="de"
@@ -114,6 +119,7 @@ def test_two_blocks_of_one_person_swapped_are_found(home):
             read(home, _rehash(block, data))
 
 
+@pytest.mark.parametrize("home", STORES, indirect=True)
 def test_two_objects_swapped_are_found(home):
     one, two = (home.vault.seal([plain(table=rows(seed=i))], segment="de") for i in (0, 1))
     first, second = bytes(object_bytes(home, one)), bytes(object_bytes(home, two))
@@ -127,6 +133,7 @@ def test_two_objects_swapped_are_found(home):
         read(home, _rehash(one.blocks[0], second))
 
 
+@pytest.mark.parametrize("home", STORES, indirect=True)
 def test_an_older_generation_in_the_place_of_the_newer_is_found(home):
     old = home.vault.seal([plain()], segment="de")
     new = home.vault.seal([plain(table=rows(21))], segment="de", generation=2)
@@ -150,9 +157,10 @@ def test_nothing_is_read_without_an_expected_digest(home):
         home.vault.check(sealed.name, root=b"", size=sealed.size, segment="de")
 
 
+@pytest.mark.parametrize("home", STORES, indirect=True)
 def test_a_missing_object_is_missing(home):
     sealed = home.vault.seal([plain()], segment="de")
-    home.object_file(sealed.name).unlink()
+    home.store.remove(sealed.name)
     with pytest.raises(MissingError):
         read(home, *sealed.blocks)
 
@@ -217,6 +225,7 @@ def test_errors_name_no_person_and_carry_no_key(home):
     assert one.key.hex() not in repr(one)
 
 
+@pytest.mark.parametrize("home", STORES, indirect=True)
 def test_an_object_is_never_overwritten(home):
     name = objects.new_name()
     home.vault._objects.put(name, b"one")

@@ -13,6 +13,8 @@ from pathlib import Path
 import orjson
 from tests.command_line import CHARTERS, EVIDENCE, World, company, write_people, write_sources
 
+from safehold_verify import main as verifier
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FENCE = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = {
@@ -85,20 +87,36 @@ def test_the_how_to_guides_work_as_they_stand(tmp_path: Path) -> None:
 
     pause = DOCS / "how-to" / "pause-and-prove-silence.md"
     with world.kept():
+        asked, copy = tmp_path / "request.json", tmp_path / "copy.sealed"
+        who = ["--home", outside_of(world).name, "--person", "emp-00000"]
+        key = ["--key", str(tmp_path / "device.key"), "--out", str(asked)]
+        assert verifier(["ask", *who, *key]) == 0
+        assert asked.stat().st_mode & 0o777 == 0o600
+        refused = world.refuse("people", "export", asked, "--out", copy, code=3)
+        assert refused["rule"] == "export.waiting", "the device was enrolled a moment ago"
+        assert not copy.exists()
         assert walk(pause, tmp_path, world.environment) >= 6
         gap = world.ask("source", "gap", "emp-00000", "--check", tmp_path / "gap.json")
     assert gap["reason"] == "pause"
 
-    (outside,) = [one for one in (tmp_path / "outside").iterdir() if one.name.startswith("home_")]
+    outside = outside_of(world)
     environment = {**world.environment, "OUTSIDE": str(outside)}
     page = DOCS / "how-to" / "check-the-uses-of-your-data.md"
     with world.kept():
         assert walk(page, tmp_path, environment) >= 8
         assert world.ask("people", "list")["erased"] == 1
+        assert walk(DOCS / "how-to" / "erase-a-person.md", tmp_path, environment) >= 4
+        assert world.ask("people", "list")["erased"] == 2
 
     (tmp_path / "kept-head").write_bytes((world.home / "ledger" / "checkpoint").read_bytes())
     assert walk(DOCS / "how-to" / "verify-the-ledger.md", tmp_path, environment) >= 5
     assert world.ask("status")["stopped"] is True
+
+
+def outside_of(world: World) -> Path:
+    """Return the outside of the one home of a world."""
+    (found,) = [one for one in (world.root / "outside").iterdir() if one.name.startswith("home_")]
+    return found
 
 
 def test_the_reference_of_the_command_line_has_not_drifted() -> None:
@@ -119,6 +137,9 @@ def test_every_link_of_these_pages_leads_somewhere() -> None:
         DOCS / "how-to" / "verify-the-ledger.md",
         DOCS / "how-to" / "pause-and-prove-silence.md",
         DOCS / "how-to" / "check-the-uses-of-your-data.md",
+        DOCS / "how-to" / "erase-a-person.md",
+        DOCS / "how-to" / "give-a-person-their-data.md",
+        DOCS / "how-to" / "keep-objects-in-s3.md",
     ):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name} points to {target}"

@@ -91,7 +91,7 @@ def test_callers_in_many_processes_append_through_one_keeper(
             caller.communicate(timeout=240)
         assert [one.returncode for one in callers] == [0] * 4
         second = world.try_run("serve")
-        assert (second.code, "another process holds" in second.err) == (1, True)
+        assert (second.code, "is running already" in second.err) == (1, True)
     postgres.wait_until_left()
     assert world.counts()["rows"]["person"] == 20
     assert world.ask("ledger", "verify")["size"] >= before + 4

@@ -48,3 +48,30 @@ def test_a_missing_file_says_what_to_do(tmp_path):
         existing(tmp_path / "none.yaml")
     assert caught.value.rule == "cli.file"
     assert caught.value.fix
+
+
+def test_what_unlocks_a_root_lies_where_its_owner_alone_reads(tmp_path, monkeypatch) -> None:
+    import io
+
+    from safehold.cli.surface import root_elsewhere, unlocking
+    from safehold.errors import InvalidError
+
+    pin = tmp_path / "pin"
+    pin.write_text("48151623\n")
+    for mode in (0o640, 0o604, 0o620):
+        pin.chmod(mode)
+        with pytest.raises(InvalidError) as caught:
+            unlocking(str(pin))
+        assert caught.value.rule == "cli.secret.mode"
+        assert "48151623" not in str(caught.value.payload())
+    pin.chmod(0o600)
+    assert unlocking(str(pin)) == "48151623"
+    monkeypatch.setattr("sys.stdin", io.StringIO("from-a-pipe\n"))
+    assert unlocking("-") == "from-a-pipe"
+    pin.write_text("\n")
+    with pytest.raises(InvalidError):
+        unlocking(str(pin))
+    assert root_elsewhere(None, None, make=False) is None
+    for half in (("pkcs11:x", None), (None, "pin")):
+        with pytest.raises(InvalidError):
+            root_elsewhere(*half, make=False)

@@ -10,13 +10,14 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+import safehold
 from safehold import db
 
 
 def newest_on_disk() -> str | None:
     config = Config()
     config.set_main_option(
-        "script_location", str(Path(db.__file__).resolve().parent / "migrations")
+        "script_location", str(Path(safehold.__file__).resolve().parent / "migrations")
     )
     return ScriptDirectory.from_config(config).get_current_head()
 

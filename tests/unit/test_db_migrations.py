@@ -1,5 +1,8 @@
 """The migrations make exactly the tables that the packages declare, and take them away again."""
 
+from pathlib import Path
+
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -9,18 +12,37 @@ import safehold.keeper.tables
 import safehold.subjects.tables
 import safehold.vault.tables  # noqa: F401 - declares its tables
 from safehold import db
+from safehold.db.place import schema_of
 
 
-def test_migrations_and_declarations_agree(tmp_path):
-    engine = db.open_engine(tmp_path / "control.db")
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path):
+    """An empty control database of either kind."""
+    if request.param == "sqlite":
+        engine = db.open_engine(tmp_path / "control.db")
+    else:
+        from safehold.db.postgres import make_schema, open_engine
+
+        server, schema = request.getfixturevalue("postgres"), schema_of("a home")
+        url = server.url(server.new_database())
+        make_schema(url, schema=schema)
+        make_schema(url, schema=schema)  # nothing left to do is no error
+        engine = open_engine(url, schema=schema)
+    yield engine
+    engine.dispose()
+
+
+def test_migrations_and_declarations_agree(engine):
     db.migrate(engine)
     db.migrate(engine)  # nothing left to do is no error
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), db.metadata) == []
 
 
-def test_the_way_back_leaves_nothing(tmp_path):
-    engine = db.open_engine(tmp_path / "control.db")
+def test_the_way_back_leaves_nothing(engine):
+    db.migrate(engine)
+    db.migrate(engine, "0001")
+    assert "lead" not in sa.inspect(engine).get_table_names()
     db.migrate(engine)
     db.migrate(engine, "base")
     assert sa.inspect(engine).get_table_names() == ["alembic_version"]

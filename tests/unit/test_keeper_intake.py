@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.keeper_desk import PEOPLE, Bench, batch, chunk, copy_bench, found_bench
+from tests.stores import STORES, move_objects
 from tests.world import raised
 
 from safehold.clock import DAY_US
@@ -30,12 +31,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 @pytest.fixture
-def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
-    copy = copy_bench(made, tmp_path).start()
+def bench(made: Bench, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    copy = move_objects(copy_bench(made, tmp_path), request).start()
     yield copy
     copy.stop()
 
 
+@pytest.mark.parametrize("bench", STORES, indirect=True)
 def test_a_source_comes_in_once(bench: Bench) -> None:
     assert bench.take()["tally"] == {"taken": {"pointer": 6}}
     assert bench.take()["already"]
@@ -67,6 +69,7 @@ def test_who_leaves_while_it_comes_in_is_left_out(bench: Bench, choice: str) -> 
     assert answer["tally"]["dropped"] == {"choice_changed": 2}
 
 
+@pytest.mark.parametrize("bench", STORES, indirect=True)
 def test_a_choice_between_sealing_and_the_leaf_counts(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +85,7 @@ def test_a_choice_between_sealing_and_the_leaf_counts(
     monkeypatch.setattr(bench.desk.vault, "seal", sealing)
     bench.take()
     assert set(bench.blocks()) == {"ana", "cy"}
-    assert bench.desk.vault.sweep(bench.desk.catalog.objects()) == 0, "nothing lies about"
+    assert bench.desk.vault.sweep(bench.desk.catalog.objects, alone=True) == 0, "nothing lies about"
     kinds = bench.leaves()
     assert kinds[-3:] == ["choice", "ingest", "ingest"], "the rows were logged after the choice"
 
@@ -236,6 +239,7 @@ def test_what_the_caller_may_not_read_is_not_read_for_it(bench: Bench, tmp_path:
             os.close(handle)
 
 
+@pytest.mark.parametrize("bench", STORES, indirect=True)
 def test_a_source_that_is_never_retried_is_given_up(bench: Bench) -> None:
     def cut() -> None:
         raise UnavailableError("gone")

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from tests.vaults import LABEL, TODAY, make_home, plain, rows
 
+from safehold import canonical
 from safehold.errors import ConflictError, InvalidError, MissingError, TamperedError
 from safehold.vault import Label, Objects, keys, tables
 from safehold.vault.keyring import KeyName, check_segment
@@ -202,6 +203,7 @@ def test_a_segment_key_is_forgotten_after_minutes(home, monkeypatch):
 def test_a_wrapped_key_opens_in_its_row_alone():
     kek, raw = keys.new_key(), keys.new_key()
     name = KeyName("person", "psn_a", "key", 5)
+    assert name.context("de") == canonical.encode(["de", *name]), "the format of old homes"
     wrapped = keys.wrap_row(kek, raw, context=name.context("de"))
     assert keys.unwrap_row(kek, wrapped, context=name.context("de")) == raw
     for other in (

@@ -268,6 +268,14 @@ class Lessor:
                 self._destroy(lease)
             return len(ended)
 
+    def end(self, *, person: str) -> int:
+        """End all leases of a person and return how many ended; new ones may be given if they could before."""
+        with self._lock:
+            ended = [item.id for item in self._live.values() if item.person == person]
+            for lease in ended:
+                self._destroy(lease)
+            return len(ended)
+
     def end_all(self) -> int:
         """End every lease and return how many ended; new ones may be given."""
         with self._lock:

@@ -17,6 +17,7 @@ from safehold.settings import Home
 
 LEAST_FREE = 1 << 30  # bytes on the disk of the home
 FULL = ("E3", "E4")
+MANY_OBJECTS = 1000  # of which one page of a bucket tells
 WARN_DAYS = 30  # before a roster expires
 REMEDIES = {
     "namespaces": (
@@ -61,6 +62,8 @@ def examine(path: Path) -> dict[str, Any]:
     if (path / "home.json").exists() or path.exists():
         check("home", lambda: Home.open(path).id)
         check("outside", lambda: _outside(Home.open(path)))
+        check("root", lambda: _root(Home.open(path)))
+        check("memory", _memory)
         check("disk", lambda: _disk(path))
         check("ledger", lambda: _ledger(path))
         check("charter", lambda: _charter(path))
@@ -68,6 +71,9 @@ def examine(path: Path) -> dict[str, Any]:
         check("witnesses", lambda: _witnesses(Home.open(path)))
         check("names", lambda: admit_names(chosen_names(Home.open(path))))
         check("keeper", lambda: _keeper(Home.open(path)))
+        check("requests", lambda: _requests(Home.open(path)))
+        check("objects", lambda: _objects(Home.open(path)))
+        check("deadlines", lambda: _deadlines(Home.open(path)))
     else:
         checks.append(
             {"check": "home", "ok": True, "found": "there is no home here yet: safehold init"}
@@ -105,7 +111,7 @@ def _training() -> str:
 
 
 def _outside(home: Home) -> str:
-    if home.outside.stat().st_mode & 0o077:
+    if home.outside.stat().st_mode & 0o066:  # passing through to the socket may be allowed
         raise SafeholdError(
             "others may look into the outside directory", fix=f"chmod 700 {home.outside.name}"
         )
@@ -114,6 +120,46 @@ def _outside(home: Home) -> str:
             "the outside lies inside the home", fix="set SAFEHOLD_OUTSIDE to another place"
         )
     return "apart from the home, private"
+
+
+def _root(home: Home) -> str:
+    """Say how the root is kept. Whether a key elsewhere answers is told when it is unlocked, not before."""
+    from safehold.app.custody import pinned
+    from safehold.vault.kms.reach import NEEDS
+    from safehold.vault.kms.sealed import read_record
+
+    record = read_record(home.root_file)
+    kind, where = str(record.get("kind")), record.get("where")
+    if home.root_file.stat().st_mode & 0o077:
+        raise SafeholdError("others may read the root file", fix=f"chmod 600 {home.root_file.name}")
+    if home.next_root_file.exists():
+        raise SafeholdError(
+            "a change of the root was cut short",
+            fix="start the keeper: it finishes it, with what opens the new root or the old",
+        )
+    if where is None:
+        return f"kept by {kind}"
+    if (kind, where) not in pinned(home):
+        raise SafeholdError(
+            "the root file names a place that is not pinned outside the home",
+            fix="put back the root file, or the outside directory that belongs to it",
+        )
+    if importlib.util.find_spec(NEEDS[kind]) is None:
+        raise SafeholdError(f"keys in {kind} need more packages", fix="pip install 'safehold[kms]'")
+    if kind == "pkcs11" and not Path(where["module"]).exists():
+        raise SafeholdError("the PKCS#11 module is not there", fix="install the token's library")
+    return f"kept in {kind}"
+
+
+def _memory() -> str:
+    from safehold.app.hardening import inspect
+
+    if inspect().locked == "none":
+        raise SafeholdError(
+            "no memory can be locked, so keys may reach swap",
+            fix="raise the limit of locked memory (ulimit -l), or use encrypted swap or none",
+        )
+    return "keys can be kept out of swap"
 
 
 def _disk(path: Path) -> str:
@@ -176,4 +222,50 @@ def _keeper(home: Home) -> str:
     from safehold.app.embedded import answers
     from safehold.keeper.client import KeeperClient
 
-    return "running" if answers(KeeperClient(home.socket)) else "not running; started when needed"
+    return "running" if answers(KeeperClient(*home.sockets)) else "not running; started when needed"
+
+
+def _requests(home: Home) -> str:
+    """Say whether somebody has waited for an answer longer than the law allows; only a running keeper knows."""
+    from safehold.app.embedded import answers
+    from safehold.keeper.client import KeeperClient
+
+    client = KeeperClient(*home.sockets)
+    if not answers(client):
+        return "known to a running keeper: safehold rights list"
+    clock = client.call("status")["requests"]
+    if clock["overdue"]:
+        raise SafeholdError(
+            f"{clock['overdue']} of {clock['open']} requests of people are overdue",
+            rule="rights.overdue",
+            fix="safehold rights list",
+        )
+    return f"{clock['open']} wait for an answer, none is late"
+
+
+def _objects(home: Home) -> str:
+    from safehold.app.objects import objects_of
+
+    objects = objects_of(home)
+    count = sum(1 for _ in zip(range(MANY_OBJECTS), objects.names(), strict=False))
+    where = "a bucket" if home.objects_url_file.exists() else "a folder of the home"
+    return f"{count}{' or more' if count == MANY_OBJECTS else ''} in {where}, which answers"
+
+
+def _deadlines(home: Home) -> str:
+    from safehold.app.embedded import answers
+    from safehold.keeper.client import KeeperClient
+
+    client = KeeperClient(*home.sockets)
+    if not answers(client):
+        return "not known: no keeper runs; each one looks when it starts"
+    owed = client.call("status")["owed"]
+    late = [one for one in owed if one["overdue"]]
+    if late:
+        names = ", ".join(f"{one['what']} {one.get('request', '')}".strip() for one in late)
+        raise SafeholdError(
+            f"overdue: {names}",
+            rule="subjects.overdue",
+            fix="safehold people erase again, which carries on; safehold dataset sweep",
+        )
+    return f"{len(owed)} under way, none overdue"

@@ -30,20 +30,20 @@ def connect(home: Home, secret: dict[str, Any] | None) -> Iterator[KeeperClient]
 
     Args:
         home: The home.
-        secret: ``{"passphrase": ...}`` or ``{"shares": [...]}``, or None.
+        secret: What opens the root, as ``custody.unlock`` takes it, or None.
 
     Raises:
         UnavailableError: None runs and there is nothing to open the root with.
     """
-    client = KeeperClient(home.socket)
+    client = KeeperClient(*home.sockets)
     if answers(client):
         yield client
         return
     if secret is None:
         raise UnavailableError(
-            "no keeper runs for this home and no passphrase was given",
+            "no keeper runs for this home and nothing was given to open its root",
             rule="keeper.locked",
-            fix="set SAFEHOLD_PASSPHRASE, or start `safehold serve`",
+            fix="set SAFEHOLD_PASSPHRASE, or SAFEHOLD_UNLOCK_FILE for a root elsewhere, or start `safehold serve`",
         )
     with start(home, {"secret": secret}):
         yield client
@@ -90,7 +90,12 @@ def start(home: Home, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def keeper_environment() -> dict[str, str]:
     """Return the environment a keeper starts with: no secrets, only where things are."""
-    keep = ("PATH", "HOME", "LANG", "TZ", "SAFEHOLD_OUTSIDE", "XDG_STATE_HOME", "PYTHONPATH")
+    keep = (
+        *("PATH", "HOME", "LANG", "TZ", "SAFEHOLD_OUTSIDE", "XDG_STATE_HOME", "PYTHONPATH"),
+        # where credentials of an object store, a token and certificates lie; never the credentials themselves
+        *("AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"),
+        *("SSL_CERT_FILE", "SOFTHSM2_CONF"),
+    )
     return {name: os.environ[name] for name in keep if name in os.environ}
 
 

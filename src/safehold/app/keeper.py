@@ -8,22 +8,27 @@ standard input ends.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
-import resource
 import sys
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
+import sqlalchemy as sa
 
 from safehold import canonical, ids
 from safehold.app.anchors import anchor_now, summary
+from safehold.app.control import cut, lead_of, open_control
+from safehold.app.custody import Custody, make_root, unlock
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
+from safehold.app.hardening import harden
 from safehold.app.journal import store_of
+from safehold.app.objects import objects_of
 from safehold.app.watch import last_seen, require_whole, watch_home
 from safehold.app.witnesses import local_witness, settle
 from safehold.app.workshop import SandboxWorkshop
@@ -31,8 +36,8 @@ from safehold.assurance.milestone import measure_all, newest
 from safehold.catalog import Catalog, Lineage
 from safehold.charter import Rosters
 from safehold.clock import Clock, SystemClock
-from safehold.db import migrate, open_engine
-from safehold.errors import InvalidError, SafeholdError, UnavailableError
+from safehold.db import Lead
+from safehold.errors import SafeholdError, UnavailableError
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Workshop
 from safehold.keeper.rotation import LOG_KEY, Rotation, split_seeds
@@ -44,11 +49,11 @@ from safehold.ledger.index import EpochIndex
 from safehold.sandbox.launch import Launcher
 from safehold.settings import Home
 from safehold.subjects import Devices, People
-from safehold.vault import Objects, Records, Vault
-from safehold.vault.kms import LocalRoot, create_sealed, create_shared, open_sealed, open_shared
+from safehold.vault import Records, Vault
+from safehold.vault.guarded import scrub
+from safehold.vault.kms import Root
 
 _LOG = logging.getLogger(__name__)
-PR_SET_DUMPABLE = 4
 
 
 @dataclass(slots=True)
@@ -58,33 +63,38 @@ class Service:
     Args:
         desk: What it works with.
         verbs: What it can be asked for.
-        server: Its door.
+        server: Its door, unless it is asked through that of a keeper that stands by.
     """
 
     desk: Desk
     verbs: Verbs
-    server: Server
+    server: Server | None
 
     @property
     def level(self) -> str:
         """How well it is kept from other users of this machine."""
-        return self.verbs.level
+        return self.verbs.level.name
 
     def serve(self) -> None:
         """Answer callers until ``close``."""
-        self.server.serve()
+        if self.server is not None:
+            self.server.serve()
 
     def close(self) -> None:
         """Take no more callers."""
-        self.server.close()
+        if self.server is not None:
+            self.server.close()
 
     def finish(self) -> None:
-        """Publish what is left and let go of everything."""
-        self.server.close()
+        """Publish what is left and let go of everything; the right to lead goes last."""
+        self.close()
         try:
             self.desk.ledger.close()
         except UnavailableError as error:  # every entry is durable; the next start publishes them
             _LOG.warning("the newest entries are not cosigned yet: %s", error.rule)
+        finally:
+            if self.desk.lead is not None:
+                self.desk.lead.close()
 
     def sweep(self) -> None:
         """End what is past its retention."""
@@ -119,32 +129,40 @@ class Service:
         """Close the present epoch of the ledger."""
         self.desk.index.close()
 
+    def forget_keys(self) -> None:
+        """Forget segment keys whose minutes are over, and a minting key whose hour is."""
+        self.desk.vault.forget_old()
+        self.verbs.grants.minting.retire()
+
     def expire_leases(self) -> None:
         """Forget the keys of leases whose time is over."""
         self.verbs.leases.expire()
 
 
-def unlock(home: Home, secret: dict[str, Any]) -> LocalRoot:
-    """Open the root of a home with a passphrase or with shares."""
-    match secret:
-        case {"passphrase": str(passphrase)}:
-            return open_sealed(home.root_file, passphrase)
-        case {"shares": list(shares)}:
-            return open_shared(home.root_file, [str(share) for share in shares])
-        case _:
-            raise InvalidError("neither passphrase nor shares", rule="keeper.unlock")
-
-
 def compose(
     home: Home,
-    root: LocalRoot,
+    root: Root,
     *,
     clock: Clock | None = None,
     workshop: Workshop | None = None,
+    callers: frozenset[int] | None = None,
+    lead: Lead | None = None,
 ) -> Service:
-    """Return a keeper for a home, recovered and ready to serve."""
+    """Return a keeper for a home, recovered and ready to serve.
+
+    Args:
+        home: The home.
+        root: Its root, unlocked.
+        clock: Time.
+        workshop: Starts sandboxes.
+        callers: User ids that may speak to it, if it has a user id that none of them has.
+        lead: The right to lead, if somebody stands by who has taken it; the service gives it back.
+
+    Raises:
+        ConflictError: Another keeper leads.
+    """
     clock = clock or SystemClock()
-    desk = open_desk(home, root, clock=clock, workshop=workshop)
+    desk = open_desk(home, root, clock=clock, workshop=workshop, lead=lead)
     try:
         verbs = Verbs(desk)
         verbs.recover()
@@ -152,25 +170,55 @@ def compose(
         verbs.milestones = lambda anew: [
             one.to_json() for one in (measure_all(verbs) if anew else newest(verbs))
         ]
-        return Service(desk, verbs, Server(home.socket, verbs.table()))
+        verbs.own_user = callers is not None
+        # who stands by has a door of its own, which stays open while others lead
+        door = (
+            None
+            if lead is not None
+            else Server(home.socket, verbs.table(), allowed=callers or frozenset())
+        )
+        return Service(desk, verbs, door)
     except BaseException:
         desk.ledger.close()
         desk.engine.dispose()
+        if desk.lead is not None:
+            desk.lead.close()
         raise
 
 
 def open_desk(
     home: Home,
-    root: LocalRoot,
+    root: Root,
     *,
     clock: Clock,
     workshop: Workshop | None = None,
+    lead: Lead | None = None,
 ) -> Desk:
-    """Open everything a keeper works with."""
-    engine = open_engine(home.control)
-    migrate(engine)
+    """Open everything a keeper works with; what was opened is closed again if it fails."""
+    with ExitStack() as undo:
+        lead = lead or lead_of(home)
+        if lead is not None:
+            undo.callback(lead.close)
+        engine = open_control(home, lead=lead)
+        undo.callback(engine.dispose)
+        desk = _open_desk(home, root, engine, clock=clock, workshop=workshop)
+        desk.lead = lead
+        if lead is not None:
+            lead.also += [partial(cut, engine), desk.ledger.cut]
+        undo.pop_all()
+        return desk
+
+
+def _open_desk(
+    home: Home,
+    root: Root,
+    engine: sa.Engine,
+    *,
+    clock: Clock,
+    workshop: Workshop | None,
+) -> Desk:
     vault = Vault.open(
-        engine=engine, root=root, epochs=home.epochs, objects=Objects(home.objects), clock=clock
+        engine=engine, root=root, epochs=home.epochs, objects=objects_of(home), clock=clock
     )
     settle(home)
     local, panel = Witness(home.witness, clock=clock), Panel.read(home.witnesses_file)
@@ -216,6 +264,7 @@ def open_desk(
             panel=panel,
             local=tuple(local.vkeys),
             rotation=rotation,
+            custody=Custody(home),
         )
     except BaseException:
         ledger.close()
@@ -224,24 +273,16 @@ def open_desk(
 
 def found(
     home: Home, secret: dict[str, Any], roster: bytes, roster_digest: bytes
-) -> tuple[LocalRoot, list[str]]:
+) -> tuple[Root, list[str]]:
     """Make root, database, ledger and witness of a new home; return the root and any shares.
 
     The first leaves name the home and its board.
     """
-    shares: list[str] = []
-    match secret:
-        case {"passphrase": str(passphrase)}:
-            root = create_sealed(home.root_file, passphrase)
-        case {"split": [int(threshold), int(count)]}:
-            root, shares = create_shared(home.root_file, threshold=threshold, count=count)
-        case _:
-            raise InvalidError("neither passphrase nor shares", rule="keeper.unlock")
+    root, shares = make_root(home, home.root_file, secret)
     clock = SystemClock()
-    engine = open_engine(home.control)
-    migrate(engine)
+    engine = open_control(home)
     vault = Vault.open(
-        engine=engine, root=root, epochs=home.epochs, objects=Objects(home.objects), clock=clock
+        engine=engine, root=root, epochs=home.epochs, objects=objects_of(home), clock=clock
     )
     seed = ids.random_bytes(32)
     vault.seal_secret(LOG_KEY, seed)
@@ -290,15 +331,6 @@ def origin_of(home: Home) -> str:
     return home.origin
 
 
-def harden() -> None:
-    """Keep this process's memory from debuggers and core dumps of the same user."""
-    os.umask(0o077)  # whatever it writes is its owner's alone
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
-
-
 def sweep_first(service: Service) -> None:
     """End what is past its retention before anybody is answered.
 
@@ -312,21 +344,26 @@ def sweep_first(service: Service) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run as a process of its own."""
-    harden()
+    kept = harden()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="keeper: %(message)s")
     try:
         home = Home.open(Path(arguments[0]))
-        order = orjson.loads(sys.stdin.buffer.readline())
+        line = sys.stdin.buffer.readline()
+        order = orjson.loads(line)
+        scrub(line)
         shares: list[str] = []
-        if "found" in order:
+        fresh = "found" in order
+        if fresh:
             made = order["found"]
             root, shares = found(
                 home, order["secret"], made["roster"].encode(), bytes.fromhex(made["digest"])
             )
         else:
             root = unlock(home, order["secret"])
+        del order, line
         service = compose(home, root)
-        if "found" not in order:
+        service.verbs.memory = kept.payload
+        if not fresh:
             sweep_first(service)
     except SafeholdError as error:
         _say({"error": error.payload()})
@@ -352,6 +389,7 @@ def main(arguments: list[str]) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         service.serve()
     service.finish()
+    service.desk.vault.close()
     return 0
 
 

@@ -26,18 +26,19 @@ def _records(path: Path) -> Iterator[csv.DictReader[str]]:
 
 
 def read_roster(path: Path) -> list[dict[str, Any]]:
-    """Return the people of a CSV file with columns ``person``, ``jurisdiction`` and ``streams``.
+    """Return the people of a CSV file with columns ``person`` and ``jurisdiction``.
+
+    It may have ``streams`` (where the charter lets an operator opt people in), ``level``, and ``key``, a person's
+    public key.
 
     Raises:
         InvalidError: The file is not such a list; says the row and the field.
     """
     people: list[dict[str, Any]] = []
     with _records(path) as reader:
-        if reader.fieldnames is None or not {"person", "jurisdiction", "streams"} <= set(
-            reader.fieldnames
-        ):
+        if not {"person", "jurisdiction"} <= set(reader.fieldnames or ()):
             raise InvalidError(
-                "the list needs the columns person, jurisdiction, streams",
+                "the list needs the columns person, jurisdiction",
                 file=path.name,
                 rule="roster.columns",
             )
@@ -55,7 +56,8 @@ def read_roster(path: Path) -> list[dict[str, Any]]:
                 {
                     "person": record["person"],
                     "jurisdiction": record["jurisdiction"],
-                    "streams": record["streams"].split(),
+                    "streams": record.get("streams", "").split(),
+                    **{name: record[name] for name in ("level", "key") if record.get(name)},
                 }
             )
     return people

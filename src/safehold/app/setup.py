@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from safehold import canonical
 from safehold.app.charters import enact_for
+from safehold.app.control import choose_control
 from safehold.app.embedded import start
 from safehold.app.journal import choose_database
+from safehold.app.objects import choose_bucket
 from safehold.app.witnesses import local_witness
 from safehold.charter import Roster
 from safehold.charter.vocabulary import SEATS
@@ -33,6 +35,9 @@ def create(
     synthetic: bool = False,
     passphrase: str | None = None,
     ledger_url: str | None = None,
+    objects_url: str | None = None,
+    root: Mapping[str, Any] | None = None,
+    control_url: str | None = None,
 ) -> dict[str, Any]:
     """Make a home and say where its parts are.
 
@@ -44,21 +49,33 @@ def create(
         synthetic: The home is for made-up people only.
         passphrase: Seals the root; default: the environment's.
         ledger_url: PostgreSQL database for the journal; default: SQLite inside the home.
+        objects_url: Bucket for the sealed objects; default: a folder of the home.
+        root: Keep the root elsewhere: ``place``, ``unlock`` and ``make``, as ``custody.make_root`` takes them.
+        control_url: PostgreSQL database for people, catalogue, keys and grants; default likewise.
 
     Raises:
-        InvalidError: Seats inside the home, a malformed number of shares, or a URL that no ledger
-            may lie at.
-        UnavailableError: No passphrase.
+        InvalidError: Seats inside the home, a malformed number of shares, or a URL that no database of ours
+            and no object may lie at.
+        UnavailableError: No passphrase, or the bucket does not answer.
     """
     if path.resolve() in (seats.resolve(), *seats.resolve().parents):
         raise InvalidError("seat keys do not belong into the home", rule="init.seats")
-    secret = _secret(shares, passphrase)
+    if root is not None and shares is not None:
+        raise InvalidError("a root is elsewhere or in shares", rule="init.root")
+    secret = dict(root) if root is not None else _secret(shares, passphrase)
     there = path.exists()
     had = set(seats.iterdir()) if seats.is_dir() else None
     home = Home.create(path, synthetic=synthetic)
     try:
-        schema = choose_database(home, ledger_url) if ledger_url is not None else None
-        return _fill(home, seats=seats, charter=charter, secret=secret, schema=schema)
+        places = {}
+        if ledger_url is not None:
+            places["journal"] = f"PostgreSQL, schema {choose_database(home, ledger_url)}"
+        if control_url is not None:
+            places["control"] = f"PostgreSQL, schema {choose_control(home, control_url)}"
+        if objects_url is not None:
+            choose_bucket(home, objects_url)
+            places["objects"] = "a bucket"
+        return _fill(home, seats=seats, charter=charter, secret=secret, places=places)
     except (
         BaseException
     ):  # also an interruption: nothing stays half-made, so the same call can be made again
@@ -70,7 +87,12 @@ def create(
 
 
 def _fill(
-    home: Home, *, seats: Path, charter: Path | None, secret: dict[str, Any], schema: str | None
+    home: Home,
+    *,
+    seats: Path,
+    charter: Path | None,
+    secret: dict[str, Any],
+    places: dict[str, str],
 ) -> dict[str, Any]:
     keys = seat_keys(seats)
     roster = first_roster(home, keys, now_us=SystemClock().now_us())
@@ -86,13 +108,10 @@ def _fill(
         "outside": str(home.outside),
         "seats": sorted(keys),
         "synthetic": home.synthetic,
+        **places,
     }
-    if schema is not None:
-        answer["journal"] = f"PostgreSQL, schema {schema}"
     with start(home, order) as ready:
-        for name, share in zip(SEATS, ready["shares"], strict=False):
-            _write_secret(seats / f"{name}.share", share)
-        answer["shares"] = len(ready["shares"])
+        answer["shares"] = write_shares(seats, ready["shares"])
         answer["keeper_level"] = ready["ready"]
         if charter is not None:
             answer["charter"] = enact_for(
@@ -156,6 +175,14 @@ def _read_secret(path: Path) -> str:
         raise InvalidError(
             "the passphrase file cannot be read", file=path.name, rule="init.passphrase"
         ) from error
+
+
+def write_shares(folder: Path, shares: Sequence[str]) -> int:
+    """Write shares to files of the seats, and return how many; hand each to its seat and keep none."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, share in zip(SEATS, shares, strict=False):
+        _write_secret(folder / f"{name}.share", share)
+    return len(shares)
 
 
 def _tidy(seats: Path, had: set[Path] | None) -> None:

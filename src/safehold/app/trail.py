@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
-from safehold.errors import ConflictError, InvalidError, TamperedError
+from safehold.errors import ConflictError, InvalidError, TamperedError, UnavailableError
+from safehold.keeper.client import KeeperClient
 from safehold.settings import Home
 from safehold_verify import VerificationError
 from safehold_verify.package import FILE, PackageReport, verify_package
@@ -32,6 +35,53 @@ def write_private(file: Path, data: bytes) -> Path:
     file.chmod(0o600)
     file.write_bytes(data)
     return file
+
+
+def keep_receipt(answer: dict[str, Any], file: Path | None) -> dict[str, Any]:
+    """Write the receipt of an erasure if there is one and somebody wants it; return the rest of the answer.
+
+    Raises:
+        UnavailableError: It is wanted, and no published head covers the erasure yet.
+    """
+    shown = {name: value for name, value in answer.items() if name not in {"receipt", "leaf", "r"}}
+    if file is None:
+        return shown
+    if not answer.get("receipt"):
+        raise UnavailableError(
+            f"the erasure is done as far as it goes, and its receipt is not there yet: {answer.get('request')}",
+            rule="subjects.receipt",
+            fix="safehold people erasures REQUEST --receipt FILE, when the witnesses answer",
+        )
+    write_private(file, answer["receipt"].encode())
+    return {**shown, "receipt": str(file)}
+
+
+def export_to(client: KeeperClient, request: Path, out: Path) -> dict[str, Any]:
+    """Carry a signed request to the keeper, and have the sealed copy written to a new file; nothing if it fails.
+
+    Raises:
+        InvalidError: The file holds no request.
+        ConflictError: There is a file already.
+    """
+    try:
+        said = json.loads(request.read_bytes())
+        asked = {"request": said["request"], "signature": said["signature"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidError(
+            "not a request", file=request.name, rule="export.request", fix="safehold-verify ask"
+        ) from error
+    try:
+        handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError as error:
+        raise ConflictError(f"{out.name} exists", rule="export.file") from error
+    try:
+        answer = client.call("people.export", descriptors=[handle], **asked)
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(handle)
+    return {**answer, "copy": str(out)}
 
 
 def check_package(home: Home, file: Path, receipt: Path | None) -> PackageReport:

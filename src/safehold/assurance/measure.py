@@ -363,6 +363,15 @@ def read_risk(verbs: Verbs) -> Measured:
     return Measured(micro=micro, sentence=sentence)
 
 
+def count_overdue(verbs: Verbs) -> Measured:
+    """Measure ``rights.overdue``: how many requests of people have not been answered in time."""
+    clock = verbs.rights.clock()
+    return Measured(
+        micro=clock["overdue"] * MICRO,
+        sentence=f"of {clock['open']} requests that wait for an answer, so many are late",
+    )
+
+
 MEASURES: Final[dict[str, Callable[[Verbs], Measured]]] = {
     "drift.unapproved_config": count_drift,
     "stop.p100_seconds": time_stops,
@@ -371,6 +380,7 @@ MEASURES: Final[dict[str, Callable[[Verbs], Measured]]] = {
     "replay.any_employee_records": count_open_records,
     "replay.max_segments_exposed": count_open_segments,
     "reidentify.top1": read_risk,
+    "rights.overdue": count_overdue,
 }
 
 

@@ -46,12 +46,13 @@ class Lineage:
                         created_us=created_us,
                     )
                 )
-            for parent in parents:
+            held = set(
                 connection.execute(
-                    tables.edge.insert()
-                    .prefix_with("OR IGNORE")
-                    .values(parent=parent, child=dataset)
-                )
+                    sa.select(tables.edge.c.parent).where(tables.edge.c.child == dataset)
+                ).scalars()
+            )
+            for parent in sorted(set(parents) - held):
+                connection.execute(tables.edge.insert().values(parent=parent, child=dataset))
 
     def label(self, dataset: str) -> DatasetLabel:
         """Return the label of a dataset.

@@ -166,6 +166,26 @@ class Catalog:
                 ).scalars()
             )
 
+    def blocks_of(self, person: str, *, live: bool = False) -> list[SealedBlock]:
+        """Return every block of a person that is known, of whatever kind, each row checked.
+
+        Args:
+            person: Whose.
+            live: Only of sources and builds that are through.
+
+        Raises:
+            TamperedError: A row does not carry the keeper's MAC.
+        """
+        query = (
+            sa.select(tables.block)
+            .where(tables.block.c.person == person)
+            .order_by(tables.block.c.stream, tables.block.c.window, tables.block.c.id)
+        )
+        if live:
+            query = query.where(tables.block.c.state == LIVE)
+        with self._engine.begin() as connection:
+            return [self._rows.check(row) for row in connection.execute(query)]
+
     def label_of(self, source: str) -> DatasetLabel | None:
         """Return the narrowest label over a source's blocks, or None if it has none."""
         with self._engine.begin() as connection:
@@ -307,13 +327,18 @@ class Catalog:
 
     def _drop(self, gone: sa.ColumnElement[bool]) -> list[str]:
         with self._engine.begin() as connection:
-            rows = connection.execute(sa.select(tables.block.c.record).where(gone)).all()
+            rows = connection.execute(
+                sa.select(tables.block.c.source, tables.block.c.record).where(gone)
+            ).all()
             touched = {canonical.decode(row.record)["object"] for row in rows}
             connection.execute(tables.block.delete().where(gone))
-            still = {
-                canonical.decode(row.record)["object"]
-                for row in connection.execute(sa.select(tables.block.c.record))
-            }
+            # an object holds blocks of one source, so those of others need not be looked at
+            still: set[str] = set()
+            for source in sorted({row.source for row in rows}):
+                of_source = sa.select(tables.block.c.record).where(tables.block.c.source == source)
+                still.update(
+                    canonical.decode(row.record)["object"] for row in connection.execute(of_source)
+                )
             empty = sorted(touched - still)
             for name in empty:
                 connection.execute(tables.object_.delete().where(tables.object_.c.name == name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from safehold.db import metadata
+from safehold.db import Wide, metadata
 
 source = sa.Table(
     "source",
@@ -29,7 +29,7 @@ object_ = sa.Table(
     metadata,
     sa.Column("name", sa.String(96), primary_key=True),
     sa.Column("root", sa.LargeBinary(32), nullable=False),
-    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("size", Wide, nullable=False),
     sa.Column("source", sa.String(64), nullable=False, index=True),
 )
 
@@ -59,8 +59,8 @@ extent = sa.Table(
     sa.Column("source", sa.String(64), nullable=False, index=True),
     sa.Column("origin", sa.LargeBinary(16), nullable=False, index=True),  # device || session
     sa.Column("stream", sa.String(24), nullable=False),
-    sa.Column("first", sa.Integer, nullable=False),
-    sa.Column("last", sa.Integer, nullable=False),
+    sa.Column("first", Wide, nullable=False),
+    sa.Column("last", Wide, nullable=False),
 )
 
 dataset = sa.Table(

@@ -31,6 +31,7 @@ from safehold.errors import DeniedError
 from safehold.telemetry.schema import STREAM_TO_WHAT, WHAT_TO_STREAM, Level
 
 DOMAIN: Final = "safehold.charter.v2"
+OPT_IN_BY: Final = ("person", "person_or_operator")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,8 @@ class Participation:
     pause: Pause = key()
     applies_equally_to: tuple[str, ...] = key(value.name)
     manager_visibility_of_choice: str = key(value.one_of("never"))
+    # who may enter an opt-in; whatever narrows may be entered by an operator too, marked as such
+    opt_in_by: str = key(value.one_of(*OPT_IN_BY), default="person", later=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,14 @@ from safehold.errors import InvalidError
 R = TypeVar("R")
 
 
-def key(read: value.Reader | None = None, *, key: str | None = None, **rest: Any) -> Any:
-    """Declare a field: how its words are read, and its key in YAML where that differs."""
-    return field(metadata={"read": read, "key": key}, **rest)
+def key(
+    read: value.Reader | None = None, *, key: str | None = None, later: bool = False, **rest: Any
+) -> Any:
+    """Declare a field: how its words are read, and its key in YAML where that differs.
+
+    One that came ``later`` is not written while it has its default, so what was signed before keeps its bytes.
+    """
+    return field(metadata={"read": read, "key": key, "later": later}, **rest)
 
 
 @cache
@@ -45,7 +50,11 @@ def required(declared: Field[Any]) -> bool:
 def dump(item: Any) -> Any:
     """Return a record as a tree of JSON; keys are field names."""
     if is_dataclass(item) and not isinstance(item, type):
-        return {each.name: dump(getattr(item, each.name)) for each in fields(item)}
+        return {
+            each.name: dump(getattr(item, each.name))
+            for each in fields(item)
+            if not (each.metadata.get("later") and getattr(item, each.name) == each.default)
+        }
     if isinstance(item, Mapping):
         return {key: dump(inner) for key, inner in item.items()}
     if isinstance(item, tuple):
@@ -90,8 +99,12 @@ def _load(kind: Any, tree: Any, path: str, read: Any = None) -> Any:
 
 def _load_record(kind: Any, tree: Any, path: str) -> Any:
     declared = fields(kind)
-    if not isinstance(tree, dict) or set(tree) != {each.name for each in declared}:
+    later = {each.name for each in declared if each.metadata.get("later")}
+    if not isinstance(tree, dict) or set(tree) | later != {each.name for each in declared}:
         raise InvalidError("other keys than this record has", field=path, rule="record.keys")
+    for each in declared:
+        if each.name in later and each.name in tree and tree[each.name] == each.default:
+            raise InvalidError("a default is not written", field=path, rule="record.keys")
     types_ = hints(kind)
     return kind(
         **{
@@ -102,5 +115,6 @@ def _load_record(kind: Any, tree: Any, path: str) -> Any:
                 each.metadata.get("read"),
             )
             for each in declared
+            if each.name in tree
         }
     )

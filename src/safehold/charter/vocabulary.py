@@ -40,6 +40,7 @@ MEASURES: Final = (  # what a promise can be measured by in this version
     "reidentify.top1",
     "replay.any_employee_records",
     "replay.max_segments_exposed",
+    "rights.overdue",
     "stop.p100_seconds",
     "trail.missing_entries",
 )

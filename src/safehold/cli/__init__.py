@@ -23,10 +23,13 @@ from safehold.cli import (
     grant,
     home,
     job,
+    key,
     ledger,
+    me,
     people,
     principal,
     request,
+    rights,
     source,
     tagger,
 )
@@ -43,10 +46,13 @@ def build() -> typer.Typer:
         help="Train AI on how people work, and prove that nothing else happened to the data.",
     )
     tagger.register(dlp.group)
+    rights.register(people.group)
     for noun, group in (
         ("charter", charter.group),
         ("board", board.group),
         ("people", people.group),
+        ("me", me.group),
+        ("rights", rights.group),
         ("source", source.group),
         ("dataset", dataset.group),
         ("dlp", dlp.group),
@@ -58,6 +64,7 @@ def build() -> typer.Typer:
         ("enclave", enclave.group),
         ("artifact", artifact.group),
         ("attack", attack.group),
+        ("key", key.group),
         ("ledger", ledger.group),
         ("budget", artifact.budget),
         ("evidence", evidence.group),

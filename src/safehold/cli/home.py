@@ -16,6 +16,7 @@ from safehold.cli.surface import (
     existing,
     keeper,
     put,
+    root_elsewhere,
     secret_of,
 )
 
@@ -36,10 +37,38 @@ def init(
     shares: Annotated[
         str | None, typer.Option(help="Seal the root by k-of-n shares instead, such as 3-of-5.")
     ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the root elsewhere: pkcs11:..., aws-kms://... or hcvault://...; never with a PIN in it."
+        ),
+    ] = None,
+    unlock: Annotated[
+        str | None,
+        typer.Option(
+            help="File with its PIN, token or credentials, readable by its owner alone; - for standard input."
+        ),
+    ] = None,
+    make_key: Annotated[
+        bool, typer.Option("--make-key", help="Make the key there; otherwise it must exist.")
+    ] = False,
     ledger_url: Annotated[
         str | None,
         typer.Option(
             help="Keep the ledger's journal in PostgreSQL: postgresql://user@host/database, without a password."
+        ),
+    ] = None,
+    objects: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep sealed objects in a bucket: s3://BUCKET/PREFIX?endpoint=https://HOST, without credentials."
+        ),
+    ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep people, catalogue, keys and grants in PostgreSQL: postgresql://user@host/database,"
+            " without a password."
         ),
     ] = None,
     home: HomeOption = DEFAULT_HOME,
@@ -48,11 +77,35 @@ def init(
     """Make a home: root key, board, ledger, witness. Nothing is collected before a charter is signed."""
     from safehold.app.setup import create
 
-    made = create(home, seats=seats, charter=charter, shares=shares, ledger_url=ledger_url)
+    made = create(
+        home,
+        seats=seats,
+        charter=charter,
+        shares=shares,
+        ledger_url=ledger_url,
+        objects_url=objects,
+        root=root_elsewhere(root, unlock, make=make_key),
+        control_url=control,
+    )
     put(made, as_json=as_json)
 
 
-def serve(*, home: HomeOption = DEFAULT_HOME) -> None:
+def serve(
+    *,
+    account: Annotated[
+        str | None,
+        typer.Option("--as", help="Account of the keeper's own; started by root: level K2."),
+    ] = None,
+    caller: Annotated[
+        list[str] | None,
+        typer.Option(help="With --as: account that may speak to it besides root; repeatable."),
+    ] = None,
+    name: Annotated[
+        str,
+        typer.Option(help="Name of a further keeper: it stands by, hands on, and takes over."),
+    ] = "",
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
     """Run the keeper and its periodic work in the foreground, until interrupted."""
     from safehold.app.serve import run
     from safehold.errors import UnavailableError
@@ -61,8 +114,12 @@ def serve(*, home: HomeOption = DEFAULT_HOME) -> None:
     place = Home.open(home)
     secret = secret_of(place)
     if secret is None:
-        raise UnavailableError("no passphrase", rule="keeper.locked", fix="set SAFEHOLD_PASSPHRASE")
-    run(place, secret)
+        raise UnavailableError(
+            "nothing was given to open the root",
+            rule="keeper.locked",
+            fix="set SAFEHOLD_PASSPHRASE_FILE, or SAFEHOLD_UNLOCK_FILE for a root elsewhere",
+        )
+    run(place, secret, name=name, account=account, callers=caller or ())
 
 
 def status(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:

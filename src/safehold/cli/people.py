@@ -19,7 +19,7 @@ def enrol(
     *,
     file: Annotated[
         Path | None,
-        typer.Option(help="CSV with columns person, jurisdiction, streams (separated by spaces)."),
+        typer.Option(help="CSV: person, jurisdiction; level, key; streams where an operator may."),
     ] = None,
     source: Annotated[
         Path | None, typer.Option(help="Enrol everybody who appears in a source file.")
@@ -47,7 +47,7 @@ def enrol(
 
 @group.command()
 def show(person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Show what a person chose."""
+    """Show whether a person is enrolled; what they chose is shown to them alone: safehold me show."""
     with keeper(home) as client:
         put(client.call("people.show", person=person), as_json=as_json)
 
@@ -61,7 +61,7 @@ def consent(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Record an opt-in; it replaces an earlier one."""
+    """Enter an opt-in, where the charter lets an operator; else the person opts in: safehold me consent."""
     with keeper(home) as client:
         put(
             client.call(
@@ -73,14 +73,14 @@ def consent(
 
 @group.command()
 def pause(person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Pause: nothing is recorded, and nothing is used, until the person resumes."""
+    """Enter a pause for a person, marked as an operator's: nothing is recorded or used until they resume."""
     with keeper(home) as client:
         put(client.call("people.choose", person=person, choice="pause"), as_json=as_json)
 
 
 @group.command()
 def resume(person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """End a pause."""
+    """Enter the end of a pause, where the charter lets an operator."""
     with keeper(home) as client:
         put(client.call("people.choose", person=person, choice="resume"), as_json=as_json)
 
@@ -89,7 +89,7 @@ def resume(person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOpti
 def withdraw(
     person: Person, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
 ) -> None:
-    """Withdraw: every key of this person is withheld from the next release on."""
+    """Enter a withdrawal, marked as an operator's: every key is withheld from the next release on."""
     with keeper(home) as client:
         put(client.call("people.choose", person=person, choice="withdraw"), as_json=as_json)
 
@@ -99,12 +99,59 @@ def erase(
     person: Person,
     *,
     evidence: Annotated[str, typer.Option(help="Where the request is recorded.")],
+    receipt: Annotated[
+        Path | None, typer.Option(help="Where to write the receipt; the person keeps it.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase a person: their keys are destroyed, and nothing that is left leads to them."""
+    """Erase a person: their keys are destroyed, and nothing that is left leads to them.
+
+    Tells what was made from them and what becomes of each: shredded, rebuilt, bounded, unsupported.
+    """
+    from safehold.app.trail import keep_receipt
+
     with keeper(home) as client:
-        put(client.call("people.erase", person=person, evidence=evidence), as_json=as_json)
+        answer = client.call("people.erase", person=person, evidence=evidence)
+    put(keep_receipt(answer, receipt), as_json=as_json)
+
+
+@group.command()
+def erasures(
+    request: Annotated[
+        str | None, typer.Argument(help="One request, by the name that it was given.")
+    ] = None,
+    *,
+    receipt: Annotated[
+        Path | None, typer.Option(help="Where to write the receipt of that request.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """List erasures with their deadlines, or show one and write its receipt; whose they were is not known."""
+    from safehold.app.trail import keep_receipt
+
+    with keeper(home) as client:
+        answer = client.call("people.erased", request=request)
+    put(answer if request is None else keep_receipt(answer, receipt), as_json=as_json)
+
+
+@group.command()
+def export(
+    request: Annotated[Path, typer.Argument(help="What the person signed: safehold-verify ask.")],
+    *,
+    out: Annotated[Path, typer.Option(help="New file for the sealed copy.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a copy of everything that is held about a person, sealed to their own key.
+
+    They open it with `safehold-verify open`. Whoever runs this cannot read it.
+    """
+    from safehold.app.trail import export_to
+
+    with keeper(home) as client:
+        put(export_to(client, existing(request), out), as_json=as_json)
 
 
 @group.command()
@@ -155,6 +202,6 @@ def trail(
 
 @group.command(name="list")
 def count(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Count the people; who they are is not listed."""
+    """Count the people, and tell what was last released of who takes part; nobody is listed."""
     with keeper(home) as client:
         put(client.call("people.count"), as_json=as_json)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from safehold.clock import date_of
-from safehold.errors import InvalidError, MissingError, SafeholdError
+from safehold.errors import InvalidError, SafeholdError, place_of
 
 if TYPE_CHECKING:
     from safehold.keeper.client import KeeperClient, Progress
@@ -34,6 +34,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 DEFAULT_HOME = Path("safehold-home")
 DAYS = frozenset({"expires"})  # figures that are a number of days since 1970-01-01
 INTERRUPTED = 130
+MOST_SECRET = 64 << 10  # characters
 
 
 def guarded(root: typer.Typer) -> NoReturn:
@@ -74,7 +75,7 @@ def _show_other(error: Exception) -> NoReturn:
     show = getattr(error, "show", None)
     if show is None:
         fault = SafeholdError(
-            f"a fault in Safehold itself: {type(error).__name__} at {_place(error)}",
+            f"a fault in Safehold itself: {type(error).__name__} at {place_of(error)}",
             rule="cli.fault",
             fix="report this line; `safehold doctor` tells whether the machine is the cause",
         )
@@ -86,18 +87,6 @@ def _show_other(error: Exception) -> NoReturn:
     else:
         show()
     sys.exit(getattr(error, "exit_code", 2))
-
-
-def _place(error: BaseException) -> str:
-    """Return the innermost place in our own source: module and line, no values."""
-    place = "an unknown place"
-    step = error.__traceback__
-    while step is not None:
-        module = str(step.tb_frame.f_globals.get("__name__", ""))
-        if module.split(".", maxsplit=1)[0] == "safehold":
-            place = f"{module}:{step.tb_lineno}"
-        step = step.tb_next
-    return place
 
 
 def _wants_json() -> bool:
@@ -137,20 +126,53 @@ def say(text: str) -> None:
 
 
 def secret_of(home: Home) -> dict[str, Any] | None:
-    """Find what opens the root: environment, files, a demo home's own, or ask when somebody is there."""
-    if given := os.environ.get("SAFEHOLD_PASSPHRASE"):
-        return {"passphrase": given}
-    if named := os.environ.get("SAFEHOLD_PASSPHRASE_FILE"):
-        return {"passphrase": _read(Path(named))}
-    if named := os.environ.get("SAFEHOLD_SHARE_FILES"):
-        return {"shares": [_read(Path(one)) for one in named.split(os.pathsep) if one]}
-    demo = home.outside / "demo" / "passphrase"
-    if home.synthetic and demo.exists():
-        return {"passphrase": _read(demo)}
+    """Find what opens the root, or ask for it when somebody is there."""
+    from safehold.app.secret import find_secret
+
+    if (found := find_secret(home)) is not None:
+        return found
     if sys.stdin.isatty() and sys.stderr.isatty():
-        answer: str = typer.prompt("Passphrase", hide_input=True, err=True)
-        return {"passphrase": answer}
+        elsewhere = _is_elsewhere(home)
+        asked = "PIN, token or credentials" if elsewhere else "Passphrase"
+        answer: str = typer.prompt(asked, hide_input=True, err=True)
+        return {"unlock" if elsewhere else "passphrase": answer}
     return None
+
+
+def unlocking(name: str) -> str:
+    """Return the PIN, token, credentials or passphrase in a file that its owner alone can read; ``-``: standard input.
+
+    Raises:
+        InvalidError: Others can read the file, or it holds nothing.
+    """
+    from safehold.app.secret import check_unlocking, read_unlocking
+
+    if name == "-":
+        return check_unlocking(sys.stdin.read(MOST_SECRET).strip())
+    return read_unlocking(existing(Path(name)))
+
+
+def root_elsewhere(address: str | None, unlock: str | None, *, make: bool) -> dict[str, Any] | None:
+    """Return the order for a root elsewhere, or None if no address was given.
+
+    Raises:
+        InvalidError: One of address and unlocking file without the other.
+    """
+    if address is None and unlock is None:
+        return None
+    if address is None or unlock is None:
+        raise InvalidError(
+            "a root elsewhere has an address and what unlocks it",
+            rule="cli.root",
+            fix="give --root ADDRESS and --unlock FILE",
+        )
+    return {"place": address, "unlock": unlocking(unlock), "make": make}
+
+
+def _is_elsewhere(home: Home) -> bool:
+    from safehold.vault.kms import where_of
+
+    return where_of(home.root_file) is not None
 
 
 @contextmanager
@@ -210,13 +232,6 @@ def existing(path: Path) -> Path:
             "no such file", file=path.name, rule="cli.file", fix="look at the path and the name"
         )
     return path
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8").strip()
-    except OSError as error:
-        raise MissingError(f"{path.name} cannot be read", rule="cli.secret") from error
 
 
 def _lines(value: Any, depth: int) -> Iterator[str]:

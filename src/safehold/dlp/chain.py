@@ -43,25 +43,35 @@ def chained(
     begins = _fits(texts, _BEGINS)
     if not begins.any():
         return set()
-    ends, whole = _fits(texts, _ENDS), _fits(texts, _WHOLE)
+    after = [(rows, np.flatnonzero(same & begins[rows[1:]])) for rows, same in orders]
+    before = [rows[at] for rows, at in after]
+    ends = _fits(texts, _ENDS, among=before)
+    linked = [at[ends[one]] for (_, at), one in zip(after, before, strict=True)]
+    whole = _fits(texts, _WHOLE, among=[one[ends[one]] for one in before])
     windows = {
         window
-        for rows, same in orders
-        for window in _windows(rows, same & ends[rows[:-1]] & begins[rows[1:]], whole)
+        for (rows, _), at in zip(after, linked, strict=True)
+        for window in _windows(rows, at, whole)
     }
     if not windows:
         return set()
     return _found(texts, sorted(windows), groups)
 
 
-def _fits(texts: pa.Array, pattern: str) -> Bools:
-    hit = pc.fill_null(pc.match_substring_regex(texts, pattern), fill_value=False)
-    return np.asarray(hit.to_numpy(zero_copy_only=False), bool)
+def _fits(texts: pa.Array, pattern: str, *, among: list[Ints] | None = None) -> Bools:
+    """Return which texts an expression fits; only some of them are looked at, if they are told."""
+    if among is None:
+        hit = pc.fill_null(pc.match_substring_regex(texts, pattern), fill_value=False)
+        return np.asarray(hit.to_numpy(zero_copy_only=False), bool)
+    found = np.zeros(len(texts), bool)
+    rows = np.unique(np.concatenate(among))
+    found[rows] = _fits(texts.take(pa.array(rows)), pattern)
+    return found
 
 
-def _windows(rows: Ints, linked: Bools, whole: Bools) -> Iterator[tuple[int, ...]]:
+def _windows(rows: Ints, linked: Ints, whole: Bools) -> Iterator[tuple[int, ...]]:
     run: list[int] = []
-    for at in [*np.flatnonzero(linked).tolist(), -2]:
+    for at in [*linked.tolist(), -2]:
         one, two = (int(rows[at]), int(rows[at + 1])) if at >= 0 else (-1, -1)
         if run and run[-1] == one and whole[one]:
             run.append(two)

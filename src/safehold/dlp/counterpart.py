@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from safehold.dlp.engine.literal import Literals
+from safehold.dlp.engine.rows import whole_of
 from safehold.dlp.rules import Rules
 
 Bools = npt.NDArray[np.bool_]
@@ -29,6 +31,18 @@ _QUOTED: Final = (
         r"|from: [^\n]{1,200}\n(?:sent|date|to): ).*"
     ),
 )
+_QUOTING: Final = Literals(  # one of these stands in every text that quotes
+    [
+        b">",
+        b"&gt;",
+        "»".encode(),
+        "\uff1e".encode(),
+        b"wrote:",
+        b"original",
+        b"forwarded",
+        b"from: ",
+    ]
+)
 _QUOTE: Final = "[QUOTE]"
 _SHORTEST: Final = 12  # characters; shorter words are anybody's
 
@@ -40,10 +54,15 @@ def without_quotes(table: pa.Table, lost: pa.Table) -> tuple[pa.Array, int]:
         table: Turns that are kept.
         lost: Turns of the same chunk that were dropped.
     """
-    before = table.column("text").combine_chunks()
+    before = whole_of(table.column("text"))
     texts = before
-    for pattern in _QUOTED:
-        texts = pc.replace_substring_regex(texts, pattern, _QUOTE)
+    if len(rows := _QUOTING.rows(before)):
+        fresh = before.take(pa.array(rows))
+        for pattern in _QUOTED:
+            fresh = pc.replace_substring_regex(fresh, pattern, _QUOTE)
+        place = np.zeros(len(texts), bool)
+        place[rows] = True
+        texts = pc.replace_with_mask(texts, pa.array(place), fresh)
     gone = dict(zip(lost.column("msg").to_pylist(), lost.column("text").to_pylist(), strict=True))
     if gone:
         known = pa.array(list(gone), pa.string())

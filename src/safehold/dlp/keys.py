@@ -70,15 +70,15 @@ def _pair(session: Ints, kinds: Ints, names: Ints) -> Ints:
     order = np.argsort(code, kind="stable")
     same = ~_changes(code[order])
     kind = kinds[order]
-    place = np.arange(len(order))
-    group = np.maximum.accumulate(np.where(~same, place, 0))
-    down = np.maximum.accumulate(np.where(kind == KeyKind.DOWN, place, -1))
-    ok = (kind == KeyKind.UP) & (down >= group)
+    place = np.arange(len(order), dtype=np.int32 if len(order) < 1 << 30 else np.int64)
+    # the last press or begin of a key before each event; odd where it is a press
+    down = kind == KeyKind.DOWN
+    last = np.maximum.accumulate(np.where(down | ~same, place * 2 + down, 0))
+    ok = np.flatnonzero((kind == KeyKind.UP) & (last & 1 > 0))
     partner = np.full(len(order), -1)
-    partner[order[ok]] = order[down[ok]]
+    partner[order[ok]] = order[last[ok] >> 1]
     # forward: only when nothing of the same key lies between
-    next_up = np.r_[(kind[1:] == KeyKind.UP) & same[1:], False] if len(kind) else ok
-    ahead = np.flatnonzero(next_up & (kind == KeyKind.DOWN))
+    ahead = np.flatnonzero(down[:-1] & (kind[1:] == KeyKind.UP) & same[1:])
     partner[order[ahead]] = order[ahead + 1]
     return partner
 
@@ -96,11 +96,11 @@ def read_keys(table: pa.Table, *, clicks: pa.Table | None = None) -> Typed:
         clicked = clicks, group[1]
     session, seq = group[0], numbers_of(table, "seq")
     order = _order(session, seq)
-    session = session[order]
-    kinds = numbers_of(table, "kind")[order]
+    if len(order) and (order[1:] < order[:-1]).any():
+        table, session = table.take(pa.array(order)), session[order]
+    kinds = numbers_of(table, "kind")
     keys, key_names = words_of(table.column("key"))
     codes, code_names = words_of(table.column("code"))
-    keys, codes = keys[order], codes[order]
     pair, back = distinct(keys * len(code_names) + codes)
     looked = [
         (key_names[p // len(code_names)], code_names[p % len(code_names)]) for p in pair.tolist()
@@ -110,11 +110,11 @@ def read_keys(table: pa.Table, *, clicks: pa.Table | None = None) -> Typed:
     vocabulary = list(dict.fromkeys(first))
     number = {name: at for at, name in enumerate(vocabulary)}
     plain = np.array([number[name] for name in first], np.int64)[back]
-    mods = numbers_of(table, "mods")[order]
-    told = pc.is_valid(table.column("mods")).to_numpy()[order]
-    if not told.all():
+    mods = numbers_of(table, "mods")
+    if table.column("mods").null_count:
+        told = pc.is_valid(table.column("mods")).to_numpy()
         mods = np.where(told, mods, _held(session, kinds, plain, vocabulary))
-    mods &= 15
+    mods = mods & 15
     caps = _caps(session, kinds, plain, vocabulary)
     combined, back = distinct((back * 2 + caps) * 16 + mods)
     acts, named = [], []
@@ -127,14 +127,13 @@ def read_keys(table: pa.Table, *, clicks: pa.Table | None = None) -> Typed:
     number = {name: at for at, name in enumerate(vocabulary)}
     names = np.array([number[name] for name in named], np.int64)[back]
     ops = np.array([int(op) for op, _ in acts], np.int64)[back]
-    inserted = [text for _, text in acts]
-    texts = list(map(inserted.__getitem__, back.tolist()))
+    texts = np.array([*(text for _, text in acts), ""], object)[:-1][back]
     physical = np.where(codes == len(code_names) - 1, len(code_names) + plain, codes)
     release = _pair(session, kinds, physical)
     ops = np.where(kinds == KeyKind.DOWN, ops, Op.NOP)
-    commits = _take_blocks(table, order, session, kinds=kinds, ops=ops, texts=texts)
-    counts = _repeats(table, order, session, ops=ops, release=release)
-    segments, fields = _segments(table, order, session, ops, clicked)
+    commits = _take_blocks(table, session, kinds=kinds, ops=ops, texts=texts)
+    counts = _repeats(table, session, ops=ops, release=release)
+    segments, fields = _segments(table, session, ops, clicked)
     return Typed(
         order=order, ops=ops, texts=texts, names=names, vocabulary=vocabulary, counts=counts,
         kinds=kinds,
@@ -143,19 +142,17 @@ def read_keys(table: pa.Table, *, clicks: pa.Table | None = None) -> Typed:
 
 
 def _take_blocks(
-    table: pa.Table, order: Ints, session: Ints, *, kinds: Ints, ops: Ints, texts: list[str]
+    table: pa.Table, session: Ints, *, kinds: Ints, ops: Ints, texts: npt.NDArray[np.object_]
 ) -> Ints:
     """Give commits and pastes their text, and take away what they make redundant.
 
     Returns:
         For each press under composition, the place of the commit it went into, or -1.
     """
-    composing = np.asarray(
-        pc.fill_null(table.column("composing"), fill_value=False).to_numpy(zero_copy_only=False)
-    )
+    composing = _flags(table, "composing")
     # keys under composition are the input method's: the commit brings the text, a deletion deletes
     # what is not there yet, and Enter accepts it and ends nothing
-    composing = composing[order] & (kinds == KeyKind.DOWN)
+    composing = composing & (kinds == KeyKind.DOWN)
     commits = np.isin(session, np.unique(session[kinds == KeyKind.COMMIT]))
     ops[composing & commits] = Op.NOP
     # Ctrl+V where the recorder reports pastes itself
@@ -165,7 +162,7 @@ def _take_blocks(
         texts[place] = OPAQUE
     blocks = np.flatnonzero(kinds >= KeyKind.COMMIT)
     if len(blocks):
-        values = table.column("commit").take(pa.array(order[blocks])).to_pylist()
+        values = table.column("commit").take(pa.array(blocks)).to_pylist()
         for place, value in zip(blocks.tolist(), values, strict=True):
             ops[place], texts[place] = Op.PASTE, value or OPAQUE
     return _commits_of(session, kinds, ops, composing)
@@ -187,18 +184,24 @@ def _commits_of(session: Ints, kinds: Ints, ops: Ints, composing: Bools) -> Ints
     return found
 
 
-def _repeats(table: pa.Table, order: Ints, session: Ints, *, ops: Ints, release: Ints) -> Ints:
-    counts = np.ones(len(order), np.int64)
-    erasing = np.flatnonzero(
-        ((ops == Op.BKSP) | (ops == Op.DEL)) & (release > np.arange(len(order)))
-    )
+def _flags(table: pa.Table, name: str) -> Bools:
+    """Return a column of truth values; nulls are false."""
+    column = table.column(name)
+    if column.null_count == len(column):  # a column that the recorder does not fill
+        return np.zeros(len(column), bool)
+    filled = pc.fill_null(column, fill_value=False)
+    return np.asarray(filled.to_numpy(zero_copy_only=False), bool)
+
+
+def _repeats(table: pa.Table, session: Ints, *, ops: Ints, release: Ints) -> Ints:
+    counts = np.ones(len(session), np.int64)
+    erasing = np.flatnonzero((ops == Op.BKSP) | (ops == Op.DEL))
+    erasing = erasing[release[erasing] > erasing]
     if not len(erasing):
         return counts
-    repeat = pc.fill_null(table.column("repeat"), fill_value=False).to_numpy(zero_copy_only=False)[
-        order
-    ]
+    repeat = _flags(table, "repeat")
     erasing = erasing[~np.isin(session[erasing], np.unique(session[repeat]))]
-    mono = numbers_of(table, "mono")[order]
+    mono = numbers_of(table, "mono")
     held = mono[release[erasing]] - mono[erasing]
     many = 2 + (held - _HELD_US) // _REPEAT_US
     counts[erasing] = np.where(held >= _HELD_US, np.minimum(many, _MOST_REPEATS), 1)
@@ -206,13 +209,13 @@ def _repeats(table: pa.Table, order: Ints, session: Ints, *, ops: Ints, release:
 
 
 def _segments(
-    table: pa.Table, order: Ints, session: Ints, ops: Ints, clicked: tuple[pa.Table, Ints] | None
+    table: pa.Table, session: Ints, ops: Ints, clicked: tuple[pa.Table, Ints] | None
 ) -> tuple[Ints, Ints]:
     new = _changes(session)
     for name in ("app", "ctx", "field_kind"):
         column = table.column(name)
         index = words_of(column)[0] if pa.types.is_string(column.type) else numbers_of(table, name)
-        new |= _changes(index[order])
+        new |= _changes(index)
     after = ops == Op.SEG
     new |= np.r_[False, after[:-1]] if len(after) else after
     window = np.cumsum(new, dtype=np.int64)
@@ -222,7 +225,7 @@ def _segments(
         mark = np.sort(
             groups[press] * (1 << 43) + np.clip(numbers_of(clicks, "mono")[press], 0, (1 << 42) - 1)
         )
-        mono = np.clip(numbers_of(table, "mono")[order], 0, (1 << 42) - 1)
+        mono = np.clip(numbers_of(table, "mono"), 0, (1 << 42) - 1)
         new |= _changes(np.searchsorted(mark, session * (1 << 43) + mono))
     segments: Ints = np.cumsum(new, dtype=np.int64)
     fields = np.zeros(int(segments.max(initial=0)) + 1, np.int64)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from safehold.clock import DAY_US, SECOND_US
+from safehold.dlp.engine.rows import constant_of, whole_of
 from safehold.telemetry.schema import Level, T
 
 Ints = npt.NDArray[np.int64]
@@ -69,6 +70,22 @@ def coarse_times(level: Level, t: Ints, mono: Ints) -> tuple[Ints, Ints]:
     if level == Level.L0:
         return t, mono
     return floor_times(t, mono, step=TENTH_US if level == Level.L1 else SECOND_US)
+
+
+def take_rows(table: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
+    """Return some rows of a table; a column that holds one value, or none, is not copied.
+
+    Args:
+        table: The table.
+        rows: Their numbers, each once.
+    """
+    columns = []
+    for item in table.schema:
+        column = whole_of(table.column(item.name))
+        alike = column.null_count == len(column)
+        alike = alike or (pa.types.is_string(item.type) and constant_of(column) is not None)
+        columns.append(column.slice(0, len(rows)) if alike else column.take(pa.array(rows)))
+    return pa.Table.from_arrays(columns, schema=table.schema)
 
 
 def put_columns(table: pa.Table, values: dict[str, pa.Array]) -> pa.Table:

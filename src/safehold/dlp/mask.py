@@ -8,7 +8,9 @@ these.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +31,8 @@ Ints = npt.NDArray[np.int64]
 NEAR: Final = 14  # presses between two characters of one span that are masked with it
 _RANKS: Final = np.array([each.rank for each in CLASSES.values()], np.int64)
 _BITS: Final = np.array([int(each.bit) for each in CLASSES.values()], np.uint32)
-_EDITS: Final = tuple(op for op in Op if op not in (Op.NOP, Op.INS, Op.PASTE, Op.SEG))
+_EDITS: Final = np.array([op not in (Op.NOP, Op.INS, Op.PASTE, Op.SEG) for op in Op], bool)
+_BLOCK: Final = 1 << 18  # characters of spans that are looked at together; bounds the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,22 @@ class Marks:
         self.kind[rows[better]] = kind
         self.sens[rows] |= _BITS[kind]
 
+    def put_each(self, rows: Ints, kinds: Ints) -> None:
+        """Mask rows, each by a class of its own, as ``put`` does one after the other.
+
+        Args:
+            rows: The rows; one may come several times.
+            kinds: The class of each.
+        """
+        order = np.lexsort((-_RANKS[kinds], rows))  # stable: of equal ranks the first
+        once, best = rows[order], kinds[order]
+        first = np.flatnonzero(np.diff(once, prepend=-1))
+        once, best = once[first], best[first]
+        old = self.kind[once]
+        better = (old < 0) | (_RANKS[old] < _RANKS[best])
+        self.kind[once[better]] = best[better]
+        np.bitwise_or.at(self.sens, rows, _BITS[kinds])
+
 
 def mark_pieces(
     pieces: list[Piece],
@@ -78,48 +97,101 @@ def mark_pieces(
     """
     if not pieces:
         return
-    texts = pa.array([_clean(piece.text) for piece in pieces], pa.large_string())
+    texts = _texts_of(pieces)
+    presses = _Presses(typed)
     spans = find_spans(texts, groups=groups)
-    _mark_spans(spans, pieces, typed, marks)
+    _mark_spans(spans, pieces, presses, marks)
     units = find_units(texts, groups=groups, told=(spans.row, spans.kind))
-    _mark_spans(units, pieces, typed, marks)
+    _mark_spans(units, pieces, presses, marks)
     if roster is not None:
-        _mark_spans(roster.find(texts), pieces, typed, marks)
+        _mark_spans(roster.find(texts), pieces, presses, marks)
     if tagged:
-        _mark_spans(find_named(texts), pieces, typed, marks)
+        _mark_spans(find_named(texts), pieces, presses, marks)
+
+
+def _texts_of(pieces: list[Piece]) -> Any:
+    texts = [piece.text for piece in pieces]
+    whole = "".join(texts)
+    if not whole.isascii() or "\0" in whole:
+        # a lone half of a surrogate pair has no UTF-8; a zero byte is the border between texts
+        texts = [
+            text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+            for text in texts
+        ]
+    return pa.array(texts, pa.large_string())
+
+
+class _Presses:
+    """The presses among events, counted, so that releases do not widen a gap."""
+
+    def __init__(self, typed: Typed) -> None:
+        self.typed = typed
+
+    @cached_property
+    def place(self) -> Ints:
+        """Where each press stands."""
+        return np.flatnonzero(self.typed.kinds != KeyKind.UP)
+
+    @cached_property
+    def number(self) -> Ints:
+        """How many presses there are before each event."""
+        pressed = self.typed.kinds != KeyKind.UP
+        before: Ints = np.cumsum(pressed) - pressed
+        return before
+
+    def windows(self, events: Ints) -> Ints:
+        """Return the window each event lies in."""
+        found: Ints = self.typed.fields[self.typed.segments[events]]
+        return found
 
 
 def _mark_spans(
-    spans: Spans | Found | Units | Names, pieces: list[Piece], typed: Typed, marks: Marks
+    spans: Spans | Found | Units | Names, pieces: list[Piece], presses: _Presses, marks: Marks
 ) -> None:
-    press = np.cumsum(
-        typed.kinds != KeyKind.UP
-    )  # counts presses, so that releases do not widen a gap
-    place = np.flatnonzero(typed.kinds != KeyKind.UP)
-    for row, start, end, kind in zip(
-        spans.row.tolist(),
-        spans.start.tolist(),
-        spans.end.tolist(),
-        spans.kind.tolist(),
-        strict=True,
-    ):
-        origins = np.unique(np.asarray(pieces[row].origins[start:end], np.int64))
-        number = press[origins] - 1
-        gap = np.diff(number)
-        wide = np.flatnonzero((gap > 1) & (gap <= NEAR))
-        if len(wide):
-            between = [np.arange(number[at] + 1, number[at + 1]) for at in wide.tolist()]
-            inner = np.concatenate(between)
-            window = typed.fields[typed.segments[origins[0]]]
-            inner = inner[typed.fields[typed.segments[place[inner]]] == window]
-            origins = np.concatenate([origins, place[inner]])
-        marks.put(origins, kind)
+    size = np.cumsum(spans.end - spans.start)
+    if not len(size):
+        return
+    cuts = np.searchsorted(size, np.arange(0, int(size[-1]), _BLOCK))
+    for low, high in pairwise([*np.unique(cuts).tolist(), len(size)]):
+        rows, starts, ends = (
+            each[low:high].tolist() for each in (spans.row, spans.start, spans.end)
+        )
+        origins = [
+            pieces[row].origins[start:end]
+            for row, start, end in zip(rows, starts, ends, strict=True)
+        ]
+        of = np.repeat(np.arange(low, high), np.fromiter(map(len, origins), np.int64, high - low))
+        events, of = _filled(np.concatenate(origins), of, presses)
+        marks.put_each(events, spans.kind[of])
 
 
-def _clean(text: str) -> str:
-    # a lone half of a surrogate pair has no UTF-8; a zero byte is the border between texts
-    text = text.replace("\0", "\ufffd")
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+def _filled(events: Ints, of: Ints, presses: _Presses) -> tuple[Ints, Ints]:
+    """Return the events of spans with what lies between two of one span that are near each other.
+
+    Args:
+        events: The events.
+        of: The span of each, in order.
+        presses: The presses among all events.
+    """
+    order = np.lexsort((events, of))
+    events, of = events[order], of[order]
+    begins = np.diff(of, prepend=-1) > 0
+    fresh = begins | (np.diff(events, prepend=-1) > 0)
+    events, of, begins = events[fresh], of[fresh], begins[fresh]
+    number = presses.number[events]
+    gap = np.diff(number)
+    wide = np.flatnonzero((gap > 1) & (gap <= NEAR) & ~begins[1:])
+    if not len(wide):
+        return events, of
+    many = gap[wide] - 1
+    step = np.arange(int(many.sum())) - np.repeat(np.cumsum(many) - many, many)
+    inner = presses.place[np.repeat(number[wide] + 1, many) + step]
+    first = np.flatnonzero(begins)[np.cumsum(begins) - 1]  # the first event of the span of each
+    here = presses.windows(events[np.repeat(first[wide], many)]) == presses.windows(inner)
+    events = np.concatenate([events, inner[here]])
+    of = np.concatenate([of, np.repeat(of[wide], many)[here]])
+    order = np.argsort(of, kind="stable")
+    return events[order], of[order]
 
 
 def spread(typed: Typed, marks: Marks) -> None:
@@ -134,7 +206,7 @@ def spread(typed: Typed, marks: Marks) -> None:
     place = np.flatnonzero(typed.kinds != KeyKind.UP)
     kind, segment = marks.kind[place], typed.segments[place]
     held = np.array([name in MODIFIERS or name == "CapsLock" for name in typed.vocabulary], bool)
-    loose = np.isin(typed.ops[place], _EDITS) | held[typed.names[place]]
+    loose = _EDITS[typed.ops[place]] | held[typed.names[place]]
     for reach in (
         _reach(kind, segment, loose),
         _reach(kind[::-1], segment[::-1], loose[::-1])[::-1],

@@ -35,6 +35,7 @@ from safehold.dlp.level import (
     floor_times,
     marks_columns,
     put_columns,
+    take_rows,
     time_columns,
     without_time,
 )
@@ -190,27 +191,31 @@ def _mask_names(
 ) -> tuple[pa.Table, npt.NDArray[np.uint32], dict[str, int]]:
     """Mask what is sensitive in names; each distinct name is scanned once, under every group."""
     sens, masked = np.zeros(table.num_rows, np.uint32), dict[str, int]()
-    for name in columns:
-        index, values = words_of(table.column(name))
-        found = mask_text(pa.array([v and v.replace("_", " ") for v in values], pa.large_string()))
-        plain = mask_text(pa.array(values, pa.large_string()))
-        bits = found.sens | plain.sens
-        if roster is not None:
-            found.sens[roster.find(pa.array(values, pa.large_string())).row] |= int(_PERSON.bit)
-            bits |= found.sens
-        if not bits.any():
+    coded = [words_of(table.column(name)) for name in columns]
+    listed = [value for _, values in coded for value in values]
+    # each as it is, and with underscores read as spaces; all in one call, for a call costs more than a name
+    loose = [value and value.replace("_", " ") for value in listed]
+    found = mask_text(pa.array(listed + loose, pa.large_string()))
+    strict, words = found.sens[: len(listed)], found.text.slice(0, len(listed)).to_pylist()
+    bits = found.sens[len(listed) :]
+    if roster is not None:
+        bits[roster.find(pa.array(listed, pa.large_string())).row] |= int(_PERSON.bit)
+    # found only when underscores are read as spaces: the whole name goes
+    words = [
+        new if not any_ or plain else "[MASKED]"
+        for new, any_, plain in zip(words, bits, strict, strict=True)
+    ]
+    bits = bits | strict
+    begin = 0
+    for name, (index, values) in zip(columns, coded, strict=True):
+        here = slice(begin, begin + len(values))
+        begin += len(values)
+        if not bits[here].any():
             continue
-        # found only when underscores are read as spaces: the whole name goes
-        words = [
-            new if not loose or strict else "[MASKED]"
-            for new, loose, strict in zip(
-                plain.text.to_pylist(), found.sens, plain.sens, strict=True
-            )
-        ]
-        column = pc.take(pa.array(words, table.schema.field(name).type), pa.array(index))
+        column = pc.take(pa.array(words[here], table.schema.field(name).type), pa.array(index))
         table = put_columns(table, {name: column})
-        sens |= bits[index]
-        add_count(masked, "NAME", int((bits[index] > 0).sum()))
+        sens |= bits[here][index]
+        add_count(masked, "NAME", int((bits[here][index] > 0).sum()))
     return table, sens, masked
 
 
@@ -292,7 +297,7 @@ def _level_keys(
         "repeat": pa.nulls(rows, pa.bool_()),
         "composing": pa.nulls(rows, pa.bool_()),
     }
-    table = put_columns(table, columns).take(pa.array(down))
+    table = take_rows(put_columns(table, columns), down)
     t, mono, hidden = t[down], mono[down], hidden[down]
     if level == Level.L2:
         t, mono = _blur_masked(t, mono, hidden)

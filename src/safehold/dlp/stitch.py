@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from safehold.dlp.chain import chained
 from safehold.dlp.classes import CLASSES, NAMES
 from safehold.dlp.context import distinct, words_of
+from safehold.dlp.engine.gate import numbered_rows
 from safehold.dlp.overlap import replace_spans, unite
 from safehold.dlp.scan import find_spans
 
@@ -97,8 +98,10 @@ def _orders(thread: Any, person: Any, moment: Ints) -> list[tuple[Ints, npt.NDAr
 
 
 def _pairs(texts: pa.Array, orders: list[tuple[Ints, npt.NDArray[np.bool_]]]) -> tuple[Ints, Ints]:
-    begins = pc.fill_null(pc.match_substring_regex(texts, _BEGINS), fill_value=False)
-    wanted = begins.to_numpy(zero_copy_only=False)
+    wanted = np.zeros(len(texts), bool)
+    if len(rows := numbered_rows(texts)):
+        begins = pc.match_substring_regex(texts.take(pa.array(rows)), _BEGINS)
+        wanted[rows] = pc.fill_null(begins, fill_value=False).to_numpy(zero_copy_only=False)
     if not wanted.any():
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     found = []

@@ -31,7 +31,7 @@ class Typed:
 
     order: Ints
     ops: Ints
-    texts: list[str]
+    texts: npt.NDArray[np.object_]
     names: Ints
     vocabulary: list[str]
     segments: Ints

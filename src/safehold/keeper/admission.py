@@ -31,9 +31,9 @@ from safehold.errors import (
 )
 from safehold.keeper.ask import Asker
 from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.minting import Minting
 from safehold.keeper.uses import Caps
 from safehold.ledger import Entry
-from safehold.signing import VerifyKey
 
 USE = "safehold.use/1"
 
@@ -114,13 +114,13 @@ class Admission:
     Args:
         desk: What the keeper works with.
         book: What it knows of grants.
-        public: The minting key.
+        minting: The key that capabilities are minted with, and the one before it.
     """
 
-    def __init__(self, desk: Desk, book: Book, public: VerifyKey) -> None:
+    def __init__(self, desk: Desk, book: Book, minting: Minting) -> None:
         self._desk = desk
         self._book = book
-        self._public = public
+        self._minting = minting
 
     def admit(self, arguments: Mapping[str, Any], use: Use) -> Admitted:
         """Return the capability that came with a request, if it holds and its grant does.
@@ -143,16 +143,18 @@ class Admission:
         named = self._named(token)
 
         def check(demand: Demand) -> Claims:
-            return verify_capability(
-                token,
-                self._public,
-                nonce=nonce,
-                proof=proof,
-                message=use_message(use.verb, use.purpose),
-                # asked each time: a token that is revoked while it is decided opens nothing
-                revoked=_Hashed(frozenset() if named is None else desk.trust.blocks(named)),
-                now_us=desk.now_us(),
-                demand=demand,
+            return self._minting.verify(
+                lambda minted: verify_capability(
+                    token,
+                    minted,
+                    nonce=nonce,
+                    proof=proof,
+                    message=use_message(use.verb, use.purpose),
+                    # asked each time: a token that is revoked while it is decided opens nothing
+                    revoked=_Hashed(frozenset() if named is None else desk.trust.blocks(named)),
+                    now_us=desk.now_us(),
+                    demand=demand,
+                )
             )
 
         try:
@@ -195,7 +197,8 @@ class Admission:
     def _named(self, token: str) -> int | None:
         """Return the leaf of the grant that a token of this keeper names; nothing is believed of it otherwise."""
         try:
-            return self._book.find(read_claims(token, self._public).grant)
+            claims = self._minting.verify(lambda minted: read_claims(token, minted))
+            return self._book.find(claims.grant)
         except SafeholdError:
             return None
 

@@ -101,9 +101,11 @@ class Attacks:
             passed, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)
             risks = [_risk(one) for one in passed]
             # before the run counts as over: a crash between the two must not lose a gate that failed
-            found = self._gates.record(
-                attacked, risks, intent=opening.intent.index, actor=asker.principal.id
-            )
+            with desk.lock:
+                self._release.require_present(opening)
+                found = self._gates.record(
+                    attacked, risks, intent=opening.intent.index, actor=asker.principal.id
+                )
             receipt = self._release.close(
                 ask,
                 opening,

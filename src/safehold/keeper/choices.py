@@ -7,19 +7,22 @@ in the leaf of the erasure, so that a register put back from before other choice
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from safehold import canonical
+from safehold.canonical import encode
 from safehold.errors import ConflictError, ShreddedError, TamperedError
-from safehold.ids import PersonId
+from safehold.ids import PersonId, random_bytes
 from safehold.keeper.desk import Desk
 from safehold.keeper.personal import handle_of, open_personal, seal_personal
 from safehold.ledger import Entry
 
 ENROLMENT = "enrolment"
 DEVICE = "device"
+SAID = b"safehold/said/1"
 PAD = 8192  # bytes: what a leaf says of a choice is equally long for all of them
 
 
@@ -85,14 +88,41 @@ def choice_leaf(desk: Desk, person: PersonId, name: str, record: dict[str, Any])
             fix="ask for the erasure again: it carries on where it was",
         )
     (subject,) = desk.subjects([person])
+    # the person opens this commitment with their receipt; without the salt it says nothing, also to who guesses
+    salted = {**record, "salt": canonical.b64(random_bytes(32))}
     return Entry(
         kind="choice",
         actor="people",
         object=handle_of(subject.key, name),
-        detail=_padded({"sealed": seal_personal(subject.key, record)}),
+        detail=padded(
+            {"sealed": seal_personal(subject.key, salted), "said": digest_record(encode(salted))}
+        ),
         charter=desk.trust.digest(),
         subjects=[subject],
     )
+
+
+def digest_record(record: bytes) -> str:
+    """Return what a leaf says of the record of a choice: a hash of its canonical bytes, salted within; base64."""
+    return canonical.b64(sha256(SAID + record).digest())
+
+
+def records_of(desk: Desk, person: PersonId) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the index and the record of every choice of a person and change of their devices, in order.
+
+    Every leaf of this kind is opened for it, so that which of them are theirs is stored nowhere.
+    """
+    (subject,) = desk.subjects([person])
+    names = [f"person/{one}" for one in range(2, desk.people.version(person) + 2)]
+    names += [f"device/{one}" for one in range(1, device_changes(desk, person) + 2)]
+    handles = {handle_of(subject.key, one) for one in names}
+    for index, leaf in desk.ledger.leaves():
+        if leaf["k"] != "choice" or not handles:
+            continue
+        said = desk.ledger.detail(index)
+        if said["object"] in handles:
+            handles.discard(said["object"])
+            yield index, open_personal(subject.key, said["detail"]["sealed"])
 
 
 def enrolment_leaf(desk: Desk, people: Iterable[str], record: dict[str, Any]) -> Entry:
@@ -101,7 +131,7 @@ def enrolment_leaf(desk: Desk, people: Iterable[str], record: dict[str, Any]) ->
         kind="choice",
         actor="people",
         object=ENROLMENT,
-        detail=_padded({"record": record}),
+        detail=padded({"record": record}),
         charter=desk.trust.digest(),
         subjects=desk.subjects(list(people)),
     )
@@ -183,6 +213,7 @@ def _another() -> TamperedError:
     )
 
 
-def _padded(detail: dict[str, Any]) -> dict[str, Any]:
+def padded(detail: dict[str, Any], size: int = PAD) -> dict[str, Any]:
+    """Return a detail that is a multiple of ``size`` bytes long."""
     short = {**detail, "pad": ""}
-    return {**detail, "pad": "0" * (-len(canonical.encode(short)) % PAD)}
+    return {**detail, "pad": "0" * (-len(canonical.encode(short)) % size)}

@@ -16,7 +16,7 @@ from safehold.errors import ConflictError, InvalidError
 from safehold.keeper.arrival import Arrival, Tally
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.offer import with_subject
-from safehold.keeper.terms import label_of
+from safehold.keeper.terms import label_of, recorded_streams
 from safehold.ledger import Entry
 from safehold.subjects import Standing
 from safehold.vault import Label, PlainBlock, SealedObject
@@ -36,6 +36,7 @@ class Chunk:
         number: Which chunk of the source.
         tally: What the sandbox counted in it.
         arrivals: The rows, by person, stream and day.
+        moved: When somebody had moved last, by name, as it was when the source was begun.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Chunk:
     number: int
     tally: Tally
     arrivals: tuple[Arrival, ...]
+    moved: Mapping[str, int]
 
 
 class Chunks:
@@ -76,8 +78,7 @@ class Chunks:
             staying: list[Arrival] = []
             leaving: list[Arrival] = []  # somebody may have left since the source was begun
             for one in chunk.arrivals:
-                stays = one.person in standings and one.stream in standings[one.person].streams
-                (staying if stays else leaving).append(one)
+                (staying if self._stays(chunk, one, standings) else leaving).append(one)
             counted = _without(chunk.tally, leaving)
             by_segment = self._plain(chunk, staying, standings)
             objects = []
@@ -99,6 +100,16 @@ class Chunks:
                 raise
             # a choice came while the rows were being sealed: once more, without who left
             desk.vault.remove(item.name for item in objects)
+
+    @staticmethod
+    def _stays(chunk: Chunk, arrival: Arrival, standings: Mapping[str, Standing]) -> bool:
+        """Whether rows may still be sealed: of whoever moved, none is, for it may be from before that."""
+        standing = standings.get(arrival.person)
+        return (
+            standing is not None
+            and standing.moved_us == chunk.moved.get(arrival.person, 0)
+            and arrival.stream in recorded_streams(chunk.charter, standing)
+        )
 
     def _plain(
         self, chunk: Chunk, arrivals: Sequence[Arrival], standings: Mapping[str, Standing]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,21 @@ Prove = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 class KeeperClient:
-    """One caller's line to the keeper; every call opens its own connection.
+    """One caller's line to the keepers of a home; every call opens its own connection.
 
     Args:
         path: The keeper's socket.
+        others: Those of keepers that stand by; the first that lets a caller in is asked.
         prove: Returns what proves that one call, its verb and arguments, is ours; nobody does without it.
     """
 
-    def __init__(self, path: Path, *, prove: Prove | None = None) -> None:
-        self._path = path
+    def __init__(self, path: Path, *others: Path, prove: Prove | None = None) -> None:
+        self._paths = (path, *others)
         self._prove = prove
 
     def proving(self, prove: Callable[[KeeperClient], Prove]) -> KeeperClient:
         """Return a line whose calls are proved; what proves them may ask for nonces on this one."""
-        return KeeperClient(self._path, prove=prove(self))
+        return KeeperClient(*self._paths, prove=prove(self))
 
     def call(
         self,
@@ -56,13 +58,13 @@ class KeeperClient:
         if self._prove is not None:
             arguments["caller"] = self._prove(verb, arguments)
         with self._connect() as link:
-            wire.send(link, {"verb": verb, "arguments": arguments}, descriptors)
+            with _going_away():
+                wire.send(link, {"verb": verb, "arguments": arguments}, descriptors)
             while True:
-                received = wire.receive(link)
-                if received is None:
-                    raise UnavailableError(
-                        "the keeper went away", rule="keeper.reachable", fix="safehold doctor"
-                    )
+                with _going_away():
+                    received = wire.receive(link)
+                    if received is None:
+                        raise ConnectionResetError
                 message, strangers = received
                 wire.close_all(strangers)
                 if "progress" in message:
@@ -75,13 +77,30 @@ class KeeperClient:
                     return answer
 
     def _connect(self) -> socket.socket:
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with wire.address(self._path) as address:
-                link.connect(address)
-        except OSError as error:
-            link.close()
-            raise UnavailableError(
-                "no keeper answers", rule="keeper.reachable", fix="safehold serve"
-            ) from error
-        return link
+        failed: OSError | None = None
+        for path in self._paths:
+            link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                with wire.address(path) as address:
+                    link.connect(address)
+            except OSError as error:
+                link.close()
+                failed = error
+            else:
+                return link
+        raise UnavailableError(
+            "no keeper answers", rule="keeper.reachable", fix="safehold serve"
+        ) from failed
+
+
+@contextmanager
+def _going_away() -> Iterator[None]:
+    """Say in our own words that the keeper ended while it was asked, however its socket says it."""
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(
+            "the keeper went away before it answered: whether it was carried out is not known",
+            rule="keeper.reachable",
+            fix="see what is there (safehold ledger tail), then ask again",
+        ) from error

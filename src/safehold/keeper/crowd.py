@@ -1,30 +1,43 @@
 """The verbs about people: enrol, choose, and see what one chose.
 
-A choice is in the ledger before it counts. Consent, pause, resumption and withdrawal share one kind of leaf,
-so that the ledger does not tell who did which.
+A choice is in the ledger before it counts. Everything a person can choose, and everything that is done about it,
+shares one kind of leaf of one length, so that the ledger does not tell who did which. What was chosen is shown to the
+person alone; an operator sees who is enrolled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from safehold import canonical
+from safehold import canonical, ids
 from safehold.errors import InvalidError, TamperedError
 from safehold.ids import PersonId
+from safehold.keeper.change import (
+    NARROWING,
+    WIDENING,
+    Change,
+    read_choice,
+)
 from safehold.keeper.choices import Newest, choice_leaf, enrolment_leaf, newest_choices
+from safehold.keeper.chosen import check_fields, take_key, take_level, take_streams
 from safehold.keeper.desk import Desk
+from safehold.keeper.receipts import choice_receipt
 from safehold.keeper.server import Report
+from safehold.keeper.terms import silent_because
+from safehold.keeper.voice import OPERATOR, Spoken, hear, require_person, require_proxy
 from safehold.ledger import Receipt
-from safehold.subjects import Batch, Pause, Standing
-from safehold.telemetry.schema import STREAMS
+from safehold.subjects import Batch, Pause, Standing, Voice, due_us
+
+__all__ = ["Crowd", "read_choice"]
 
 LONGEST_NAME = 200  # characters
 MOST_PEOPLE = 100_000  # in one call
 MOST_PAUSES = 1_000
-PERSON = frozenset({"person", "jurisdiction", "streams", "pauses"})
-Change = Callable[[Standing], Standing]
-SILENT = {"pause": "pause", "withdraw": "withdrawn"}
+PERSON = frozenset({"person", "jurisdiction", "streams", "pauses", "key", "level"})
+# after these nothing derived stays: it was made from what may not be used any more
+FORGETS = frozenset({"consent", "withdraw", "erase", "object", "correct", "move", "restrict"})
+ASKED = frozenset({"object", "restrict", "correct"})  # what is owed an answer
 
 
 class Crowd:
@@ -35,6 +48,7 @@ class Crowd:
         on_silence: Called with a person and a reason when recording must end at once.
         on_sound: Called with a person when recording may begin again.
         on_trouble: Called instead of ``on_silence`` when the ledger could not take the choice.
+        on_change: Called with a person whose leases end because what they agree to is another thing now.
     """
 
     def __init__(
@@ -44,11 +58,13 @@ class Crowd:
         on_silence: Callable[[PersonId, str], object],
         on_sound: Callable[[PersonId], None],
         on_trouble: Callable[[PersonId, str], object],
+        on_change: Callable[[PersonId], object] = lambda _person: None,
     ) -> None:
         self._desk = desk
         self._on_silence = on_silence
         self._on_sound = on_sound
         self._on_trouble = on_trouble
+        self._on_change = on_change
         self._unfinished: dict[
             PersonId, tuple[str, Change]
         ] = {}  # in the ledger, not in the register
@@ -69,16 +85,26 @@ class Crowd:
             if external in named:
                 raise InvalidError("somebody is named twice", rule="subjects.enrol")
             named.add(external)
-            streams = _streams(given.get("streams", []))
+            streams = take_streams(given.get("streams", []))
             standing = Standing(
                 external=external,
                 jurisdiction=_text(given.get("jurisdiction"), "jurisdiction", 16),
                 pauses=_pauses(given.get("pauses", [])),
+                level=take_level(given.get("level", "staff")),
+                voice=Voice(key=take_key(given["key"]), since_us=now)
+                if given.get("key")
+                else Voice(),
             )
             if desk.people.knows(external):
                 continue
             if streams:
-                standing = standing.consent(streams, at_us=now, evidence=evidence)
+                require_proxy(desk, has_key=bool(standing.voice.key))
+                standing = standing.consent(
+                    streams,
+                    at_us=now,
+                    evidence=evidence,
+                    purposes=desk.trust.charter().purposes if desk.trust.digest() else None,
+                )
             fresh.append(standing)
 
         def note(batch: Batch) -> None:
@@ -100,40 +126,102 @@ class Crowd:
     def choose(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        """Record a choice of one person: consent, pause, resume or withdraw."""
+        """Record a choice of one person, in their own signed words or, where it takes away, by an operator."""
         desk = self._desk
-        person = desk.people.find(_text(arguments["person"], "person", LONGEST_NAME))
-        choice = arguments["choice"]
-        record: dict[str, Any] = {"choice": choice, "at_us": desk.now_us()}
-        if choice == "consent":
-            record["streams"] = sorted(_streams(arguments["streams"]))
-            record["evidence"] = _text(arguments["evidence"], "evidence", 500)
+        spoken = hear(desk, arguments)
+        person, choice = spoken.person, str(spoken.fields["choice"])
+        record = self._draft(spoken)
         how = read_choice(record)
+        return self.carry_out(person, choice, record, how, spoken)
+
+    def _draft(self, spoken: Spoken) -> dict[str, Any]:
+        """Return what is recorded of a choice, with what the keeper adds to it."""
+        desk, fields = self._desk, spoken.fields
+        choice, now = str(fields["choice"]), desk.now_us()
+        named = desk.trust.charter().purposes if desk.trust.digest() else {}
+        said = check_fields(desk.people.standing(spoken.person), fields, now_us=now, purposes=named)
+        record: dict[str, Any] = {"choice": choice, "at_us": now, "by": spoken.by, **spoken.proof}
+        if spoken.by == OPERATOR:
+            record |= said
+            if choice == "consent":
+                record["evidence"] = _text(fields["evidence"], "evidence", 500)
+        elif choice == "key":
+            record["by_code"] = "code" in fields
+        if choice == "consent" and (named or spoken.by != OPERATOR):
+            # those named, or all that the charter they read has
+            record["purposes"] = sorted(said.get("purposes") or named)
+        if choice in ASKED:
+            regimes = desk.trust.charter().regimes if desk.trust.digest() else ()
+            record |= {"case": ids.opaque_id("cas"), "due_us": due_us(now, regimes)}
+        if choice == "correct":
+            record["days"] = said["days"]
+        return record
+
+    def carry_out(
+        self,
+        person: PersonId,
+        choice: str,
+        record: dict[str, Any],
+        how: Change,
+        spoken: Spoken | None = None,
+    ) -> dict[str, Any]:
+        """Record a choice, and let recording end, begin, or be agreed anew as it says."""
+        desk, before = self._desk, self._silent(person)
         try:
             receipt = self.record(person, record, how)
-        except Exception:
-            if choice in SILENT:  # whatever came of it, nobody records on meanwhile
-                self._on_trouble(person, SILENT[choice])
+        except InvalidError:
             raise
-        if choice in SILENT:
-            self._on_silence(person, SILENT[choice])
-        else:
+        except Exception:
+            if choice in NARROWING:  # whatever came of it, nobody records on meanwhile
+                self._on_trouble(person, "withdrawn" if choice == "withdraw" else "pause")
+            raise
+        after = self._silent(person)
+        if after is not None and (before is None or choice in {"pause", "withdraw"}):
+            self._on_silence(person, after)
+        elif after is None and (before is not None or choice in WIDENING):
             self._on_sound(person)
-        return {"choice": choice, "at_us": record["at_us"], "entry": receipt.index}
+        if choice not in {"invite", "key", "read"}:
+            self._on_change(person)
+        answer: dict[str, Any] = {
+            "choice": choice,
+            "at_us": record["at_us"],
+            "entry": receipt.index,
+        }
+        if "case" in record and choice in ASKED:
+            answer |= {"case": record["case"], "due_us": record["due_us"]}
+        if spoken is not None and spoken.by != OPERATOR:
+            answer["receipt"] = choice_receipt(desk, person, receipt.index)
+        return answer
+
+    def _silent(self, person: PersonId) -> str | None:
+        """Return why nothing of a person is recorded now, if that is so."""
+        desk = self._desk
+        charter = desk.trust.charter() if desk.trust.digest() else None
+        return silent_because(charter, desk.people.standing(person), at_us=desk.now_us())
 
     def record(self, person: PersonId, record: dict[str, Any], how: Change) -> Receipt:
         """Write a choice to the ledger, then to the register."""
         desk = self._desk
-        with desk.lock:  # two choices at once must not get one number
+        # two choices at once must not get one number
+        with desk.turn.first():
             if person in self._unfinished:  # its leaf is durable, so it comes first
                 self._take(person, *self._unfinished[person])
             record["version"] = desk.people.version(person) + 1
+            record["charter"] = self._charter_read()
             record["standing"] = how(desk.people.standing(person)).digest()
             name = f"person/{record['version']}"
             (receipt,) = desk.log(choice_leaf(desk, person, name, record))
             self._unfinished[person] = (record["choice"], how)
             self._take(person, record["choice"], how)
         return receipt
+
+    def _charter_read(self) -> list[Any]:
+        """Return which charter was in force: its id, version and digest; nothing before there is one."""
+        trust = self._desk.trust
+        if not trust.digest():
+            return []
+        charter = trust.charter()
+        return [charter.id, charter.version, trust.digest().hex()]
 
     def recover(self, newest: Newest) -> None:
         """Compare the register with the ledger, and finish a choice that a crash cut short.
@@ -192,7 +280,7 @@ class Crowd:
 
     def _take(self, person: PersonId, choice: str, how: Change) -> None:
         desk = self._desk
-        if choice in {"consent", "withdraw", "erase"}:
+        if choice in FORGETS:
             # before the register: no crash may leave features of streams that were taken back
             desk.catalog.forget_derived(person)
         desk.people.change(person, how)
@@ -201,47 +289,41 @@ class Crowd:
     def show(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        """Return what one person chose."""
+        """Return what one person chose, to whoever holds their key; to an operator that they are enrolled.
+
+        In a home of made-up people there is nobody to be shown, and an operator sees it.
+        """
         desk = self._desk
-        person = desk.people.find(_text(arguments["person"], "person", LONGEST_NAME))
-        record = desk.people.standing(person).to_record()
-        record["paused"] = desk.people.standing(person).paused(desk.now_us())
+        if "proof" not in arguments and not desk.home.synthetic:
+            person = desk.people.find(_text(arguments["person"], "person", LONGEST_NAME))
+            standing = desk.people.standing(person)
+            return {"person": standing.external, "enrolled": True, "key": bool(standing.voice.key)}
+        person = require_person(desk, arguments, "people.show", keyless=desk.home.synthetic)
+        standing = desk.people.standing(person)
+        record = standing.to_record()
+        record["paused"] = standing.paused(desk.now_us())
+        record["voice"] = bool(standing.voice.key)
         return record
 
     def count(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        """Return how many are enrolled, take part, have paused and have withdrawn."""
-        now = self._desk.now_us()
-        everybody = self._desk.people.everybody().values()
-        return {
-            "enrolled": len(everybody),
-            "participating": sum(bool(one.streams) and not one.paused(now) for one in everybody),
-            "paused": sum(one.paused(now) for one in everybody),
-            "withdrawn": sum(one.withdrawn_us is not None for one in everybody),
-            "erased": self._desk.people.erased,
-        }
+        """Return how many are enrolled and were erased, and what was last released of who takes part.
 
-
-def read_choice(record: Mapping[str, Any]) -> Change:
-    """Return what a recorded choice makes of a standing.
-
-    Raises:
-        InvalidError: There is no such choice.
-    """
-    at = int(record["at_us"])
-    match record["choice"]:
-        case "consent":
-            streams, evidence = frozenset(record["streams"]), str(record["evidence"])
-            return lambda standing: standing.consent(streams, at_us=at, evidence=evidence)
-        case "pause":
-            return lambda standing: standing.pause(at_us=at)
-        case "resume":
-            return lambda standing: standing.resume(at_us=at)
-        case "withdraw" | "erase":  # whoever asks to be erased is out at once; the keys follow
-            return lambda standing: standing.withdraw(at_us=at)
-        case _:
-            raise InvalidError("no such choice", rule="subjects.choice")
+        In a home of made-up people the exact figures are there too.
+        """
+        desk, now = self._desk, self._desk.now_us()
+        everybody = desk.people.everybody().values()
+        counted: dict[str, Any] = {"enrolled": len(everybody), "erased": desk.people.erased}
+        if desk.home.synthetic:
+            counted |= {
+                "participating": sum(
+                    bool(one.streams) and not one.paused(now) for one in everybody
+                ),
+                "paused": sum(one.paused(now) for one in everybody),
+                "withdrawn": sum(one.withdrawn_us is not None for one in everybody),
+            }
+        return counted
 
 
 def _list(given: Any, field: str, most: int) -> list[Any]:
@@ -261,18 +343,6 @@ def _pauses(given: Any) -> tuple[Pause, ...]:
             case _:
                 raise InvalidError("not a pause", field="pauses", rule="subjects.pause")
     return tuple(sorted(pauses, key=lambda pause: pause.start_us))
-
-
-def _streams(given: Any) -> frozenset[str]:
-    names = _list(given, "streams", len(STREAMS))
-    if not all(isinstance(name, str) for name in names):
-        raise InvalidError("a stream is named by a word", field="streams", rule="stream.unknown")
-    streams = frozenset(names)
-    if not streams <= frozenset(STREAMS):
-        raise InvalidError(
-            "an unknown stream", rule="stream.unknown", fix=f"known: {', '.join(STREAMS)}"
-        )
-    return streams
 
 
 def _text(given: Any, field: str, longest: int) -> str:

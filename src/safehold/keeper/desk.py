@@ -12,11 +12,14 @@ import sqlalchemy as sa
 from safehold.access import Nonces
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import SECOND_US, Clock, day_of
+from safehold.db import Lead
 from safehold.errors import MissingError, UnavailableError
 from safehold.ids import PersonId
-from safehold.keeper.ports import Gatekeeper, Job, Notary, Workshop
+from safehold.keeper.ports import Custodian, Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.rotation import Rotation
+from safehold.keeper.run import Run
 from safehold.keeper.trust import Trust
+from safehold.keeper.turn import Turn
 from safehold.ledger import Entry, Ledger, Panel, Receipt, Subject, Timekeepers
 from safehold.ledger.index import EpochIndex
 from safehold.settings import Home
@@ -49,14 +52,19 @@ class Desk:
         sealer: Seals small records of the control database.
         index: Closes the ledger's epochs, and finds people in them.
         rotation: Changes the log's key.
+        custody: Exchanges the root.
         panel: The witnesses outside, and whether a release waits for them.
         local: Verifier keys of the home's own witness.
         lock: Held from a decision about people to the leaf that records it, and around each of their choices;
             so no leaf of a use follows the leaf of a choice against it. A stop does not wait for it.
+        turn: Lets choices go before decisions that wait for the lock too.
         jobs: Sandboxes that run now.
         nonces: Questions that were put to holders and devices and not yet answered.
         gone: People whose keys were destroyed since this process began.
         erasing: People whose erasure has begun and is not through, with its request.
+        asked: When each of those erasures was asked for, by its request, microseconds.
+        runs: Sandboxes that hold somebody's rows right now, or are about to.
+        lead: The right to lead, where several keepers of a home stand by.
     """
 
     home: Home
@@ -75,13 +83,21 @@ class Desk:
     sealer: Sealer
     index: EpochIndex
     rotation: Rotation
+    custody: Custodian
     panel: Panel = field(default_factory=Panel)
     local: tuple[str, ...] = ()
     lock: threading.RLock = field(default_factory=threading.RLock)
+    turn: Turn = field(init=False)
     jobs: set[Job] = field(default_factory=set)
     nonces: Nonces = field(default_factory=Nonces)
     gone: set[str] = field(default_factory=set)
     erasing: dict[PersonId, str] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
+    runs: set[Run] = field(default_factory=set)
+    lead: Lead | None = None
+
+    def __post_init__(self) -> None:
+        self.turn = Turn(self.lock)
 
     def now_us(self) -> int:
         """Return the present moment in microseconds."""
@@ -118,6 +134,19 @@ class Desk:
             raise
         finally:
             self.jobs.discard(job)
+
+    def end_runs(self, person: PersonId) -> int:
+        """End every sandbox that holds rows of a person, wait until they are gone, and return how many.
+
+        Raises:
+            UnavailableError: One of them does not end.
+        """
+        theirs = [run for run in list(self.runs) if person in run.people]
+        for run in theirs:
+            run.end()
+        for run in theirs:
+            run.wait()
+        return len(theirs)
 
     def halt(self) -> int:
         """End every sandbox that runs, and return how many."""

@@ -38,13 +38,16 @@ SIGNED: Final = (
 OPERATED: Final = (
     "agent.list", "agent.suspend", "artifact.list", "artifact.show", "dataset.lineage", "dataset.list",
     "dataset.sweep", "document.list", "document.publish", "drift", "feature", "grant.due", "grant.list",
-    "grant.revoke", "grant.show", "ingest", "ledger.audit", "ledger.close-epoch", "ledger.publish", "ledger.rotate",
-    "ledger.show", "milestones", "principal.list", "principal.suspend", "request.list", "source.list",
+    "grant.revoke", "grant.show", "ingest", "key.list", "ledger.audit", "ledger.close-epoch", "ledger.publish",
+    "ledger.rotate", "ledger.show", "milestones", "principal.list", "principal.suspend", "request.list",
+    "source.list",
 )  # fmt: skip
 BY_PEOPLE: Final = (
-    "agent.enrol", "people.choose", "people.count", "people.enrol", "people.erase", "people.receipt", "people.show",
-    "people.trail", "principal.bundle", "principal.enrol", "principal.identify", "principal.provider",
-    "principal.remove", "principal.restore", "source.add", "source.remove",
+    "agent.enrol", "key.rotate", "people.choose", "people.count", "people.enrol", "people.erase", "people.erased",
+    "people.export", "people.invite", "people.move", "people.receipt", "people.receipts", "people.show",
+    "people.symmetry", "people.trail", "principal.bundle", "principal.enrol", "principal.identify",
+    "principal.provider", "principal.remove", "principal.restore", "rights.answer", "rights.list", "rights.read",
+    "source.add", "source.remove",
 )  # fmt: skip
 
 KINDS_OF: Final[Mapping[str, frozenset[str]]] = {

@@ -4,10 +4,14 @@ Steps, each durable before the next, each repeatable after a crash:
 
 1. *choice*    a leaf like that of any other choice; from here nothing of them is used or recorded
 2. *index*     the epoch of the ledger ends, so that the index of it still knows them
-3. *begin*     a leaf of kind ``erasure`` that commits to the request and tells how many leaves become unreadable
+3. *begin*     sandboxes that hold rows of them are ended; a leaf of kind ``erasure`` commits to the request and to what
+               becomes of everything that was made from them, and tells how many leaves become unreadable
 4. *destroy*   their data keys and their ledger key, and what hid who was in which entry of epochs that are over
 5. *forget*    blocks, devices, marks and their row in the register; a voucher stays, so that the enrolment adds up
-6. *result*    the database is scrubbed of what was deleted, then a second leaf, with ``ref``
+6. *result*    the database is scrubbed of what was deleted, then a second leaf, with ``ref``, that tells whether it was
+               in time
+
+The deadline is the charter's: what it says of a withdrawal. Both leaves, with what they commit to, are the receipt.
 
 One that fails on the way keeps its request: asking again carries it on, and the person can choose nothing else, since
 the leaf of step 3 tells how many choices there were.
@@ -22,18 +26,22 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from safehold import db, ids
+from safehold import canonical, db, ids
 from safehold.canonical import b64
-from safehold.errors import InvalidError, TamperedError, UnavailableError
+from safehold.errors import InvalidError, MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId
-from safehold.keeper.choices import Newest, device_changes
+from safehold.keeper.choices import Newest, device_changes, padded
 from safehold.keeper.crowd import Crowd, read_choice
+from safehold.keeper.deadlines import deadline
 from safehold.keeper.desk import Desk
+from safehold.keeper.effects import Effects
 from safehold.keeper.server import Report
 from safehold.ledger import Entry, Receipt
+from safehold.ledger.package import erasure_receipt
 
 _LOG = logging.getLogger(__name__)
 LONGEST_EVIDENCE = 500  # characters
+PAD = 4096  # bytes: how much was made from somebody does not show in the length of a leaf
 
 
 def _go_on(_step: str) -> None:
@@ -46,6 +54,7 @@ class Erasure:
     Args:
         desk: What the keeper works with.
         crowd: Writes the choice.
+        effects: Finds what was made from somebody.
         on_silence: Called with a person and a reason when recording must end at once; it must not wait for a
             witness, since nobody else can choose meanwhile.
         on_gone: Called with a person whose keys are destroyed, to forget what others keep of them.
@@ -55,12 +64,14 @@ class Erasure:
         self,
         desk: Desk,
         crowd: Crowd,
+        effects: Effects,
         *,
         on_silence: Callable[[PersonId, str], object],
         on_gone: Callable[[PersonId], None],
     ) -> None:
         self._desk = desk
         self._crowd = crowd
+        self._effects = effects
         self._on_silence = on_silence
         self._on_gone = on_gone
         self.reached: Callable[[str], None] = _go_on  # told each step; tests crash there
@@ -84,12 +95,14 @@ class Erasure:
     def _choose(self, person: PersonId, evidence: str) -> str:
         """Write the choice of a person to be erased, and return the request."""
         request = ids.opaque_id("ers")
+        asked = self._desk.now_us()
         record = {
             "choice": "erase",
-            "at_us": self._desk.now_us(),
+            "at_us": asked,
             "request": request,
             "evidence": evidence,
         }
+        self._desk.asked[request] = asked
         self.reached("choice")
         try:
             self._crowd.record(person, record, read_choice(record))
@@ -135,6 +148,8 @@ class Erasure:
             UnavailableError: The ledger only reads; nothing of these people is used until it does more.
         """
         pending = newest.pending()
+        for person, request in pending.items():
+            self._desk.asked[request] = int(newest.people[person]["at_us"])
         self._desk.erasing |= pending  # also those whose turn does not come
         for person, request in pending.items():
             self._carry_on(person, request)
@@ -145,12 +160,22 @@ class Erasure:
         self.reached("index")
         desk.index.close()
         self.reached("begin")
+        desk.end_runs(person)
+        asked = desk.asked[request]
         (begun,) = desk.log(
             Entry(
                 kind="erasure",
                 actor="people",
                 object=request,
-                detail={"choices": desk.people.version(person) - 1 + device_changes(desk, person)},
+                detail=padded(
+                    {
+                        "choices": desk.people.version(person) - 1 + device_changes(desk, person),
+                        "effects": self._effects.of(person),
+                        "asked_us": asked,
+                        "due_us": deadline(desk, asked),
+                    },
+                    PAD,
+                ),
                 charter=desk.trust.digest(),
                 public={"state": "begun"},
                 key=f"erasure/{request}",
@@ -167,6 +192,7 @@ class Erasure:
         return {
             "request": request,
             "keys": shredded.keys,
+            **self._told(begun.index, done.index),
             "entry": begun.index,
             "result": done.index,
             "leaf": b64(desk.ledger.leaf(begun.index)),
@@ -180,17 +206,77 @@ class Erasure:
         desk.devices.forget(person)
         self._on_gone(person)
         desk.people.erase(person)
-        desk.erasing.pop(person, None)
+        desk.asked.pop(desk.erasing.pop(person, ""), None)
+
+    def _told(self, begun: int, done: int) -> dict[str, Any]:
+        desk = self._desk
+        first, last = (desk.ledger.detail(index)["detail"] for index in (begun, done))
+        receipt = None
+        try:
+            desk.ledger.publish()
+            receipt = erasure_receipt(desk.ledger, begun, done).decode()
+        except (
+            UnavailableError,
+            MissingError,
+        ) as error:  # it can be asked for by its request, later
+            _LOG.warning("a receipt is made later: %s", error.rule)
+        return {
+            "effects": first.get("effects", []),
+            "asked_us": first.get("asked_us", 0),
+            "due_us": first.get("due_us", 0),
+            "done_us": last.get("done_us", 0),
+            "late": last.get("late", False),
+            "receipt": receipt,
+        }
+
+    def erased(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Return every erasure, or the receipt of one by its request; whose they were nobody can say any more."""
+        desk = self._desk
+        wanted = arguments.get("request")
+        if wanted is not None and not isinstance(wanted, str):
+            raise InvalidError("not a request", field="request", rule="subjects.request")
+        found: dict[str, dict[str, Any]] = {
+            request: {"request": request, "state": "asked", "due_us": deadline(desk, asked)}
+            for request, asked in desk.asked.items()
+            if request in desk.erasing.values()
+        }
+        begun: dict[int, str] = {}
+        for index, leaf in desk.ledger.leaves():
+            if leaf["k"] != "erasure":
+                continue
+            said = desk.ledger.detail(index)
+            request = said["object"]
+            if "ref" not in leaf:
+                begun[index] = request
+                due = said["detail"].get("due_us", 0)
+                found[request] = {"request": request, "state": "begun", "due_us": due}
+            else:
+                found[request] |= {"state": "done", **self._done(leaf["ref"], index, wanted)}
+        if wanted is None:
+            return {"erasures": list(found.values())}
+        if wanted not in found:
+            raise MissingError("no such request", rule="subjects.request")
+        return found[wanted]
+
+    def _done(self, begun: int, done: int, wanted: Any) -> dict[str, Any]:
+        told = {"entry": begun, "result": done}
+        if wanted is not None and self._desk.ledger.detail(done)["object"] == wanted:
+            told |= self._told(begun, done)
+        return told
 
     def _finish(self, request: str, begun: int) -> Receipt:
         desk = self._desk
         db.truncate_wal(desk.engine)  # until then the main file still holds their row as it was
+        due = desk.ledger.detail(begun)["detail"].get("due_us", canonical.LARGEST)
+        now = desk.now_us()
         (receipt,) = desk.log(
             Entry(
                 kind="erasure",
                 actor="keeper",
                 object=request,
-                detail={},
+                detail={"done_us": now, "due_us": due, "late": now > due},
                 charter=desk.trust.digest(),
                 public={"state": "done"},
                 ref=begun,

@@ -103,6 +103,7 @@ class Gates:
         self._desk = desk
         self._read = desk.trust.read  # leaves of the ledger that were looked at
         self._newest: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
+        self._attacked: dict[str, set[int]] = {}  # intents of the attacks on each dataset
         self._failed: set[tuple[str, str, str]] = set()  # gate, charter, and digest of sources
         # from when the ledger was checked, and not from a file that somebody edited since
         for index, leaf in desk.trust.attacks:
@@ -221,6 +222,12 @@ class Gates:
                 )
         return found
 
+    def attacked(self) -> dict[str, set[int]]:
+        """Return the datasets about which figures were published, with the intents of the runs that counted them."""
+        with self._desk.lock:
+            self._fold()
+            return {dataset: set(intents) for dataset, intents in self._attacked.items()}
+
     def _gates(self) -> Iterable[Gate]:
         return dataset_gates(self._desk.trust.charter())
 
@@ -241,6 +248,7 @@ class Gates:
 
     def _note(self, index: int, leaf: dict[str, Any]) -> None:
         said = leaf["pub"]
+        self._attacked.setdefault(said["dataset"], set()).add(leaf["ref"])
         known = self._newest.setdefault((said["gate"], said["dataset"]), [])
         if known and known[0][1]["ref"] != leaf["ref"]:
             known.clear()

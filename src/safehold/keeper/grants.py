@@ -36,10 +36,10 @@ from safehold.keeper import tables
 from safehold.keeper.admission import Admission, Admitted, Use, block_hash, use_message
 from safehold.keeper.descent import Above, Descent
 from safehold.keeper.desk import Desk
+from safehold.keeper.minting import Minting
 from safehold.keeper.requests import Requests
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
-from safehold.signing import SigningKey
 
 __all__ = ["Admitted", "Grants", "Use", "use_message"]
 
@@ -57,9 +57,8 @@ class Grants:
         self._desk = desk
         self._requests = requests
         self._descent = descent
-        self._seed = desk.vault.derive("capability-mint")
-        self._public = SigningKey(self._seed).public
-        self._admission = Admission(desk, self, self._public)
+        self.minting = Minting(desk.vault, desk.clock)
+        self._admission = Admission(desk, self, self.minting)
         self._leaves: dict[str, int] = {}  # id of a grant to the index of its leaf
         self._terms: dict[int, Grant] = {}  # by that index
 
@@ -118,7 +117,10 @@ class Grants:
         return {
             "grant": name,
             "token": mint(
-                approved, self._seed, begun_us=self._begun_us(entry), now_us=desk.now_us()
+                approved,
+                self.minting.seed,
+                begun_us=self._begun_us(entry),
+                now_us=desk.now_us(),
             ),
             "runs_left": approved.grant.max_runs - desk.trust.uses(entry),
         }

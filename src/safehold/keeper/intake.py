@@ -66,6 +66,7 @@ class _Run:
         digest: Its digest.
         rules: Version of the minimisation rules.
         roll: What the sandbox was told of people.
+        moved: When somebody had moved last, of those who ever did, at that moment.
         report: Told how far it is.
     """
 
@@ -74,6 +75,7 @@ class _Run:
     digest: bytes
     rules: str
     roll: Mapping[str, Mapping[str, Any]]
+    moved: Mapping[str, int]
     report: Report
     pending: list[Arrival] = field(default_factory=list)
     tallies: list[Tally] = field(default_factory=list)
@@ -89,6 +91,7 @@ class _Run:
             number=number,
             tally=tally,
             arrivals=tuple(self.pending),
+            moved=self.moved,
         )
 
 
@@ -176,7 +179,12 @@ class Intake:
                 self._close(name, tally)
         except UnavailableError as error:  # a ledger that only reads: the next start writes it
             _LOG.warning("a source gets its closing leaf later: %s", error.rule)
-        desk.vault.sweep(desk.catalog.objects() | keep)
+        try:
+            desk.vault.sweep(lambda: desk.catalog.objects() | keep, alone=True)
+        except (
+            UnavailableError
+        ) as error:  # choices and erasures must not wait for a store of objects
+            _LOG.warning("what a crash left is removed later: %s", error.rule)
 
     def _take(
         self,
@@ -213,6 +221,8 @@ class Intake:
                 key=f"ingest/{name}/begin/{charter.digest().hex()[:16]}/{version[:16]}{mark}",
             )
         )
+        # before the sandbox is told of people: a move in between is noticed, whatever it was told
+        moved = {one.external: one.moved_us for one in desk.people.everybody().values()}
         spec = self._spec(orders, source, arguments, state=state)
         least = least_level(charter, frozenset(spec["rules"]), synthetic=desk.home.synthetic)
         run = _Run(
@@ -221,6 +231,7 @@ class Intake:
             digest=charter.digest(),
             rules=version,
             roll=spec["people"],
+            moved=moved,
             report=report,
         )
         run.tallies.append(state.tally)
@@ -356,14 +367,15 @@ class Intake:
         state: SourceState,
     ) -> dict[str, Any]:
         desk = self._desk
-        stops = desk.trust.stops()
+        stops, charter = desk.trust.stops(), desk.trust.charter()
         spec: dict[str, Any] = {
             "source": source,
             "rules": orders["rules"],
             "people": {
                 standing.external: entry
                 for standing in desk.people.everybody().values()
-                if (entry := roll_entry(standing, orders["places"], stops=stops)) is not None
+                if (entry := roll_entry(standing, charter, places=orders["places"], stops=stops))
+                is not None
             },
             "now_us": state.begun_us,
             "keep_days": orders["keep_days"],

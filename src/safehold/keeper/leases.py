@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from safehold.keeper.personal import seal_personal
 from safehold.keeper.server import Report
 from safehold.keeper.silence import EVERYBODY, Said, Silence, Silences
 from safehold.keeper.sources import Sources
-from safehold.keeper.terms import streams_of
+from safehold.keeper.terms import recorded_streams, silent_because, streams_of
+from safehold.keeper.voice import require_person
 from safehold.ledger import Entry
 from safehold.signing import SigningKey, VerifyKey
 from safehold.subjects import Standing
@@ -53,6 +55,8 @@ class Leases:
         self._key = SigningKey(desk.vault.derive("lease-signing"))
         _pin(desk.home.keeper_key, self._key.public)
         self._silences = Silences(desk.engine, sealer=desk.sealer, key=desk.vault.derive("silence"))
+        self._quiet: set[PersonId] = set()  # whose recording a choice of theirs ended
+        self._turning = threading.RLock()
         # private halves live in this process's memory only: a restart ends every lease
         self._lessor = Lessor(self._key, store=MemoryStore(), clock=desk.clock)
 
@@ -70,36 +74,43 @@ class Leases:
         charter = desk.trust.charter()
         person = desk.people.find(str(arguments["person"]))
         device = self._sources.admit(person, arguments)
-        standing = desk.people.standing(person)
-        allowed = standing.allowed(at_us=desk.now_us())
-        if standing.jurisdiction not in charter.jurisdictions:
-            raise DeniedError("nothing is collected where this person works", rule="charter.place")
-        orders = self._intake.orders()["rules"]
-        rules = {stream: spec for stream, spec in orders.items() if stream in allowed}
-        if not rules:
-            raise DeniedError("the charter collects nothing of this person", rule="charter.collect")
-        hashes = {stream: Rules.from_spec(spec).version for stream, spec in rules.items()}
-        self._sources.note_lease(person, device)
-        (subject,) = desk.subjects([person])
-        said = {"device": device.key_id, "streams": hashes}
-        desk.trust.log_running(  # no lease follows the leaf of a stop
-            Entry(
-                kind="lease",
-                actor="device",
-                object="recording",
-                detail={"sealed": seal_personal(subject.key, said)},
-                charter=charter.digest(),
-                subjects=[subject],
+        self.turn()
+        with desk.lock:  # no leaf of a lease follows the leaf of a choice against it
+            standing = desk.people.standing(person)
+            allowed = standing.allowed(at_us=desk.now_us())
+            if standing.jurisdiction not in charter.jurisdictions:
+                raise DeniedError(
+                    "nothing is collected where this person works", rule="charter.place"
+                )
+            allowed &= recorded_streams(charter, standing)
+            orders = self._intake.orders()["rules"]
+            rules = {stream: spec for stream, spec in orders.items() if stream in allowed}
+            if not rules:
+                raise DeniedError(
+                    "the charter collects nothing of this person", rule="charter.collect"
+                )
+            hashes = {stream: Rules.from_spec(spec).version for stream, spec in rules.items()}
+            self._sources.note_lease(person, device)
+            (subject,) = desk.subjects([person])
+            said = {"device": device.key_id, "streams": hashes}
+            desk.trust.log_running(  # no lease follows the leaf of a stop
+                Entry(
+                    kind="lease",
+                    actor="device",
+                    object="recording",
+                    detail={"sealed": seal_personal(subject.key, said)},
+                    charter=charter.digest(),
+                    subjects=[subject],
+                )
             )
-        )
-        lease = self._lessor.grant(
-            person=standing.external,
-            device=device,
-            charter=charter.digest(),
-            streams=hashes,
-            apps={stream: spec["apps"] for stream, spec in rules.items()},
-            silences=silences(standing, desk.trust.stops()),
-        )
+            lease = self._lessor.grant(
+                person=standing.external,
+                device=device,
+                charter=charter.digest(),
+                streams=hashes,
+                apps={stream: spec["apps"] for stream, spec in rules.items()},
+                silences=silences(standing, desk.trust.stops()),
+            )
         return {"lease": lease.decode(), "rules": rules, "keeper": self._key.public.text()}
 
     def submit(
@@ -147,7 +158,8 @@ class Leases:
             MissingError: There was no pause or stop, or a device has not said how far it counted.
         """
         desk = self._desk
-        person = desk.people.find(str(arguments["person"]))
+        person = require_person(desk, arguments, "gap")
+        self.turn()
         silence = self._silences.last(person, EVERYBODY)
         marks = self._silences.heard(person)
         if silence is None:
@@ -202,8 +214,33 @@ class Leases:
     def close(self, person: PersonId | None, reason: str) -> int:
         """End recording of a person, or of everybody, at once; return how many leases ended."""
         ended = self.cut(person, reason)
+        if person is not None:
+            self._quiet.add(person)
         self._note(person, reason)
         return ended
+
+    def renew(self, person: PersonId) -> int:
+        """End the leases of a person, who agrees to something else now; return how many ended."""
+        return self._lessor.end(person=self._desk.people.standing(person).external)
+
+    def turn(self) -> None:
+        """Let planned pauses begin, and pauses that have an end be over, as the clock says.
+
+        Only what a pause closed is opened again: whoever could not be heard stays unrecorded until they say so.
+        """
+        desk = self._desk
+        charter = desk.trust.charter() if desk.trust.digest() else None
+        now = desk.now_us()
+        with self._turning:
+            for person, standing in desk.people.everybody().items():
+                if not any(one.asked_us is not None for one in standing.pauses):
+                    continue
+                reason = silent_because(charter, standing, at_us=now)
+                with contextlib.suppress(MissingError):  # erased meanwhile
+                    if reason is not None and person not in self._quiet:
+                        self.close(person, reason)
+                    elif reason is None and person in self._quiet:
+                        self.reopen(person)
 
     def dismiss(self, device: VerifyKey) -> int:
         """End the leases of a device that was removed, at once; return how many ended."""
@@ -227,12 +264,13 @@ class Leases:
         if trust.stopped and (stop is None or stop.from_us < trust.stops()[-1][0]):
             self._note(None, "stop")
         for person, standing in self._desk.people.everybody().items():
-            since, reason = silent_since(standing)
+            since, reason = silent_since(standing, at_us=self._desk.now_us())
             if reason is None:
                 continue
             last = self._silences.last(person)
             if last is None or last.from_us < since:
                 self._note(person, reason)
+            self._quiet.add(person)
 
     def _note(self, person: PersonId | None, reason: str) -> None:
         silence = Silence(reason=reason, from_us=self._desk.now_us(), head=self._head())
@@ -243,11 +281,13 @@ class Leases:
         external = EVERYBODY
         if person is not None:
             external = self._desk.people.standing(person).external
+            self._quiet.discard(person)
         self._lessor.reopen(person=external)
 
     def forget(self, person: PersonId) -> None:
         """Forget a person's silences and marks: they were erased."""
         self._silences.forget(person)
+        self._quiet.discard(person)
         self._lessor.reopen(person=self._desk.people.standing(person).external)
 
     def end(self) -> int:
@@ -256,12 +296,14 @@ class Leases:
 
     def expire(self) -> None:
         """Destroy the keys of leases that are over."""
+        self.turn()
         self._lessor.end_expired()
 
     def _require_agreement(self, lease: Lease) -> None:
         desk = self._desk
         standing = desk.people.standing(desk.people.find(lease.person))
         allowed = standing.allowed(at_us=desk.now_us())
+        allowed &= recorded_streams(desk.trust.charter(), standing)
         if not set(lease.streams) <= allowed or lease.charter != desk.trust.digest().hex():
             raise DeniedError(
                 "the lease is for another agreement", rule="lease.charter", fix="obtain a new lease"
@@ -285,11 +327,13 @@ def _pin(path: Path, key: VerifyKey) -> None:
         raise TamperedError("the keeper's key is not the one outside the home", rule="keeper.key")
 
 
-def silent_since(standing: Standing) -> tuple[int, str | None]:
+def silent_since(standing: Standing, *, at_us: int) -> tuple[int, str | None]:
     """Return since when, and why, nothing of a person is recorded by their own choice; or no reason."""
     if standing.withdrawn_us is not None:
         return standing.withdrawn_us, "withdrawn"
-    running = [pause.start_us for pause in standing.pauses if pause.end_us is None]
+    if standing.restricted_us is not None:
+        return standing.restricted_us, "no_consent"
+    running = [pause.start_us for pause in standing.pauses if pause.holds(at_us)]
     return (max(running), "pause") if running else (0, None)
 
 

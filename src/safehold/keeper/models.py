@@ -91,6 +91,7 @@ class Models:
         )
         record = {
             "sealed": _record(sealed),
+            "intent": intent,
             "sha256": hashlib.sha256(model).hexdigest(),
             "metrics": orjson.dumps(metrics).decode(),
             "provenance": statement.decode(),
@@ -111,6 +112,25 @@ class Models:
         with self._engine.begin() as connection:
             rows = connection.execute(sa.select(tables.artifact)).all()
         return {self._open(row)["sealed"]["object"] for row in rows}
+
+    def made(self) -> list[tuple[str, str, int]]:
+        """Return every artifact that was ever kept, oldest first: id, purpose, and the intent of its run.
+
+        The intent is -1 of one that an older version kept.
+        """
+        with self._engine.begin() as connection:
+            rows = connection.execute(
+                sa.select(tables.artifact).order_by(tables.artifact.c.created_us)
+            ).all()
+        return [(row.id, row.purpose, int(self._open(row).get("intent", -1))) for row in rows]
+
+    def lives(self, name: str) -> bool:
+        """Return whether an artifact can still be opened: its key is there and its time is not over."""
+        with self._engine.begin() as connection:
+            row = connection.execute(
+                sa.select(tables.artifact).where(tables.artifact.c.id == name)
+            ).one_or_none()
+        return row is not None and self._desk.vault.keeps(_sealed(self._open(row)["sealed"]))
 
     def knows(self, name: str) -> bool:
         """Return whether an artifact was kept, however long ago."""

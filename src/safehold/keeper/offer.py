@@ -12,7 +12,9 @@ import orjson
 import pyarrow as pa
 
 from safehold import canonical
+from safehold.charter import Charter
 from safehold.errors import InvalidError, MissingError
+from safehold.keeper.terms import recorded_streams
 from safehold.subjects import Standing
 
 FOR_EVER = canonical.LARGEST
@@ -25,32 +27,35 @@ SOURCES = {
 
 
 def roll_entry(
-    standing: Standing, jurisdictions: Sequence[str], *, stops: Sequence[tuple[int, int | None]]
+    standing: Standing,
+    charter: Charter,
+    *,
+    places: Sequence[str],
+    stops: Sequence[tuple[int, int | None]],
 ) -> dict[str, Any] | None:
     """Return what the ingestion sandbox is told of one person, or None if nothing may be taken.
 
     Args:
         standing: What the person chose.
-        jurisdictions: Where the charter collects.
+        charter: The charter in force.
+        places: Where telemetry is taken in.
         stops: When the board had stopped everything.
     """
-    if (
-        standing.withdrawn_us is not None
-        or not standing.streams
-        or standing.jurisdiction not in jurisdictions
-    ):
+    streams = recorded_streams(charter, standing)
+    if not streams or standing.jurisdiction not in places:
         return None
     return {
-        "streams": sorted(standing.streams),
+        "streams": sorted(streams),
         "pauses": silences(standing, stops),
     }
 
 
 def silences(standing: Standing, stops: Sequence[tuple[int, int | None]]) -> list[list[int]]:
-    """Return the times, from and to, of which nothing is ever taken: pauses, stops, before a new opt-in."""
+    """Return the times, from and to, of which nothing is ever taken: pauses, stops, before a new opt-in or a move."""
     times: list[tuple[int, int | None]] = [
-        # whoever came back after a withdrawal begins anew
-        *([(0, standing.anew_us)] if standing.anew_us else []),
+        # whoever came back after a withdrawal begins anew, and so does whoever moved: what is sealed now
+        # bears the place where they work now
+        *([(0, begun)] if (begun := max(standing.anew_us, standing.moved_us)) else []),
         *((pause.start_us, pause.end_us) for pause in standing.pauses),
         *stops,
     ]

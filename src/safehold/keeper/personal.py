@@ -12,6 +12,7 @@ from typing import Any
 
 from safehold import canonical
 from safehold.canonical import b64, unb64
+from safehold.errors import InvalidError
 from safehold.vault import keys
 
 PAD = 4096  # bytes: what is sealed is equally long for all
@@ -32,8 +33,16 @@ def handle_of(key: bytes, name: str) -> str:
 
 
 def seal_personal(key: bytes, record: dict[str, Any]) -> str:
-    """Return a record as base64 text that opens with the person's ledger key alone."""
+    """Return a record as base64 text that opens with the person's ledger key alone.
+
+    Raises:
+        InvalidError: It is longer than what others take.
+    """
     plain = canonical.encode(record)
+    if len(plain) > PAD:  # a longer leaf would tell what it holds
+        raise InvalidError(
+            "this is too long to be recorded", rule="subjects.size", fix="shorten it"
+        )
     plain += b" " * (-len(plain) % PAD)
     return b64(keys.seal_bytes(hmac.digest(key, _KEY, "sha256"), plain, aad=_AAD))
 

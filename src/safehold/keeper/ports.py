@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from safehold.dlp.feature import Feature
 from safehold.signing import SigningKey, VerifyKey
+from safehold.vault.kms import Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +171,28 @@ class Notary(Protocol):
         Raises:
             TamperedError: The key did not sign it, or it is about another file.
         """
+        ...
+
+
+class Custodian(Protocol):
+    """Makes the next root of a home, and puts it in the place of the present one."""
+
+    def prove(self, secret: Mapping[str, Any], root: Root) -> None:
+        """Pass if somebody knows what opens the root in use.
+
+        Raises:
+            SignInError: They do not.
+        """
+        ...
+
+    def draft(self, order: Mapping[str, Any], root: Root) -> tuple[Root, list[str]]:
+        """Make the next root beside the one in use, with its derivation secret; return it and any shares."""
+        ...
+
+    def adopt(self) -> None:
+        """Put the next root in the place of the present one."""
+        ...
+
+    def discard(self) -> None:
+        """Take the next root back."""
         ...

@@ -5,7 +5,8 @@ Rules, in this order; the first that fails ends it, and nothing was opened:
    is over;
 2. the capability holds, is bound to the caller's key, and the caller just proved to hold that key;
 3. every block offered is of somebody whom the grant means, carries the purpose, has not expired, lies in a
-   jurisdiction of the charter in force, and its person still agrees: what fails here is left out, person by person;
+   jurisdiction of the charter in force, and its person still agrees, does not object and contests none of it: what
+   fails here is left out, person by person;
 4. the grant has all columns that the recipe reads; policy allows it, in every segment, and the grant covers every
    day of telemetry behind it; a red line ends it whatever else is said;
 5. enough people are left, and the caps of the grant and the purpose's privacy budget cover it;
@@ -27,8 +28,15 @@ import pyarrow as pa
 
 from safehold import ids
 from safehold.access import AccessRequest, authorise
-from safehold.clock import DAY_US, day_of
-from safehold.errors import ConsentError, DeniedError, TamperedError
+from safehold.charter import Charter
+from safehold.clock import DAY_US
+from safehold.errors import (
+    ConsentError,
+    DeniedError,
+    ShreddedError,
+    TamperedError,
+    UnavailableError,
+)
 from safehold.ids import PersonId
 from safehold.keeper.answers import Answers
 from safehold.keeper.ask import Ask, Asker
@@ -37,8 +45,10 @@ from safehold.keeper.days import Behind, look_behind, sources_digest
 from safehold.keeper.desk import Desk
 from safehold.keeper.gates import Gates
 from safehold.keeper.ports import Passed
+from safehold.keeper.run import Run
 from safehold.keeper.server import Report
-from safehold.keeper.terms import admit_recipe, end_of, least_level, sources_of
+from safehold.keeper.terms import admit_recipe, least_level, sources_of
+from safehold.keeper.withheld import why_withheld
 from safehold.ledger import Entry, Receipt
 from safehold.privacy.budget import Charge
 from safehold.vault import SealedBlock
@@ -86,7 +96,7 @@ class Release:
         desk.ledger.check_health()
         desk.check_time()
         try:
-            with desk.lock:
+            with desk.turn.last():  # whoever chooses against it goes first
                 self.answers.settle()
                 opening = self._decide(ask, asker)
         except DeniedError as error:
@@ -195,29 +205,18 @@ class Release:
                 refused[person] = error.rule or "subjects"
                 chosen.pop(person, None)
                 continue
-            if ask.kind == "telemetry" and block.stream not in allowed:
-                passed_over[person] = "subjects.stream"
-            elif not {block.label.jurisdiction, standing.jurisdiction} <= places:
-                passed_over[person] = "charter.place"
-            elif ask.purpose not in block.label.purposes:
-                passed_over[person] = "label.purpose"
-            elif ask.kind == "telemetry" and end_of(charter, block) <= today:
-                passed_over[person] = "charter.retention"
-            elif (
-                ask.kind == "telemetry"
-                and standing.anew_us
-                and block.window <= day_of(standing.anew_us)
-            ):
-                passed_over[person] = "subjects.anew"  # from before they had withdrawn
-            elif ask.kind != "telemetry" and block.label.charter != charter.digest():
-                passed_over[person] = (
-                    "label.charter"  # features of a wider charter: build them again
-                )
-            else:
+            rule = why_withheld(
+                ask, block, standing, charter=charter, allowed=allowed, places=places, today=today
+            )
+            if rule is None:
                 chosen.setdefault(person, []).append(block)
+            else:
+                passed_over[person] = rule
         refused |= {person: rule for person, rule in passed_over.items() if person not in chosen}
         for rule in refused.values():
-            left_out[rule] = left_out.get(rule, 0) + 1
+            # a choice does not show itself to whoever asks: of real people only that they do not take part
+            shown = "subjects" if rule.startswith("subjects.") and not desk.home.synthetic else rule
+            left_out[shown] = left_out.get(shown, 0) + 1
         if ask.most_people is not None and len(chosen) > ask.most_people:
             left_out["ask.most_people"] = len(chosen) - ask.most_people
             drawn = sorted(chosen, key=lambda _: ids.random_bytes(16))[: ask.most_people]
@@ -280,7 +279,7 @@ class Release:
         return bounds
 
     def open(
-        self, opening: Opening, people: Sequence[PersonId]
+        self, opening: Opening, people: Sequence[PersonId], run: Run
     ) -> Iterator[tuple[dict[str, Any], pa.Table]]:
         """Return the opened tables of some of the people, under their run-scoped names.
 
@@ -292,6 +291,7 @@ class Release:
         wanted = [block for person in people for block in opening.blocks[person]]
         intent, named = opening.intent.index, sum(map(len, opening.blocks.values()))
         for block, table in self._desk.vault.read(wanted):
+            run.require_going()
             count = self._opened[intent] = self._opened.get(intent, 0) + 1
             if count > named:
                 self._report_excess(intent, named=named, opened=count)
@@ -344,7 +344,39 @@ class Release:
                 rule="charter.changed",
                 fix="ask again",
             )
-        people = self.still(opening, people)
+        with self._going(opening, people) as going:
+            return self._run(ask, opening, going, spec, report=report, charter=charter)
+
+    @contextmanager
+    def _going(self, opening: Opening, people: Sequence[PersonId]) -> Iterator[Run]:
+        """Let an erasure know whose rows are about to be opened, until nothing of them is left.
+
+        Who has left by now is left out, and who leaves later finds the run: both under one lock.
+        """
+        desk = self._desk
+        with desk.lock:
+            run = Run(self.still(opening, people))
+            desk.runs.add(run)
+        try:
+            yield run
+        except (ShreddedError, UnavailableError):
+            run.require_going()  # say that it was the erasure
+            raise
+        finally:
+            desk.runs.discard(run)
+            run.over()
+
+    def _run(
+        self,
+        ask: Ask,
+        opening: Opening,
+        run: Run,
+        spec: Mapping[str, Any],
+        *,
+        report: Report,
+        charter: Charter,
+    ) -> tuple[list[Passed], str]:
+        desk, people = self._desk, run.people
         if not people:
             return [], desk.workshop.level()
         if len(people) < ask.least_people:
@@ -358,12 +390,13 @@ class Release:
         )
         out: list[Passed] = []
         shown: dict[str, Any] = {}
-        memory = desk.workshop.pack(self.open(opening, people))
+        memory = desk.workshop.pack(self.open(opening, people, run))
         try:
             with (
                 desk.workshop.start(ask.recipe, spec, [memory], least=least) as job,
                 desk.watching(job),
             ):
+                run.attach(job)
                 for frame in job.frames():
                     passed = gate.admit(frame)
                     if passed.kind == "progress":
@@ -373,6 +406,7 @@ class Release:
                         opening.bounds.send(desk.trust, opening.intent.index, passed)
                         out.append(passed)
                     desk.trust.require_running()
+                run.require_going()
                 gate.close()
                 return out, job.level
         finally:
@@ -383,6 +417,22 @@ class Release:
         with self._desk.lock:
             now = self._desk.people.everybody()
             return [one for one in people if now.get(one) == opening.standings[one]]
+
+    def require_present(self, opening: Opening) -> None:
+        """Pass if nobody of a run was erased since.
+
+        Call it with the lock held, and keep what was made before letting go: so what an erasure finds
+        made from somebody is all that was and will be.
+
+        Raises:
+            DeniedError: Somebody was; what was made is dropped.
+        """
+        if not opening.blocks.keys() <= self._desk.people.everybody().keys():
+            raise DeniedError(
+                "somebody whose data was in this run was erased while it went on",
+                rule="subjects.erased",
+                fix="ask again: it goes on without them",
+            )
 
     def close(self, ask: Ask, opening: Opening, asker: Asker, detail: Mapping[str, Any]) -> Receipt:
         """Write the result of a run that came to its end."""

@@ -308,6 +308,8 @@ class Requests:
         desk, grant = self._desk, request.grant
         rule = desk.trust.charter().who_may.get(grant.requester.role)
         needed = 0 if rule is None or rule.grant is None else rule.grant.approvers
+        people = {seat.name: seat.person for seat in desk.trust.roster.seats}
+        agreed = {people.get(seat) for seat, said in standing.decided.items() if said == "approve"}
         return {
             "request": grant.id,
             "requester": grant.requester.id,
@@ -315,6 +317,7 @@ class Requests:
             "reason": grant.reason,
             "state": standing.state(desk.now_us()),
             "decisions": dict(sorted(standing.decided.items())),
+            "agreed": len(agreed - {None}),  # whoever holds several seats counts once
             "needed": needed,
             "minutes": grant.minutes,
             "reach": request.price.reach,

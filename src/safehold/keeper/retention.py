@@ -6,15 +6,19 @@ objects are removed afterwards to save space.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from safehold.clock import DAY_US
+from safehold.errors import UnavailableError
 from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
+from safehold.keeper.models import Models
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
 
+_LOG = logging.getLogger(__name__)
 PATIENCE_US = 7 * DAY_US  # a source that was begun and not finished is given up after this
 
 
@@ -24,11 +28,16 @@ class Retention:
     Args:
         desk: What the keeper works with.
         intake: Knows what is being taken in.
+        models: Knows which objects artifacts lie in.
     """
 
-    def __init__(self, desk: Desk, intake: Intake) -> None:
+    def __init__(self, desk: Desk, intake: Intake, models: Models) -> None:
         self._desk = desk
         self._intake = intake
+        self._models = models
+        self._listed_us = (
+            desk.now_us()
+        )  # when the store was last searched: at the start of the keeper
 
     def sweep(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -58,5 +67,16 @@ class Retention:
             }
         # also when no key is due: a crash after the keys leaves rows and objects behind
         empty = desk.catalog.expire(today)
-        desk.vault.remove(empty)
-        return {**answer, "objects": len(empty)}
+        left = desk.vault.remove(empty)
+        answer |= {"objects": len(empty) - left}
+        if desk.now_us() - self._listed_us < DAY_US:  # a large bucket is not listed all day long
+            return answer
+        self._listed_us = desk.now_us()
+        try:
+            answer["left_over"] = desk.vault.sweep(self._known, alone=False)
+        except UnavailableError as error:  # the keys have ended, and that is what ends the data
+            _LOG.warning("what is left over is removed later: %s", error.rule)
+        return answer
+
+    def _known(self) -> set[str]:
+        return self._desk.catalog.objects() | self._models.objects()

@@ -78,7 +78,8 @@ class Server:
                 raise ConflictError("a keeper is running already", rule="keeper.one")
             finally:
                 probe.close()
-        old = os.umask(0o177)
+        # others may knock only if some of them may come in; who it is the kernel says
+        old = os.umask(0o177 if self._allowed <= {0, os.getuid()} else 0o111)
         try:
             with wire.address(self._path) as address:
                 self._socket.bind(address)

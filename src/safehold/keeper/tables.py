@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from safehold.db import metadata
+from safehold.db import Wide, metadata
 
 grant = sa.Table(
     "access_grant",
@@ -13,7 +13,7 @@ grant = sa.Table(
     sa.Column(
         "record", sa.LargeBinary, nullable=False
     ),  # digest of the grant; it and its approvals are a sealed secret
-    sa.Column("entry", sa.Integer, nullable=False),  # index of its leaf
+    sa.Column("entry", Wide, nullable=False),  # index of its leaf
     sa.Column("revoked", sa.Boolean, nullable=False, default=False),
 )
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from safehold.charter import Charter
 from safehold.dlp.feature import Feature, admit_features
-from safehold.errors import DeniedError
+from safehold.errors import ConsentError, DeniedError
+from safehold.subjects import Standing
 from safehold.telemetry.schema import WHAT_TO_STREAM
 from safehold.vault import Label, SealedBlock
 
@@ -76,6 +77,44 @@ def sources_of(charter: Charter, purpose: str) -> frozenset[str]:
     return frozenset(
         WHAT_TO_STREAM[what] for what in charter.purpose(purpose).sources if what in WHAT_TO_STREAM
     )
+
+
+def opted_in(charter: Charter, standing: Standing) -> bool:
+    """Return whether an opt-in counts: the person signed it, or the charter lets an operator enter it."""
+    return standing.signed or charter.participation.opt_in_by == "person_or_operator"
+
+
+def recorded_streams(charter: Charter, standing: Standing) -> frozenset[str]:
+    """Return the streams that may be recorded of a person at all, whatever they paused.
+
+    Of what serves no purpose that they agree to, nothing is recorded.
+    """
+    if (
+        not opted_in(charter, standing)
+        or standing.withdrawn_us is not None
+        or standing.restricted_us is not None
+        or standing.jurisdiction not in charter.jurisdictions
+    ):
+        return frozenset()
+    return frozenset(
+        rules.stream
+        for item in charter.collect
+        for rules in [charter.rules(item.what)]
+        if rules.stream in standing.streams and any(map(standing.agrees, rules.purposes))
+    )
+
+
+def silent_because(charter: Charter | None, standing: Standing, *, at_us: int) -> str | None:
+    """Return why nothing of a person is recorded at a moment, in the words of a gap record; None if it is."""
+    try:
+        standing.allowed(at_us=at_us)
+    except ConsentError as error:
+        return {"subjects.withdrawn": "withdrawn", "subjects.paused": "pause"}.get(
+            error.rule or "", "no_consent"
+        )
+    if charter is None or not recorded_streams(charter, standing):
+        return "no_consent"
+    return None
 
 
 def silos_of(charter: Charter, streams: Iterable[str]) -> frozenset[str]:

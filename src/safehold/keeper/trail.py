@@ -9,6 +9,7 @@ from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError
 from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
+from safehold.keeper.voice import require_person
 from safehold.ledger.audit import make_bundle, seal_bundle
 from safehold.ledger.index import Closed
 from safehold.ledger.package import make_package, make_receipt
@@ -40,7 +41,7 @@ class Trail:
     ) -> dict[str, Any]:
         """Return what commits the keeper to a person's keys, for them to keep."""
         desk = self._desk
-        person = desk.people.find(str(arguments["person"]))
+        person = require_person(desk, arguments, "people.receipt")
         (subject,) = desk.subjects([person])
         made = make_receipt(subject.key, origin=desk.ledger.origin, size=desk.ledger.size)
         return {"receipt": made.decode()}
@@ -50,7 +51,7 @@ class Trail:
     ) -> dict[str, Any]:
         """Return a person's package, complete up to this moment."""
         desk = self._desk
-        person = desk.people.find(str(arguments["person"]))
+        person = require_person(desk, arguments, "people.trail")
         desk.index.close()
         desk.ledger.publish()
         (subject,) = desk.subjects([person])

@@ -21,35 +21,41 @@ from safehold.keeper.attack import Attacks
 from safehold.keeper.caller import SOMEBODY, caller, calling
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
+from safehold.keeper.deadlines import owed, owed_to
 from safehold.keeper.descent import Descent
 from safehold.keeper.desk import Desk
 from safehold.keeper.documents import Documents
 from safehold.keeper.door import Door
 from safehold.keeper.drift import Drift
+from safehold.keeper.effects import Effects
 from safehold.keeper.enrolment import Enrolment
 from safehold.keeper.erasure import Erasure
+from safehold.keeper.export import Export
 from safehold.keeper.grants import Grants
+from safehold.keeper.hands import Hands
 from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
+from safehold.keeper.level import Level, level_of
+from safehold.keeper.lifecycle import Lifecycle
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
 from safehold.keeper.principals import Principals
+from safehold.keeper.receipts import Receipts
 from safehold.keeper.requests import Requests
 from safehold.keeper.retention import Retention
+from safehold.keeper.rights import Rights
 from safehold.keeper.rollback import Closings, check_register
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.sessions import Sessions
 from safehold.keeper.sign_in import SignIn
 from safehold.keeper.sources import Sources
+from safehold.keeper.symmetry import Symmetry
 from safehold.keeper.trail import Trail
 from safehold.keeper.work import Work
 from safehold.ledger import Entry
 from safehold.signing import VerifyKey
 
 _LOG = logging.getLogger(__name__)
-KEEPER_LEVEL = (
-    "K1"  # a process of its own under the caller's user id; stronger levels come with part 5
-)
 
 
 class Verbs:
@@ -61,7 +67,8 @@ class Verbs:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.level = KEEPER_LEVEL
+        self.own_user = False  # whoever starts it knows better
+        self.memory: Callable[[], dict[str, Any]] = dict  # what keeps its memory from others
         self.principals = Principals(desk)
         self.sign_in = SignIn(desk, self.principals)
         self.enrolment = Enrolment(desk, self.principals)
@@ -74,11 +81,9 @@ class Verbs:
             on_silence=self.leases.close,
             on_sound=self.leases.reopen,
             on_trouble=self.leases.cut,
+            on_change=self.leases.renew,
         )
         self.oversight = Oversight(desk, self.leases)
-        self.erasure = Erasure(
-            desk, self.crowd, on_silence=self.leases.cut, on_gone=self.leases.forget
-        )
         self.drift = Drift(
             desk,
             orders=self.intake.orders,
@@ -87,24 +92,49 @@ class Verbs:
         )
         self.intake.guard = self.drift.require_none
         self.trail = Trail(desk)
+        self.receipts = Receipts(desk)
+        self.rights = Rights(desk, self.crowd)
+        self.hands = Hands(desk, self.crowd)
         self.documents = Documents(desk)
         self.descent = Descent(desk, self.principals, overdue=self._overdue)
         self.requests = Requests(
             desk, overdue=self._overdue, whose=self._check_asked, see=self.descent.require_seen
         )
         self.grants = Grants(desk, self.requests, self.descent)
+        self.lifecycle = Lifecycle(desk, self.grants.minting)
         self.agents = Agents(desk, self.principals, self.grants)
         self.sessions = Sessions(desk, self.grants)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
+        self.symmetry = Symmetry(desk, self.work.answers)
+        effects = Effects(desk, self.models, self.work.release.gates)
+        self.export = Export(desk, self.work.answers, effects)
+        self.erasure = Erasure(
+            desk,
+            self.crowd,
+            effects,
+            on_silence=self.leases.cut,
+            on_gone=self.leases.forget,
+        )
         self.attacks = Attacks(desk, self.grants, self.work.release)
-        self.retention = Retention(desk, self.intake)
+        self.retention = Retention(desk, self.intake, self.models)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
         # how each promise of the charter stands; the argument says whether to measure anew
         self.milestones: Callable[[bool], list[dict[str, Any]]] = lambda _anew: []
         # what was last seen from outside: by the monitor of this home's own ledger, by its anchors
         self.watched: Callable[[], dict[str, Any]] = dict
+
+    @property
+    def level(self) -> Level:
+        """How well the keeper is kept."""
+        panel = self.desk.panel
+        return level_of(
+            root=self.desk.vault.root.kind,
+            own_user=self.own_user,
+            # without a quorum in the policy all of them count, and so a remote one must
+            witnessed=bool(panel.remote) and (panel.quorum or len(panel.remote) + 1) > 1,
+        )
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
@@ -119,6 +149,7 @@ class Verbs:
         try:
             self.work.answers.settle()  # runs that the last keeper did not end
             self.grants.close_ended()
+            self.lifecycle.recover()
         except UnavailableError as error:
             _LOG.warning("runs and grants are settled later: %s", error.rule)
         with suppress(UnavailableError):
@@ -145,9 +176,18 @@ class Verbs:
             "milestones": self._milestones,
             "people.enrol": self.crowd.enrol,
             "people.choose": self.crowd.choose,
-            "people.show": self.crowd.show,
-            "people.count": self.crowd.count,
+            "people.show": self._show,
+            "people.count": self._count,
+            "people.receipts": self.receipts.receipts,
+            "people.invite": self.hands.invite,
+            "people.move": self.hands.move,
+            "people.symmetry": self.symmetry.publish,
+            "rights.list": self.rights.listing,
+            "rights.read": self.rights.read,
+            "rights.answer": self.rights.answer,
             "people.erase": self.erasure.erase,
+            "people.export": self.export.export,
+            "people.erased": self.erasure.erased,
             "people.receipt": self.trail.receipt,
             "people.trail": self.trail.trail,
             "ingest": self.intake.ingest,
@@ -180,6 +220,8 @@ class Verbs:
             "ledger.close-epoch": self.trail.close,
             "ledger.audit": self.trail.audit,
             "ledger.rotate": self.desk.rotation.rotate,
+            "key.list": self.lifecycle.listing,
+            "key.rotate": self.lifecycle.rotate,
         }
         return {name: self._recorded(name, verb) for name, verb in verbs.items()}
 
@@ -220,6 +262,13 @@ class Verbs:
         self.descent.require_own(grant.requester)
         self.descent.require(grant, self.grants)
 
+    def _show(
+        self, arguments: dict[str, Any], descriptors: Sequence[int], report: Report
+    ) -> dict[str, Any]:
+        """Return what one person chose, and what is due to them."""
+        shown = self.crowd.show(arguments, descriptors, report)
+        return shown | owed_to(self.desk, self.desk.people.find(str(arguments["person"])))
+
     def _on_removed(self, device: VerifyKey) -> int:
         return self.leases.dismiss(device)
 
@@ -229,7 +278,7 @@ class Verbs:
     def _hello(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        return {"home": self.desk.home.id, "level": self.level}
+        return {"home": self.desk.home.id, "level": self.level.name}
 
     def _status(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -254,18 +303,27 @@ class Verbs:
                 "signing": len(desk.ledger.vkeys),
             },
             "witnesses": witnesses,
+            "owed": owed(desk),
             "drift": [one.clause for one in self.drift.found],
-            "keeper_level": self.level,
+            "keeper_level": self.level.name,
+            "keeper": {**self.level.payload(), "memory": self.memory()},
             "sandbox_level": desk.workshop.level(),
+            "requests": self.rights.clock(),
             "periodic": list(self.periodic()),
             **self.watched(),
             "limits": [
                 "root on this machine can read the keeper's memory while it runs",
                 "witnesses in the operator's domain, as the local one is, only detect what went wrong",
-                "the keeper does not ask who speaks for a person: an operator enters choices and devices",
+                "whoever hands out a person's one-time code could use it first: the person then finds another's key",
                 *([f"the charter promises what is not there: {missing}"] if missing else []),
             ],
         }
+
+    def _count(
+        self, arguments: dict[str, Any], descriptors: Sequence[int], report: Report
+    ) -> dict[str, Any]:
+        counted = self.crowd.count(arguments, descriptors, report)
+        return {**counted, "taking_part": self.symmetry.last()}
 
     def _witnesses(self) -> dict[str, Any]:
         desk, unmet = self.desk, None

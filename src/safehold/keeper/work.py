@@ -196,27 +196,29 @@ class Work:
             passed, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)
             metrics = dict(_only(passed, "metrics").values)
             model = _only(passed, "model").body
-            artifact = self._models.keep(
-                model,
-                purpose=purpose,
-                metrics=metrics,
-                datasets=datasets,
-                expires=self._ends(purpose, label.expires),
-                intent=opening.intent.index,
-                level=level,
-                started_us=started,
-            )
-            desk.lineage.add(
-                artifact,
-                kind="model",
-                label=replace(
-                    label,
-                    purposes=frozenset({purpose}),
+            with desk.lock:  # an erasure finds the model, or the model finds the erasure
+                self._release.require_present(opening)
+                artifact = self._models.keep(
+                    model,
+                    purpose=purpose,
+                    metrics=metrics,
+                    datasets=datasets,
                     expires=self._ends(purpose, label.expires),
-                ),
-                parents=datasets,
-                created_us=desk.now_us(),
-            )
+                    intent=opening.intent.index,
+                    level=level,
+                    started_us=started,
+                )
+                desk.lineage.add(
+                    artifact,
+                    kind="model",
+                    label=replace(
+                        label,
+                        purposes=frozenset({purpose}),
+                        expires=self._ends(purpose, label.expires),
+                    ),
+                    parents=datasets,
+                    created_us=desk.now_us(),
+                )
             receipt = self._release.close(
                 ask,
                 opening,

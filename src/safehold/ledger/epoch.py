@@ -8,6 +8,7 @@ began the next one. Ranges are contiguous, so nothing can fall between two epoch
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 import orjson
@@ -42,6 +43,10 @@ class Epochs:
     def begin(self, epoch: int) -> int:
         """Return the index of the leaf that an epoch begins with."""
         return self._begins[epoch]
+
+    def of(self, index: int) -> int:
+        """Return the epoch that an entry belongs to."""
+        return bisect_right(self._begins, index) - 1
 
     def root(self, epoch: int) -> int | None:
         """Return the index of the leaf that closes an epoch, if it is closed."""

@@ -68,6 +68,7 @@ KINDS: Mapping[str, Kind] = {
     "index.epoch": _kind(
         {"state": str, "epoch": int, "first": int, "stop": int, "root": str}, "index.epoch"
     ),
+    "key.change": _kind({"level": str, "state": str, "kept": str, "count": int}, "key.change"),
     "key.rotate": _kind({"state": str, "vkey": str, "lattice": str}),
     "lease": _kind({}),
     "gate": _kind(_GATE, "access.intent", needs=True),

@@ -23,6 +23,7 @@ from safehold.clock import Clock
 from safehold.errors import (
     ConflictError,
     InvalidError,
+    SafeholdError,
     TamperedError,
     UnavailableError,
 )
@@ -346,6 +347,15 @@ class Ledger(Reader):
             )
         [receipt] = self._append([rotation(signer.leaving, "retired")], signer=signer.alone())
         return receipt
+
+    def cut(self) -> None:
+        """Let nobody wait any longer for a store that has fallen silent; the log stops."""
+        self._journal.cut()
+
+    @property
+    def failed(self) -> SafeholdError | None:
+        """Why nothing can be appended, if nothing can; opening the ledger again may help."""
+        return self._sequencer.stopped
 
     def check_health(self) -> None:
         """Let a release go on only if the log can append and no witness knows better.

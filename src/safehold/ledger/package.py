@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "safehold.package/1"
 RECEIPT = "safehold.receipt/1"
+ERASURE = "safehold.erasure/1"
 HORIZON = 16  # a receipt covers the first 2^16 epochs
 
 # what is disclosed of an entry beside its leaf; the acting person's name never is
@@ -113,6 +114,36 @@ def make_package(ledger: Ledger, index: EpochIndex, key: bytes) -> bytes:
         "commitment": b64(commitment.root),
         "epochs": epochs,
     }
+    return canonical.encode(said)
+
+
+def erasure_receipt(ledger: Ledger, begun: int, done: int) -> bytes:
+    """Return what proves an erasure to whoever asked for it: both leaves, in the log, with what they commit to.
+
+    No key of anybody is in it, and no name: it proves that the request was carried out, not whose it was.
+
+    Args:
+        ledger: The log.
+        begun: The leaf that tells what was made from the person and what becomes of it.
+        done: The leaf that tells that it was carried out.
+
+    Raises:
+        MissingError: No published head covers both yet.
+    """
+    note = ledger.head()
+    size = Checkpoint.parse(note[: note.rfind(b"\n\n") + 1]).size
+    said: dict[str, Any] = {"v": ERASURE, "checkpoint": b64(note)}
+    for name, index in (("begun", begun), ("done", done)):
+        opening = ledger.opening(index)
+        said[name] = {
+            "index": index,
+            "leaf": b64(ledger.leaf(index)),
+            "path": _all(ledger.path(index, size)),
+            "told": {
+                one: {"r": b64(opening.blinds[one]), "value": b64(opening.values[one])}
+                for one in ("det", "obj")
+            },
+        }
     return canonical.encode(said)
 
 

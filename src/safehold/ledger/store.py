@@ -66,6 +66,9 @@ class Journal(Protocol):
             UnavailableError: It has lost it, and must open the ledger again.
         """
 
+    def cut(self) -> None:
+        """Let nobody wait for the store any longer: it is silent, and the journal is lost."""
+
     def close(self) -> None:
         """Let another process in."""
 

@@ -23,6 +23,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
+from safehold.db.postgres import cut_session
 from safehold.errors import (
     ConflictError,
     MissingError,
@@ -139,6 +140,12 @@ class PostgresJournal:
                 )
             )
             self._refuse_if_lost()
+
+    def cut(self) -> None:
+        """Cut both sessions from outside: the server is silent, and whoever waits for it goes on with an error."""
+        self._lose(UnavailableError("the database is silent", rule="ledger.lost", fix=_REOPEN))
+        for session in (self._reader, self._writer):
+            cut_session(session)
 
     def close(self) -> None:
         """End both sessions, and with them the lock."""

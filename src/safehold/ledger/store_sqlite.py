@@ -139,6 +139,9 @@ class SqliteJournal:
     def check(self) -> None:
         """Pass: the lock on the directory lasts as long as this journal does; see ``Journal``."""
 
+    def cut(self) -> None:
+        """See ``Journal``; a file is never silent for longer than its lock is waited for."""
+
     def close(self) -> None:
         """Close both connections and let another process in."""
         self._reader.close()

@@ -22,7 +22,7 @@ from safehold.ids import PersonId
 from safehold.subjects import tables
 from safehold.subjects.standing import Standing
 
-PAD = 512  # bytes: sealed records do not tell by their length who opted in to how much
+PAD = 2048  # bytes: sealed records do not tell by their length who chose how much
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ _SERIES_ZEROS: Final = bytes(NONCE_BYTES - 4)
 _MOST: Final = 255 * _HASH_BYTES  # RFC 5869 section 2.3
 
 
-def hkdf(key: bytes, *, salt: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
+def hkdf(key: bytes | memoryview, *, salt: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
     """Return ``length`` bytes of HKDF-SHA-256 (RFC 5869).
 
     Args:
@@ -278,23 +278,43 @@ def _series_key(key: bytes, salt: bytes) -> bytes:
     return hkdf(key, salt=salt, info=b"safehold/series/1")
 
 
-def wrap_row(kek: bytes, key: bytes, *, context: bytes) -> bytes:
-    """Wrap a row's key under the segment KEK: 40 bytes of AES-KW (RFC 3394).
+class RowKeys(_Hidden):
+    """Wraps the keys of many rows under one segment KEK: 40 bytes of AES-KW (RFC 3394) each.
 
     AES-KW takes no context, so the wrapping key is derived from the row's: a wrapped key copied
     into another row does not open there, and nobody can park a key under another name before its
-    erasure.
+    erasure. The extract step of HKDF (RFC 5869) is the same for all rows, and done once.
+
+    Args:
+        kek: The segment KEK.
     """
-    return aes_key_wrap(hkdf(kek, salt=b"safehold/row/1", info=context), key)
+
+    __slots__ = ("_prk",)
+
+    def __init__(self, kek: bytes | memoryview) -> None:
+        self._prk = hmac.digest(b"safehold/row/1", kek, "sha256")
+
+    def wrap(self, key: bytes, *, context: bytes) -> bytes:
+        """Wrap a row's key."""
+        return aes_key_wrap(hmac.digest(self._prk, context + b"\x01", "sha256"), key)
+
+    def unwrap(self, wrapped: bytes, *, context: bytes) -> bytes:
+        """Unwrap what ``wrap`` wrapped.
+
+        Raises:
+            TamperedError: The row was changed, moved, or belongs to another epoch.
+        """
+        try:
+            return aes_key_unwrap(hmac.digest(self._prk, context + b"\x01", "sha256"), wrapped)
+        except (InvalidUnwrap, ValueError):
+            raise TamperedError("a wrapped key does not open", rule="keys.wrapped") from None
 
 
-def unwrap_row(kek: bytes, wrapped: bytes, *, context: bytes) -> bytes:
-    """Unwrap what ``wrap_row`` wrapped.
+def wrap_row(kek: bytes | memoryview, key: bytes, *, context: bytes) -> bytes:
+    """Wrap one row's key under the segment KEK, as ``RowKeys`` does."""
+    return RowKeys(kek).wrap(key, context=context)
 
-    Raises:
-        TamperedError: The row was changed, moved, or belongs to another epoch.
-    """
-    try:
-        return aes_key_unwrap(hkdf(kek, salt=b"safehold/row/1", info=context), wrapped)
-    except (InvalidUnwrap, ValueError):
-        raise TamperedError("a wrapped key does not open", rule="keys.wrapped") from None
+
+def unwrap_row(kek: bytes | memoryview, wrapped: bytes, *, context: bytes) -> bytes:
+    """Unwrap what ``wrap_row`` wrapped; raises as ``RowKeys.unwrap`` does."""
+    return RowKeys(kek).unwrap(wrapped, context=context)

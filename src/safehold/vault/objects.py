@@ -1,11 +1,15 @@
-"""Where sealed objects rest: written once, whole, and durable before anybody is told."""
+"""Where sealed objects rest: written once, whole, and durable before anybody is told.
+
+A folder of this machine here; ``bucket`` for any store that speaks S3. Both keep the same promises, and the same
+tests run over both.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
@@ -22,6 +26,7 @@ from safehold.errors import (
 from safehold.vault import durable
 
 _NAME: Final = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}\.shb")
+_GONE: Final = (FileNotFoundError, NotFoundError)
 
 
 def new_name() -> str:
@@ -41,6 +46,11 @@ def name_id(name: str) -> bytes:
     return bytes.fromhex(name[:2] + name[3:33])
 
 
+def is_name(text: str) -> bool:
+    """Return whether a text is the name of an object."""
+    return _NAME.fullmatch(text) is not None
+
+
 class Objects:
     """Sealed objects in a local folder.
 
@@ -48,9 +58,11 @@ class Objects:
         path: The folder; made if it is missing.
     """
 
+    grace_us = 0  # how old an object must be before it counts as left over; nobody else writes here
+
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._store = LocalStore(path, mkdir=True)
+        self._store: Any = LocalStore(path, mkdir=True)
 
     def put(self, name: str, data: bytes | bytearray) -> None:
         """Store an object under a new name; durable when this returns.
@@ -60,31 +72,35 @@ class Objects:
             UnavailableError: The storage refused.
         """
         name_id(name)
-        try:
-            obstore.put(self._store, name, data, mode="create")
-        except AlreadyExistsError as error:
-            raise ConflictError("an object of this name exists", rule="object.create") from error
-        except (BaseError, OSError) as error:
-            raise UnavailableError("the object could not be stored", rule="object.store") from error
+        self._create(name, data)
         file = self._path / name
         file.chmod(0o600)
         durable.sync(file)
         durable.sync(file.parent)
         durable.sync(self._path)
 
+    def _create(self, name: str, data: bytes | bytearray) -> None:
+        try:
+            obstore.put(self._store, name, data, mode="create", use_multipart=False)
+        except AlreadyExistsError as error:
+            raise ConflictError("an object of this name exists", rule="object.create") from error
+        except (BaseError, OSError) as error:
+            raise self._away("stored", error) from error
+
     def get(self, name: str) -> bytes:
         """Return a whole object.
 
         Raises:
             MissingError: There is no such object.
+            UnavailableError: The storage does not answer.
         """
         name_id(name)
         try:
             return obstore.get(self._store, name).bytes().to_bytes()
-        except (FileNotFoundError, NotFoundError) as error:
-            raise MissingError("a sealed object is missing", rule="object.missing") from error
+        except _GONE as error:
+            raise _missing() from error
         except (BaseError, OSError) as error:
-            raise UnavailableError("the object could not be read", rule="object.store") from error
+            raise self._away("read", error) from error
 
     def ranges(self, name: str, spans: Sequence[tuple[int, int]]) -> list[memoryview]:
         """Return spans of an object, each (offset, length).
@@ -92,6 +108,7 @@ class Objects:
         Raises:
             MissingError: There is no such object.
             TamperedError: The object is shorter than that.
+            UnavailableError: The storage does not answer.
         """
         name_id(name)
         try:
@@ -101,25 +118,64 @@ class Objects:
                 starts=[start for start, _ in spans],
                 lengths=[length for _, length in spans],
             )
-        except (FileNotFoundError, NotFoundError) as error:
-            raise MissingError("a sealed object is missing", rule="object.missing") from error
+        except _GONE as error:
+            raise _missing() from error
         except (BaseError, OSError) as error:
-            raise TamperedError("a sealed object is cut short", rule="object.length") from error
+            # a store that is away and an object that was cut short fail alike; its size tells them apart
+            if self._size(name) < max(start + length for start, length in spans):
+                raise _cut_short() from error
+            raise self._away("read", error) from error
         if any(len(part) != length for part, (_, length) in zip(parts, spans, strict=True)):
-            raise TamperedError("a sealed object is cut short", rule="object.length")
+            raise _cut_short()
         return [memoryview(part).cast("B") for part in parts]
 
+    def _size(self, name: str) -> int:
+        try:
+            return int(obstore.head(self._store, name)["size"])
+        except _GONE as error:
+            raise _missing() from error
+        except (BaseError, OSError) as error:
+            raise self._away("read", error) from error
+
     def delete(self, name: str) -> None:
-        """Remove an object; nothing if it is gone."""
+        """Remove an object; nothing if it is gone.
+
+        Raises:
+            UnavailableError: The storage does not answer.
+        """
         name_id(name)
         file = self._path / name
-        file.unlink(missing_ok=True)
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._away("removed", error) from error
         if file.parent.is_dir():
             durable.sync(file.parent)
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of all objects, so that what no catalogue knows can be removed."""
+    def names(self, *, before_us: int | None = None) -> Iterator[str]:
+        """Yield the names of all objects, so that what no catalogue knows can be removed.
+
+        Args:
+            before_us: Only those that were stored before this moment, by the clock of the store.
+
+        Raises:
+            UnavailableError: The storage does not answer.
+        """
         for file in sorted(self._path.glob("??/*.shb")):
             name = f"{file.parent.name}/{file.name}"
-            if _NAME.fullmatch(name):
+            if is_name(name) and (before_us is None or file.stat().st_mtime_ns < before_us * 1000):
                 yield name
+
+    def _away(self, what: str, _error: BaseException) -> UnavailableError:
+        return UnavailableError(f"an object could not be {what}", rule="object.store")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(hidden)"
+
+
+def _missing() -> MissingError:
+    return MissingError("a sealed object is missing", rule="object.missing")
+
+
+def _cut_short() -> TamperedError:
+    return TamperedError("a sealed object is cut short", rule="object.length")

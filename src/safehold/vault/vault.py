@@ -7,6 +7,7 @@ nothing once the key is destroyed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from threading import RLock
@@ -15,9 +16,9 @@ from typing import Final
 import pyarrow as pa
 import sqlalchemy as sa
 
-from safehold.clock import Clock, day_of
+from safehold.clock import DAY_US, Clock, day_of
 from safehold.db import metadata
-from safehold.errors import ConflictError, InvalidError, ShreddedError
+from safehold.errors import ConflictError, InvalidError, ShreddedError, UnavailableError
 from safehold.vault import artifact as artifacts
 from safehold.vault import container, objects, tables
 from safehold.vault.artifact import SealedArtifact
@@ -35,13 +36,18 @@ from safehold.vault.keyring import (
     Keyring,
     check_segment,
 )
+from safehold.vault.kms.current import CurrentRoot
 from safehold.vault.kms.interface import Root
 from safehold.vault.label import Label, PlainBlock, SealedBlock, SealedObject, check_name
 from safehold.vault.lookup import METADATA_KEY, Lookup, name_of_key, window_key_of
 from safehold.vault.objects import Objects
 from safehold.vault.reader import Reader, check_unexpired
+from safehold.vault.renew import note_renewal
+from safehold.vault.reroot import reroot
 from safehold.vault.secret import Secrets
 from safehold.vault.sidecar import Sidecar
+
+_LOG = logging.getLogger(__name__)
 
 
 class Vault:
@@ -61,7 +67,8 @@ class Vault:
         reached: Callable[[str], None],
     ) -> None:
         self._engine = engine
-        self._root = root
+        # one that is current already stays the caller's: opened again, it is what it has become
+        self._root = root = root if isinstance(root, CurrentRoot) else CurrentRoot(root)
         self._secrets = Secrets(engine=engine, root=root)
         self._objects = objects
         self._clock = clock
@@ -87,7 +94,7 @@ class Vault:
 
         Args:
             engine: The control database.
-            root: The root key.
+            root: The root key; a ``CurrentRoot`` follows its changes.
             epochs: Folder of epoch secrets, outside the home.
             objects: Where sealed objects rest.
             clock: Time.
@@ -298,20 +305,83 @@ class Vault:
             ).scalar_one()
         return count
 
-    def remove(self, objects: Iterable[str]) -> None:
-        """Remove sealed objects that no catalogue names any more."""
-        for name in objects:
-            self._objects.delete(name)
+    def remove(self, objects: Iterable[str]) -> int:
+        """Remove sealed objects that no catalogue names any more.
 
-    def sweep(self, known: Collection[str]) -> int:
+        A store that does not answer stops nothing: keys end the data, and what is left goes with a
+        later sweep.
+
+        Returns:
+            How many are left.
+        """
+        waiting = sorted(objects)
+        for done, name in enumerate(waiting):
+            try:
+                self._objects.delete(name)
+            except UnavailableError as error:
+                _LOG.warning("objects are removed later: %s", error.rule)
+                return len(waiting) - done
+        return 0
+
+    def sweep(self, known: Callable[[], Collection[str]], *, alone: bool) -> int:
         """Remove every object that is not among the known ones, as a crash leaves it.
+
+        Args:
+            known: Returns the names that count, asked after the store was listed.
+            alone: Nothing is being sealed meanwhile; otherwise only what is a day old counts as left over,
+                as it always does where other keepers may seal.
 
         Returns:
             How many were removed.
+
+        Raises:
+            UnavailableError: The store does not answer.
         """
-        strangers = [name for name in self._objects.names() if name not in known]
-        self.remove(strangers)
-        return len(strangers)
+        grace = self._objects.grace_us if alone else DAY_US
+        before = self._clock.now_us() - grace if grace else None
+        found = list(self._objects.names(before_us=before))
+        names = known()
+        strangers = [name for name in found if name not in names]
+        return len(strangers) - self.remove(strangers)
+
+    def renew(self, segment: str | None = None) -> Shredded:
+        """Give a segment, or every one, another KEK in a new epoch; every key of its rows is wrapped again.
+
+        Reads go on meanwhile. A crash anywhere is finished as one of an erasure is. Afterwards no older copy of
+        the database opens.
+
+        Raises:
+            MissingError: There is no such segment.
+        """
+        with self._erasing:
+            self._eraser.resume()
+            note_renewal(self._engine, segment)
+            return self._eraser.resume()
+
+    def reroot(self, new: Root, *, reached: Callable[[str], None] = go_on) -> int:
+        """Wrap everything that the root wraps under another root, which is the root from then on.
+
+        Raises:
+            ConflictError: Another such change is under way.
+            UnavailableError: One of the roots does not answer; nothing was changed.
+        """
+        with self._erasing:
+            return reroot(self._engine, self._root, new, reached=reached)
+
+    @property
+    def root(self) -> Root:
+        """The root that wraps now."""
+        return self._root.now
+
+    def forget_old(self) -> None:
+        """Drop segment KEKs whose time is over from memory."""
+        self._keyring.forget_old()
+
+    def close(self) -> None:
+        """Drop every key from memory and end the root's session; nothing opens afterwards."""
+        self._keyring.forget()
+        self.sidecar.forget()
+        self._root.close()
 
     def derive(self, purpose: str) -> bytes:
         """Return 32 bytes for one purpose of the keeper, derived from the root, always the same."""
@@ -358,6 +428,15 @@ class Vault:
         )
         self._objects.put(place, sealed)
         return record
+
+    def keeps(self, artifact: SealedArtifact) -> bool:
+        """Return whether an artifact's key is there and its time is not over; its object is not looked at."""
+        name = KeyName(ARTIFACT, artifact.name, "", artifact.label.expires)
+        try:
+            check_unexpired(artifact.label, now_us=self._clock.now_us())
+            return self._lookup.one(artifact.segment, name, make=False) is not None
+        except ShreddedError:
+            return False
 
     def read_artifact(self, artifact: SealedArtifact) -> bytes:
         """Return an artifact after every check.

@@ -29,6 +29,7 @@ from safehold.charter.difference.order import (
     under,
     words,
 )
+from safehold.charter.model import OPT_IN_BY
 from safehold.charter.vocabulary import ASSURANCE, DLP_GROUPS
 from safehold.telemetry.schema import Level
 
@@ -62,6 +63,7 @@ ORDERS: Final = MappingProxyType[
         "participation.pause.effect": fixed(),
         "participation.applies_equally_to": removed_is_wider("text"),
         "participation.manager_visibility_of_choice": fixed(),
+        "participation.opt_in_by": ladder(*OPT_IN_BY, kind="entry"),
         "jurisdictions.collect_in": added_is_wider("place"),
         "jurisdictions.counterpart_rule": fixed(),
         "collect[].what": fixed("what"),

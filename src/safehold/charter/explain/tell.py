@@ -161,6 +161,7 @@ def _choice(charter: Charter) -> Iterator[Line]:
     yield _line("choice.pause_effect", effect=("rule", choice.pause.effect))
     yield _line("choice.equal", names=("group", choice.applies_equally_to))
     yield _line("choice.managers", visible=("rule", choice.manager_visibility_of_choice))
+    yield _line("choice.opt_in_by", by=("entry", choice.opt_in_by))
     yield _line(BREAK)
     yield _line("choice.places", places=("place", charter.places.collect_in))
     yield _line("choice.counterpart", rule=("rule", charter.places.counterpart_rule))

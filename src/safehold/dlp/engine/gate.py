@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from safehold.dlp.engine.chosen import chosen_for
 from safehold.dlp.engine.needs import Run
+from safehold.dlp.engine.rows import bytes_of
 from safehold.dlp.engine.shapes import window_of
 from safehold.dlp.engine.tier import TIERS
 from safehold.dlp.engine.words import finder_of
@@ -182,6 +183,20 @@ def digits_in(data: bytes, offsets: Ints) -> Ints:
     below = (np.uint64(1) << (offsets & 63).astype(np.uint64)) - np.uint64(1)
     counts: Ints = np.diff(before[place] + np.bitwise_count(words[place] & below))
     return counts
+
+
+def numbered_rows(array: Any) -> Ints:
+    """Return the rows that hold a digit, or a sign beyond ASCII, which may be one.
+
+    Args:
+        array: ``string`` or ``large_string``; nulls are fine.
+    """
+    data, offsets = bytes_of(array)
+    some = digits_in(data, offsets) > 0
+    if not data.isascii():
+        beyond = np.flatnonzero(np.frombuffer(data, np.uint8) >= 0x80)
+        some[_rows_with(beyond, offsets)] = True
+    return np.flatnonzero(some)
 
 
 def _rows_with(places: Ints, offsets: Ints) -> Ints:

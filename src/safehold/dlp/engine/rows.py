@@ -22,26 +22,48 @@ def large_texts(texts: Any) -> Any:
     Args:
         texts: Arrow strings or a dictionary of them; sliced arrays, chunks and nulls are fine.
     """
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.combine_chunks()
-        if isinstance(texts, pa.ChunkedArray):
-            texts = (
-                pa.concat_arrays(texts.chunks)
-                if texts.num_chunks
-                else pa.array([], pa.large_string())
-            )
-    return texts.cast(pa.large_string())
+    return whole_of(texts).cast(pa.large_string())
+
+
+def whole_of(column: Any) -> Any:
+    """Return a column as one array."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            empty = pa.array([], column.type)
+            column = pa.concat_arrays(column.chunks) if column.num_chunks else empty
+    return column
 
 
 def offsets_of(array: Any) -> Ints:
     """Return where each row begins in the buffer of the array, and where the last one ends.
 
     Args:
-        array: ``large_string``, sliced or not; a null has no bytes.
+        array: ``large_string`` or ``string``, sliced or not; a null has no bytes.
     """
     if not len(array):
         return np.zeros(1, np.int64)
+    if pa.types.is_string(array.type):
+        short = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
+        return short.astype(np.int64)
     return np.frombuffer(array.buffers()[1], np.int64, len(array) + 1, array.offset * 8)
+
+
+def constant_of(array: Any) -> bytes | None:
+    """Return the bytes of the one text that every row holds; None where rows differ or one is null.
+
+    Args:
+        array: ``string`` or ``large_string``.
+    """
+    if not len(array) or array.null_count or array.buffers()[2] is None:
+        return None
+    offsets = offsets_of(array)
+    low, size = int(offsets[0]), int(offsets[1] - offsets[0])
+    if int(offsets[-1]) - low != size * len(array) or (np.diff(offsets) != size).any():
+        return None
+    data = array.buffers()[2].slice(low, size * len(array))
+    value: bytes = data.slice(0, size).to_pybytes()
+    return value if data.equals(pa.py_buffer(value * len(array))) else None
 
 
 def bytes_of(array: Any) -> tuple[bytes, Ints]:

@@ -25,6 +25,7 @@ FORMAT: Final = "safehold.topics/v1"
 SCALE: Final = 64  # of the whole numbers in the file
 _MANY: Final = (2, 4)  # terms of one group from which a group counts once more
 _BLOCK: Final = 1 << 12  # windows at a time
+_PACKED: Final = 24  # groups whose counts fit one whole number
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,35 @@ def score_windows(windows: Windows, lexicon: Lexicon, model: Model) -> Floats:
     for topic in range(len(TOPICS)):
         weight = model.weights[:terms, topic][windows.term]
         scores[:, topic] += np.bincount(windows.window, weights=weight, minlength=size)
-    counts = group_counts(windows, lexicon)
-    for low in range(0, size, _BLOCK):
-        part = group_features(counts[low : low + _BLOCK], lexicon)
-        scores[low : low + _BLOCK] += part @ model.weights[terms:]
+    borders = np.arange(0, size + _BLOCK, _BLOCK)
+    cuts = np.searchsorted(windows.window, borders)
+    for low, first, last in zip(
+        borders.tolist(), cuts[:-1].tolist(), cuts[1:].tolist(), strict=False
+    ):
+        row = windows.row[low : low + _BLOCK]
+        part = Windows(row, windows.window[first:last] - low, windows.term[first:last])
+        counts, back = _alike(group_counts(part, lexicon))
+        scores[low : low + _BLOCK] += (group_features(counts, lexicon) @ model.weights[terms:])[
+            back
+        ]
     return scores
+
+
+def _alike(counts: Ints) -> tuple[Ints, Ints]:
+    """Return counts that differ for the features, and for each window its own: many windows hold the same groups."""
+    level = np.searchsorted(np.array([1, *_MANY]), counts, side="right")
+    keys = []
+    for begin in range(0, level.shape[1], _PACKED):
+        part = level[:, begin : begin + _PACKED]
+        keys.append(part @ (len(_MANY) + 2) ** np.arange(part.shape[1]))
+    order = np.lexsort(keys)
+    fresh = np.zeros(len(order), bool)
+    fresh[:1] = True
+    for key in keys:
+        fresh[1:] |= key[order[1:]] != key[order[:-1]]
+    back = np.empty(len(order), np.int64)
+    back[order] = np.cumsum(fresh) - 1
+    return counts[order[fresh]], back
 
 
 def pack_model(model: Model, lexicon: Lexicon) -> bytes:

@@ -137,7 +137,7 @@ def parse_terms(data: bytes) -> Lexicon:
                 known.setdefault(form, len(groups) - 1)
     terms, group = tuple(known), np.array(list(known.values()), np.int64)
     may = np.array(carries, bool)
-    first = [f" {term} " for term, at in known.items() if may[at] and term != "$"]
+    first = [f" {term} ".encode() for term, at in known.items() if may[at] and term != "$"]
     standard = ac.MatchKind.Standard
     return Lexicon(
         terms,
@@ -145,7 +145,7 @@ def parse_terms(data: bytes) -> Lexicon:
         tuple(groups),
         may,
         ac.AhoCorasick(terms, matchkind=standard),
-        ac.AhoCorasick(first, matchkind=standard),
+        ac.BytesAhoCorasick(first, matchkind=standard, implementation=ac.Implementation.DFA),
         hashlib.sha256(data).hexdigest(),
     )
 
@@ -180,12 +180,17 @@ def _read(texts: Any) -> _Read:
     if data.count(0) > len(folded):  # a border is no sign of a text: it would end a word unseen
         folded = pc.replace_substring(folded, "\0", " ")
         data, offsets = bytes_of(pc.binary_join_element_wise(before, folded, after, between))
-    if not data.isascii():
-        for sign, plain in _READ_AS:
-            data = data.replace(sign, plain)
-        data = _without_signs(data)
+    data = _plain_signs(data)
     plain = data.translate(_TABLE)
     return _Read(np.frombuffer(data, np.uint8), np.frombuffer(plain, np.uint8), offsets)
+
+
+def _plain_signs(data: bytes) -> bytes:
+    if data.isascii():
+        return data
+    for sign, plain in _READ_AS:
+        data = data.replace(sign, plain)
+    return _without_signs(data)
 
 
 def _squeezed(signs: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Ints]:
@@ -198,15 +203,30 @@ def _squeezed(signs: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Ints
 def rows_to_judge(texts: Any, lexicon: Lexicon) -> Ints:
     """Return the rows that hold a term that may carry a topic.
 
+    Of most texts this is all that is done, so it is the least that can tell.
+
     Args:
         texts: ``large_string``; nulls are fine.
         lexicon: The terms.
     """
-    read = _read(texts)
-    squeezed, places = _squeezed(read.signs)
-    hits = lexicon.gate.find_matches_as_indexes(squeezed.tobytes().decode("latin-1"))
+    folded = pc.fill_null(fold_rows(texts).text, "")
+    after, nothing = (pa.scalar(part, pa.large_string()) for part in (" \0 ", ""))
+    data = bytes_of(pc.binary_join_element_wise(folded, after, nothing))[0]
+    if data.count(0) > len(folded):  # as in ``_read``
+        folded = pc.replace_substring(folded, "\0", " ")
+        data = bytes_of(pc.binary_join_element_wise(folded, after, nothing))[0]
+    signs = np.frombuffer(b" " + _plain_signs(data).translate(_TABLE), np.uint8)
+    blank = signs == _BLANK
+    kept = np.ones(len(signs), bool)  # one blank for each run of them
+    np.logical_and(blank[1:], blank[:-1], out=kept[1:])
+    np.logical_not(kept[1:], out=kept[1:])
+    signs = signs[kept]
+    hits = lexicon.gate.find_matches_as_indexes(signs.tobytes())
+    if not hits:
+        return np.zeros(0, np.int64)
     start = np.fromiter(chain.from_iterable(hits), np.int64, 3 * len(hits))[1::3]
-    return np.unique(np.searchsorted(read.offsets, places[start], side="right") - 1)
+    borders = np.flatnonzero(signs == _BORDER)
+    return np.unique(np.searchsorted(borders, start))
 
 
 def find_terms(texts: Any, lexicon: Lexicon) -> Hits:

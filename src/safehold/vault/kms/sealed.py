@@ -22,7 +22,8 @@ from safehold import canonical, ids
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, MissingError, SignInError, TamperedError, UnavailableError
 from safehold.vault import durable, keys
-from safehold.vault.kms.local import LocalRoot
+from safehold.vault.guarded import scrub
+from safehold.vault.kms.local import DERIVATION, LocalRoot
 
 VERSION: Final = "safehold-root/1"
 LARGEST_FILE: Final = 4096  # bytes
@@ -59,19 +60,22 @@ class Cost:
             )
 
 
-def create_sealed(path: Path, passphrase: str, *, cost: Cost | None = None) -> LocalRoot:
+def create_sealed(
+    path: Path, passphrase: str, *, cost: Cost | None = None, carried: bytes | None = None
+) -> LocalRoot:
     """Make a root key and write it, sealed, to a new file that only its owner can read.
 
     Args:
         path: The file; it must not exist.
         passphrase: At least 8 characters; spelled in Unicode NFKC whatever the keyboard sent.
         cost: Cost of one attempt at the passphrase.
+        carried: The derivation secret of the root before this one, if there was one.
 
     Raises:
         ConflictError: The file exists.
         InvalidError: The passphrase is too short.
     """
-    root = LocalRoot.generate()
+    root = LocalRoot.generate(carried=carried, kind="passphrase")
     durable.write_new(path, _seal(root, passphrase, cost or Cost()))
     return root
 
@@ -87,7 +91,9 @@ def open_sealed(path: Path, passphrase: str) -> LocalRoot:
     """
     record = read_record(path)
     match record:
-        case {"kind": "passphrase", "kdf": dict(kdf), "sealed": str(sealed)} if len(record) == 4:
+        case {"kind": "passphrase", "kdf": dict(kdf), "sealed": str(sealed)} if set(record) <= {
+            *("v", "kind", "kdf", "sealed", "derivation")
+        }:
             pass
         case _:
             raise TamperedError(
@@ -102,7 +108,40 @@ def open_sealed(path: Path, passphrase: str) -> LocalRoot:
             rule="root.passphrase",
             fix="check the passphrase and the keyboard layout",
         ) from None
-    return LocalRoot(raw)
+    finally:
+        scrub(key)
+    root = LocalRoot(raw, carried=carried_by(record, raw), kind="passphrase")
+    scrub(raw)
+    return root
+
+
+def carried_by(record: dict[str, Any], raw: bytes) -> bytes | None:
+    """Return the derivation secret that a root file carries from the root before it, or None.
+
+    Raises:
+        TamperedError: It is not under this root.
+    """
+    if "derivation" not in record:
+        return None
+    sealed = record["derivation"]
+    if not isinstance(sealed, str):
+        raise TamperedError("the root file is damaged", rule="root.record")
+    root = LocalRoot(raw)
+    try:
+        return root.unwrap(_field(sealed), context=DERIVATION)
+    finally:
+        root.close()
+
+
+def carrying(root: LocalRoot) -> dict[str, str]:
+    """Return the field that carries an older derivation secret in a root file, if there is one."""
+    if not root.carried:
+        return {}
+    secret = root.derivation()
+    try:
+        return {"derivation": b64(root.wrap(secret, context=DERIVATION))}
+    finally:
+        scrub(secret)
 
 
 def change_passphrase(path: Path, old: str, new: str, *, cost: Cost | None = None) -> None:
@@ -163,8 +202,14 @@ def _seal(root: LocalRoot, passphrase: str, cost: Cost) -> bytes:
     except UnavailableError:
         kdf = {"name": "scrypt", "log2_n": 17, "r": 8, "p": 1, "salt": salt}
         key = _stretch(passphrase, kdf)
-    sealed = keys.seal_bytes(key, root.secret(), aad=_bound(kdf))
-    return canonical.encode({"v": VERSION, "kind": "passphrase", "kdf": kdf, "sealed": b64(sealed)})
+    raw = root.secret()
+    try:
+        sealed = keys.seal_bytes(key, raw, aad=_bound(kdf))
+    finally:
+        scrub(raw)
+        scrub(key)
+    record = {"v": VERSION, "kind": "passphrase", "kdf": kdf, "sealed": b64(sealed)}
+    return canonical.encode(record | carrying(root))
 
 
 def _stretch(passphrase: str, kdf: dict[str, Any]) -> bytes:

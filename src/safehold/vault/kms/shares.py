@@ -20,19 +20,23 @@ from safehold import canonical
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, QuorumError, SignInError, TamperedError
 from safehold.vault import durable
+from safehold.vault.guarded import scrub
 from safehold.vault.kms.local import LocalRoot
-from safehold.vault.kms.sealed import VERSION, read_record
+from safehold.vault.kms.sealed import VERSION, carried_by, carrying, read_record
 
 MOST_SHARES: Final = 16  # SLIP-0039 encodes counts in four bits
 
 
-def create_shared(path: Path, *, threshold: int, count: int) -> tuple[LocalRoot, list[str]]:
+def create_shared(
+    path: Path, *, threshold: int, count: int, carried: bytes | None = None
+) -> tuple[LocalRoot, list[str]]:
     """Make a root key and split it; any ``threshold`` of the ``count`` shares make it again.
 
     Args:
         path: File for the public record; it must not exist.
         threshold: Shares needed, at least 2.
         count: Shares made, at most 16.
+        carried: The derivation secret of the root before this one, if there was one.
 
     Returns:
         The root, and the shares as 33 words each. Hand each to its seat and keep none.
@@ -45,8 +49,10 @@ def create_shared(path: Path, *, threshold: int, count: int) -> tuple[LocalRoot,
         raise InvalidError(
             "the numbers of shares make no sense", rule="root.shares", fix="2 <= k <= n <= 16"
         )
-    root = LocalRoot.generate()
-    (shares,) = shamir_mnemonic.generate_mnemonics(1, [(threshold, count)], root.secret())
+    root = LocalRoot.generate(carried=carried, kind="shares")
+    raw = root.secret()
+    (shares,) = shamir_mnemonic.generate_mnemonics(1, [(threshold, count)], raw)
+    scrub(raw)
     record = {
         "v": VERSION,
         "kind": "shares",
@@ -54,7 +60,7 @@ def create_shared(path: Path, *, threshold: int, count: int) -> tuple[LocalRoot,
         "count": count,
         "check": b64(root.check()),
     }
-    durable.write_new(path, canonical.encode(record))
+    durable.write_new(path, canonical.encode(record | carrying(root)))
     return root, list(shares)
 
 
@@ -74,7 +80,7 @@ def open_shared(path: Path, shares: Sequence[str]) -> LocalRoot:
             "threshold": int(threshold),
             "count": int(),
             "check": str(check),
-        } if len(record) == 5:
+        } if set(record) <= {"v", "kind", "threshold", "count", "check", "derivation"}:
             pass
         case _:
             raise TamperedError("the root file is not one of shares", rule="root.record")
@@ -87,7 +93,8 @@ def open_shared(path: Path, shares: Sequence[str]) -> LocalRoot:
             fix="ask further board seats for theirs",
         )
     try:
-        root = LocalRoot(shamir_mnemonic.combine_mnemonics(distinct[:threshold]))
+        raw = shamir_mnemonic.combine_mnemonics(distinct[:threshold])
+        root = LocalRoot(raw, kind="shares")
         expected = unb64(check)
     except (MnemonicError, InvalidError):
         # the library's own message quotes words of a share
@@ -98,4 +105,7 @@ def open_shared(path: Path, shares: Sequence[str]) -> LocalRoot:
         ) from None
     if not hmac.compare_digest(root.check(), expected):
         raise SignInError("the shares make another root key", rule="root.shares")
+    if "derivation" in record:
+        root = LocalRoot(raw, carried=carried_by(record, raw), kind="shares")
+    scrub(raw)
     return root

@@ -1,0 +1,107 @@
+"""What keeps a keeper's memory from others: dumps, debuggers, swap and the environment."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from safehold.errors import UnavailableError
+
+PR_GET_DUMPABLE: Final = 3
+PR_SET_DUMPABLE: Final = 4
+_CAP_IPC_LOCK: Final = 14
+_MCL: Final = 1 | 2 | 4  # MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT of mlockall(2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardening:
+    """What holds for this process.
+
+    Args:
+        undumped: It writes no core dump, and the same user's debuggers may not look into it.
+        locked: ``all`` of its memory stays out of swap, or the ``keys`` in pages of their own, or ``none``.
+    """
+
+    undumped: bool
+    locked: str
+
+    def payload(self) -> dict[str, Any]:
+        """Return it as reports show it."""
+        swap = {
+            "all": "all of its memory is locked",
+            "keys": "keys at rest in memory are locked; copies that are computed with may be swapped:"
+            " use encrypted swap or none",
+            "none": "nothing is locked: raise the limit of locked memory (RLIMIT_MEMLOCK),"
+            " or use encrypted swap or none",
+        }
+        return {
+            "core_dumps": "off" if self.undumped else "on",
+            "swap": swap[self.locked],
+            "wiping": "best effort: Python copies what it computes with",
+        }
+
+
+def harden() -> Hardening:
+    """Keep this process's memory from debuggers and core dumps of the same user, and from swap where it may.
+
+    Raises:
+        UnavailableError: The system refuses the first two.
+    """
+    os.umask(0o077)  # whatever it writes is its owner's alone
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise UnavailableError("the system lets nobody keep their memory", rule="keeper.harden")
+    return inspect(lock=True)
+
+
+def inspect(*, lock: bool = False) -> Hardening:
+    """Return what holds for this process.
+
+    Args:
+        lock: Lock all memory, if no limit can make an allocation fail later.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    undumped = (
+        libc.prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
+        and resource.getrlimit(resource.RLIMIT_CORE)[0] == 0
+    )
+    if lock and _unlimited() and libc.mlockall(_MCL) == 0:
+        return Hardening(undumped=undumped, locked="all")
+    return Hardening(undumped=undumped, locked="keys" if _locks_a_page(libc) else "none")
+
+
+def clear_environment(*names: str) -> None:
+    """Remove variables from this process's environment, and overwrite them where the kernel shows them.
+
+    For a process that keeps running: what was passed at its start stays in ``/proc/PID/environ`` otherwise.
+    """
+    libc = ctypes.CDLL(None)
+    libc.getenv.restype = ctypes.c_void_p
+    for name in names:
+        place = libc.getenv(name.encode())
+        if place:
+            length = len(ctypes.string_at(place))
+            ctypes.memset(place, ord("x"), length)
+        os.environ.pop(name, None)
+
+
+def _unlimited() -> bool:
+    """Return whether locking never counts against a limit: with one, a later allocation could fail."""
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
+        return True
+    status = Path("/proc/self/status").read_text("ascii", "replace")
+    capable = [line for line in status.splitlines() if line.startswith("CapEff:")]
+    return bool(capable) and bool(int(capable[0].split()[1], 16) >> _CAP_IPC_LOCK & 1)
+
+
+def _locks_a_page(libc: Any) -> bool:
+    page = ctypes.create_string_buffer(1)
+    if libc.mlock(page, ctypes.c_size_t(1)) != 0:
+        return False
+    libc.munlock(page, ctypes.c_size_t(1))
+    return True

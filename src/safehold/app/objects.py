@@ -1,0 +1,48 @@
+"""Where the sealed objects of a home lie.
+
+In the home, unless a file in the outside names a bucket. The file holds no credentials and does not travel with the
+home. If it is lost, the objects are missing and every read says so; nothing is made up in their place.
+"""
+
+from __future__ import annotations
+
+import os
+
+from safehold.errors import InvalidError
+from safehold.settings import Home
+from safehold.vault import Bucket, Objects, Place
+
+
+def objects_of(home: Home) -> Objects:
+    """Return the store of a home's sealed objects; nothing is asked of a bucket yet.
+
+    Raises:
+        InvalidError: The outside names something else than a bucket.
+        UnavailableError: There are no credentials for it.
+    """
+    try:
+        url = home.objects_url_file.read_text("utf-8").strip()
+    except FileNotFoundError:
+        return Objects(home.objects)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidError(
+            "the outside's objects-url cannot be read",
+            file=home.objects_url_file.name,
+            rule="object.url",
+        ) from error
+    return Bucket(Place.parse(url), home=home.id)
+
+
+def choose_bucket(home: Home, url: str) -> Bucket:
+    """Let the objects of a new home lie in a bucket, after trying whether it keeps its part.
+
+    Raises:
+        InvalidError: It is no place for objects, for example because the URL holds a secret.
+        UnavailableError: The store does not answer, or lets objects be replaced.
+    """
+    bucket = Bucket(Place.parse(url), home=home.id)
+    bucket.prove()
+    handle = os.open(home.objects_url_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(url + "\n")
+    return bucket

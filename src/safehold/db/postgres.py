@@ -1,0 +1,243 @@
+"""The control database in PostgreSQL: one schema a home.
+
+What ``BEGIN IMMEDIATE`` gives in SQLite, a lock gives here: a transaction that may write first takes the advisory
+lock of the schema, and with READ COMMITTED every statement after that sees everything that was committed before.
+So transactions follow each other, none fails because of another, and none has to be tried again. A transaction
+that only reads takes no lock and sees one state (REPEATABLE READ, READ ONLY).
+
+A server that would forget what it acknowledged (``fsync``, ``full_page_writes`` or ``synchronous_commit`` off) is
+refused at every connection.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+from weakref import WeakKeyDictionary, WeakSet
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import event
+
+from safehold.db.lead import another_leads, lead_lost
+from safehold.db.place import check_place, lock_of
+from safehold.db.trouble import say_unavailable, unavailable
+from safehold.errors import SafeholdError, UnavailableError
+
+OLDEST: Final = 14  # major version of the server
+PATIENCE_S: Final = 3.0  # for the lead: a server needs a moment to notice that a session has ended
+SILENT_S = 10.0  # a server that says nothing for so long is not there, whatever its connection says
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+_SESSIONS: Final[WeakKeyDictionary[sa.Engine, WeakSet[Connection]]] = WeakKeyDictionary()
+
+# one statement, so that a connection costs one round trip more; ``pg_temp`` last, or a temporary table would stand
+# in for one of ours
+_SESSION: Final = """
+SELECT set_config('search_path', %s || ', pg_temp', false),
+  set_config('idle_session_timeout', '0', false),
+  set_config('lock_timeout', '30s', false),
+  current_setting('server_version_num')::int, current_setting('fsync'),
+  current_setting('full_page_writes'), current_setting('synchronous_commit'),
+  current_setting('synchronous_standby_names')
+"""
+_TURN: Final = """
+SELECT pg_advisory_xact_lock(%s::bigint), current_setting('fsync'), current_setting('full_page_writes')
+"""
+_HOLDS: Final = """
+SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
+  AND classid::bigint = %s::bigint AND objid::bigint = %s::bigint AND objsubid = 1
+"""
+_U32: Final = (1 << 32) - 1
+
+
+def read_url(url: str) -> dict[str, Any]:
+    """Return the connection options of a control URL; the URL itself is never repeated.
+
+    Raises:
+        InvalidError: It is malformed, or no control database may lie there; see ``db.place``.
+    """
+    try:
+        said = conninfo_to_dict(url) if url.startswith(("postgresql://", "postgres://")) else {}
+    except psycopg.Error:
+        said = {}
+    return check_place(said, name="control", rule="control.url")
+
+
+def open_engine(url: str, *, schema: str) -> sa.Engine:
+    """Open (or make) the control database of a home; nothing is asked of the server before it is used.
+
+    Args:
+        url: ``postgresql://`` URL without a password.
+        schema: From ``place.schema_of``.
+
+    Raises:
+        InvalidError: The URL is not one that a control database may lie at.
+    """
+    options = read_url(url)
+    turn = lock_of(schema, "turn")
+    sessions: WeakSet[Connection] = WeakSet()
+
+    def connect() -> Connection:
+        session = _connect(options, schema)
+        sessions.add(session)
+        return session
+
+    engine = sa.create_engine(
+        "postgresql+psycopg://",
+        creator=connect,
+        pool_pre_ping=True,  # a server that was restarted is found again, before a transaction begins
+        pool_timeout=30,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: sa.Connection) -> None:
+        if connection.get_execution_options().get("reading", False):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        else:
+            row = connection.exec_driver_sql(_TURN, (turn,)).one()
+            if tuple(row[1:]) != ("on", "on"):  # the administrator may switch it off at any time
+                raise _forgetful("fsync or full_page_writes is off", "both on")
+
+    say_unavailable(engine)
+    _SESSIONS[engine] = sessions
+    return engine
+
+
+def cut(engine: sa.Engine) -> None:
+    """Cut every connection of an engine: whoever waits for an answer hears that there is none."""
+    for session in list(_SESSIONS.get(engine, ())):
+        cut_session(session)
+
+
+def cut_session(session: psycopg.Connection[Any]) -> None:
+    """Cut a connection from outside; a thread that waits on it goes on with an error."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(session.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+def make_schema(url: str, *, schema: str) -> None:
+    """Make the schema of a home, unless it is there; nobody else may use it."""
+    base = _connect(read_url(url), schema)
+    try:
+        found = base.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (schema,))
+        if found.fetchone() is None:
+            base.execute(f"CREATE SCHEMA {schema}".encode())
+            base.commit()
+    except psycopg.Error as error:
+        raise _failed(error) from None
+    finally:
+        base.close()
+
+
+class SessionLead:
+    """The right to lead, wherever a keeper runs: an advisory lock of a database session, which ends with it.
+
+    Args:
+        url: Of the control database.
+        schema: Of the home.
+        patience_s: How long to wait for whoever held it before, seconds.
+
+    Raises:
+        ConflictError: Another keeper leads.
+        UnavailableError: The database does not answer.
+    """
+
+    def __init__(self, url: str, *, schema: str, patience_s: float = PATIENCE_S) -> None:
+        # a network that went away is noticed within seconds here: until then this keeper believes that it leads
+        self.also: list[Callable[[], None]] = []  # what to cut beside it when the server is silent
+        hurried = {"tcp_user_timeout": "5000", "keepalives_idle": "2", "keepalives_interval": "1"}
+        self._session = _connect({**read_url(url), **hurried}, schema)
+        self._lock = lock_of(schema, "lead")
+        try:
+            self._session.autocommit = True
+            self._take(time.monotonic() + patience_s)
+        except psycopg.Error as error:
+            self._session.close()
+            raise _failed(error) from None
+        except BaseException:
+            self._session.close()
+            raise
+
+    def _take(self, deadline: float) -> None:
+        query = "SELECT pg_try_advisory_lock(%s::bigint)"
+        while self._session.execute(query, (self._lock,)).fetchone() != (True,):
+            if time.monotonic() > deadline:
+                raise another_leads()
+            time.sleep(0.05)
+
+    def check(self) -> None:
+        """See ``Lead``: ask the session whether it still holds the lock; a silent server is no answer."""
+        silence = threading.Timer(SILENT_S, self._cut)
+        silence.daemon = True
+        silence.start()
+        try:
+            held = self._session.execute(_HOLDS, (self._lock >> 32 & _U32, self._lock & _U32))
+            if held.fetchone() is not None:
+                return
+        except psycopg.Error:
+            pass
+        finally:
+            silence.cancel()
+        raise lead_lost()
+
+    def _cut(self) -> None:
+        cut_session(self._session)
+        for one in self.also:
+            one()
+
+    def close(self) -> None:
+        """See ``Lead``: end the session, and with it the lock."""
+        self._session.close()
+
+
+def _connect(options: dict[str, Any], schema: str) -> Connection:
+    """Return a session that sees the tables of one home, on a server that keeps what it acknowledges."""
+    try:
+        base = psycopg.connect(**options)
+    except psycopg.Error as error:
+        raise _failed(error) from None
+    try:
+        row: tuple[Any, ...] = base.execute(_SESSION, (schema,)).fetchone() or ()
+        _, _, _, version, fsync, pages, commit, standbys = row
+        _refuse_forgetful(version, fsync, pages, commit, standbys)
+        # held fast for the session; what waits for a standby today waits for it tomorrow
+        base.execute("SELECT set_config('synchronous_commit', %s, false)", (commit,))
+        base.commit()
+    except psycopg.Error as error:
+        base.close()
+        raise _failed(error) from None
+    except BaseException:
+        base.close()
+        raise
+    return base
+
+
+def _refuse_forgetful(version: int, fsync: str, pages: str, commit: str, standbys: str) -> None:
+    if version < OLDEST * 10_000:
+        raise _forgetful(f"it is older than PostgreSQL {OLDEST}", "a newer server")
+    if (fsync, pages) != ("on", "on"):
+        raise _forgetful("fsync or full_page_writes is off", "both on")
+    if commit == "off" or (standbys and commit not in ("on", "remote_apply")):
+        raise _forgetful("it acknowledges commits early", "synchronous_commit=on for this role")
+
+
+def _forgetful(wrong: str, fix: str) -> UnavailableError:
+    return UnavailableError(
+        f"the database would not keep what it acknowledges: {wrong}", rule="db.durable", fix=fix
+    )
+
+
+def _failed(error: psycopg.Error) -> SafeholdError:
+    return unavailable(error) or UnavailableError(
+        f"the control database refuses (SQLSTATE {error.sqlstate or 'none'})",
+        rule="db.unavailable",
+        fix="see that the control database runs and its role may use it",
+    )

@@ -1,0 +1,412 @@
+"""A session: who asks, of which home, on a line to its keeper."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from decimal import ROUND_FLOOR, Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from safehold.access import PeopleFilter
+from safehold.app import embedded
+from safehold.app.charters import charter_in_force
+from safehold.app.grants import ROLE, Limits, draft_grant
+from safehold.app.secret import find_secret
+from safehold.app.verification import verify_home
+from safehold.charter import Charter
+from safehold.errors import InvalidError, SafeholdError, TamperedError, UnavailableError
+from safehold.keeper.attack import STAGES
+from safehold.keeper.client import Progress
+from safehold.sdk import notebook, table
+from safehold.sdk.border import Guarded, Secret, guarded
+from safehold.sdk.line import Line
+from safehold.sdk.request import Request
+from safehold.sdk.result import Result, Row
+from safehold.settings import Home
+from safehold.signing import SigningKey
+
+DEFAULT_HOME: Final = "safehold-home"
+MICRO: Final = 1_000_000
+
+
+def connect(
+    home: str | Path | None = None,
+    *,
+    passphrase: str | Callable[[], str] | None = None,
+    holder: str | Path | None = None,
+    as_: str | None = None,
+    role: str = ROLE,
+    progress: Progress | None = None,
+) -> Session:
+    """Return a session with the keeper of a home; one is started for as long as it is open if none runs.
+
+    Args:
+        home: The home's directory; else ``SAFEHOLD_HOME``, else ``safehold-home``.
+        passphrase: What opens the root key if a keeper must be started, or a function that asks for it, which is
+            better: it stands in no variable. Else what the environment names, as for the command line.
+        holder: File of the key that may use what is granted, made if it does not exist. Else a key that ends with the
+            session.
+        as_: Who asks; else the user's name on this machine.
+        role: The role of whoever asks, from the charter.
+        progress: Told how far waits and runs are; else drawn where a notebook or a terminal is.
+
+    Raises:
+        MissingError: The directory is no home.
+        UnavailableError: No keeper runs, and nothing was given that opens the root.
+        InvalidError: The root does not open with what was given.
+    """
+    given, passphrase = Secret(passphrase), None
+    return _connect(home, given, holder=holder, as_=as_, role=role, progress=progress)
+
+
+@guarded
+def _connect(
+    home: str | Path | None,
+    secret: Secret,
+    *,
+    holder: str | Path | None,
+    as_: str | None,
+    role: str,
+    progress: Progress | None,
+) -> Session:
+    place = home if home is not None else os.environ.get("SAFEHOLD_HOME", DEFAULT_HOME)
+    session = Session(
+        Home.open(Path(place)),
+        key=_holder(None if holder is None else Path(holder)),
+        requester=as_ if as_ is not None else getpass.getuser(),
+        role=role,
+        # a passphrase that was given as text is used once and not kept
+        secret=secret if callable(secret.tell()) else Secret(None),
+        progress=notebook.progress_here() if progress is None else progress,
+    )
+    return session._begin(secret)  # noqa: SLF001 - the two are one
+
+
+class Session(Guarded):
+    """A line to the keeper of one home, for one requester; any thread may use it.
+
+    Closing it ends the keeper that it started; one that ran before goes on. A session that is forgotten closes itself.
+
+    Args:
+        home: The home.
+        key: The holder's key.
+        requester: Who asks.
+        role: In which role.
+        secret: Asks for what opens the root, or holds nothing.
+        progress: Told how far waits and runs are.
+    """
+
+    __slots__ = ("__weakref__", "_as", "_end", "_home", "_key", "_line", "_progress", "_role", "_secret")  # fmt: skip
+
+    def __init__(
+        self,
+        home: Home,
+        *,
+        key: SigningKey,
+        requester: str,
+        role: str,
+        secret: Secret,
+        progress: Progress,
+    ) -> None:
+        self._home = home
+        self._key = key
+        self._as = requester
+        self._role = role
+        self._secret = secret
+        self._progress = progress
+        self._line = Line(home.socket)
+        self._end: weakref.finalize[..., Session] | None = None
+
+    @property
+    def state(self) -> str:
+        """``open`` or ``closed``."""
+        return "open" if self._end is not None and self._end.alive else "closed"
+
+    @guarded
+    def close(self) -> None:
+        """End the keeper that this session started, if it did."""
+        if self._end is not None:
+            self._end()
+
+    @guarded
+    def reconnect(self, passphrase: Callable[[], str] | None = None) -> Session:
+        """Start a keeper again where none answers any more, and return the session; requests are opened again.
+
+        Args:
+            passphrase: Asks for what opens the root; else what ``connect`` was given to ask with, else the environment.
+
+        Raises:
+            UnavailableError: None runs, and nothing was given that opens the root.
+        """
+        self.close()
+        return self._begin(self._secret if passphrase is None else Secret(passphrase))
+
+    def purposes(self) -> Result:
+        """Return what the charter in force lets this role ask for, in its own plain words."""
+
+        def ask() -> list[Row]:
+            charter = self._charter()
+            may = charter.role(self._role)
+            rule = may.grant
+            rows: list[Row] = []
+            for name, purpose in sorted(charter.purposes.items()):
+                stages = [one for one in purpose.stages if one in may.stages]
+                recipes = ["train"] if "training" in stages else []
+                recipes += ["reidentify"] if set(STAGES) & set(stages) else []
+                if rule is None or not recipes:
+                    continue
+                privacy = purpose.privacy
+                rows.append(
+                    {
+                        "purpose": name,
+                        "plain": purpose.plain,
+                        "recipes": recipes,
+                        "streams": list(purpose.covers()),
+                        "stages": stages,
+                        "epsilon": None if privacy is None else privacy.epsilon_micro / MICRO,
+                        "delta": None if privacy is None else privacy.delta_pico / 1e12,
+                        "min_people": None if privacy is None else privacy.min_people,
+                        "minutes": rule.max_s // 60,
+                        "runs": None if rule.budget is None else rule.budget.runs,
+                        "approvers": rule.approvers,
+                    }
+                )
+            return rows
+
+        return Result("purposes", table.PURPOSES, ask)
+
+    @guarded
+    def request(
+        self,
+        purpose: str,
+        *,
+        reason: str,
+        recipe: str = "train",
+        columns: Sequence[str] = (),
+        people: Mapping[str, Sequence[str]] | None = None,
+        minutes: int = 60,
+        epsilon: float | None = None,
+        rows: int | None = None,
+        runs: int | None = None,
+    ) -> Request:
+        """Put a request before the board and return it with its price; it is in the ledger before any seat sees it.
+
+        Args:
+            purpose: The one purpose, from the charter.
+            reason: Why, in a sentence; a ticket number.
+            recipe: ``train``, or ``reidentify`` to attack what a dataset was made from.
+            columns: As ``stream.column``; all that the recipe reads where none is named.
+            people: ``{"jurisdictions": [...], "people": [...]}``, either or both; everybody who takes part else.
+            minutes: How long the grant may be used, from the first time it is opened.
+            epsilon: Most epsilon that all runs may spend; rounded down to millionths. What they cost else.
+            rows: Most rows that all runs may open.
+            runs: Most runs.
+
+        Raises:
+            DeniedError: The charter does not give it, and no approval could; the message says all that is missing.
+            InvalidError: It is not well formed.
+        """
+        chosen = _people(people)
+        caps = {"rows": rows, "runs": runs, "epsilon_micro": _micro(epsilon)}
+        grant = draft_grant(
+            self._charter(),
+            requester=self._as,
+            role=self._role,
+            purpose=purpose,
+            reason=reason,
+            holder=self._key,
+            minutes=minutes,
+            recipe=recipe,
+            people=chosen,
+            columns=tuple(columns),
+            limits=replace(
+                Limits(), **{name: cap for name, cap in caps.items() if cap is not None}
+            ),
+        )
+        self._line.call("request.new", grant=grant.to_json(), people=chosen.to_json())
+        return self._find(grant.id)
+
+    @guarded
+    def find(self, request: str) -> Request:
+        """Return a request of this home by its id; it opens where this session holds its key.
+
+        Raises:
+            MissingError: There is no such request, or it is long over.
+        """
+        return self._find(request)
+
+    def requests(self) -> Result:
+        """Return the requests of the last days and how they stand."""
+        return self._listed("requests", table.REQUESTS, "request.list")
+
+    def grants(self) -> Result:
+        """Return the grants and how often each was used."""
+        return self._listed(
+            "grants", table.GRANTS, "grant.list", lambda one: {**one, "expires": one["expires_us"]}
+        )
+
+    def budget(self) -> Result:
+        """Return what each purpose may spend of its privacy budget, and what is left."""
+        return self._listed("budgets", table.BUDGET, "budget.show")
+
+    def datasets(self) -> Result:
+        """Return the datasets with their labels and what they were made from."""
+        return self._listed(
+            "datasets", table.DATASETS, "dataset.list", lambda one: {**one, **one["label"]}
+        )
+
+    def artifacts(self) -> Result:
+        """Return the models that were trained; ids, never weights."""
+        return self._listed("artifacts", table.ARTIFACTS, "artifact.list")
+
+    def gates(self) -> Result:
+        """Return how each dataset stands before each gate on re-identification."""
+        return self._listed("gates", table.GATES, "gate.list")
+
+    @property
+    def ledger(self) -> LedgerView:
+        """The home's ledger, which is verified here and not by the keeper."""
+        return LedgerView(self._line, self._home)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Session({self._home.id}: {self.state}, asks as {self._role})"
+
+    def _repr_html_(self) -> str:
+        return notebook.draw_list(self._home.id, [f"session {self.state}", f"asks as {self._role}"])
+
+    def _begin(self, secret: Secret) -> Self:
+        """Start a keeper if none answers, and end it with this session."""
+        stack = ExitStack()
+        if not embedded.answers(self._line):
+            stack.enter_context(embedded.connect(self._home, _opening(secret, self._home)))
+        self._end = weakref.finalize(self, stack.close)
+        return self
+
+    def _charter(self) -> Charter:
+        """Return the charter in force: the one that lies in the home, if the keeper goes by it."""
+        charter, said = charter_in_force(self._home), self._line.call("status")["charter"]
+        if said is None or said["digest"] != charter.digest().hex():
+            raise TamperedError(
+                "the charter in the home is not the one that the keeper goes by",
+                rule="charter.in_force",
+                fix="safehold drift",
+            )
+        return charter
+
+    def _find(self, request: str) -> Request:
+        shown = self._line.call("request.show", request=request)
+        return Request(self._line, shown, self._key, self._progress)
+
+    def _listed(
+        self,
+        name: str,
+        schema: Any,
+        verb: str,
+        shape: Callable[[dict[str, Any]], Row] = lambda one: one,
+    ) -> Result:
+        line = self._line
+        return Result(name, schema, lambda: [shape(one) for one in line.call(verb)[name]])
+
+
+class LedgerView(Guarded):
+    """The ledger of a home, as anybody can check it.
+
+    Args:
+        line: The keeper, which publishes what is new.
+        home: The home.
+    """
+
+    __slots__ = ("_home", "_line")
+
+    def __init__(self, line: Line, home: Home) -> None:
+        self._line = line
+        self._home = home
+
+    def verify(self) -> Result:
+        """Return what the offline verifier finds: size, root and witnesses, or the place where it does not hold.
+
+        Raises:
+            TamperedError: When the result is read: the ledger does not hold.
+        """
+
+        def ask() -> list[Row]:
+            self._line.call("ledger.publish")
+            return [verify_home(self._home.path)]
+
+        return Result("ledger", table.VERIFIED, ask)
+
+    def __repr__(self) -> str:
+        return f"Ledger({self._home.id})"
+
+
+def _opening(secret: Secret, home: Home) -> dict[str, Any] | None:
+    """Return what opens the root of a home.
+
+    Raises:
+        UnavailableError: It could not be asked for.
+    """
+    given = secret.tell()
+    if given is None:
+        return find_secret(home)
+    if not callable(given):
+        return {"passphrase": str(given)}
+    try:
+        return {"passphrase": str(given())}
+    except SafeholdError:
+        raise
+    except Exception as error:
+        raise UnavailableError(
+            f"the passphrase could not be asked for: {type(error).__name__}",
+            rule="sdk.passphrase",
+        ) from error
+
+
+def _holder(file: Path | None) -> SigningKey:
+    """Return the holder's key: that of a file, made if it is not there, or one that lives in memory only."""
+    if file is None:
+        return SigningKey.generate()
+    if not file.exists():
+        SigningKey.generate().write(file)
+    return SigningKey.read(file)
+
+
+def _people(chosen: Mapping[str, Sequence[str]] | None) -> PeopleFilter:
+    given = dict(chosen or {})
+    found = PeopleFilter(
+        jurisdictions=tuple(sorted(set(given.pop("jurisdictions", ())))),
+        people=tuple(sorted(set(given.pop("people", ())))),
+    )
+    if given:
+        raise InvalidError(
+            "people are chosen by jurisdictions, people or both",
+            field="people",
+            rule="people.shape",
+        )
+    return found
+
+
+def _micro(epsilon: float | None) -> int | None:
+    """Return epsilon in millionths, rounded down: never more than was said."""
+    if epsilon is None:
+        return None
+    exact = Decimal(str(epsilon))
+    if not exact.is_finite() or exact < 0:
+        raise InvalidError("not an epsilon", field="epsilon", rule="grant.shape")
+    return int((exact * MICRO).to_integral_value(ROUND_FLOOR))

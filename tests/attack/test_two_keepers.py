@@ -1,0 +1,211 @@
+"""Two keepers serve one home at once: nothing is spent twice, and what one is told holds in the other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.control_place import Control, on_postgres  # noqa: F401 - a fixture
+from tests.keeper_desk import CROWD, Bench, copy_bench, found_bench, passed, script_training
+from tests.pair import Keeper, eventually
+from tests.world import raised
+
+from safehold.errors import UnavailableError
+from safehold.keeper.ports import Frame
+from safehold.keeper.relay import NotBegunError, relay
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, control: Control) -> Bench:
+    control.journal = True  # all that two keepers share beside files
+    bench = found_bench(tmp_path_factory.mktemp("made"), people=CROWD, control=control).start()
+    bench.take(*CROWD)
+    bench.call("feature", purpose="train_ui_agent")
+    bench.stop()
+    return bench
+
+
+@pytest.fixture
+def bench(made: Bench, tmp_path: Path) -> Bench:
+    copy = copy_bench(made, tmp_path)
+    script_training(copy)
+    return copy
+
+
+@pytest.fixture
+def pair(bench: Bench) -> Iterator[tuple[Keeper, Keeper]]:
+    """One that leads, and one that stands by."""
+    one, two = Keeper(bench, "").start(), Keeper(bench, "b").start()
+    assert (one.leads, two.leads) == (True, False)
+    yield one, two
+    two.stop()
+    one.stop()
+
+
+def grant(bench: Bench, keeper: Keeper, **changes: Any) -> Any:
+    """Return the holder of a grant that was enacted through a keeper."""
+    bench.service = keeper.leader()  # of which the bench reads the charter
+    bench.call = keeper.call  # type: ignore[method-assign]
+    try:
+        return bench.pass_(**changes)
+    finally:
+        bench.service = None
+        del bench.call  # type: ignore[method-assign]
+
+
+def leaves(keeper: Keeper, start: int = 0) -> list[tuple[int, dict[str, Any]]]:
+    assert keeper.candidate.service is not None
+    return list(keeper.candidate.service.desk.ledger.leaves(start))
+
+
+def race(pair: tuple[Keeper, Keeper], holder: Any, callers: int = 8) -> list[str]:
+    """Let callers ask both keepers at the same moment, and return how each of them fared."""
+    together, ends = threading.Barrier(callers), []
+
+    def ask(keeper: Keeper) -> None:
+        together.wait(300)
+        ends.append(keeper.ended(holder))
+
+    threads = [threading.Thread(target=ask, args=(pair[at % 2],)) for at in range(callers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(300)
+    return ends
+
+
+def test_a_grant_is_not_spent_twice_by_asking_both(
+    bench: Bench, pair: tuple[Keeper, Keeper]
+) -> None:
+    one, _ = pair
+    ends = race(pair, grant(bench, one, max_runs=3))
+    assert ends.count("ok") == 3
+    assert set(ends) <= {"ok", "grant.runs", "grant.closed"}
+    ((entry, _),) = [one for one in leaves(one) if one[1]["k"] == "grant"]
+    uses = [leaf["k"] for _, leaf in leaves(one) if leaf.get("ref") == entry]
+    assert uses.count("access.intent") == 3
+
+
+def test_a_budget_is_not_spent_twice_by_asking_both(
+    bench: Bench, pair: tuple[Keeper, Keeper]
+) -> None:
+    one, two = pair
+    one.cheap = two.cheap = False
+    ends = race(pair, grant(bench, one, max_runs=8))
+    assert sorted(ends) == ["ok", *["privacy.budget"] * 7]
+
+
+def test_a_nonce_counts_once_for_both(bench: Bench, pair: tuple[Keeper, Keeper]) -> None:
+    one, two = pair
+    holder = grant(bench, two)
+    nonce = one.nonce()
+    two.call("train", **two.proof(holder, nonce))
+    for keeper in pair:
+        again = keeper.proof(holder, nonce)
+        assert raised(lambda: keeper.call("train", **again)).rule == "capability.nonce"  # noqa: B023
+
+
+def test_a_stop_and_a_revocation_hold_in_the_other_at_once(
+    bench: Bench, pair: tuple[Keeper, Keeper]
+) -> None:
+    one, two = pair
+    for teller, other in (pair, (two, one)):
+        holder = grant(bench, teller)
+        assert other.ended(holder) == "ok"
+        name = teller.call("grant.list")["grants"][-1]["id"]
+        teller.call("grant.revoke", grant=name)
+        assert other.ended(holder) == "grant.revoked"
+    holder = grant(bench, one)
+    two.call("stop", **bench.order("stop", "privacy"))
+    assert one.ended(holder) == "oversight.stop"
+    one.call("resume", **bench.order("resume"))
+    assert two.ended(holder) == "ok"
+
+
+def test_descriptors_and_progress_pass_through(bench: Bench, pair: tuple[Keeper, Keeper]) -> None:
+    _, two = pair
+    said: list[dict[str, Any]] = []
+    file = bench.path / "empty"
+    file.write_text("")
+    bench.workshop.scripts["ingest"] = lambda _spec: iter(())
+    with file.open("rb") as handle:
+        two.client.call(
+            "ingest",
+            descriptors=[handle.fileno()],
+            progress=said.append,
+            source={"kind": "file", "name": "empty"},
+        )
+
+
+def test_whoever_stands_by_answers_nothing_itself(pair: tuple[Keeper, Keeper]) -> None:
+    """So two that both stand by do not send a request to and fro."""
+    _, two = pair
+    asked = lambda: relay(  # noqa: E731
+        two.candidate._socket, "status", {}, (), lambda _: None
+    )
+    assert isinstance(raised(asked), NotBegunError)
+
+
+def test_the_other_takes_over_and_a_run_that_was_cut_off_is_lost(
+    bench: Bench, pair: tuple[Keeper, Keeper]
+) -> None:
+    one, two = pair
+    holder, inside, go_on = grant(bench, one), threading.Event(), threading.Event()
+
+    def train(_spec: Mapping[str, Any]) -> Iterator[Frame]:
+        inside.set()
+        assert go_on.wait(300)
+        yield passed("model", body=b"weights")
+
+    bench.workshop.scripts["train"] = train
+    ends: list[str] = []
+    runs = threading.Thread(target=lambda: ends.append(two.ended(holder)))
+    runs.start()
+    assert inside.wait(300)
+    cut_off(bench, one)
+    eventually(lambda: len(one.began) + len(two.began) > 1 and (one.leads or two.leads))
+    go_on.set()
+    runs.join(300)
+    assert len(ends) == 1
+    assert ends[0] != "ok", "whoever was cut off brings nothing to an end"
+    leader = one if one.leads else two
+    intents = [at for at, leaf in leaves(leader) if leaf["k"] == "access.intent"]
+    results = [leaf for _, leaf in leaves(leader) if leaf.get("ref") == intents[-1]]
+    assert [leaf["pub"]["outcome"] for leaf in results] == ["lost"]
+    script_training(bench)
+    fresh = grant(bench, leader)
+    assert [keeper.ended(fresh) for keeper in pair] == ["ok", "ok"]
+
+
+def test_who_was_cut_off_opens_no_key_and_changes_no_row(
+    bench: Bench, pair: tuple[Keeper, Keeper]
+) -> None:
+    """However late it wakes up: the number of who leads now is read within each of its transactions."""
+    one, _ = pair
+    former = one.began[0].desk
+    blocks = list(former.catalog.blocks(kind="telemetry", streams=("pointer",), after_day=0))
+    assert next(former.vault.read(blocks[:1])) is not None
+    cut_off(bench, one)
+    eventually(lambda: sum(len(keeper.began) for keeper in pair) > 1)
+    for act in (
+        lambda: next(former.vault.read(blocks[:1])),
+        lambda: former.vault.seal_secret("x", b"y"),
+        lambda: former.people.change(former.people.find(CROWD[0]), lambda standing: standing),
+    ):
+        error = raised(act)
+        assert isinstance(error, UnavailableError)
+        assert error.rule == "keeper.lead"
+    former.engine.dispose()
+
+
+def cut_off(bench: Bench, keeper: Keeper) -> None:
+    """End the database session of the one that leads, as a network does; its process goes on."""
+    server = bench.control.server
+    assert server is not None
+    assert keeper.candidate.service is not None
+    session = keeper.candidate.service.desk.lead._session
+    with server.admin() as link:
+        link.execute("SELECT pg_terminate_backend(%s, 60000)", (session.info.backend_pid,))

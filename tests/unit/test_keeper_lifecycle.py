@@ -1,0 +1,484 @@
+"""Keys of every level: changed while others use them, told by the ledger, refused where they must be."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.keeper_desk import Bench, copy_bench, found_bench
+from tests.key_crashing import NEW, OLD, cheap
+from tests.key_services import PIN, TOKEN, SoftHsm, Transit, find_softhsm
+from tests.world import PASSPHRASE, outside
+
+import safehold_verify as verifier
+from safehold.app.custody import pinned, unlock
+from safehold.app.verification import verify_home
+from safehold.errors import (
+    ConflictError,
+    DeniedError,
+    InvalidError,
+    MissingError,
+    QuorumError,
+    SafeholdError,
+    ShreddedError,
+    SignInError,
+    TamperedError,
+    UnavailableError,
+)
+from safehold.keeper.lifecycle import FIXED
+from safehold.vault import keyring
+from safehold.vault.kms import sealed
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sealed, "Cost", sealed.Cost)
+        cheap()
+        bench = found_bench(tmp_path_factory.mktemp("made"))
+        bench.start()
+        bench.take(first=0)
+        bench.stop()
+        yield bench
+
+
+@pytest.fixture
+def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
+    found = copy_bench(made, tmp_path)
+    reopen(found, OLD)
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def softhsm() -> SoftHsm:
+    return find_softhsm()
+
+
+@pytest.fixture
+def transit() -> Iterator[Transit]:
+    found = Transit()
+    yield found
+    found.close()
+    assert found.wrong == []
+
+
+def reopen(bench: Bench, secret: dict[str, Any]) -> Bench:
+    bench.stop()
+    with outside(bench.path):
+        bench.root = unlock(bench.home, secret)  # type: ignore[assignment]
+    return bench.start()
+
+
+def blocks(bench: Bench) -> list[Any]:
+    return list(bench.desk.catalog.blocks(kind="telemetry", streams=("pointer",), after_day=0))
+
+
+def reads(bench: Bench) -> int:
+    return len(list(bench.desk.vault.read(blocks(bench))))
+
+
+def states(bench: Bench) -> list[tuple[str, str, str]]:
+    return [
+        (leaf["pub"]["level"], leaf["pub"]["kept"], leaf["pub"]["state"])
+        for _, leaf in bench.desk.ledger.leaves(0)
+        if leaf["k"] == "key.change"
+    ]
+
+
+def token(softhsm: SoftHsm, name: str, *, make: bool = True) -> dict[str, Any]:
+    return {"place": softhsm.uri(name), "unlock": PIN, "make": make}
+
+
+def root(new: dict[str, Any], present: dict[str, Any] = OLD, **more: Any) -> dict[str, Any]:
+    return {"level": "root", "present": present, "new": new} | more
+
+
+def test_from_a_file_to_a_token_and_back_to_another_key(bench: Bench, softhsm: SoftHsm) -> None:
+    derived = bench.desk.vault.derive("lookup")
+    before = bench.home.root_file.read_bytes()
+    answer = bench.call("key.rotate", **root(token(softhsm, "first")))
+    assert (answer["kept"], answer["shares"]) == ("pkcs11", [])
+    assert answer["rewrapped"] >= 3
+    assert reads(bench) == 3
+    assert bench.home.root_file.read_bytes() != before
+    with pytest.raises(InvalidError, match="needs a PIN"):
+        reopen(bench, OLD)
+    reopen(bench, {"unlock": PIN})
+    assert reads(bench) == 3
+    assert bench.desk.vault.derive("lookup") == derived
+    present = {"unlock": PIN}
+    gone = bench.call("key.rotate", **root(token(softhsm, "second"), present, destroy=True))
+    assert "destroyed in the token" in gone["old"]
+    reopen(bench, present)
+    assert reads(bench) == 3
+    assert [kind for kind, _ in pinned(bench.home)] == ["pkcs11"]
+    assert states(bench) == [("root", "pkcs11", "begun"), ("root", "pkcs11", "done")] * 2
+    listed = bench.call("key.list")["levels"][0]
+    assert (listed["kept"], listed["where"]["object"]) == ("pkcs11", "second")
+    # the file of the first token root opens nothing: its key is gone for good
+    bench.stop()
+    bench.home.root_file.write_bytes(bench.home.root_file.read_bytes().replace(b"second", b"first"))
+    with outside(bench.path), pytest.raises(TamperedError, match="not pinned"):
+        unlock(bench.home, present)
+
+
+def test_a_destroyed_key_of_a_token_opens_nothing(bench: Bench, softhsm: SoftHsm) -> None:
+    bench.call("key.rotate", **root(token(softhsm, "doomed")))
+    bench.desk.vault.root.kek.destroy()
+    bench.desk.vault._keyring.forget()
+    with pytest.raises(ShreddedError):
+        reads(bench)
+    bench.stop()
+    with outside(bench.path), pytest.raises(ShreddedError):
+        unlock(bench.home, {"unlock": PIN})
+
+
+def test_to_shares_and_from_shares(bench: Bench) -> None:
+    answer = bench.call("key.rotate", **root({"split": [2, 3]}))
+    assert len(answer["shares"]) == 3
+    reopen(bench, {"shares": answer["shares"][1:]})
+    assert reads(bench) == 3
+    with pytest.raises(QuorumError):
+        bench.call("key.rotate", **root(NEW, {"shares": answer["shares"][:1]}))
+    shares = {"shares": answer["shares"][:2]}
+    with pytest.raises(DeniedError):
+        bench.call("key.rotate", **root(NEW, shares))
+    object.__setattr__(bench.desk.home, "synthetic", True)  # of made-up people it may
+    try:
+        bench.call("key.rotate", **root(NEW, shares))
+    finally:
+        object.__setattr__(bench.desk.home, "synthetic", False)
+    reopen(bench, NEW)
+    assert reads(bench) == 3
+
+
+@pytest.mark.parametrize(
+    "present", [NEW, {"unlock": "1"}, {}, {"shares": []}], ids=["other", "kind", "none", "shares"]
+)
+def test_another_root_takes_what_opens_the_present_one(bench: Bench, present) -> None:
+    with pytest.raises((SignInError, InvalidError)):
+        bench.call("key.rotate", **root(NEW, present))
+    assert states(bench) == []
+    assert not bench.home.next_root_file.exists()
+    reopen(bench, OLD)
+
+
+def test_a_token_is_asked_for_by_whoever_knows_its_pin(bench: Bench, softhsm: SoftHsm) -> None:
+    bench.call("key.rotate", **root(token(softhsm, "asked")))
+    for present in ({"unlock": "11111111"}, OLD, {}):
+        with pytest.raises(SignInError):
+            bench.call("key.rotate", **root(NEW, present))
+    assert bench.desk.vault.root.kind == "pkcs11"
+
+
+def test_real_people_are_not_given_a_lesser_root(bench: Bench, softhsm: SoftHsm) -> None:
+    bench.call("key.rotate", **root(token(softhsm, "high")))
+    with pytest.raises(DeniedError) as caught:
+        bench.call("key.rotate", **root(NEW, {"unlock": PIN}))
+    assert caught.value.rule == "key.lower"
+    assert caught.value.entry is not None
+    assert bench.desk.vault.root.kind == "pkcs11"
+
+
+def test_a_new_root_that_does_not_answer_changes_nothing(bench: Bench, transit: Transit) -> None:
+    transit.sealed = True
+    order = {"place": transit.uri("r"), "unlock": TOKEN, "make": True}
+    with pytest.raises(UnavailableError):
+        bench.call("key.rotate", **root(order))
+    transit.sealed = False
+
+    def reached(step: str) -> None:
+        transit.sealed = step == "change"
+
+    bench.verbs.lifecycle.reached = reached
+    with pytest.raises(UnavailableError):
+        bench.call("key.rotate", **root(order))
+    assert states(bench)[-1] == ("root", "hcvault", "undone")
+    bench.verbs.lifecycle.reached = lambda _: None
+    transit.sealed = False
+    assert reads(bench) == 3
+    assert pinned(bench.home) == []
+    bench.call("key.rotate", **root(order | {"make": False}))
+    assert reads(bench) == 3
+
+
+def test_a_ledger_that_only_reads_lets_no_key_change(bench: Bench, monkeypatch) -> None:
+    before = bench.home.root_file.read_bytes()
+
+    def refuse(*_: Any) -> None:
+        raise UnavailableError("full", rule="ledger.append")
+
+    monkeypatch.setattr(type(bench.desk), "log", refuse)
+    for order in (root(NEW), {"level": "segment"}, {"level": "mint"}):
+        with pytest.raises(UnavailableError):
+            bench.call("key.rotate", **order)
+    monkeypatch.undo()
+    assert bench.home.root_file.read_bytes() == before
+    assert not bench.home.next_root_file.exists()
+    assert set(bench.call("key.list")["levels"][1]["epochs"].values()) == {1}
+    reopen(bench, OLD)
+    assert {state for _, _, state in states(bench)} == {"begun", "undone"}
+
+
+def test_while_the_key_service_is_down_nothing_opens_and_then_all_does(
+    bench: Bench, transit: Transit
+) -> None:
+    bench.call("key.rotate", **root({"place": transit.uri("r"), "unlock": TOKEN, "make": True}))
+    reopen(bench, {"unlock": TOKEN})
+    assert reads(bench) == 3
+    transit.calls.clear()
+    for _ in range(5):
+        assert reads(bench) == 3
+    assert transit.calls == []  # the key of a segment is held for minutes
+    for trouble in ("sealed", "mute", "token", "answer"):
+        bench.clock.advance((keyring.KEK_SECONDS + 1) * 1_000_000)
+        transit.sealed, transit.mute = trouble == "sealed", trouble == "mute"
+        transit.tokens = set() if trouble == "token" else {TOKEN}
+        transit.answer = (200, b'{"data":{"batch_results":"x"}}') if trouble == "answer" else None
+        with pytest.raises(UnavailableError) as caught:
+            reads(bench)
+        assert caught.value.fix
+        assert TOKEN not in repr(caught.value.payload())
+        transit.sealed = transit.mute = False
+        transit.tokens, transit.answer = {TOKEN}, None
+        transit.calls.clear()
+        assert reads(bench) == 3, "without a restart"
+        assert transit.calls == ["decrypt"]  # one call for the segment
+
+
+def test_versions_of_a_transit_key(bench: Bench, transit: Transit) -> None:
+    order = {"place": transit.uri("r"), "unlock": TOKEN, "make": True}
+    bench.call("key.rotate", **root(order))
+    transit.rotate("r")
+    reopen(bench, {"unlock": TOKEN})
+    assert reads(bench) == 3
+    bench.call("key.rotate", level="segment")  # wrapped by version 2 from here on
+    assert reads(bench) == 3
+    transit.keys["r"].least = 2
+    bench.desk.vault._keyring.forget()
+    assert reads(bench) == 3
+    bench.stop()
+    with outside(bench.path), pytest.raises(UnavailableError) as caught:
+        unlock(bench.home, {"unlock": TOKEN})  # the root file is of version 1
+    assert caught.value.rule == "root.kms.version"
+    transit.keys["r"].least = 1
+
+
+def test_an_edited_home_sends_the_token_nowhere_else(bench: Bench, transit: Transit) -> None:
+    bench.call("key.rotate", **root({"place": transit.uri("r"), "unlock": TOKEN, "make": True}))
+    bench.stop()
+    thief = Transit()
+    try:
+        data = bench.home.root_file.read_bytes()
+        bench.home.root_file.write_bytes(data.replace(transit.url.encode(), thief.url.encode()))
+        with outside(bench.path), pytest.raises(TamperedError, match="not pinned"):
+            unlock(bench.home, {"unlock": TOKEN})
+        bench.home.root_places_file.unlink()
+        with outside(bench.path), pytest.raises(TamperedError, match="not pinned"):
+            unlock(bench.home, {"unlock": TOKEN})
+        assert thief.calls == thief.wrong == []
+    finally:
+        thief.close()
+
+
+def test_segments_change_and_old_copies_end(bench: Bench, tmp_path: Path) -> None:
+    import shutil
+
+    from safehold import db
+    from safehold.vault import Objects, Vault
+
+    shutil.copy(bench.home.control, tmp_path / "old.db")
+    name = blocks(bench)[0].segment
+    first = bench.call("key.rotate", level="segment", segment=name)
+    assert first["segments"] == [name]
+    assert first["rewrapped"] > 3
+    every = bench.call("key.rotate", level="segment")
+    epochs = bench.call("key.list")["levels"][1]["epochs"]
+    assert epochs[name] == 3
+    assert set(every["segments"]) == set(epochs)
+    assert reads(bench) == 3
+    with pytest.raises(MissingError):
+        bench.call("key.rotate", level="segment", segment="nowhere")
+    assert states(bench)[-1][-1] == "undone"
+    engine = db.open_engine(tmp_path / "old.db")
+    old = Vault.open(
+        engine=engine,
+        root=bench.root,
+        epochs=bench.home.epochs,
+        objects=Objects(bench.home.objects),
+        clock=bench.clock,
+    )
+    with pytest.raises(ShreddedError):
+        list(old.read(blocks(bench)))
+    engine.dispose()
+
+
+def test_a_capability_lives_its_hour_when_the_minting_key_changes(bench: Bench) -> None:
+    minting = bench.verbs.grants.minting
+    first = minting.public
+    assert bench.desk.vault.derive("capability-mint") == minting.seed
+
+    def minted_by(wanted) -> Callable[[Any], str]:
+        def check(public) -> str:
+            if public.text() != wanted.text():
+                raise SignInError("not minted here", rule="capability.signature")
+            return "in"
+
+        return check
+
+    assert minting.verify(minted_by(first)) == "in"
+    bench.call("key.rotate", level="mint")
+    second = minting.public
+    assert second.text() != first.text()
+    assert minting.verify(minted_by(first)) == minting.verify(minted_by(second)) == "in"
+    bench.clock.advance(3600 * 1_000_000)
+    with pytest.raises(SignInError):
+        minting.verify(minted_by(first))
+    bench.restart()
+    minting = bench.verbs.grants.minting
+    assert minting.verify(minted_by(second)) == "in"
+    bench.call("key.rotate", level="mint")
+    with pytest.raises(SignInError):
+        minting.verify(minted_by(first))
+    assert minting.verify(minted_by(second)) == "in"
+
+
+def test_one_change_at_a_time(bench: Bench) -> None:
+    refused: list[SafeholdError] = []
+
+    def again(step: str) -> None:
+        if step == "change":
+            with pytest.raises(ConflictError) as caught:
+                bench.call("key.rotate", level="mint")
+            refused.append(caught.value)
+
+    bench.verbs.lifecycle.reached = again
+    bench.call("key.rotate", level="segment")
+    assert [error.rule for error in refused] == ["key.rotate"]
+
+
+@pytest.mark.parametrize("level", ["root", "segment", "mint"])
+def test_uses_go_on_while_keys_change(bench: Bench, level: str) -> None:
+    """Readers and a writer of secrets run until a number of changes are through; none of them fails."""
+    wanted = blocks(bench)
+    over = threading.Event()
+    rounds = [0, 0, 0]
+    failed: list[BaseException] = []
+
+    def run(at: int, act: Callable[[int], object]) -> None:
+        try:
+            while not over.is_set() or not rounds[at]:
+                act(rounds[at])
+                rounds[at] += 1
+        except BaseException as error:
+            failed.append(error)
+            over.set()
+
+    def read(_: int) -> None:
+        bench.desk.vault._keyring.forget()  # so that every reading asks the root
+        assert len(list(bench.desk.vault.read(wanted))) == 3
+
+    def secret(number: int) -> None:
+        data = number.to_bytes(8, "big")
+        bench.desk.vault.seal_secret("of-the-test", data)
+        assert bench.desk.vault.open_secret("of-the-test") == data
+
+    acts = (read, read, secret)
+    threads = [threading.Thread(target=run, args=(at, act)) for at, act in enumerate(acts)]
+    for thread in threads:
+        thread.start()
+    orders = [{"level": level}] * 2
+    if level == "root":
+        orders = [root(NEW, OLD), root(OLD, NEW)]
+    try:
+        for order in orders:
+            if over.is_set():
+                break
+            bench.call("key.rotate", **order)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(300)
+    assert failed == []
+    assert min(rounds) > 0
+    reopen(bench, OLD)
+    assert bench.desk.vault.open_secret("of-the-test") == (rounds[2] - 1).to_bytes(8, "big")
+    assert reads(bench) == 3
+
+
+def test_no_answer_entry_or_file_shows_a_key(bench: Bench, softhsm: SoftHsm) -> None:
+    secrets = [bench.root.now.secret(), bench.root.derivation()]
+    answers = [
+        bench.call("key.rotate", **root(token(softhsm, "quiet"))),
+        bench.call("key.rotate", level="segment"),
+        bench.call("key.rotate", level="mint"),
+        bench.call("key.list"),
+        bench.call("status"),
+    ]
+    secrets += [bench.verbs.grants.minting.seed, PIN.encode(), PASSPHRASE.encode()]
+    said = json.dumps(answers).encode()
+    said += b"".join(file.read_bytes() for file in bench.path.rglob("*") if file.is_file())
+    from base64 import b64encode
+
+    for secret in secrets:
+        for form in (secret, secret.hex().encode(), b64encode(secret)):
+            assert form not in said
+
+
+def test_the_list_names_every_level_and_says_what_cannot_change(bench: Bench) -> None:
+    levels = {one["level"]: one for one in bench.call("key.list")["levels"]}
+    assert list(levels) == ["root", "segment", "row", "log", "mint", "derived"]
+    assert levels["derived"]["fixed"] == FIXED
+    assert levels["row"]["numbers"]["person"] == 3
+    made = levels["root"]["since_ms"]
+    bench.clock.advance(90 * 86_400 * 1_000_000)
+    bench.call("key.rotate", level="mint")
+    levels = {one["level"]: one for one in bench.call("key.list")["levels"]}
+    assert levels["mint"]["since_ms"] >= made + 90 * 86_400_000
+    assert levels["root"]["since_ms"] == made
+
+
+def test_purposes_that_are_derived_are_those_that_the_list_names() -> None:
+    """A new derived key has to be put on the list, with the reason why it cannot be changed."""
+    import re
+
+    import safehold
+
+    source = Path(safehold.__file__).parent
+    found: set[str] = set()
+    for file in source.rglob("*.py"):
+        found |= set(re.findall(r'vault\.derive\(f?"([a-z-]+)', file.read_text()))
+    assert found - {"roster-identity", "source-identity"} <= {*FIXED, "capability-mint"}
+
+
+def test_the_ledger_with_changes_of_keys_verifies(bench: Bench) -> None:
+    bench.call("key.rotate", level="mint")
+    bench.call("key.rotate", **root(NEW))
+    bench.stop()
+    with outside(bench.path):
+        assert verify_home(bench.home.path)["size"] > 0
+    verifier.verify_log(bench.home.ledger, bench.home.policy_file)
+
+
+def test_a_keeper_that_opens_again_has_the_root_of_now(bench: Bench) -> None:
+    """One that stands by and leads again, in one process, is not unlocked twice."""
+    bench.call("key.rotate", **root(NEW))
+    bench.restart()
+    assert reads(bench) == 3
+    assert bench.desk.vault.root is bench.root.now
+
+
+def test_what_is_no_order_is_refused(bench: Bench) -> None:
+    for order in ({}, {"level": "log"}, {"level": "root"}, {"level": "root", "new": NEW}):
+        with pytest.raises(InvalidError):
+            bench.call("key.rotate", **order)
+    with pytest.raises(InvalidError):
+        bench.call("key.rotate", **root({"passphrase": "short"}))
+    with pytest.raises(InvalidError):
+        bench.call("key.rotate", **root({"place": "pkcs11:token=a", "unlock": "1"}))
+    assert states(bench) == []
