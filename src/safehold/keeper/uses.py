@@ -264,7 +264,9 @@ class Uses:
             if len(uses.refusals) < REMEMBERED:
                 uses.refusals.append(index)
 
-    def send(self, intent: int, count: int, caps: Caps, above: Mapping[int, Caps]) -> int:
+    def send(
+        self, intent: int, count: int, caps: Caps, above: Mapping[int, Caps] | None = None
+    ) -> int:
         """Count bytes that a run means to send, and return what all runs of its grant have sent then.
 
         Args:
@@ -282,6 +284,8 @@ class Uses:
         uses = self.grant(grant)
         self.family(grant).check_sent(caps, more=count)
         for one in self.above(grant):
+            if above is None or one not in above:
+                raise DeniedError("the grant above this one has ended", rule="agent.parent-ended")
             self.family(one).check_sent(above[one], more=count)
         uses.sent[intent] = (uses.sent[intent] or 0) + count
         return uses.totals(0).out_bytes or 0
