@@ -234,6 +234,17 @@ def test_people_speak_for_themselves_in_a_home_that_demands_to_know_everybody(be
     refuse("door.identified", bench.call, "people.show", person="zoe")
 
 
+def test_an_argument_beside_a_verb_opens_no_door(bench):
+    bo = human(bench.call, "bo", "data_scientist")
+    human(bench.call, "ana", "engineer")
+    bench.call("principal.identify")
+    beside = (*door.KINDS_OF, *door.SPOKEN.values())
+    for verb in ("people.count", "people.erase", "principal.restore", "grant.list", "key.rotate"):
+        names = {name: "" for name in (*beside, verb)} | {"principal": "bo"}
+        refuse("door.identified", bench.call, verb, **names)
+    refuse("door.role", bo.ask, "people.count", **dict.fromkeys(beside, ""))
+
+
 def test_somebody_who_forgot_to_sign_in_gets_exit_code_4(bench):
     human(bench.call, "ana", "engineer")
     bench.call("principal.identify")
