@@ -286,6 +286,11 @@ def test_an_agent_ends_with_what_stands_above_it(fresh, why):
     refuse(fresh, rule, fresh.train, fresh.helper, fresh.token)
 
 
+def test_an_agent_drafts_nothing_under_a_strangers_grant(fresh):
+    grant, _ = fresh.operator(fresh.person("bea"), id="grant_bea")
+    refuse(fresh, "agent.operator", fresh.below, fresh.helper, grant.id)
+
+
 def test_an_agent_is_back_when_its_operator_is(fresh):
     fresh.ana.ask("session.end", off=True)
     refuse(fresh, "agent.operator-off", fresh.train, fresh.helper, fresh.token)

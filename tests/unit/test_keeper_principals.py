@@ -240,7 +240,7 @@ def test_an_argument_beside_a_verb_opens_no_door(bench):
     bench.call("principal.identify")
     beside = (*door.KINDS_OF, *door.SPOKEN.values())
     for verb in ("people.count", "people.erase", "principal.restore", "grant.list", "key.rotate"):
-        names = {name: "" for name in (*beside, verb)} | {"principal": "bo"}
+        names = dict.fromkeys((*beside, verb), "") | {"principal": "bo"}
         refuse("door.identified", bench.call, verb, **names)
     refuse("door.role", bo.ask, "people.count", **dict.fromkeys(beside, ""))
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from safehold import ids
-from safehold.access import Agent, Grant
+from safehold.access import Agent, Grant, operator_of
 from safehold.access.identity import jose
 from safehold.access.identity.oidc import check_place
 from safehold.clock import SECOND_US
@@ -125,6 +125,9 @@ class Agents:
             raise DeniedError("an agent without a policy has no rights", rule="agent.policy")
         approved, people, _, ends_us = self._grants.recall(str(arguments["parent"]))
         parent = approved.grant
+        # before anything of it is told: whom it covers is nobody else's to read
+        if (operator_of(parent.requester) or parent.requester.id) != found.operator:
+            raise DeniedError("the grant above is another operator's", rule="agent.operator")
         recipe = str(arguments["recipe"])
         if recipe not in set(parent.recipes) & set(policy.recipes):
             raise DeniedError("a recipe beyond this agent's policy", rule="agent.recipe")
