@@ -39,6 +39,7 @@ FIXED: Final = {
     "pseudonym": "rows of one segment are joined by it",
     "index-padding": "trees of closed epochs are padded by it",
     "lease-signing": "gap records that people keep are verified by it",
+    "session-mint": "tickets of sessions are verified by it; none lives longer than an hour",
     "provenance": "statements about artifacts are verified by it",
 }
 

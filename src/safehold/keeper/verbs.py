@@ -267,6 +267,8 @@ class Verbs:
     ) -> dict[str, Any]:
         """Return what one person chose, and what is due to them."""
         shown = self.crowd.show(arguments, descriptors, report)
+        if "enrolled" in shown:  # all that anybody but the person is told
+            return shown
         return shown | owed_to(self.desk, self.desk.people.find(str(arguments["person"])))
 
     def _on_removed(self, device: VerifyKey) -> int:

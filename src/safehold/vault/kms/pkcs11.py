@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from hmac import compare_digest
+from hmac import compare_digest, digest
 from threading import Lock
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -33,6 +33,8 @@ from safehold.vault.guarded import Guarded
 from safehold.vault.kms.interface import Item
 
 T = TypeVar("T")
+_PROCESS: Final = ids.random_bytes(32)
+_GIVEN: Final[dict[tuple[str, str], bytes]] = {}  # codes of the PINs that opened tokens, by place
 NONCE: Final = 12  # bytes
 TAG: Final = 16  # bytes
 # what a key must be, whoever made it
@@ -135,9 +137,15 @@ class TokenKek:
 
     def _connect(self, *, make: bool) -> None:
         token = pkcs11.lib(self._where["module"]).get_token(token_label=self._where["token"])
+        place = (self._where["module"], self._where["token"])
+        given = digest(_PROCESS, bytes(self._pin.view()), "sha256")
         try:
             self._session = token.open(rw=True, user_pin=str(self._pin.view(), "utf-8"))
-        except pkcs11.UserAlreadyLoggedIn:  # another session of this process has given the PIN
+            _GIVEN[place] = given
+        except pkcs11.UserAlreadyLoggedIn:
+            # another session of this process has given the PIN, and the token would take any other now
+            if not compare_digest(_GIVEN.get(place, b""), given):
+                raise pkcs11.PinIncorrect from None
             self._session = token.open(rw=True)
         if make:
             self._make()
