@@ -1,8 +1,8 @@
 """Break-glass: what a grant in an emergency takes, and what it never lifts.
 
-It lifts waiting: fewer approvals, by seats that the charter names. Everything else stands, and more is asked: one person,
-one segment, one run, minutes, an incident that opens by itself, and reviews by several people. No policy knows of it
-but by the least number of approvals.
+It lifts waiting: fewer approvals, by seats that the charter names. Everything else stands, and more is asked: one
+person, one segment, one run, minutes, an incident that opens by itself, and reviews by several people. No policy knows
+of it but by the least number of approvals.
 """
 
 from __future__ import annotations

@@ -154,9 +154,7 @@ def draft_grant(
         case _:
             raise InvalidError("no such recipe", rule="request.recipe", fix=", ".join(RECIPES))
     segments = tuple(
-        segment_name(place, stream)
-        for place in sorted(charter.jurisdictions)
-        for stream in streams
+        segment_name(place, stream) for place in sorted(charter.jurisdictions) for stream in streams
     )
     if segment is not None:
         segments = tuple(one for one in segments if one == segment)

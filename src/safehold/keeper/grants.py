@@ -138,7 +138,9 @@ class Grants:
                 verify_approvals(grant, _unpriced(grant), given, roster, charter)
             raise
         verify_approvals(grant, request.price, [*request.approvals, *given], roster, charter)
-        if self._leaf(grant.id) is None:  # else only its row was lost, and its own emergency is open
+        if (
+            self._leaf(grant.id) is None
+        ):  # else only its row was lost, and its own emergency is open
             self._requests.require_reviewed(grant)
         return {
             "grant": grant.to_json(),
