@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import boardroom
 from tests.access_desk import BOTH, Asked, Office, found_office, scripted
-from tests.agency import with_agents
+from tests.agency import Agency, with_agents
 from tests.boardroom import request
-from tests.keeper_desk import CROWD
+from tests.keeper_desk import CROWD, Bench, found_bench
 from tests.seated import founding
 
 from safehold import canonical
 from safehold.access import Agent, Grant, Human, PeopleFilter, Workload, authorise, check_grant
 from safehold.access.grant import MINUTE_US, WAIT_US
 from safehold.access.review import Review, review
+from safehold.app.grants import Limits, draft_grant
 from safehold.charter import Charter, compile  # noqa: A004
 from safehold.charter.prove import prove
 from safehold.charter.review import review as problems
 from safehold.clock import SECOND_US
 from safehold.errors import ConsentError, DeniedError, InvalidError, RedLineError
+from safehold.signing import SigningKey
 
 SEGMENT = "us-ca.feature"
 GLASS = {"approvers": 1, "seats": ["security", "privacy"], "max_s": 900, "reviews": 2}
@@ -106,6 +109,53 @@ def test_nothing_wider_is_given_for_being_urgent(office: Office, what: str) -> N
 def test_an_agent_never_asks_in_an_emergency(office: Office) -> None:
     agent = Agent(id="bot", operator="ana")
     office.refused(lambda: urgent(office, requester=agent), "principal.unknown")
+
+
+def test_an_enrolled_agent_has_no_part_in_an_emergency(tmp_path: Path) -> None:
+    """Not by asking for one itself, and not under one of its operator's."""
+    bench = found_bench(tmp_path, charter=allowing(with_agents())).start()
+    try:
+        _agents_in_an_emergency(bench)
+    finally:
+        bench.stop()
+
+
+def _agents_in_an_emergency(bench: Bench) -> None:
+    house = Agency(bench)
+    ana = house.person("ana")
+    helper = house.agent("helper", "ana")
+    refused = Office(bench).refused
+    parent, _ = house.operator(ana)
+    below = replace(house.below(helper, parent.id), max_runs=1, segments=(SEGMENT,))
+    ends = below.asked_us + 15 * MINUTE_US
+    below = replace(below, minutes=15, expires_us=ends, break_glass=True)
+    refused(lambda: helper.ask("request.new", grant=below.to_json()), "emergency.person")
+    now = bench.clock.now_us()
+    terms = {"minutes": 15, "max_runs": 1, "segments": (SEGMENT,), "break_glass": True}
+    glass = house.draft(ana, **terms, expires_us=now + 15 * MINUTE_US, id="grant_glass")
+    house.give(ana, glass)
+    ordinary = replace(below, break_glass=False, parent=glass.id)
+    refused(lambda: helper.ask("request.new", grant=ordinary.to_json()), "agent.review")
+
+
+def test_a_draft_names_one_segment_that_there_is() -> None:
+    known: dict[str, Any] = {
+        "requester": "ana",
+        "purpose": "train_ui_agent",
+        "reason": "outage, ticket 77",
+        "holder": SigningKey.generate(),
+        "minutes": 15,
+        "limits": Limits(runs=1),
+        "break_glass": True,
+    }
+    charter = allowing(founding())
+    grant = draft_grant(charter, segment=SEGMENT, **known)
+    assert (grant.segments, grant.break_glass) == ((SEGMENT,), True)
+    assert check_grant(grant, charter).approvers == 1
+    for segment in ("us-ca.key", "de.feature", ""):
+        with pytest.raises(InvalidError) as caught:
+            draft_grant(charter, segment=segment, **known)
+        assert caught.value.rule == "request.segment"
 
 
 def test_whoever_asked_and_seats_that_are_not_named_do_not_approve(office: Office) -> None:

@@ -124,7 +124,7 @@ class _Builder:
                     fix="the keys are listed in docs/reference/charter.md",
                 )
         types_ = record.hints(kind)
-        values = {}
+        values: dict[str, Any] = {}
         for key, field in declared.items():
             inner = f"{path}.{key}" if path else key
             if key in node.items and self._none(field, node.items[key], inner):

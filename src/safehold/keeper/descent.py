@@ -191,8 +191,6 @@ class Descent:
                 f"the grant above this one has ended ({error.rule})", rule="agent.parent-ended"
             ) from error
         parent = approved.grant
-        if parent.break_glass:
-            raise DeniedError("nothing descends from an emergency", rule="emergency.person")
         trust = self._desk.trust
         if trust.revoked(entry) or trust.closed(entry) or self._desk.now_us() >= parent_ends_us:
             raise DeniedError("the grant above this one has ended", rule="agent.parent-ended")
