@@ -8,6 +8,7 @@ from tests.identities import POLICY, Somebody, agent, human, workload
 from tests.keeper_desk import Bench, copy_bench, found_bench
 from tests.oidc_provider import CLIENT, Provider
 from tests.svids import Authority, at
+from tests.voices import Voice, enrol
 
 from safehold import canonical
 from safehold.access.identity import sign_in_message, sign_in_nonce
@@ -68,7 +69,7 @@ def test_what_an_agent_may_ask_for_is_a_short_list():
 def test_an_unstated_verb_is_refused_for_everybody(shared):
     for kind in KINDS:
         who = Caller(kind=kind, id="x")
-        refuse(f"door.{kind}", shared.verbs.door.check, "release.everything", who)
+        refuse(f"door.{kind}", shared.verbs.door.check, "release.everything", who, {})
 
 
 def test_a_person_signs_in_and_every_call_is_theirs(bench):
@@ -211,6 +212,26 @@ def test_a_home_may_demand_to_know_everybody(bench):
     bench.call("status")
     bench.call("stop", **bench.order("stop", "privacy"))  # the board is never locked out
     ana.ask("people.count")
+
+
+def test_people_speak_for_themselves_in_a_home_that_demands_to_know_everybody(bench):
+    voice = enrol(bench, "zoe")["zoe"]
+    human(bench.call, "ana", "engineer")
+    bench.call("principal.identify")
+    voice.choose("pause")
+    assert voice.ask("people.show")["voice"]
+    assert len(voice.ask("people.receipts")["receipts"]) == 1
+    # with a proof comes that it is looked at, also for somebody who has no key
+    keyless = next(iter(bench.desk.people.everybody().values())).external
+    for person, key in (("zoe", SigningKey.generate()), (keyless, voice.key)):
+        stranger = Voice(bench, person, key)
+        for verb in ("people.show", "people.receipts", "people.receipt", "people.trail"):
+            refuse("subjects.voice", stranger.ask, verb)
+    forged = voice.statement("pause") | {"key": SigningKey.generate().public.text()}
+    refuse("subjects.voice", bench.call, "people.choose", **forged)
+    # an operator's own entry is no such proof
+    refuse("door.identified", bench.call, "people.choose", person="zoe", choice="pause")
+    refuse("door.identified", bench.call, "people.show", person="zoe")
 
 
 def test_somebody_who_forgot_to_sign_in_gets_exit_code_4(bench):

@@ -232,7 +232,7 @@ class Verbs:
             who = SOMEBODY
             try:
                 who = self.door.prove(name, arguments)
-                self.door.check(name, who)
+                self.door.check(name, who, arguments)
                 with calling(who):
                     return verb(arguments, descriptors, report)
             except (DeniedError, SignInError) as error:

@@ -152,7 +152,8 @@ def require_person(
     person = desk.people.find(str(arguments["person"]))
     standing, now = desk.people.standing(person), desk.now_us()
     voice = standing.voice
-    if not voice.key and keyless:
+    # whoever brings a proof is held to it: the door lets them in for it
+    if not voice.key and keyless and "proof" not in arguments:
         return person
     key = str(arguments.get("key", ""))
     if not key or key not in voice.trusted(now):
