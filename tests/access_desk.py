@@ -16,7 +16,7 @@ from safehold.access import Grant, Holder, Human, PeopleFilter, Price, approve
 from safehold.app.gate import EgressGatekeeper
 from safehold.app.grants import draft_grant
 from safehold.canonical import b64, unb64
-from safehold.charter import Roster
+from safehold.charter import Charter, Roster
 from safehold.errors import SafeholdError
 from safehold.keeper.attack import VERB
 from safehold.keeper.grants import use_message
@@ -135,7 +135,7 @@ class Office:
         return error
 
 
-def found_office(path: Path) -> Bench:
+def found_office(path: Path, charter: Charter | None = None) -> Bench:
     """Make the keeper's home; one person holds the seats of law and of people."""
 
     def roster(home: Home, keys: Mapping[str, SigningKey], *, now_us: int) -> Roster:
@@ -156,7 +156,7 @@ def found_office(path: Path) -> Bench:
     keeper_desk_roster = keeper_desk.first_roster
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keeper_desk, "first_roster", roster)
-        bench = found_bench(path, people=CROWD).start()
+        bench = found_bench(path, people=CROWD, charter=charter).start()
     bench.take(*CROWD)
     bench.call("feature", purpose=PURPOSE)
     bench.stop()

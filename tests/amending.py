@@ -11,7 +11,7 @@ from tests import boardroom
 
 from safehold.charter import record
 from safehold.charter.model import OPT_IN_BY, Category, Charter, Privacy, Purpose, RedLine, Role
-from safehold.charter.oversight import Gate, Promise
+from safehold.charter.oversight import BreakGlass, Gate, Promise
 from safehold.charter.review import review
 from safehold.charter.value import Effect, Threshold
 from safehold.charter.vocabulary import (
@@ -75,6 +75,7 @@ POOLS: dict[str, tuple[Any, ...]] = {
     "oversight.widen.must_include": SEATS,
     "oversight.narrow.must_include": SEATS,
     "oversight.restart_after_stop.needs": ("root_cause_published", "incident_replay_green"),
+    "oversight.break_glass.seats": SEATS,
     "audit.witnesses.includes": SEATS,
     "gates[].attack": ("reidentify", "membership", "canary", "invert"),
     "gates[].level": ("L1", "L2", "L3", "L4"),
@@ -175,7 +176,11 @@ def full() -> Charter:
         },
         red_lines=(*base.red_lines, PROSE),
         who_may={name: replace(role, may_delegate=False) for name, role in base.who_may.items()},
+        oversight=replace(base.oversight, break_glass=GLASS),
     )
+
+
+GLASS = BreakGlass(approvers=1, seats=("security", "privacy", "legal"), max_s=600, reviews=3)
 
 
 PROSE = RedLine(

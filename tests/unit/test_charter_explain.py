@@ -26,6 +26,9 @@ def charter(request: pytest.FixtureRequest) -> Charter:
     return load(shipped(request.param))
 
 
+WORDS = tuple[str, ...]
+
+
 def other(value: Any, declared: Any) -> Any:
     """Return another value of the same kind."""
     kind = optional(declared)
@@ -42,9 +45,9 @@ def other(value: Any, declared: Any) -> Any:
             return (*value, "else")
         case None if is_dataclass(kind):
             made = {
-                one.name: {int: 1, str: "x"}[hints(kind)[one.name]]
+                one.name: {int: 1, str: "x", WORDS: ("security",)}[hints(kind)[one.name]]
                 for one in fields(kind)
-                if hints(kind)[one.name] in (int, str)
+                if hints(kind)[one.name] in (int, str, WORDS)
             }
             return kind(**made)
         case None:

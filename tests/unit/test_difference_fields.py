@@ -42,6 +42,8 @@ MORE = [
     "who_may.<name>.grant.budget.rows",
     "who_may.<name>.grant.budget.bytes_out",
     "who_may.<name>.grant.budget.runs",
+    "oversight.break_glass.seats",
+    "oversight.break_glass.max",
     "oversight.narrow.approve",
     "oversight.narrow.must_include",
     "oversight.narrow.notice",
@@ -71,6 +73,8 @@ FEWER = [
     "oversight.widen.notice",
     "oversight.restart_after_stop.approve",
     "oversight.restart_after_stop.needs",
+    "oversight.break_glass.approvers",
+    "oversight.break_glass.reviews",
     "audit.witnesses.min",
 ]
 COVERED = {  # a term under one that stands there already bans nothing new
@@ -189,7 +193,11 @@ def test_everything_else_counts_as_wider_whatever_becomes_of_it():
         "red_lines[].dpv",
     }
     ranked |= {"who_may.<name>.grant.reason"}
-    optional = {"who_may.<name>.grant", "who_may.<name>.grant.budget"}
+    optional = {
+        "who_may.<name>.grant",
+        "who_may.<name>.grant.budget",
+        "oversight.break_glass",
+    }
     for leaf in LEAVES:
         if leaf.pattern not in ranked | optional and not leaf.pattern.endswith(("].id", "].what")):
             for value in amending.others(leaf):
@@ -476,3 +484,27 @@ def test_one_seat_cannot_blind_those_who_watch_by_what_is_asked_of_them():
     new = replace(watched(), who_may={**watched().who_may, "data_scientist": stricter})
     assert compare(watched(), new).direction == "narrow"
     assert compare(base, replace(few, who_may=base.who_may)).direction == "narrow"
+
+
+def test_an_emergency_is_wider_to_allow_and_narrower_to_end_even_by_one_seat():
+    never = boardroom.charter("example")
+    glass = replace(never, oversight=replace(never.oversight, break_glass=amending.GLASS))
+    assert compare(never, glass).direction == "widen"
+    assert compare(glass, never).direction == "narrow"
+    for changed, direction in (
+        ({"max_s": 601}, "widen"),
+        ({"max_s": 599}, "narrow"),
+        ({"reviews": 2}, "widen"),
+        ({"reviews": 4}, "narrow"),
+        ({"approvers": 2}, "narrow"),
+        ({"seats": ("security", "privacy", "legal", "hr")}, "widen"),
+        ({"seats": ("security", "privacy")}, "narrow"),
+    ):
+        other = replace(amending.GLASS, **changed)
+        new = replace(glass, oversight=replace(glass.oversight, break_glass=other))
+        assert compare(glass, new).direction == direction, changed
+    faster = replace(
+        glass,
+        oversight=replace(glass.oversight, break_glass=replace(amending.GLASS, approvers=2)),
+    )
+    assert compare(faster, glass).direction == "widen"

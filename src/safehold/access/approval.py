@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from safehold import canonical
+from safehold.access.emergency import approving
 from safehold.access.grant import DOMAIN, WAIT_US, Grant, check_grant
 from safehold.access.price import Price
 from safehold.access.principal import operator_of
@@ -185,6 +186,10 @@ def verify_approvals(
             raise DeniedError("a seat of the board denied this grant", rule="approval.denied")
         else:
             counted[approval.seat] = approval
+    named = approving(grant, charter, counted)
+    if named != set(counted):
+        refused.append("a seat that the charter does not name for emergencies")
+        counted = {name: one for name, one in counted.items() if name in named}
     people = {seats[name].person for name in counted}
     if len(people) < rule.approvers:
         notes = f"; not counted: {', '.join(sorted(set(refused)))}" if refused else ""

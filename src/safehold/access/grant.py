@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from safehold import canonical
 from safehold.access import principal as principals
+from safehold.access.emergency import check_emergency
 from safehold.access.principal import Agent, Principal
 from safehold.charter import Charter
 from safehold.charter.model import GrantRule
@@ -63,6 +64,7 @@ class Grant:
         epsilon_micro: How much epsilon all runs may spend together, millionths.
         depth: How often it was delegated; 0 if it was not.
         parent: Id of the grant it was delegated from, or empty.
+        break_glass: It is asked for in an emergency, on the charter's terms for one.
         reason: Why, in words or as a ticket.
         charter: Digest of the charter in force, hex.
     """
@@ -91,6 +93,7 @@ class Grant:
     charter: str
     depth: int = 0
     parent: str = ""
+    break_glass: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the canonical tree."""
@@ -106,6 +109,8 @@ class Grant:
             "reason": self.reason,
             "charter": self.charter,
             "parent": self.parent,
+            # said only where it is so: what was signed before keeps its bytes
+            **({"break_glass": True} if self.break_glass else {}),
         }
 
     @classmethod
@@ -122,6 +127,7 @@ class Grant:
         try:
             rest: dict[str, Any] = {name: tuple(tree[name]) for name in _LISTS}
             rest |= {name: tree[name] for name in (*_NUMBERS, *_WORDS)}
+            rest["break_glass"] = tree.get("break_glass", False) is True
             grant = cls(
                 requester=principals.from_json(tree["requester"]),
                 holder=VerifyKey.from_text(tree["holder"]),
@@ -192,7 +198,7 @@ def check_grant(grant: Grant, charter: Charter) -> GrantRule:
         raise DeniedError(
             "a grant says why", rule="grant.reason", fix="name the ticket, or write a sentence"
         )
-    return role.grant
+    return check_emergency(grant, charter, role.grant) if grant.break_glass else role.grant
 
 
 def _check_shape(grant: Grant) -> None:

@@ -111,6 +111,8 @@ def draft_grant(
     people: PeopleFilter | None = None,
     columns: Sequence[str] = (),
     limits: Limits | None = None,
+    break_glass: bool = False,
+    segment: str | None = None,
 ) -> Grant:
     """Return a grant for one recipe of a purpose, as wide as the charter's places and retention.
 
@@ -128,9 +130,11 @@ def draft_grant(
         people: Who is meant; everybody who takes part where nothing is said.
         columns: As ``stream.column``; all that the recipe reads where nothing is said.
         limits: The most it may come to.
+        break_glass: It is an emergency.
+        segment: The only segment; all of the recipe where nothing is said.
 
     Raises:
-        InvalidError: There is no such recipe, or the charter has no stage for it.
+        InvalidError: There is no such recipe or segment, or the charter has no stage for it.
     """
     now = SystemClock().now_us()
     today = day_of(now)
@@ -149,16 +153,19 @@ def draft_grant(
             stage = "feature"
         case _:
             raise InvalidError("no such recipe", rule="request.recipe", fix=", ".join(RECIPES))
+    segments = tuple(
+        segment_name(place, stream) for place in sorted(charter.jurisdictions) for stream in streams
+    )
+    if segment is not None:
+        segments = tuple(one for one in segments if one == segment)
+        if not segments:
+            raise InvalidError("no such segment of this recipe", rule="request.segment")
     return Grant(
         id=ids.new_id("grant"),
         requester=Human(id=requester, role=role),
         holder=holder.public,
         purpose=purpose,
-        segments=tuple(
-            segment_name(place, stream)
-            for place in sorted(charter.jurisdictions)
-            for stream in streams
-        ),
+        segments=segments,
         streams=streams,
         columns=tuple(columns)
         or tuple(f"{stream}.{name}" for stream in streams for name in columns_of(stream)),
@@ -179,6 +186,7 @@ def draft_grant(
         else limits.epsilon_micro,
         reason=reason,
         charter=charter.digest().hex(),
+        break_glass=break_glass,
     )
 
 

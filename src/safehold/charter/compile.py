@@ -288,10 +288,10 @@ def _guards(charter: Charter) -> Iterator[Rule]:
         if role.grant is not None:
             yield guard(
                 f"approvers-{name}",
-                f"A grant of {name} has {role.grant.approvers} approvals",
+                f"A grant of {name} has {charter.least_approvals(name)} approvals",
                 GRANTED,
                 f"principal.role == {ref('Role', name)}",
-                f"context.grant_approvals < {role.grant.approvers}",
+                f"context.grant_approvals < {charter.least_approvals(name)}",
             )
         if role.sees_data is False:
             yield guard(

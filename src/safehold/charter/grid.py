@@ -78,7 +78,7 @@ class Grid:
         yield from self._of_roles()
         for name, role in sorted(self.charter.who_may.items()):
             if role.grant is not None:
-                few = {"grant_approvals": role.grant.approvers - 1}
+                few = {"grant_approvals": self.charter.least_approvals(name) - 1}
                 yield (
                     f"guard.approvers-{name}",
                     f"fewer approvals than {name} needs",

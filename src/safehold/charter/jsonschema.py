@@ -74,6 +74,8 @@ def _record(kind: Any, path: str) -> dict[str, Any]:
         name = key_of(each)
         inner = f"{path}.{name}" if path else name
         properties[name] = _value(types[each.name], inner, each.metadata.get("read"))
+        if (word := each.metadata.get("none")) is not None:
+            properties[name] = {"oneOf": [{"enum": [word]}, properties[name]]}
         if required(each):
             needed.append(name)
     return {

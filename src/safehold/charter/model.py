@@ -373,6 +373,21 @@ class Charter:
             raise DeniedError("the charter has no such purpose", rule="charter.purpose")
         return self.purposes[name]
 
+    def least_approvals(self, name: str) -> int:
+        """Return the approvals that no grant of a role goes without, one in an emergency included.
+
+        Agents never ask in an emergency, so theirs are the ordinary ones.
+
+        Raises:
+            DeniedError: The charter knows no such role, or it gets no grant.
+        """
+        rule, emergency = self.role(name).grant, self.oversight.break_glass
+        if rule is None:
+            raise DeniedError("this role needs no grant and gets none", rule="grant.role")
+        if emergency is None or name == "agent":
+            return rule.approvers
+        return min(rule.approvers, emergency.approvers)
+
     def role(self, name: str) -> Role:
         """Return a role.
 

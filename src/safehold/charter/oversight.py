@@ -38,6 +38,16 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BreakGlass:
+    """What a grant in an emergency takes: it lifts waiting, never a red line, and opens an incident."""
+
+    approvers: int = key(value.integer)
+    seats: tuple[str, ...] = key(value.one_of(*SEATS))
+    max_s: int = key(value.duration, key="max")
+    reviews: int = key(value.integer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Oversight:
     """The board."""
 
@@ -46,7 +56,7 @@ class Oversight:
     narrow: Quorum = key()
     stop: Stop = key()
     restart_after_stop: Restart = key()
-    break_glass: str = key(value.one_of("never"))
+    break_glass: BreakGlass | None = key(none="never", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, Final, cast, get_args, get_origin
 
@@ -124,16 +124,28 @@ class _Builder:
                     fix="the keys are listed in docs/reference/charter.md",
                 )
         types_ = record.hints(kind)
-        values = {}
+        values: dict[str, Any] = {}
         for key, field in declared.items():
             inner = f"{path}.{key}" if path else key
-            if key in node.items:
+            if key in node.items and self._none(field, node.items[key], inner):
+                values[field.name] = None
+            elif key in node.items:
                 values[field.name] = self.value(
                     types_[field.name], node.items[key], inner, field.metadata.get("read")
                 )
             elif record.required(field):
                 raise self._refuse(f"the key {key} is missing", node, path, "charter.missing_key")
         return kind(**values)
+
+    def _none(self, field: Field[Any], node: Node, path: str) -> bool:
+        """Tell whether the word for no record stands here; any other word is refused."""
+        word = field.metadata.get("none")
+        if word is None or not isinstance(node, Scalar):
+            return False
+        self.lines[path] = node.line
+        if node.text != word:
+            raise self._refuse(f"{word}, or keys and values", node, path, "charter.choice")
+        return True
 
     def value(self, declared: Any, node: Node, path: str, read: Reader | None) -> Any:
         self.lines[path] = node.line

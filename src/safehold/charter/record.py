@@ -15,13 +15,19 @@ R = TypeVar("R")
 
 
 def key(
-    read: value.Reader | None = None, *, key: str | None = None, later: bool = False, **rest: Any
+    read: value.Reader | None = None,
+    *,
+    key: str | None = None,
+    later: bool = False,
+    none: str | None = None,
+    **rest: Any,
 ) -> Any:
     """Declare a field: how its words are read, and its key in YAML where that differs.
 
     One that came ``later`` is not written while it has its default, so what was signed before keeps its bytes.
+    ``none`` is the word that stands where a record might, in YAML and in the tree, and means that there is none.
     """
-    return field(metadata={"read": read, "key": key, "later": later}, **rest)
+    return field(metadata={"read": read, "key": key, "later": later, "none": none}, **rest)
 
 
 @cache
@@ -51,7 +57,11 @@ def dump(item: Any) -> Any:
     """Return a record as a tree of JSON; keys are field names."""
     if is_dataclass(item) and not isinstance(item, type):
         return {
-            each.name: dump(getattr(item, each.name))
+            each.name: (
+                each.metadata.get("none")
+                if getattr(item, each.name) is None
+                else dump(getattr(item, each.name))
+            )
             for each in fields(item)
             if not (each.metadata.get("later") and getattr(item, each.name) == each.default)
         }
@@ -110,7 +120,7 @@ def _load_record(kind: Any, tree: Any, path: str) -> Any:
         **{
             each.name: _load(
                 types_[each.name],
-                tree[each.name],
+                _spelt(each, tree[each.name], f"{path}.{each.name}"),
                 f"{path}.{each.name}",
                 each.metadata.get("read"),
             )
@@ -118,3 +128,13 @@ def _load_record(kind: Any, tree: Any, path: str) -> Any:
             if each.name in tree
         }
     )
+
+
+def _spelt(declared: Field[Any], tree: Any, path: str) -> Any:
+    """Return the tree of a field, or nothing where the word for nothing stands; that alone says so there."""
+    word = declared.metadata.get("none")
+    if word is None:
+        return tree
+    if tree is None:
+        raise InvalidError("not the stored form of this value", field=path, rule="record.value")
+    return None if tree == word else tree

@@ -30,6 +30,9 @@ BY_ITSELF: Final = MappingProxyType(
         "performance_metrics": "pd:PerformanceAtWork",
     }
 )
+MINUTE_S: Final = 60
+LONGEST_EMERGENCY_S: Final = 15 * MINUTE_S
+LEAST_REVIEWS: Final = 2
 _TIMED: Final = ("L0", "L1", "L2")  # levels at which keys keep some of their times
 
 
@@ -61,6 +64,7 @@ def review(charter: Charter) -> Iterator[Problem]:
     yield from _red_lines(charter)
     yield from _roles(charter)
     yield from _oversight(charter)
+    yield from _emergency(charter)
     yield from _named_once(charter)
 
 
@@ -318,6 +322,52 @@ def _oversight(charter: Charter) -> Iterator[Problem]:
             message="widening takes five seats, with privacy and the employee representative",
             rule="charter.quorum.widen",
         )
+
+
+def _emergency(charter: Charter) -> Iterator[Problem]:
+    """Yield what makes a grant in an emergency longer, harder or less watched than one may be."""
+    glass = charter.oversight.break_glass
+    if glass is None:
+        return
+    ordinary = [
+        role.grant.approvers
+        for name, role in charter.who_may.items()
+        if role.grant is not None and name != "agent"
+    ]
+    seats = len(set(glass.seats))
+    for key, wrong, message, rule in (
+        (
+            "max",
+            not MINUTE_S <= glass.max_s <= LONGEST_EMERGENCY_S,
+            "an emergency lasts one to fifteen minutes",
+            "length",
+        ),
+        (
+            "reviews",
+            not LEAST_REVIEWS <= glass.reviews <= len(SEATS) - glass.approvers,
+            "two people review an emergency, or more, and there are seats for them beside those that approve",
+            "reviews",
+        ),
+        ("approvers", glass.approvers < 1, "somebody must approve", "approvers"),
+        (
+            "approvers",
+            not ordinary or glass.approvers > min(ordinary),
+            "more approvals than a grant takes otherwise, or no role that gets one",
+            "approvers",
+        ),
+        (
+            "seats",
+            seats != len(glass.seats) or seats < glass.approvers,
+            "different seats, and no fewer than must approve",
+            "seats",
+        ),
+    ):
+        if wrong:
+            yield Problem(
+                field=f"oversight.break_glass.{key}",
+                message=message,
+                rule=f"charter.break_glass.{rule}",
+            )
 
 
 def _named_once(charter: Charter) -> Iterator[Problem]:

@@ -60,6 +60,16 @@ def new(
         float | None,
         typer.Option(min=0, help="Most epsilon of all runs. Default: what the runs cost."),
     ] = None,
+    break_glass: Annotated[
+        bool,
+        typer.Option(
+            "--break-glass",
+            help="An emergency, if the charter knows any: one segment, one run, minutes, and an incident.",
+        ),
+    ] = False,
+    segment: Annotated[
+        str | None, typer.Option(help="Only this segment, such as us-ca.feature.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -88,6 +98,8 @@ def new(
             role=role,
             columns=column or (),
             limits=limits,
+            break_glass=break_glass,
+            segment=segment,
         )
     put(answer, as_json=as_json)
 

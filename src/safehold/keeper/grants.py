@@ -22,6 +22,7 @@ from safehold.access import (
     mint,
     verify_approvals,
 )
+from safehold.access.emergency import LEAST_REVIEWS, SEVERITY, require_allowed
 from safehold.canonical import b64
 from safehold.errors import (
     ConflictError,
@@ -137,6 +138,10 @@ class Grants:
                 verify_approvals(grant, _unpriced(grant), given, roster, charter)
             raise
         verify_approvals(grant, request.price, [*request.approvals, *given], roster, charter)
+        if (
+            self._leaf(grant.id) is None
+        ):  # else only its row was lost, and its own emergency is open
+            self._requests.require_reviewed(grant)
         return {
             "grant": grant.to_json(),
             "price": request.price.to_json(),
@@ -148,7 +153,22 @@ class Grants:
     def _log(self, approved: ApprovedGrant, request: int, above: Sequence[Above]) -> int:
         """Append the leaf of a grant, and that of its request's end before it; return the index of the grant's."""
         desk, grant = self._desk, approved.grant
-        ended, receipt = desk.log(
+        opened: list[Entry] = []
+        terms: dict[str, int] = {}
+        if grant.break_glass:  # the incident opens by itself, in the same append
+            terms = {"reviews": require_allowed(desk.trust.charter()).reviews}
+            opened.append(
+                Entry(
+                    kind="incident",
+                    actor=grant.requester.id,
+                    object=grant.id,
+                    detail={"cause": "break-glass", "severity": SEVERITY, "reason": grant.reason},
+                    charter=desk.trust.digest(),
+                    public={"state": "open"},
+                    key=f"incident/{grant.id}/break-glass",
+                )
+            )
+        ended, receipt, *_ = desk.log(
             Entry(
                 kind="request",
                 actor=grant.requester.id,
@@ -167,11 +187,13 @@ class Grants:
                     "grant": grant.to_json(),
                     "seats": sorted(one.seat for one in approved.approvals),
                     "price": approved.price.to_json(),
+                    **terms,
                 },
                 charter=desk.trust.digest(),
                 public={"state": "approved", **({"parent": above[0].entry} if above else {})},
                 key=f"grant/{grant.id}/{grant.digest().hex()}",
             ),
+            *opened,
         )
         desk.trust.note_request(ended.index)
         desk.trust.note_grant(receipt.index)
@@ -394,6 +416,15 @@ class Grants:
             return dict(self._desk.ledger.detail(entry)["detail"].get("price", {}))
         except ShreddedError:
             return {}
+
+    def reviews_due(self, entry: int, grant: Grant) -> int:
+        """Return how many people review a grant after its end: one, or in an emergency what its leaf says."""
+        if not grant.break_glass:
+            return 1
+        try:
+            return int(self._desk.ledger.detail(entry)["detail"]["reviews"])
+        except ShreddedError:
+            return LEAST_REVIEWS
 
     def approved_by(self, entry: int) -> frozenset[str]:
         """Return the seats whose approvals a grant counted, as its leaf has them.

@@ -26,6 +26,7 @@ from safehold.access import (
     operator_of,
 )
 from safehold.access.eligibility import check_eligible
+from safehold.access.emergency import approving
 from safehold.errors import (
     ConflictError,
     DeniedError,
@@ -177,13 +178,7 @@ class Requests:
             charter=desk.trust.charter(),
             least=0 if privacy is None else privacy.min_people,
         )
-        who = frozenset({grant.requester.id, operator_of(grant.requester)} - {""})
-        if late := self._overdue(who):
-            raise DeniedError(
-                f"a review is overdue: {', '.join(late)}",
-                rule="review.overdue",
-                fix="let a seat that neither asked nor approved review it: safehold grant review",
-            )
+        self.require_reviewed(grant)
         waiting = [
             one
             for one in desk.trust.requests()
@@ -194,6 +189,20 @@ class Requests:
                 f"{len(waiting)} requests of this requester are open, of at most {MOST_OPEN}",
                 rule="request.open",
                 fix="wait until the seats have decided",
+            )
+
+    def require_reviewed(self, grant: Grant) -> None:
+        """Pass if nothing of whoever asks waits for a review that stands in the way of their next grant.
+
+        Raises:
+            DeniedError: A review is overdue, or an emergency of theirs has not all its reviews.
+        """
+        who = frozenset({grant.requester.id, operator_of(grant.requester)} - {""})
+        if late := self._overdue(who):
+            raise DeniedError(
+                f"a review is overdue, or an emergency is not reviewed: {', '.join(late)}",
+                rule="review.overdue",
+                fix="let a seat that neither asked nor approved review it: safehold grant review",
             )
 
     def listing(
@@ -238,6 +247,13 @@ class Requests:
         with desk.lock:
             request = self._find(str(arguments["request"]))
             self._require_open(request, desk.now_us())
+            if approval.decision == "approve" and not approving(
+                request.grant, desk.trust.charter(), [approval.seat]
+            ):
+                raise DeniedError(
+                    "the charter does not name this seat for emergencies",
+                    rule="emergency.seat",
+                )
             check_decision(
                 approval, request.grant, request.price, desk.trust.roster, now_us=desk.now_us()
             )
@@ -308,12 +324,16 @@ class Requests:
         desk, grant = self._desk, request.grant
         rule = desk.trust.charter().who_may.get(grant.requester.role)
         needed = 0 if rule is None or rule.grant is None else rule.grant.approvers
+        glass = desk.trust.charter().oversight.break_glass
+        if grant.break_glass and glass is not None:
+            needed = min(needed, glass.approvers)
         people = {seat.name: seat.person for seat in desk.trust.roster.seats}
         agreed = {people.get(seat) for seat, said in standing.decided.items() if said == "approve"}
         return {
             "request": grant.id,
             "requester": grant.requester.id,
             "purpose": grant.purpose,
+            "break_glass": grant.break_glass,
             "reason": grant.reason,
             "state": standing.state(desk.now_us()),
             "decisions": dict(sorted(standing.decided.items())),

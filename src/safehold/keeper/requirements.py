@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from safehold.charter import Charter
@@ -64,8 +65,13 @@ class Requirements:
         self.direction_of = direction_of
 
     def direction(self, old: Charter, new: Charter) -> str:
-        """Return ``narrow`` only where nothing more is allowed; whatever is unknown widens."""
-        if old.oversight != new.oversight:
+        """Return ``narrow`` only where nothing more is allowed; whatever is unknown widens.
+
+        The board's own rules always take the board, but for emergencies: to end or tighten those leaves every other
+        rule as it was.
+        """
+        boards = [replace(one.oversight, break_glass=None) for one in (old, new)]
+        if boards[0] != boards[1]:
             return "widen"
         return "narrow" if self.direction_of(old, new) in {"narrow", "same"} else "widen"
 

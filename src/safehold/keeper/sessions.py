@@ -47,7 +47,7 @@ class Sessions:
             **record,
             "digest": canonical.digest(record).hex(),
             "state": self._state(grant, uses),
-            "review": self._standing(grant, uses),
+            "review": self._standing(entry, grant, uses),
         }
 
     def review(
@@ -74,6 +74,12 @@ class Sessions:
             record=canonical.digest(self._record(grant, entry, uses)),
             barred=self._barred(grant, entry),
         )
+        if grant.break_glass and self._person(given.seat) in self._reviewers(uses):
+            raise DeniedError(
+                "different people review an emergency",
+                rule="review.twice",
+                fix="let another seat review it",
+            )
         entries = [
             Entry(
                 kind="review",
@@ -110,7 +116,7 @@ class Sessions:
             uses = self._desk.trust.record(entry)
             grant = self._waiting(entry, uses)
             if grant is not None:
-                found.append({"grant": grant.id, **self._standing(grant, uses)})
+                found.append({"grant": grant.id, **self._standing(entry, grant, uses)})
         return {"due": sorted(found, key=lambda one: int(one["due_us"]))}
 
     def overdue(self, who: frozenset[str]) -> list[str]:
@@ -122,20 +128,42 @@ class Sessions:
             if (
                 grant is not None
                 and {grant.requester.id, operator_of(grant.requester)} & who
-                and self._due_us(grant, uses) < now
+                # an emergency stands in the way until it has all its reviews, whenever they are due
+                and (grant.break_glass or self._due_us(grant, uses) < now)
             ):
                 found.append(grant.id)
         return found
 
     def _waiting(self, entry: int, uses: GrantUses) -> Grant | None:
-        """Return the grant of a leaf if somebody has to review it."""
-        if uses.reviews or not (uses.count or uses.refused):
-            return None  # nothing was done or tried under it
+        """Return the grant of a leaf if somebody has to review it; an emergency from its beginning, used or not."""
         try:
             grant = self._grants.stated(entry)
         except (MissingError, ShreddedError):  # nobody can tell any more what was stated
             return None
-        return grant if grant is not None and self._ended(grant, uses) else None
+        if grant is None:
+            return None
+        if grant.break_glass:
+            return grant if self._missing(entry, grant, uses) else None
+        if uses.reviews or not (uses.count or uses.refused):
+            return None  # nothing was done or tried under it
+        return grant if self._ended(grant, uses) else None
+
+    def _missing(self, entry: int, grant: Grant, uses: GrantUses) -> int:
+        """Return how many reviews by different people a grant still waits for."""
+        return max(self._grants.reviews_due(entry, grant) - len(self._reviewers(uses)), 0)
+
+    def _reviewers(self, uses: GrantUses) -> frozenset[str]:
+        """Return the people whose seats reviewed a grant."""
+        return frozenset(
+            self._person(str(leaf.get("pub", {}).get("seat", "")))
+            for index in uses.reviews
+            for _, leaf in self._desk.ledger.leaves(index, index + 1)
+        )
+
+    def _person(self, seat: str) -> str:
+        """Return who holds a seat; a seat that nobody holds any more stands for itself."""
+        seats = {one.name: one.person for one in self._desk.trust.roster.seats}
+        return seats.get(seat, seat)
 
     def _record(self, grant: Grant, entry: int, uses: GrantUses) -> dict[str, Any]:
         """Return stated against done: what a review is about, and the same for everybody who looks."""
@@ -152,6 +180,7 @@ class Sessions:
             "days": [grant.first_day, grant.last_day],
             "people": price.get("people", 0),
             "minutes": grant.minutes,
+            **({"break_glass": True} if grant.break_glass else {}),
             "runs": grant.max_runs,
             "rows": grant.max_rows,
             "bytes": grant.max_bytes,
@@ -242,10 +271,15 @@ class Sessions:
             return "revoked"
         return "ended" if self._ended(grant, uses) else "open"
 
-    def _standing(self, grant: Grant, uses: GrantUses) -> dict[str, Any]:
+    def _standing(self, entry: int, grant: Grant, uses: GrantUses) -> dict[str, Any]:
         due = self._due_us(grant, uses)
-        if uses.reviews:
+        missing = self._missing(entry, grant, uses)
+        if uses.reviews and not missing:
             return {"state": "reviewed", "entries": list(uses.reviews), "due_us": due}
+        if grant.break_glass:
+            state = "later" if not self._ended(grant, uses) else "due"
+            late = due < self._desk.now_us()
+            return {"state": "overdue" if late else state, "missing": missing, "due_us": due}
         if not (uses.count or uses.refused):
             return {"state": "not needed", "due_us": due}
         if not self._ended(grant, uses):

@@ -139,10 +139,14 @@ class Grid:
     def _edges(self, role: str) -> Mapping[str, Sequence[str]]:
         charters = self.charters
         lines = [forms(line) for charter in charters for line in charter.red_lines]
-        grants = [one.who_may[role].grant for one in charters if role in one.who_may]
+        grants = [
+            one.least_approvals(role)
+            for one in charters
+            if role in one.who_may and one.who_may[role].grant is not None
+        ]
         return {
             "people": _around(line.min_people for line in lines if line.min_people is not None),
-            "approvals": _around(grant.approvers for grant in grants if grant is not None),
+            "approvals": _around(grants),
             "gate": sorted({gate for charter in charters for gate in gates(charter)}),
             "place": sorted({OTHER}.union(*(charter.jurisdictions for charter in charters))),
             "kind": KINDS,

@@ -22,6 +22,7 @@ from safehold.charter.redline import forms
 _Slots = tuple[tuple[str, Said], ...]
 _TERMS: Final = ("forbid", "dpv", "forbid_terms")  # three spellings of one thing
 _UNKNOWN: Final = words()
+_EMERGENCY: Final = "oversight.break_glass"  # what takes nothing from the board
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,14 @@ def changes(old: Charter, new: Charter) -> Iterator[Change]:
 def board_changes(told: Iterable[Change]) -> Iterator[Change]:
     """Yield that the board's own rules get stricter, which one seat must not decide: it counts as wider.
 
-    Else a single seat could raise the quorum until nothing passes without it.
+    Else a single seat could raise the quorum until nothing passes without it. What is said about emergencies is not
+    among them: whoever ends or tightens those takes no way from the board that it has otherwise.
     """
-    sides = {change.side for change in told if change.clause.startswith("oversight.")}
+    sides = {
+        change.side
+        for change in told
+        if change.clause.startswith("oversight.") and not change.clause.startswith(_EMERGENCY)
+    }
     if sides == {NARROWER}:
         yield Change(clause="oversight", side=WIDER, message="oversight.wider")
 

@@ -316,7 +316,17 @@ def _board(charter: Charter) -> Iterator[Line]:
     )
     again = board.restart_after_stop
     yield _line("board.restart", people=("seats", again.approve), needs=("need", again.needs))
-    yield _line("board.emergency", rule=("rule", board.break_glass))
+    glass = board.break_glass
+    if glass is None:
+        yield _line("board.emergency", rule=("rule", "never"))
+        return
+    yield _line(
+        "board.glass",
+        approvals=("approvals", glass.approvers),
+        seats=("seat", glass.seats),
+        max=("seconds", glass.max_s),
+    )
+    yield _line("board.glass_after", reviews=("number", glass.reviews))
 
 
 def _quorum(message: str, quorum: Quorum) -> Line:

@@ -307,9 +307,9 @@ def _grants(charter: Charter) -> Iterator[Promise]:
             yield Promise(
                 id=f"guard.approvers-{name}",
                 kind=GUARD,
-                plain=f"A grant of {name} has {role.grant.approvers} approvals",
-                how=f"with fewer than {role.grant.approvers} approvals",
-                breach=_for(GRANTED, _approvals(name, role.grant.approvers)),
+                plain=f"A grant of {name} has {charter.least_approvals(name)} approvals",
+                how=f"with fewer than {charter.least_approvals(name)} approvals",
+                breach=_for(GRANTED, _approvals(name, charter.least_approvals(name))),
             )
 
 

@@ -160,8 +160,8 @@ def _on_grant(charter: Charter, asked: Request) -> Iterator[str]:
     if asked.text("context.grant_role") != role:
         yield "grant-role"
     if role in charter.who_may:
-        rule = charter.who_may[role].grant
-        if rule is not None and asked.number("context.grant_approvals") < rule.approvers:
+        rule, given = charter.who_may[role].grant, asked.number("context.grant_approvals")
+        if rule is not None and given < charter.least_approvals(role):
             yield f"approvers-{role}"
 
 
