@@ -382,7 +382,12 @@ def test_no_verb_sets_a_person_apart(bench: Bench) -> None:
     size = bench.desk.ledger.size
     base = {"person": "ceo", "jurisdiction": "US-CA", "streams": ["key"]}
     # an executive is counted as one, and recorded like everybody: no other word of rank is taken
-    for more in ({"exempt": True}, {"override": "never"}, {"level": "owner"}, {"rank": "executive"}):
+    for more in (
+        {"exempt": True},
+        {"override": "never"},
+        {"level": "owner"},
+        {"rank": "executive"},
+    ):
         error = raised(
             lambda more=more: bench.call("people.enrol", people=[base | more], evidence="e")
         )

@@ -104,6 +104,7 @@ PACKAGES = ("safehold.vault", "safehold.keeper", "safehold.signing", "safehold.a
 HARMLESS = {
     # bytes that are public or ciphertext: digests, sealed objects, wrapped keys
     "SealedBlock", "SealedObject", "SealedArtifact", "PlainBlock", "Label", "Header", "Item",
+    "Provider",  # the address where an identity provider gives out tokens
 }  # fmt: skip
 KEYED = {
     "Guarded", "LocalRoot", "RemoteRoot", "CurrentRoot", "Keyring", "Sidecar", "Secrets", "Records",
