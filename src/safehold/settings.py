@@ -86,6 +86,11 @@ class Home:
         return self.path / "root.retired"
 
     @property
+    def root_lock_file(self) -> Path:
+        """Held by whoever changes the root files; outside the home."""
+        return self.outside / "root.lock"
+
+    @property
     def root_places_file(self) -> Path:
         """Where the key of a root that stays elsewhere may be; outside the home."""
         return self.outside / "root-places"

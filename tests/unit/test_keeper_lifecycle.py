@@ -15,6 +15,7 @@ from tests.key_services import PIN, TOKEN, SoftHsm, Transit, find_softhsm
 from tests.world import PASSPHRASE, outside
 
 import safehold_verify as verifier
+from safehold.app.control import open_control
 from safehold.app.custody import pinned, unlock
 from safehold.app.verification import verify_home
 from safehold.errors import (
@@ -32,6 +33,7 @@ from safehold.errors import (
 from safehold.keeper.lifecycle import FIXED
 from safehold.vault import keyring
 from safehold.vault.kms import sealed
+from safehold.vault.reroot import check_marker
 
 
 @pytest.fixture(scope="module")
@@ -471,6 +473,69 @@ def test_a_keeper_that_opens_again_has_the_root_of_now(bench: Bench) -> None:
     bench.restart()
     assert reads(bench) == 3
     assert bench.desk.vault.root is bench.root.now
+
+
+@pytest.mark.parametrize("step", ["change", "commit", "turned", "adopt"])
+def test_a_second_keeper_that_is_unlocked_during_a_change_leaves_the_files_alone(
+    bench: Bench, step: str
+) -> None:
+    """It would take the next root for one that a crash left, and destroy the only one there is."""
+    refused: list[str | None] = []
+
+    def come(now: str) -> None:
+        if now == step:
+            for secret in (OLD, NEW):
+                with outside(bench.path), pytest.raises(ConflictError) as found:
+                    unlock(bench.home, secret)
+                refused.append(found.value.rule)
+
+    bench.verbs.lifecycle.reached = come
+    bench.call("key.rotate", **root(NEW))
+    assert refused == ["key.rotate"] * 2
+    reopen(bench, NEW)
+    assert reads(bench) == 3
+    assert states(bench)[-1] == ("root", "passphrase", "done")
+
+
+def test_the_file_in_use_is_never_overwritten_under_its_other_name(bench: Bench) -> None:
+    bench.home.retired_root_file.hardlink_to(bench.home.root_file)
+    reopen(bench, OLD)
+    assert not bench.home.retired_root_file.exists()
+    assert reads(bench) == 3
+    reopen(bench, OLD)
+
+
+def test_which_root_counts_is_not_said_while_somebody_may_still_commit_another(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that was cut off may commit a moment later; by then the next root would be gone."""
+    monkeypatch.setattr("safehold.db.sqlite.PATIENCE_S", 0)
+    hurried = open_control(bench.home)
+    try:
+        with bench.desk.engine.begin(), pytest.raises(UnavailableError):
+            check_marker(hurried, bench.desk.vault.root)
+        check_marker(hurried, bench.desk.vault.root)
+    finally:
+        hurried.dispose()
+
+
+def test_a_change_whose_end_nobody_knows_is_not_called_undone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit went through, and the database went away before it said so."""
+    real = bench.desk.vault.reroot
+
+    def cut(new: Any, **more: Any) -> int:
+        real(new, **more)
+        raise UnavailableError("no answer", rule="db.unavailable")
+
+    monkeypatch.setattr(bench.desk.vault, "reroot", cut)
+    with pytest.raises(UnavailableError):
+        bench.call("key.rotate", **root(NEW))
+    assert [state for _, _, state in states(bench)] == ["begun"]
+    reopen(bench, NEW)
+    assert [state for _, _, state in states(bench)] == ["begun", "done"]
+    assert reads(bench) == 3
 
 
 def test_what_is_no_order_is_refused(bench: Bench) -> None:

@@ -4,12 +4,16 @@ A root that stays elsewhere is pinned outside the home, so that an edited home c
 or token it was given, to another place.
 
 While a root is exchanged there are two files: ``root.sealed`` and ``root.next``. Which of them counts is told by
-the database alone: its marker is wrapped by one of the two. ``unlock`` finishes what a crash left.
+the database alone: its marker is wrapped by one of the two. ``unlock`` finishes what a crash left, and never what
+another keeper is about: whoever changes root files holds the lock of a file outside the home.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
@@ -66,13 +70,36 @@ def unlock(home: Home, secret: Mapping[str, Any]) -> CurrentRoot:
         SignInError: The secret does not open it.
         UnavailableError: It is elsewhere, and nothing answers there.
         TamperedError: A file is damaged, or names a place that was not pinned.
+        ConflictError: Another keeper is changing the root.
     """
-    if home.next_root_file.exists():
-        return CurrentRoot(_settle(home, secret))
-    root = open_root(home, home.root_file, secret)
-    if home.retired_root_file.exists() or len(pinned(home)) > 1:
+    if not _unsettled(home):
+        return CurrentRoot(open_root(home, home.root_file, secret))
+    with changing(home):  # a keeper that is alive finishes it by itself
+        if home.next_root_file.exists():
+            return CurrentRoot(_settle(home, secret))
+        root = open_root(home, home.root_file, secret)
         _put_away(home)
-    return CurrentRoot(root)
+        return CurrentRoot(root)
+
+
+@contextmanager
+def changing(home: Home) -> Iterator[None]:
+    """Hold the right to change the root files of a home; it ends with the process at the latest.
+
+    Raises:
+        ConflictError: Another keeper holds it.
+    """
+    handle = os.open(home.root_lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConflictError(
+                "another keeper is changing the root", rule="key.rotate", fix="wait for it"
+            ) from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def open_root(home: Home, path: Path, secret: Mapping[str, Any]) -> Root:
@@ -193,6 +220,12 @@ class Custody:
             scrub(theirs)
             opened.close()
 
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Keep every other keeper from the root files; ``draft`` and what follows come within it."""
+        with changing(self._home):
+            yield
+
     def draft(self, order: Mapping[str, Any], root: Root) -> tuple[Root, list[str]]:
         """Make the next root beside the one in use, with the same derivation secret."""
         if self._home.next_root_file.exists():
@@ -214,6 +247,11 @@ class Custody:
     def discard(self) -> None:
         """Take the next root back: nothing is under it."""
         _discard(self._home)
+
+
+def _unsettled(home: Home) -> bool:
+    left = home.next_root_file.exists() or home.retired_root_file.exists()
+    return left or len(pinned(home)) > 1
 
 
 def _settle(home: Home, secret: Mapping[str, Any]) -> Root:
@@ -261,7 +299,10 @@ def _adopt(home: Home) -> None:
 
 def _put_away(home: Home) -> None:
     """Overwrite the file of the root before this one, and forget where its key was."""
-    durable.destroy(home.retired_root_file)
+    retired = home.retired_root_file
+    if retired.exists() and retired.samefile(home.root_file):
+        retired.unlink()  # another name of the file in use: nothing may overwrite that
+    durable.destroy(retired)
     _pin_only(home)
 
 

@@ -185,6 +185,14 @@ class Custodian(Protocol):
         """
         ...
 
+    def changing(self) -> AbstractContextManager[None]:
+        """Keep every other keeper from the root files, from before ``draft`` until the change is over.
+
+        Raises:
+            ConflictError: Another one is at them.
+        """
+        ...
+
     def draft(self, order: Mapping[str, Any], root: Root) -> tuple[Root, list[str]]:
         """Make the next root beside the one in use, with its derivation secret; return it and any shares."""
         ...

@@ -65,13 +65,16 @@ def reroot(
 
 
 def check_marker(engine: sa.Engine, root: Root) -> None:
-    """Pass if a root is the one of a database.
+    """Pass if a root is the one of a database, after whatever was about to change that.
+
+    It takes its turn as a writer: a server may still be committing for a session that was cut off, and what is read
+    beside that is out of date a moment later, when a root file may be gone for it.
 
     Raises:
         TamperedError: It is another's.
         MissingError: The database has none yet.
     """
-    with engine.execution_options(reading=True).begin() as connection:
+    with engine.begin() as connection:
         sealed = connection.execute(
             sa.select(tables.secret.c.sealed).where(tables.secret.c.name == MARKER)
         ).scalar_one_or_none()
