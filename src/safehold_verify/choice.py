@@ -48,6 +48,16 @@ ENDS: Mapping[str, frozenset[str]] = {
 _DOMAIN = b"safehold.choice.v1\0"
 _SAID = b"safehold/said/1"
 _HEAD = frozenset({"v", "home", "person", "charter", "nonce", "choice"})
+# what the keeper writes beside what a person signed; whatever else is in the record, they signed
+_BESIDE = frozenset(
+    {
+        "at_us", "by", "by_code", "case", "charter", "choice", "due_us", "key", "salt", "signature",
+        "standing", "statement", "version",
+    }
+)  # fmt: skip
+# of these choices it also writes out what was left open: every purpose of the charter, no days
+_WRITTEN_OUT = {"consent": "purposes", "correct": "days"}
+_OWN_COPY = "right-of-access"
 _DEPTH = 63
 
 
@@ -89,12 +99,15 @@ class Effect:
         stop: The leaf before which it is shown.
         ended_by: The later choice that ended it, -1 if none did.
         unexplained: The first later choice of which no receipt was given, -1 if there is none.
+        copies: Entries that say they are copies which the person asked for, with their key: who did not ask for
+            one knows that it is something else.
     """
 
     first: int
     stop: int
     ended_by: int = -1
     unexplained: int = -1
+    copies: tuple[int, ...] = ()
 
     def payload(self) -> dict[str, object]:
         """Return it as JSON values."""
@@ -161,7 +174,8 @@ def verify_effect(
         later: Verified receipts of later choices: which of them ended it.
 
     Raises:
-        VerificationError: An entry after it uses what was forbidden, or the package does not reach it.
+        VerificationError: An entry after it uses what was forbidden, the package does not reach it, or words that
+            count once were recorded twice.
     """
     if choice.choice not in ENDS:
         raise VerificationError("this choice forbids nothing", where="receipt")
@@ -173,8 +187,10 @@ def verify_effect(
     if choice.index not in mine or mine[choice.index].kind != "choice":
         # the leaf of a choice is about one person, so the package of nobody else has it
         raise VerificationError("the package does not list this choice", where="package")
+    _once([choice, *later])
     explained = {one.index: one for one in later if one.origin == choice.origin}
     stop, ended, unexplained = package.covered, -1, -1
+    copies: list[int] = []
     for use in package.uses:
         if use.index <= choice.index:
             continue
@@ -186,12 +202,32 @@ def verify_effect(
             if known.choice in ENDS[choice.choice]:
                 ended, stop = use.index, use.index
                 break
+        elif use.kind == "access.intent" and use.purpose == _OWN_COPY:
+            copies.append(use.index)
         elif _forbidden(choice, use):
             raise VerificationError(
                 f"it is about you, and you had chosen otherwise at leaf {choice.index}",
                 where=f"leaf {use.index}",
             )
-    return Effect(first=choice.index + 1, stop=stop, ended_by=ended, unexplained=unexplained)
+    return Effect(
+        first=choice.index + 1,
+        stop=stop,
+        ended_by=ended,
+        unexplained=unexplained,
+        copies=tuple(copies),
+    )
+
+
+def _once(choices: Sequence[Choice]) -> None:
+    """Pass if nothing that the person signed stands at two leaves: it names a question that was answered once."""
+    seen: dict[str, int] = {}
+    for one in choices:
+        said = one.said.get("statement")
+        if isinstance(said, str) and seen.setdefault(said, one.index) != one.index:
+            raise VerificationError(
+                f"words that were signed for leaf {seen[said]} stand here again",
+                where=f"leaf {one.index}",
+            )
 
 
 def _forbidden(choice: Choice, use: Use) -> bool:
@@ -257,7 +293,8 @@ def _signed(told: Mapping[str, Any]) -> None:
             continue
         if said[name] != value:
             raise VerificationError("the record says something else than was signed", where=where)
-    if said.get("choice") != told["choice"] or not set(said) >= _HEAD:
+    beside = set(told) - set(said) - _BESIDE - {_WRITTEN_OUT.get(str(said.get("choice")), "")}
+    if beside or said.get("choice") != told["choice"] or not set(said) >= _HEAD:
         raise VerificationError("the record says something else than was signed", where=where)
 
 

@@ -59,6 +59,8 @@ def choice_in_words(choice: Choice, effect: Effect | None) -> Iterator[str]:
     yield f"Kept: none of the leaves {effect.first} to {effect.stop - 1} uses what was forbidden."
     if effect.ended_by >= 0:
         yield f"It ended with a later choice, leaf {effect.ended_by}."
+    for copy in effect.copies:
+        yield f"Leaf {copy} says that it is a copy which you asked for with your key; if you did not, it is a use."
     if effect.unexplained >= 0:
         yield (
             f"Leaf {effect.unexplained} is a later choice of yours of which no receipt was given (--later): what came "

@@ -14,11 +14,12 @@ from tests.world import PURPOSE, raised
 
 from safehold import canonical
 from safehold.canonical import b64, unb64
-from safehold.clock import SECOND_US
+from safehold.clock import DAY_US, SECOND_US
 from safehold.signing import SigningKey
 from safehold_verify import VerificationError
 from safehold_verify.choice import verify_choice, verify_effect
 from safehold_verify.package import verify_package
+from safehold_verify.person import Person
 
 ANA = "ana"
 
@@ -137,6 +138,59 @@ def test_a_keeper_that_goes_on_using_data_is_shown_by_the_persons_own_files(
     told = verify_choice(ana.receipts[-1], bench.home.policy_file)
     with pytest.raises(VerificationError, match="you had chosen otherwise"):
         verify_effect(told, _package(bench, ana, tmp_path / "mine"))
+
+
+@pytest.mark.parametrize("field", ["start_us", "end_us"])
+def test_a_keeper_that_writes_a_term_beside_a_pause_without_one_is_found_out(
+    bench: Bench, ana: Voice, field: str
+) -> None:
+    """A pause that was signed without an end would be over, or never begin, by the keeper's word alone."""
+    crowd, draft = bench.verbs.crowd, bench.verbs.crowd._draft
+    later = bench.clock.now_us() + SECOND_US
+    crowd._draft = lambda spoken: draft(spoken) | {field: later}
+    bench.call("people.choose", **ana.statement("pause"))
+    crowd._draft = draft
+    found = ana.ask("people.receipts")["receipts"][-1]["receipt"].encode()
+    with pytest.raises(VerificationError, match="something else than was signed"):
+        verify_choice(found, bench.home.policy_file)
+
+
+def test_an_opt_in_from_before_that_is_entered_again_ends_no_withdrawal(
+    bench: Bench, ana: Voice, tmp_path: Path
+) -> None:
+    """The rogue keeper has her signed words, and puts them into a leaf of their own once more."""
+    said = ana.statement("consent", streams=STREAMS)
+    bench.call("people.choose", **said)
+    left = ana.choose("withdraw")
+    nonces = bench.desk.nonces
+    nonces.spend = lambda nonce, _now: nonce
+    bench.call("people.choose", **said)
+    del nonces.spend
+    told = ana.checked()
+    (withdrawal,) = [one for one in told if one.index == left["entry"]]
+    package = _package(bench, ana, tmp_path / "mine")
+    with pytest.raises(VerificationError, match="stand here again"):
+        verify_effect(withdrawal, package, later=told)
+
+
+@pytest.mark.parametrize("choice", ["withdraw", "pause", "restrict"])
+def test_a_copy_that_the_person_asked_for_is_told_and_is_no_use_against_them(
+    bench: Bench, ana: Voice, tmp_path: Path, choice: str
+) -> None:
+    ana.choose("consent", streams=STREAMS)
+    bench.call("source.add", person=ANA, device=ana.key.public.text())
+    bench.clock.advance(4 * DAY_US)
+    ana.choose(choice)
+    asked = json.loads(
+        Person(ana.key.seed()).ask(
+            home=bench.home.id, person=ANA, at_us=bench.clock.now_us()
+        )
+    )
+    with (tmp_path / "copy").open("wb") as out:
+        copy = bench.call("people.export", out.fileno(), **asked)
+    told = verify_choice(ana.receipts[-1], bench.home.policy_file)
+    effect = verify_effect(told, _package(bench, ana, tmp_path / "mine"))
+    assert effect.copies == (copy["entry"],)
 
 
 def test_the_effect_of_a_choice_is_shown_with_ones_own_package_only(

@@ -37,6 +37,7 @@ from safehold.keeper.dossier import CCPA
 from safehold.keeper.export import PURPOSE as RIGHT
 from safehold.signing import SigningKey
 from safehold.telemetry.schema import STREAMS
+from safehold.vault.letter import seal_letter
 from safehold_verify import VerificationError, verify_log
 from safehold_verify.package import verify_package
 from safehold_verify.person import Person, unpack
@@ -326,7 +327,8 @@ def test_nothing_is_handed_out_if_the_ledger_takes_no_release(
     shared: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = shared.bench.desk
-    monkeypatch.setattr(type(desk), "log", _refuse("ledger.append", UnavailableError))
+    refuse = _refuse("ledger.append", UnavailableError)
+    monkeypatch.setattr(type(desk.trust), "log_running", refuse)
     assert raised(shared.ask).rule == "ledger.append"
     assert (shared.bench.path / "copy").read_bytes() == b""
 
@@ -367,6 +369,68 @@ def test_an_erasure_ends_a_copy_that_is_being_made(
     assert raised(asking.ask).rule == "subjects.erased"
     assert (asking.bench.path / "copy").read_bytes() == b""
     assert not desk.runs
+
+
+def test_an_erasure_does_not_wait_for_a_copy_that_waits_for_it(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The erasure has the lock and waits for the copy, which is read to its end and wants the lock."""
+    desk = asking.bench.desk
+    real, end, ended = desk.vault.read, desk.end_runs, threading.Event()
+    done: list[Any] = []
+
+    def erase() -> None:
+        done.append(asking.bench.call("people.erase", person=SHE, evidence="x"))
+
+    def end_runs(_desk: Any, person: Any) -> int:
+        ended.set()
+        return int(end(person))
+
+    thread = threading.Thread(target=erase)
+
+    def read(blocks: Any, **more: Any) -> Iterator[Any]:
+        yield from real(blocks, **more)
+        if blocks[0].stream == "pointer":  # the last part
+            thread.start()
+            assert ended.wait(30)
+
+    monkeypatch.setattr(desk.vault, "read", read)
+    monkeypatch.setattr(type(desk), "end_runs", end_runs)
+    assert raised(asking.ask).rule == "subjects.erased"
+    thread.join()
+    assert [one["late"] for one in done] == [False]
+    assert (asking.bench.path / "copy").read_bytes() == b""
+
+
+def test_a_stop_ends_a_copy_that_is_being_made(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, real = asking.bench, asking.bench.desk.vault.read
+    for moment in ("opened", "sealed"):
+        size = bench.desk.ledger.size
+
+        def stop(*_: Any) -> None:
+            bench.call("stop", **bench.order("stop"))
+
+        def read(blocks: Any, **more: Any) -> Iterator[Any]:
+            for number, one in enumerate(real(blocks, **more)):
+                if number == 0 and not bench.desk.trust.stopped:
+                    stop()
+                yield one
+
+        def seal(plain: bytes, key: bytes) -> bytes:
+            stop()
+            return seal_letter(plain, key)
+
+        with monkeypatch.context() as patch:
+            if moment == "opened":
+                patch.setattr(bench.desk.vault, "read", read)
+            else:
+                patch.setattr("safehold.keeper.export.seal_letter", seal)
+            assert raised(asking.ask).rule == "oversight.stop", moment
+        assert (bench.path / "copy").read_bytes() == b""
+        assert "release" not in bench.leaves(size)
+        bench.call("resume", **bench.order("resume"))
 
 
 def test_who_is_being_erased_asks_for_the_erasure_and_not_for_a_copy(asking: Asking) -> None:

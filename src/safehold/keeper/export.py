@@ -6,7 +6,8 @@ Rules, in this order; the first that fails ends it, and nothing was opened:
    their trail if somebody else had enrolled it; it is of the last week, and was not carried out before;
 3. the intent, about this one person, is durable in the ledger; in strict mode its witnesses have cosigned it;
 4. their blocks are opened here, in the keeper, and nowhere else: no code but the keeper's own sees them;
-5. the copy is sealed to the key that the request names, and a leaf of kind ``release`` has its hash, before a byte of
+5. a stop or an erasure that comes meanwhile ends it; no copy is handed out after the leaf of either;
+6. the copy is sealed to the key that the request names, and a leaf of kind ``release`` has its hash, before a byte of
    it is handed out.
 
 Whoever carries the request and the copy, or runs the command, reads nothing. A pause or a withdrawal does not stand in
@@ -17,7 +18,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,6 +54,7 @@ COUNTS_US: Final = 7 * DAY_US  # how long a request counts
 WAIT_US: Final = 3 * DAY_US  # how long a key must have been enrolled
 LARGEST: Final = 1 << 30  # bytes of a copy
 LONGEST: Final = 4096  # characters of a request
+LOOK_S: Final = 0.1  # between two looks at whether whoever holds the lock is erasing the person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,8 +241,7 @@ class Export:
         report: Report,
     ) -> bytes:
         desk = self._desk
-        with desk.lock:
-            run.require_going()
+        with self._deciding(run):
             desk.index.close()  # so that the trail in the copy tells of this very use
             desk.ledger.publish()
             portrait = Portrait.draw(desk, person, effects=self._effects.of(person))
@@ -251,6 +253,7 @@ class Export:
             report({"done": done, "of": len(by_part)})
             for block, table in desk.vault.read(by_part[part]):
                 run.require_going()
+                desk.trust.require_running()
                 dossier.take(block, table)
             dossier.end_part(part[0], part[1])
             if dossier.size > LARGEST:
@@ -260,6 +263,22 @@ class Export:
                     fix="let older data end, or raise the limit with more memory",
                 )
         return seal_letter(dossier.close(), request.open_to)
+
+    @contextmanager
+    def _deciding(self, run: Run) -> Iterator[None]:
+        """Hold the lock while nobody of the run is erased; an erasure has it, and waits for this run to be gone.
+
+        Raises:
+            DeniedError: The person was erased.
+        """
+        lock = self._desk.lock
+        while not lock.acquire(timeout=LOOK_S):
+            run.require_going()
+        try:
+            run.require_going()
+            yield
+        finally:
+            lock.release()
 
     def _hand_out(
         self,
@@ -273,9 +292,8 @@ class Export:
     ) -> dict[str, Any]:
         desk = self._desk
         digest = hashlib.sha256(sealed).hexdigest()
-        with desk.lock:
-            run.require_going()
-            (release,) = desk.log(
+        with self._deciding(run):
+            release = desk.trust.log_running(
                 Entry(
                     kind="release",
                     actor=ACTOR,
