@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
 import hashlib
 import io
 import json
@@ -400,6 +402,38 @@ def test_an_erasure_does_not_wait_for_a_copy_that_waits_for_it(
     thread.join()
     assert [one["late"] for one in done] == [False]
     assert (asking.bench.path / "copy").read_bytes() == b""
+
+
+def test_whoever_carries_a_copy_and_takes_it_slowly_holds_up_no_erasure(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safehold.keeper.run.PATIENCE_S", 1.0)
+    bench, said = asking.bench, asking.sign()
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    writing, real = threading.Event(), os.write
+
+    def write(descriptor: int, data: Any) -> int:
+        if descriptor == writer:
+            writing.set()
+        return real(descriptor, data)
+
+    def carry() -> None:
+        with contextlib.suppress(SafeholdError):  # a pipe is not durable
+            bench.call("people.export", writer, **said)
+        os.close(writer)
+
+    monkeypatch.setattr(os, "write", write)
+    thread = threading.Thread(target=carry)
+    thread.start()
+    assert writing.wait(60)
+    try:
+        assert not bench.call("people.erase", person=SHE, evidence="x")["late"]
+    finally:
+        with os.fdopen(reader, "rb") as file:
+            taken = file.read()
+        thread.join()
+    assert len(taken) > 4096
 
 
 def test_a_stop_ends_a_copy_that_is_being_made(

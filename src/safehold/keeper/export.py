@@ -6,7 +6,7 @@ Rules, in this order; the first that fails ends it, and nothing was opened:
    their trail if somebody else had enrolled it; it is of the last week, and was not carried out before;
 3. the intent, about this one person, is durable in the ledger; in strict mode its witnesses have cosigned it;
 4. their blocks are opened here, in the keeper, and nowhere else: no code but the keeper's own sees them;
-5. a stop or an erasure that comes meanwhile ends it; no copy is handed out after the leaf of either;
+5. a stop or an erasure that comes meanwhile ends it;
 6. the copy is sealed to the key that the request names, and a leaf of kind ``release`` has its hash, before a byte of
    it is handed out.
 
@@ -305,6 +305,9 @@ class Export:
                     ref=intent.index,
                 )
             )
+            # only what their own key opens is left; how slowly somebody takes it must not hold up an erasure
+            desk.runs.discard(run)
+            run.over()
         try:
             left = memoryview(sealed)
             while left:
