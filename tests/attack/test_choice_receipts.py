@@ -182,9 +182,7 @@ def test_a_copy_that_the_person_asked_for_is_told_and_is_no_use_against_them(
     bench.clock.advance(4 * DAY_US)
     ana.choose(choice)
     asked = json.loads(
-        Person(ana.key.seed()).ask(
-            home=bench.home.id, person=ANA, at_us=bench.clock.now_us()
-        )
+        Person(ana.key.seed()).ask(home=bench.home.id, person=ANA, at_us=bench.clock.now_us())
     )
     with (tmp_path / "copy").open("wb") as out:
         copy = bench.call("people.export", out.fileno(), **asked)
