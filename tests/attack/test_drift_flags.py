@@ -38,11 +38,12 @@ ONE_VALUE = {  # the language knows one value only
     "jurisdictions.counterpart_rule",
     "audit.bundle",
     "oversight.break_glass",
+    "participation.opt_in_by",  # said only where it is not the default
     "purposes.train_ui_agent.privacy.unit",
 }
 OTHERS = ("L1", "L2", "dropped", "class_only", "speech", "hr", "badge", "words", "ticket", "US-CA", "DE",
           "direct", "query", "metrics_dp", "identifiers", "read_rows", "operate", "sh:prompt", "dpv:Marketing",
-          "marketing", "pd:Tax", "crypto_shred", "access_log", "keys", "verify", "person", "person_or_operator", "ccpa", "E4", "E3", "E2", "x")  # fmt: skip
+          "marketing", "pd:Tax", "crypto_shred", "access_log", "keys", "verify", "ccpa", "E4", "E3", "E2", "x")  # fmt: skip
 
 PARTS_OF_A_CHARTER = (
     {"unit": "person", "epsilon_micro": 1, "delta_pico": 1, "min_people": 50},
