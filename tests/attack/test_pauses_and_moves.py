@@ -277,6 +277,22 @@ def test_what_comes_before_the_noise_is_the_exact_count_of_each_group(
     assert [one["taking_part"] for one in answer["figures"]] == [2, 2 + 3]
 
 
+def test_no_figure_is_released_after_a_stop_that_came_while_it_was_counted(
+    company: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safehold.keeper import symmetry
+
+    def stop(counts: dict[str, int], **_more: object) -> dict[str, int]:
+        company.call("stop", **company.order("stop"))
+        return counts
+
+    monkeypatch.setattr(symmetry, "release_counts", stop)
+    size = company.desk.ledger.size
+    late = raised(lambda: company.call("people.symmetry", purpose=SECOND, epsilon_micro=1))
+    assert late.rule == "oversight.stop"
+    assert company.leaves(size) == ["access.intent", "stop", "access.result", "refusal"]
+
+
 def test_no_figure_without_a_budget_a_purpose_for_it_and_enough_people(bench: Bench) -> None:
     enrol(bench, *(f"p{number}" for number in range(46)))
     few = raised(lambda: bench.call("people.symmetry", purpose=SECOND, epsilon_micro=1))
