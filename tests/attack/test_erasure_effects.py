@@ -17,7 +17,7 @@ from safehold import canonical
 from safehold.canonical import b64, unb64
 from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import DeniedError, MissingError, UnavailableError
-from safehold.keeper.deadlines import owed
+from safehold.keeper.deadlines import owed, owed_to
 from safehold_verify import VerificationError
 from safehold_verify.erasure import ErasureReport, tell_erasure, verify_erasure
 
@@ -288,7 +288,7 @@ def test_a_receipt_that_hides_its_lateness_does_not_hold(
 
 
 def test_keys_that_outlive_their_day_are_owed(bench: Bench) -> None:
-    first = bench.call("people.show", person=SHE)["ends"]["first_day"]
+    first = owed_to(bench.desk, bench.desk.people.find(SHE))["ends"]["first_day"]
     bench.clock.advance((first - bench.today) * DAY_US)
     (due,) = owed(bench.desk)
     assert (due["what"], due["overdue"]) == ("retention", False)

@@ -267,9 +267,10 @@ class Verbs:
     ) -> dict[str, Any]:
         """Return what one person chose, and what is due to them."""
         shown = self.crowd.show(arguments, descriptors, report)
-        if "enrolled" in shown:  # all that anybody but the person is told
-            return shown
-        return shown | owed_to(self.desk, self.desk.people.find(str(arguments["person"])))
+        told = owed_to(self.desk, self.desk.people.find(str(arguments["person"])))
+        if "enrolled" in shown:  # anybody but the person: whether there is data of them is not theirs to know
+            del told["ends"]
+        return shown | told
 
     def _on_removed(self, device: VerifyKey) -> int:
         return self.leases.dismiss(device)
