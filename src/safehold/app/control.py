@@ -7,14 +7,14 @@ the keeper does not start: the ledger knows more.
 
 from __future__ import annotations
 
-import os
 from types import ModuleType
 
 import sqlalchemy as sa
 
 from safehold import db
+from safehold.app.outside import read_url, write_url
 from safehold.db.place import schema_of
-from safehold.errors import ConflictError, InvalidError, UnavailableError
+from safehold.errors import ConflictError, UnavailableError
 from safehold.settings import Home
 
 
@@ -24,16 +24,7 @@ def control_url(home: Home) -> str | None:
     Raises:
         InvalidError: It cannot be read.
     """
-    try:
-        return home.control_url_file.read_text("utf-8").strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidError(
-            "the outside's control-url cannot be read",
-            file=home.control_url_file.name,
-            rule="control.url",
-        ) from error
+    return read_url(home.control_url_file, rule="control.url")
 
 
 def open_control(home: Home, *, lead: db.Lead | None = None) -> sa.Engine:
@@ -103,9 +94,7 @@ def choose_control(home: Home, url: str) -> str:
     _postgres().read_url(url)
     if home.control.exists():
         raise ConflictError("this home has a control database already", rule="control.url")
-    handle = os.open(home.control_url_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(url + "\n")
+    write_url(home.control_url_file, url)
     return schema_of(home.origin)
 
 

@@ -218,6 +218,15 @@ def _witnesses(home: Home) -> str:
     )
 
 
+def _told(home: Home) -> dict[str, Any] | None:
+    """Return what a keeper that runs says of itself, or nothing if none runs."""
+    from safehold.app.embedded import answers
+    from safehold.keeper.client import KeeperClient
+
+    client = KeeperClient(*home.sockets)
+    return client.call("status") if answers(client) else None
+
+
 def _keeper(home: Home) -> str:
     from safehold.app.embedded import answers
     from safehold.keeper.client import KeeperClient
@@ -227,13 +236,10 @@ def _keeper(home: Home) -> str:
 
 def _requests(home: Home) -> str:
     """Say whether somebody has waited for an answer longer than the law allows; only a running keeper knows."""
-    from safehold.app.embedded import answers
-    from safehold.keeper.client import KeeperClient
-
-    client = KeeperClient(*home.sockets)
-    if not answers(client):
+    status = _told(home)
+    if status is None:
         return "known to a running keeper: safehold rights list"
-    clock = client.call("status")["requests"]
+    clock = status["requests"]
     if clock["overdue"]:
         raise SafeholdError(
             f"{clock['overdue']} of {clock['open']} requests of people are overdue",
@@ -253,13 +259,10 @@ def _objects(home: Home) -> str:
 
 
 def _deadlines(home: Home) -> str:
-    from safehold.app.embedded import answers
-    from safehold.keeper.client import KeeperClient
-
-    client = KeeperClient(*home.sockets)
-    if not answers(client):
+    status = _told(home)
+    if status is None:
         return "not known: no keeper runs; each one looks when it starts"
-    owed = client.call("status")["owed"]
+    owed = status["owed"]
     late = [one for one in owed if one["overdue"]]
     if late:
         names = ", ".join(f"{one['what']} {one.get('request', '')}".strip() for one in late)

@@ -7,9 +7,8 @@ there, or an older one, and the ledger does not open.
 
 from __future__ import annotations
 
-import os
-
-from safehold.errors import InvalidError, UnavailableError
+from safehold.app.outside import read_url, write_url
+from safehold.errors import UnavailableError
 from safehold.ledger import Store
 from safehold.ledger.store_sqlite import SqliteStore
 from safehold.settings import Home
@@ -22,17 +21,8 @@ def store_of(home: Home) -> Store:
         InvalidError: The outside names something else than a database that a ledger may lie in.
         UnavailableError: It names one, and the driver is not installed.
     """
-    try:
-        url = home.ledger_url_file.read_text("utf-8").strip()
-    except FileNotFoundError:
-        return SqliteStore(home.ledger)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidError(
-            "the outside's ledger-url cannot be read",
-            file=home.ledger_url_file.name,
-            rule="ledger.url",
-        ) from error
-    return _postgres(home, url)
+    url = read_url(home.ledger_url_file, rule="ledger.url")
+    return SqliteStore(home.ledger) if url is None else _postgres(home, url)
 
 
 def choose_database(home: Home, url: str) -> str:
@@ -42,9 +32,7 @@ def choose_database(home: Home, url: str) -> str:
         InvalidError: No ledger may lie there, for example because the URL holds a password.
     """
     _postgres(home, url)
-    handle = os.open(home.ledger_url_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(url + "\n")
+    write_url(home.ledger_url_file, url)
 
     from safehold.ledger.store_postgres_place import schema_of
 

@@ -6,9 +6,7 @@ home. If it is lost, the objects are missing and every read says so; nothing is 
 
 from __future__ import annotations
 
-import os
-
-from safehold.errors import InvalidError
+from safehold.app.outside import read_url, write_url
 from safehold.settings import Home
 from safehold.vault import Bucket, Objects, Place
 
@@ -20,16 +18,9 @@ def objects_of(home: Home) -> Objects:
         InvalidError: The outside names something else than a bucket.
         UnavailableError: There are no credentials for it.
     """
-    try:
-        url = home.objects_url_file.read_text("utf-8").strip()
-    except FileNotFoundError:
+    url = read_url(home.objects_url_file, rule="object.url")
+    if url is None:
         return Objects(home.objects)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidError(
-            "the outside's objects-url cannot be read",
-            file=home.objects_url_file.name,
-            rule="object.url",
-        ) from error
     return Bucket(Place.parse(url), home=home.id)
 
 
@@ -42,7 +33,5 @@ def choose_bucket(home: Home, url: str) -> Bucket:
     """
     bucket = Bucket(Place.parse(url), home=home.id)
     bucket.prove()
-    handle = os.open(home.objects_url_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(url + "\n")
+    write_url(home.objects_url_file, url)
     return bucket
