@@ -22,6 +22,7 @@ from tests.ledger_desk import ORIGIN, Desk, entry
 from tests.postgres import Line, Server
 
 import safehold_verify as verifier
+from safehold.db import place
 from safehold.errors import (
     ConflictError,
     SafeholdError,
@@ -240,7 +241,7 @@ def test_a_server_that_is_too_old_or_takes_no_writes_is_refused(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch, pytest.raises(UnavailableError, match="older than"):
-        patch.setattr(store_postgres, "OLDEST", 99)
+        patch.setattr(place, "OLDEST", 99)
         desk.open()
     desk.database = f"{desk.database}&options=-cdefault_transaction_read_only%3Don"
     with pytest.raises(UnavailableError, match="does not let us in"):

@@ -21,6 +21,7 @@ _DEFAULTS: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
+OLDEST: Final = 14  # major version of the server
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -63,6 +64,29 @@ def check_place(said: dict[str, Any], *, name: str, rule: str) -> dict[str, Any]
         **said,
         "target_session_attrs": "read-write",
     }
+
+
+def why_forgetful(
+    version: int, fsync: str, pages: str, commit: str, standbys: str
+) -> tuple[str, str] | None:
+    """Return why a server would not keep what it acknowledges, and what mends it; nothing for one that does.
+
+    Args:
+        version: ``server_version_num``.
+        fsync: That setting.
+        pages: ``full_page_writes``.
+        commit: ``synchronous_commit``.
+        standbys: ``synchronous_standby_names``.
+    """
+    if version < OLDEST * 10_000:
+        return f"it is older than PostgreSQL {OLDEST}", "a newer server"
+    if (fsync, pages) != ("on", "on"):
+        return "fsync or full_page_writes is off", "fsync=on and full_page_writes=on"
+    if commit == "off":
+        return "synchronous_commit is off", "synchronous_commit=on for this role"
+    if standbys and commit not in ("on", "remote_apply"):
+        return "commits do not wait for the standbys", "synchronous_commit=on for this role"
+    return None
 
 
 def schema_of(home: str) -> str:

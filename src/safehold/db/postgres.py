@@ -26,11 +26,10 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import event
 
 from safehold.db.lead import another_leads, lead_lost
-from safehold.db.place import check_place, lock_of
+from safehold.db.place import check_place, lock_of, why_forgetful
 from safehold.db.trouble import say_unavailable, unavailable
 from safehold.errors import SafeholdError, UnavailableError
 
-OLDEST: Final = 14  # major version of the server
 PATIENCE_S: Final = 3.0  # for the lead: a server needs a moment to notice that a session has ended
 SILENT_S = 10.0  # a server that says nothing for so long is not there, whatever its connection says
 
@@ -207,7 +206,7 @@ def _connect(options: dict[str, Any], schema: str) -> Connection:
     try:
         row: tuple[Any, ...] = base.execute(_SESSION, (schema,)).fetchone() or ()
         _, _, _, version, fsync, pages, commit, standbys = row
-        _refuse_forgetful(version, fsync, pages, commit, standbys)
+        _check_durable(version, fsync, pages, commit, standbys)
         # held fast for the session; what waits for a standby today waits for it tomorrow
         base.execute("SELECT set_config('synchronous_commit', %s, false)", (commit,))
         base.commit()
@@ -220,13 +219,9 @@ def _connect(options: dict[str, Any], schema: str) -> Connection:
     return base
 
 
-def _refuse_forgetful(version: int, fsync: str, pages: str, commit: str, standbys: str) -> None:
-    if version < OLDEST * 10_000:
-        raise _forgetful(f"it is older than PostgreSQL {OLDEST}", "a newer server")
-    if (fsync, pages) != ("on", "on"):
-        raise _forgetful("fsync or full_page_writes is off", "both on")
-    if commit == "off" or (standbys and commit not in ("on", "remote_apply")):
-        raise _forgetful("it acknowledges commits early", "synchronous_commit=on for this role")
+def _check_durable(*settings: Any) -> None:
+    if why := why_forgetful(*settings):
+        raise _forgetful(*why)
 
 
 def _forgetful(wrong: str, fix: str) -> UnavailableError:

@@ -23,6 +23,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
+from safehold.db.place import why_forgetful
 from safehold.db.postgres import cut_session
 from safehold.errors import (
     ConflictError,
@@ -44,7 +45,6 @@ from safehold.ledger.store import (
 from safehold.ledger.store_postgres_place import check_place, lock_of, schema_of
 from safehold.ledger.tree import EMPTY
 
-OLDEST: Final = 14  # major version of the server
 PATIENCE_S: Final = 3.0  # for the lock of a log
 _MOST_ROWS, _MOST_BYTES = 256, 1 << 20  # of one read of the journal, unless one row is larger
 _REOPEN: Final = "open the ledger again; an entry with a key is found by it"
@@ -377,20 +377,11 @@ def _refuse_forgetful(base: Connection) -> None:
     """Pass if the server keeps what it acknowledges, and hold it to that for this session."""
     row = base.execute(sql.DURABLE).fetchone() or ()
     version, fsync, whole_pages, commit, standbys = row
-    if version < OLDEST * 10_000:
-        wrong, fix = f"it is older than PostgreSQL {OLDEST}", "a newer server"
-    elif (fsync, whole_pages) != ("on", "on"):
-        wrong, fix = "fsync or full_page_writes is off", "fsync=on and full_page_writes=on"
-    elif commit == "off":
-        wrong, fix = "synchronous_commit is off", "synchronous_commit=on for this role"
-    elif standbys and commit not in ("on", "remote_apply"):
-        wrong, fix = "commits do not wait for the standbys", "synchronous_commit=on for this role"
-    else:
-        base.execute("SELECT set_config('synchronous_commit', %s, false)", (commit,))
-        return
-    raise UnavailableError(
-        f"the database would not keep a ledger: {wrong}", rule="ledger.durable", fix=fix
-    )
+    if why := why_forgetful(version, fsync, whole_pages, commit, standbys):
+        raise UnavailableError(
+            f"the database would not keep a ledger: {why[0]}", rule="ledger.durable", fix=why[1]
+        )
+    base.execute("SELECT set_config('synchronous_commit', %s, false)", (commit,))
 
 
 def _read(
