@@ -14,16 +14,14 @@ from typing import Any, Final, Protocol
 
 from safehold import ids
 from safehold.access import Agent, Grant, operator_of
+from safehold.access.grant import MINUTE_US, WAIT_US
 from safehold.access.identity import jose
 from safehold.access.identity.oidc import check_place
 from safehold.clock import SECOND_US
 from safehold.errors import (
     DeniedError,
     InvalidError,
-    SafeholdError,
     SignInError,
-    TamperedError,
-    UnavailableError,
 )
 from safehold.keeper.caller import AGENT, HUMAN, LOCAL, WORKLOAD, caller
 from safehold.keeper.descent import Recall
@@ -50,7 +48,6 @@ ASSERTION_S: Final = 60
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - RFC 9068
 LONGEST_REASON: Final = 500
 _RULE: Final = re.compile(r"[a-z][a-z0-9.-]{0,63}")
-MINUTE_US: Final = 60 * SECOND_US
 
 
 class Book(Recall, Protocol):
@@ -157,7 +154,7 @@ class Agents:
                 "stages": sorted(stages),
                 "recipes": [recipe],
                 "asked_us": now,
-                "expires_us": now + minutes * MINUTE_US + _WAIT_US,
+                "expires_us": now + minutes * MINUTE_US + WAIT_US,
                 "minutes": minutes,
                 "max_runs": min(
                     parent.max_runs,
@@ -238,7 +235,11 @@ class Agents:
             found = self._active(arguments)
             self._require_tool(found, tool)
         except (DeniedError, SignInError) as error:
-            error.entry = self._refused(name, tool, error)
+            error.entry = self._desk.note_refusal(
+                name[:64],
+                f"tool/{tool[:64]}",
+                {"rule": error.rule or error.code, "via": caller().id},
+            )
             raise
         (receipt,) = self._desk.log(
             Entry(
@@ -384,21 +385,6 @@ class Agents:
                 raise SignInError("an assertion seen before", rule="agent.assertion.replay")
             self._seen[f"{found.id}/{mark}"] = ends
 
-    def _refused(self, agent: str, tool: str, error: SafeholdError) -> int | None:
-        try:
-            (receipt,) = self._desk.log(
-                Entry(
-                    kind="refusal",
-                    actor=agent[:64],
-                    object=f"tool/{tool[:64]}",
-                    detail={"rule": error.rule or error.code, "via": caller().id},
-                    charter=self._desk.trust.digest(),
-                )
-            )
-        except (UnavailableError, TamperedError):
-            return None
-        return receipt.index
-
 
 def _digest(arguments: Mapping[str, Any]) -> str:
     said = arguments.get("digest", "")
@@ -420,7 +406,5 @@ def _whole(arguments: Mapping[str, Any], name: str, *, most: int) -> int:
         raise InvalidError("not a whole number in range", field=name, rule="agent.number")
     return said
 
-
-_WAIT_US: Final = 86_400 * SECOND_US
 
 __all__ = ["TOOLS", "Agent", "Agents"]

@@ -161,6 +161,15 @@ def _text(fields: Mapping[str, Any]) -> dict[str, Any]:
     text = fields.get("text")
     if text is None:
         return {}
-    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT or not text.isprintable():
-        raise InvalidError("not a short printable text", field="text", rule="subjects.text")
-    return {"text": text}
+    return {"text": take_text(text, "text", LONGEST_TEXT)}
+
+
+def take_text(given: Any, field: str, longest: int) -> str:
+    """Return one printable line of a field, at most so many characters.
+
+    Raises:
+        InvalidError: It is none.
+    """
+    if not isinstance(given, str) or not 0 < len(given) <= longest or not given.isprintable():
+        raise InvalidError("not a short printable text", field=field, rule="subjects.text")
+    return given

@@ -20,7 +20,7 @@ from safehold.keeper.change import (
     read_choice,
 )
 from safehold.keeper.choices import Newest, choice_leaf, enrolment_leaf, newest_choices
-from safehold.keeper.chosen import check_fields, take_key, take_level, take_streams
+from safehold.keeper.chosen import check_fields, take_key, take_level, take_streams, take_text
 from safehold.keeper.desk import Desk
 from safehold.keeper.receipts import choice_receipt
 from safehold.keeper.server import Report
@@ -74,21 +74,21 @@ class Crowd:
     ) -> dict[str, Any]:
         """Enrol people with where they work and what they opted in to; known ones are left alone."""
         desk = self._desk
-        evidence = _text(arguments["evidence"], "evidence", 500)
+        evidence = take_text(arguments["evidence"], "evidence", 500)
         now = desk.now_us()
         fresh: list[Standing] = []
         named: set[str] = set()
         for given in _list(arguments["people"], "people", MOST_PEOPLE):
             if not isinstance(given, dict) or not set(given) <= PERSON:
                 raise InvalidError("not a person", field="people", rule="subjects.enrol")
-            external = _text(given.get("person"), "person", LONGEST_NAME)
+            external = take_text(given.get("person"), "person", LONGEST_NAME)
             if external in named:
                 raise InvalidError("somebody is named twice", rule="subjects.enrol")
             named.add(external)
             streams = take_streams(given.get("streams", []))
             standing = Standing(
                 external=external,
-                jurisdiction=_text(given.get("jurisdiction"), "jurisdiction", 16),
+                jurisdiction=take_text(given.get("jurisdiction"), "jurisdiction", 16),
                 pauses=_pauses(given.get("pauses", [])),
                 level=take_level(given.get("level", "staff")),
                 voice=Voice(key=take_key(given["key"]), since_us=now)
@@ -144,7 +144,7 @@ class Crowd:
         if spoken.by == OPERATOR:
             record |= said
             if choice == "consent":
-                record["evidence"] = _text(fields["evidence"], "evidence", 500)
+                record["evidence"] = take_text(fields["evidence"], "evidence", 500)
         elif choice == "key":
             record["by_code"] = "code" in fields
         if choice == "consent" and (named or spoken.by != OPERATOR):
@@ -295,7 +295,7 @@ class Crowd:
         """
         desk = self._desk
         if "proof" not in arguments and not desk.home.synthetic:
-            person = desk.people.find(_text(arguments["person"], "person", LONGEST_NAME))
+            person = desk.people.find(take_text(arguments["person"], "person", LONGEST_NAME))
             standing = desk.people.standing(person)
             return {"person": standing.external, "enrolled": True, "key": bool(standing.voice.key)}
         person = require_person(desk, arguments, "people.show", keyless=desk.home.synthetic)
@@ -343,9 +343,3 @@ def _pauses(given: Any) -> tuple[Pause, ...]:
             case _:
                 raise InvalidError("not a pause", field="pauses", rule="subjects.pause")
     return tuple(sorted(pauses, key=lambda pause: pause.start_us))
-
-
-def _text(given: Any, field: str, longest: int) -> str:
-    if not isinstance(given, str) or not 0 < len(given) <= longest or not given.isprintable():
-        raise InvalidError("not a short printable text", field=field, rule="subjects.text")
-    return given

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,7 +14,7 @@ from safehold.access import Nonces
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import SECOND_US, Clock, day_of
 from safehold.db import Lead
-from safehold.errors import MissingError, UnavailableError
+from safehold.errors import MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.ports import Custodian, Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.rotation import Rotation
@@ -167,6 +168,22 @@ class Desk:
             raise UnavailableError(
                 "the ledger cannot be written", rule="ledger.append", fix="safehold doctor"
             ) from error
+
+    def note_refusal(self, actor: str, thing: str, detail: Mapping[str, Any]) -> int | None:
+        """Append a refusal and return its index; a ledger that takes nothing must not turn it into something else."""
+        try:
+            (receipt,) = self.log(
+                Entry(
+                    kind="refusal",
+                    actor=actor,
+                    object=thing,
+                    detail=dict(detail),
+                    charter=self.trust.digest(),
+                )
+            )
+        except (UnavailableError, TamperedError):
+            return None
+        return receipt.index
 
     @property
     def strict(self) -> bool:

@@ -254,14 +254,12 @@ class Erasure:
             for request, asked in desk.asked.items()
             if request in desk.erasing.values()
         }
-        begun: dict[int, str] = {}
         for index, leaf in desk.ledger.leaves():
             if leaf["k"] != "erasure":
                 continue
             said = desk.ledger.detail(index)
             request = said["object"]
             if "ref" not in leaf:
-                begun[index] = request
                 due = said["detail"].get("due_us", 0)
                 found[request] = {"request": request, "state": "begun", "due_us": due}
             else:

@@ -13,12 +13,11 @@ from safehold.errors import (
     InvalidError,
     MissingError,
     SignInError,
-    TamperedError,
     UnavailableError,
 )
 from safehold.keeper.agents import Agents
 from safehold.keeper.attack import Attacks
-from safehold.keeper.caller import SOMEBODY, caller, calling
+from safehold.keeper.caller import SOMEBODY, calling
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.deadlines import owed, owed_to
@@ -52,7 +51,6 @@ from safehold.keeper.sources import Sources
 from safehold.keeper.symmetry import Symmetry
 from safehold.keeper.trail import Trail
 from safehold.keeper.work import Work
-from safehold.ledger import Entry
 from safehold.signing import VerifyKey
 
 _LOG = logging.getLogger(__name__)
@@ -237,26 +235,12 @@ class Verbs:
                     return verb(arguments, descriptors, report)
             except (DeniedError, SignInError) as error:
                 if error.entry is None:
-                    with calling(who):
-                        error.entry = self._note_refusal(name, error.rule or error.code)
+                    error.entry = self.desk.note_refusal(
+                        who.id, name, {"rule": error.rule or error.code}
+                    )
                 raise
 
         return carry_out
-
-    def _note_refusal(self, verb: str, rule: str) -> int | None:
-        try:
-            (receipt,) = self.desk.log(
-                Entry(
-                    kind="refusal",
-                    actor=caller().id,
-                    object=verb,
-                    detail={"rule": rule},
-                    charter=self.desk.trust.digest(),
-                )
-            )
-        except (UnavailableError, TamperedError):
-            return None  # a ledger that takes nothing must not turn a refusal into something else
-        return receipt.index
 
     def _check_asked(self, grant: Grant) -> None:
         self.descent.require_own(grant.requester)
