@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from safehold_verify.leaf import parse_leaf
 from safehold_verify.merkle import leaf_hash, verify_inclusion
 from safehold_verify.notes import Checkpoint, parse_base64
 from safehold_verify.policy import Policy, load_policy
+from safehold_verify.words import moment, plain
 
 ERASURE = "safehold.erasure/1"
 LARGEST = 16 << 20  # bytes
@@ -151,16 +151,16 @@ def verify_erasure(receipt: bytes | Path | str, policy: Policy | Path | str) -> 
 def tell_erasure(report: ErasureReport) -> Iterator[str]:
     """Yield the lines of a report in plain words, with what it does not show."""
     yield f"Checked: {report.origin}, {report.size} entries."
-    yield f"The request {_plain(report.request)} was made {_moment(report.asked_us)}."
+    yield f"The request {plain(report.request)} was made {moment(report.asked_us, 'us')}."
     when = "after" if report.late else "before"
-    yield f"It was carried out {_moment(report.done_us)}, {when} its deadline, {_moment(report.due_us)}."
+    yield f"It was carried out {moment(report.done_us, 'us')}, {when} its deadline, {moment(report.due_us, 'us')}."
     if not report.effects:
         yield "Nothing that was kept had been made from your data."
     for one in report.effects:
-        line = f"  {_KINDS[one.kind]} {_plain(one.id)}: {one.status}; {_MEANING[one.status]}"
+        line = f"  {_KINDS[one.kind]} {plain(one.id)}: {one.status}; {_MEANING[one.status]}"
         if one.epsilon is not None:
             line += f" by epsilon {one.epsilon:g}, delta {one.delta:g}"
-        yield f"{line}, by {_plain(one.by)}." if one.by else f"{line}."
+        yield f"{line}, by {plain(one.by)}." if one.by else f"{line}."
     yield "What this does not show:"
     yield "  whose request it was: nothing that leads to you was kept. Whoever knows its name can say it was theirs."
     yield "  that the keeper did what it wrote: the keys are destroyed by its construction, which a drill can try."
@@ -241,14 +241,3 @@ def _effects(detail: Mapping[str, Any]) -> Iterator[Effect]:
         if not isinstance(by, str) or (status == "rebuilt") != bool(by):
             raise VerificationError("an effect in another form", where="begun")
         yield Effect(kind=kind, id=name, status=status, epsilon=bound[0], delta=bound[1], by=by)
-
-
-def _moment(at_us: int) -> str:
-    try:
-        return f"{datetime.fromtimestamp(at_us // 1_000_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (ValueError, OverflowError, OSError):
-        return f"{at_us} us after 1970"
-
-
-def _plain(text: str) -> str:
-    return "".join(one if one.isprintable() else "?" for one in text)

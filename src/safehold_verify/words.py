@@ -41,18 +41,18 @@ CHOSEN = {
 
 def choice_in_words(choice: Choice, effect: Effect | None) -> Iterator[str]:
     """Yield the lines of a receipt: what, when, by whom, under which charter, and whether it was kept to."""
-    what = CHOSEN.get(choice.choice, _plain(choice.choice))
-    yield f"{_moment(choice.time)}, leaf {choice.index} of {choice.origin}: {what}."
+    what = CHOSEN.get(choice.choice, plain(choice.choice))
+    yield f"{moment(choice.time)}, leaf {choice.index} of {choice.origin}: {what}."
     for name in ("streams", "purposes", "about"):
         if values := choice.said.get(name):
-            yield f"  {name}: {', '.join(_plain(str(one)) for one in values)}"
+            yield f"  {name}: {', '.join(plain(str(one)) for one in values)}"
     if choice.key:
         yield f"Signed by the person with the key {choice.key}; compare it with yours."
     else:
-        yield f"Entered by: {_plain(choice.by)}. The person did not sign it."
+        yield f"Entered by: {plain(choice.by)}. The person did not sign it."
     if choice.charter:
         name, version, digest = choice.charter
-        yield f"Under the charter {_plain(name)}, version {version}, digest {digest}."
+        yield f"Under the charter {plain(name)}, version {version}, digest {digest}."
     if effect is None:
         yield "Whether it was kept to since: give your package too (--package)."
         return
@@ -73,7 +73,7 @@ def in_words(report: PackageReport) -> Iterator[str]:
     yield f"Checked: {report.origin}, {report.size} entries."
     if report.witnesses:
         seen = min(report.witnesses.values())  # one that lies can only make it look older
-        yield f"Cosigned by its witnesses, the first of them: {_moment(seen * 1000)}."
+        yield f"Cosigned by its witnesses, the first of them: {moment(seen * 1000)}."
         yield "What came later is not in it; if that is long ago, ask for a newer package."
     else:
         yield "No witness says how old it is."
@@ -101,7 +101,7 @@ def in_words(report: PackageReport) -> Iterator[str]:
     if report.covered < report.size:
         yield f"Not covered yet: leaves {report.covered} to {report.size - 1}."
     if report.covered:
-        yield f"Covered until {_moment(report.until)}, by the log's own clock."
+        yield f"Covered until {moment(report.until)}, by the log's own clock."
     yield from limits(report)
 
 
@@ -140,7 +140,7 @@ def _stretches(report: PackageReport) -> Iterator[tuple[int, int, tuple[str, ...
 
 
 def _and(names: Sequence[str]) -> str:
-    return " and ".join(map(_plain, names))
+    return " and ".join(map(plain, names))
 
 
 def _nobody(first: int, stop: int) -> str:
@@ -149,7 +149,7 @@ def _nobody(first: int, stop: int) -> str:
 
 def _use(use: Use) -> str:
     what = WHAT.get(use.kind, use.kind)
-    said = [f"{_moment(use.time)}, leaf {use.index}: {what}"]
+    said = [f"{moment(use.time)}, leaf {use.index}: {what}"]
     try:
         detail = json.loads(use.told.get("det", "{}"))
     except (ValueError, RecursionError):
@@ -160,16 +160,23 @@ def _use(use: Use) -> str:
         said.append(f"by the recipe {recipe}")
     if isinstance(detail, dict) and detail.get("role"):
         said.append(f"asked for by a {detail['role']}")
-    return ", ".join(_plain(one) for one in said)
+    return ", ".join(plain(one) for one in said)
 
 
-def _moment(at_ms: int) -> str:
-    """Return a time in words; a leaf may say one that no calendar has."""
+def moment(at: int, unit: str = "ms") -> str:
+    """Return a time in words; a leaf may say one that no calendar has.
+
+    Args:
+        at: Since 1970.
+        unit: ``ms`` or ``us``.
+    """
+    second = {"ms": 1_000, "us": 1_000_000}[unit]
     try:
-        return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"{datetime.fromtimestamp(at // second, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError):
-        return f"{at_ms} ms after 1970"
+        return f"{at} {unit} after 1970"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return a text that writes nothing on a terminal but itself."""
     return "".join(one if one.isprintable() else "?" for one in text)
