@@ -252,7 +252,7 @@ class Verbs:
         """Return what one person chose, and what is due to them."""
         shown = self.crowd.show(arguments, descriptors, report)
         told = owed_to(self.desk, self.desk.people.find(str(arguments["person"])))
-        if "enrolled" in shown:  # anybody but the person: whether there is data of them is not theirs to know
+        if "enrolled" in shown:  # to anybody but the person it must not tell of data
             del told["ends"]
         return shown | told
 
