@@ -199,7 +199,7 @@ def keys_of(world: World) -> list[bytes]:
     """Return every key of the home in plain: root, mint, and what its key database holds."""
     home = Home.open(world.home)
     root = open_sealed(home.root_file, world.passphrase)
-    found = [root._raw, root.derive("capability-mint")]
+    found = [bytes(root._raw.view()), root.derive("capability-mint")]
     desk = open_desk(home, root, clock=SystemClock())
     try:
         with desk.engine.begin() as connection:
