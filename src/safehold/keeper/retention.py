@@ -79,4 +79,5 @@ class Retention:
         return answer
 
     def _known(self) -> set[str]:
-        return self._desk.catalog.objects() | self._models.objects()
+        desk = self._desk
+        return desk.catalog.objects() | self._models.objects() | desk.lineage.objects()

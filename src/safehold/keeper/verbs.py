@@ -142,6 +142,7 @@ class Verbs:
         self.erasure.recover(newest)
         self.crowd.recover(newest)
         self.sources.recover(newest)
+        self.work.release.derived.recover()
         check_register(self.desk, self.models, closings)
         # a ledger that only reads takes none of this, and nothing is released before it does
         try:
@@ -157,7 +158,7 @@ class Verbs:
         except UnavailableError as error:
             _LOG.warning("an erasure is carried on later: %s", error.rule)
         self.leases.recover()
-        self.intake.recover(keep=self.models.objects())
+        self.intake.recover(keep=self.models.objects() | self.desk.lineage.objects())
 
     def table(self) -> dict[str, Verb]:
         """Return every verb by name; each refusal is an entry of the ledger."""
