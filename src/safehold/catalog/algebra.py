@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
-from typing import Final
+from typing import Any, Final
 
 NEVER: Final = 2**31 - 1  # a day that no label reaches
 _UNITED: Final = (
@@ -105,7 +105,7 @@ def join(labels: Iterable[Inherited]) -> Inherited:
     if any(one.closed for one in found):
         return TOP
     return Inherited(
-        **{name: frozenset().union(*(getattr(one, name) for one in found)) for name in _UNITED},
+        **{name: _unite(getattr(one, name) for one in found) for name in _UNITED},
         purposes=reduce(_intersect, (one.purposes for one in found)),
         expires=min(one.expires for one in found),
         first_day=min(one.first_day for one in found),
@@ -124,6 +124,10 @@ def crossing(labels: Iterable[Inherited]) -> frozenset[str]:
     told = frozenset[str]().union(*(one.tells for one in found))
     alone = frozenset[str]().union(*(one.masks & one.tells for one in found))
     return (masked & told) - alone
+
+
+def _unite(sets: Iterable[frozenset[str]]) -> Any:
+    return frozenset[str]().union(*sets)
 
 
 def _intersect(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:

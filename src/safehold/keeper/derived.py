@@ -158,7 +158,7 @@ class Derived:
             if pooled:
                 node = self._pour(node, parts[0].table)
             else:
-                objects = self._seal(node, opening, parts, people)
+                objects = self._seal(opening, parts, people)
                 desk.catalog.add_derived(dataset, objects, kind=kind)
             blocks = sum(len(one.blocks) for one in objects)
             (receipt,) = desk.log(
@@ -262,9 +262,7 @@ class Derived:
         """
         desk = self._desk
         now = desk.people.everybody()
-        stay = {
-            one for one in opening.blocks if now.get(one) == opening.standings[one]
-        } - desk.gone
+        stay = {one for one in opening.blocks if now.get(one) == opening.standings[one]} - desk.gone
         if parts[0].person is None:
             if stay != set(opening.blocks):
                 raise DeniedError(
@@ -291,7 +289,7 @@ class Derived:
         return replace(node, sealed=self.pool.seal(new_id("set"), table, label=label))
 
     def _seal(
-        self, node: Node, opening: Opening, parts: Sequence[Part], people: Sequence[str]
+        self, opening: Opening, parts: Sequence[Part], people: Sequence[str]
     ) -> list[SealedObject]:
         desk, stay = self._desk, set(people)
         by_segment: dict[str, list[PlainBlock]] = {}
@@ -340,12 +338,16 @@ def _check_form(
         raise InvalidError("not a kind of derived dataset", field="kind", rule="lineage.kind")
     if not _NAME.fullmatch(name):
         raise InvalidError(
-            "a name has 1 to 24 small letters, digits and hyphens", field="name", rule="lineage.name"
+            "a name has 1 to 24 small letters, digits and hyphens",
+            field="name",
+            rule="lineage.name",
         )
     apart = [part for part in parts if part.person is not None]
     if not parts or (apart and len(apart) != len(parts)) or (not apart and len(parts) != 1):
         raise InvalidError(
-            "tables of each person, or one table of all of them", field="parts", rule="lineage.parts"
+            "tables of each person, or one table of all of them",
+            field="parts",
+            rule="lineage.parts",
         )
     if remember and len(canonical.encode(dict(remember))) > LARGEST_MEMORY:
         raise InvalidError("too much to remember", field="remember", rule="lineage.remember")

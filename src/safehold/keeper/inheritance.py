@@ -70,7 +70,9 @@ def _of_stream(charter: Charter, stream: str, columns: Iterable[str] | None) -> 
 def told_by(features: Iterable[Feature], charter: Charter) -> frozenset[str]:
     """Return the groups of classes that may be concluded from columns, by what they were made from."""
     levels = {
-        rules.stream: rules.level for item in charter.collect for rules in [charter.rules(item.what)]
+        rules.stream: rules.level
+        for item in charter.collect
+        for rules in [charter.rules(item.what)]
     }
     tags = load_lineage()["tags"]
     return frozenset(

@@ -131,16 +131,17 @@ class Pool:
         """
         desk = self._desk
         receipt = desk.ledger.find(made_key(node.id))
+        unknown = DeniedError(
+            "the ledger does not tell who is in this table",
+            rule="lineage.label",
+            fix="make it again",
+        )
+        if receipt is None:
+            raise unknown
         try:
-            if receipt is None:
-                raise MissingError("no leaf", rule="lineage.label")
             held = desk.ledger.opening(receipt.index).people
         except (ShreddedError, MissingError) as error:
-            raise DeniedError(
-                "the ledger does not tell who is in this table",
-                rule="lineage.label",
-                fix="make it again",
-            ) from error
+            raise unknown from error
         epoch, items = desk.ledger.epochs.of(receipt.index), set(held.items)
         everybody = sorted(desk.people.everybody().keys() - desk.gone)
         keys = desk.vault.subject_keys([str(person) for person in everybody])

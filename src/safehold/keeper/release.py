@@ -137,9 +137,7 @@ class Release:
         bounds = bounds_of(desk, ask, asker)
         rows = sum(block.rows for block in held) + sum(one.rows for one in pooled)
         shown = [*held, *(block for one in pooled for block in one.shown())]
-        bounds = self._authorise(
-            ask, asker, shown, behind, bounds, people=len(chosen), rows=rows
-        )
+        bounds = self._authorise(ask, asker, shown, behind, bounds, people=len(chosen), rows=rows)
         least = max(ask.least_people, 1)
         if len(chosen) < least:
             raise DeniedError(
@@ -328,7 +326,12 @@ class Release:
             run.require_going()
             self._count(opening)
             yield (
-                {"person": "", "stream": STREAM, "window": one.node.label.last_day, "dataset": one.node.id},
+                {
+                    "person": "",
+                    "stream": STREAM,
+                    "window": one.node.label.last_day,
+                    "dataset": one.node.id,
+                },
                 opening.bounds.project(STREAM, self.derived.pool.open(one)),
             )
 
