@@ -15,6 +15,7 @@ from safehold.errors import UnavailableError
 from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
 from safehold.keeper.models import Models
+from safehold.keeper.rebuilding import Rebuilding
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
 
@@ -29,12 +30,14 @@ class Retention:
         desk: What the keeper works with.
         intake: Knows what is being taken in.
         models: Knows which objects artifacts lie in.
+        rebuilding: Makes again what erasures have ended.
     """
 
-    def __init__(self, desk: Desk, intake: Intake, models: Models) -> None:
+    def __init__(self, desk: Desk, intake: Intake, models: Models, rebuilding: Rebuilding) -> None:
         self._desk = desk
         self._intake = intake
         self._models = models
+        self._rebuilding = rebuilding
         self._listed_us = (
             desk.now_us()
         )  # when the store was last searched: at the start of the keeper
@@ -68,7 +71,7 @@ class Retention:
         # also when no key is due: a crash after the keys leaves rows and objects behind
         empty = desk.catalog.expire(today)
         left = desk.vault.remove(empty)
-        answer |= {"objects": len(empty) - left}
+        answer |= {"objects": len(empty) - left, "rebuilt": len(self._rebuilding.work())}
         if desk.now_us() - self._listed_us < DAY_US:  # a large bucket is not listed all day long
             return answer
         self._listed_us = desk.now_us()

@@ -39,6 +39,7 @@ from safehold.keeper.lifecycle import Lifecycle
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
 from safehold.keeper.principals import Principals
+from safehold.keeper.rebuilding import Rebuilding
 from safehold.keeper.receipts import Receipts
 from safehold.keeper.requests import Requests
 from safehold.keeper.retention import Retention
@@ -105,17 +106,22 @@ class Verbs:
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
         self.symmetry = Symmetry(desk, self.work.answers)
-        effects = Effects(desk, self.models, self.work.release.gates)
+        pool = self.work.release.derived.pool
+        self.rebuilding = Rebuilding(desk, pool)
+        effects = Effects(
+            desk, self.models, self.work.release.gates, pool=pool, again=self.rebuilding.can
+        )
         self.export = Export(desk, self.work.answers, effects)
         self.erasure = Erasure(
             desk,
             self.crowd,
             effects,
+            self.rebuilding,
             on_silence=self.leases.cut,
             on_gone=self.leases.forget,
         )
         self.attacks = Attacks(desk, self.grants, self.work.release)
-        self.retention = Retention(desk, self.intake, self.models)
+        self.retention = Retention(desk, self.intake, self.models, self.rebuilding)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
         # how each promise of the charter stands; the argument says whether to measure anew
