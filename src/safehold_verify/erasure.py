@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,11 @@ class ErasureReport:
     @property
     def complete(self) -> bool:
         """Whether nothing is left without a bound, and nothing is still due."""
-        return all(one.status not in {DUE, OPEN} for one in self.effects)
+        return not any(self.outstanding().values())
+
+    def outstanding(self) -> dict[str, int]:
+        """Return how much has no bound, and how much is still due."""
+        return {status: sum(one.status == status for one in self.effects) for status in (OPEN, DUE)}
 
     @property
     def late(self) -> bool:
@@ -115,7 +119,8 @@ class ErasureReport:
 
     def payload(self) -> dict[str, object]:
         """Return the report as JSON values."""
-        return {**asdict(self), "late": self.late, "complete": self.complete}
+        said = {**asdict(self), "late": self.late, "outstanding": self.outstanding()}
+        return {**said, "complete": True} if self.complete else said
 
 
 def verify_erasure(receipt: bytes | Path | str, policy: Policy | Path | str) -> ErasureReport:
@@ -130,7 +135,7 @@ def verify_erasure(receipt: bytes | Path | str, policy: Policy | Path | str) -> 
     """
     if not isinstance(receipt, bytes):
         receipt = read_file(receipt, Path(receipt).name, limit=LARGEST)
-    match said := read_json(receipt, "receipt"):
+    match read_json(receipt, "receipt"):
         case {
             "v": "safehold.erasure/1",
             "checkpoint": str(text),
@@ -201,8 +206,7 @@ def _conclude(report: ErasureReport) -> str:
     """Return the line that says whether it is complete, and if not, why."""
     if report.complete:
         return "Complete: of everything listed nothing opens any more, or a bound is stated."
-    stays = sum(one.status == OPEN for one in report.effects)
-    due = sum(one.status == DUE for one in report.effects)
+    stays, due = report.outstanding().values()
     parts = [f"{stays} without a bound"] * bool(stays) + [f"{due} still due"] * bool(due)
     return f"NOT finished: {', '.join(parts)}."
 

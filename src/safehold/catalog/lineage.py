@@ -267,11 +267,6 @@ class Lineage:
             for name, kind in sorted(broken.items())
         ]
 
-    def objects(self) -> set[str]:
-        """Return the sealed objects that tables of several people lie in."""
-        nodes, _ = self.look()
-        return {str(one.sealed["object"]) for one in nodes.values() if one.sealed is not None}
-
     def digest(self, people: Iterable[str]) -> str:
         """Return what commits to a set of people; without the key nobody can try names."""
         return hmac.digest(self._key, _PEOPLE + canonical.encode(sorted(people)), "sha256").hex()

@@ -49,9 +49,14 @@ SOURCE, FEATURE, MODEL, FIGURES, AGGREGATE, LOST = (
 SETS = ("table", "vectors")
 
 
-def is_complete(effects: Iterable[Mapping[str, Any]]) -> bool:
-    """Return whether nothing is left that may tell of the person without a bound, or that is still due."""
-    return all(one["status"] in {SHREDDED, REBUILT, BOUNDED} for one in effects)
+def conclude(effects: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return how much has no bound and how much is still due; only if neither is there it is called complete."""
+    found = list(effects)
+    outstanding = {
+        status: sum(one["status"] == status for one in found) for status in (UNSUPPORTED, PENDING)
+    }
+    done = all(one["status"] in {SHREDDED, REBUILT, BOUNDED} for one in found)
+    return {"outstanding": outstanding, **({"complete": True} if done else {})}
 
 
 class Effects:

@@ -36,7 +36,7 @@ from safehold.keeper.choices import Newest, device_changes, padded
 from safehold.keeper.crowd import Crowd, read_choice
 from safehold.keeper.deadlines import deadline
 from safehold.keeper.desk import Desk
-from safehold.keeper.effects import Effects, is_complete
+from safehold.keeper.effects import Effects, conclude
 from safehold.keeper.rebuilding import Rebuilding, amend
 from safehold.keeper.server import Report
 from safehold.ledger import Entry, Receipt
@@ -245,7 +245,7 @@ class Erasure:
             _LOG.warning("a receipt is made later: %s", error.rule)
         return {
             "effects": effects,
-            "complete": is_complete(effects),
+            **conclude(effects),
             "asked_us": first.get("asked_us", 0),
             "due_us": first.get("due_us", 0),
             "done_us": last.get("done_us", 0),

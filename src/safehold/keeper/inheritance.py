@@ -7,6 +7,7 @@ nothing: of what is derived the label is that of a leaf, joined with the row's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from safehold.catalog import DatasetLabel
@@ -45,6 +46,24 @@ def of_telemetry(
         expires=min(end_of(charter, block) for block in blocks),
         first_day=min(block.window for block in blocks),
         last_day=max(block.window for block in blocks),
+    )
+
+
+def label_source(charter: Charter, label: DatasetLabel) -> DatasetLabel:
+    """Return the label of a source with what the charter in force says of its streams.
+
+    A stream that it no longer names is taken as the most sensitive there is.
+    """
+    try:
+        more = join(_of_stream(charter, one, None) for one in label.streams)
+    except DeniedError:
+        return label
+    return replace(
+        label,
+        sensitivity=more.sensitivity,
+        **{
+            name: getattr(more, name) for name in ("categories", "silos", "masks", "gates", "tells")
+        },
     )
 
 

@@ -168,6 +168,13 @@ class Pool:
         """Return whether the key of a table is there and its time is not over."""
         return node.sealed is not None and self._desk.vault.keeps(sealed_of(node))
 
+    def objects(self) -> set[str]:
+        """Return the objects of tables that still open."""
+        nodes, _ = self._desk.lineage.look()
+        return {
+            str(one.sealed["object"]) for one in nodes.values() if one.sealed and self.there(one)
+        }
+
     def end(self, nodes: Iterable[Node]) -> None:
         """Destroy the keys of tables, and remove what they opened."""
         for node in nodes:

@@ -15,6 +15,7 @@ from safehold.errors import UnavailableError
 from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
 from safehold.keeper.models import Models
+from safehold.keeper.pooled import Pool
 from safehold.keeper.rebuilding import Rebuilding
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
@@ -31,13 +32,17 @@ class Retention:
         intake: Knows what is being taken in.
         models: Knows which objects artifacts lie in.
         rebuilding: Makes again what erasures have ended.
+        pool: Knows which objects tables of several people lie in.
     """
 
-    def __init__(self, desk: Desk, intake: Intake, models: Models, rebuilding: Rebuilding) -> None:
+    def __init__(
+        self, desk: Desk, intake: Intake, models: Models, rebuilding: Rebuilding, pool: Pool
+    ) -> None:
         self._desk = desk
         self._intake = intake
         self._models = models
         self._rebuilding = rebuilding
+        self._pool = pool
         self._listed_us = (
             desk.now_us()
         )  # when the store was last searched: at the start of the keeper
@@ -82,5 +87,5 @@ class Retention:
         return answer
 
     def _known(self) -> set[str]:
-        desk = self._desk
-        return desk.catalog.objects() | self._models.objects() | desk.lineage.objects()
+        found = self._desk.catalog.objects() | self._models.objects()
+        return found | self._pool.objects()

@@ -121,7 +121,7 @@ class Verbs:
             on_gone=self.leases.forget,
         )
         self.attacks = Attacks(desk, self.grants, self.work.release)
-        self.retention = Retention(desk, self.intake, self.models, self.rebuilding)
+        self.retention = Retention(desk, self.intake, self.models, self.rebuilding, pool)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
         # how each promise of the charter stands; the argument says whether to measure anew
@@ -164,7 +164,8 @@ class Verbs:
         except UnavailableError as error:
             _LOG.warning("an erasure is carried on later: %s", error.rule)
         self.leases.recover()
-        self.intake.recover(keep=self.models.objects() | self.desk.lineage.objects())
+        keep = self.models.objects() | self.work.release.derived.pool.objects()
+        self.intake.recover(keep=keep)
 
     def table(self) -> dict[str, Verb]:
         """Return every verb by name; each refusal is an entry of the ledger."""
