@@ -16,7 +16,7 @@ import pyarrow as pa
 from safehold.canonical import b64, unb64
 from safehold.catalog import DatasetLabel
 from safehold.catalog.lineage import Node
-from safehold.errors import ConsentError, DeniedError, MissingError, ShreddedError
+from safehold.errors import ConsentError, DeniedError, MissingError, ShreddedError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.ask import Ask
 from safehold.keeper.desk import Desk, segment_name
@@ -165,8 +165,11 @@ class Pool:
         return pa.ipc.open_stream(pa.py_buffer(body)).read_all()
 
     def there(self, node: Node) -> bool:
-        """Return whether the key of a table is there and its time is not over."""
-        return node.sealed is not None and self._desk.vault.keeps(sealed_of(node))
+        """Return whether a key of a table is there that opens, and its time is not over."""
+        try:
+            return node.sealed is not None and self._desk.vault.keeps(sealed_of(node))
+        except TamperedError:  # a row that was put back from before an erasure
+            return False
 
     def objects(self) -> set[str]:
         """Return the objects of tables that still open."""
