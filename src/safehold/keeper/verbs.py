@@ -31,6 +31,7 @@ from safehold.keeper.enrolment import Enrolment
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.export import Export
 from safehold.keeper.grants import Grants
+from safehold.keeper.graph import Graph
 from safehold.keeper.hands import Hands
 from safehold.keeper.intake import Intake
 from safehold.keeper.leases import Leases
@@ -108,6 +109,7 @@ class Verbs:
         self.symmetry = Symmetry(desk, self.work.answers)
         pool = self.work.release.derived.pool
         self.rebuilding = Rebuilding(desk, pool)
+        self.graph = Graph(desk, self.models, pool)
         effects = Effects(
             desk, self.models, self.work.release.gates, pool=pool, again=self.rebuilding.can
         )
@@ -217,8 +219,8 @@ class Verbs:
             "gate.list": self.attacks.listing,
             "artifact.list": self.models.listing,
             "artifact.show": self.models.show,
-            "dataset.list": self._datasets,
-            "dataset.lineage": self._lineage,
+            "dataset.list": self.graph.listing,
+            "dataset.lineage": self.graph.lineage,
             "dataset.sweep": self.retention.sweep,
             "budget.show": self._budget,
             "ledger.show": self._entry,
@@ -342,28 +344,6 @@ class Verbs:
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         return {"milestones": self.milestones(arguments.get("measure") is True)}
-
-    def _datasets(
-        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        return {"datasets": self.desk.lineage.show()}
-
-    def _lineage(
-        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        known = {item["id"]: item for item in self.desk.lineage.show()}
-        start = str(arguments["dataset"])
-        names = [name for name in known if name.startswith(start)]
-        if not start or len(names) != 1:
-            raise MissingError("no such dataset, or more than one", rule="catalog.dataset")
-        found: list[dict[str, Any]] = []
-        waiting = list(names)
-        while waiting:
-            name = waiting.pop(0)
-            if name in known:
-                found.append(known.pop(name))
-                waiting += found[-1]["parents"]
-        return {"lineage": found}
 
     def _budget(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
