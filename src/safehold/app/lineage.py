@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
+from safehold.app.trail import write_private
 from safehold.catalog.openlineage import to_openlineage
 from safehold.catalog.picture import draw_lineage
-from safehold.settings import write_private
 
 
 def write_picture(file: Path, nodes: Sequence[Mapping[str, Any]], *, start: str) -> None:

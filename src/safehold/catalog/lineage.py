@@ -213,17 +213,6 @@ class Lineage:
         )
         return {one.id: one for one in found}, broken | dict.fromkeys(edges, "lost")
 
-    def nodes(self) -> dict[str, Node]:
-        """Return every dataset, oldest first.
-
-        Raises:
-            TamperedError: A row or an edge was changed.
-        """
-        nodes, broken = self.look()
-        if broken:
-            raise TamperedError("a row of the lineage was changed", rule="catalog.lineage")
-        return nodes
-
     def above(self, datasets: Iterable[str]) -> dict[str, Node]:
         """Return datasets and everything that they were made from.
 

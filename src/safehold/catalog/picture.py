@@ -50,17 +50,23 @@ def draw_lineage(nodes: Sequence[Mapping[str, Any]], *, start: str = "") -> str:
     }
     ended = sum(node["status"] not in {"live", "broken"} for node in shown)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
-        f' viewBox="0 0 {width} {height}" role="img" aria-labelledby="t d"'
-        ' font-family="system-ui, sans-serif" font-size="12">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+            f' viewBox="0 0 {width} {height}" role="img" aria-labelledby="t d"'
+            ' font-family="system-ui, sans-serif" font-size="12">'
+        ),
         '<title id="t">What was made from what</title>',
-        f'<desc id="d">{len(nodes)} datasets from left to right, telemetry first.'
-        f" {ended} of them have ended and are struck through.</desc>",
+        (
+            f'<desc id="d">{len(nodes)} datasets from left to right, telemetry first.'
+            f" {ended} of them have ended and are struck through.</desc>"
+        ),
         f'<rect width="{width}" height="{height}" fill="{PAPER}"/>',
         f'<text x="{MARGIN}" y="32" font-size="18" fill="{INK}">What was made from what</text>',
-        f'<text x="{MARGIN}" y="50" fill="{PALE}">'
-        "Each carries the people, kinds of data and places of all to its left, the purposes that they share,"
-        " and the earliest end.</text>",
+        (
+            f'<text x="{MARGIN}" y="50" fill="{PALE}">'
+            "Each carries the people, kinds of data and places of all to its left, the purposes that they share,"
+            " and the earliest end.</text>"
+        ),
     ]
     for node in shown:
         lines += [
@@ -162,12 +168,12 @@ def _node(node: Mapping[str, Any], x: int, y: int, *, asked: bool) -> list[str]:
     broken = node["status"] == "broken"
     dash = ' stroke-dasharray="4 3"' if over or broken else ""
     shape = _shape(str(node["kind"]), x, y, WIDE, HIGH)
+    width = "3" if asked else "1.5"
     strike = ' text-decoration="line-through"' if over else ""
     lines = [
         "<g>",
         f"<title>{escape(_spoken(node))}</title>",
-        f'<path d="{shape}" fill="{PAPER if over else fill}" stroke="{edge}"'
-        f' stroke-width="{3 if asked else 1.5}"{dash}/>',
+        f'<path d="{shape}" fill="{PAPER if over else fill}" stroke="{edge}" stroke-width="{width}"{dash}/>',
         f'<text x="{x + 20}" y="{y + 20}" fill="{INK}" font-weight="600"{strike}>{escape(_name(node))}</text>',
     ]
     texts = ["its row was changed: nobody can say"] if broken else _told(node)
@@ -182,31 +188,25 @@ def _node(node: Mapping[str, Any], x: int, y: int, *, asked: bool) -> list[str]:
 def _shape(kind: str, x: int, y: int, wide: int, high: int) -> str:
     """Return the outline of a kind: each has its own."""
     right, low, middle = x + wide, y + high, y + high // 2
-    match kind:
-        case "source":  # rounded
-            return (
-                f"M{x + 14} {y} H{right - 14} Q{right} {y} {right} {y + 14} V{low - 14}"
-                f" Q{right} {low} {right - 14} {low} H{x + 14} Q{x} {low} {x} {low - 14}"
-                f" V{y + 14} Q{x} {y} {x + 14} {y} Z"
-            )
-        case "feature":  # cut corners
-            return (
-                f"M{x + 10} {y} H{right - 10} L{right} {y + 10} V{low - 10} L{right - 10} {low}"
-                f" H{x + 10} L{x} {low - 10} V{y + 10} Z"
-            )
-        case "table":  # a double left edge
-            return f"M{x} {y} H{right} V{low} H{x} Z M{x + 8} {y} V{low}"
-        case "vectors":  # a slanted box
-            return f"M{x + 12} {y} H{right} L{right - 12} {low} H{x} Z"
-        case "model":  # a hexagon
-            return (
-                f"M{x + 14} {y} H{right - 14} L{right} {middle} L{right - 14} {low} H{x + 14}"
-                f" L{x} {middle} Z"
-            )
-        case "aggregate":  # an arrow out
-            return f"M{x} {y} H{right - 20} L{right} {middle} L{right - 20} {low} H{x} Z"
-        case _:
-            return f"M{x} {y} H{right} V{low} H{x} Z"
+    box = f"M{x} {y} H{right} V{low} H{x} Z"
+    shapes = {
+        "source": (  # rounded
+            f"M{x + 14} {y} H{right - 14} Q{right} {y} {right} {middle} Q{right} {low} {right - 14} {low}"
+            f" H{x + 14} Q{x} {low} {x} {middle} Q{x} {y} {x + 14} {y} Z"
+        ),
+        "feature": (  # cut corners
+            f"M{x + 6} {y} H{right - 6} L{right} {y + 6} V{low - 6} L{right - 6} {low}"
+            f" H{x + 6} L{x} {low - 6} V{y + 6} Z"
+        ),
+        "table": f"{box} M{x + 8} {y} V{low}",  # a double edge
+        "vectors": f"M{x + 12} {y} H{right} L{right - 12} {low} H{x} Z",  # a slanted box
+        "model": (  # a hexagon
+            f"M{x + 12} {y} H{right - 12} L{right} {middle} L{right - 12} {low} H{x + 12}"
+            f" L{x} {middle} Z"
+        ),
+        "aggregate": f"M{x} {y} H{right - 14} L{right} {middle} L{right - 14} {low} H{x} Z",  # it leaves
+    }
+    return shapes.get(kind, box)
 
 
 def _name(node: Mapping[str, Any]) -> str:

@@ -32,44 +32,42 @@ def draw_tree(nodes: Sequence[Mapping[str, Any]], *, start: str = "") -> Iterato
         nodes: As ``dataset lineage --json`` shows them, above and below.
         start: Id of the one that is asked about.
     """
-    known = {node["id"]: node for node in nodes}
-    children: dict[str, list[str]] = {}
-    for node in sorted(nodes, key=lambda one: (one.get("created_us", 0), one.get("run", -1))):
-        for parent in node["parents"]:
-            children.setdefault(parent, []).append(node["id"])
-    roots = [node["id"] for node in nodes if not known.keys() & set(node["parents"])]
-    done: set[str] = set()
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for root in roots:
-        alike.setdefault(tuple(children.get(root, [])), []).append(root)
-    for below, group in alike.items():
-        if len(group) > MOST:
-            yield f"● {len(group)} sources"
-            yield from _below(known, children, below, done, start, "")
-            continue
-        for root in group:
-            yield _line(known[root], start)
-        yield from _below(known, children, below, done, start, "")
+    yield from _Tree(nodes, start).lines()
 
 
-def _below(
-    known: Mapping[str, Mapping[str, Any]],
-    children: Mapping[str, Sequence[str]],
-    names: Sequence[str],
-    done: set[str],
-    start: str,
-    lead: str,
-) -> Iterator[str]:
-    for name in names:
-        last = name == names[-1]
-        line = _line(known[name], start)
-        if name in done:
-            yield f"{lead}{'└─' if last else '├─'} {line.split('  ')[0]}  (written above)"
-            continue
-        done.add(name)
-        yield f"{lead}{'└─' if last else '├─'} {line}"
-        deeper = lead + ("   " if last else "│  ")
-        yield from _below(known, children, children.get(name, []), done, start, deeper)
+class _Tree:
+    def __init__(self, nodes: Sequence[Mapping[str, Any]], start: str) -> None:
+        self._known = {node["id"]: node for node in nodes}
+        self._start = start
+        self._done: set[str] = set()
+        self._children: dict[str, list[str]] = {}
+        for node in sorted(nodes, key=lambda one: (one.get("created_us", 0), one.get("run", -1))):
+            for parent in node["parents"]:
+                self._children.setdefault(parent, []).append(node["id"])
+
+    def lines(self) -> Iterator[str]:
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for name, node in self._known.items():
+            if not self._known.keys() & set(node["parents"]):
+                alike.setdefault(tuple(self._children.get(name, [])), []).append(name)
+        for below, group in alike.items():
+            if len(group) > MOST and self._start not in group:
+                yield f"● {len(group)} sources"
+            else:
+                yield from (_line(self._known[root], self._start) for root in group)
+            yield from self._below(below, "")
+
+    def _below(self, names: Sequence[str], lead: str) -> Iterator[str]:
+        for name in names:
+            last = name == names[-1]
+            line = _line(self._known[name], self._start)
+            if name in self._done:
+                line = f"{line.split('  ')[0]}  (written above)"
+            yield f"{lead}{'└─' if last else '├─'} {line}"
+            if name not in self._done:
+                self._done.add(name)
+                deeper = lead + ("   " if last else "│  ")
+                yield from self._below(self._children.get(name, []), deeper)
 
 
 def _line(node: Mapping[str, Any], start: str) -> str:

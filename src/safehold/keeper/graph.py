@@ -95,11 +95,10 @@ class Graph:
 
     def _status(self, node: Node) -> str:
         today = self._desk.today()
-        match node.kind:
-            case "model":
-                return LIVE if self._models.lives(node.id) else EXPIRED
-            case "aggregate":
-                return LIVE  # it is out, and nothing takes it back
+        if node.kind == "model":
+            return LIVE if self._models.lives(node.id) else EXPIRED
+        if node.kind == "aggregate":
+            return LIVE  # it is out, and nothing takes it back
         if self._pool.there(node) if node.pooled else self._lives(node):
             return LIVE
         if node.label.expires <= today:

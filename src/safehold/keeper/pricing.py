@@ -53,7 +53,10 @@ def _count(desk: Desk, grant: Grant, people: PeopleFilter) -> int:
 def _models(desk: Desk, grant: Grant, sources: frozenset[str]) -> tuple[str, ...]:
     """Return the models that were made from data of the same streams and days."""
     found = []
-    for name, node in desk.lineage.nodes().items():
+    nodes, broken = desk.lineage.look()
+    # of a row that was changed nobody can say what it was made from: it counts
+    found += [name for name, kind in broken.items() if kind == MODEL]
+    for name, node in nodes.items():
         label = node.label
         if (
             node.kind == MODEL
