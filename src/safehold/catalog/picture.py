@@ -16,6 +16,7 @@ from safehold.clock import date_of
 WIDE, HIGH = 208, 62  # of a node
 GAP_X, GAP_Y = 84, 22
 MARGIN, TOP, FOOT = 28, 66, 92
+COLUMN = 200  # of the legend
 MOST_SOURCES: Final = 6  # of those with the same children; more are drawn as one
 LONGEST: Final = 24  # characters of an id
 INK, PALE, PAPER = "#1b1b1b", "#5a5a5a", "#ffffff"
@@ -23,7 +24,7 @@ INK, PALE, PAPER = "#1b1b1b", "#5a5a5a", "#ffffff"
 KINDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "source": ("#e3ecf7", "#1d4f91", "telemetry"),
     "feature": ("#e2f3e6", "#1c6b35", "features"),
-    "table": ("#fdf1d3", "#8a6100", "table of several people"),
+    "table": ("#fdf1d3", "#8a6100", "table"),
     "vectors": ("#efe4f7", "#6a2c91", "embeddings"),
     "model": ("#fbe3de", "#a32a14", "model"),
     "aggregate": ("#dff3f3", "#116464", "published result"),
@@ -41,7 +42,9 @@ def draw_lineage(nodes: Sequence[Mapping[str, Any]], *, start: str = "") -> str:
     shown = _gather(nodes, start)
     layers = _layers(shown)
     tallest = max((len(layer) for layer in layers), default=1)
-    width = max(2 * MARGIN + len(layers) * WIDE + max(len(layers) - 1, 0) * GAP_X, 2 * MARGIN + 640)
+    width = max(
+        2 * MARGIN + len(layers) * WIDE + max(len(layers) - 1, 0) * GAP_X, 2 * MARGIN + 4 * COLUMN
+    )
     height = TOP + tallest * (HIGH + GAP_Y) + FOOT
     places = {
         node["id"]: (MARGIN + at * (WIDE + GAP_X), _row(TOP, tallest, len(layer), place))
@@ -176,7 +179,7 @@ def _node(node: Mapping[str, Any], x: int, y: int, *, asked: bool) -> list[str]:
         f'<path d="{shape}" fill="{PAPER if over else fill}" stroke="{edge}" stroke-width="{width}"{dash}/>',
         f'<text x="{x + 20}" y="{y + 20}" fill="{INK}" font-weight="600"{strike}>{escape(_name(node))}</text>',
     ]
-    texts = ["its row was changed: nobody can say"] if broken else _told(node)
+    texts = ["changed: nobody can say"] if broken else _told(node)
     lines += [
         f'<text x="{x + 20}" y="{y + 36 + 15 * at}" fill="{PALE if at else INK}" font-size="11">'
         f"{escape(text)}</text>"
@@ -218,7 +221,7 @@ def _name(node: Mapping[str, Any]) -> str:
 
 def _told(node: Mapping[str, Any]) -> list[str]:
     label = node["label"]
-    first = f"{KINDS.get(str(node['kind']), _OTHER)[2].split(' of ')[0]}, {count_people(label)}"
+    first = f"{KINDS.get(str(node['kind']), _OTHER)[2]}, {count_people(label)}"
     if node.get("release"):
         return [first, tell_release(node["release"])]
     over = {"ended": "ended by an erasure", "expired": "its time is over", "replaced": "replaced"}
@@ -252,20 +255,20 @@ def _spoken(node: Mapping[str, Any]) -> str:
 def _legend(y: int) -> list[str]:
     lines = []
     for at, (kind, (fill, edge, word)) in enumerate(KINDS.items()):
-        x = MARGIN + at % 4 * 168
+        x = MARGIN + at % 4 * COLUMN
         down = y + at // 4 * 26
         lines.append(
             f'<path d="{_shape(kind, x, down - 13, 34, 18)}" fill="{fill}" stroke="{edge}"/>'
             f'<text x="{x + 42}" y="{down}" fill="{INK}">{word}</text>'
         )
-    x, down = MARGIN + 2 * 168, y + 26
+    x, down = MARGIN + 2 * COLUMN, y + 26
     lines.append(
         f'<path d="M{x} {down - 4} H{x + 34}" stroke="{PALE}" stroke-width="1.4" stroke-dasharray="7 4"/>'
         f'<text x="{x + 42}" y="{down}" fill="{INK}">a release ends the chain</text>'
     )
-    x += 168
+    x += COLUMN
     lines.append(
         f'<text x="{x}" y="{down}" fill="{INK}" text-decoration="line-through">ended</text>'
-        f'<text x="{x + 42}" y="{down}" fill="{INK}">it opens no more</text>'
+        f'<text x="{x + 44}" y="{down}" fill="{INK}">it opens no more</text>'
     )
     return lines
