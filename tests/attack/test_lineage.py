@@ -468,3 +468,20 @@ def test_the_algebra_is_what_opens(shared: Bench) -> None:
     held = release(shared)._heritage._judge._label(narrow)
     assert isinstance(held, Inherited)
     assert held.purposes == {OTHER}
+
+
+def test_a_source_of_an_older_version_is_labelled_by_its_blocks(bench: Bench) -> None:
+    """A row without a code that says more than the blocks do changes nothing."""
+    before = {one["id"]: one["label"] for one in bench.call("dataset.list")["datasets"]}
+    old = ("people", "streams", "purposes", "jurisdictions", "expires", "first_day", "last_day")
+    for name, label in before.items():
+        said = {field: label[field] for field in old} | {"expires": 2**30, "purposes": ["anything"]}
+        with bench.desk.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "UPDATE dataset SET label = ? WHERE id = ?", (canonical.encode(said), name)
+            )
+    assert raised(lambda: pool(bench, "first")).rule == "catalog.lineage"
+    bench.restart()
+    bench.workshop.scripts["feature"] = lambda _spec: iter(())
+    assert {one["id"]: one["label"] for one in bench.call("dataset.list")["datasets"]} == before
+    pool(bench, "first")

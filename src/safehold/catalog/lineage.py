@@ -25,6 +25,10 @@ SOURCE: Final = "source"
 _MARK: Final = b"sh/lineage/v2\0"
 _VERSION: Final = 2
 _PEOPLE: Final = b"sh/lineage/people/v1\0"
+# what a row of an older version says, which carried no code
+_OLD: Final = frozenset(
+    {"people", "streams", "purposes", "jurisdictions", "expires", "first_day", "last_day"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +259,31 @@ class Lineage:
             {"id": name, "kind": kind, "label": None, "parents": [], "broken": True}
             for name, kind in sorted(broken.items())
         ]
+
+    def old_sources(self) -> dict[str, DatasetLabel]:
+        """Return sources whose rows an older version wrote, without a code, with what they say."""
+        found: dict[str, DatasetLabel] = {}
+        with self._engine.begin() as connection:
+            for row in connection.execute(
+                sa.select(tables.dataset).where(tables.dataset.c.kind == SOURCE)
+            ):
+                said = canonical.decode(row.label)
+                if isinstance(said, dict) and said.keys() <= _OLD:
+                    found[row.id] = DatasetLabel.from_record(said)
+        return found
+
+    def renew_source(self, source: str, label: DatasetLabel) -> None:
+        """Write the row of a source again, with a code."""
+        with self._engine.begin() as connection:
+            row = connection.execute(
+                sa.select(tables.dataset).where(tables.dataset.c.id == source)
+            ).one()
+            node = Node(id=source, kind=SOURCE, label=label, parents=(), created_us=row.created_us)
+            connection.execute(
+                tables.dataset.update()
+                .where(tables.dataset.c.id == source)
+                .values(label=self._write(node))
+            )
 
     def digest(self, people: Iterable[str]) -> str:
         """Return what commits to a set of people; without the key nobody can try names."""

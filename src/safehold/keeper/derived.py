@@ -34,7 +34,7 @@ from safehold.ids import PersonId, new_id
 from safehold.keeper.ask import Ask
 from safehold.keeper.bounds import Opening
 from safehold.keeper.desk import Desk, segment_name
-from safehold.keeper.inheritance import made_key, told_by
+from safehold.keeper.inheritance import label_source, made_key, told_by
 from safehold.keeper.pooled import STREAM, Pool
 from safehold.keeper.terms import end_of
 from safehold.ledger import Entry
@@ -188,8 +188,16 @@ class Derived:
         )
 
     def recover(self) -> None:
-        """Turn live what a crash left between its leaf and its rows."""
+        """Turn live what a crash left between its leaf and its rows.
+
+        Rows of sources that an older version wrote get their code, with the label of the blocks that are there.
+        """
         desk = self._desk
+        for name, said in desk.lineage.old_sources().items():
+            label = desk.catalog.label_of(name) or said
+            if desk.trust.digest():
+                label = label_source(desk.trust.charter(), label)
+            desk.lineage.renew_source(name, label)
         known = desk.lineage.show()
         there = {one["id"] for one in known}
         for index, leaf in desk.ledger.leaves():
