@@ -103,7 +103,7 @@ def test_a_chain_of_a_hundred_datasets_is_walked_in_bounded_time(
         )
     half = spent(lambda: lineage.above([f"table/x:{DATASETS - 1}"]), 3)
     whole = spent(lambda: lineage.above([f"table/x:{2 * DATASETS - 1}"]), 3)
-    rows = spent(lambda: [one for one in _raw(engine)], 3)
+    rows = spent(lambda: list(_raw(engine)), 3)
     with capsys.disabled():
         print(
             json.dumps(
