@@ -39,6 +39,7 @@ _KINDS = {
     "figures": "published figures about",
     "table": "a table",
     "vectors": "embeddings",
+    "embedding": "embeddings",
     "aggregate": "a published result",
     "lost": "something of which nobody can say what it was made from,",
 }

@@ -152,6 +152,22 @@ def test_a_bound_that_no_leaf_was_charged_for_is_none(bench: Bench) -> None:
     assert statuses(erase(bench))["aggregate/free:1"] == "unsupported"
 
 
+def test_what_left_of_a_run_that_kept_nothing_is_listed_with_its_bound(bench: Bench) -> None:
+    """An answer to a query or a script: the ledger alone tells of it."""
+    with opened(bench, ask(price=(250_000, 1_000))) as opening:
+        answered = opening.intent.index
+    bench.call("people.choose", person=HE, choice="withdraw")
+    with opened(bench, ask(price=(250_000, 1_000))):
+        pass
+    with opened(bench, ask()):  # nothing was charged, and nothing left
+        pass
+    answer = erase(bench, HE)
+    (effect,) = [one for one in answer["effects"] if one["kind"] == "aggregate"]
+    assert effect["id"] == f"feature:{answered}"
+    assert (effect["status"], effect["epsilon_micro"]) == ("bounded", 250_000)
+    assert says_complete(answer, checked(bench, answer))
+
+
 @pytest.mark.parametrize(
     "sql",
     [

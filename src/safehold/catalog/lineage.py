@@ -21,7 +21,7 @@ from safehold.catalog import tables
 from safehold.catalog.label import DatasetLabel
 from safehold.errors import DeniedError, MissingError, SafeholdError, TamperedError
 
-SOURCE: Final = "source"
+SOURCE, MODEL = "source", "model"
 _MARK: Final = b"sh/lineage/v2\0"
 _VERSION: Final = 2
 _PEOPLE: Final = b"sh/lineage/people/v1\0"
@@ -355,9 +355,13 @@ def inherit_from(node: Node, parents: Iterable[Node]) -> Node:
         united["sensitivity"] = max(united["sensitivity"], more.sensitivity)
         if node.release is not None:
             continue
-        if parent.kind != SOURCE and label.expires > more.expires:
+        if parent.kind == SOURCE:
+            continue
+        if node.kind == MODEL:  # its row ends with what it was made from, whatever its key does
+            united["expires"] = min(united["expires"], more.expires)
+        elif label.expires > more.expires:
             raise DeniedError("it would outlive what it was made from", rule="lineage.outlives")
-        if parent.kind != SOURCE and not label.purposes <= more.purposes:
+        if not label.purposes <= more.purposes:
             raise DeniedError(
                 "it would serve what it was made from may not serve", rule="lineage.purpose"
             )

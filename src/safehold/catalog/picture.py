@@ -26,9 +26,11 @@ KINDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "feature": ("#e2f3e6", "#1c6b35", "features"),
     "table": ("#fdf1d3", "#8a6100", "table"),
     "vectors": ("#efe4f7", "#6a2c91", "embeddings"),
+    "embedding": ("#efe4f7", "#6a2c91", "embeddings"),
     "model": ("#fbe3de", "#a32a14", "model"),
     "aggregate": ("#dff3f3", "#116464", "published result"),
 }
+_SAME = {"embedding": "vectors"}  # drawn alike
 _OTHER = ("#eeeeee", "#444444", "unknown")
 
 
@@ -209,7 +211,7 @@ def _shape(kind: str, x: int, y: int, wide: int, high: int) -> str:
         ),
         "aggregate": f"M{x} {y} H{right - 14} L{right} {middle} L{right - 14} {low} H{x} Z",  # it leaves
     }
-    return shapes.get(kind, box)
+    return shapes.get(_SAME.get(kind, kind), box)
 
 
 def _name(node: Mapping[str, Any]) -> str:
@@ -254,7 +256,9 @@ def _spoken(node: Mapping[str, Any]) -> str:
 
 def _legend(y: int) -> list[str]:
     lines = []
-    for at, (kind, (fill, edge, word)) in enumerate(KINDS.items()):
+    for at, (kind, (fill, edge, word)) in enumerate(
+        (kind, said) for kind, said in KINDS.items() if kind not in _SAME
+    ):
         x = MARGIN + at % 4 * COLUMN
         down = y + at // 4 * 26
         lines.append(

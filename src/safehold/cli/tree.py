@@ -14,6 +14,7 @@ _MARKS = {
     "feature": "◆",
     "table": "▤",
     "vectors": "◇",
+    "embedding": "◇",
     "model": "▲",
     "aggregate": "∑",
 }

@@ -38,6 +38,7 @@ from safehold.keeper.inheritance import label_source, made_key, told_by
 from safehold.keeper.pooled import STREAM, Pool
 from safehold.keeper.terms import end_of
 from safehold.ledger import Entry
+from safehold.telemetry.schema import STREAM_TO_WHAT
 from safehold.vault import Label, PlainBlock, SealedBlock, SealedObject
 
 KINDS: Final = ("table", "vectors")
@@ -324,7 +325,7 @@ class Derived:
             purposes=tuple(sorted(shared)),
             jurisdiction=blocks[0].label.jurisdiction,
             expires=min(
-                block.label.expires if block.stream == STREAM else end_of(charter, block)
+                end_of(charter, block) if block.stream in STREAM_TO_WHAT else block.label.expires
                 for block in blocks
             ),
             charter=charter.digest(),

@@ -46,7 +46,9 @@ SOURCE, FEATURE, MODEL, FIGURES, AGGREGATE, LOST = (
     "aggregate",
     "lost",
 )
+BUILDS = (FEATURE, "embedding")  # each person's table lies under their own keys
 SETS = ("table", "vectors")
+OWN_COPY = "right-of-access"  # the purpose of a copy that a person was given
 
 
 def conclude(effects: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -86,6 +88,7 @@ class Effects:
         self._again = again
         # what the ledger says was made, by id the leaf that commits to its people; and how far it was read
         self._made: dict[str, int] = {}
+        self._answered: dict[int, tuple[str, int]] = {}  # by intent its recipe, and bytes that left
         self._read = 0
 
     def of(self, person: PersonId) -> list[dict[str, Any]]:
@@ -112,12 +115,14 @@ class Effects:
                 found.append(self._become(node, known, within))
         # what is still being taken in or built is in no lineage yet
         for name in sorted(mine - known.keys() - broken.keys()):
-            kind = FEATURE if ":" in name else SOURCE
+            kind = next((one for one in BUILDS if f"/{one}:" in name), FEATURE)
+            kind = kind if ":" in name else SOURCE
             found.append({"kind": kind, "id": name, "status": SHREDDED})
         trained = list(self._trained(subject.key))
         models = [self._told(item, known) for item in trained if item["in"]]
         _rebuild(models, trained)
         found += models
+        found += self._published(subject.key, known, {item["intent"] for item in trained})
         told = {one["id"] for one in found} | known.keys() | {item["id"] for item in trained}
         found += self._lost(subject.key, told, broken)
         return [*found, *self._figures(subject.key)]
@@ -131,7 +136,7 @@ class Effects:
         own = self._desk.ledger.find(made_key(node.id))
         if own is not None:
             return own.index
-        if node.kind == FEATURE:
+        if node.kind in BUILDS:
             return int(node.id.rpartition(":")[2])
         return int(node.facts.get("intent", -1))
 
@@ -144,7 +149,7 @@ class Effects:
             told["purpose"] = purpose
         if node.kind == AGGREGATE:
             return told | _bound(node.release, self._facts(self._leaf(node)))
-        if node.kind != FEATURE and node.kind not in SETS:
+        if node.kind not in (*BUILDS, *SETS):
             return told | {"status": UNSUPPORTED}
         names = list(known)
         series = node.id.rpartition(":")[0]
@@ -165,6 +170,7 @@ class Effects:
             yield {
                 "id": name,
                 "purpose": purpose,
+                "intent": intent,
                 "in": self._within(key, intent),
                 "lives": self._models.lives(name),
                 "epsilon_micro": int(facts.get("epsilon_micro", 0)),
@@ -180,6 +186,25 @@ class Effects:
         if item["id"] not in known:  # nobody can say what it was made from
             return {**said, "status": UNSUPPORTED}
         return said | _bound(None, item)
+
+    def _published(
+        self, key: bytes, known: Mapping[str, Node], trained: set[int]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what left of runs that made nothing that is kept: answers to queries and scripts, and counts.
+
+        What was charged to the budget is bounded by what it was charged; what was not is bounded by nothing.
+        """
+        self._fold()
+        kept = trained | set(self._made.values()) | {self._leaf(one) for one in known.values()}
+        kept |= {intent for intents in self._gates.attacked().values() for intent in intents}
+        for intent, (recipe, sent) in sorted(self._answered.items()):
+            facts = self._facts(intent)
+            charged = int(facts.get("epsilon_micro", 0)) > 0
+            if intent in kept or facts.get("purpose") == OWN_COPY or not (charged or sent):
+                continue
+            if self._within(key, intent):
+                told = {"kind": AGGREGATE, "id": f"{recipe}:{intent}"}
+                yield {**told, "purpose": str(facts.get("purpose", "")), **_bound(None, facts)}
 
     def _lost(
         self, key: bytes, told: Iterable[str], broken: Mapping[str, str]
@@ -210,7 +235,8 @@ class Effects:
             if leaf["k"] == "derived":
                 self._made[said["object"]] = index
                 continue
-            for name in ("dataset", "artifact", "aggregate"):
+            self._answered[int(leaf["ref"])] = (said["object"], int(leaf["pub"].get("bytes", 0)))
+            for name in ("dataset", "artifact"):
                 if name in said["detail"]:
                     self._made.setdefault(str(said["detail"][name]), int(leaf["ref"]))
         self._read = size
