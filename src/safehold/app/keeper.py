@@ -245,7 +245,7 @@ def _open_desk(
             catalog=Catalog(
                 engine, key=vault.derive("catalog-mac"), sealer=Records(root, "catalog")
             ),
-            lineage=Lineage(engine),
+            lineage=Lineage(engine, key=vault.derive("catalog-mac")),
             people=People(engine, sealer=Records(root), lookup_key=vault.derive("lookup")),
             devices=Devices(engine, sealer=Records(root), lookup_key=vault.derive("lookup")),
             trust=Trust(home, ledger, clock),

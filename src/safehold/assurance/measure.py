@@ -127,6 +127,8 @@ def time_erasures(verbs: Verbs) -> Measured:
     for index, leaf in verbs.desk.ledger.leaves():
         if leaf["k"] != "erasure":
             continue
+        if leaf["pub"]["state"] == "amended":  # what is made again later holds nothing of them
+            continue
         if "ref" in leaf:
             longest_ms = max(longest_ms, leaf["t"] - begun.pop(leaf["ref"], leaf["t"]))
         else:

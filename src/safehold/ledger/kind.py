@@ -62,6 +62,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "charter": _kind({"version": int, "direction": str}, "proposal"),
     "document": _kind({"name": str, "sha256": str, "version": int}),
+    "derived": _kind({"state": str, "rows": int}, "access.intent", needs=True),
     "drift": _kind({"state": str, "clause": str}, "drift"),
     "erasure": _kind({"state": str}, "erasure"),
     "incident": _kind({"severity": int, "state": str}, "incident"),

@@ -258,7 +258,7 @@ class Session(Guarded):
     def datasets(self) -> Result:
         """Return the datasets with their labels and what they were made from."""
         return self._listed(
-            "datasets", table.DATASETS, "dataset.list", lambda one: {**one, **one["label"]}
+            "datasets", table.DATASETS, "dataset.list", lambda one: {**one, **(one["label"] or {})}
         )
 
     def artifacts(self) -> Result:
