@@ -13,9 +13,11 @@ from safehold.cli.surface import (
     HolderOption,
     HomeOption,
     JsonOption,
+    existing,
     keeper,
     progress_bar,
     put,
+    say,
 )
 
 group = typer.Typer(
@@ -50,3 +52,46 @@ def train(
     with keeper(home) as client, progress_bar("training", quiet=as_json) as progress:
         permit = demand_pass(client, home, purpose=purpose, grant=grant, holder=holder, seats=seats)
         put(permit.train(client, purpose, progress), as_json=as_json)
+
+
+def warn_below(level: str) -> None:
+    """Say loudly that a sandbox is weaker than it could be."""
+    if level < "E3":
+        say(
+            f"WARNING: this machine isolates at {level} only; what a script may do here is less bounded than at E3."
+            " Real data is refused as the charter says: safehold enclave probe"
+        )
+
+
+@group.command()
+def run(
+    script: Annotated[Path, typer.Argument(help="A Python script; it imports safehold_enclave.")],
+    *,
+    grant: Annotated[
+        Path | None, typer.Option(help="An approved request for this script: runs over the home's data.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", metavar="FILE.arrow", help="Run over this file of your own; nothing of the home is opened."
+        ),
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Show what it prints; only with data of your own.")
+    ] = False,
+    holder: HolderOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a script of your own where the data is; typed messages come out and nothing else."""
+    from safehold.app.own_code import run_own
+
+    script = existing(script)
+    if grant is None or file is not None:
+        found = run_own(script, None if file is None else existing(file), show=show)
+        warn_below(found["level"])
+        if text := found.pop("printed", ""):
+            say(text.rstrip("\n"))
+    put(found, as_json=as_json)
+    if not found["ok"]:
+        raise typer.Exit(1)

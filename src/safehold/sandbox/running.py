@@ -53,7 +53,7 @@ class Running:
         self._egress = egress
         self._printed_fd = printed
         self._limits = limits
-        self._confined = confined
+        self._confined = self.confined = confined
         self._marker = marker
         self._group = group
         self._lock = threading.Lock()
@@ -68,6 +68,7 @@ class Running:
         self._frames = 0
         self._bytes = 0
         self._printed = 0
+        self._shown = bytearray()
         self._stream = self._read()
         self._pidfd = os.pidfd_open(process.pid)
         threading.Thread(target=self._watch, name="sandbox-watch", daemon=True).start()
@@ -108,6 +109,11 @@ class Running:
             printed=self._printed > 0,
             seconds=self._seconds,
         )
+
+    def shown(self) -> bytes:
+        """Return the beginning of what it printed; nothing unless its limits let some be shown."""
+        self._over.wait()
+        return bytes(self._shown)
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +166,9 @@ class Running:
         if kind not in OWN_FRAMES:
             return True
         if kind == "error":
-            self._error = _revive(frame)
+            error = _revive(frame)
+            # whoever wrote the code chose the words, and data could be in them
+            self._error = error if self._limits.words else None
         self._last = kind
         return False
 
@@ -190,18 +198,23 @@ class Running:
         self._seconds = time.monotonic() - self._begun
         with contextlib.suppress(OSError):
             while data := os.read(self._printed_fd, 1 << 16):
-                self._printed += len(data)
+                self._count(data)
         os.close(self._printed_fd)
         os.close(self._pidfd)
         self._over.set()
 
     def _drain(self, poll: select.poll) -> None:
         data = os.read(self._printed_fd, 1 << 16)
-        self._printed += len(data)
+        self._count(data)
         if not data:
             poll.unregister(self._printed_fd)
         if self._printed > self._limits.stderr:
             self._stop("budget")
+
+    def _count(self, data: bytes) -> None:
+        """Count what is printed; keep the beginning of it only where that was asked for."""
+        self._printed += len(data)
+        self._shown += data[: max(self._limits.shown - len(self._shown), 0)]
 
     def _stop(self, cause: Reason) -> bool:
         """End the job; return whether this is the reason it ended."""

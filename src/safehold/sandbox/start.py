@@ -17,6 +17,7 @@ import orjson
 
 from safehold.errors import InvalidError, UnavailableError
 from safehold.sandbox import command, landlock
+from safehold.sandbox.bwrap import choose_wrapper
 from safehold.sandbox.cgroup import Group, create_group
 from safehold.sandbox.job import Job, Level, Limits, Probe
 from safehold.sandbox.layout import Layout
@@ -226,6 +227,8 @@ def _count_tasks() -> int:
 def _names(held: frozenset[str], group: Group, abi: int, limits: Limits) -> tuple[str, ...]:
     names = set(held - {"cgroup", "landlock"}) | set(group.mechanisms)
     names |= {"egress-budget", "stderr-budget", "wall-clock"}
+    if "namespaces" in held and (wrapper := choose_wrapper()) is not None:
+        names.add(wrapper.told())
     if "landlock" in held:
         names.add(f"landlock-{abi}")
     if {"landlock", "seccomp"} & held:
