@@ -11,17 +11,23 @@ from typing import Any, Final
 import orjson
 import pyarrow as pa
 
-from safehold.access.code import CODE, LARGEST, Plan, read_plan
+from safehold.access.code import CODE, LARGEST, Plan, name_code, read_plan
+from safehold.app.grants import demand_pass
+from safehold.app.requests import read_paper
 from safehold.app.workshop import LEAST
 from safehold.enclave.code.gate import CodeGate
-from safehold.errors import InvalidError, SafeholdError
+from safehold.errors import DeniedError, InvalidError, SafeholdError
+from safehold.keeper.client import KeeperClient, Progress
 from safehold.sandbox.job import Job, Limits
 from safehold.sandbox.launch import Launcher
 from safehold.sandbox.parts import seal_memory
 from safehold.sandbox.running import Running
+from safehold.signing import SigningKey, VerifyKey
 
 SHOWN: Final = 64 * 1024  # bytes of what a script prints, where they are asked for
 BIGGEST: Final = 2 << 30  # bytes of an input file
+MOST_FILES: Final = 200  # looked at for a key
+KEY_SIZE: Final = 8 * 1024  # bytes
 _MAGIC: Final = b"ARROW1"
 
 
@@ -38,11 +44,75 @@ def read_script(path: Path) -> bytes:
     return script
 
 
-def run_own(script: Path, file: Path | None, *, show: bool, launcher: Launcher | None = None) -> dict[str, Any]:
+def run_granted(
+    client: KeeperClient,
+    path: Path,
+    source: bytes,
+    *,
+    grant: Path | None,
+    holder: Path | None,
+    seats: Path | None,
+    purpose: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Run a script over a home's data, under the grant that names it.
+
+    Args:
+        client: The keeper.
+        path: The home.
+        source: The script.
+        grant: The approved request.
+        holder: The holder's key; else the one that lies beside the grant.
+        seats: A folder of seat keys instead of a grant, for trying out.
+        purpose: The purpose, with ``seats``.
+        progress: Told how far it is.
+
+    Raises:
+        DeniedError: The grant names another script; or whatever the keeper says no to.
+    """
+    read_plan(source)
+    asked = None if grant is None else read_paper(grant).grant
+    if grant is not None and asked is not None:
+        purpose = asked.purpose
+        holder = holder or _key_beside(grant, asked.holder)
+    permit = demand_pass(
+        client, path, purpose=purpose, recipe=CODE, grant=grant, holder=holder, seats=seats,
+        script=source,
+    )  # fmt: skip
+    try:
+        return {"ok": True, **permit.run(client, purpose, source, progress)}
+    except DeniedError as error:
+        name = name_code(source)
+        if asked is not None and name not in asked.recipes:
+            raise DeniedError(
+                f"the grant is for {', '.join(asked.recipes)}, and this script is {name}",
+                rule="grant.code",
+                fix="ask for this script: safehold request new --script SCRIPT.py",
+                entry=error.entry,
+            ) from error
+        raise
+
+
+def _key_beside(grant: Path, public: VerifyKey) -> Path | None:
+    """Return the file beside a grant that holds its holder's key, or nothing."""
+    for file in sorted(grant.resolve().parent.iterdir())[:MOST_FILES]:
+        if not file.is_file() or file.stat().st_size > KEY_SIZE:
+            continue
+        try:
+            if SigningKey.read(file).public == public:
+                return file
+        except (SafeholdError, OSError):
+            continue
+    return None
+
+
+def run_own(
+    source: bytes, file: Path | None, *, show: bool, launcher: Launcher | None = None
+) -> dict[str, Any]:
     """Run a script over a file of the caller's own and return what passed the gate, and how it was confined.
 
     Args:
-        script: The script.
+        source: The script.
         file: Arrow IPC, file or stream; None for no data at all.
         show: Return the beginning of what it prints as well; without it nothing of that is kept.
         launcher: What starts it; tests pass one of their own.
@@ -51,7 +121,6 @@ def run_own(script: Path, file: Path | None, *, show: bool, launcher: Launcher |
         InvalidError: The script or the file is none.
         UnavailableError: This machine confines too little.
     """
-    source = read_script(script)
     plan = read_plan(source)
     inputs: list[int] = []
     rows = 0

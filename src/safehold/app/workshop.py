@@ -26,8 +26,8 @@ class SandboxJob:
     def __init__(self, running: Running) -> None:
         self._running = running
         self.level: str = running.confined.level
-        self.kernel = running.confined.kernel
-        self.mechanisms = running.confined.mechanisms
+        self.kernel: str = running.confined.kernel
+        self.mechanisms: Sequence[str] = running.confined.mechanisms
 
     def frames(self) -> Iterator[Frame]:
         """Return what it sends."""

@@ -19,6 +19,7 @@ from safehold.cli.surface import (
     put,
     say,
 )
+from safehold.errors import InvalidError
 
 group = typer.Typer(
     no_args_is_help=True, help="Enclaves: probe the isolation of this machine, train inside it."
@@ -79,19 +80,38 @@ def run(
     show: Annotated[
         bool, typer.Option("--show", help="Show what it prints; only with data of your own.")
     ] = False,
+    purpose: Annotated[str, typer.Option(help="With --seats: the purpose.")] = "train_ui_agent",
     holder: HolderOption = None,
+    seats: GrantSeatsOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a script of your own where the data is; typed messages come out and nothing else."""
-    from safehold.app.own_code import run_own
+    """Run a script of your own where the data is; typed messages come out and nothing else.
 
-    script = existing(script)
-    if grant is None or file is not None:
-        found = run_own(script, None if file is None else existing(file), show=show)
-        warn_below(found["level"])
+    With --grant it runs over the home's data, and is the script that the grant names. With --input it runs over a
+    file of your own, and nothing of the home is opened or charged. Without --holder the key is looked for beside the
+    grant.
+    """
+    from safehold.app.own_code import read_script, run_granted, run_own
+
+    source = read_script(existing(script))
+    if file is None and (grant is not None or seats is not None):
+        if show:
+            raise InvalidError(
+                "what a script prints over the home's data is shown to nobody",
+                rule="cli.options",
+                fix="try it over a file of your own: --input FILE.arrow --show",
+            )
+        with keeper(home) as client, progress_bar("running", quiet=as_json) as progress:
+            found = run_granted(
+                client, home, source, grant=grant, holder=holder, seats=seats, purpose=purpose,
+                progress=progress,
+            )  # fmt: skip
+    else:
+        found = run_own(source, None if file is None else existing(file), show=show)
         if text := found.pop("printed", ""):
             say(text.rstrip("\n"))
+    warn_below(found["level"])
     put(found, as_json=as_json)
     if not found["ok"]:
         raise typer.Exit(1)

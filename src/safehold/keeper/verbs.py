@@ -19,6 +19,7 @@ from safehold.keeper.agents import Agents
 from safehold.keeper.attack import Attacks
 from safehold.keeper.caller import SOMEBODY, calling
 from safehold.keeper.choices import newest_choices
+from safehold.keeper.code import CodeRuns
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.deadlines import owed, owed_to
 from safehold.keeper.descent import Descent
@@ -104,6 +105,7 @@ class Verbs:
         self.sessions = Sessions(desk, self.grants)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
+        self.code = CodeRuns(desk, self.grants, self.work.release)
         self.symmetry = Symmetry(desk, self.work.answers)
         effects = Effects(desk, self.models, self.work.release.gates)
         self.export = Export(desk, self.work.answers, effects)
@@ -205,6 +207,7 @@ class Verbs:
             "feature": self.work.feature,
             "feature.granted": self.work.feature_granted,
             "train": self.work.train,
+            "enclave.run": self.code.run,
             "attack.dataset": self.attacks.dataset,
             "gate.list": self.attacks.listing,
             "artifact.list": self.models.listing,
