@@ -143,9 +143,7 @@ def _plan(recipe: str, given: dict[str, Any]) -> Plan:
             if given.keys() & {"counters", "words"} or not {"least", "most", "epsilon"} <= set(
                 given
             ):
-                raise _wrong(
-                    "a figure has least, most and epsilon, and neither counters nor words"
-                )
+                raise _wrong("a figure has least, most and epsilon, and neither counters nor words")
             least, most = _number(given["least"]), _number(given["most"])
             epsilon = _number(given["epsilon"])
             if not (least < most and 0 < epsilon <= 100):
@@ -162,7 +160,11 @@ def _plan(recipe: str, given: dict[str, Any]) -> Plan:
 
 
 def _names(given: Any, known: Iterable[str] | None) -> tuple[str, ...]:
-    fits = isinstance(given, list) and len(given) <= MOST_NAMES and len(set(map(str, given))) == len(given)
+    fits = (
+        isinstance(given, list)
+        and len(given) <= MOST_NAMES
+        and len(set(map(str, given))) == len(given)
+    )
     if not fits or not all(isinstance(one, str) and _NAME.fullmatch(one) for one in given):
         raise _wrong(f"names are at most {MOST_NAMES} different small words")
     if known is not None and not set(given) <= set(known):

@@ -168,7 +168,10 @@ def draft_grant(
         case "code":
             plan = read_plan(script or b"")
             recipe, cost = plan.recipe, plan.epsilon_micro
-            streams, stage = tuple(sorted(plan.streams)), stage_for(charter, purpose, role, CODE_STAGES)
+            streams, stage = (
+                tuple(sorted(plan.streams)),
+                stage_for(charter, purpose, role, CODE_STAGES),
+            )
             if script is None or not streams:
                 raise InvalidError(
                     "code is asked for with the script, whose block names the streams it reads",
@@ -213,9 +216,7 @@ def draft_grant(
         max_rows=limits.rows,
         max_bytes=limits.out_bytes,
         max_per_hour=limits.per_hour,
-        epsilon_micro=cost * limits.runs
-        if limits.epsilon_micro is None
-        else limits.epsilon_micro,
+        epsilon_micro=cost * limits.runs if limits.epsilon_micro is None else limits.epsilon_micro,
         reason=reason,
         charter=charter.digest().hex(),
         break_glass=break_glass,

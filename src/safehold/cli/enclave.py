@@ -69,12 +69,15 @@ def run(
     script: Annotated[Path, typer.Argument(help="A Python script; it imports safehold_enclave.")],
     *,
     grant: Annotated[
-        Path | None, typer.Option(help="An approved request for this script: runs over the home's data.")
+        Path | None,
+        typer.Option(help="An approved request for this script: runs over the home's data."),
     ] = None,
     file: Annotated[
         Path | None,
         typer.Option(
-            "--input", metavar="FILE.arrow", help="Run over this file of your own; nothing of the home is opened."
+            "--input",
+            metavar="FILE.arrow",
+            help="Run over this file of your own; nothing of the home is opened.",
         ),
     ] = None,
     show: Annotated[

@@ -31,9 +31,17 @@ RELEASE: Final = "dp_aggregate"
 LONGEST: Final = 128  # characters of a purpose
 # how a script itself can end a run of a group; everything else is about the machine or somebody's choice
 _ITS_OWN: Final = frozenset(
-    {"sandbox.failed", "sandbox.frame", "sandbox.wall", "sandbox.egress.budget", "sandbox.stderr.budget"}
+    {
+        "sandbox.failed",
+        "sandbox.frame",
+        "sandbox.wall",
+        "sandbox.egress.budget",
+        "sandbox.stderr.budget",
+    }
 )
-FIRST_S: Final = 8.0  # seconds; an answer over real people comes after 8, 16, 32 ... and at no other time
+FIRST_S: Final = (
+    8.0  # seconds; an answer over real people comes after 8, 16, 32 ... and at no other time
+)
 
 
 class CodeRuns:

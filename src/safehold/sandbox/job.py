@@ -175,5 +175,7 @@ def check_level(least: str, have: Level) -> bool:
         InvalidError: ``least`` is no level.
     """
     if least not in LEVELS:
-        raise InvalidError("no such assurance level", rule="sandbox.level", fix="E0, E1, E2, E3 or E4")
+        raise InvalidError(
+            "no such assurance level", rule="sandbox.level", fix="E0, E1, E2, E3 or E4"
+        )
     return LEVELS.index(have) >= LEVELS.index(least)

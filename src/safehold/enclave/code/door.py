@@ -18,7 +18,9 @@ import pyarrow as pa
 from safehold.sandbox.parts import read_parts
 
 NAME: Final = "safehold_enclave"
-INPUT: Final = "SAFEHOLD_INPUT_FD"  # number of the descriptor of the caller's own file, an Arrow IPC stream
+INPUT: Final = (
+    "SAFEHOLD_INPUT_FD"  # number of the descriptor of the caller's own file, an Arrow IPC stream
+)
 
 
 def read_stream(fd: int) -> pa.Table:

@@ -29,7 +29,9 @@ class CodeGate:
         self._words: set[str] = set()
         self._frames = 0
 
-    def admit(self, header: Mapping[str, Any], body: bytes | bytearray | memoryview) -> dict[str, Any]:
+    def admit(
+        self, header: Mapping[str, Any], body: bytes | bytearray | memoryview
+    ) -> dict[str, Any]:
         """Return a message, built anew: ``{"counts": {...}}``, ``{"word": ...}`` or ``{"figure": ...}``.
 
         Raises:
