@@ -58,7 +58,7 @@ class Lab:
         bench.verbs.code.wait = self.waited.append
         bench.verbs.code.now = lambda: self.moment
 
-    def send(self, *figures: float | None | SafeholdError) -> None:
+    def send(self, *figures: float | SafeholdError | None) -> None:
         """Let each sandbox send the next of these figures, or nothing, or end with an error."""
         rest = iter(figures)
 

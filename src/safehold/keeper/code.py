@@ -87,13 +87,16 @@ class CodeRuns:
         if not isinstance(script, str):
             raise InvalidError("a script is text", field="script", rule="code.text")
         plan = read_plan(script.encode())
-        streams = self._streams(plan, purpose)
+        readable = sources_of(desk.trust.charter(), purpose) & desk.gatekeeper.reads(plan.recipe)
+        # whatever another script says it reads, it is refused for being another one
+        asked = min(readable & frozenset(plan.streams) or readable, default="")
         admitted = self._grants.admit(
             arguments,
-            Use(verb=VERB, purpose=purpose, stage=stage, recipe=plan.recipe, stream=min(streams)),
+            Use(verb=VERB, purpose=purpose, stage=stage, recipe=plan.recipe, stream=asked),
         )
         try:
             self._require_allowed(plan, purpose)
+            streams = _streams(plan, readable)
             ask = Ask(
                 recipe=plan.recipe,
                 kind="telemetry",
@@ -109,18 +112,6 @@ class CodeRuns:
         if not desk.home.synthetic:
             self.wait(wait_left(self.now() - begun))
         return answer
-
-    def _streams(self, plan: Plan, purpose: str) -> frozenset[str]:
-        desk = self._desk
-        streams = frozenset(plan.streams)
-        readable = sources_of(desk.trust.charter(), purpose) & desk.gatekeeper.reads(plan.recipe)
-        if not streams or not streams <= readable:
-            raise InvalidError(
-                "the script names no streams, or one that this purpose does not use",
-                rule="code.streams",
-                fix=f"streams = [...] in its block, of {', '.join(sorted(readable)) or 'none'}",
-            )
-        return streams
 
     def _require_allowed(self, plan: Plan, purpose: str) -> None:
         desk = self._desk
@@ -224,6 +215,17 @@ class CodeRuns:
             return None, level
         figures = [one.values["figure"] for one in passed if "figure" in one.values]
         return (figures[0] if figures else None), level
+
+
+def _streams(plan: Plan, readable: frozenset[str]) -> frozenset[str]:
+    streams = frozenset(plan.streams)
+    if not streams or not streams <= readable:
+        raise InvalidError(
+            "the script names no streams, or one that this purpose does not use",
+            rule="code.streams",
+            fix=f"streams = [...] in its block, of {', '.join(sorted(readable)) or 'none'}",
+        )
+    return streams
 
 
 def wait_left(seconds: float) -> float:
