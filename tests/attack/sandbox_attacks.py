@@ -402,6 +402,7 @@ def memory_touch(world, inputs, emit):
         # Nothing comes from a child that was killed while it touched its block.
         full &= os.read(touched, 1) == b"x"
         os.close(touched)
+    time.sleep(world["hold"])  # whoever only looks from time to time has time to
     os.close(let_go)
     ended = [os.waitpid(child, 0)[1] for child in children]
     if any(ended) or not full:

@@ -133,6 +133,7 @@ class World:
             "daemon": f"d{secret[7:20]}",
             "forks": 90,
             "hog": 1.4,
+            "hold": 3.0,
         }
 
     @staticmethod

@@ -35,6 +35,7 @@ _ITS_OWN: Final = frozenset(
         "sandbox.failed",
         "sandbox.frame",
         "sandbox.wall",
+        "sandbox.memory",
         "sandbox.egress.budget",
         "sandbox.stderr.budget",
     }

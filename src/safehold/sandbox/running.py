@@ -20,9 +20,11 @@ from safehold.sandbox.boot import OWN_FRAMES
 from safehold.sandbox.cgroup import Group
 from safehold.sandbox.frame import Frame, read_frames
 from safehold.sandbox.job import Limits, Outcome, Probe, Reason
+from safehold.sandbox.resident import measure_memory
 
 _RULE = re.compile(r"[a-z0-9_.-]{1,100}")
 _SENTENCE = 600
+_LOOK = 0.05  # seconds between two looks at a job's memory, where no group bounds it
 
 
 class Running:
@@ -56,6 +58,7 @@ class Running:
         self._confined = self.confined = confined
         self._marker = marker
         self._group = group
+        self._bounded = "memory-watch" not in confined.mechanisms
         self._lock = threading.Lock()
         self._begun = time.monotonic()
         self._seconds = 0.0
@@ -183,6 +186,10 @@ class Running:
             if left <= 0:
                 self._stop("time")
                 left = 60.0
+            if not self._bounded:
+                left = min(left, _LOOK)
+                if measure_memory(self._process.pid) > self._limits.memory:
+                    self._stop("memory")
             ready = {fd for fd, _ in poll.poll(min(left, 86_400.0) * 1000)}
             if self._printed_fd in ready:
                 self._drain(poll)
@@ -254,6 +261,12 @@ class Running:
                 return UnavailableError(
                     f"the job ran longer than {self._limits.wall:g} s",
                     rule="sandbox.wall",
+                    fix="give it less at once, or raise the limit of its recipe",
+                )
+            case "memory":
+                return SafeholdError(
+                    f"the job uses more than {self._limits.memory} bytes of memory",
+                    rule="sandbox.memory",
                     fix="give it less at once, or raise the limit of its recipe",
                 )
             case "stopped":

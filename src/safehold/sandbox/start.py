@@ -227,6 +227,8 @@ def _count_tasks() -> int:
 def _names(held: frozenset[str], group: Group, abi: int, limits: Limits) -> tuple[str, ...]:
     names = set(held - {"cgroup", "landlock"}) | set(group.mechanisms)
     names |= {"egress-budget", "stderr-budget", "wall-clock"}
+    if "cgroup" in held and "cgroup-memory" not in names:
+        names.add("memory-watch")
     if "namespaces" in held and (wrapper := choose_wrapper()) is not None:
         names.add(wrapper.told())
     if "landlock" in held:
