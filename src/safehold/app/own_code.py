@@ -134,9 +134,10 @@ def run_own(
             os.close(fd)
     found, error = collect(running, plan)
     outcome = running.wait()
+    refused = None if error is None or not _by_gate(error) else error.rule
     result: dict[str, Any] = {
         "ok": outcome.ok and error is None,
-        "ended": outcome.reason if error is None else error.rule or "egress",
+        "ended": outcome.reason if refused is None else refused,
         "started": outcome.started,
         **found,
         "script": plan.recipe,
@@ -176,6 +177,10 @@ def collect(running: Running, plan: Plan) -> tuple[dict[str, Any], SafeholdError
         except SafeholdError as error:
             return found, error
     return found, None
+
+
+def _by_gate(error: SafeholdError) -> bool:
+    return (error.rule or "").startswith("egress.")
 
 
 def _seal(file: Path) -> tuple[int, int]:

@@ -12,7 +12,15 @@ Level = Literal["E0", "E1", "E2", "E3", "E4"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 Reason = Literal[
-    "finished", "not started", "failed", "refused", "protocol", "budget", "memory", "time", "stopped"
+    "finished",
+    "not started",
+    "failed",
+    "refused",
+    "protocol",
+    "budget",
+    "memory",
+    "time",
+    "stopped",
 ]
 
 MIB = 1 << 20
