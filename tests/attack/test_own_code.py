@@ -53,10 +53,15 @@ class Lab:
         self.bench = bench
         self.groups: list[set[str]] = []
         self.waited: list[float] = []
+        self.sizes: list[int] = []  # of the ledger, while somebody waits
         self.moment = 0.0
         self._count = 0
-        bench.verbs.code.wait = self.waited.append
+        bench.verbs.code.wait = self.wait
         bench.verbs.code.now = lambda: self.moment
+
+    def wait(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        self.sizes.append(self.bench.desk.ledger.size)
 
     def send(self, *figures: float | SafeholdError | None) -> None:
         """Let each sandbox send the next of these figures, or nothing, or end with an error."""
@@ -205,6 +210,7 @@ def test_an_answer_comes_at_one_of_few_moments(lab):
     lab.send(*[5.0] * 10)
     lab.run(lab.holder(FIGURE), FIGURE)
     assert lab.waited == [16.0 - 15.0]
+    assert lab.sizes == [lab.bench.desk.ledger.size - 1], "the result is written after the wait"
     assert [wait_left(took) + took for took in (0.1, FIRST_S, 8.1, 17.0)] == [8.0, 8.0, 16.0, 32.0]
 
 

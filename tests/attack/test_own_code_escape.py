@@ -14,7 +14,8 @@ import pyarrow.feather as feather
 import pytest
 from tests.command_line import World
 
-from safehold.app.own_code import read_script, run_own
+from safehold.access.code import read_code
+from safehold.app.own_code import run_own
 from safehold.errors import InvalidError
 from safehold.sandbox.job import Job, Limits
 from safehold.sandbox.launch import Launcher
@@ -269,5 +270,5 @@ def test_a_script_has_a_size(tmp_path: Path) -> None:
     file = tmp_path / "script.py"
     file.write_bytes(b"#" * (256 * 1024 + 1))
     with pytest.raises(InvalidError) as caught:
-        read_script(file)
+        read_code(file)
     assert caught.value.rule == "code.size"

@@ -11,6 +11,7 @@ import pytest
 
 from safehold.sandbox import bwrap
 from safehold.sandbox.bwrap import PINNED, find_bundled, find_system
+from safehold.sandbox.gvisor import find_gvisor
 
 ROOT = os.getuid() == 0
 PARENT = Path("/opt")  # belongs to root on every Debian, unlike a test's temporary folder
@@ -93,3 +94,14 @@ def test_the_path_of_a_caller_chooses_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     chosen = bwrap.choose_wrapper.__wrapped__()
     assert chosen is None or chosen.path != str(fake)
+
+
+@pytest.mark.parametrize(
+    ("program", "said"), [("exit 0", "runs here"), ("exit 1", "installed"), (None, "not installed")]
+)
+def test_gvisor_is_found_out_by_running_it(tmp_path, program, said):
+    file = tmp_path / "runsc"
+    if program is not None:
+        file.write_text(f"#!/bin/sh\n{program}\n")
+        file.chmod(0o755)
+    assert find_gvisor([file]).startswith(said)

@@ -26,6 +26,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from safehold.errors import InvalidError
@@ -83,6 +84,26 @@ class Plan:
 def name_code(script: bytes) -> str:
     """Return the name of a script: what a grant calls it."""
     return f"{CODE}:{hashlib.sha256(script).hexdigest()}"
+
+
+def read_code(script: str | Path) -> bytes:
+    """Return the bytes of a script.
+
+    Args:
+        script: Its file; or its text, which has more than one line.
+
+    Raises:
+        InvalidError: It is larger than a script may be.
+    """
+    text = isinstance(script, str) and "\n" in script
+    if text:
+        source = str(script).encode()
+    else:
+        with Path(script).open("rb") as file:
+            source = file.read(LARGEST + 1)
+    if len(source) > LARGEST:
+        raise InvalidError(f"a script is at most {LARGEST} bytes", rule="code.size")
+    return source
 
 
 def is_code(recipe: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 import pyarrow as pa
 
-from safehold.access.code import CODE, LARGEST, Plan, name_code, read_plan
+from safehold.access.code import CODE, Plan, name_code, read_plan
 from safehold.app.grants import demand_pass
 from safehold.app.requests import read_paper
 from safehold.app.workshop import LEAST
@@ -29,19 +29,6 @@ BIGGEST: Final = 2 << 30  # bytes of an input file
 MOST_FILES: Final = 200  # looked at for a key
 KEY_SIZE: Final = 8 * 1024  # bytes
 _MAGIC: Final = b"ARROW1"
-
-
-def read_script(path: Path) -> bytes:
-    """Return the bytes of a script.
-
-    Raises:
-        InvalidError: It is larger than a script may be.
-    """
-    with path.open("rb") as file:
-        script = file.read(LARGEST + 1)
-    if len(script) > LARGEST:
-        raise InvalidError(f"a script is at most {LARGEST} bytes", rule="code.size")
-    return script
 
 
 def run_granted(

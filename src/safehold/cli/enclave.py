@@ -95,9 +95,10 @@ def run(
     file of your own, and nothing of the home is opened or charged. Without --holder the key is looked for beside the
     grant.
     """
-    from safehold.app.own_code import read_script, run_granted, run_own
+    from safehold.access.code import read_code
+    from safehold.app.own_code import run_granted, run_own
 
-    source = read_script(existing(script))
+    source = read_code(existing(script))
     if file is None and (grant is not None or seats is not None):
         if show:
             raise InvalidError(

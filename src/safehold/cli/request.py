@@ -81,8 +81,8 @@ def new(
     as_json: JsonOption = False,
 ) -> None:
     """Ask for a use, for one holder, one purpose and one recipe; the keeper says how far it reaches."""
+    from safehold.access.code import read_code
     from safehold.app.grants import Limits, ask, people_of
-    from safehold.app.own_code import read_script
 
     limits = Limits(
         runs=runs,
@@ -108,7 +108,7 @@ def new(
             limits=limits,
             break_glass=break_glass,
             segment=segment,
-            script=None if script is None else read_script(existing(script)),
+            script=None if script is None else read_code(existing(script)),
         )
     put(answer, as_json=as_json)
 

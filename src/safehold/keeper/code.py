@@ -107,12 +107,9 @@ class CodeRuns:
                 least_people=max(desk.trust.least_people(purpose), LEAST_GROUPS),
                 price=(plan.epsilon_micro, 0),
             )
-            answer = self._run(plan, script, ask, admitted.asker(), report)
+            return self._run(plan, script, ask, admitted.asker(), report, begun=begun)
         finally:
             self._grants.end(admitted.entry)
-        if not desk.home.synthetic:
-            self.wait(wait_left(self.now() - begun))
-        return answer
 
     def _require_allowed(self, plan: Plan, purpose: str) -> None:
         desk = self._desk
@@ -131,7 +128,7 @@ class CodeRuns:
             )
 
     def _run(
-        self, plan: Plan, script: str, ask: Ask, asker: Asker, report: Report
+        self, plan: Plan, script: str, ask: Ask, asker: Asker, report: Report, *, begun: float
     ) -> dict[str, Any]:
         desk = self._desk
         spec = {
@@ -147,6 +144,9 @@ class CodeRuns:
                 told, level = self._figure(plan, ask, opening, spec, report)
             else:
                 told, level = self._counts(ask, opening, spec, report)
+            if not desk.home.synthetic:
+                # before the result is in the ledger, whose leaves tell when they were written
+                self.wait(wait_left(self.now() - begun))
             receipt = self._release.close(
                 ask,
                 opening,

