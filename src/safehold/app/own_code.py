@@ -112,7 +112,7 @@ def run_own(
     inputs: list[int] = []
     rows = 0
     if file is not None:
-        fd, rows = _seal(file)
+        fd, rows = seal_own(file)
         inputs.append(fd)
     try:
         running = start_own(source, plan, inputs, show=show, launcher=launcher or Launcher())
@@ -170,7 +170,7 @@ def _by_gate(error: SafeholdError) -> bool:
     return (error.rule or "").startswith("egress.")
 
 
-def _seal(file: Path) -> tuple[int, int]:
+def seal_own(file: Path) -> tuple[int, int]:
     """Return sealed memory that holds the rows of an Arrow file as one stream, and how many they are."""
     if file.stat().st_size > BIGGEST:
         raise InvalidError(f"an input is at most {BIGGEST} bytes", rule="code.input.size")

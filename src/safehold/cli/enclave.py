@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -119,3 +120,32 @@ def run(
     put(found, as_json=as_json)
     if not found["ok"]:
         raise typer.Exit(1)
+
+
+@group.command()
+def kernel(
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", metavar="FILE.arrow", help="A file of your own; else no data at all."
+        ),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Answer with what a cell prints.")] = False,
+) -> None:
+    """Run cells in one sandbox that lives until the input ends: {"code": ...} lines in, one JSON line a cell out."""
+    import orjson
+
+    from safehold.app.cells import Cells
+
+    with Cells(None if file is None else existing(file), show=show) as cells:
+        warn_below(cells.level)
+        for line in sys.stdin:
+            try:
+                code = orjson.loads(line)["code"]
+            except (ValueError, KeyError, TypeError):
+                code = None
+            if not isinstance(code, str):
+                raise InvalidError('a cell is {"code": "..."}', rule="cells.line")
+            put(cells.run(code), as_json=True)
+            sys.stdout.flush()

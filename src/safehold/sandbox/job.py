@@ -26,12 +26,13 @@ Reason = Literal[
 MIB = 1 << 20
 GIB = 1 << 30
 
+CODE = "code"
 RECIPES = {
     "ingest": "safehold.ingest.recipe",
     "feature": "safehold.enclave.feature",
     "train": "safehold.enclave.train",
     "reidentify": "safehold.assurance.reidentify.recipe",
-    "code": "safehold.enclave.code.recipe",
+    CODE: "safehold.enclave.code.recipe",
 }
 
 
@@ -123,6 +124,7 @@ class Job:
         inputs: Read-only descriptors, sealed memory or regular files; they stay the caller's.
         limits: What it may use.
         least: Lowest assurance level it may run at.
+        cells: Read end of a pipe from which it takes more code; only where all of its data is the caller's.
     """
 
     recipe: str
@@ -130,6 +132,7 @@ class Job:
     inputs: Sequence[int] = ()
     limits: Limits
     least: str = "E3"
+    cells: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

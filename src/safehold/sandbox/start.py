@@ -117,6 +117,7 @@ def start_job(job: Job, module: str, plan: Plan) -> Running:
         opened += [egress, inner, printed, inner_printed]
         _widen(egress)
         inside = held & INSIDE
+        more = () if job.cells is None else (job.cells,)
         if "namespaces" not in held:
             inside |= {"parent"}
         marker = sorted(inside)
@@ -124,7 +125,7 @@ def start_job(job: Job, module: str, plan: Plan) -> Running:
             "module": module,
             "egress": inner,
             "inputs": list(job.inputs),
-            "keep": [inner, *job.inputs],
+            "keep": [inner, *job.inputs, *more],
             "mechanisms": marker,
             "limits": _rlimits(limits, shared="namespaces" not in held),
             "rules": command.file_rules(plan.layout, private="namespaces" in held),
@@ -134,7 +135,7 @@ def start_job(job: Job, module: str, plan: Plan) -> Running:
         opened.append(config)
         process = _spawner.start(
             [*command.enter_command(group.folders), *_wrap(plan, limits), *_boot(plan, config)],
-            keep=[config, inner, *job.inputs],
+            keep=[config, inner, *job.inputs, *more],
             printed=inner_printed,
             close="descriptors" in held,
             clean="environment" in held,

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 from safehold.access import PeopleFilter
 from safehold.access.code import CODE, read_code
 from safehold.app import embedded
+from safehold.app.cells import Cells
 from safehold.app.charters import charter_in_force
 from safehold.app.grants import ROLE, Limits, draft_grant
 from safehold.app.secret import find_secret
@@ -244,6 +245,18 @@ class Session(Guarded):
             MissingError: There is no such request, or it is long over.
         """
         return self._find(request)
+
+    @guarded
+    def cells(self, file: str | Path | None = None) -> Cells:
+        """Return a sandbox in which cells run one after the other over a file of one's own; nothing of the home.
+
+        Args:
+            file: Arrow file or stream; no data at all where none is named.
+
+        Raises:
+            UnavailableError: This machine confines too little.
+        """
+        return Cells(None if file is None else Path(file))
 
     def requests(self) -> Result:
         """Return the requests of the last days and how they stand."""
