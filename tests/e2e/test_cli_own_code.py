@@ -21,7 +21,22 @@ def scripts(tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_page_works_as_it_stands(scripts: Path) -> None:
+def session_of(page: str, folder: Path) -> Path:
+    """Write the commands of a page alone, those of its numbered steps as well."""
+    session = folder / "page.md"
+    session.write_text(re.sub(r"^   ", "", SCRIPT.sub("", page), flags=re.MULTILINE))
+    return session
+
+
+def test_a_file_of_ones_own_needs_no_home(scripts: Path) -> None:
+    page = PAGE.read_text("utf-8").partition("\n## Cell by cell")[0]
+    world = World(scripts)
+    assert walk(session_of(page, scripts), scripts, world.environment) == 3
+    assert not world.home.exists()
+
+
+@pytest.mark.proof
+def test_the_whole_page_works_as_it_stands(scripts: Path) -> None:
     charter = scripts / "charter.yaml"
     text = (CHARTERS / "demo.yaml").read_text("utf-8")
     wider = text.replace(
@@ -34,11 +49,6 @@ def test_the_page_works_as_it_stands(scripts: Path) -> None:
     people = write_people(spec, scripts / "people.csv")
     world.run("people", "enrol", "--file", people, "--evidence", EVIDENCE)
     world.run("run", "--source", write_sources(spec, scripts / "sources")["pointer"])
-    session = scripts / "page.md"  # the commands alone, those of the numbered steps as well
-    session.write_text(
-        re.sub(r"^   ", "", SCRIPT.sub("", PAGE.read_text("utf-8")), flags=re.MULTILINE)
-    )
     with world.kept():
-        assert walk(session, scripts, world.environment) == 9
-        leaves = world.ask("ledger", "tail", "-n", "40")
-    print(leaves)
+        page = session_of(PAGE.read_text("utf-8"), scripts)
+        assert walk(page, scripts, world.environment) == 9
