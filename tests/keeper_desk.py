@@ -87,6 +87,8 @@ def chunk(number: int = 0, rows: int = 2, **tally: dict[str, int]) -> Frame:
 
 class ScriptedJob:
     level = "E3"
+    kernel = "a kernel"
+    mechanisms = ("scripted",)
 
     def __init__(self, frames: Iterator[Frame]) -> None:
         self._frames = frames

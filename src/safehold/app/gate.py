@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+from safehold.access.code import Plan, is_code, read_plan
 from safehold.app.attack import need
 from safehold.assurance.reidentify.attackers import KINDS
 from safehold.assurance.reidentify.gate import RiskAllowance, RiskGate
@@ -13,6 +14,7 @@ from safehold.assurance.reidentify.trial import STREAMS
 from safehold.dlp.feature import Feature, admit_columns
 from safehold.enclave.action import SCHEMA
 from safehold.enclave.artifact import Model, Provenance, sign_provenance, verify_provenance
+from safehold.enclave.code.gate import CodeGate
 from safehold.enclave.egress import Allowance, Derived, Metrics, Progress
 from safehold.enclave.egress import Gate as MessageGate
 from safehold.enclave.feature import declare
@@ -77,6 +79,24 @@ class AttackGate:
         self._gate.close()
 
 
+class ScriptGate:
+    """The gate of one sandbox with a script of somebody's own.
+
+    Args:
+        plan: What the script may send.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._gate = CodeGate(plan)
+
+    def admit(self, frame: Frame) -> Passed:
+        """Return what a frame says if it may leave."""
+        return Passed(kind="code", values=self._gate.admit(frame.header, frame.body))
+
+    def close(self) -> None:
+        """A script that sent nothing said nothing."""
+
+
 class EgressGatekeeper:
     """Opens a gate for each run, no wider than what the run was told."""
 
@@ -88,6 +108,8 @@ class EgressGatekeeper:
                     people=len(people), min_people=spec["min_people"], kinds=tuple(spec["kinds"])
                 )
             )
+        if is_code(recipe):
+            return ScriptGate(read_plan(spec["script"].encode()))
         vocabulary = Vocabulary.from_spec(spec)
         if recipe == "feature":
             admit_columns(SCHEMA, declare(spec))

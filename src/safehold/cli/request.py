@@ -36,8 +36,15 @@ def new(
         int, typer.Option(min=1, help="How long it may be used, from when it is enacted.")
     ] = 60,
     recipe: Annotated[
-        str, typer.Option(help="train, or reidentify: attack what a dataset was made from.")
+        str,
+        typer.Option(
+            help="train; reidentify: attack what a dataset was made from; code: a script of your own."
+        ),
     ] = "train",
+    script: Annotated[
+        Path | None,
+        typer.Option(help="The script that is to run, and no other; with --recipe code."),
+    ] = None,
     role: Annotated[str, typer.Option(help="The role that asks.")] = "data_scientist",
     column: Annotated[
         list[str] | None,
@@ -74,6 +81,7 @@ def new(
     as_json: JsonOption = False,
 ) -> None:
     """Ask for a use, for one holder, one purpose and one recipe; the keeper says how far it reaches."""
+    from safehold.access.code import read_code
     from safehold.app.grants import Limits, ask, people_of
 
     limits = Limits(
@@ -94,12 +102,13 @@ def new(
             purpose=purpose,
             reason=reason,
             minutes=minutes,
-            recipe=recipe,
+            recipe=recipe if script is None else "code",
             role=role,
             columns=column or (),
             limits=limits,
             break_glass=break_glass,
             segment=segment,
+            script=None if script is None else read_code(existing(script)),
         )
     put(answer, as_json=as_json)
 

@@ -51,6 +51,8 @@ BY_PEOPLE: Final = (
 
 KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
     "tool.refused": frozenset({WORKLOAD}),
+    # code of somebody's own: the grant that names it decides, and no agent has one
+    "enclave.run": _OPERATE,
     **dict.fromkeys(OPEN, frozenset(KINDS)),
     **dict.fromkeys((*SIGNED, *OPERATED), _OPERATE),
     **dict.fromkeys(BY_PEOPLE, _PEOPLE),

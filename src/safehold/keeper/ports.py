@@ -28,9 +28,11 @@ class Frame:
 
 
 class Job(Protocol):
-    """A running sandbox."""
+    """A running sandbox: its level, the kernel, and what confines it."""
 
     level: str
+    kernel: str
+    mechanisms: Sequence[str]
 
     def frames(self) -> Iterator[Frame]:
         """Return what it sends, until it ends; a failure inside is raised here."""
@@ -68,7 +70,7 @@ class Passed:
     """One message that passed the gate, built anew from what was checked.
 
     Args:
-        kind: ``progress``, ``metrics``, ``derived``, ``model`` or ``risk``.
+        kind: ``progress``, ``metrics``, ``derived``, ``model``, ``risk`` or ``code``.
         values: Its figures.
         person: Run-scoped id of a person (derived).
         table: Features of that person (derived).

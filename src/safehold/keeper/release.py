@@ -71,6 +71,7 @@ class Release:
         self.derived = Derived(desk)
         self._heritage = Heritage(desk, self.derived.pool)
         self._opened: dict[int, int] = {}  # blocks opened so far, by the intent of a run
+        self._confined: dict[int, dict[str, Any]] = {}  # what its sandboxes were, by that intent
 
     @contextmanager
     def opened(self, ask: Ask, asker: Asker) -> Iterator[Opening]:
@@ -88,6 +89,7 @@ class Release:
                 yield opening
         finally:
             self._opened.pop(intent, None)
+            self._confined.pop(intent, None)
 
     def decide(self, ask: Ask, asker: Asker) -> Opening:
         """Return what may be opened; when it returns, the intent is durable and, in strict mode, cosigned.
@@ -368,8 +370,19 @@ class Release:
         people: Sequence[PersonId],
         spec: Mapping[str, Any],
         report: Report,
+        *,
+        least_people: int | None = None,
     ) -> tuple[list[Passed], str]:
         """Run a recipe over the opened tables of some people.
+
+        Args:
+            ask: What was asked.
+            opening: What may be opened.
+            people: Of whom.
+            spec: What the recipe is told.
+            report: Told how far it is.
+            least_people: Fewest people of this run, where what it says is released only beside that of others; else
+                as asked.
 
         Returns:
             What passed the gate, and the assurance level of the sandbox.
@@ -383,6 +396,8 @@ class Release:
                 rule="charter.changed",
                 fix="ask again",
             )
+        if least_people is not None:
+            ask = replace(ask, least_people=least_people)
         with self._going(opening, people) as going:
             return self._run(ask, opening, going, spec, report=report, charter=charter)
 
@@ -436,6 +451,10 @@ class Release:
                 desk.watching(job),
             ):
                 run.attach(job)
+                self._confined[opening.intent.index] = {
+                    "kernel": job.kernel,
+                    "mechanisms": list(job.mechanisms),
+                }
                 for frame in job.frames():
                     passed = gate.admit(frame)
                     if passed.kind == "progress":
@@ -481,8 +500,12 @@ class Release:
             actor=asker.principal.id,
             thing=ask.recipe,
             outcome="ok",
-            detail={**detail, "blocks": self._opened.get(intent, 0)},
+            detail={**detail, **self.confined(intent), "blocks": self._opened.get(intent, 0)},
         )
+
+    def confined(self, intent: int) -> dict[str, Any]:
+        """Return kernel and mechanisms of the sandboxes that a run under an intent had; nothing if it had none."""
+        return dict(self._confined.get(intent, {}))
 
 
 def _segments(blocks: Iterable[SealedBlock]) -> frozenset[str]:

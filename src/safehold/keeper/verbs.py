@@ -19,6 +19,7 @@ from safehold.keeper.agents import Agents
 from safehold.keeper.attack import Attacks
 from safehold.keeper.caller import SOMEBODY, calling
 from safehold.keeper.choices import newest_choices
+from safehold.keeper.code import CodeRuns
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.deadlines import owed, owed_to
 from safehold.keeper.descent import Descent
@@ -106,6 +107,7 @@ class Verbs:
         self.sessions = Sessions(desk, self.grants)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
+        self.code = CodeRuns(desk, self.grants, self.work.release)
         self.symmetry = Symmetry(desk, self.work.answers)
         pool = self.work.release.derived.pool
         self.rebuilding = Rebuilding(desk, pool)
@@ -215,6 +217,7 @@ class Verbs:
             "feature": self.work.feature,
             "feature.granted": self.work.feature_granted,
             "train": self.work.train,
+            "enclave.run": self.code.run,
             "attack.dataset": self.attacks.dataset,
             "gate.list": self.attacks.listing,
             "artifact.list": self.models.listing,

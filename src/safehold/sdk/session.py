@@ -14,7 +14,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from safehold.access import PeopleFilter
+from safehold.access.code import CODE, read_code
 from safehold.app import embedded
+from safehold.app.cells import Cells
 from safehold.app.charters import charter_in_force
 from safehold.app.grants import ROLE, Limits, draft_grant
 from safehold.app.secret import find_secret
@@ -194,6 +196,7 @@ class Session(Guarded):
         epsilon: float | None = None,
         rows: int | None = None,
         runs: int | None = None,
+        script: str | Path | None = None,
     ) -> Request:
         """Put a request before the board and return it with its price; it is in the ledger before any seat sees it.
 
@@ -207,6 +210,7 @@ class Session(Guarded):
             epsilon: Most epsilon that all runs may spend; rounded down to millionths. What they cost else.
             rows: Most rows that all runs may open.
             runs: Most runs.
+            script: The file of a script of one's own, or its text: it alone may run, and the recipe is ``code``.
 
         Raises:
             DeniedError: The charter does not give it, and no approval could; the message says all that is missing.
@@ -222,7 +226,8 @@ class Session(Guarded):
             reason=reason,
             holder=self._key,
             minutes=minutes,
-            recipe=recipe,
+            recipe=recipe if script is None else CODE,
+            script=None if script is None else read_code(script),
             people=chosen,
             columns=tuple(columns),
             limits=replace(
@@ -240,6 +245,18 @@ class Session(Guarded):
             MissingError: There is no such request, or it is long over.
         """
         return self._find(request)
+
+    @guarded
+    def cells(self, file: str | Path | None = None) -> Cells:
+        """Return a sandbox in which cells run one after the other over a file of one's own; nothing of the home.
+
+        Args:
+            file: Arrow file or stream; no data at all where none is named.
+
+        Raises:
+            UnavailableError: This machine confines too little.
+        """
+        return Cells(None if file is None else Path(file))
 
     def requests(self) -> Result:
         """Return the requests of the last days and how they stand."""

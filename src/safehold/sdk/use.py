@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 
 from safehold.access import Grant, Holder
+from safehold.access.code import read_code
 from safehold.app.grants import Pass
 from safehold.errors import ConflictError, UnavailableError
 from safehold.keeper.client import Progress
@@ -72,6 +74,18 @@ class Use(Guarded):
         """
         return self._run("attack", table.ATTACKED, lambda permit: self._attack(permit, dataset))
 
+    def run(self, script: str | Path) -> Result:
+        """Return what a script of one's own will give; run, and paid for, when the result is read.
+
+        Args:
+            script: The file of the script that this grant names, or its text.
+
+        Raises:
+            InvalidError: It is larger than a script may be.
+        """
+        source = read_code(script)
+        return self._run("run", table.RAN, lambda permit: self._ran(permit, source))
+
     def close(self) -> None:
         """Forget the holder's key; results that were not read cannot be any more."""
         self._end("closed")
@@ -131,6 +145,23 @@ class Use(Guarded):
         self._runs_left = max(self._runs_left - 1, 0)
         noisy: Mapping[str, Any] = made["noisy"]
         return [{**made, **noisy, "left_out": table.left_out(made["left_out"])}]
+
+    def _ran(self, permit: Pass, source: bytes) -> list[dict[str, Any]]:
+        made = permit.run(self._line, self._grant.purpose, source, self._progress)
+        self._runs_left = max(self._runs_left - 1, 0)
+        figure = made["figure"] or {}
+        return [
+            {
+                **made,
+                "figure": figure.get("value"),
+                "error": figure.get("error"),
+                "groups": figure.get("groups"),
+                "counts": [
+                    {"name": name, "count": n} for name, n in sorted(made["counts"].items())
+                ],
+                "left_out": table.left_out(made["left_out"]),
+            }
+        ]
 
     def _attack(self, permit: Pass, dataset: str | None) -> list[dict[str, Any]]:
         made = permit.attack(self._line, self._grant.purpose, dataset, self._progress)
