@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pyarrow as pa
 
+from safehold.errors import SafeholdError, UnavailableError
 from safehold.keeper.ports import Frame
 from safehold.sandbox.job import Job, Limits
 from safehold.sandbox.launch import Launcher
@@ -16,17 +17,33 @@ from safehold.sandbox.parts import pack_parts
 from safehold.sandbox.running import Running
 
 
+SILENT: Final = frozenset({"sql"})  # how they fail could be made to tell of a row
+
+
+def kind_of(recipe: str) -> str:
+    """Return what runs a recipe; one that somebody wrote is named by what runs it and a hash."""
+    return recipe.partition(":")[0]
+
+
 class SandboxJob:
     """A running sandbox, as the keeper sees it."""
 
-    def __init__(self, running: Running, level: str) -> None:
+    def __init__(self, running: Running, level: str, *, silent: bool = False) -> None:
         self._running = running
+        self._silent = silent
         self.level = level
 
     def frames(self) -> Iterator[Frame]:
-        """Return what it sends."""
-        for frame in self._running.frames():
-            yield Frame(frame.header, memoryview(frame.body))
+        """Return what it sends; of a silent one, whatever went wrong inside, it is one sentence."""
+        try:
+            for frame in self._running.frames():
+                yield Frame(frame.header, memoryview(frame.body))
+        except SafeholdError:
+            if not self._silent:
+                raise
+            raise UnavailableError(
+                "the job did not come to its end", rule="sandbox.unsaid"
+            ) from None
 
     def kill(self) -> None:
         """End it at once."""
@@ -53,14 +70,14 @@ class SandboxWorkshop:
     ) -> Iterator[SandboxJob]:
         """Start a recipe; leaving the context kills what still runs."""
         job = Job(
-            recipe=recipe,
+            recipe=(kind := kind_of(recipe)),
             spec=orjson.dumps(dict(spec)),
             inputs=tuple(inputs),
-            limits=Limits.of(recipe),
+            limits=Limits.of(kind),
             least=least,
         )
         with self._launcher.start(job) as running:
-            yield SandboxJob(running, self._launcher.probe.level)
+            yield SandboxJob(running, self._launcher.probe.level, silent=kind in SILENT)
 
     def pack(self, parts: Iterable[tuple[Mapping[str, Any], pa.Table]]) -> int:
         """Return a sealed, read-only memory file of tables."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from safehold.cli.sql import sql
 from safehold.cli.surface import (
     DEFAULT_HOME,
     GrantSeatsOption,
@@ -21,6 +22,9 @@ from safehold.cli.surface import (
 group = typer.Typer(
     no_args_is_help=True, help="Enclaves: probe the isolation of this machine, train inside it."
 )
+
+
+group.command(name="sql")(sql)
 
 
 @group.command()

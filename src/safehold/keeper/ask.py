@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from safehold.access import EVERYBODY, Claims, Demand, PeopleFilter, Principal
 from safehold.ids import PersonId
@@ -26,6 +26,8 @@ class Ask:
         within: Sources whose blocks alone are wanted; None for those of every source.
         most_people: Most people it runs over, drawn by chance; None for everybody.
         people: Who is meant, by the grant of whoever asks.
+        columns: Columns that are opened, by stream; all that the recipe reads where nothing is said.
+        said: What else the intent says, sealed.
     """
 
     recipe: str
@@ -38,6 +40,8 @@ class Ask:
     within: frozenset[str] | None = None
     most_people: int | None = None
     people: PeopleFilter = EVERYBODY
+    columns: Mapping[str, tuple[str, ...]] | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

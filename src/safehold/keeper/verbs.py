@@ -39,6 +39,7 @@ from safehold.keeper.lifecycle import Lifecycle
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
 from safehold.keeper.principals import Principals
+from safehold.keeper.query import Queries
 from safehold.keeper.receipts import Receipts
 from safehold.keeper.requests import Requests
 from safehold.keeper.retention import Retention
@@ -115,6 +116,7 @@ class Verbs:
             on_gone=self.leases.forget,
         )
         self.attacks = Attacks(desk, self.grants, self.work.release)
+        self.queries = Queries(desk, self.grants, self.work.release)
         self.retention = Retention(desk, self.intake, self.models)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
@@ -205,6 +207,7 @@ class Verbs:
             "feature": self.work.feature,
             "feature.granted": self.work.feature_granted,
             "train": self.work.train,
+            "query": self.queries.query,
             "attack.dataset": self.attacks.dataset,
             "gate.list": self.attacks.listing,
             "artifact.list": self.models.listing,
