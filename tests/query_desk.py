@@ -5,14 +5,26 @@ Sandboxes are the real ones where a test says so. Otherwise the same code answer
 
 from __future__ import annotations
 
+import atexit
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from tests.keeper_desk import CROWD, Bench, ScriptedJob, ScriptedWorkshop, batch, chunk, found_bench
+from tests.keeper_desk import (
+    CROWD,
+    Bench,
+    ScriptedJob,
+    ScriptedWorkshop,
+    batch,
+    chunk,
+    copy_bench,
+    found_bench,
+)
 from tests.seated import changed, founding, priced
 
 from safehold import canonical
@@ -27,6 +39,7 @@ from safehold.clock import SECOND_US
 from safehold.enclave.contribution import read_share
 from safehold.enclave.database import Database
 from safehold.enclave.sql import SEEN, empty_tables, prepare
+from safehold.errors import InvalidError
 from safehold.ingest.rest import pack
 from safehold.keeper.grants import use_message
 from safehold.keeper.ports import Frame
@@ -42,6 +55,13 @@ PURPOSE = "improve_tools"
 APPS = ("mail", "browser", "editor")
 LEAST = 50
 Rows = Mapping[str, Sequence[tuple[str, int]]]  # by person: application and x of each pointer event
+
+
+# everybody uses the mail; one in three the browser; x tells people apart
+EVERYBODY: Rows = {
+    person: [("mail", at), ("mail", at), ("browser" if at % 3 == 0 else "editor", at)]
+    for at, person in enumerate(CROWD)
+}
 
 
 def query_charter(*, epsilon: float = 4.0, delta: float = 1e-6) -> Charter:
@@ -145,7 +165,11 @@ def answer_each(
     database, template = Database(), Template.from_json(spec["template"])
     empty = empty_tables(spec["tables"])
     try:
-        query = prepare(database, spec["sql"], template, empty)
+        try:
+            query = prepare(database, spec["sql"], template, empty)
+        except InvalidError as error:
+            yield Frame({"type": "refused", "rule": error.rule}, memoryview(b""))
+            return
         for person in sorted(people):
             full = {name: pa.concat_tables(found) for name, found in people[person].items()}
             database.give({**empty, **full})
@@ -244,12 +268,29 @@ def found_asking(
     path: Path, rows: Rows | None = None, *, charter: Charter | None = None, real: bool = False
 ) -> Asking:
     """Return a started keeper of a crowd with known rows."""
-    made = rows or {person: [(APPS[at % 3], 10 * at)] * 4 for at, person in enumerate(CROWD)}
+    made = rows or EVERYBODY
     bench = found_bench(path, people=tuple(made), charter=charter or query_charter())
     bench.workshop = QueryWorkshop(real=real)
     begin(bench)
     take_rows(bench, made)
     return Asking(bench)
+
+
+@cache
+def made_asking() -> Asking:
+    """Return a stopped keeper of the crowd, made once a process; to be copied."""
+    folder = tempfile.TemporaryDirectory(prefix="asking-")
+    atexit.register(folder.cleanup)
+    made = found_asking(Path(folder.name))
+    made.bench.stop()
+    return made
+
+
+def copy_asking(made: Asking, path: Path, *, real: bool = False) -> Asking:
+    """Return a started copy of a stopped keeper."""
+    bench = copy_bench(made.bench, path)
+    bench.workshop = QueryWorkshop(real=real)
+    return Asking(begin(bench))
 
 
 def begin(bench: Bench) -> Bench:
