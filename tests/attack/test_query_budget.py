@@ -76,13 +76,13 @@ def test_reconstruction_with_many_subsets_ends_at_the_budget():
 
     found, asked = reconstruct(Gate(None), secret, epsilon=1.0, most=questions, choose=choose)
     assert asked == questions
-    assert np.mean(found == secret) >= 0.95, "without a budget everybody's bit is told"
+    assert np.mean(found == secret) >= 0.9, "without a budget everybody's bit is told"
     for each in (1.0, 0.1, 4.0 / questions):
         gate = Gate(4.0)
         found, asked = reconstruct(gate, secret, epsilon=each, most=2 * questions, choose=choose)
         assert gate.refused == "privacy.budget"
         assert asked == round(4.0 / each)
-        assert np.mean(found == secret) <= 0.9
+        assert np.mean(found == secret) <= 0.85
 
 
 def test_the_verb_ends_each_of_them_by_the_same_rule(asking):
