@@ -65,7 +65,9 @@ def average(gate: Gate, people: Sequence[bool], *, epsilon: float, most: int) ->
     return found
 
 
-def difference(gate: Gate, people: Sequence[bool], target: int, *, epsilon: float, most: int) -> bool:
+def difference(
+    gate: Gate, people: Sequence[bool], target: int, *, epsilon: float, most: int
+) -> bool:
     """Return a guess at one person's bit: everybody less everybody but them, again and again."""
     others = [one and at != target for at, one in enumerate(people)]
     gaps: list[float] = []

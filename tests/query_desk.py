@@ -314,4 +314,13 @@ def take_rows(bench: Bench, rows: Rows, *, name: str = "a") -> None:
     bench.ingest(*frames, chunk(rows=total), name=name)
 
 
-__all__ = ["APPS", "LEAST", "PURPOSE", "Asking", "Permit", "found_asking", "priced", "query_charter"]
+__all__ = [
+    "APPS",
+    "LEAST",
+    "PURPOSE",
+    "Asking",
+    "Permit",
+    "found_asking",
+    "priced",
+    "query_charter",
+]

@@ -5,10 +5,12 @@ Each attack is shown to be alive: without a budget the same code finds out what 
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,7 +91,9 @@ def test_the_verb_ends_each_of_them_by_the_same_rule(asking):
     """Through the keeper: repeated, cut into subsets, split over grants, everything is one budget."""
     one = asking.text(COUNT, release="events", epsilon=0.5)
     two = asking.text("SELECT x AS v FROM pointer WHERE x <> 7", release="events", epsilon=0.5)
-    three = asking.text("SELECT x AS v FROM pointer WHERE hash(x) % 2 = 0", release="events", epsilon=1)
+    three = asking.text(
+        "SELECT x AS v FROM pointer WHERE hash(x) % 2 = 0", release="events", epsilon=1
+    )
     first, second = asking.grant(one), asking.grant(two)
     wild = asking.grant(seats=("privacy", "legal", "security"))
     fates = [fate(asking, first, one), fate(asking, second, two), fate(asking, first, one)]
@@ -120,18 +124,17 @@ def test_two_who_race_for_what_is_left_do_not_both_get_it(asking):
 
 def test_a_keeper_that_is_killed_before_it_answered_has_spent_what_it_cost(asking, tmp_path):
     text = asking.text(COUNT, release="events", epsilon=3.0)
-    permit = asking.grant(text)
-    bench = asking.bench
-    process = os.fork()
-    if process == 0:  # the keeper, in a process of its own
-        bench.workshop.before = lambda: os.kill(os.getpid(), signal.SIGKILL)
-        try:
-            asking.ask(permit, text)
-        finally:
-            os._exit(9)
-    _, status = os.waitpid(process, 0)
-    assert os.WTERMSIG(status) == signal.SIGKILL
+    permit, bench = asking.grant(text), asking.bench
     bench.stop()
+    permit.holder._key.write(tmp_path / "holder.key")
+    told = [bench.path, str(bench.clock.at_us), permit.holder.token, tmp_path / "holder.key", text]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.query_kill", *map(str, told), *permit.grant.streams],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     begin(bench)
     assert asking.left() == 1.0
     leaves = [leaf for _, leaf in bench.desk.ledger.leaves(0)]

@@ -65,9 +65,7 @@ def test_a_release_over_fifty_thousand_rows(tmp_path: Path) -> None:
 def test_reserving_is_a_fold_and_takes_no_time_of_people() -> None:
     """Goal: 10 ms for 5,000 people; the charge names none of them, so it is one fold whoever they are."""
     allowed = Allowed(purpose="p", epsilon_micro=10**9, delta_e12=0)
-    leaves = [
-        Charge(purpose="p", epsilon_micro=10, delta_e12=0).public() for _ in range(5_000)
-    ]
+    leaves = [Charge(purpose="p", epsilon_micro=10, delta_e12=0).public() for _ in range(5_000)]
     begun = time.process_time()
     reserve(allowed, Charge(purpose="p", epsilon_micro=10, delta_e12=0), leaves)
     print(f"\nreserving after 5,000 charges: {(time.process_time() - begun) * 1e3:.1f} ms")

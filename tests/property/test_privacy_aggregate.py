@@ -115,7 +115,9 @@ def test_parts_add_up_to_what_is_charged(given_):
 
 
 def test_a_row_with_no_finite_value_counts_as_nothing_and_an_extreme_one_as_the_bound():
-    template = Template.of({"release": "sum", "epsilon": 1, "rows": 9, "low": -2, "high": 5, "step": 1})
+    template = Template.of(
+        {"release": "sum", "epsilon": 1, "rows": 9, "low": -2, "high": 5, "step": 1}
+    )
     odd = [math.nan, math.inf, -math.inf, None, "7", True, 1e300, -1e300, 2**80]
     assert bound_share(template, [""] * len(odd), odd).values == {"": (5, -2, 5)}
 
@@ -214,7 +216,12 @@ def test_the_least_score_is_chosen_and_a_worse_one_as_seldom_as_epsilon_says():
 
 
 def test_figures_about_few_people_are_withheld_after_the_noise():
-    template = Template.of({"release": "sum", "epsilon": 1, "keys": ["a", "b"], "low": 0, "high": 1, "step": 1})
+    template = Template.of(
+        {"release": "sum", "epsilon": 1, "keys": ["a", "b"], "low": 0, "high": 1, "step": 1}
+    )
     shares = [Share({"a": (1,)})] * 50 + [Share({"b": (1,)})] * 49
     answer = release_aggregate(template, shares, least=50, mechanism=Exact())
-    assert [(one.key, one.value, one.people) for one in answer.figures] == [("a", 50.0, 50), ("b", None, None)]
+    assert [(one.key, one.value, one.people) for one in answer.figures] == [
+        ("a", 50.0, 50),
+        ("b", None, None),
+    ]

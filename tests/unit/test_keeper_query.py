@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 import pytest
 from tests.query_desk import APPS, EVERYBODY, Asking, copy_asking, made_asking
 
@@ -80,7 +78,11 @@ def test_each_figure_is_near_what_is_true(asking, sql, settings, exact):
 def test_a_text_that_was_not_approved_is_not_answered(asking):
     text = asking.text(APP, keys=["mail"])
     permit = asking.grant(text)
-    for other in (text + " ", asking.text(APP, keys=["mail"], epsilon=0.1), asking.text(APP, keys=["ide"])):
+    for other in (
+        text + " ",
+        asking.text(APP, keys=["mail"], epsilon=0.1),
+        asking.text(APP, keys=["ide"]),
+    ):
         assert raised(asking.ask, permit, other).rule == "capability.recipe"
         name = read_query(text).name
         assert raised(asking.ask, permit, other, recipe=name).rule == "sql.hash"
@@ -123,11 +125,23 @@ def test_a_purpose_that_releases_no_figures_releases_none(asking):
 
 def test_only_columns_of_the_grant_are_there(asking):
     text = asking.text("SELECT x AS v FROM pointer", release="mean", low=0, high=9, step=1)
-    narrow = asking.grant(text, columns=("pointer.app", "pointer.seq"), streams=("pointer",), segments=("us-ca.pointer",))
+    narrow = asking.grant(
+        text,
+        columns=("pointer.app", "pointer.seq"),
+        streams=("pointer",),
+        segments=("us-ca.pointer",),
+    )
     refused = raised(asking.ask, narrow, text)
     assert (refused.rule, refused.message) == ("sql.bind", "the query names what is not there")
-    whole = asking.text("SELECT count(*) AS v FROM (SELECT * FROM pointer)", release="mean", low=0, high=9, step=1)
-    permit = asking.grant(whole, columns=("pointer.app", "pointer.seq"), streams=("pointer",), segments=("us-ca.pointer",))
+    whole = asking.text(
+        "SELECT count(*) AS v FROM (SELECT * FROM pointer)", release="mean", low=0, high=9, step=1
+    )
+    permit = asking.grant(
+        whole,
+        columns=("pointer.app", "pointer.seq"),
+        streams=("pointer",),
+        segments=("us-ca.pointer",),
+    )
     asking.ask(permit, whole)
     assert asking.bench.workshop.packed[-1][0]["stream"] == "pointer"
 
@@ -146,7 +160,10 @@ def test_only_people_of_the_grant_and_of_those_only_who_take_part_are_asked(aski
     assert len({header["person"] for header in bench.workshop.packed[-1]}) == 51
     bench.call("people.choose", person="cy", choice="withdraw")
     bench.call("people.choose", person="p00", choice="withdraw")
-    assert raised(asking.ask, asking.grant(text), text).rule == "charter.red_line.no-single-person-query"
+    assert (
+        raised(asking.ask, asking.grant(text), text).rule
+        == "charter.red_line.no-single-person-query"
+    )
 
 
 def test_an_error_that_depends_on_a_row_ends_nothing_and_says_nothing(asking):
@@ -174,7 +191,9 @@ def test_whatever_ends_a_run_is_one_sentence_and_stays_charged(asking):
     assert isinstance(refused, UnavailableError)
     assert (refused.rule, asking.left()) == ("sql.failed", 3.5)
     assert "Alice" not in refused.message
-    results = [leaf for _, leaf in asking.bench.desk.ledger.leaves(0) if leaf["k"] == "access.result"]
+    results = [
+        leaf for _, leaf in asking.bench.desk.ledger.leaves(0) if leaf["k"] == "access.result"
+    ]
     assert [leaf["pub"]["outcome"] for leaf in results] == ["failed"]
 
 

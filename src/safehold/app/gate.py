@@ -13,11 +13,11 @@ from safehold.assurance.reidentify.trial import STREAMS
 from safehold.dlp.feature import Feature, admit_columns
 from safehold.enclave.action import SCHEMA
 from safehold.enclave.artifact import Model, Provenance, sign_provenance, verify_provenance
+from safehold.enclave.contribution import QueryGate
 from safehold.enclave.egress import Allowance, Derived, Metrics, Progress
 from safehold.enclave.egress import Gate as MessageGate
 from safehold.enclave.feature import declare
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
-from safehold.enclave.contribution import QueryGate
 from safehold.errors import DeniedError
 from safehold.keeper.ports import Frame, Gate, Made, Passed
 from safehold.privacy.query import is_query

@@ -170,7 +170,13 @@ def columns_by_stream(grant: Grant) -> dict[str, list[str]]:
 
 
 def run_query(
-    client: KeeperClient, path: Path, text: str, *, grant: Path, holder: Path | None, progress: Progress
+    client: KeeperClient,
+    path: Path,
+    text: str,
+    *,
+    grant: Path,
+    holder: Path | None,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Ask a query under a grant on paper, after a check here that costs nothing.
 

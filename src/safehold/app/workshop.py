@@ -16,7 +16,6 @@ from safehold.sandbox.launch import Launcher
 from safehold.sandbox.parts import pack_parts
 from safehold.sandbox.running import Running
 
-
 SILENT: Final = frozenset({"sql"})  # how they fail could be made to tell of a row
 
 

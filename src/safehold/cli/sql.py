@@ -59,7 +59,8 @@ def sql(
     ] = None,
     at: Annotated[float | None, typer.Option(help="Which quantile, from 0 to 1.")] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Try it on empty tables here; asks nobody, costs nothing.")
+        bool,
+        typer.Option("--check", help="Try it on empty tables here; asks nobody, costs nothing."),
     ] = False,
     save: Annotated[
         Path | None, typer.Option(help="Write it as a query file, to have it reviewed.")

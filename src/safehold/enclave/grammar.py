@@ -36,6 +36,8 @@ TYPES: Final = frozenset(
         "BOOL", "NUMERIC", "CHAR", "SHORT", "UHUGEINT",
     }
 )  # fmt: skip
+JOINS: Final = frozenset({"REGULAR", "NATURAL", "CROSS", "ASOF", "POSITIONAL"})
+_SCHEMAS: Final = ("schema", "catalog", "schema_name", "catalog_name")
 TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series"})
 OPERATORS: Final = frozenset(
     {
@@ -59,13 +61,13 @@ WINDOWS: Final = AGGREGATES | {
 }  # fmt: skip
 SCALARS: Final = frozenset(
     {
-        "abs", "acos", "add", "array_length", "ascii", "asin", "atan", "atan2", "bit_count", "bit_length", "cardinality",
-        "cbrt", "ceil", "ceiling", "chr", "concat", "concat_ws", "constant_or_null", "contains", "cos", "cot",
-        "damerau_levenshtein", "date_add", "date_diff", "date_part", "date_sub", "date_trunc", "datediff", "datepart",
-        "datesub", "datetrunc", "day", "dayname", "dayofmonth", "dayofweek", "dayofyear", "decade", "degrees", "divide",
-        "ends_with", "epoch", "epoch_ms", "epoch_ns", "epoch_us", "even", "exp", "factorial", "fdiv", "flatten", "floor",
-        "fmod", "from_hex", "gamma", "gcd", "greatest", "hamming", "hash", "hex", "hour", "if", "ifnull", "instr",
-        "isfinite", "isinf", "isnan", "isodow", "isoyear", "jaccard", "julian", "last_day", "lcase", "lcm", "least",
+        "abs", "acos", "add", "array_length", "ascii", "asin", "atan", "atan2", "bit_count", "bit_length",
+        "cardinality", "cbrt", "ceil", "ceiling", "chr", "concat", "concat_ws", "constant_or_null", "contains", "cos",
+        "cot", "damerau_levenshtein", "date_add", "date_diff", "date_part", "date_sub", "date_trunc", "datediff",
+        "datepart", "datesub", "datetrunc", "day", "dayname", "dayofmonth", "dayofweek", "dayofyear", "decade", "degrees", "divide",
+        "ends_with", "epoch", "epoch_ms", "epoch_ns", "epoch_us", "even", "exp", "factorial", "fdiv", "flatten",
+        "floor", "fmod", "from_hex", "gamma", "gcd", "greatest", "hamming", "hash", "hex", "hour", "if", "ifnull",
+        "instr", "isfinite", "isinf", "isnan", "isodow", "isoyear", "jaccard", "julian", "last_day", "lcase", "lcm", "least",
         "left", "len", "length", "levenshtein", "lgamma", "list_append", "list_avg", "list_concat",
         "list_contains", "list_count", "list_distinct", "list_element", "list_extract", "list_filter", "list_has_all",
         "list_has_any", "list_max", "list_median", "list_min", "list_position", "list_prepend", "list_reduce",
@@ -121,22 +123,28 @@ def check_tree(
 
 
 def _check_item(item: dict[str, Any], known: frozenset[str]) -> None:
+    """Pass if one node is on the lists, whatever is below it."""
     kind, form = item.get("class"), item.get("type")
     if kind is None:
         if isinstance(form, str) and form not in NODES:
             raise _no("sql.language", form.lower())
     elif kind not in CLASSES:
         raise _no("sql.language", str(kind).lower())
-    if item.get("sample") is not None or item.get("at_clause") is not None:
+    if any(item.get(name) is not None for name in ("sample", "at_clause")):
         raise _no("sql.language", "a sample")
-    if form == "JOIN" and item.get("ref_type", "REGULAR") not in ("REGULAR", "NATURAL", "CROSS", "ASOF", "POSITIONAL"):
+    if form == "JOIN" and item.get("ref_type", "REGULAR") not in JOINS:
         raise _no("sql.language", "a join")
-    for field in ("schema", "catalog", "schema_name", "catalog_name"):
-        if item.get(field):
-            raise _no("sql.language", "a schema")
     path = (item.get("qualified_name") or {}).get("path")
-    if path is not None and len(path) != 1:
+    if any(item.get(name) for name in _SCHEMAS) or (path is not None and len(path) != 1):
         raise _no("sql.language", "a schema")
+    if kind == "STAR" and item.get("columns"):
+        raise _no("sql.language", "columns()")
+    _check_names(item, known)
+
+
+def _check_names(item: dict[str, Any], known: frozenset[str]) -> None:
+    """Pass if the table, type or function that one node names is on the lists."""
+    kind, form = item.get("class"), item.get("type")
     if form == "BASE_TABLE" and str(item.get("table_name", "")).lower() not in known:
         raise _no("sql.table", str(item.get("table_name")))
     if kind == "TYPE" and str(item.get("type_name", "")).upper() not in TYPES:
@@ -147,13 +155,10 @@ def _check_item(item: dict[str, Any], known: frozenset[str]) -> None:
             raise _no("sql.function", name)
     elif "function_name" in item:
         name = str(item["function_name"]).lower()
-        allowed = WINDOWS if kind == "WINDOW" else FUNCTIONS | TABLE_FUNCTIONS
-        if name not in allowed:
+        if name not in (WINDOWS if kind == "WINDOW" else FUNCTIONS | TABLE_FUNCTIONS):
             raise _no("sql.function", name)
     if kind == "COLUMN_REF" and SPOKEN & {str(one).lower() for one in item["column_names"]}:
         raise _no("sql.function", str(item["column_names"][-1]))
-    if kind == "STAR" and item.get("columns"):
-        raise _no("sql.language", "columns()")
 
 
 def _named(tree: Any) -> Iterator[str]:

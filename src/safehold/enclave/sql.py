@@ -78,9 +78,7 @@ def empty_tables(columns: Mapping[str, Sequence[str]]) -> dict[str, pa.Table]:
     }
 
 
-def prepare(
-    database: Database, sql: str, template: Template, empty: Mapping[str, pa.Table]
-) -> str:
+def prepare(database: Database, sql: str, template: Template, empty: Mapping[str, pa.Table]) -> str:
     """Return what is run for each person; it is tried on empty tables.
 
     Raises:

@@ -139,9 +139,7 @@ def release_aggregate(
     shown = [key for key in keys if counted[key] >= least]
     figures = _measure(template, shares, keys, parts=parts, draw=draw, people=(counted, scale))
     return Answer(
-        figures=tuple(
-            one if one.key in shown else _withheld(one.key, one.bin) for one in figures
-        ),
+        figures=tuple(one if one.key in shown else _withheld(one.key, one.bin) for one in figures),
         parts=parts,
     )
 
@@ -218,9 +216,7 @@ def _means(
 def _chosen(
     template: Template, scores: Measure, epsilon_micro: int, draw: Mechanism, people: int
 ) -> Figure:
-    place = draw.choose(
-        scores.numbers, sensitivity=scores.sensitivity, epsilon_micro=epsilon_micro
-    )
+    place = draw.choose(scores.numbers, sensitivity=scores.sensitivity, epsilon_micro=epsilon_micro)
     key, step = scores.cells[place]
     value = _round((template.low + step) * template.step / MICRO)
     return Figure(key=key, bin="", value=value, error=None, low=None, high=None, people=people)

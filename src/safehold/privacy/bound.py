@@ -76,7 +76,8 @@ def _whole(template: Template, value: Any) -> int | None:
         return low
     if value >= high * template.step / MICRO:
         return high
-    return min(high, max(low, round(value * MICRO / template.step)))
+    whole = round(value * MICRO / template.step)
+    return min(high, max(low, int(whole)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

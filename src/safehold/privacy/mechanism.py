@@ -35,7 +35,13 @@ class Mechanism(Protocol):
         ...
 
     def find(
-        self, counts: Mapping[str, int], *, groups: int, least: int, epsilon_micro: int, delta_e12: int
+        self,
+        counts: Mapping[str, int],
+        *,
+        groups: int,
+        least: int,
+        epsilon_micro: int,
+        delta_e12: int,
     ) -> dict[str, int]:
         """Return the keys whose count, with noise, is above a threshold, and that count."""
         ...
@@ -96,7 +102,13 @@ class OpenDP:
         return int(make(_least_scale(make, sensitivity, epsilon_micro, factor=2))(list(scores)))
 
     def find(
-        self, counts: Mapping[str, int], *, groups: int, least: int, epsilon_micro: int, delta_e12: int
+        self,
+        counts: Mapping[str, int],
+        *,
+        groups: int,
+        least: int,
+        epsilon_micro: int,
+        delta_e12: int,
     ) -> dict[str, int]:
         """Return keys that many people have, found above a threshold (stability-based, with delta).
 

@@ -32,7 +32,9 @@ from safehold.privacy.template import Template
 
 SQL: Final = "sql"
 LARGEST: Final = 64 * 1024  # bytes of a file
-_HEAD: Final = re.compile(r"\A\s*^-- /// safehold$\n((?:^--(?:| .*)$\n)+?)^-- ///$\n?", re.MULTILINE)
+_HEAD: Final = re.compile(
+    r"\A\s*^-- /// safehold$\n((?:^--(?:| .*)$\n)+?)^-- ///$\n?", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,7 +203,7 @@ class Session(Guarded):
         Args:
             purpose: The one purpose, from the charter.
             reason: Why, in a sentence; a ticket number.
-            recipe: ``train``; ``reidentify`` to attack what a dataset was made from; ``sql`` for queries nobody reviewed.
+            recipe: ``train``; ``reidentify`` to attack what a dataset was made from; ``sql``: any query.
             columns: As ``stream.column``; all that the recipe reads where none is named.
             people: ``{"jurisdictions": [...], "people": [...]}``, either or both; everybody who takes part else.
             minutes: How long the grant may be used, from the first time it is opened.
