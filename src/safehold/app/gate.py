@@ -15,12 +15,15 @@ from safehold.dlp.feature import Feature, admit_columns
 from safehold.enclave.action import SCHEMA
 from safehold.enclave.artifact import Model, Provenance, sign_provenance, verify_provenance
 from safehold.enclave.code.gate import CodeGate
+from safehold.enclave.contribution import QueryGate
 from safehold.enclave.egress import Allowance, Derived, Metrics, Progress
 from safehold.enclave.egress import Gate as MessageGate
 from safehold.enclave.feature import declare
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import DeniedError
 from safehold.keeper.ports import Frame, Gate, Made, Passed
+from safehold.privacy.query import is_query
+from safehold.privacy.template import Template
 from safehold.signing import SigningKey, VerifyKey
 from safehold.telemetry.schema import REST
 
@@ -97,11 +100,34 @@ class ScriptGate:
         """A script that sent nothing said nothing."""
 
 
+class FigureGate:
+    """The gate of one query.
+
+    Args:
+        template: What it declared.
+        people: Run-scoped ids that it is given.
+    """
+
+    def __init__(self, template: Template, people: frozenset[str]) -> None:
+        self._gate = QueryGate(template, people)
+
+    def admit(self, frame: Frame) -> Passed:
+        """Return what one person adds; it does not leave."""
+        found = self._gate.admit(frame.header, frame.body)
+        return Passed(kind="contribution", values={}, person=found.person, held=found.share)
+
+    def close(self) -> None:
+        """Check that nobody is missing."""
+        self._gate.close()
+
+
 class EgressGatekeeper:
     """Opens a gate for each run, no wider than what the run was told."""
 
     def open(self, recipe: str, spec: Mapping[str, Any], people: frozenset[str]) -> Gate:
         """Return the gate of one run."""
+        if is_query(recipe):
+            return FigureGate(Template.from_json(spec["template"]), people)
         if recipe == "reidentify":
             return AttackGate(
                 RiskAllowance(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from safehold.cli.sql import sql
 from safehold.cli.surface import (
     DEFAULT_HOME,
     GrantSeatsOption,
@@ -25,6 +26,9 @@ from safehold.errors import InvalidError
 group = typer.Typer(
     no_args_is_help=True, help="Enclaves: probe the isolation of this machine, train inside it."
 )
+
+
+group.command(name="sql")(sql)
 
 
 @group.command()

@@ -38,7 +38,7 @@ def new(
     recipe: Annotated[
         str,
         typer.Option(
-            help="train; reidentify: attack what a dataset was made from; code: a script of your own."
+            help="train; reidentify: attack what a dataset was made from; code: a script of your own; sql."
         ),
     ] = "train",
     script: Annotated[
@@ -77,6 +77,9 @@ def new(
     segment: Annotated[
         str | None, typer.Option(help="Only this segment, such as us-ca.feature.")
     ] = None,
+    query: Annotated[
+        Path | None, typer.Option(help="A query file: only this query; --recipe sql: any query.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -91,13 +94,31 @@ def new(
         per_hour=per_hour,
         epsilon_micro=None if epsilon is None else round(epsilon * 1e6),
     )
+    chosen = people_of(place or (), None if people is None else existing(people))
+    if query is not None or recipe == "sql":
+        from safehold.app.query import Ask, ask_query, read_file
+
+        asked = Ask(
+            requester=requester,
+            purpose=purpose,
+            reason=reason,
+            minutes=minutes,
+            query=None if query is None else read_file(existing(query)),
+            role=role,
+            columns=column or (),
+            limits=limits,
+        )
+        with keeper(home) as client:
+            answer = ask_query(client, home, file, asked, holder=holder, people=chosen)
+        put(answer, as_json=as_json)
+        return
     with keeper(home) as client:
         answer = ask(
             client,
             home,
             file,
             holder=holder,
-            people=people_of(place or (), None if people is None else existing(people)),
+            people=chosen,
             requester=requester,
             purpose=purpose,
             reason=reason,

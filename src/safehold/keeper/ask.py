@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from safehold.access import EVERYBODY, Claims, Demand, PeopleFilter, Principal
 from safehold.dlp.feature import Feature
@@ -28,6 +28,8 @@ class Ask:
         most_people: Most people it runs over, drawn by chance; None for everybody.
         people: Who is meant, by the grant of whoever asks.
         makes: Columns that come of it and what they are made from; None if nobody says before it has run.
+        columns: Columns that are opened, by stream; all that the recipe reads where nothing is said.
+        said: What else the intent says, sealed.
     """
 
     recipe: str
@@ -41,6 +43,8 @@ class Ask:
     most_people: int | None = None
     people: PeopleFilter = EVERYBODY
     makes: tuple[Feature, ...] | None = None
+    columns: Mapping[str, tuple[str, ...]] | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,7 +111,7 @@ def bounds_of(desk: Desk, ask: Ask, asker: Asker) -> Bounds:
     """
     if asker.claims is None:
         return Bounds(columns={})
-    columns = {one: desk.gatekeeper.columns(ask.recipe, one) for one in ask.streams}
+    columns = ask.columns or {one: desk.gatekeeper.columns(ask.recipe, one) for one in ask.streams}
     wanted = {f"{stream}.{name}" for stream, names in columns.items() for name in names}
     if not wanted <= asker.claims.columns:
         raise DeniedError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -70,11 +70,12 @@ class Passed:
     """One message that passed the gate, built anew from what was checked.
 
     Args:
-        kind: ``progress``, ``metrics``, ``derived``, ``model``, ``risk`` or ``code``.
+        kind: ``progress``, ``metrics``, ``derived``, ``model``, ``risk``, ``code`` or ``contribution``.
         values: Its figures.
         person: Run-scoped id of a person (derived).
         table: Features of that person (derived).
         body: The model file (model).
+        held: What one person adds to a figure (contribution). It goes into the noise and does not leave.
     """
 
     kind: str
@@ -82,6 +83,7 @@ class Passed:
     person: str = ""
     table: pa.Table | None = None
     body: bytes = b""
+    held: Any = field(default=None, repr=False)
 
 
 class Gate(Protocol):

@@ -172,6 +172,7 @@ class Release:
                     "silos": list(behind.silos),
                     "sources": sources_digest(behind.sources),
                     **bounds.told(asker, people=len(people), rows=rows),
+                    **ask.said,
                 },
                 charter=desk.trust.digest(),
                 subjects=desk.subjects([str(person) for person in people]),

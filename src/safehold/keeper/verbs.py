@@ -41,6 +41,7 @@ from safehold.keeper.lifecycle import Lifecycle
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
 from safehold.keeper.principals import Principals
+from safehold.keeper.query import Queries
 from safehold.keeper.rebuilding import Rebuilding
 from safehold.keeper.receipts import Receipts
 from safehold.keeper.requests import Requests
@@ -126,6 +127,7 @@ class Verbs:
         )
         self.attacks = Attacks(desk, self.grants, self.work.release)
         self.retention = Retention(desk, self.intake, self.models, self.rebuilding, pool)
+        self.queries = Queries(desk, self.grants, self.work.release)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
         # how each promise of the charter stands; the argument says whether to measure anew
@@ -218,6 +220,7 @@ class Verbs:
             "feature.granted": self.work.feature_granted,
             "train": self.work.train,
             "enclave.run": self.code.run,
+            "query": self.queries.query,
             "attack.dataset": self.attacks.dataset,
             "gate.list": self.attacks.listing,
             "artifact.list": self.models.listing,

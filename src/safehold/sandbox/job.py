@@ -33,6 +33,7 @@ RECIPES = {
     "train": "safehold.enclave.train",
     "reidentify": "safehold.assurance.reidentify.recipe",
     CODE: "safehold.enclave.code.recipe",
+    "sql": "safehold.enclave.sql",
 }
 
 
@@ -84,6 +85,8 @@ class Limits:
                 return cls(cpu=86_400, wall=86_400.0, egress=8 * GIB)
             case "feature":
                 return cls(address_space=8 * GIB, cpu=14_400, wall=14_400.0, egress=2 * GIB)
+            case "sql":  # its time is shared out among the people, so that it never ends a run
+                return cls(address_space=8 * GIB, cpu=14_400, wall=14_400.0, nofile=1024)
             case "train" | "reidentify":
                 return cls(
                     address_space=64 * GIB,

@@ -147,6 +147,20 @@ RAN: Final = pa.schema(
         ("entry", _COUNT),
     ]
 )
+FIGURES: Final = pa.schema(
+    [
+        ("key", _WORD),
+        ("bin", _WORD),
+        ("value", _SHARE),
+        ("error", _SHARE),
+        ("low", _SHARE),
+        ("high", _SHARE),
+        ("people", _COUNT),
+        ("epsilon", _SHARE),
+        ("epsilon_left", _SHARE),
+        ("entry", _COUNT),
+    ]
+)
 ATTACKED: Final = pa.schema(
     [
         ("dataset", _WORD),

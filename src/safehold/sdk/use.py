@@ -13,6 +13,7 @@ import pyarrow as pa
 from safehold.access import Grant, Holder
 from safehold.access.code import read_code
 from safehold.app.grants import Pass
+from safehold.app.query import use_query
 from safehold.errors import ConflictError, UnavailableError
 from safehold.keeper.client import Progress
 from safehold.sdk import table
@@ -85,6 +86,14 @@ class Use(Guarded):
         """
         source = read_code(script)
         return self._run("run", table.RAN, lambda permit: self._ran(permit, source))
+
+    def sql(self, text: str) -> Result:
+        """Return the noisy figures of a query; asked, and paid for, when the result is read.
+
+        Args:
+            text: A query file: its head says which figure, between which bounds, and for how much.
+        """
+        return self._run("sql", table.FIGURES, lambda permit: self._sql(permit, text))
 
     def close(self) -> None:
         """Forget the holder's key; results that were not read cannot be any more."""
@@ -167,6 +176,12 @@ class Use(Guarded):
         made = permit.attack(self._line, self._grant.purpose, dataset, self._progress)
         self._runs_left = max(self._runs_left - 1, 0)
         return [{"dataset": made["dataset"], **one} for one in made["gates"]]
+
+    def _sql(self, permit: Pass, text: str) -> list[dict[str, Any]]:
+        made = use_query(self._line, self._grant, permit.holder, text, self._progress)
+        self._runs_left = max(self._runs_left - 1, 0)
+        said = {name: made[name] for name in ("epsilon", "epsilon_left", "entry")}
+        return [{**one, **said} for one in made["figures"]]
 
     def _end(self, state: str) -> None:
         with self._lock:
