@@ -26,7 +26,7 @@ from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
-RECIPES = ("train", "reidentify", "feature")
+RECIPES = ("train", "reidentify", "feature", "join")
 ROLE = "data_scientist"
 FEATURE = "feature"
 
@@ -80,6 +80,26 @@ class Pass:
             proof=b64(self.holder.prove(nonce, use_message("train", purpose))),
         )
         return {**answer, **_figures(answer["metrics"])}
+
+    def join(
+        self,
+        client: KeeperClient,
+        verb: str,
+        order: Mapping[str, Any],
+        progress: Progress,
+        listener: int | None,
+    ) -> dict[str, Any]:
+        """Take part in a session with other houses, under the grant."""
+        nonce = unb64(client.call("nonce")["nonce"])
+        return client.call(
+            verb,
+            progress=progress,
+            descriptors=() if listener is None else (listener,),
+            token=self.holder.token,
+            nonce=b64(nonce),
+            proof=b64(self.holder.prove(nonce, use_message(verb, order["purpose"]))),
+            **order,
+        )
 
     def attack(
         self, client: KeeperClient, purpose: str, dataset: str | None, progress: Progress
@@ -151,6 +171,8 @@ def draft_grant(
         case "feature":
             streams = tuple(sorted(sources & EgressGatekeeper().reads("feature")))
             stage = "feature"
+        case "join":
+            streams, stage = tuple(sorted(sources)), "private_join"
         case _:
             raise InvalidError("no such recipe", rule="request.recipe", fix=", ".join(RECIPES))
     segments = tuple(
@@ -191,9 +213,9 @@ def draft_grant(
 
 
 def _epsilon(charter: Charter, purpose: str, recipe: str) -> int:
-    """Return what one run costs: training spends what the purpose allows, an attack nothing."""
+    """Return what one run costs: training and a join at most what the purpose allows, an attack nothing."""
     privacy = charter.purpose(purpose).privacy
-    return 0 if privacy is None or recipe != "train" else privacy.epsilon_micro
+    return 0 if privacy is None or recipe not in {"train", "join"} else privacy.epsilon_micro
 
 
 def _attack_stage(charter: Charter, purpose: str, role: str) -> str:

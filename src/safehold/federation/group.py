@@ -54,8 +54,8 @@ class Names:
         """Return the element of a name, 32 bytes."""
         start = _PAD.copy()
         start.update(name + self._first)
-        return crypto_core_ristretto255_from_hash(
-            sha512(start.digest() + self._second).digest()
+        return bytes(
+            crypto_core_ristretto255_from_hash(sha512(start.digest() + self._second).digest())
         )
 
 
@@ -69,7 +69,7 @@ def draw_scalar() -> int:
 
 def draw_element() -> bytes:
     """Return an element that nobody knows anything about."""
-    return crypto_core_ristretto255_from_hash(random_bytes(64))
+    return bytes(crypto_core_ristretto255_from_hash(random_bytes(64)))
 
 
 def scalar_bytes(value: int) -> bytes:
@@ -84,14 +84,14 @@ def multiply(scalar: bytes, element: bytes) -> bytes:
         TamperedError: The element is not in its only encoding, or is the identity.
     """
     try:
-        return crypto_scalarmult_ristretto255(scalar, element)
+        return bytes(crypto_scalarmult_ristretto255(scalar, element))
     except (RuntimeError, ValueError) as error:
         raise _no_element() from error
 
 
 def multiply_base(scalar: bytes) -> bytes:
     """Return the generator times a number."""
-    return crypto_scalarmult_ristretto255_base_allow_scalar_zero(scalar)
+    return bytes(crypto_scalarmult_ristretto255_base_allow_scalar_zero(scalar))
 
 
 def add(one: bytes, other: bytes) -> bytes:
@@ -101,7 +101,7 @@ def add(one: bytes, other: bytes) -> bytes:
         TamperedError: One of them is not in its only encoding.
     """
     try:
-        return crypto_core_ristretto255_add(one, other)
+        return bytes(crypto_core_ristretto255_add(one, other))
     except (RuntimeError, ValueError) as error:
         raise _no_element() from error
 
@@ -113,7 +113,7 @@ def subtract(one: bytes, other: bytes) -> bytes:
         TamperedError: One of them is not in its only encoding.
     """
     try:
-        return crypto_core_ristretto255_sub(one, other)
+        return bytes(crypto_core_ristretto255_sub(one, other))
     except (RuntimeError, ValueError) as error:
         raise _no_element() from error
 

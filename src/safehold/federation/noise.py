@@ -33,9 +33,7 @@ def reach_of_shift(epsilon_micro: int, delta_e12: int) -> int:
         InvalidError: Epsilon or delta is so small that no bearable range keeps it.
     """
     if epsilon_micro <= 0 or delta_e12 <= 0:
-        raise InvalidError(
-            "a hidden count takes epsilon and delta above zero", rule="join.privacy"
-        )
+        raise InvalidError("a hidden count takes epsilon and delta above zero", rule="join.privacy")
     epsilon, delta = epsilon_micro / 1e6, delta_e12 / 1e12
     ratio = math.exp(-epsilon)
 

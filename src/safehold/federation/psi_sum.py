@@ -27,7 +27,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from safehold.errors import DeniedError, InvalidError, TamperedError
+from safehold.errors import InvalidError, TamperedError
 from safehold.federation.group import (
     POINT,
     Names,
@@ -54,7 +54,9 @@ from safehold.privacy.counting import draw_laplace
 CHUNK: Final = 4096  # elements in one frame: 128 KiB
 CALIBRATE: Final = 8  # additions that are timed where nothing matches
 _NUMBER: Final = 8  # bytes of a count or a sum
-_VALUE: Final = POINT * (1 + LANES) + POINT * LANES  # bytes of one batch: R, masked names, encrypted values
+_VALUE: Final = (
+    POINT * (1 + LANES) + POINT * LANES
+)  # bytes of one batch: R, masked names, encrypted values
 Elements = npt.NDArray[np.bytes_]  # dtype S32
 
 
@@ -112,7 +114,9 @@ def join_set(line: Line, mine: Terms, members: Sequence[bytes]) -> Figures:
     key = PublicKey.from_bytes(line.receive(Kind.KEY, size=LANES * POINT))
     found = _Matches(back)
     for lanes, ephemerals, masked, values in _receive_values(line, peer.size):
-        found.look(np.array([multiply(mask, one) for one in masked], "S32"), lanes, ephemerals, values)
+        found.look(
+            np.array([multiply(mask, one) for one in masked], "S32"), lanes, ephemerals, values
+        )
     tally, count = Tally(key), found.count
     noise = draw_shift(mine.epsilon_count_micro, mine.reach)
     shown = count + noise
@@ -155,7 +159,8 @@ def join_values(line: Line, mine: Terms, values: Mapping[bytes, int]) -> Figures
     secret = SecretKey()
     line.send(Kind.KEY, secret.public().to_bytes())
     dummies = _dummies(session, 2 * mine.reach)[: draw_shift(mine.epsilon_count_micro, mine.reach)]
-    _send_values(line, mine.size, {**values, **dict.fromkeys(dummies, 0)}, names, mask, secret)
+    brought = {**values, **dict.fromkeys(dummies, 0)}
+    _send_values(line, brought, size=mine.size, names=names, mask=mask, secret=secret)
     came = line.receive(Kind.TOTAL, size=BATCH + _NUMBER)
     shown = int.from_bytes(came[BATCH:], "big")
     if not 4 * mine.reach < shown <= min(mine.size, peer.size) + 2 * mine.reach:
@@ -196,8 +201,6 @@ def _check_members(mine: Terms, members: Sequence[bytes]) -> None:
         raise InvalidError("somebody is in the set twice", rule="join.twice")
     if mine.size != size_of(len(members), mine.reach):
         raise InvalidError("the size is not that of the set", field="size", rule="join.size")
-    if len(members) < mine.least:
-        raise DeniedError("too few people in this house", rule="join.min_people")
 
 
 def _check_range(mine: Terms, *, people: int) -> None:
@@ -271,8 +274,9 @@ def _distinct(ordered: Elements) -> bool:
 
 def _send_values(
     line: Line,
-    size: int,
     values: Mapping[bytes, int],
+    *,
+    size: int,
     names: Names,
     mask: bytes,
     secret: SecretKey,
@@ -282,7 +286,9 @@ def _send_values(
     for start, stop in _chunks(size):
         frame = bytearray()
         for first in range(start, stop, LANES):
-            batch = [bodies[at] if at < len(bodies) else None for at in order[first : first + LANES]]
+            batch = [
+                bodies[at] if at < len(bodies) else None for at in order[first : first + LANES]
+            ]
             ephemeral, encrypted = secret.encrypt(
                 [0 if one is None else values[one] for one in batch]
             )
@@ -355,7 +361,7 @@ class _Matches:
         """
         places = np.searchsorted(self._back, masked)
         places[places == len(self._back)] = 0
-        for at in np.flatnonzero(self._back[places] == masked):
+        for at in np.flatnonzero(self._back[places] == masked).tolist():
             if self._seen[places[at]]:
                 raise TamperedError("the other house sent a name twice", rule="join.twice")
             self._seen[places[at]] = True

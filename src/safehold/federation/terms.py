@@ -206,7 +206,9 @@ def _listed(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_hash(text: Any) -> bool:
     return (
-        type(text) is str and len(text) == 64 and all(letter in "0123456789abcdef" for letter in text)
+        type(text) is str
+        and len(text) == 64
+        and all(letter in "0123456789abcdef" for letter in text)
     )
 
 

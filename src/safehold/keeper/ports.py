@@ -68,9 +68,9 @@ class Passed:
     """One message that passed the gate, built anew from what was checked.
 
     Args:
-        kind: ``progress``, ``metrics``, ``derived``, ``model`` or ``risk``.
+        kind: ``progress``, ``metrics``, ``derived``, ``model``, ``risk`` or ``measure``.
         values: Its figures.
-        person: Run-scoped id of a person (derived).
+        person: Run-scoped id of a person (derived, measure).
         table: Features of that person (derived).
         body: The model file (model).
     """

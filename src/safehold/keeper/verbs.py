@@ -33,6 +33,7 @@ from safehold.keeper.export import Export
 from safehold.keeper.grants import Grants
 from safehold.keeper.hands import Hands
 from safehold.keeper.intake import Intake
+from safehold.keeper.joins import Joins
 from safehold.keeper.leases import Leases
 from safehold.keeper.level import Level, level_of
 from safehold.keeper.lifecycle import Lifecycle
@@ -115,6 +116,7 @@ class Verbs:
             on_gone=self.leases.forget,
         )
         self.attacks = Attacks(desk, self.grants, self.work.release)
+        self.joins = Joins(desk, self.grants, self.work.release)
         self.retention = Retention(desk, self.intake, self.models)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
@@ -207,6 +209,7 @@ class Verbs:
             "train": self.work.train,
             "attack.dataset": self.attacks.dataset,
             "gate.list": self.attacks.listing,
+            **self.joins.verbs(),
             "artifact.list": self.models.listing,
             "artifact.show": self.models.show,
             "dataset.list": self._datasets,

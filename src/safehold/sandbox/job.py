@@ -22,6 +22,7 @@ RECIPES = {
     "ingest": "safehold.ingest.recipe",
     "feature": "safehold.enclave.feature",
     "train": "safehold.enclave.train",
+    "join": "safehold.federation.measure",
     "reidentify": "safehold.assurance.reidentify.recipe",
 }
 
