@@ -344,6 +344,7 @@ def found_bench(
     charter: Charter | None = None,
     database: str | None = None,
     control: Control | None = None,
+    streams: Sequence[str] = ("pointer", "key"),
 ) -> Bench:
     """Make a home with a charter and three people; its journal and its tables may lie in PostgreSQL."""
     control = (control or Control()).new()
@@ -364,7 +365,7 @@ def found_bench(
     bench.call(
         "people.enrol",
         people=[
-            {"person": one, "jurisdiction": "US-CA", "streams": ["pointer", "key"]}
+            {"person": one, "jurisdiction": "US-CA", "streams": list(streams)}
             for one in people
         ],
         evidence="made up",
