@@ -6,17 +6,17 @@ import datetime as dt
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-import pyarrow as pa
 from tests.keeper_desk import (
     Bench,
     OpenGatekeeper,
@@ -64,7 +64,11 @@ def joining(*, epsilon_micro: int = 2 * EPSILON, least: int = 50, **changes: Any
         "stages": ["private_join"],
         "releases": ["dp_aggregate"],
     }
-    fair["privacy"] |= {"epsilon_micro": epsilon_micro, "min_people": least, "delta_pico": 1_000_000}
+    fair["privacy"] |= {
+        "epsilon_micro": epsilon_micro,
+        "min_people": least,
+        "delta_pico": 1_000_000,
+    }
     fair["sources"] = ["performance_metrics", "pointer"]
     tree["purposes"][FAIR] = fair
     tree["who_may"]["data_scientist"]["stages"].append("private_join")
@@ -282,7 +286,9 @@ def begin(bench: Bench) -> Bench:
 def found_house(path: Path, stream: str, values: Mapping[str, int], charter: Charter) -> Bench:
     """Make a house whose people have so many rows of a stream, or this value of a metric."""
     bench = begin(
-        found_bench(path, people=tuple(values), charter=charter, streams=("pointer", "metric", "key"))
+        found_bench(
+            path, people=tuple(values), charter=charter, streams=("pointer", "metric", "key")
+        )
     )
     frames = []
     for person, value in values.items():
@@ -298,9 +304,7 @@ def found_house(path: Path, stream: str, values: Mapping[str, int], charter: Cha
     return bench
 
 
-def order(
-    role: str, party: str, credentials: Mapping[str, str], **changes: Any
-) -> dict[str, Any]:
+def order(role: str, party: str, credentials: Mapping[str, str], **changes: Any) -> dict[str, Any]:
     """Return what a caller asks of a keeper."""
     mine, theirs = ("pointer", "metric") if role == "set" else ("metric", "pointer")
     return {

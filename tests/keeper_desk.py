@@ -365,8 +365,7 @@ def found_bench(
     bench.call(
         "people.enrol",
         people=[
-            {"person": one, "jurisdiction": "US-CA", "streams": list(streams)}
-            for one in people
+            {"person": one, "jurisdiction": "US-CA", "streams": list(streams)} for one in people
         ],
         evidence="made up",
     )
