@@ -212,7 +212,7 @@ def test_performance_beside_keystrokes_is_refused_before_anything_is_charged_or_
         ({"purpose": "unheard"}, "charter.purpose"),
         ({"answers": ["a", "b"]}, "join.parties"),
         ({"measure": ""}, "join.word"),
-        ({"credentials": {}}, "join.order"),
+        ({"calls": []}, "join.order"),
         ({"clamp": 0}, "join.number"),
     ],
 )

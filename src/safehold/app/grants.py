@@ -18,6 +18,7 @@ from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.clock import SystemClock, day_of
 from safehold.errors import InvalidError
+from safehold.federation.measure import READ
 from safehold.keeper.attack import STAGES, VERB
 from safehold.keeper.client import KeeperClient, Progress
 from safehold.keeper.desk import segment_name
@@ -190,7 +191,11 @@ def draft_grant(
         segments=segments,
         streams=streams,
         columns=tuple(columns)
-        or tuple(f"{stream}.{name}" for stream in streams for name in columns_of(stream)),
+        or tuple(
+            f"{stream}.{name}"
+            for stream in streams
+            for name in (READ[stream] if recipe == "join" else columns_of(stream))
+        ),
         stages=(stage,),
         recipes=(recipe,),
         people=(people or PeopleFilter()).digest(),
