@@ -173,6 +173,7 @@ class Tap:
     def __init__(self, change: Callable[[str, bytes], bytes] = lambda _way, data: data) -> None:
         self.one, near = socket.socketpair()
         self.two, far = socket.socketpair()
+        self._inner = (near, far)
         self.heard: dict[str, bytearray] = {"to two": bytearray(), "to one": bytearray()}
         self._threads = [
             threading.Thread(target=self._carry, args=(*ends, way, change), daemon=True)
@@ -200,6 +201,13 @@ class Tap:
                     end.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
+
+    def close(self) -> None:
+        """Wait until everything was carried, once the ends have hung up."""
+        for thread in self._threads:
+            thread.join()
+        for end in self._inner:
+            end.close()
 
     @property
     def transcript(self) -> bytes:
@@ -240,7 +248,10 @@ def meet(
             lambda: join_values(right, terms("values", len(values), **changes), values),
             right,
         )
-        return had.result(), other.result()
+        both = had.result(), other.result()
+    if tap is not None:
+        tap.close()
+    return both
 
 
 def figures(found: tuple[Any, Any]) -> tuple[Figures, Figures]:

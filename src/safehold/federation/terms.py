@@ -193,11 +193,10 @@ def confirm(line: Line, session: bytes, *, first: bool) -> None:
     """
     if first:
         line.send(Kind.SESSION, session)
-    other = line.receive(Kind.SESSION, size=len(session))
+    if line.receive(Kind.SESSION, size=len(session)) != session:
+        raise TamperedError("the houses mean two sessions", rule="join.session")
     if not first:
         line.send(Kind.SESSION, session)
-    if other != session:
-        raise TamperedError("the houses mean two sessions", rule="join.session")
 
 
 def _listed(tree: Mapping[str, Any]) -> dict[str, Any]:
