@@ -15,7 +15,7 @@ NAMES = st.binary(max_size=12)
 TIGHT = {"epsilon_count_micro": 30_000_000, "epsilon_sum_micro": 30_000_000}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     common=st.dictionaries(NAMES, st.integers(0, 100), min_size=1, max_size=12),
     mine=st.sets(NAMES, max_size=8),
@@ -38,7 +38,7 @@ def test_the_sum_is_that_of_the_intersection(
         assert one.at_least == len(both)  # all noise was there, so the lowest count is the true one
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     mine=st.sets(NAMES, min_size=1, max_size=8),
     theirs=st.dictionaries(NAMES, st.integers(0, 100), min_size=1, max_size=8),
