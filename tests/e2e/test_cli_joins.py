@@ -76,8 +76,7 @@ def open_house(folder: Path, charter: Path, stream: str, people: list[str]) -> W
         world.run("people", "enrol", "--file", folder / "people.csv", "--evidence", EVIDENCE)
         pq.write_table(rows(stream, people), folder / f"{stream}.parquet")
         world.try_run("run", "--source", folder / f"{stream}.parquet")  # of metrics no features are made
-        counts = world.ask("status")["counts"]
-        print(counts)
+        assert world.ask("status")["counts"]["rows"] == len(rows(stream, people))
     return world
 
 
