@@ -68,7 +68,9 @@ def add_vectors(size: int, houses: int = 3) -> list[dict[str, Any]]:
     names = ["a.example", "b.example", "c.example"][:houses]
     identities = {name: certify_self(name, days=1, now_us=SystemClock().now_us()) for name in names}
     ears = {name: socket.create_server(("127.0.0.1", 0)) for name in names}
-    vectors = {name: np.arange(size, dtype=np.int64) % 97 * (at + 1) for at, name in enumerate(names)}
+    vectors = {
+        name: np.arange(size, dtype=np.int64) % 97 * (at + 1) for at, name in enumerate(names)
+    }
 
     def run(name: str) -> dict[str, Any]:
         later = [one for one in names if one > name]
@@ -109,7 +111,9 @@ def add_vectors(size: int, houses: int = 3) -> list[dict[str, Any]]:
 @pytest.mark.bench
 def test_a_million_figures_of_three_houses() -> None:
     for one in add_vectors(1_000_000):
-        print(f"\nsum of 10^6 figures: {one['cpu_ms'] / 1000:.2f} CPU-s, {one['memory_kib'] // 1024} MiB")
+        print(
+            f"\nsum of 10^6 figures: {one['cpu_ms'] / 1000:.2f} CPU-s, {one['memory_kib'] // 1024} MiB"
+        )
         assert one["cpu_ms"] < 8_000
 
 

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
 
+import safehold
 from safehold.errors import SafeholdError, UnavailableError, revive
 from safehold.sandbox.parts import seal_bytes
 
@@ -68,7 +70,8 @@ class PartyProcesses:
             process = subprocess.Popen(
                 [
                     sys.executable,
-                    "-I",
+                    "-P",
+                    "-s",
                     "-m",
                     "safehold.federation.party",
                     str(memory),
@@ -78,7 +81,14 @@ class PartyProcesses:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
+                env={
+                    "PATH": os.defpath,
+                    "LC_ALL": "C.UTF-8",
+                    "OPENBLAS_NUM_THREADS": "1",
+                    "PYTHONPATH": str(
+                        Path(safehold.__file__).parents[1]
+                    ),  # this version and no other
+                },
                 cwd="/",
                 close_fds=True,
             )
