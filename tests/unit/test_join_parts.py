@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import combinations
@@ -13,9 +15,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.houses import Authority
 from tests.keeper_desk import rest_table
 from tests.world import raised
 
+from safehold.app.crossing import PartyProcesses
 from safehold.errors import DeniedError, InvalidError, SafeholdError, TamperedError
 from safehold.federation import secure_sum
 from safehold.federation.group import (
@@ -365,3 +369,56 @@ def test_a_commitment_hides_and_binds() -> None:
     others = [[("a", 1)], [("a", 1), ("b", 3)], [("a", 1), ("c", 2)], []]
     assert len({commit(one, salt) for one in (brought, *others)}) == 5
     assert commit(brought, bytes(32)) != commit(brought, salt)
+
+
+CONFINED = """
+import ctypes, socket, sys
+from safehold.federation import party
+party._harden()
+listener = socket.create_server(("127.0.0.1", 0))
+abi = party._confine()
+libc = ctypes.CDLL(None)
+found = [str(abi), str(libc.prctl(3, 0, 0, 0, 0))]  # PR_GET_DUMPABLE
+for act in (lambda: open("/etc/passwd"), lambda: socket.create_connection(listener.getsockname())):
+    try:
+        act()
+        found.append("open")
+    except OSError:
+        found.append("refused")
+print(*found)
+"""
+
+
+def test_a_party_gives_up_files_and_further_connections_and_cannot_be_read() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CONFINED], capture_output=True, check=True, text=True
+    )
+    abi, dumpable, files, lines = done.stdout.split()
+    assert dumpable == "0"
+    if int(abi) >= 1:
+        assert files == "refused"
+    if int(abi) >= 4:
+        assert lines == "refused"
+
+
+def test_a_party_that_is_killed_says_nothing_and_its_order_is_in_no_argument() -> None:
+    waiting = {
+        "members": [["a secret name", 1]],
+        "credentials": Authority().issue("one"),
+        "calls": {},
+        "answers": ["two"],  # who never calls
+    }
+    with (
+        socket.create_server(("127.0.0.1", 0)) as ear,
+        PartyProcesses().start(waiting, ear.fileno()) as party,
+    ):
+        assert not any("secret" in str(word) for word in party._process.args)
+        party.kill()
+        assert raised(party.wait).rule == "join.ended"
+
+
+def test_a_party_says_no_word_of_a_fault() -> None:
+    """An order that is none: the text of the error that it causes is not told."""
+    with PartyProcesses().start({"members": [["a secret name", 1]]}, None) as party:
+        error = raised(party.wait)
+    assert error.message == "a party failed: KeyError"
