@@ -346,6 +346,7 @@ def found_bench(
     charter: Charter | None = None,
     database: str | None = None,
     control: Control | None = None,
+    streams: Sequence[str] = ("pointer", "key"),
 ) -> Bench:
     """Make a home with a charter and three people; its journal and its tables may lie in PostgreSQL."""
     control = (control or Control()).new()
@@ -366,8 +367,7 @@ def found_bench(
     bench.call(
         "people.enrol",
         people=[
-            {"person": one, "jurisdiction": "US-CA", "streams": ["pointer", "key"]}
-            for one in people
+            {"person": one, "jurisdiction": "US-CA", "streams": list(streams)} for one in people
         ],
         evidence="made up",
     )

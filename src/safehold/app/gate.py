@@ -21,6 +21,7 @@ from safehold.enclave.egress import Gate as MessageGate
 from safehold.enclave.feature import declare
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import DeniedError
+from safehold.federation.measure import READ, RECIPE, MeasureGate, check_spec
 from safehold.keeper.ports import Frame, Gate, Made, Passed
 from safehold.privacy.query import is_query
 from safehold.privacy.template import Template
@@ -121,6 +122,27 @@ class FigureGate:
         self._gate.close()
 
 
+class JoinGate:
+    """The gate of one run that makes a number of each person, for a join.
+
+    Args:
+        people: Run-scoped ids that were handed in.
+        spec: What the recipe was told.
+    """
+
+    def __init__(self, people: frozenset[str], spec: Mapping[str, Any]) -> None:
+        check_spec(spec)
+        self._gate = MeasureGate(people=people, clamp=spec["clamp"])
+
+    def admit(self, frame: Frame) -> Passed:
+        """Return what a frame says if it may leave."""
+        person, value = self._gate.admit(frame.header, frame.body)
+        return Passed(kind="measure", values={"value": value}, person=person)
+
+    def close(self) -> None:
+        """Nothing can be missing: whoever has no value is left out."""
+
+
 class EgressGatekeeper:
     """Opens a gate for each run, no wider than what the run was told."""
 
@@ -128,6 +150,8 @@ class EgressGatekeeper:
         """Return the gate of one run."""
         if is_query(recipe):
             return FigureGate(Template.from_json(spec["template"]), people)
+        if recipe == RECIPE:
+            return JoinGate(people, spec)
         if recipe == "reidentify":
             return AttackGate(
                 RiskAllowance(
@@ -161,11 +185,15 @@ class EgressGatekeeper:
                 return frozenset({"feature"})
             case "reidentify":
                 return frozenset(STREAMS)
+            case "join":
+                return frozenset(READ)
             case _:
                 return frozenset({"key", "pointer", "chat", "ai"})
 
     def columns(self, recipe: str, stream: str) -> tuple[str, ...]:
         """Return the columns of a stream that a recipe reads, in their order; none of one that it does not know."""
+        if recipe == RECIPE:
+            return READ.get(stream, ())
         return columns_of(stream) if stream in self.reads(recipe) else ()
 
     def features(self, recipe: str, spec: Mapping[str, Any]) -> tuple[Feature, ...]:

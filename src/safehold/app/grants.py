@@ -19,6 +19,7 @@ from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.clock import SystemClock, day_of
 from safehold.errors import InvalidError
+from safehold.federation.measure import READ
 from safehold.keeper.attack import STAGES, VERB
 from safehold.keeper.client import KeeperClient, Progress
 from safehold.keeper.code import STAGES as CODE_STAGES
@@ -29,7 +30,7 @@ from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
-RECIPES = ("train", "reidentify", "feature", CODE)
+RECIPES = ("train", "reidentify", "feature", CODE, "join")
 ROLE = "data_scientist"
 FEATURE = "feature"
 
@@ -83,6 +84,26 @@ class Pass:
             proof=b64(self.holder.prove(nonce, use_message("train", purpose))),
         )
         return {**answer, **_figures(answer["metrics"])}
+
+    def join(
+        self,
+        client: KeeperClient,
+        verb: str,
+        order: Mapping[str, Any],
+        progress: Progress,
+        listener: int | None,
+    ) -> dict[str, Any]:
+        """Take part in a session with other houses, under the grant."""
+        nonce = unb64(client.call("nonce")["nonce"])
+        return client.call(
+            verb,
+            progress=progress,
+            descriptors=() if listener is None else (listener,),
+            token=self.holder.token,
+            nonce=b64(nonce),
+            proof=b64(self.holder.prove(nonce, use_message(verb, order["purpose"]))),
+            **order,
+        )
 
     def attack(
         self, client: KeeperClient, purpose: str, dataset: str | None, progress: Progress
@@ -163,7 +184,7 @@ def draft_grant(
     sources = sources_of(charter, purpose)
     kept = max((charter.retention(stream) for stream in sources), default=0)
     streams: tuple[str, ...]
-    cost = 0 if recipe != "train" else _epsilon(charter, purpose)
+    cost = _epsilon(charter, purpose, recipe)
     match recipe:
         case "code":
             plan = read_plan(script or b"")
@@ -186,6 +207,8 @@ def draft_grant(
         case "feature":
             streams = tuple(sorted(sources & EgressGatekeeper().reads("feature")))
             stage = "feature"
+        case "join":
+            streams, stage = tuple(sorted(sources)), "private_join"
         case _:
             raise InvalidError("no such recipe", rule="request.recipe", fix=", ".join(RECIPES))
     segments = tuple(
@@ -203,7 +226,11 @@ def draft_grant(
         segments=segments,
         streams=streams,
         columns=tuple(columns)
-        or tuple(f"{stream}.{name}" for stream in streams for name in columns_of(stream)),
+        or tuple(
+            f"{stream}.{name}"
+            for stream in streams
+            for name in (READ[stream] if recipe == "join" else columns_of(stream))
+        ),
         stages=(stage,),
         recipes=(recipe,),
         people=(people or PeopleFilter()).digest(),
@@ -223,10 +250,10 @@ def draft_grant(
     )
 
 
-def _epsilon(charter: Charter, purpose: str) -> int:
-    """Return what one training costs: what the purpose allows."""
+def _epsilon(charter: Charter, purpose: str, recipe: str) -> int:
+    """Return what one run costs: training and a join at most what the purpose allows, an attack nothing."""
     privacy = charter.purpose(purpose).privacy
-    return 0 if privacy is None else privacy.epsilon_micro
+    return 0 if privacy is None or recipe not in {"train", "join"} else privacy.epsilon_micro
 
 
 def stage_for(charter: Charter, purpose: str, role: str, stages: Sequence[str]) -> str:

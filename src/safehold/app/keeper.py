@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from safehold import canonical, ids
 from safehold.app.anchors import anchor_now, summary
 from safehold.app.control import cut, lead_of, open_control
+from safehold.app.crossing import PartyProcesses
 from safehold.app.custody import Custody, make_root, unlock
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.hardening import harden
@@ -265,6 +266,7 @@ def _open_desk(
             local=tuple(local.vkeys),
             rotation=rotation,
             custody=Custody(home),
+            crossing=PartyProcesses(),
         )
     except BaseException:
         ledger.close()

@@ -38,7 +38,7 @@ def new(
     recipe: Annotated[
         str,
         typer.Option(
-            help="train; reidentify: attack what a dataset was made from; code: a script of your own; sql."
+            help="train, feature, reidentify (attack what a dataset was made from), code (your own script), sql or join."
         ),
     ] = "train",
     script: Annotated[

@@ -42,6 +42,8 @@ OPERATED: Final = (
     "ledger.rotate", "ledger.show", "milestones", "principal.list", "principal.suspend", "request.list",
     "source.list",
 )  # fmt: skip
+# under a grant of their own, but for no agent: what leaves goes to another house
+JOINED: Final = ("join.psi-sum", "join.sum")
 BY_PEOPLE: Final = (
     "agent.enrol", "key.rotate", "people.choose", "people.count", "people.enrol", "people.erase", "people.erased",
     "people.export", "people.invite", "people.move", "people.receipt", "people.receipts", "people.show",
@@ -54,7 +56,7 @@ KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
     # code of somebody's own: the grant that names it decides, and no agent has one
     "enclave.run": _OPERATE,
     **dict.fromkeys(OPEN, frozenset(KINDS)),
-    **dict.fromkeys((*SIGNED, *OPERATED), _OPERATE),
+    **dict.fromkeys((*SIGNED, *OPERATED, *JOINED), _OPERATE),
     **dict.fromkeys(BY_PEOPLE, _PEOPLE),
 }
 # what the charter must let the role of a proved caller do, for everything that is neither open nor signed

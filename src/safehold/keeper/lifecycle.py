@@ -40,6 +40,7 @@ FIXED: Final = {
     "index-padding": "trees of closed epochs are padded by it",
     "lease-signing": "gap records that people keep are verified by it",
     "session-mint": "tickets of sessions are verified by it; none lives longer than an hour",
+    "join-commitment": "what was brought into a join is shown by it",
     "provenance": "statements about artifacts are verified by it",
 }
 

@@ -70,9 +70,9 @@ class Passed:
     """One message that passed the gate, built anew from what was checked.
 
     Args:
-        kind: ``progress``, ``metrics``, ``derived``, ``model``, ``risk``, ``code`` or ``contribution``.
+        kind: ``progress``, ``metrics``, ``derived``, ``model``, ``risk``, ``code``, ``contribution`` or ``measure``.
         values: Its figures.
-        person: Run-scoped id of a person (derived).
+        person: Run-scoped id of a person (derived, measure).
         table: Features of that person (derived).
         body: The model file (model).
         held: What one person adds to a figure (contribution). It goes into the noise and does not leave.

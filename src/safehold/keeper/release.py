@@ -399,11 +399,11 @@ class Release:
             )
         if least_people is not None:
             ask = replace(ask, least_people=least_people)
-        with self._going(opening, people) as going:
+        with self.going(opening, people) as going:
             return self._run(ask, opening, going, spec, report=report, charter=charter)
 
     @contextmanager
-    def _going(self, opening: Opening, people: Sequence[PersonId]) -> Iterator[Run]:
+    def going(self, opening: Opening, people: Sequence[PersonId]) -> Iterator[Run]:
         """Let an erasure know whose rows are about to be opened, until nothing of them is left.
 
         Who has left by now is left out, and who leaves later finds the run: both under one lock.

@@ -35,6 +35,7 @@ from safehold.keeper.grants import Grants
 from safehold.keeper.graph import Graph
 from safehold.keeper.hands import Hands
 from safehold.keeper.intake import Intake
+from safehold.keeper.joins import Joins
 from safehold.keeper.leases import Leases
 from safehold.keeper.level import Level, level_of
 from safehold.keeper.lifecycle import Lifecycle
@@ -126,6 +127,7 @@ class Verbs:
             on_gone=self.leases.forget,
         )
         self.attacks = Attacks(desk, self.grants, self.work.release)
+        self.joins = Joins(desk, self.grants, self.work.release)
         self.retention = Retention(desk, self.intake, self.models, self.rebuilding, pool)
         self.queries = Queries(desk, self.grants, self.work.release)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
@@ -223,6 +225,7 @@ class Verbs:
             "query": self.queries.query,
             "attack.dataset": self.attacks.dataset,
             "gate.list": self.attacks.listing,
+            **self.joins.verbs(),
             "artifact.list": self.models.listing,
             "artifact.show": self.models.show,
             "dataset.list": self.graph.listing,

@@ -31,6 +31,7 @@ RECIPES = {
     "ingest": "safehold.ingest.recipe",
     "feature": "safehold.enclave.feature",
     "train": "safehold.enclave.train",
+    "join": "safehold.federation.measure",
     "reidentify": "safehold.assurance.reidentify.recipe",
     CODE: "safehold.enclave.code.recipe",
     "sql": "safehold.enclave.sql",
