@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.attack.test_own_code import letting_figures
+from tests.seated import changed
 from tests.world import PURPOSE, World, raised
 
 from safehold.access import Holder, Price, approve

@@ -147,6 +147,7 @@ class CodeRuns:
             if not desk.home.synthetic:
                 # before the result is in the ledger, whose leaves tell when they were written
                 self.wait(wait_left(self.now() - begun))
+            confined = self._release.confined(opening.intent.index)
             receipt = self._release.close(
                 ask,
                 opening,
@@ -159,7 +160,7 @@ class CodeRuns:
             "people": len(people),
             "left_out": dict(opening.left_out),
             "level": level,
-            **self._release.confined(opening.intent.index),
+            **confined,
             "epsilon": plan.epsilon_micro / 1e6,
             "intent": opening.intent.index,
             "entry": receipt.index,
