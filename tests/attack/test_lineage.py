@@ -488,6 +488,6 @@ def test_a_source_of_an_older_version_is_labelled_by_its_blocks(bench: Bench) ->
     pool(bench, "first")
 
 
-def test_what_is_registered_is_no_use_that_the_trail_misses(shared: Bench) -> None:
-    pool(shared, "counted")
-    assert "0 derived things" in measure.count_missing(shared.verbs).sentence
+def test_what_is_registered_is_no_use_that_the_trail_misses(bench: Bench) -> None:
+    pool(bench, "counted")
+    assert "0 derived things" in measure.count_missing(bench.verbs).sentence
