@@ -33,6 +33,7 @@ from tests.lineage_desk import (
 from tests.world import PURPOSE, raised
 
 from safehold import canonical
+from safehold.assurance import measure
 from safehold.catalog.algebra import Inherited
 from safehold.catalog.lineage import Node
 from safehold.clock import DAY_US
@@ -485,3 +486,8 @@ def test_a_source_of_an_older_version_is_labelled_by_its_blocks(bench: Bench) ->
     bench.workshop.scripts["feature"] = lambda _spec: iter(())
     assert {one["id"]: one["label"] for one in bench.call("dataset.list")["datasets"]} == before
     pool(bench, "first")
+
+
+def test_what_is_registered_is_no_use_that_the_trail_misses(bench: Bench) -> None:
+    pool(bench, "counted")
+    assert "0 derived things" in measure.count_missing(bench.verbs).sentence
