@@ -189,6 +189,41 @@ def test_a_lineage_that_was_changed_is_said_and_hides_nothing(bench: Bench, sql:
     assert "nobody can say" in "\n".join(tell_erasure(report))
 
 
+@pytest.mark.parametrize(
+    ("registered", "charged", "status"),
+    [(True, True, "bounded"), (True, False, "unsupported"), (False, True, "unsupported")],
+)
+def test_a_model_is_bounded_only_if_it_was_charged_and_lineage_knows_its_parents(
+    bench: Bench, registered: bool, charged: bool, status: str
+) -> None:
+    with opened(bench, ask(price=(700_000, 1_000) if charged else (0, 0))) as opening:
+        artifact = bench.verbs.models.keep(
+            b"weights",
+            purpose=PURPOSE,
+            metrics={},
+            datasets=opening.datasets,
+            expires=opening.label.expires,
+            intent=opening.intent.index,
+            level="E3",
+            started_us=bench.desk.now_us(),
+        )
+        if registered:
+            bench.desk.lineage.add(
+                artifact,
+                kind="model",
+                label=opening.label,
+                parents=opening.datasets,
+                created_us=bench.desk.now_us(),
+                facts={"intent": opening.intent.index},
+                release={"epsilon_micro": 700_000, "delta_e12": 1_000} if charged else None,
+            )
+    answer = erase(bench)
+    (effect,) = [one for one in answer["effects"] if one["id"] == artifact]
+    assert (effect["kind"], effect["status"]) == ("model", status)
+    assert effect.get("epsilon_micro") == (700_000 if status == "bounded" else None)
+    assert says_complete(answer, checked(bench, answer)) is (status == "bounded")
+
+
 def test_whoever_is_not_in_it_is_not_told_of_it(bench: Bench) -> None:
     bench.call("people.choose", person=SHE, choice="withdraw")
     name = pool(bench, "counts").dataset
