@@ -147,6 +147,7 @@ class CodeRuns:
             if not desk.home.synthetic:
                 # before the result is in the ledger, whose leaves tell when they were written
                 self.wait(wait_left(self.now() - begun))
+                desk.trust.require_running()
             confined = self._release.confined(opening.intent.index)
             receipt = self._release.close(
                 ask,
