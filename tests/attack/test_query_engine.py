@@ -365,3 +365,22 @@ def test_a_query_without_the_columns_of_its_figure_is_refused(database):
         with pytest.raises(SafeholdError) as refused:
             prepare(database, sql, template, empty_tables(TABLES))
         assert refused.value.rule in ("sql.columns", "sql.bind")
+
+
+def test_nobody_s_answer_uses_up_what_is_there_for_all(monkeypatch):
+    """Time and bytes of a run are shared out before it begins: whoever takes more counts as nothing."""
+    from safehold.enclave import sql
+
+    sent = []
+    people = {"small": [("mail", 1)], "large": [("mail", 1)] * 100}
+    memory = pack_parts(
+        ({"person": person, "stream": "pointer", "window": 1}, pointer_table(rows).select(TABLES["pointer"]))
+        for person, rows in people.items()
+    )  # fmt: skip
+    monkeypatch.setattr(sql, "RUN_BYTES", 40)
+    spec = {"sql": "SELECT x AS v FROM pointer", "template": COUNT.to_json(), "tables": TABLES}
+    sql.main(spec, (memory,), lambda header, body=b"": sent.append((header["person"], bytes(body))))
+    assert sorted(sent) == [("large", b""), ("small", b'{"":[0]}')]
+    limits = Limits.of("sql")
+    assert limits.wall > sql.RUN_S
+    assert limits.egress >= 2 * (64 << 20)
