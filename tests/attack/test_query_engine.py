@@ -384,3 +384,28 @@ def test_nobody_s_answer_uses_up_what_is_there_for_all(monkeypatch):
     limits = Limits.of("sql")
     assert limits.wall > sql.RUN_S
     assert limits.egress >= 2 * (64 << 20)
+
+
+def test_how_the_sandbox_of_a_query_fails_is_one_sentence():
+    """An error inside could be made to tell of a row; other recipes' errors keep their words."""
+    from safehold.app.workshop import SandboxWorkshop
+    from safehold.errors import UnavailableError
+
+    memory = pack_parts([({"person": "p", "stream": "pointer", "window": 1}, pointer_table([]))])
+    shop, said = SandboxWorkshop(Launcher()), {}
+    try:
+        for recipe in ("sql:" + "0" * 64, "feature"):
+            with (
+                shop.start(recipe, {"nothing": 1}, [memory], least="E0") as job,
+                pytest.raises(SafeholdError) as failed,
+            ):
+                list(job.frames())
+            said[recipe[:3]] = failed.value
+    finally:
+        os.close(memory)
+    assert isinstance(said["sql"], UnavailableError)
+    assert (said["sql"].rule, said["sql"].message) == (
+        "sandbox.unsaid",
+        "the job did not come to its end",
+    )
+    assert said["fea"].rule == "enclave.feature.spec"
