@@ -42,7 +42,7 @@ def fate(asking: Asking, permit, text: str) -> str:
 
 def test_averaging_ends_at_the_budget_and_finds_no_more_than_one_question_would():
     people = [True] * 100 + [False] * 20
-    free = average(Gate(None), people, epsilon=0.5, most=400)
+    free = average(Gate(None), people, epsilon=1.0, most=200)
     assert abs(sum(free) / len(free) - 100) < 1.5, "without a budget the noise averages away"
     gate = Gate(1.0)
     answers = average(gate, people, epsilon=0.1, most=2_000)
@@ -51,9 +51,8 @@ def test_averaging_ends_at_the_budget_and_finds_no_more_than_one_question_would(
     # has a standard deviation of 14 / sqrt(10), the one draw has 1.36
 
 
-@pytest.mark.parametrize("each", [0.1, 0.5])
-def test_differencing_guesses_no_better_than_the_budget_allows(each):
-    rng, trials, budget = np.random.default_rng(5), 300, 1.0
+def test_differencing_guesses_no_better_than_the_budget_allows():
+    rng, trials, budget, each = np.random.default_rng(5), 200, 1.0, 0.25
     free = right = asked = 0
     for at in range(trials):
         bit = bool(rng.integers(2))
@@ -61,10 +60,10 @@ def test_differencing_guesses_no_better_than_the_budget_allows(each):
         gate = Gate(budget)
         right += difference(gate, people, 0, epsilon=each, most=500) == bit
         asked += gate.refused == "privacy.budget"
-        if at < 10:
-            free += difference(Gate(None), people, 0, epsilon=2.0, most=60) == bit
+        if at < 6:
+            free += difference(Gate(None), people, 0, epsilon=2.0, most=50) == bit
     assert asked == trials
-    assert free == 10, "without a budget it is told"
+    assert free == 6, "without a budget it is told"
     slack = np.sqrt(np.log(1 / SURE) / (2 * trials))
     assert right / trials <= advantage(budget) + slack
 

@@ -365,3 +365,47 @@ def test_a_query_without_the_columns_of_its_figure_is_refused(database):
         with pytest.raises(SafeholdError) as refused:
             prepare(database, sql, template, empty_tables(TABLES))
         assert refused.value.rule in ("sql.columns", "sql.bind")
+
+
+def test_nobody_s_answer_uses_up_what_is_there_for_all(monkeypatch):
+    """Time and bytes of a run are shared out before it begins: whoever takes more counts as nothing."""
+    from safehold.enclave import sql
+
+    sent = []
+    people = {"small": [("mail", 1)], "large": [("mail", 1)] * 100}
+    memory = pack_parts(
+        ({"person": person, "stream": "pointer", "window": 1}, pointer_table(rows).select(TABLES["pointer"]))
+        for person, rows in people.items()
+    )  # fmt: skip
+    monkeypatch.setattr(sql, "RUN_BYTES", 40)
+    spec = {"sql": "SELECT x AS v FROM pointer", "template": COUNT.to_json(), "tables": TABLES}
+    sql.main(spec, (memory,), lambda header, body=b"": sent.append((header["person"], bytes(body))))
+    assert sorted(sent) == [("large", b""), ("small", b'{"":[0]}')]
+    limits = Limits.of("sql")
+    assert limits.wall > sql.RUN_S
+    assert limits.egress >= 2 * (64 << 20)
+
+
+def test_how_the_sandbox_of_a_query_fails_is_one_sentence():
+    """An error inside could be made to tell of a row; other recipes' errors keep their words."""
+    from safehold.app.workshop import SandboxWorkshop
+    from safehold.errors import UnavailableError
+
+    memory = pack_parts([({"person": "p", "stream": "pointer", "window": 1}, pointer_table([]))])
+    shop, said = SandboxWorkshop(Launcher()), {}
+    try:
+        for recipe in ("sql:" + "0" * 64, "feature"):
+            with (
+                shop.start(recipe, {"nothing": 1}, [memory], least="E0") as job,
+                pytest.raises(SafeholdError) as failed,
+            ):
+                list(job.frames())
+            said[recipe[:3]] = failed.value
+    finally:
+        os.close(memory)
+    assert isinstance(said["sql"], UnavailableError)
+    assert (said["sql"].rule, said["sql"].message) == (
+        "sandbox.unsaid",
+        "the job did not come to its end",
+    )
+    assert said["fea"].rule == "enclave.feature.spec"

@@ -63,6 +63,6 @@ def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
     assert "± error" in shown
     assert "95 % interval" in shown
     assert "epsilon 0.5 spent, 1.5 left" in done.stderr.decode()
-    assert (again["epsilon_left"], spent["rule"]) == (1.0, "grant.runs")
+    assert (again["epsilon_left"], spent["rule"]) == (1.0, "grant.closed")
     for one in again["figures"]:
         assert one["value"] is None or one["low"] <= one["value"] <= one["high"]

@@ -14,6 +14,7 @@ from safehold.errors import InvalidError
 from safehold.privacy.aggregate import deviation, half_width, release_aggregate, split_epsilon
 from safehold.privacy.bound import Share, bound_share
 from safehold.privacy.mechanism import OpenDP
+from safehold.privacy.query import read_query, write_query
 from safehold.privacy.template import Template
 
 KEYS = ("a", "b", "c")
@@ -225,3 +226,29 @@ def test_figures_about_few_people_are_withheld_after_the_noise():
         ("a", 50.0, 50),
         ("b", None, None),
     ]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    keys=st.lists(st.text(min_size=1, max_size=64).filter(str.isprintable), min_size=1, max_size=5, unique=True),
+    epsilon=st.integers(1, 20_000_000),
+    low=st.integers(-1_000, 0),
+    high=st.integers(1, 1_000),
+)  # fmt: skip
+def test_a_query_file_says_what_it_was_written_from(keys, epsilon, low, high):
+    """Also where a key holds quotes, backslashes or what looks like the end of the head."""
+    given_ = {
+        "release": "sum",
+        "epsilon": epsilon / 1e6,
+        "keys": keys,
+        "low": low / 4,
+        "high": high / 4,
+        "step": 0.25,
+    }
+    text = write_query("SELECT app AS k, x AS v FROM pointer -- ///", given_)
+    query = read_query(text)
+    assert query.template == Template.of(given_)
+    assert (query.template.keys, query.template.epsilon_micro) == (tuple(keys), epsilon)
+    assert (query.template.low, query.template.high) == (low, high)
+    assert query.sql == "SELECT app AS k, x AS v FROM pointer -- ///"
+    assert read_query(text + " ").name != query.name

@@ -15,6 +15,7 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.privacy.query import read_query
+from safehold.sdk import Use, table
 
 APP = "SELECT app AS k FROM pointer"
 
@@ -258,3 +259,27 @@ def test_a_charter_that_is_narrowed_ends_what_is_left(asking):
     asking.bench.enact(changed)
     assert asking.left() == 0.0
     assert raised(asking.ask, asking.grant(text), text).rule == "privacy.budget"
+
+
+class Wire:
+    """A line to the keeper without its socket."""
+
+    def __init__(self, bench) -> None:
+        self._bench = bench
+
+    def call(self, verb, *, progress=None, **arguments):
+        return self._bench.call(verb, **arguments)
+
+
+def test_a_use_of_the_sdk_asks_when_its_result_is_read_and_shows_what_it_cost(asking):
+    text = asking.text(APP, keys=["mail"])
+    permit = asking.grant(text)
+    use = Use(Wire(asking.bench), permit.grant, permit.holder._key, lambda _: None)
+    result = use.sql(text)
+    assert asking.left() == 4.0, "nobody has read it"
+    found = result.to_arrow()
+    assert found.column_names == table.FIGURES.names
+    assert found["epsilon_left"].to_pylist() == [3.5]
+    assert asking.left() == 3.5
+    result.to_arrow()
+    assert asking.left() == 3.5, "reading twice costs once"

@@ -7,7 +7,8 @@
    state of the engine, even a fault in the engine, it finds nobody else, and its answer is the answer for this person.
 3. What the query returns is cut to the template in that process, and again by the gate, which believes none of it.
 4. A query that fails for one person, runs too long or needs too much gives nothing for this person. The run goes on:
-   whether it failed for somebody is no answer either.
+   whether it failed for somebody is no answer either. Time and bytes are shared out among the people beforehand, so
+   that nobody's query can use up what is there for all.
 
 The spec has ``sql``, ``template``, and ``tables``: the columns of each stream that the grant has.
 """
@@ -40,6 +41,7 @@ SEEN: Final = 100_000  # rows of one person's answer that are looked at
 PERSON_S: Final = 10.0  # longest that one person's query may take
 RUN_S: Final = 12_000.0  # and all of them, shared out among the people before it begins
 LARGEST: Final = 1 << 20  # bytes that one person's process may send
+RUN_BYTES: Final = 64 << 20  # and all of them, shared out likewise
 _QUERY: Final = "SELECT {k} AS k, {v} AS v FROM ({sql}) AS q"
 
 
@@ -64,8 +66,13 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
         for header, part in slice_parts(fd, inherit=False):
             held.setdefault(header["person"], []).append((header["stream"], part))
         os.close(fd)
-    each = min(PERSON_S, RUN_S / max(len(held), 1))
-    crew = _Crew(_Task(database, query, template, empty), each=each, emit=emit)
+    people = max(len(held), 1)
+    crew = _Crew(
+        _Task(database, query, template, empty),
+        each=min(PERSON_S, RUN_S / people),
+        largest=min(LARGEST, RUN_BYTES // people),
+        emit=emit,
+    )
     for person in sorted(held):
         crew.start(person, held.pop(person))
     crew.finish()
@@ -148,8 +155,8 @@ class _Child:
 class _Crew:
     """Processes that run side by side, one a processor."""
 
-    def __init__(self, task: _Task, *, each: float, emit: Emit) -> None:
-        self._task, self._each, self._emit = task, each, emit
+    def __init__(self, task: _Task, *, each: float, largest: int, emit: Emit) -> None:
+        self._task, self._each, self._largest, self._emit = task, each, largest, emit
         self._most = max(1, len(os.sched_getaffinity(0)))
         self._running: dict[int, _Child] = {}
 
@@ -187,7 +194,7 @@ class _Crew:
             child.said += more
             if not more:
                 self._end(child, bytes(child.said))
-            elif len(child.said) > LARGEST:
+            elif len(child.said) > self._largest:
                 self._end(child, b"")
         now = time.monotonic()
         for child in [one for one in self._running.values() if one.ends <= now]:

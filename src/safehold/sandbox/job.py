@@ -86,8 +86,16 @@ class Limits:
                 return cls(cpu=86_400, wall=86_400.0, egress=8 * GIB)
             case "feature":
                 return cls(address_space=8 * GIB, cpu=14_400, wall=14_400.0, egress=2 * GIB)
-            case "sql":  # its time is shared out among the people, so that it never ends a run
-                return cls(address_space=8 * GIB, cpu=14_400, wall=14_400.0, nofile=1024)
+            case (
+                "sql"
+            ):  # time and bytes are shared out among the people, so that they never end a run
+                return cls(
+                    address_space=8 * GIB,
+                    cpu=14_400,
+                    wall=14_400.0,
+                    nofile=1024,
+                    egress=256 * MIB,
+                )
             case "train" | "reidentify":
                 return cls(
                     address_space=64 * GIB,
