@@ -154,7 +154,7 @@ def test_the_guide_joins_two_houses(tmp_path: Path) -> None:
     assert abs(left["sum"] - true) < 700
     assert 50 <= left["at_least"] <= len(both)
     for told in entries.values():
-        kinds = [one["kind"] for one in told]
+        kinds = [one["leaf"]["k"] for one in told]
         assert kinds.count("join") == 2
         assert "release" in kinds
 
