@@ -24,7 +24,7 @@ from tests.houses import (
 from tests.keeper_desk import Bench, copy_bench
 from tests.world import raised
 
-from safehold.charter import Charter, load
+from safehold.charter import load
 from safehold.errors import (
     BudgetSpentError,
     DeniedError,
@@ -175,8 +175,8 @@ def alone(bench: Bench, authority: Authority, role: str, **changes: Any) -> dict
         "party": f"{role}.example",
         **changes,
     }
-    party = given.pop("party")
-    return ask(bench, PSI_SUM, order(role, party, authority.issue(party), **given))
+    party, holder = given.pop("party"), given.pop("holder", None)
+    return ask(bench, PSI_SUM, order(role, party, authority.issue(party), **given), holder=holder)
 
 
 def test_performance_beside_keystrokes_is_refused_before_anything_is_charged_or_sent(
@@ -311,20 +311,12 @@ def test_an_erasure_ends_a_session_that_holds_the_person(houses, authority) -> N
     assert "release" not in bench.leaves()
 
 
-def test_without_the_stage_no_grant_reaches_a_join(tmp_path, authority) -> None:
-    charter = joining(least=20)
-    who = {**charter.to_json()["who_may"]}
-    who["data_scientist"] = {
-        **who["data_scientist"],
-        "stages": [one for one in who["data_scientist"]["stages"] if one != "private_join"],
-    }
-    tree = {**charter.to_json(), "who_may": who}
-    bench = begin(found_house(tmp_path, "pointer", {"p1": 1}, Charter.from_json(tree)))
-    try:
-        with pytest.raises(SafeholdError):
-            grant_for(bench)
-    finally:
-        bench.stop()
+def test_a_grant_for_another_stage_or_recipe_reaches_no_join(standing, authority) -> None:
+    assert raised(partial(grant_for, standing, stages=("training",))).rule == "grant.stage"
+    holder = grant_for(standing, recipes=("train",))
+    refused = raised(partial(alone, standing, authority, "set", holder=holder))
+    assert isinstance(refused, DeniedError)
+    assert "join" not in standing.leaves()
 
 
 @pytest.mark.real

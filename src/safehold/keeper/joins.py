@@ -17,13 +17,12 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from safehold import canonical
-from safehold.errors import DeniedError, InvalidError, TamperedError, UnavailableError
+from safehold.errors import DeniedError, TamperedError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Opening
@@ -31,6 +30,7 @@ from safehold.keeper.chosen import LEVELS
 from safehold.keeper.commitment import commit, salt_of
 from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants, Use
+from safehold.keeper.joint import Order, read_order
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.together import STAGE, check_together, least_of
@@ -39,68 +39,10 @@ from safehold.ledger import Entry
 RECIPE: Final = "join"
 PSI_SUM: Final = "join.psi-sum"
 SUM: Final = "join.sum"
-GROUPS: Final = ("level", "jurisdiction", "value")
 COMMITMENT: Final = "join-commitment"  # the derived key
 SHARD_ROWS: Final = 1_000_000
 SHARD_PEOPLE: Final = 4_000
-MOST: Final = 1_000_000  # the largest clamp
 TOLD: Final = 1024  # figures that the ledger holds themselves; of more it holds a digest
-LONGEST: Final = 256  # characters of a word
-MOST_PEERS: Final = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a caller asks for.
-
-    Args:
-        protocol: ``psi-sum`` or ``sum``.
-        purpose: The one purpose.
-        role: ``set``, ``values`` or ``vector``.
-        stream: The stream of this house.
-        beside: The streams of the others.
-        measure: What is made of each person's rows; see ``federation.measure``.
-        metric: Name of the metric, for the measure ``value``.
-        at_least: Who has less is left out.
-        clamp: The most that one person counts for.
-        group: How a vector is laid out: ``level``, ``jurisdiction`` or ``value``.
-        epsilon_micro: What it costs, millionths.
-        party: The name of this house.
-        calls: Houses that are called, with host and port.
-        answers: Houses that call.
-        credentials: Certificate, key and authorities, PEM.
-    """
-
-    protocol: str
-    purpose: str
-    role: str
-    stream: str
-    beside: tuple[str, ...]
-    measure: str
-    metric: str | None
-    at_least: int
-    clamp: int
-    group: str | None
-    epsilon_micro: int
-    party: str
-    calls: Mapping[str, Sequence[Any]]
-    answers: tuple[str, ...]
-    credentials: Mapping[str, str]
-
-    @property
-    def parties(self) -> list[str]:
-        """All houses, sorted."""
-        return sorted({self.party, *self.calls, *self.answers})
-
-    def spec(self) -> dict[str, Any]:
-        """Return what the recipe is told."""
-        return {
-            "stream": self.stream,
-            "measure": self.measure,
-            "name": self.metric,
-            # the clamp is that of the values; a set keeps of its own numbers only who is in
-            "clamp": MOST if self.role == "set" else self.clamp,
-        }
 
 
 class Joins:
@@ -130,7 +72,7 @@ class Joins:
             RedLineError: A red line keeps these streams apart.
             DeniedError: Charter, grant or budget does not cover it, or too few people are in both.
         """
-        return self._join(_order(arguments, "psi-sum"), PSI_SUM, arguments, descriptors, report)
+        return self._join(read_order(arguments, "psi-sum"), PSI_SUM, arguments, descriptors, report)
 
     def vector_sum(
         self, arguments: dict[str, Any], descriptors: Sequence[int], report: Report
@@ -141,7 +83,7 @@ class Joins:
             RedLineError: A red line keeps these streams apart.
             DeniedError: Charter, grant or budget does not cover it.
         """
-        return self._join(_order(arguments, "sum"), SUM, arguments, descriptors, report)
+        return self._join(read_order(arguments, "sum"), SUM, arguments, descriptors, report)
 
     def _join(
         self,
@@ -393,87 +335,3 @@ def _noted(figures: Mapping[str, Any]) -> dict[str, Any]:
     if len(cells) <= TOLD:
         return dict(figures)
     return {"cells": len(cells), "sha256": canonical.digest(figures).hex()}
-
-
-def _order(arguments: Mapping[str, Any], protocol: str) -> Order:
-    """Return what is asked for.
-
-    Raises:
-        InvalidError: It is nothing that can be asked for.
-    """
-    credentials = arguments.get("credentials")
-    calls, answers = arguments.get("calls", {}), arguments.get("answers", [])
-    if (
-        not isinstance(credentials, dict)
-        or set(credentials) != {"certificate", "key", "authorities"}
-        or not all(isinstance(one, str) for one in credentials.values())
-        or not isinstance(calls, dict)
-        or not isinstance(answers, list)
-        or not all(
-            isinstance(one, list)
-            and len(one) == 2
-            and isinstance(one[0], str)
-            and type(one[1]) is int
-            for one in calls.values()
-        )
-    ):
-        raise InvalidError(
-            "a join names the other houses and how both ends prove themselves", rule="join.order"
-        )
-    order = Order(
-        protocol=protocol,
-        purpose=_word(arguments, "purpose"),
-        role="vector" if protocol == "sum" else _one_of(arguments, "role", ("set", "values")),
-        stream=_word(arguments, "stream"),
-        beside=tuple(sorted(_words(arguments.get("beside", ())))),
-        measure=_word(arguments, "measure"),
-        metric=None if arguments.get("metric") is None else _word(arguments, "metric"),
-        at_least=_whole(arguments, "at_least", least=0),
-        clamp=_whole(arguments, "clamp", least=1),
-        group=_one_of(arguments, "group", GROUPS) if protocol == "sum" else None,
-        epsilon_micro=_whole(arguments, "epsilon_micro", least=2),
-        party=_word(arguments, "party"),
-        calls={_named(name): address for name, address in calls.items()},
-        answers=tuple(_words(answers)),
-        credentials=credentials,
-    )
-    others = len(order.calls) + len(order.answers)
-    if len(order.parties) != others + 1 or not 1 <= others <= (
-        MOST_PEERS if protocol == "sum" else 1
-    ):
-        raise InvalidError(
-            "a join is of two houses, a sum of two or three, each named once", rule="join.parties"
-        )
-    return order
-
-
-def _named(given: Any) -> str:
-    if not isinstance(given, str) or not 0 < len(given) <= LONGEST:
-        raise InvalidError("a name is a word", rule="join.word")
-    return given
-
-
-def _words(given: Any) -> list[str]:
-    if not isinstance(given, list | tuple):
-        raise InvalidError("not a list of words", rule="join.word")
-    return [_named(one) for one in given]
-
-
-def _word(arguments: Mapping[str, Any], name: str) -> str:
-    return _named(arguments.get(name))
-
-
-def _one_of(arguments: Mapping[str, Any], name: str, among: Sequence[str]) -> str:
-    given = arguments.get(name)
-    if given not in among:
-        raise InvalidError(
-            "not one of the list", field=name, rule="join.word", fix=", ".join(among)
-        )
-    return str(given)
-
-
-def _whole(arguments: Mapping[str, Any], name: str, *, least: int) -> int:
-    given = arguments.get(name)
-    if type(given) is not int or not least <= given <= 1_000_000 * 50:
-        raise InvalidError("not a whole number in its range", field=name, rule="join.number")
-    return given
