@@ -219,7 +219,7 @@ def test_a_stop_while_an_answer_waits_holds_it_back(lab):
     holder = lab.holder(FIGURE)
     order = lab.bench.order("stop", "security")
     lab.bench.verbs.code.wait = lambda _: lab.bench.call("stop", **order)
-    assert raised(lambda: lab.run(holder, FIGURE)).rule == ""
+    assert raised(lambda: lab.run(holder, FIGURE)).rule == "oversight.stop"
 
 
 def test_no_exact_count_about_real_people(lab):
