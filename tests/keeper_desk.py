@@ -89,6 +89,7 @@ class ScriptedJob:
     level = "E3"
     kernel = "a kernel"
     mechanisms = ("scripted",)
+    program = "0:test"
 
     def __init__(self, frames: Iterator[Frame]) -> None:
         self._frames = frames

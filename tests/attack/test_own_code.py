@@ -187,7 +187,7 @@ def test_how_a_group_ended_is_told_to_nobody(lab, exact):
     answer = lab.run(lab.holder(FIGURE), FIGURE)
     assert answer["figure"]["value"] == pytest.approx(5.0)
     result = lab.bench.desk.ledger.detail(answer["entry"])["detail"]
-    assert result.keys() == {"blocks", "code", "kernel", "level", "mechanisms", "people"}
+    assert result.keys() == {"blocks", "code", "kernel", "level", "mechanisms", "people", "program"}
 
 
 @pytest.mark.parametrize("rule", ["sandbox.stopped", "sandbox.start", "sandbox.level"])
@@ -212,6 +212,14 @@ def test_an_answer_comes_at_one_of_few_moments(lab):
     assert lab.waited == [16.0 - 15.0]
     assert lab.sizes == [lab.bench.desk.ledger.size - 1], "the result is written after the wait"
     assert [wait_left(took) + took for took in (0.1, FIRST_S, 8.1, 17.0)] == [8.0, 8.0, 16.0, 32.0]
+
+
+def test_a_stop_while_an_answer_waits_holds_it_back(lab):
+    lab.send(*[5.0] * 10)
+    holder = lab.holder(FIGURE)
+    order = lab.bench.order("stop", "security")
+    lab.bench.verbs.code.wait = lambda _: lab.bench.call("stop", **order)
+    assert raised(lambda: lab.run(holder, FIGURE)).rule == "oversight.stop"
 
 
 def test_no_exact_count_about_real_people(lab):

@@ -14,6 +14,7 @@ from tests.world import PURPOSE, World, raised
 from safehold.access import Holder, Price, approve
 from safehold.access.code import name_code
 from safehold.app.grants import Pass, draft_grant
+from safehold.app.workshop import name_program
 from safehold.signing import SigningKey
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "run-your-own-code.md"
@@ -90,6 +91,7 @@ def test_a_figure_of_real_sandboxes_is_near_the_truth(lab: World) -> None:
     result = lab.desk.ledger.detail(answer["entry"])["detail"]
     assert result["code"] == name_code(FIGURE)
     assert (result["level"], result["kernel"]) == (answer["level"], answer["kernel"])
+    assert result["program"] == name_program()
     assert {"seccomp", "namespaces", "wall-clock"} <= set(result["mechanisms"])
 
 

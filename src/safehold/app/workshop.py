@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 import pyarrow as pa
 
+import safehold
 from safehold.access.code import CODE
 from safehold.errors import SafeholdError, UnavailableError
 from safehold.keeper.ports import Frame
@@ -27,6 +32,20 @@ def kind_of(recipe: str) -> str:
     return recipe.partition(":")[0]
 
 
+@cache
+def name_program() -> str:
+    """Return the version of the program whose recipes run, and the SHA-256 of all of its source, hex.
+
+    A recipe is a file of the package and uses others, so the whole of it is what was reviewed.
+    """
+    root = Path(safehold.__file__).parent
+    whole = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        whole.update(f"{file.relative_to(root).as_posix()}\0".encode())
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
+    return f"{version('safehold')}:{whole.hexdigest()}"
+
+
 class SandboxJob:
     """A running sandbox, as the keeper sees it."""
 
@@ -36,6 +55,7 @@ class SandboxJob:
         self.level: str = running.confined.level
         self.kernel: str = running.confined.kernel
         self.mechanisms: Sequence[str] = running.confined.mechanisms
+        self.program = name_program()
 
     def frames(self) -> Iterator[Frame]:
         """Return what it sends; of a silent one, whatever went wrong inside, it is one sentence."""

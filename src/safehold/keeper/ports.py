@@ -28,11 +28,12 @@ class Frame:
 
 
 class Job(Protocol):
-    """A running sandbox: its level, the kernel, and what confines it."""
+    """A running sandbox: its level, the kernel, what confines it, and version and hash of the program it runs."""
 
     level: str
     kernel: str
     mechanisms: Sequence[str]
+    program: str
 
     def frames(self) -> Iterator[Frame]:
         """Return what it sends, until it ends; a failure inside is raised here."""

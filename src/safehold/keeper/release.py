@@ -455,6 +455,7 @@ class Release:
                 self._confined[opening.intent.index] = {
                     "kernel": job.kernel,
                     "mechanisms": list(job.mechanisms),
+                    "program": job.program,
                 }
                 for frame in job.frames():
                     passed = gate.admit(frame)
@@ -505,7 +506,7 @@ class Release:
         )
 
     def confined(self, intent: int) -> dict[str, Any]:
-        """Return kernel and mechanisms of the sandboxes that a run under an intent had; nothing if it had none."""
+        """Return kernel, mechanisms and program of the sandboxes of a run; nothing if it had none."""
         return dict(self._confined.get(intent, {}))
 
 
