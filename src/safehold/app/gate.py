@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from safehold.app.attack import need
+from safehold.app.model_gates import MODEL_RECIPES, attest, open_model_gate, recipe_materials
 from safehold.assurance.reidentify.attackers import KINDS
 from safehold.assurance.reidentify.gate import RiskAllowance, RiskGate
 from safehold.assurance.reidentify.trial import STREAMS
@@ -16,10 +17,11 @@ from safehold.enclave.artifact import Model, Provenance, sign_provenance, verify
 from safehold.enclave.egress import Allowance, Derived, Metrics, Progress
 from safehold.enclave.egress import Gate as MessageGate
 from safehold.enclave.feature import declare
+from safehold.enclave.manifest import sign_files
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import DeniedError
 from safehold.keeper.ports import Frame, Gate, Made, Passed
-from safehold.signing import SigningKey, VerifyKey
+from safehold.signing import PointKey, SigningKey, VerifyKey
 from safehold.telemetry.schema import REST
 
 SEED: Final = 1  # the attack is the same again; it draws no noise
@@ -88,6 +90,8 @@ class EgressGatekeeper:
                     people=len(people), min_people=spec["min_people"], kinds=tuple(spec["kinds"])
                 )
             )
+        if recipe in MODEL_RECIPES:
+            return open_model_gate(recipe, spec)
         vocabulary = Vocabulary.from_spec(spec)
         if recipe == "feature":
             admit_columns(SCHEMA, declare(spec))
@@ -109,7 +113,7 @@ class EgressGatekeeper:
     def reads(self, recipe: str) -> frozenset[str]:
         """Return the streams a recipe understands."""
         match recipe:
-            case "train":
+            case "train" | "membership":
                 return frozenset({"feature"})
             case "reidentify":
                 return frozenset(STREAMS)
@@ -147,7 +151,7 @@ class ProvenanceNotary:
                 sha256=hashlib.sha256(made.body).digest(),
                 recipe="train",
                 parameters=made.parameters,
-                materials=made.materials,
+                materials={**made.materials, **recipe_materials()},
                 run=made.run,
                 intent=made.intent,
                 builder=f"safehold-sandbox/{made.level}",
@@ -156,6 +160,14 @@ class ProvenanceNotary:
             ),
             key,
         )
+
+    def attest(self, name: str, card: Mapping[str, Any], key: SigningKey) -> bytes:
+        """Return a signed statement of what an artifact was tested for, and how that ended."""
+        return attest(name, card, key)
+
+    def sign_files(self, name: str, files: Mapping[str, bytes], key: PointKey) -> bytes:
+        """Return a signature over files, as OpenSSF model signing has it."""
+        return sign_files(name, files, key)
 
     def check(self, statement: bytes, *, body: bytes, key: VerifyKey) -> dict[str, Any]:
         """Return what a statement says."""

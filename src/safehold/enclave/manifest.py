@@ -90,9 +90,7 @@ def verify_files(bundle: bytes, files: Mapping[str, bytes], key: PointVerifyKey)
         raise _broken("the signature of the files says something else")
     if not isinstance(serialization, dict) or serialization.get("method") != "files":
         raise _broken("the files were hashed in a way that is not known here")
-    if count != len(listed) or listed != {
-        one: ("sha256", digest) for one, digest in files.items()
-    }:
+    if count != len(listed) or listed != {one: ("sha256", digest) for one, digest in files.items()}:
         raise TamperedError(
             "the files are not those that were signed", rule="artifact.manifest.files"
         )

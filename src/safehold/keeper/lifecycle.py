@@ -41,6 +41,8 @@ FIXED: Final = {
     "lease-signing": "gap records that people keep are verified by it",
     "session-mint": "tickets of sessions are verified by it; none lives longer than an hour",
     "provenance": "statements about artifacts are verified by it",
+    "model-signing": "files of artifacts are verified by it, with tools of others",
+    "trial": "who was held out of a training, and what was planted in it, is found again by it",
 }
 
 

@@ -22,6 +22,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NoReturn
 
 import pyarrow as pa
@@ -44,7 +45,7 @@ from safehold.keeper.bounds import Bounds, Opening, bounds_of, demand_of, refuse
 from safehold.keeper.days import Behind, look_behind, sources_digest
 from safehold.keeper.desk import Desk
 from safehold.keeper.gates import Gates
-from safehold.keeper.ports import Passed
+from safehold.keeper.ports import Beside, Passed
 from safehold.keeper.run import Run
 from safehold.keeper.server import Report
 from safehold.keeper.terms import admit_recipe, least_level, sources_of
@@ -329,8 +330,10 @@ class Release:
         people: Sequence[PersonId],
         spec: Mapping[str, Any],
         report: Report,
+        *,
+        beside: Beside | None = None,
     ) -> tuple[list[Passed], str]:
-        """Run a recipe over the opened tables of some people.
+        """Run a recipe over the opened tables of some people, and what it gets beside them.
 
         Returns:
             What passed the gate, and the assurance level of the sandbox.
@@ -345,7 +348,9 @@ class Release:
                 fix="ask again",
             )
         with self._going(opening, people) as going:
-            return self._run(ask, opening, going, spec, report=report, charter=charter)
+            return self._run(
+                ask, opening, going, spec, report=report, charter=charter, beside=beside or Beside()
+            )
 
     @contextmanager
     def _going(self, opening: Opening, people: Sequence[PersonId]) -> Iterator[Run]:
@@ -375,6 +380,7 @@ class Release:
         *,
         report: Report,
         charter: Charter,
+        beside: Beside,
     ) -> tuple[list[Passed], str]:
         desk, people = self._desk, run.people
         if not people:
@@ -386,11 +392,11 @@ class Release:
         )
         admit_recipe(charter, desk.gatekeeper.features(ask.recipe, spec))
         gate = desk.gatekeeper.open(
-            ask.recipe, spec, frozenset(opening.aliases[person] for person in people)
+            ask.recipe, spec, frozenset(opening.aliases[person] for person in people) | beside.names
         )
         out: list[Passed] = []
         shown: dict[str, Any] = {}
-        memory = desk.workshop.pack(self.open(opening, people, run))
+        memory = desk.workshop.pack(chain(beside.parts, self.open(opening, people, run)))
         try:
             with (
                 desk.workshop.start(ask.recipe, spec, [memory], least=least) as job,

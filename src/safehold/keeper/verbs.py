@@ -39,6 +39,8 @@ from safehold.keeper.lifecycle import Lifecycle
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
 from safehold.keeper.principals import Principals
+from safehold.keeper.pull import Pull
+from safehold.keeper.quarantine import Quarantine
 from safehold.keeper.receipts import Receipts
 from safehold.keeper.requests import Requests
 from safehold.keeper.retention import Retention
@@ -50,6 +52,7 @@ from safehold.keeper.sign_in import SignIn
 from safehold.keeper.sources import Sources
 from safehold.keeper.symmetry import Symmetry
 from safehold.keeper.trail import Trail
+from safehold.keeper.trial import Trials
 from safehold.keeper.work import Work
 from safehold.signing import VerifyKey
 
@@ -115,6 +118,9 @@ class Verbs:
             on_gone=self.leases.forget,
         )
         self.attacks = Attacks(desk, self.grants, self.work.release)
+        self.trials = Trials(desk, self.grants, self.work.release, self.work.answers, self.models)
+        self.pull = Pull(desk, self.grants, self.work.answers, self.models, self.work.release.gates)
+        self.quarantine = Quarantine(desk, self.models)
         self.retention = Retention(desk, self.intake, self.models)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
@@ -148,6 +154,7 @@ class Verbs:
             self.work.answers.settle()  # runs that the last keeper did not end
             self.grants.close_ended()
             self.lifecycle.recover()
+            self.quarantine.recover()
         except UnavailableError as error:
             _LOG.warning("runs and grants are settled later: %s", error.rule)
         with suppress(UnavailableError):
@@ -208,7 +215,13 @@ class Verbs:
             "attack.dataset": self.attacks.dataset,
             "gate.list": self.attacks.listing,
             "artifact.list": self.models.listing,
-            "artifact.show": self.models.show,
+            "artifact.show": self.pull.show,
+            "artifact.pull": self.pull.pull,
+            "artifact.import": self.quarantine.bring,
+            "artifact.quarantine": self.quarantine.listing,
+            "artifact.decide": self.quarantine.decide,
+            "attack.model": self.trials.membership,
+            "attack.canary": self.trials.canary,
             "dataset.list": self._datasets,
             "dataset.lineage": self._lineage,
             "dataset.sweep": self.retention.sweep,

@@ -6,6 +6,7 @@ sealed under that person's own key with a label no wider than its sources'.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -23,10 +24,12 @@ from safehold.keeper.bounds import Opening
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
+from safehold.keeper.planting import plan_training
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import derived_expiry, end_of, sources_of
+from safehold.keeper.trial import note_inapplicable
 from safehold.telemetry.schema import REST
 from safehold.vault import Label, PlainBlock, SealedBlock
 
@@ -182,18 +185,24 @@ class Work:
         )
         started = desk.now_us()
         with self._release.opened(ask, asker) as opening:
+            settings = desk.gatekeeper.settings("train", synthetic=desk.home.synthetic)
+            plan = plan_training(desk, opening, settings, least=least, charter=desk.trust.charter())
             spec = {
-                **desk.gatekeeper.settings("train", synthetic=desk.home.synthetic),
+                **settings,
                 "epsilon_micro": allowed.epsilon_micro,
                 "delta_e12": allowed.delta_e12,
-                "min_people": least,
+                # what is planted is nobody, and makes up for nobody
+                "min_people": least + len(plan.beside.names),
+                "held_out": list(plan.held_out),
                 "synthetic": desk.home.synthetic,
                 "sampling_ppm": share_of(len(opening.blocks)),
             }
             opened = [block for blocks in opening.blocks.values() for block in blocks]
             datasets = desk.catalog.sources_of([block.block_id for block in opened])
             label = self._label(opened, datasets)
-            passed, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)
+            passed, level = self._release.run(
+                ask, opening, sorted(opening.blocks), spec, report, beside=plan.beside
+            )
             metrics = dict(_only(passed, "metrics").values)
             model = _only(passed, "model").body
             with desk.lock:  # an erasure finds the model, or the model finds the erasure
@@ -207,6 +216,14 @@ class Work:
                     intent=opening.intent.index,
                     level=level,
                     started_us=started,
+                    materials=self._materials(opening, datasets),
+                    trial=plan.record,
+                )
+                note_inapplicable(
+                    self._models,
+                    artifact,
+                    desk.trust.charter().gates,
+                    intent=opening.intent.index,
                 )
                 desk.lineage.add(
                     artifact,
@@ -234,6 +251,14 @@ class Work:
                 "intent": opening.intent.index,
                 "entry": receipt.index,
             }
+
+    def _materials(self, opening: Opening, datasets: Sequence[str]) -> dict[str, str]:
+        """Return what a model is made from, by digests: blocks of datasets, and the intent in the ledger."""
+        leaf = self._desk.ledger.leaf(opening.intent.index)
+        return {
+            "ledger/intent": hashlib.sha256(leaf).hexdigest(),
+            **{f"dataset/{one}": self._release.gates.held(one) for one in datasets},
+        }
 
     @contextmanager
     def _alone(self, purpose: str) -> Iterator[None]:

@@ -19,12 +19,16 @@ from safehold.charter.value import MICRO, Threshold
 from safehold.errors import InvalidError
 from safehold.privacy.recognition import upper_bound
 
-CONFIDENCE: Final = 0.95  # one-sided, of every bound; also how often a value must fail to count as seen
+CONFIDENCE: Final = (
+    0.95  # one-sided, of every bound; also how often a value must fail to count as seen
+)
 PASSED, FAILED, UNMEASURED = "passed", "failed", "unmeasured"
 STATES: Final = (PASSED, FAILED, UNMEASURED)
 MEMBERSHIP: Final = "membership.advantage"
 CANARY: Final = "canary.exposed"
-SECOND: Final = "second_lower"  # of further figures: a second look whose lower bound fails a gate too
+SECOND: Final = (
+    "second_lower"  # of further figures: a second look whose lower bound fails a gate too
+)
 OPERATORS: Final = {"<=": "le", "<": "lt", "==": "eq"}
 
 _WORD: Final = re.compile(r"[a-z][a-z0-9._-]{0,63}")

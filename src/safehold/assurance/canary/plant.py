@@ -2,7 +2,7 @@
 
 A canary is one person, with one session of actions drawn evenly from the public lists. It is trained on like anybody;
 the recipe cannot tell it from somebody. Who knows the key can draw the same canaries again when the model is searched
-for them, so none is kept; and can draw as many candidates as are needed, that were drawn like them and never trained on.
+for them, so none is kept; and can draw as many candidates as are needed, that were never trained on.
 
 Keys are 32 bytes of the keeper, one for each training; what is drawn with them is SHAKE-256 (FIPS 202).
 """
