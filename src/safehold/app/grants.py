@@ -26,7 +26,7 @@ from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
-RECIPES = ("train", "reidentify", "feature")
+RECIPES = ("train", "reidentify", "feature", "membership", "pull")
 ROLE = "data_scientist"
 FEATURE = "feature"
 
@@ -80,6 +80,15 @@ class Pass:
             proof=b64(self.holder.prove(nonce, use_message("train", purpose))),
         )
         return {**answer, **_figures(answer["metrics"])}
+
+    def prove(self, client: KeeperClient, verb: str, purpose: str) -> dict[str, Any]:
+        """Return what a verb under this grant takes: the token, and the proof over a fresh nonce."""
+        nonce = unb64(client.call("nonce")["nonce"])
+        return {
+            "token": self.holder.token,
+            "nonce": b64(nonce),
+            "proof": b64(self.holder.prove(nonce, use_message(verb, purpose))),
+        }
 
     def attack(
         self, client: KeeperClient, purpose: str, dataset: str | None, progress: Progress
@@ -143,7 +152,7 @@ def draft_grant(
     kept = max((charter.retention(stream) for stream in sources), default=0)
     streams: tuple[str, ...]
     match recipe:
-        case "train":
+        case "train" | "membership" | "pull":  # a model is of the stage that made it
             streams, stage = (FEATURE,), "training"
         case "reidentify":
             streams = tuple(sorted(sources & frozenset(STREAMS)))

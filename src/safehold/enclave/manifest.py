@@ -24,13 +24,15 @@ from safehold.signing import PointKey, PointVerifyKey, pre_authenticate
 
 PREDICATE: Final = "https://model_signing/signature/v1.0"
 BUNDLE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
-SIGNATURE: Final = "model.sig"  # never part of what is signed
+SIGNATURE: Final = "model.sig"
+# never part of what is signed: the signature itself, and what the ledger says of it afterwards
+BESIDE: Final = (SIGNATURE, "pull.leaf", "pull.tlog-proof")
 LARGEST: Final = 4 << 20  # bytes
 _METHOD: Final = {
     "method": "files",
     "hash_type": "sha256",
     "allow_symlinks": False,
-    "ignore_paths": [SIGNATURE],
+    "ignore_paths": list(BESIDE),
 }
 
 

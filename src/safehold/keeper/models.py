@@ -262,6 +262,7 @@ class Models:
                     "purpose": row.purpose,
                     "size": record["sealed"]["length"],
                     "expires": record["sealed"]["label"]["expires"],
+                    "sha256": record["sha256"],
                     "state": now.state or "unknown",
                     "reason": now.reason,
                 }

@@ -48,6 +48,7 @@ ACTION: Final = "pull_artifact"
 STAGE: Final = "training"
 FEATURE: Final = "feature"
 RECORD_FILE: Final = "release.json"
+STATEMENTS_FILE: Final = "provenance.intoto.jsonl"
 
 
 class Pull:
@@ -146,7 +147,8 @@ class Pull:
         card = self._cards.write(name)  # reads the file, and checks it and its statement
         body = models.read(name)
         written = canonical.encode(card)
-        attested = self._attest(name, card)
+        attested = desk.notary.attest(name, card, models.key)
+        statements = f"{record['provenance']}\n{attested.decode()}\n"
         with desk.lock:
             self._answers.settle()
             models.shelf.require_free(name)
@@ -171,8 +173,8 @@ class Pull:
             "artifact": name,
             "sha256": record["sha256"],
             "record": written.decode(),
-            "statements": [record["provenance"], attested.decode()],
-            "signature": b64(self._signature(name, record, written)),
+            "statements": statements,
+            "signature": b64(self._signature(name, record, written, statements)),
             "leaf": b64(desk.ledger.leaf(intent.index)),
             "proof": proof,
             "entry": intent.index,
@@ -267,13 +269,13 @@ class Pull:
         ):  # the witnesses do not answer; `safehold ledger prove` gives it later
             return None
 
-    def _attest(self, name: str, card: Mapping[str, Any]) -> bytes:
-        return self._desk.notary.attest(name, card, self._models.key)
-
-    def _signature(self, name: str, record: Mapping[str, Any], written: bytes) -> bytes:
+    def _signature(
+        self, name: str, record: Mapping[str, Any], written: bytes, statements: str
+    ) -> bytes:
         files = {
             MODEL_FILE: bytes.fromhex(str(record["sha256"])),
             RECORD_FILE: hashlib.sha256(written).digest(),
+            STATEMENTS_FILE: hashlib.sha256(statements.encode()).digest(),
         }
         return self._desk.notary.sign_files(name, files, self._models.point)
 

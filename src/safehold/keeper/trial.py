@@ -221,7 +221,8 @@ class Trials:
         desk, intent = self._desk, int(record["intent"])
         cut = str(record["trial"].get("cut", ""))
         people = sorted(opening.blocks)
-        inside, outside = [], []
+        inside: list[str] = []
+        outside: list[str] = []
         for person, there in zip(people, self._were_there(people, intent), strict=True):
             if there:
                 held = bool(cut) and place_of(desk, intent, person) <= cut
