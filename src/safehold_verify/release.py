@@ -95,7 +95,7 @@ def verify_release(folder: Path | str, policy: Policy | Path | str) -> ReleaseRe
         raise VerificationError("not the files of a pull, or more than those", where="folder")
     written = read_file(place / "release.json", "release.json", limit=_LARGEST_RECORD)
     card = read_json(written, "release.json")
-    if not isinstance(card, dict) or card.get("v") != VERSION:
+    if card.get("v") != VERSION:
         raise VerificationError("not a release record", where="release.json")
     leaf = read_file(place / "pull.leaf", "pull.leaf", limit=LARGEST_ENTRY)
     proof = read_file(place / "pull.tlog-proof", "pull.tlog-proof", limit=LARGEST_TEXT)
@@ -196,7 +196,7 @@ def open_envelope(line: bytes, key: Ed25519PublicKey, where: str) -> dict[str, A
     except InvalidSignature:
         raise VerificationError("an envelope's signature does not hold", where=where) from None
     statement = read_json(payload, where)
-    if not isinstance(statement, dict) or statement.get("_type") != STATEMENT:
+    if statement.get("_type") != STATEMENT:
         raise VerificationError("not a statement", where=where)
     return statement
 
