@@ -245,7 +245,7 @@ def test_what_a_scan_finds_in_weights_lies_in_quarantine_from_the_first_leaf_on(
     assert bench.call("artifact.quarantine")["quarantine"][0]["reason"] == "scan"
     # five of six seats may let it out, and any one may have it deleted
     few = order(bench, name, "release", "privacy", "legal")
-    assert raised(lambda: bench.call("artifact.decide", **few)).code == "quorum"
+    assert raised(lambda: bench.call("artifact.decide", **few)).code == "denied.quorum"
     done = bench.call("artifact.decide", **order(bench, name, "release"))
     assert (done["state"], state(bench, name)) == ("released", "released")
     again = order(bench, name, "release")
@@ -285,10 +285,10 @@ def test_a_deletion_that_a_crash_cut_off_is_carried_on(bench: Bench) -> None:
 
 def test_people_who_left_are_neither_members_nor_others(bench: Bench) -> None:
     name = model(bench)
-    for person in MANY[:5]:
+    for person in MANY[:1]:
         bench.call("people.choose", person=person, choice="withdraw")
     (one,) = membership(bench, name)["gates"]
-    assert one["members"] + one["others"] == len(MANY) - 5
+    assert one["members"] + one["others"] == len(MANY) - 1
 
 
 def test_the_sides_are_those_of_the_training(fresh: Bench) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from safehold.dlp.artifact import inspect
-from safehold.dlp.artifact.content import IMAGE, OPTIMIZER, VECTORS
+from safehold.dlp.artifact.content import IMAGE, OPTIMIZER, SPREAD, VECTORS
 from safehold.dlp.artifact.inspection import CANARY
 from safehold.dlp.canary import Canaries
 from safehold.dlp.classes import NAMES
@@ -26,7 +26,7 @@ Emit = Callable[..., None]
 KINDS: Final = frozenset(
     {"safetensors", "gguf", "array", "tokenizer", "notebook", "json", "log", "table"}
 )
-NOTES: Final = (IMAGE, OPTIMIZER, VECTORS)
+NOTES: Final = (SPREAD, OPTIMIZER, VECTORS, IMAGE)
 _CLASSES: Final = frozenset({*NAMES, CANARY})
 _KEYS: Final = frozenset({"type", "kind", "notes", "findings", "classes"})
 _MOST: Final = 10**9

@@ -117,10 +117,14 @@ class Models:
         )
         self.shelf.put(
             name,
-            QUARANTINED if found.findings else KEPT,
-            "scan" if found.findings else "trained",
+            QUARANTINED if found.findings or found.notes else KEPT,
+            "scan" if found.findings or found.notes else "trained",
             facts=facts_of(model, SAFETENSORS),
-            detail={"findings": len(found.findings) + found.more, "passages": found.passages},
+            detail={
+                "findings": len(found.findings) + found.more,
+                "passages": found.passages,
+                "notes": list(found.notes),
+            },
             ref=intent,
         )
         return name
