@@ -18,7 +18,8 @@ assurance:"""
 
 
 def test_a_model_is_released_as_the_page_says(tmp_path: Path) -> None:
-    world = made(tmp_path)
+    world, files = made(tmp_path)
+    taken = [word for name in ("key", "pointer") for word in ("--source", files[name])]
     with world.kept():
         trained = world.ask("run", *sources(tmp_path), "--seats", world.seats, timeout=3_000)[
             "training"
@@ -56,7 +57,7 @@ def forged(world: World, pulled: Path) -> None:
     world.refuse("artifact", "verify", pulled, "--policy", policy(world), code=5)
 
 
-def made(path: Path) -> World:
+def made(path: Path) -> tuple[World, dict[str, Path]]:
     text = (CHARTERS / "demo.yaml").read_text("utf-8")
     assert text.count("\nassurance:") == 1
     text = text.replace("\nassurance:", f"\n{GATES}")
@@ -69,18 +70,11 @@ def made(path: Path) -> World:
     for key in world.seats.glob("*.key"):
         shutil.copy(key, world.root)
     spec = company(PEOPLE, pace=200)
-    write_sources(spec, path / "sources")
+    files = write_sources(spec, path / "sources")
     people = write_people(spec, path / "people.csv")
     world.extra["POLICY"] = str(policy(world))
     world.run("people", "enrol", "--file", people, "--evidence", "made up")
-    return world
-
-
-def sources(path: Path) -> list[str | Path]:
-    files = sorted((path / "sources").iterdir())
-    return [
-        word for file in files if file.stem in ("key", "pointer") for word in ("--source", file)
-    ]
+    return world, files
 
 
 def policy(world: World) -> Path:
