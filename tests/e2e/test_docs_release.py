@@ -21,9 +21,7 @@ def test_a_model_is_released_as_the_page_says(tmp_path: Path) -> None:
     world, files = made(tmp_path)
     taken = [word for name in ("key", "pointer") for word in ("--source", files[name])]
     with world.kept():
-        trained = world.ask("run", *sources(tmp_path), "--seats", world.seats, timeout=3_000)[
-            "training"
-        ]
+        trained = world.ask("run", *taken, "--seats", world.seats, timeout=3_000)["training"]
         assert trained["artifact"]
         world.root.joinpath("tokenizer.json").write_text(
             json.dumps(
