@@ -223,15 +223,30 @@ class Models:
         return {self._open(row)["sealed"]["object"] for row in rows}
 
     def made(self) -> list[tuple[str, str, int]]:
-        """Return every artifact that was ever kept, oldest first: id, purpose, and the intent of its run.
+        """Return every artifact that was ever made here, oldest first: id, purpose, and the intent of its run.
 
-        The intent is -1 of one that an older version kept.
+        The intent is -1 of one that an older version kept. What was brought from outside was not made of anybody here.
         """
         with self._engine.begin() as connection:
             rows = connection.execute(
                 sa.select(tables.artifact).order_by(tables.artifact.c.created_us)
             ).all()
-        return [(row.id, row.purpose, int(self._open(row).get("intent", -1))) for row in rows]
+        kept = [(row, self._open(row)) for row in rows]
+        return [
+            (row.id, row.purpose, int(record.get("intent", -1)))
+            for row, record in kept
+            if "provenance" in record
+        ]
+
+    def names(self) -> list[tuple[str, str]]:
+        """Return every artifact there is, also from outside, oldest first: id and purpose."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(
+                sa.select(tables.artifact.c.id, tables.artifact.c.purpose).order_by(
+                    tables.artifact.c.created_us
+                )
+            ).all()
+        return [(row.id, row.purpose) for row in rows]
 
     def lives(self, name: str) -> bool:
         """Return whether an artifact can still be opened: its key is there and its time is not over."""

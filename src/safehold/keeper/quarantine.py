@@ -69,7 +69,7 @@ class Quarantine:
         shelf = self._models.shelf
         charter = self._desk.trust.charter()
         found = []
-        for name, purpose, _ in self._models.made():
+        for name, purpose in self._models.names():
             now = shelf.standing(name)
             if now.state == QUARANTINED:
                 gates = shelf.gates(name, charter.gates)
@@ -221,7 +221,7 @@ class Quarantine:
 
     def recover(self) -> None:
         """Destroy the keys of what was deleted, where a crash came between."""
-        for name, _, _ in self._models.made():
+        for name, _ in self._models.names():
             if self._models.shelf.standing(name).state == DELETED and self._models.lives(name):
                 self._shred(name)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -203,7 +203,7 @@ class Work:
             passed, level = self._release.run(
                 ask, opening, sorted(opening.blocks), spec, report, beside=plan.beside
             )
-            metrics = dict(_only(passed, "metrics").values)
+            metrics = counted(_only(passed, "metrics").values, planted=len(plan.beside.names))
             model = _only(passed, "model").body
             with desk.lock:  # an erasure finds the model, or the model finds the erasure
                 self._release.require_present(opening)
@@ -312,6 +312,15 @@ class Work:
             desk.catalog.add_derived(build, objects)
         held = [block for blocks in kept.values() for block in blocks]
         return sum(block.table.num_rows for block in held), len({block.person for block in held})
+
+
+def counted(figures: Mapping[str, Any], *, planted: int) -> dict[str, Any]:
+    """Return the figures of a training with people counted as people: what was planted is nobody."""
+    found = dict(figures)
+    if planted:
+        found |= {name: found[name] - planted for name in ("people", "trained") if name in found}
+        found["planted"] = planted
+    return found
 
 
 def share_of(people: int) -> int:
