@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.command_line import CHARTERS, World, company, write_people, write_sources
 from tests.e2e.test_docs_board import walk
 
-PEOPLE = 104  # fifty on each side, which the charter asks for before anything is said
+PEOPLE = 132  # about 110 take part: fifty on each side, which the charter asks for before anything is said
 GATES = """gates:
   - {id: membership, attack: membership, measure: membership.advantage, must_be: "<=0.95"}
   - {id: canary, attack: canary, measure: canary.exposed, must_be: "<=0.9"}
