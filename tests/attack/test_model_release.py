@@ -248,8 +248,9 @@ def test_what_a_scan_finds_in_weights_lies_in_quarantine_from_the_first_leaf_on(
     assert raised(lambda: bench.call("artifact.decide", **few)).code == "denied.quorum"
     done = bench.call("artifact.decide", **order(bench, name, "release"))
     assert (done["state"], state(bench, name)) == ("released", "released")
-    again = order(bench, name, "release")
-    assert raised(lambda: bench.call("artifact.decide", **again)).rule == "artifact.state"
+    same, other = order(bench, name, "release"), order(bench, name, "release", reason="again")
+    assert raised(lambda: bench.call("artifact.decide", **same)).rule == "artifact.order"
+    assert raised(lambda: bench.call("artifact.decide", **other)).rule == "artifact.state"
 
 
 def test_an_order_counts_once_for_one_file_of_one_home(bench: Bench) -> None:
