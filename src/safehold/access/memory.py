@@ -27,8 +27,6 @@ from safehold.errors import DeniedError
 MOST: Final = 4_096
 _ENDS: Final = ("resource.expires", "context.grant_expires")
 _KNOWN: Final = tuple(f"context.now {sign} {end}" for sign in ("<", ">=") for end in _ENDS)
-_PEOPLE: Final = re.compile(r"context\.people < ([0-9]+)(?![0-9])")
-_ASKED: Final = ("context.now", "context.people", *_ENDS)
 _SAME: Final = (  # all that a policy of ours asks of names
     'context.holder == ""',
     "context.grant_holder != context.holder",
@@ -44,14 +42,28 @@ _OF_DATA: Final = frozenset({"segment", "owner"})
 _OF_GRANT: Final = frozenset({"holder", "grant_holder", "grant_operator", "grant_segments"})
 # the words of the charter, which say what they mean; an entity of any other kind would be a name
 _WORDS: Final = frozenset({"Action", "Gate", "Place", "Purpose", "Role", "Silo", "Stage", "What"})
-_NAMED: Final = re.compile(
-    r"""context\.(?:grant_)?(?:holder|segments|operator)\b  # a name that is asked about in another way
-    | principal\.(?:sub|operator)\b | resource\.(?:segment|owner)\b
-    | \b(?:principal|resource)\s*(?:==|!=|in\b|has\b|\[)  # or who and what as wholes
-    | (?:==|!=|\bin)\s*(?:principal|resource)\b(?!\.)
-    | context\s*(?:\[|has\b)""",
+
+
+def _term(*forms: str) -> re.Pattern[str]:
+    """Return what finds whole conditions: one that goes on (``people < 2 + 3``) asks something else."""
+    return re.compile(rf"([({{]|&&|\|\|)\s*!?\s*(?:{'|'.join(forms)})\s*(?=[)}}]|&&|\|\|)")
+
+
+_ENDED: Final = _term(*map(re.escape, _KNOWN))
+_FEW: Final = _term(r"context\.people < ([0-9]+)")
+_EQUAL: Final = _term(*map(re.escape, _SAME))
+_ASKED: Final = re.compile(r"\b(?:now|people|expires|grant_expires)\b")
+_LITERAL: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//', re.DOTALL)
+_INDEX: Final = re.compile(r'\[\s*"')
+# who and what as they may stand in a policy that asks for no name: in its head, by kind, and by another attribute
+_PLAIN: Final = re.compile(
+    r"""\b(?:permit|forbid)\(principal(?:\ is\ \w+)?,\ action[^(){}]*,\ resource\)
+    | \bprincipal\ is\ \w+
+    | \b(?:principal|resource|context)\.
+      (?!(?:sub|operator|segment|owner|holder|grant_holder|grant_operator|grant_segments)\b)\w+""",
     re.VERBOSE,
 )
+_WHOLE: Final = re.compile(r"\b(?:principal|resource|context)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,20 +141,35 @@ class Memory:
 @lru_cache(64)
 def bounds(cedar: str) -> tuple[int, ...] | None:
     """Return the numbers of people that policies ask about; None if they ask more of moments or people than that."""
-    for known in _KNOWN:
-        cedar = cedar.replace(known, "")
-    found = tuple(sorted({int(one) for one in _PEOPLE.findall(cedar)}))
-    cedar = _PEOPLE.sub("", cedar)
-    return None if any(name in cedar for name in _ASKED) else found
+    text = _read(cedar)
+    if text is None:
+        return None
+    text = _ENDED.sub(r"\1", text)
+    found = tuple(sorted({int(one.group(2)) for one in _FEW.finditer(text)}))
+    return None if _ASKED.search(_FEW.sub(r"\1", text)) else found
 
 
 @lru_cache(64)
 def nameless(cedar: str) -> bool:
     """Return whether policies ask of the names of people, keys and segments only which of them are the same."""
-    for known in _SAME:
-        cedar = cedar.replace(known, "")
-    kinds = set(re.findall(r'(\w+)::"', cedar))
-    return kinds <= _WORDS and not _NAMED.search(cedar)
+    text = _read(cedar)
+    if text is None or not set(re.findall(r'(\w+)\s*::\s*"', text)) <= _WORDS:
+        return False
+    return not _WHOLE.search(_PLAIN.sub("", _EQUAL.sub(r"\1", text)))
+
+
+def _read(cedar: str) -> str | None:
+    """Return policies with every text but the empty one blotted out; None of what is not read here."""
+    comments = 0
+
+    def blot(found: re.Match[str]) -> str:
+        nonlocal comments
+        comments += found[0] == "//"
+        return '""' if found[0] == '""' else '"?"'
+
+    text = _LITERAL.sub(blot, cedar)
+    # a comment could part a word, and an index may spell an attribute in another way
+    return None if comments or _INDEX.search(text) else text
 
 
 def _key(
