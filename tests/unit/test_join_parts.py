@@ -212,7 +212,9 @@ def parties(count: int, size: int, vectors: list[Any], **changes: Any) -> list[A
             if name in (one, two)
         }
         mine = Terms(
-            protocol="sum", purpose="p", party=name, parties=names, streams=("focus",), beside=(),
+            protocol="sum", purpose="p", party=name, parties=names,
+            streams=changes.get("streams", [("focus",)] * count)[place],
+            beside=changes.get("beside", [("focus",)] * count)[place],
             role="vector", clamp=1, epsilon_count_micro=0, epsilon_sum_micro=1_000_000, delta_e12=0,
             least=1, size=len(vectors[place]), layout="l", commitment="0" * 64, nonce=os.urandom(32).hex(),
         )  # fmt: skip
@@ -266,6 +268,28 @@ def test_houses_that_lay_out_other_vectors_do_not_add_them() -> None:
     found = parties(2, 5, [np.zeros(5, np.int64), np.zeros(6, np.int64)], uneven=True)
     assert all(isinstance(one, SafeholdError) for one in found)
     assert "join.terms" in {one.rule for one in found}
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        [("focus", "metric"), ("focus",), ("focus", "metric")],  # b does not know what c brings
+        [("focus",), ("focus", "metric"), ("focus",)],  # neither do a and c of each other
+    ],
+)
+def test_a_house_that_brings_another_stream_than_was_judged_is_not_added(beside) -> None:
+    """A red line is judged on what the others are said to bring, so what they bring must be that."""
+    streams = [("focus",), ("focus",), ("metric",)]
+    vectors = [np.zeros(5, np.int64)] * 3
+    found = parties(3, 5, vectors, streams=streams, beside=beside)
+    assert all(isinstance(one, SafeholdError) for one in found)
+    assert "join.terms" in {one.rule for one in found}
+    sides = [("focus", "metric"), ("focus", "metric"), ("focus",)]
+    assert not [
+        one
+        for one in parties(3, 5, vectors, streams=streams, beside=sides)
+        if isinstance(one, SafeholdError)
+    ]
 
 
 # --- measures

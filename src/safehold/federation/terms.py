@@ -131,8 +131,14 @@ class Terms:
                 and set(self.beside) == set(peer.streams)
                 and set(self.streams) == set(peer.beside)
             )
-        else:
-            facing = facing and peer.role == self.role == "vector" and peer.size == self.size
+        else:  # each was judged by its own charter with what it believes that the others bring
+            facing = (
+                facing
+                and peer.role == self.role == "vector"
+                and peer.size == self.size
+                and set(peer.streams) <= set(self.beside)
+                and set(self.streams) <= set(peer.beside)
+            )
         if not same or not facing:
             raise DeniedError(
                 "the other house asks for other terms",
