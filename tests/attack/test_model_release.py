@@ -6,6 +6,7 @@ Each test takes away one thing that the guard asks for and shows that no byte le
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,16 @@ from tests.model_desk import (
 from tests.world import raised
 
 from safehold import canonical
+from safehold.access import PeopleFilter, Price, approve
+from safehold.access.proof import Holder
+from safehold.app.grants import draft_grant
 from safehold.catalog import tables
+from safehold.clock import SECOND_US
 from safehold.errors import ERRORS
 from safehold.keeper.caller import AGENT, WORKLOAD
 from safehold.keeper.door import KINDS_OF
 from safehold.keeper.models import _aad
+from safehold.signing import SigningKey
 
 
 @pytest.fixture(scope="module")
@@ -290,6 +296,49 @@ def test_people_who_left_are_neither_members_nor_others(bench: Bench) -> None:
         bench.call("people.choose", person=person, choice="withdraw")
     (one,) = membership(bench, name)["gates"]
     assert one["members"] + one["others"] == len(MANY) - 1
+
+
+def test_nobody_chooses_whom_an_attack_is_tried_on(bench: Bench) -> None:
+    listed = sorted(str(one) for one in bench.desk.people.everybody())[:-1]
+    some, key, now = PeopleFilter(people=tuple(listed)), SigningKey.generate(), bench.clock.now_us()
+    asked = replace(
+        draft_grant(
+            bench.charter(), requester="ana", purpose=PURPOSE, reason="a test", minutes=60, holder=key,
+            recipe="membership", people=some,
+        ),
+        asked_us=now, expires_us=now + 3600 * SECOND_US,
+        first_day=bench.today - 40, last_day=bench.today + 1,
+    )  # fmt: skip
+    filed = bench.call("request.new", grant=asked.to_json(), people=some.to_json())
+    approvals = [
+        approve(
+            asked, Price.from_json(filed["price"]), seat, bench.seats[seat], now_us=now
+        ).to_json()
+        for seat in ("privacy", "legal")
+    ]
+    token = bench.call("grant.enact", grant=asked.to_json(), approvals=approvals)["token"]
+    holder = Holder(token, key)
+    size = bench.desk.ledger.size
+    error = raised(
+        lambda: bench.call(
+            ATTACK, artifact=model(bench), purpose=PURPOSE, **proved(bench, holder, ATTACK)
+        )
+    )
+    assert error.rule == "attack.people"
+    assert "access.intent" not in bench.leaves(size)
+    assert state(bench) == "kept"
+
+
+def test_a_model_of_another_recipe_is_not_let_past_a_gate_on_vectors(bench: Bench) -> None:
+    """Only of a recipe that is known to make no vectors there is nothing to invert."""
+    intent = next(at for at, leaf in bench.desk.ledger.leaves() if leaf["k"] == "access.intent")
+    name = bench.verbs.models.keep(
+        weights(), purpose=PURPOSE, metrics={}, datasets=(), expires=bench.today + 9, intent=intent,
+        level="E0", started_us=1, trial={"recipe": "embed", "cut": "", "planted": 0},
+    )  # fmt: skip
+    canary(bench, name)
+    shown = bench.call("artifact.show", artifact=name)["record"]["gates"]
+    assert [one["state"] for one in shown if one["attack"] == "invert"] == ["unmeasured"]
 
 
 def test_the_sides_are_those_of_the_training(fresh: Bench) -> None:

@@ -70,7 +70,7 @@ def plan_training(
             ],
             names=frozenset(header["person"] for header, _ in planted),
         ),
-        record={"cut": cut, "planted": len(planted)},
+        record={"recipe": "train", "cut": cut, "planted": len(planted)},
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 import orjson
 import pyarrow as pa
 
+from safehold.access import EVERYBODY
 from safehold.canonical import b64
 from safehold.charter.oversight import Gate
 from safehold.errors import (
@@ -102,6 +103,12 @@ class Trials:
             within=frozenset(record["datasets"]),
         )
         try:
+            if asker.people != EVERYBODY:
+                raise DeniedError(
+                    "an attack is on everybody who was there: a grant for some of them would choose what it finds",
+                    rule="attack.people",
+                    fix="ask for a grant over everybody",
+                )
             with self._release.opened(ask, asker) as opening:
                 inside, outside = self._sides(opening, record)
                 spec = {
@@ -287,7 +294,12 @@ class Trials:
 
 
 def note_inapplicable(models: Models, name: str, gates: Sequence[Gate], *, intent: int) -> None:
-    """Write down, of each gate on vectors, that a model which makes none has nothing to invert."""
+    """Write down, of each gate on vectors, that a model which makes none has nothing to invert.
+
+    Of a model from any other recipe nothing is written: the gate stands until somebody attacked it.
+    """
+    if models.find(name).get("trial", {}).get("recipe") not in VECTORLESS:
+        return
     shelf = models.shelf
     open_ = {one["gate"] for one in shelf.gates(name, gates) if one["state"] != "inapplicable"}
     for gate in gates:
