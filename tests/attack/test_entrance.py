@@ -149,6 +149,15 @@ def test_what_a_local_caller_may_ask_is_not_asked_from_afar(yard):
     assert yard.refusals().count("entrance.session") >= 1
 
 
+def test_no_keeper_comes_in_from_afar_even_in_a_session(yard):
+    line = yard.dial(yard.house.svid(INGEST)).signed()
+    assert line.call("session.show")
+    sent = len(yard.line.sent)
+    for verb in ("alive", "status", "people.erase"):
+        refused("entrance.relayed", line.call, RELAYED + verb)
+    assert not any(RELAYED in one for one in yard.line.sent[sent:]), "the keeper was asked"
+
+
 def test_a_stolen_session_is_worth_nothing_without_the_certificate(yard):
     mine, theirs = yard.dial(yard.house.svid(INGEST)), yard.dial(yard.house.svid(OTHER))
     signed = mine.signed()
@@ -243,7 +252,8 @@ def test_a_workload_knows_whom_it_asks(yard):
 @pytest.mark.parametrize(
     "body",
     [b"", b"[]", b"{}", b'{"verb":1,"arguments":{}}', b'{"verb":"hello","arguments":[]}', b'{"verb":"hello"',
-     b'{"verb":"hello","arguments":{},"more":1}', b'{"verb":"hello","arguments":{"descriptors":[1]}}'],
+     b'{"verb":"hello","arguments":{},"more":1}', b'{"verb":"hello","arguments":{"descriptors":[1]}}',
+     b'{"verb":"hello","arguments":{"verb":"stop"}}', b'{"verb":"hello","arguments":{"self":1}}'],
 )  # fmt: skip
 def test_what_is_no_call_is_refused(yard, body):
     line = yard.dial(yard.house.svid(INGEST))

@@ -21,6 +21,7 @@ import orjson
 from safehold.access.identity.spiffe import Bundle, first_of, read_peer
 from safehold.clock import SECOND_US, Clock
 from safehold.errors import InvalidError, SafeholdError, SignInError
+from safehold.keeper.relay import RELAYED
 from safehold.keeper.signed import Line
 from safehold.ledger.web import Limits, Request, Response, WebServer
 
@@ -30,6 +31,8 @@ LIMITS: Final = Limits(head=8_192, body=1 << 20, connections=64, each=16)
 # what is asked to become somebody; everything else carries the session
 BEFORE: Final = frozenset({"hello", "nonce", "session.ask"})
 OPEN: Final = "session.open"
+# words of the line itself: no verb has an argument of such a name
+OURS: Final = frozenset({"self", "verb", "descriptors", "progress"})
 METHOD: Final = "x509-svid"
 MOST_SESSIONS: Final = 4_096
 TOLD_US: Final = 10 * SECOND_US  # between two leaves about calls of nobody
@@ -105,7 +108,7 @@ class Entrance:
                 pass
             case _:
                 raise InvalidError("not a call", rule="entrance.call")
-        if {"descriptors", "progress"} & set(arguments):
+        if not OURS.isdisjoint(arguments):
             raise InvalidError("a file cannot be handed over from afar", rule="entrance.call")
         if verb in BEFORE:
             arguments.pop("caller", None)
@@ -113,6 +116,8 @@ class Entrance:
             self._check_opening(arguments, request.peer)
         else:
             self._check_session(arguments.get("caller"), name)
+            if verb.startswith(RELAYED):  # one keeper says this to another, and nobody else
+                raise SignInError("no keeper comes in here", rule="entrance.relayed")
         return verb, arguments
 
     def _check_opening(self, arguments: dict[str, Any], peer: bytes) -> None:
