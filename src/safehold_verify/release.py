@@ -90,9 +90,12 @@ def verify_release(folder: Path | str, policy: Policy | Path | str) -> ReleaseRe
         VerificationError: Something does not hold; ``where`` says what.
     """
     place = Path(folder)
-    there = sorted(one.name for one in place.iterdir()) if place.is_dir() else []
-    if there != sorted(FILES):
+    there = sorted(place.iterdir()) if place.is_dir() else []
+    if [one.name for one in there] != sorted(FILES):
         raise VerificationError("not the files of a pull, or more than those", where="folder")
+    for one in there:  # a link may lead elsewhere by the time that somebody loads it
+        if one.is_symlink() or not one.is_file():
+            raise VerificationError("not a regular file", where=one.name)
     written = read_file(place / "release.json", "release.json", limit=_LARGEST_RECORD)
     card = read_json(written, "release.json")
     if card.get("v") != VERSION:
