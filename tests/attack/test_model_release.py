@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ from safehold.errors import ERRORS
 from safehold.keeper.caller import AGENT, WORKLOAD
 from safehold.keeper.door import KINDS_OF
 from safehold.keeper.models import _aad
+from safehold.keeper.pull import Pull
 from safehold.signing import SigningKey
 
 
@@ -179,6 +181,40 @@ def pass_all(bench: Bench) -> str:
     membership(bench, name)
     canary(bench, name)
     return name
+
+
+def test_a_charter_that_changes_while_a_pull_is_decided_ends_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pass_all(bench)
+    attest = bench.desk.notary.attest
+
+    def changing(*arguments: Any) -> bytes:
+        bench.enact(bench.changed(title="another"))
+        return attest(*arguments)
+
+    monkeypatch.setattr(bench.desk.notary, "attest", changing)
+    assert refused(bench) == "charter.changed"
+
+
+def test_a_model_that_is_deleted_before_its_bytes_left_does_not_leave(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The intent is in the ledger and waits for witnesses; a seat is faster."""
+    name = pass_all(bench)
+    told = order(bench, name, "delete", "privacy")
+    prove, written = Pull._prove, []
+
+    def deleting(*arguments: Any) -> Any:
+        bench.call("artifact.decide", **told)
+        return prove(*arguments)
+
+    monkeypatch.setattr(Pull, "_prove", deleting)
+    monkeypatch.setattr("safehold.keeper.pull._write", lambda _out, body: written.append(body))
+    assert raised(lambda: pull(bench, name)).rule == "artifact.deleted"
+    assert not written
+    results = [leaf["pub"] for _, leaf in bench.desk.ledger.leaves() if leaf["k"] == "access.result"]
+    assert results[-1]["outcome"] == "denied"
 
 
 def test_a_pull_takes_a_grant_for_pulling_this_purpose_and_in_time(bench: Bench) -> None:

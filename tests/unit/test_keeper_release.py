@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -227,6 +228,7 @@ def test_a_shorter_retention_holds_for_what_was_sealed_before(bench: Bench) -> N
     bench.enact(shorter(bench.charter(), 3))
     error = raised(lambda: build(bench))
     assert error.rule == "purpose.min_people"
+    assert re.findall("[0-9]+", error.message) == ["1"], "what it takes, and not how many there are"
     assert bench.blocks() == dict.fromkeys(CROWD, 1), "their keys end later, their use now"
 
 

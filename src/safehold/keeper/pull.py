@@ -151,7 +151,7 @@ class Pull:
         statements = f"{record['provenance']}\n{attested.decode()}\n"
         with desk.lock:
             self._answers.settle()
-            models.shelf.require_free(name)
+            self._require_still(name, card)
             intent = self._intend(name, purpose, asker, written, size=len(body))
             self._answers.begin(intent.index)
         who = asker.principal.id
@@ -161,6 +161,7 @@ class Pull:
                 desk.trust.send(intent.index, len(body) + len(written), asker.caps)
             desk.trust.require_running()
             proof = self._prove(intent)
+            self._require_still(name, card)  # the witnesses may have taken their time
             _write(out, body)
             self._answers.write(
                 intent.index,
@@ -179,6 +180,16 @@ class Pull:
             "proof": proof,
             "entry": intent.index,
         }
+
+    def _require_still(self, name: str, card: Mapping[str, Any]) -> None:
+        """Pass if what was decided about an artifact is still so."""
+        self._models.shelf.require_free(name)
+        if card["charter_in_force"] != self._desk.trust.digest().hex():
+            raise DeniedError(
+                "the charter changed while the artifact was handed out",
+                rule="charter.changed",
+                fix="ask again: it is judged by the one in force",
+            )
 
     def _authorise(self, name: str, record: Mapping[str, Any], purpose: str, asker: Asker) -> None:
         desk = self._desk

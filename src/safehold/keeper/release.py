@@ -144,7 +144,8 @@ class Release:
         least = max(ask.least_people, 1)
         if len(chosen) < least:
             raise DeniedError(
-                f"too few people: {len(chosen)} of at least {least}",
+                # how many there are would tell of a few named people whether one of them takes part
+                f"too few people take part: it takes at least {least}",
                 rule="purpose.min_people",
                 fix="wait until more people take part",
             )
