@@ -1,0 +1,71 @@
+"""The one form in which vectors lie sealed: which stream a window is from, and its numbers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from safehold.enclave.embedding.encoder import Vectors
+from safehold.enclave.embedding.text import SOURCES
+from safehold.errors import InvalidError
+
+COLUMNS: Final = ("source", "vector")
+_SOURCE: Final = pa.dictionary(pa.int8(), pa.string())
+
+
+def schema_of(dims: int) -> pa.Schema:
+    """Return the schema of sealed vectors: ``source`` (a stream's name) and ``vector`` (float32, so many)."""
+    return pa.schema(
+        [
+            pa.field("source", _SOURCE, nullable=False),
+            pa.field(
+                "vector",
+                pa.list_(pa.field("item", pa.float32(), nullable=False), dims),
+                nullable=False,
+            ),
+        ]
+    )
+
+
+def to_table(source: NDArray[np.int8], vectors: Vectors) -> pa.Table:
+    """Return vectors as a table.
+
+    Args:
+        source: The place of each window's stream in ``SOURCES``.
+        vectors: One row a window.
+    """
+    dims = vectors.shape[1]
+    schema = schema_of(dims)
+    flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
+    return pa.table(
+        [
+            pa.DictionaryArray.from_arrays(pa.array(source), pa.array(SOURCES, pa.string())),
+            pa.FixedSizeListArray.from_arrays(flat, type=schema.field("vector").type),
+        ],
+        schema=schema,
+    )
+
+
+def from_table(table: pa.Table) -> tuple[NDArray[np.int8], Vectors]:
+    """Return the stream of each window, and the vectors.
+
+    Raises:
+        InvalidError: It is no table of vectors.
+    """
+    kind: Any = None if table.column_names != list(COLUMNS) else table.schema.field("vector").type
+    if kind is None or not pa.types.is_fixed_size_list(kind) or not len(table):
+        raise InvalidError("a part is no table of vectors", rule="embedding.vectors")
+    if not table.schema.equals(schema_of(kind.list_size)):
+        raise InvalidError("a part is no table of vectors", rule="embedding.vectors")
+    whole = table.unify_dictionaries().combine_chunks()
+    source, vector = whole["source"].chunk(0), whole["vector"].chunk(0)
+    if source.dictionary.to_pylist() != list(SOURCES):
+        raise InvalidError("a part names other streams", rule="embedding.vectors")
+    numbers = vector.flatten().to_numpy().reshape(len(whole), kind.list_size)
+    return source.indices.to_numpy(), np.asarray(numbers, dtype=np.float32)
+
+
+__all__ = ["COLUMNS", "from_table", "schema_of", "to_table"]
