@@ -33,6 +33,7 @@ STATUSES = ("shredded", "rebuilt", "bounded", "unsupported")
 _KINDS = {
     "source": "data that was taken in",
     "feature": "features",
+    "embedding": "vectors",
     "model": "a model",
     "figures": "published figures about",
 }
@@ -49,7 +50,7 @@ class Effect:
     """One thing that was made from the person.
 
     Args:
-        kind: ``source``, ``feature``, ``model`` or ``figures``.
+        kind: ``source``, ``feature``, ``embedding``, ``model`` or ``figures``.
         id: Its name.
         status: What became of it.
         epsilon: Of what is bounded, the most that it tells of any one person.

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+from safehold.app import embedding
 from safehold.app.attack import need
 from safehold.assurance.reidentify.attackers import KINDS
 from safehold.assurance.reidentify.gate import RiskAllowance, RiskGate
@@ -88,6 +89,8 @@ class EgressGatekeeper:
                     people=len(people), min_people=spec["min_people"], kinds=tuple(spec["kinds"])
                 )
             )
+        if recipe in embedding.RECIPES:
+            return embedding.gate_of(recipe, spec, people)
         vocabulary = Vocabulary.from_spec(spec)
         if recipe == "feature":
             admit_columns(SCHEMA, declare(spec))
@@ -108,6 +111,8 @@ class EgressGatekeeper:
 
     def reads(self, recipe: str) -> frozenset[str]:
         """Return the streams a recipe understands."""
+        if recipe in embedding.RECIPES:
+            return embedding.reads(recipe)
         match recipe:
             case "train":
                 return frozenset({"feature"})
@@ -118,18 +123,26 @@ class EgressGatekeeper:
 
     def columns(self, recipe: str, stream: str) -> tuple[str, ...]:
         """Return the columns of a stream that a recipe reads, in their order; none of one that it does not know."""
-        return columns_of(stream) if stream in self.reads(recipe) else ()
+        if stream not in self.reads(recipe):
+            return ()
+        return (embedding.columns if recipe in embedding.RECIPES else columns_of)(stream)
 
     def features(self, recipe: str, spec: Mapping[str, Any]) -> tuple[Feature, ...]:
         """Return the columns a recipe makes, and from what."""
+        if recipe in embedding.RECIPES:
+            return embedding.features(recipe, spec)
         return declare(spec) if recipe == "feature" else ()
 
-    def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:
+    def settings(
+        self, recipe: str, *, synthetic: bool, body: bytes | None = None
+    ) -> dict[str, Any]:
         """Return the public vocabulary of a home's models, or which attackers try.
 
         Raises:
             UnavailableError: What the attackers need is not installed.
         """
+        if recipe in embedding.RECIPES:
+            return embedding.settings(recipe, body)
         if recipe == "reidentify":
             need(KINDS)
             return {"kinds": list(KINDS), "seed": SEED, "steps": STEPS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from safehold import ids
 from safehold.access import Approval, Grant, Holder, Human, PeopleFilter, Price, approve
 from safehold.access.grant import MINUTE_US, WAIT_US
 from safehold.app.charters import charter_in_force, keys_in
-from safehold.app.gate import EgressGatekeeper, columns_of
+from safehold.app.gate import EgressGatekeeper
 from safehold.app.requests import file_request, read_paper
 from safehold.assurance.reidentify.trial import STREAMS
 from safehold.canonical import b64, unb64
@@ -21,12 +22,13 @@ from safehold.errors import InvalidError
 from safehold.keeper.attack import STAGES, VERB
 from safehold.keeper.client import KeeperClient, Progress
 from safehold.keeper.desk import segment_name
+from safehold.keeper.embeddings import EMBED, EMBEDDING, HEAD, NEAR
 from safehold.keeper.grants import use_message
 from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
-RECIPES = ("train", "reidentify", "feature")
+RECIPES = ("train", "reidentify", "feature", EMBED, NEAR, HEAD)
 ROLE = "data_scientist"
 FEATURE = "feature"
 
@@ -80,6 +82,31 @@ class Pass:
             proof=b64(self.holder.prove(nonce, use_message("train", purpose))),
         )
         return {**answer, **_figures(answer["metrics"])}
+
+    def embed(
+        self,
+        client: KeeperClient,
+        verb: str,
+        purpose: str,
+        progress: Progress,
+        *,
+        encoder: Path | None = None,
+        **asked: Any,
+    ) -> dict[str, Any]:
+        """Make vectors, ask them or train on them, under the grant; with a company's own encoder if one is named."""
+        nonce = unb64(client.call("nonce")["nonce"])
+        with contextlib.ExitStack() as stack:
+            files = () if encoder is None else (stack.enter_context(encoder.open("rb")).fileno(),)
+            return client.call(
+                verb,
+                descriptors=files,
+                progress=progress,
+                purpose=purpose,
+                token=self.holder.token,
+                nonce=b64(nonce),
+                proof=b64(self.holder.prove(nonce, use_message(verb, purpose))),
+                **asked,
+            )
 
     def attack(
         self, client: KeeperClient, purpose: str, dataset: str | None, progress: Progress
@@ -151,6 +178,11 @@ def draft_grant(
         case "feature":
             streams = tuple(sorted(sources & EgressGatekeeper().reads("feature")))
             stage = "feature"
+        case _ if recipe == EMBED:
+            streams = tuple(sorted(sources & EgressGatekeeper().reads(EMBED)))
+            stage = EMBEDDING
+        case _ if recipe in (NEAR, HEAD):
+            streams, stage = (EMBEDDING,), EMBEDDING if recipe == NEAR else "training"
         case _:
             raise InvalidError("no such recipe", rule="request.recipe", fix=", ".join(RECIPES))
     segments = tuple(
@@ -168,7 +200,7 @@ def draft_grant(
         segments=segments,
         streams=streams,
         columns=tuple(columns)
-        or tuple(f"{stream}.{name}" for stream in streams for name in columns_of(stream)),
+        or tuple(f"{stream}.{name}" for stream in streams for name in EgressGatekeeper().columns(recipe, stream)),
         stages=(stage,),
         recipes=(recipe,),
         people=(people or PeopleFilter()).digest(),
@@ -193,7 +225,7 @@ def draft_grant(
 def _epsilon(charter: Charter, purpose: str, recipe: str) -> int:
     """Return what one run costs: training spends what the purpose allows, an attack nothing."""
     privacy = charter.purpose(purpose).privacy
-    return 0 if privacy is None or recipe != "train" else privacy.epsilon_micro
+    return 0 if privacy is None or recipe not in ("train", NEAR, HEAD) else privacy.epsilon_micro
 
 
 def _attack_stage(charter: Charter, purpose: str, role: str) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
 
 from safehold.access import EVERYBODY, Claims, Demand, PeopleFilter, Principal
 from safehold.ids import PersonId
@@ -26,6 +29,7 @@ class Ask:
         within: Sources whose blocks alone are wanted; None for those of every source.
         most_people: Most people it runs over, drawn by chance; None for everybody.
         people: Who is meant, by the grant of whoever asks.
+        beside: What the sandbox gets besides, of nobody: a header and a table each.
     """
 
     recipe: str
@@ -38,6 +42,7 @@ class Ask:
     within: frozenset[str] | None = None
     most_people: int | None = None
     people: PeopleFilter = EVERYBODY
+    beside: tuple[tuple[Mapping[str, Any], pa.Table], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

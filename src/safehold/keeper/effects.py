@@ -20,12 +20,14 @@ from typing import Any
 from safehold.errors import MissingError, ShreddedError
 from safehold.ids import PersonId
 from safehold.keeper.desk import Desk
-from safehold.keeper.gates import Gates
+from safehold.keeper.gates import Gates, is_embedding
 from safehold.keeper.models import Models
 from safehold.ledger.subjects import epoch_key, item_of
 
 SHREDDED, REBUILT, BOUNDED, UNSUPPORTED = "shredded", "rebuilt", "bounded", "unsupported"
 SOURCE, FEATURE, MODEL, FIGURES = "source", "feature", "model", "figures"
+EMBEDDING = "embedding"
+BUILDS = (FEATURE, EMBEDDING)  # of tables that are sealed under each person's own keys
 
 
 class Effects:
@@ -57,18 +59,18 @@ class Effects:
             str, list[tuple[str, bool]]
         ] = {}  # purpose -> builds, and whether they are in it
         for one in known:
-            if one["kind"] == FEATURE:
+            if one["kind"] in BUILDS:
                 purpose, _, intent = one["id"].rpartition(":")
                 within = self._within(subject.key, int(intent))
                 built.setdefault(purpose, []).append((one["id"], within))
         for one in known:
-            if one["kind"] == FEATURE:
-                found += self._feature(one["id"], built)
+            if one["kind"] in BUILDS:
+                found += self._build(str(one["kind"]), one["id"], built)
             elif one["id"] in mine:
                 found.append({"kind": SOURCE, "id": one["id"], "status": SHREDDED})
         # what is still being taken in or built is in no lineage yet
         for name in sorted(mine - {one["id"] for one in known}):
-            kind = FEATURE if ":" in name else SOURCE
+            kind = (EMBEDDING if is_embedding(name) else FEATURE) if ":" in name else SOURCE
             found.append({"kind": kind, "id": name, "status": SHREDDED})
         trained = list(self._trained(subject.key))
         models = [_told(item) for item in trained if item["in"]]
@@ -80,8 +82,8 @@ class Effects:
         blocks = self._desk.catalog.blocks_of(person)
         return set(self._desk.catalog.sources_of([block.block_id for block in blocks]))
 
-    def _feature(
-        self, name: str, built: Mapping[str, list[tuple[str, bool]]]
+    def _build(
+        self, kind: str, name: str, built: Mapping[str, list[tuple[str, bool]]]
     ) -> Iterator[dict[str, Any]]:
         """Yield a build that the person is in: each person's table in it is sealed under a key of theirs."""
         purpose = name.rpartition(":")[0]
@@ -91,9 +93,9 @@ class Effects:
             return
         later = [one for one, within in builds[names.index(name) + 1 :] if not within]
         yield {
-            "kind": FEATURE,
+            "kind": kind,
             "id": name,
-            "purpose": purpose,
+            "purpose": purpose.removesuffix(f"/{EMBEDDING}"),
             "status": REBUILT if later else SHREDDED,
             **({"by": later[-1]} if later else {}),
         }

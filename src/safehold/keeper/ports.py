@@ -68,10 +68,10 @@ class Passed:
     """One message that passed the gate, built anew from what was checked.
 
     Args:
-        kind: ``progress``, ``metrics``, ``derived``, ``model`` or ``risk``.
+        kind: ``progress``, ``metrics``, ``derived``, ``model``, ``risk``, ``vectors``, ``exposure`` or ``counts``.
         values: Its figures.
-        person: Run-scoped id of a person (derived).
-        table: Features of that person (derived).
+        person: Run-scoped id of a person (derived, vectors).
+        table: Features or vectors of that person.
         body: The model file (model).
     """
 
@@ -124,8 +124,10 @@ class Gatekeeper(Protocol):
         """Return the columns a recipe makes, and from what; nothing for one that makes no table."""
         ...
 
-    def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:
-        """Return the public settings of a recipe, its vocabulary first."""
+    def settings(
+        self, recipe: str, *, synthetic: bool, body: bytes | None = None
+    ) -> dict[str, Any]:
+        """Return the public settings of a recipe, its vocabulary first; with a company's own encoder, of that."""
         ...
 
 

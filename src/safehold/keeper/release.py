@@ -22,6 +22,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NoReturn
 
 import pyarrow as pa
@@ -43,7 +44,7 @@ from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Bounds, Opening, bounds_of, demand_of, refuse
 from safehold.keeper.days import Behind, look_behind, sources_digest
 from safehold.keeper.desk import Desk
-from safehold.keeper.gates import Gates
+from safehold.keeper.gates import EMBEDDING, Gates
 from safehold.keeper.ports import Passed
 from safehold.keeper.run import Run
 from safehold.keeper.server import Report
@@ -125,6 +126,8 @@ class Release:
         behind = look_behind(desk, held, derived=derived)
         if derived:
             behind = replace(behind, gates=self.gates.passed(behind.sources))
+            if EMBEDDING in ask.streams:
+                self.gates.require_registered(behind.sources)
         bounds = bounds_of(desk, ask, asker)
         rows = sum(block.rows for block in held)
         bounds = self._authorise(ask, asker, chosen, behind, bounds)
@@ -390,7 +393,7 @@ class Release:
         )
         out: list[Passed] = []
         shown: dict[str, Any] = {}
-        memory = desk.workshop.pack(self.open(opening, people, run))
+        memory = desk.workshop.pack(chain(ask.beside, self.open(opening, people, run)))
         try:
             with (
                 desk.workshop.start(ask.recipe, spec, [memory], least=least) as job,

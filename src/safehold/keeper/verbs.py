@@ -27,6 +27,7 @@ from safehold.keeper.documents import Documents
 from safehold.keeper.door import Door
 from safehold.keeper.drift import Drift
 from safehold.keeper.effects import Effects
+from safehold.keeper.embeddings import Embeddings
 from safehold.keeper.enrolment import Enrolment
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.export import Export
@@ -114,6 +115,7 @@ class Verbs:
             on_silence=self.leases.cut,
             on_gone=self.leases.forget,
         )
+        self.embeddings = Embeddings(desk, self.grants, self.models, self.work.release)
         self.attacks = Attacks(desk, self.grants, self.work.release)
         self.retention = Retention(desk, self.intake, self.models)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
@@ -205,6 +207,7 @@ class Verbs:
             "feature": self.work.feature,
             "feature.granted": self.work.feature_granted,
             "train": self.work.train,
+            **self.embeddings.verbs(),
             "attack.dataset": self.attacks.dataset,
             "gate.list": self.attacks.listing,
             "artifact.list": self.models.listing,

@@ -23,6 +23,9 @@ RECIPES = {
     "feature": "safehold.enclave.feature",
     "train": "safehold.enclave.train",
     "reidentify": "safehold.assurance.reidentify.recipe",
+    "embed": "safehold.enclave.embedding.recipe",
+    "embed.near": "safehold.enclave.embedding.near",
+    "embed.head": "safehold.enclave.embedding.head",
 }
 
 
@@ -68,7 +71,7 @@ class Limits:
                 return cls(cpu=86_400, wall=86_400.0, egress=8 * GIB)
             case "feature":
                 return cls(address_space=8 * GIB, cpu=14_400, wall=14_400.0, egress=2 * GIB)
-            case "train" | "reidentify":
+            case "train" | "reidentify" | "embed" | "embed.near" | "embed.head":
                 return cls(
                     address_space=64 * GIB,
                     memory=16 * GIB,

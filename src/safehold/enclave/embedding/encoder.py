@@ -121,16 +121,26 @@ def shipped() -> Encoder:
 def read_encoder(body: bytes) -> Encoder:
     """Return the encoder that a safetensors file holds; the file passes the artifact gate first.
 
-    The format is safetensors (u64 length, JSON header, tensors): metadata ``architecture`` = ``BROUGHT`` and ``words``, the
-    words with blanks between; one tensor ``table``, F32, with a row a word and then one for each bucket.
-
     Raises:
         DeniedError: The artifact gate found something in it.
         InvalidError: It is no such file.
     """
+    encoder = parse_encoder(body)
+    admit(body, use=Use.STORE)
+    return encoder
+
+
+def parse_encoder(body: bytes) -> Encoder:
+    """Return the encoder that a safetensors file holds, by its form alone.
+
+    The format is safetensors (u64 length, JSON header, tensors): metadata ``architecture`` = ``BROUGHT`` and ``words``, the
+    words with blanks between; one tensor ``table``, F32, with a row a word and then one for each bucket.
+
+    Raises:
+        InvalidError: It is no such file.
+    """
     if len(body) > MOST_BYTES:
         raise InvalidError("the encoder is too large", rule="embedding.encoder.size")
-    admit(body, use=Use.STORE)
     if len(body) < 8 or (length := struct.unpack_from("<Q", body)[0]) > min(
         _MOST_HEADER, len(body) - 8
     ):
@@ -169,4 +179,4 @@ def _broken() -> InvalidError:
     return InvalidError("the file is no encoder", rule="embedding.encoder", fix=_FIX)
 
 
-__all__ = ["BROUGHT", "DIMS", "SHIPPED", "Encoder", "blur", "read_encoder", "shipped"]
+__all__ = ["BROUGHT", "DIMS", "SHIPPED", "Encoder", "blur", "parse_encoder", "read_encoder", "shipped"]

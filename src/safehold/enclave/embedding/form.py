@@ -13,14 +13,13 @@ from safehold.enclave.embedding.text import SOURCES
 from safehold.errors import InvalidError
 
 COLUMNS: Final = ("source", "vector")
-_SOURCE: Final = pa.dictionary(pa.int8(), pa.string())
 
 
 def schema_of(dims: int) -> pa.Schema:
-    """Return the schema of sealed vectors: ``source`` (a stream's name) and ``vector`` (float32, so many)."""
+    """Return the schema of sealed vectors: ``source`` (the place of a stream in ``SOURCES``) and ``vector`` (float32, so many)."""
     return pa.schema(
         [
-            pa.field("source", _SOURCE, nullable=False),
+            pa.field("source", pa.uint8(), nullable=False),
             pa.field(
                 "vector",
                 pa.list_(pa.field("item", pa.float32(), nullable=False), dims),
@@ -30,7 +29,7 @@ def schema_of(dims: int) -> pa.Schema:
     )
 
 
-def to_table(source: NDArray[np.int8], vectors: Vectors) -> pa.Table:
+def to_table(source: NDArray[np.uint8], vectors: Vectors) -> pa.Table:
     """Return vectors as a table.
 
     Args:
@@ -42,14 +41,14 @@ def to_table(source: NDArray[np.int8], vectors: Vectors) -> pa.Table:
     flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
     return pa.table(
         [
-            pa.DictionaryArray.from_arrays(pa.array(source), pa.array(SOURCES, pa.string())),
+            pa.array(source, pa.uint8()),
             pa.FixedSizeListArray.from_arrays(flat, type=schema.field("vector").type),
         ],
         schema=schema,
     )
 
 
-def from_table(table: pa.Table) -> tuple[NDArray[np.int8], Vectors]:
+def from_table(table: pa.Table) -> tuple[NDArray[np.uint8], Vectors]:
     """Return the stream of each window, and the vectors.
 
     Raises:
@@ -60,12 +59,12 @@ def from_table(table: pa.Table) -> tuple[NDArray[np.int8], Vectors]:
         raise InvalidError("a part is no table of vectors", rule="embedding.vectors")
     if not table.schema.equals(schema_of(kind.list_size)):
         raise InvalidError("a part is no table of vectors", rule="embedding.vectors")
-    whole = table.unify_dictionaries().combine_chunks()
-    source, vector = whole["source"].chunk(0), whole["vector"].chunk(0)
-    if source.dictionary.to_pylist() != list(SOURCES):
-        raise InvalidError("a part names other streams", rule="embedding.vectors")
-    numbers = vector.flatten().to_numpy().reshape(len(whole), kind.list_size)
-    return source.indices.to_numpy(), np.asarray(numbers, dtype=np.float32)
+    whole = table.combine_chunks()
+    source = whole["source"].to_numpy()
+    if source.max() >= len(SOURCES):
+        raise InvalidError("a part names a stream that there is not", rule="embedding.vectors")
+    numbers = whole["vector"].chunk(0).flatten().to_numpy().reshape(len(whole), kind.list_size)
+    return source, np.asarray(numbers, dtype=np.float32)
 
 
 __all__ = ["COLUMNS", "from_table", "schema_of", "to_table"]

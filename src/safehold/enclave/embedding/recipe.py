@@ -4,7 +4,7 @@ Parts in:  {"person": run-scoped id, "stream": ai|chat|focus|speech, "window": U
 them, for a company's own encoder, {"encoder": SHA-256} with its bytes
 Frames out: {"type": "vectors", "person": id, "rows": n} with ``form.schema_of``, once a person who wrote enough; then, of the
 first shard, {"type": "exposure", ...} once an attack: counts, and nobody's name
-Spec: encoder (digest), noise_micro, attack (whether this shard is attacked), most_people (who are), min_people
+Spec: encoder (digest), dims, noise_micro, attack (whether this shard is attacked), most_people (who are), min_people
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Emit = Callable[..., None]
 
 NOISE: Final = 400_000  # millionths: standard deviation of each number of a vector of length one
 MOST_NOISE: Final = 10_000_000
-_KEYS: Final = frozenset({"encoder", "noise_micro", "attack", "most_people", "min_people"})
+_KEYS: Final = frozenset({"encoder", "dims", "noise_micro", "attack", "most_people", "min_people"})
 E9: Final = 1_000_000_000
 
 
@@ -79,7 +79,7 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
     for name, one in people.items():
         windows = one.all()
         vectors = noise(encoder.embed(windows))
-        body = _stream(to_table(np.array(one.source, np.int8), vectors))
+        body = _stream(to_table(np.array(one.source, np.uint8), vectors))
         emit({"type": "vectors", "person": name, "rows": len(windows)}, body)
         if len(made) < spec["most_people"]:
             made.append((windows, vectors))
