@@ -39,7 +39,9 @@ from safehold.signing import SigningKey
 from safehold.workforce import words
 from safehold.workforce.spec import Draw, generator
 
-CROWD = tuple(f"w{number:03}" for number in range(104))  # half of them are attacked, and 50 are needed
+CROWD = tuple(
+    f"w{number:03}" for number in range(104)
+)  # half of them are attacked, and 50 are needed
 ASK = "prepare the weekly budget report for the client"
 GATES = (
     ("reidentify-l3", "reidentify", "L3", "reidentify.top1", "<=", 300_000),
@@ -118,7 +120,9 @@ def texts_of(number: int, *, chars: int = 900, seed: int = 7) -> tuple[list[str]
     """Return messages and requests of a made-up person."""
     draw = Draw(generator(seed, number, 0, 1))
     said: tuple[list[str], list[str]] = ([], [])
-    for one, make in zip(said, (lambda: words.message(draw, length=60), lambda: words.question(draw)), strict=True):
+    for one, make in zip(
+        said, (lambda: words.message(draw, length=60), lambda: words.question(draw)), strict=True
+    ):
         while sum(map(len, one)) < chars:
             one.append(make())
     return said
@@ -136,7 +140,9 @@ def text_table(stream: str, texts: Sequence[str]) -> pa.Table:
     return table
 
 
-def text_batches(person: str, window: int, number: int, *, first: int = 0, **more: Any) -> Iterator[Frame]:
+def text_batches(
+    person: str, window: int, number: int, *, first: int = 0, **more: Any
+) -> Iterator[Frame]:
     """Yield what a person wrote in a day, as it comes out of the ingestion sandbox."""
     for stream, texts in zip(("chat", "ai"), texts_of(number, **more), strict=True):
         table = text_table(stream, texts)
@@ -147,7 +153,9 @@ def text_batches(person: str, window: int, number: int, *, first: int = 0, **mor
         yield Frame(frame.header, memoryview(pack(table)))
 
 
-def take_texts(bench: Bench, people: Sequence[str] = CROWD, *, name: str = "texts", **more: Any) -> None:
+def take_texts(
+    bench: Bench, people: Sequence[str] = CROWD, *, name: str = "texts", **more: Any
+) -> None:
     """Take in what everybody wrote yesterday."""
     frames = [
         frame
@@ -158,14 +166,21 @@ def take_texts(bench: Bench, people: Sequence[str] = CROWD, *, name: str = "text
     bench.ingest(*frames, chunk(rows=rows), name=name)
 
 
-def found_texts(path: Path, *, people: Sequence[str] = CROWD, charter: Charter | None = None, synthetic: bool = False) -> Bench:
+def found_texts(
+    path: Path,
+    *,
+    people: Sequence[str] = CROWD,
+    charter: Charter | None = None,
+    synthetic: bool = False,
+) -> Bench:
     """Make a home with text of a crowd, and nothing made of it."""
     bench = found_bench(path, people=("nobody",), charter=charter or gated(), synthetic=synthetic)
     begin(bench)
     bench.call(
         "people.enrol",
         people=[
-            {"person": one, "jurisdiction": "US-CA", "streams": ["chat", "ai", "pointer"]} for one in people
+            {"person": one, "jurisdiction": "US-CA", "streams": ["chat", "ai", "pointer"]}
+            for one in people
         ],
         evidence="made up",
     )
@@ -197,7 +212,9 @@ def grant_for(bench: Bench, recipe: str, **changes: Any) -> Holder:
     return bench.pass_(**{name: getattr(asked, name) for name in fields} | changes)
 
 
-def ask(bench: Bench, verb: str, *files: int, holder: Holder | None = None, **asked: Any) -> dict[str, Any]:
+def ask(
+    bench: Bench, verb: str, *files: int, holder: Holder | None = None, **asked: Any
+) -> dict[str, Any]:
     """Use a grant for a verb about vectors."""
     holder = holder or grant_for(bench, verb)
     nonce = unb64(bench.call("nonce")["nonce"])
@@ -212,4 +229,16 @@ def embed(bench: Bench, *files: int, **asked: Any) -> dict[str, Any]:
     return ask(bench, EMBED, *files, **({"streams": ["chat", "ai"]} | asked))
 
 
-__all__ = ["ASK", "CROWD", "GATES", "ask", "begin", "copied", "embed", "found_texts", "gated", "grant_for", "take_texts"]
+__all__ = [
+    "ASK",
+    "CROWD",
+    "GATES",
+    "ask",
+    "begin",
+    "copied",
+    "embed",
+    "found_texts",
+    "gated",
+    "grant_for",
+    "take_texts",
+]

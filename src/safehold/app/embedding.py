@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from safehold.dlp.feature import Feature
 from safehold.enclave.embedding.encoder import parse_encoder, shipped
 from safehold.enclave.embedding.form import COLUMNS as VECTOR_COLUMNS
 from safehold.enclave.embedding.gate import VectorAllowance, VectorGate
 from safehold.enclave.embedding.recipe import NOISE, declare
 from safehold.enclave.embedding.text import COLUMNS, SOURCES
 from safehold.enclave.embedding.use import UseAllowance, UseGate
-from safehold.dlp.feature import Feature
 from safehold.keeper.embeddings import EMBED, EMBEDDING, HEAD, NEAR
 from safehold.keeper.ports import Frame, Passed
 

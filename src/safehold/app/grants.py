@@ -200,7 +200,11 @@ def draft_grant(
         segments=segments,
         streams=streams,
         columns=tuple(columns)
-        or tuple(f"{stream}.{name}" for stream in streams for name in EgressGatekeeper().columns(recipe, stream)),
+        or tuple(
+            f"{stream}.{name}"
+            for stream in streams
+            for name in EgressGatekeeper().columns(recipe, stream)
+        ),
         stages=(stage,),
         recipes=(recipe,),
         people=(people or PeopleFilter()).digest(),

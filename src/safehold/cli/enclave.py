@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from safehold.cli import embedding
 from safehold.cli.surface import (
     DEFAULT_HOME,
     GrantSeatsOption,
@@ -50,3 +51,6 @@ def train(
     with keeper(home) as client, progress_bar("training", quiet=as_json) as progress:
         permit = demand_pass(client, home, purpose=purpose, grant=grant, holder=holder, seats=seats)
         put(permit.train(client, purpose, progress), as_json=as_json)
+
+
+embedding.add_to(group)

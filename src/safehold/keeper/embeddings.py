@@ -1,8 +1,8 @@
 """The verbs about vectors: make and attack them, ask them, train on them. None returns one.
 
-Vectors are sealed under the keys of the person they are of, so they end with them. A set is attacked in the run that makes
-it, before anything else may use it; a set that fails, or that has too few people to be judged, stays in quarantine: its
-blocks are refused by ``release`` whoever asks. What fits its gates takes the place of the one before it.
+Vectors are sealed under the keys of the person they are of, so they end with them. A set is attacked in the run that
+makes it, before anything else may use it; a set that fails, or that has too few people to be judged, stays in
+quarantine: its blocks are refused by ``release`` whoever asks. What fits its gates takes the place of the one before.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from safehold.keeper.bounds import Opening
 from safehold.keeper.caller import caller
 from safehold.keeper.days import sources_digest
 from safehold.keeper.desk import Desk, segment_name
-from safehold.keeper.gates import EMBEDDING, PASSED, Attacked, feature_blocks, is_embedding
+from safehold.keeper.gates import EMBEDDING, Attacked, feature_blocks, is_embedding
 from safehold.keeper.grants import Admitted, Grants, Use
 from safehold.keeper.models import Models
 from safehold.keeper.ports import Passed
@@ -37,6 +37,7 @@ from safehold.keeper.terms import derived_expiry, sources_of
 from safehold.keeper.vector_gates import Exposure, fewest_for, record_vectors
 from safehold.keeper.work import SHARD_PEOPLE, SHARD_ROWS, inherit
 from safehold.ledger import Entry
+from safehold.privacy.recognition import PASSED
 from safehold.vault import PlainBlock
 
 EMBED: Final = "embed"  # recipes and verbs
@@ -68,7 +69,9 @@ class Embeddings:
         self._grants = grants
         self._models = models
         self._release = release
-        self._alone = threading.Lock()  # one set is made or used at a time: none is replaced while it is read
+        self._alone = (
+            threading.Lock()
+        )  # one set is made or used at a time: none is replaced while it is read
 
     def verbs(self) -> dict[str, Verb]:
         """Return the verbs by name."""
@@ -88,7 +91,9 @@ class Embeddings:
         settings = desk.gatekeeper.settings(EMBED, synthetic=desk.home.synthetic)
         if noise is not None:
             if type(noise) is not int or not 0 <= noise <= MOST_NOISE:
-                raise InvalidError("noise is out of range", field="noise_micro", rule="embedding.noise")
+                raise InvalidError(
+                    "noise is out of range", field="noise_micro", rule="embedding.noise"
+                )
             settings["noise_micro"] = noise
         beside = self._beside(descriptors, settings)
         admitted = self._admit(arguments, purpose, STAGE, EMBED, min(streams))
@@ -187,8 +192,14 @@ class Embeddings:
         """
         epsilon = arguments.get("epsilon_micro")
         if type(epsilon) is not int or not 1 <= epsilon <= 50_000_000:
-            raise InvalidError("epsilon is above zero", field="epsilon_micro", rule="privacy.epsilon")
-        asked = {"how": arguments.get("how"), "texts": arguments.get("texts"), "epsilon_micro": epsilon}
+            raise InvalidError(
+                "epsilon is above zero", field="epsilon_micro", rule="privacy.epsilon"
+            )
+        asked = {
+            "how": arguments.get("how"),
+            "texts": arguments.get("texts"),
+            "epsilon_micro": epsilon,
+        }
 
         def answer(passed: Sequence[Passed], _opening: Opening) -> dict[str, Any]:
             (one,) = (each for each in passed if each.kind == "counts")
@@ -213,7 +224,9 @@ class Embeddings:
         allowed = desk.trust.allowed(purpose)
         epsilon = arguments.get("epsilon_micro", allowed.epsilon_micro)
         if type(epsilon) is not int or not 1 <= epsilon <= allowed.epsilon_micro:
-            raise InvalidError("epsilon is out of range", field="epsilon_micro", rule="privacy.epsilon")
+            raise InvalidError(
+                "epsilon is out of range", field="epsilon_micro", rule="privacy.epsilon"
+            )
         price = (epsilon, allowed.delta_e12)
         asked = {"epsilon_micro": epsilon, "delta_e12": allowed.delta_e12}
         started = desk.now_us()
@@ -283,7 +296,12 @@ class Embeddings:
                 object="vectors",
                 detail={},
                 charter=desk.trust.digest(),
-                public={"action": "export_vectors", "what": EMBEDDING, "size": size, "state": "denied"},
+                public={
+                    "action": "export_vectors",
+                    "what": EMBEDDING,
+                    "size": size,
+                    "state": "denied",
+                },
                 ref=ref,
             )
         )
@@ -306,7 +324,9 @@ class Embeddings:
         purpose = _word(arguments, "purpose")
         if releases not in desk.trust.charter().purpose(purpose).releases:
             raise DeniedError(
-                "this purpose does not release that", rule="purpose.releases", fix="safehold charter show"
+                "this purpose does not release that",
+                rule="purpose.releases",
+                fix="safehold charter show",
             )
         admitted = self._admit(arguments, purpose, stage, recipe, EMBEDDING)
         asker = admitted.asker()
@@ -411,7 +431,11 @@ class Embeddings:
             label = inherit(opening.blocks[person], charter=desk.trust.charter())
             by_segment.setdefault(segment_name(label.jurisdiction, EMBEDDING), []).append(
                 PlainBlock(
-                    person=person, stream=EMBEDDING, window=desk.today(), label=label, table=one.table
+                    person=person,
+                    stream=EMBEDDING,
+                    window=desk.today(),
+                    label=label,
+                    table=one.table,
                 )
             )
         with desk.lock:  # nothing of somebody who left while it was made
@@ -428,7 +452,7 @@ class Embeddings:
         return sum(block.table.num_rows for block in held), len(held)
 
     def _admit(
-        self, arguments: Mapping[str, Any], purpose: str, stage: str, recipe: str, stream: str
+        self, arguments: dict[str, Any], purpose: str, stage: str, recipe: str, stream: str
     ) -> Admitted:
         return self._grants.admit(
             arguments, Use(verb=recipe, purpose=purpose, stage=stage, recipe=recipe, stream=stream)
@@ -441,7 +465,11 @@ class Embeddings:
         desk, given = self._desk, arguments.get("streams")
         known = sources_of(desk.trust.charter(), _word(arguments, "purpose"))
         known &= desk.gatekeeper.reads(EMBED)
-        if not isinstance(given, list) or not given or not all(isinstance(one, str) for one in given):
+        if (
+            not isinstance(given, list)
+            or not given
+            or not all(isinstance(one, str) for one in given)
+        ):
             raise InvalidError("name at least one stream", field="streams", rule="embedding.stream")
         if not set(given) <= known:
             raise InvalidError(
@@ -462,12 +490,16 @@ class Embeddings:
         if size > MOST_BYTES:
             raise InvalidError("the encoder is too large", rule="embedding.encoder.size")
         body = os.pread(descriptors[0], size, 0)
-        shape = self._desk.gatekeeper.settings(EMBED, synthetic=self._desk.home.synthetic, body=body)
+        shape = self._desk.gatekeeper.settings(
+            EMBED, synthetic=self._desk.home.synthetic, body=body
+        )
         known = {"encoder": hashlib.sha256(body).hexdigest(), "dims": shape["dims"]}
         if "noise_micro" in settings:
             settings |= known
         elif settings != known:
-            raise InvalidError("these vectors are of another encoder", rule="embedding.encoder.other")
+            raise InvalidError(
+                "these vectors are of another encoder", rule="embedding.encoder.other"
+            )
         table = pa.table({"body": pa.array([body], pa.large_binary())})
         return (({"encoder": known["encoder"]}, table),)
 
@@ -482,7 +514,9 @@ class Embeddings:
         ]
         if not known:
             raise MissingError(
-                "the home holds no such vectors", rule="catalog.dataset", fix="safehold enclave embed"
+                "the home holds no such vectors",
+                rule="catalog.dataset",
+                fix="safehold enclave embed",
             )
         known.sort(key=lambda one: int(one.rpartition(":")[2]))
         if asked is None:
@@ -514,9 +548,7 @@ class _Noticed:
             error.entry = self._verbs._attempt(holder, rows=self._rows, ref=self._admitted.entry)  # noqa: SLF001
 
 
-def _behind(
-    sources: Sequence[str], streams: frozenset[str], settings: Mapping[str, Any]
-) -> str:
+def _behind(sources: Sequence[str], streams: frozenset[str], settings: Mapping[str, Any]) -> str:
     """Return the digest of what decides about a set: sources, streams, and settings."""
     made = {name: settings[name] for name in ("encoder", "dims", "noise_micro")}
     return canonical.digest(

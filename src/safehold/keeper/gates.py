@@ -90,7 +90,10 @@ class Attacked:
 def feature_blocks(desk: Desk, *datasets: str) -> Sequence[SealedBlock]:
     """Return the derived blocks that the home holds today; of some datasets, or of all."""
     return desk.catalog.blocks(
-        kind="derived", streams=(FEATURE, EMBEDDING), after_day=desk.today(), sources=datasets or None
+        kind="derived",
+        streams=(FEATURE, EMBEDDING),
+        after_day=desk.today(),
+        sources=datasets or None,
     )
 
 
@@ -147,7 +150,9 @@ class Gates:
                 fix="have the board add one: without it no vectors are used",
             )
         states = {
-            self.state(gate, dataset, held=self.held(dataset)) for dataset in datasets for gate in gates
+            self.state(gate, dataset, held=self.held(dataset))
+            for dataset in datasets
+            for gate in gates
         }
         if states != {PASSED}:
             words = ", ".join(sorted(states - {PASSED})) or "not made"

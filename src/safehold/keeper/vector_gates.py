@@ -2,13 +2,13 @@
 
 | attack | measure | figure | passes |
 |---|---|---|---|
-| reidentify | reidentify.top1 | share of people recognised by the worst attacker | on its upper bound, with enough people |
-| membership | membership.advantage | right guesses over chance: 2 x share - 1 | on its upper bound, with enough people |
+| reidentify | reidentify.top1 | share of people recognised by the worst attacker | on its upper bound |
+| membership | membership.advantage | right guesses over chance: 2 x share - 1 | on its upper bound |
 | canary | canary.exposed | planted canaries found again, beyond what luck explains | the count fits |
 | invert | invert.recovered | people whose rarest word was told, beyond what luck explains | the count fits |
 
-Holds: a set of fewer people than can be judged is not passed, and a gate that names another measure is never passed. A gate on
-re-identification of any level is about vectors too: they are made from rows of that level, and carry none of their own.
+Holds: a set of fewer people than can be judged is not passed, and a gate that names another measure is never passed. A
+gate on re-identification of any level is about vectors too: they carry no level of their own.
 """
 
 from __future__ import annotations
@@ -156,8 +156,8 @@ def record_vectors(
 ) -> tuple[str, list[dict[str, Any]]]:
     """Judge a set by every gate, put each result in the ledger, and return how it stands, and the results.
 
-    What failed once stays failed for the same sources and the same settings under the same charter: noise and decoys are
-    drawn anew each time.
+    What failed once stays failed for the same sources and the same settings under the same charter: noise and decoys
+    are drawn anew each time.
 
     Args:
         gates: The gates of the home.
@@ -201,7 +201,11 @@ def record_vectors(
             }
         detail = dict(told)
         if one is not None and one.hits is not None:
-            detail |= {"tried": one.tried, "hits": dict(one.hits), "chance_e9": round(one.chance * _E9)}
+            detail |= {
+                "tried": one.tried,
+                "hits": dict(one.hits),
+                "chance_e9": round(one.chance * _E9),
+            }
         entries.append(
             Entry(
                 kind="gate",
@@ -254,7 +258,9 @@ def _fewest(gate: Gate) -> int:
         bound = gate.must_be.micro
         if gate.must_be.op not in ("<=", "<") or bound <= 0:
             raise InvalidError(
-                "no number of people proves that", rule="membership.bound", fix="state a share above 0"
+                "no number of people proves that",
+                rule="membership.bound",
+                fix="state a share above 0",
             )
         return max(LEAST, math.ceil((_REACH * MICRO / bound) ** 2))
     return LEAST

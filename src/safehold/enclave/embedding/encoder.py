@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from safehold.dlp.artifact import Use, admit
+from safehold.dlp.artifact import Use, admit, inspect
 from safehold.enclave.embedding.text import Codes
 from safehold.errors import InvalidError
 from safehold.privacy.release import draw_gaussian
@@ -126,15 +126,15 @@ def read_encoder(body: bytes) -> Encoder:
         InvalidError: It is no such file.
     """
     encoder = parse_encoder(body)
-    admit(body, use=Use.STORE)
+    admit(inspect(body), Use.STORE)
     return encoder
 
 
 def parse_encoder(body: bytes) -> Encoder:
     """Return the encoder that a safetensors file holds, by its form alone.
 
-    The format is safetensors (u64 length, JSON header, tensors): metadata ``architecture`` = ``BROUGHT`` and ``words``, the
-    words with blanks between; one tensor ``table``, F32, with a row a word and then one for each bucket.
+    The format is safetensors (u64 length, JSON header, tensors): metadata ``architecture`` = ``BROUGHT`` and
+    ``words``, with blanks between; one tensor ``table``, F32, with a row a word and then one for each bucket.
 
     Raises:
         InvalidError: It is no such file.
@@ -179,4 +179,13 @@ def _broken() -> InvalidError:
     return InvalidError("the file is no encoder", rule="embedding.encoder", fix=_FIX)
 
 
-__all__ = ["BROUGHT", "DIMS", "SHIPPED", "Encoder", "blur", "parse_encoder", "read_encoder", "shipped"]
+__all__ = [
+    "BROUGHT",
+    "DIMS",
+    "SHIPPED",
+    "Encoder",
+    "blur",
+    "parse_encoder",
+    "read_encoder",
+    "shipped",
+]

@@ -16,7 +16,7 @@ COLUMNS: Final = ("source", "vector")
 
 
 def schema_of(dims: int) -> pa.Schema:
-    """Return the schema of sealed vectors: ``source`` (the place of a stream in ``SOURCES``) and ``vector`` (float32, so many)."""
+    """Return the schema of sealed vectors: ``source``, a place in ``SOURCES``, and ``vector``, so many float32."""
     return pa.schema(
         [
             pa.field("source", pa.uint8(), nullable=False),

@@ -1,9 +1,9 @@
 """What may leave a sandbox in which vectors are made or used. It runs on the trusted side and believes no frame.
 
-Vectors leave the sandbox that makes them only to be sealed: one table for each person who was handed in, in one form.
-Out of a sandbox that reads vectors none leaves, whatever it is called: not as numbers in a header, not as bytes, not in
-base64, not in the tensors of a model, which has the few rows of its declared shape and no more. Such a frame is refused by
-a rule of its own (``egress.vectors``), so that an attempt can be counted.
+Vectors leave the sandbox that makes them only to be sealed: one table for each person who was handed in, in one
+form. Out of a sandbox that reads vectors none leaves, whatever it is called: not as numbers in a header, not as bytes,
+not in base64, not in the tensors of a model, which has the few rows of its declared shape and no more. Such a frame is
+refused by a rule of its own (``egress.vectors``), so that an attempt can be counted.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ REASONS: Final = {
     "embedding.encoder": ("the file is no encoder", "see the page of the embedding gates"),
     "embedding.encoder.size": ("the encoder is too large", "at most 256 MiB"),
     "embedding.labels": ("there is nothing to tell apart", "embed at least two streams"),
-    "artifact.store": ("the artifact gate refuses the encoder", "safehold artifact inspect"),
+    "artifact.finding": ("the artifact gate refuses the encoder", "safehold artifact inspect"),
     "charter.min_people": ("too few people take part", "wait until more people take part"),
     "privacy.account": ("a privacy parameter is out of range", "check epsilon and delta"),
     "privacy.account.confirm": ("two accountants disagree", "report it"),
@@ -158,7 +158,7 @@ def refuse_vectors(header: Mapping[str, Any], body: Body) -> None:
         raise DeniedError(
             "vectors are used inside and never leave",
             rule=RULE,
-            fix="ask for a figure or a model: safehold enclave near, safehold enclave train --on embedding",
+            fix="ask for a figure or a model: safehold enclave near, safehold enclave head",
         )
 
 

@@ -4,9 +4,9 @@ Parts in:  {"person": run-scoped id, "stream": "embedding", "window": UTC day}, 
 Frames out: {"type": "metrics", ...} and {"type": "model", ...}, once each
 Spec: epsilon_micro, delta_e12, min_people, dims, encoder
 
-The head tells which stream a window is from, such as a message to a colleague from a request to an assistant: a linear
-model, so its loss is convex. Each round sums one clipped gradient of every person and adds noise once (full-batch DP-SGD after
-Abadi et al. 2016, with the person as the unit); with everybody in each round the noise has a closed form.
+The head tells which stream a window is from, such as a message to a colleague from a request to an assistant. It is
+linear, so its loss is convex. Each round sums one clipped gradient of every person and adds noise once (full-batch
+DP-SGD after Abadi et al. 2016, with the person as the unit); with everybody in each round the noise has a closed form.
 """
 
 from __future__ import annotations
@@ -113,7 +113,9 @@ def fit(
     for _ in range(ROUNDS):
         away = (_softmax(inputs @ weights) - wanted) * share[:, None]
         # one gradient a person: the sum over their windows of input times error
-        each = np.add.reduceat((inputs[:, :, None] * away[:, None, :]).reshape(len(inputs), -1), starts)
+        each = np.add.reduceat(
+            (inputs[:, :, None] * away[:, None, :]).reshape(len(inputs), -1), starts
+        )
         total = release_sum(each, bound=CLIP, multiplier=multiplier, noise=noise)
         weights -= RATE * total.reshape(weights.shape) / len(people)
     return weights
@@ -188,4 +190,13 @@ def _softmax(logits: Floats) -> Floats:
     return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
-__all__ = ["ARCHITECTURE", "ROUNDS", "fit", "head_header", "head_size", "main", "score", "write_head"]
+__all__ = [
+    "ARCHITECTURE",
+    "ROUNDS",
+    "fit",
+    "head_header",
+    "head_size",
+    "main",
+    "score",
+    "write_head",
+]

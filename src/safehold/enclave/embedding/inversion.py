@@ -4,8 +4,8 @@ The attackers know the encoder, and learn from other people's windows and vector
 against decoys: words about as rare that are not in the window. A word counts as told only where it ranks before every
 decoy, and a tie is no hit; so without a leak each is told with the chance of one in all of them.
 
-Sources: embedding inversion (Song and Raghunathan 2020, section 4); ranks against decoys after the exposure of Carlini et
-al. 2019, section 4.
+Sources: embedding inversion (Song and Raghunathan 2020, section 4); ranks against decoys after the exposure of
+Carlini et al. 2019, section 4.
 """
 
 from __future__ import annotations

@@ -54,8 +54,9 @@ def link(halves: Halves) -> dict[str, int]:
 def guess_members(halves: Halves) -> tuple[int, int]:
     """Return how often the attacker is right about who is in a set, and how often they guessed.
 
-    Each person is in the set with a coin's chance: then their earlier half lies in it. The attacker has everybody's later
-    half, learns from one half of the people where to draw the line, and guesses for the other; then the other way round.
+    Each person is in the set with a coin's chance: then their earlier half lies in it. The attacker has everybody's
+    later half, learns from one half of the people where to draw the line, and guesses for the other; then the other
+    way round.
     """
     count = len(halves)
     inside = sample_people(count, ppm=500_000)

@@ -4,9 +4,9 @@ Parts in:  {"person": run-scoped id, "stream": "embedding", "window": UTC day}, 
 Frames out: {"type": "counts", ...} once: people by band of likeness or by topic, each count with noise
 Spec: how (near, topics or drift), texts (public words of whoever asks), epsilon_micro, min_people, encoder, dims
 
-``near``: the likeness of each person's nearest window to the one text, in bands. ``topics``: the text that is nearest to
-each person's windows on average. ``drift``: the same for the earlier and for the later half of each person's windows, each
-at half the price. Each person counts once in each release, so one person changes one count by one.
+``near``: the likeness of each person's nearest window to the one text, in bands. ``topics``: the text that is nearest
+to each person's windows on average. ``drift``: the same for the earlier and for the later half of each person's
+windows, each at half the price. A person counts once in each release, so one person changes one count by one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,15 @@ from safehold.sandbox.channel import read_parts
 Emit = Callable[..., None]
 
 HOW: Final = ("near", "topics", "drift")
-BANDS: Final = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4)  # likeness of the nearest window, noise and all; below the first is a band
+BANDS: Final = (
+    0.2,
+    0.4,
+    0.6,
+    0.8,
+    1.0,
+    1.2,
+    1.4,
+)  # likeness of the nearest window, noise and all; below the first is a band
 MOST_TEXTS: Final = 16
 LONGEST: Final = 2_000  # characters of a text
 _KEYS: Final = frozenset({"how", "texts", "epsilon_micro", "min_people", "encoder", "dims"})
@@ -51,7 +59,14 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
         raise DeniedError("too few people", rule="charter.min_people")
     asked = ask_texts(encoder, spec["texts"])
     counts = count(spec["how"], list(people.values()), asked)
-    emit({"type": "counts", "how": spec["how"], "people": len(people), "counts": release(counts, spec)})
+    emit(
+        {
+            "type": "counts",
+            "how": spec["how"],
+            "people": len(people),
+            "counts": release(counts, spec),
+        }
+    )
 
 
 def check_spec(spec: Mapping[str, Any]) -> None:
@@ -71,9 +86,7 @@ def check_spec(spec: Mapping[str, Any]) -> None:
         raise InvalidError("the spec of a question is wrong", rule="embedding.spec")
 
 
-def read_people(
-    inputs: Sequence[int], digest: str
-) -> tuple[Encoder, dict[str, Vectors]]:
+def read_people(inputs: Sequence[int], digest: str) -> tuple[Encoder, dict[str, Vectors]]:
     """Return the encoder, and each person's vectors in their order.
 
     Raises:

@@ -1,9 +1,9 @@
 """Recipe: what people wrote to vectors, and the attacks on them before anybody may use them.
 
-Parts in:  {"person": run-scoped id, "stream": ai|chat|focus|speech, "window": UTC day}, columns of ``text.COLUMNS``; before
-them, for a company's own encoder, {"encoder": SHA-256} with its bytes
-Frames out: {"type": "vectors", "person": id, "rows": n} with ``form.schema_of``, once a person who wrote enough; then, of the
-first shard, {"type": "exposure", ...} once an attack: counts, and nobody's name
+Parts in:  {"person": run-scoped id, "stream": ai|chat|focus|speech, "window": UTC day}, columns of ``text.COLUMNS``;
+before them, for a company's own encoder, {"encoder": SHA-256} with its bytes
+Frames out: {"type": "vectors", "person": id, "rows": n} with ``form.schema_of``, once a person who wrote enough; then,
+of the first shard, {"type": "exposure", ...} once an attack: counts, and nobody's name
 Spec: encoder (digest), dims, noise_micro, attack (whether this shard is attacked), most_people (who are), min_people
 """
 
@@ -23,7 +23,14 @@ from safehold.enclave.embedding.exposure import expose
 from safehold.enclave.embedding.form import to_table
 from safehold.enclave.embedding.inversion import invert
 from safehold.enclave.embedding.linkage import guess_members, halve, link
-from safehold.enclave.embedding.text import COLUMNS, SOURCES, Codes, cut_windows, own_texts, words_of
+from safehold.enclave.embedding.text import (
+    COLUMNS,
+    SOURCES,
+    Codes,
+    cut_windows,
+    own_texts,
+    words_of,
+)
 from safehold.errors import InvalidError
 from safehold.sandbox.channel import read_parts
 
@@ -36,7 +43,7 @@ E9: Final = 1_000_000_000
 
 
 def declare(spec: Mapping[str, Any]) -> tuple[Feature, ...]:
-    """Return what a vector is made from; words of the public list stand for the text, unless a company brings others."""
+    """Return what a vector is made from; words of the public list stand for the text, or a company's own."""
     closed = spec["encoder"] == shipped().digest
     return (
         Feature(name="source", sources=frozenset()),
@@ -122,7 +129,13 @@ def attack(
         )
 
     many = len(halves) >= max(least, 2)
-    say("reidentify", len(halves), link(halves) if many else {}, len(halves), 1 / max(1, len(halves)))
+    say(
+        "reidentify",
+        len(halves),
+        link(halves) if many else {},
+        len(halves),
+        1 / max(1, len(halves)),
+    )
     right, tried = guess_members(halves) if many else (0, 0)
     say("membership", len(halves), {"guesses": right}, tried, 0.5)
     if len(made) < max(least, 2):

@@ -58,7 +58,9 @@ def split_words(texts: Any) -> pa.Array:
     """Return the words of each text in order, in lower case, as lists; what was masked is none."""
     plain = pc.utf8_lower(pc.replace_substring_regex(texts, _MASK, " "))
     # no empty word before the first and after the last
-    return pc.split_pattern_regex(pc.utf8_trim(pc.replace_substring_regex(plain, _BORDER, " "), " "), " ")
+    return pc.split_pattern_regex(
+        pc.utf8_trim(pc.replace_substring_regex(plain, _BORDER, " "), " "), " "
+    )
 
 
 def words_of(texts: Any) -> pa.Array:
@@ -79,4 +81,13 @@ def cut_windows(codes: Codes, *, most: int = MOST_WINDOWS) -> Codes:
     return known[: count * WINDOW].reshape(count, WINDOW)
 
 
-__all__ = ["COLUMNS", "MOST_WINDOWS", "SOURCES", "WINDOW", "cut_windows", "own_texts", "split_words", "words_of"]
+__all__ = [
+    "COLUMNS",
+    "MOST_WINDOWS",
+    "SOURCES",
+    "WINDOW",
+    "cut_windows",
+    "own_texts",
+    "split_words",
+    "words_of",
+]

@@ -27,7 +27,8 @@ _LARGEST: Final = 1e6
 _MOST_COUNT: Final = 1 << 40  # noise has no bound, and a count is no message
 _METRICS: Final = frozenset(
     {
-        "type", "unit", "adjacency", "epsilon_micro", "delta_e12", "epsilon_pld", "rounds", "people", "held_out", "top1",
+        "type", "unit", "adjacency", "epsilon_micro", "delta_e12", "epsilon_pld", "rounds", "people", "held_out",
+        "top1",
     }
 )  # fmt: skip
 
@@ -71,7 +72,9 @@ class UseGate:
         self._wanted = {"counts"} if allowance.kind == "counts" else {"metrics", "model"}
         self._seen: set[str] = set()
 
-    def admit(self, header: Mapping[str, Any], body: Body = b"") -> tuple[str, dict[str, Any], bytes]:
+    def admit(
+        self, header: Mapping[str, Any], body: Body = b""
+    ) -> tuple[str, dict[str, Any], bytes]:
         """Return kind, figures and file of a frame, built anew.
 
         Raises:
@@ -86,7 +89,9 @@ class UseGate:
             refuse_vectors(header, body)
             raise DeniedError("the recipe sent a message it may not send", rule="egress.type")
         if kind != "model":
-            refuse_vectors({name: value for name, value in header.items() if name != "counts"}, body)
+            refuse_vectors(
+                {name: value for name, value in header.items() if name != "counts"}, body
+            )
         if kind in self._seen:
             raise TamperedError("the same message came twice", rule="egress.once")
         self._seen.add(kind)
