@@ -24,7 +24,7 @@ from safehold.enclave.embedding.text import WINDOW, Codes, split_words
 from safehold.ids import random_bytes
 
 KINDS: Final = ("word", "phrase")
-PLANTED: Final = 64  # of each kind
+PLANTED: Final = 32  # of each kind
 DECOYS: Final = 1_023
 _LETTERS: Final = "bcdfghjkmnpqrstvwxz"  # no vowels: in no language a word
 _LONG: Final = 12  # letters of a word that exists nowhere else
