@@ -36,7 +36,10 @@ def new(
         int, typer.Option(min=1, help="How long it may be used, from when it is enacted.")
     ] = 60,
     recipe: Annotated[
-        str, typer.Option(help="train, or reidentify: attack what a dataset was made from.")
+        str,
+        typer.Option(
+            help="train; feature; reidentify: attack what a dataset was made from; embed, embed.near, embed.head."
+        ),
     ] = "train",
     role: Annotated[str, typer.Option(help="The role that asks.")] = "data_scientist",
     column: Annotated[
