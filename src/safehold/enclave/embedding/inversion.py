@@ -27,6 +27,7 @@ DECOYS: Final = 255
 _FEWEST: Final = 15  # decoys, or a victim says nothing
 _TEACHERS: Final = 8  # windows of one person that teach the decoder
 _RIDGE: Final = 1e-2
+_MOST_CELLS: Final = 32_000_000  # windows that teach times words: an open list has very many
 
 Floats = NDArray[np.float64]
 
@@ -93,7 +94,10 @@ def _learn(
 ) -> Floats:
     """Return a linear decoder from a vector to the words in its window: ridge regression."""
     known, there = [], []
+    most = max(1, _MOST_CELLS // max(1, len(used)))
     for person in teach.tolist():
+        if len(known) >= most:
+            break
         for window, vector in zip(windows[person], vectors[person][:_TEACHERS], strict=False):
             row = np.zeros(len(used), dtype=np.float32)
             row[np.searchsorted(used, window)] = 1.0

@@ -117,6 +117,8 @@ class UseGate:
         empty(body)
         keys(header, {"type", "how", "people", "counts"})
         counts = header["counts"]
+        if not isinstance(counts, dict):
+            refuse_vectors({"counts": counts}, b"")
         if header["how"] != allowance.how or not isinstance(counts, dict):
             raise TamperedError("another answer than was asked for", rule="egress.text")
         whole(header["people"], allowance.min_people, allowance.people)
