@@ -17,7 +17,7 @@ from safehold.enclave.embedding.text import WINDOW, cut_windows, own_texts, word
 
 pytestmark = pytest.mark.bench
 
-PEOPLE, ROUNDS = 60, 5
+PEOPLE, ROUNDS = 40, 3
 NOISE = 0.4
 
 

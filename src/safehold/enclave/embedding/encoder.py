@@ -71,7 +71,9 @@ class Encoder:
     def code(self, words: Any) -> Codes:
         """Return the place of each word, -1 for one that leaves no trace."""
         places = pc.fill_null(pc.index_in(words, value_set=self.words), -1).to_numpy()
-        codes = np.asarray(places, dtype=np.int32)
+        codes = np.array(
+            places, dtype=np.int32
+        )  # one of its own: Arrow lends what may not be written
         if self.buckets and (codes < 0).any():
             strange = np.flatnonzero(codes < 0)
             for at, word in zip(strange, words.take(pa.array(strange)).to_pylist(), strict=True):

@@ -93,7 +93,8 @@ def _learn(
     used: NDArray[np.int64],
 ) -> Floats:
     """Return a linear decoder from a vector to the words in its window: ridge regression."""
-    known, there = [], []
+    known: list[Vectors] = []
+    there: list[Vectors] = []
     most = max(1, _MOST_CELLS // max(1, len(used)))
     for person in teach.tolist():
         if len(known) >= most:
