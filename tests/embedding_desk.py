@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from tests.keeper_desk import (
     PURPOSE,
     Bench,
@@ -30,6 +32,8 @@ from safehold.app.gate import EgressGatekeeper
 from safehold.app.grants import draft_grant
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
+from safehold.enclave.embedding import recipe as embedding_recipe
+from safehold.enclave.embedding.exposure import expose
 from safehold.ingest.rest import pack
 from safehold.keeper.embeddings import EMBED
 from safehold.keeper.grants import use_message
@@ -42,6 +46,7 @@ from safehold.workforce.spec import Draw, generator
 CROWD = tuple(
     f"w{number:03}" for number in range(104)
 )  # half of them are attacked, and 50 are needed
+PLANTED = 8  # canaries of each kind: a fourth of what the product plants, and as sure to be noticed
 ASK = "prepare the weekly budget report for the client"
 GATES = (
     ("reidentify-l3", "reidentify", "L3", "reidentify.top1", "<=", 300_000),
@@ -98,8 +103,9 @@ class InsideWorkshop(ScriptedWorkshop):
         def emit(header: dict[str, Any], body: bytes = b"") -> None:
             frames.append(Frame(header, memoryview(body)))
 
-        # a memory file has one place where it is read; the recipe reads it by its descriptor
-        importlib.import_module(MODULES[recipe]).main(dict(spec), inputs, emit)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(embedding_recipe, "expose", partial(expose, planted=PLANTED))
+            importlib.import_module(MODULES[recipe]).main(dict(spec), inputs, emit)
         return frames
 
 
