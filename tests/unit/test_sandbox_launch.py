@@ -35,7 +35,15 @@ def launcher():
 
 
 def test_only_listed_recipes_start(launcher):
-    assert sorted(Launcher._recipes) == ["feature", "ingest", "reidentify", "train"]
+    assert sorted(Launcher._recipes) == [
+        "embed",
+        "embed.head",
+        "embed.near",
+        "feature",
+        "ingest",
+        "reidentify",
+        "train",
+    ]
     for recipe in ("os", "sandbox_jobs", "safehold.sandbox.check", "", "INGEST"):
         with pytest.raises(DeniedError) as caught:
             Launcher().start(Job(recipe=recipe, limits=LIMITS, least="E0"))
