@@ -9,11 +9,11 @@ import json
 import re
 from collections import defaultdict
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.conftest import SHARED
 from tests.embedding_desk import texts_of
 
 from safehold.dlp.redact import mask_text
@@ -28,7 +28,7 @@ from safehold.privacy.luck import most_by_luck
 
 pytestmark = pytest.mark.proof
 
-IRC = Path("/work/shared/data/dlp/irc_train_unlabelled.jsonl")
+IRC = SHARED / "data" / "dlp" / "irc_train_unlabelled.jsonl"
 NOISES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 _LINE = re.compile(r"\[\d\d:\d\d\] <([^>]+)> (.*)")
 
