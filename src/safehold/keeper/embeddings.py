@@ -17,26 +17,23 @@ from typing import Any, Final
 import pyarrow as pa
 
 from safehold import canonical
-from safehold.access import AccessRequest, Human, authorise
 from safehold.catalog import label_blocks
-from safehold.clock import DAY_US
-from safehold.errors import DeniedError, InvalidError, MissingError, SafeholdError, TamperedError
+from safehold.errors import DeniedError, InvalidError, MissingError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.ask import Ask, Asker, shards
 from safehold.keeper.bounds import Opening
-from safehold.keeper.caller import caller
 from safehold.keeper.days import sources_digest
 from safehold.keeper.desk import Desk, segment_name
-from safehold.keeper.gates import EMBEDDING, Attacked, feature_blocks, is_embedding
+from safehold.keeper.gates import Attacked, feature_blocks
 from safehold.keeper.grants import Admitted, Grants, Use
 from safehold.keeper.models import Models
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.terms import derived_expiry, sources_of
+from safehold.keeper.vector_exit import EMBEDDING, STAGE, Noticed, VectorExit, word
 from safehold.keeper.vector_gates import Exposure, fewest_for, record_vectors
 from safehold.keeper.work import SHARD_PEOPLE, SHARD_ROWS, inherit
-from safehold.ledger import Entry
 from safehold.privacy.recognition import PASSED
 from safehold.vault import PlainBlock
 
@@ -44,14 +41,10 @@ EMBED: Final = "embed"  # recipes and verbs
 NEAR: Final = "embed.near"
 HEAD: Final = "embed.head"
 EXPORT: Final = "embed.export"
-STAGE: Final = EMBEDDING
-REFUSED: Final = "egress.vectors"  # the rule of the egress gate for what is shaped like vectors
 AGGREGATE, WEIGHTS = "dp_aggregate", "model_weights_dp"  # what a purpose may release
 MOST_ATTACKED: Final = 1_000
 MOST_NOISE: Final = 10_000_000
 MOST_BYTES: Final = 256 << 20
-LONGEST: Final = 256
-_SIZES: Final = ((1_000, "1-999"), (100_000, "1k-99k"))
 
 
 class Embeddings:
@@ -69,13 +62,14 @@ class Embeddings:
         self._grants = grants
         self._models = models
         self._release = release
+        self._exit = VectorExit(desk)
         self._alone = (
             threading.Lock()
         )  # one set is made or used at a time: none is replaced while it is read
 
     def verbs(self) -> dict[str, Verb]:
         """Return the verbs by name."""
-        return {EMBED: self.embed, NEAR: self.near, HEAD: self.head, EXPORT: self.export}
+        return {EMBED: self.embed, NEAR: self.near, HEAD: self.head, EXPORT: self._exit.export}
 
     def embed(
         self, arguments: dict[str, Any], descriptors: Sequence[int], report: Report
@@ -86,7 +80,7 @@ class Embeddings:
             DeniedError: The grant, the charter or a person's choice says no, or too few people take part.
         """
         desk = self._desk
-        purpose, streams = _word(arguments, "purpose"), self._streams(arguments)
+        purpose, streams = word(arguments, "purpose"), self._streams(arguments)
         noise = arguments.get("noise_micro")
         settings = desk.gatekeeper.settings(EMBED, synthetic=desk.home.synthetic)
         if noise is not None:
@@ -107,7 +101,7 @@ class Embeddings:
                 least_people=desk.trust.least_people(purpose),
                 beside=beside,
             )
-            with self._alone, self._noticed(admitted, purpose):
+            with self._alone, Noticed(self._exit, admitted):
                 return self._make(ask, admitted.asker(), settings, report)
         finally:
             self._grants.end(admitted.entry)
@@ -220,7 +214,7 @@ class Embeddings:
             BudgetSpentError: The purpose's budget does not cover it.
         """
         desk = self._desk
-        purpose = _word(arguments, "purpose")
+        purpose = word(arguments, "purpose")
         allowed = desk.trust.allowed(purpose)
         epsilon = arguments.get("epsilon_micro", allowed.epsilon_micro)
         if type(epsilon) is not int or not 1 <= epsilon <= allowed.epsilon_micro:
@@ -242,71 +236,6 @@ class Embeddings:
             recipe=HEAD, stage="training", releases=WEIGHTS, price=price, asked=asked, answer=answer,
         )  # fmt: skip
 
-    def export(
-        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        """Refuse: vectors never leave. The attempt is in the ledger, with how much was asked for.
-
-        Raises:
-            DeniedError: Always; by the red line of the charter where it has one.
-        """
-        purpose, dataset = _word(arguments, "purpose"), _word(arguments, "dataset")
-        held = feature_blocks(self._desk, dataset) if is_embedding(dataset) else ()
-        error: DeniedError = DeniedError(
-            "vectors are used inside and never leave", rule="embedding.export"
-        )
-        try:
-            self._refuse(purpose, sum(block.rows for block in held))
-        except DeniedError as line:
-            error = line
-        error.entry = self._attempt(caller().id, rows=sum(block.rows for block in held))
-        raise error
-
-    def _refuse(self, purpose: str, rows: int) -> None:
-        """Ask the charter as anything is asked, so that its own red line is what is named."""
-        desk = self._desk
-        authorise(
-            desk.trust.policy(),
-            AccessRequest(
-                principal=Human(id=caller().id, role=caller().role or "data_scientist"),
-                action="export_vectors",
-                purpose=purpose,
-                stage=STAGE,
-                now_us=desk.now_us(),
-                segment="",
-                streams=(EMBEDDING,),
-                purposes=(purpose,),
-                jurisdictions=tuple(desk.trust.charter().jurisdictions),
-                expires_us=desk.now_us() + DAY_US,
-                people=min(rows, 1),
-                consent=True,
-                synthetic=desk.home.synthetic,
-                assurance=desk.workshop.level(),
-            ),
-        )
-
-    def _attempt(self, actor: str, *, rows: int, ref: int | None = None) -> int:
-        """Write down an attempt to take vectors out; what is public of it is action, kind and size class."""
-        desk = self._desk
-        size = next((name for most, name in _SIZES if rows < most), "100k+") if rows else "none"
-        (receipt,) = desk.log(
-            Entry(
-                kind="embed.export",
-                actor=actor,
-                object="vectors",
-                detail={},
-                charter=desk.trust.digest(),
-                public={
-                    "action": "export_vectors",
-                    "what": EMBEDDING,
-                    "size": size,
-                    "state": "denied",
-                },
-                ref=ref,
-            )
-        )
-        return receipt.index
-
     def _use(
         self,
         arguments: dict[str, Any],
@@ -321,7 +250,7 @@ class Embeddings:
         answer: Callable[[Sequence[Passed], Opening], dict[str, Any]],
     ) -> dict[str, Any]:
         desk = self._desk
-        purpose = _word(arguments, "purpose")
+        purpose = word(arguments, "purpose")
         if releases not in desk.trust.charter().purpose(purpose).releases:
             raise DeniedError(
                 "this purpose does not release that",
@@ -331,7 +260,7 @@ class Embeddings:
         admitted = self._admit(arguments, purpose, stage, recipe, EMBEDDING)
         asker = admitted.asker()
         try:
-            with self._alone, self._noticed(admitted, purpose) as rows:
+            with self._alone, Noticed(self._exit, admitted) as rows:
                 dataset = self._find(purpose, arguments.get("dataset"))
                 told = self._release.gates.told(dataset)
                 settings = {name: told.get(name) for name in ("encoder", "dims")}
@@ -458,12 +387,9 @@ class Embeddings:
             arguments, Use(verb=recipe, purpose=purpose, stage=stage, recipe=recipe, stream=stream)
         )
 
-    def _noticed(self, admitted: Admitted, purpose: str) -> _Noticed:
-        return _Noticed(self, admitted, purpose)
-
     def _streams(self, arguments: Mapping[str, Any]) -> frozenset[str]:
         desk, given = self._desk, arguments.get("streams")
-        known = sources_of(desk.trust.charter(), _word(arguments, "purpose"))
+        known = sources_of(desk.trust.charter(), word(arguments, "purpose"))
         known &= desk.gatekeeper.reads(EMBED)
         if (
             not isinstance(given, list)
@@ -529,38 +455,12 @@ class Embeddings:
         return known[-1]
 
 
-class _Noticed:
-    """Write down what the egress gate refused because it was shaped like vectors, whatever else became of the run."""
-
-    def __init__(self, verbs: Embeddings, admitted: Admitted, purpose: str) -> None:
-        self._verbs, self._admitted, self._purpose = verbs, admitted, purpose
-        self._rows = 0
-
-    def __enter__(self) -> Callable[[Opening], None]:
-        def note(opening: Opening) -> None:
-            self._rows = sum(one.rows for blocks in opening.blocks.values() for one in blocks)
-
-        return note
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, SafeholdError) and error.rule == REFUSED:
-            holder = self._admitted.claims.principal.id
-            error.entry = self._verbs._attempt(holder, rows=self._rows, ref=self._admitted.entry)  # noqa: SLF001
-
-
 def _behind(sources: Sequence[str], streams: frozenset[str], settings: Mapping[str, Any]) -> str:
     """Return the digest of what decides about a set: sources, streams, and settings."""
     made = {name: settings[name] for name in ("encoder", "dims", "noise_micro")}
     return canonical.digest(
         {"sources": sources_digest(sources), "streams": sorted(streams), **made}
     ).hex()
-
-
-def _word(arguments: Mapping[str, Any], name: str) -> str:
-    given = arguments.get(name)
-    if not isinstance(given, str) or not 0 < len(given) <= LONGEST:
-        raise InvalidError("not a word", field=name, rule="embedding.word")
-    return given
 
 
 __all__ = ["EMBED", "EMBEDDING", "EXPORT", "HEAD", "NEAR", "Embeddings"]
