@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from safehold.access import EVERYBODY, Claims, Demand, PeopleFilter, Principal
+from safehold.dlp.feature import Feature
 from safehold.ids import PersonId
 from safehold.keeper.uses import Caps
 from safehold.vault import SealedBlock
@@ -20,7 +21,7 @@ class Ask:
 
     Args:
         recipe: Which approved recipe is to run.
-        kind: ``telemetry`` or ``derived``.
+        kind: ``telemetry``, ``derived`` for features, or a kind of derived dataset: ``table``, ``vectors``.
         streams: Streams wanted.
         purpose: The one stated purpose.
         stage: Stage of the charter, such as ``feature`` or ``training``.
@@ -30,6 +31,9 @@ class Ask:
         most_people: Most people it runs over, drawn by chance; None for everybody.
         people: Who is meant, by the grant of whoever asks.
         beside: What the sandbox gets besides, of nobody: a header and a table each.
+        makes: Columns that come of it and what they are made from; None if nobody says before it has run.
+        columns: Columns that are opened, by stream; all that the recipe reads where nothing is said.
+        said: What else the intent says, sealed.
     """
 
     recipe: str
@@ -43,6 +47,9 @@ class Ask:
     most_people: int | None = None
     people: PeopleFilter = EVERYBODY
     beside: tuple[tuple[Mapping[str, Any], pa.Table], ...] = field(default=(), repr=False)
+    makes: tuple[Feature, ...] | None = None
+    columns: Mapping[str, tuple[str, ...]] | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

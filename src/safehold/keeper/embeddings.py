@@ -17,7 +17,6 @@ from typing import Any, Final
 import pyarrow as pa
 
 from safehold import canonical
-from safehold.catalog import label_blocks
 from safehold.errors import DeniedError, InvalidError, MissingError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.ask import Ask, Asker, shards
@@ -100,6 +99,7 @@ class Embeddings:
                 stage=STAGE,
                 least_people=desk.trust.least_people(purpose),
                 beside=beside,
+                makes=tuple(desk.gatekeeper.features(EMBED, settings)),
             )
             with self._alone, Noticed(self._exit, admitted):
                 return self._make(ask, admitted.asker(), settings, report)
@@ -130,14 +130,19 @@ class Embeddings:
                 found += [Exposure.of(one.values) for one in passed if one.kind == "exposure"]
                 made = self._seal(opening, group, passed, build)
                 rows, people = rows + made[0], people + made[1]
-            opened = [block for blocks in opening.blocks.values() for block in blocks]
-            sources = desk.catalog.sources_of([block.block_id for block in opened])
             desk.lineage.add(
                 build,
                 kind=EMBEDDING,
-                label=replace(label_blocks(opened), people=people),
-                parents=sources,
+                label=replace(opening.label, people=people),
+                parents=opening.datasets,
                 created_us=desk.now_us(),
+                facts={
+                    "intent": intent,
+                    "purpose": ask.purpose,
+                    "recipe": EMBED,
+                    "rows": rows,
+                    "mode": "apart",
+                },
             )
             with desk.lock:
                 desk.catalog.settle_derived(build)
@@ -146,7 +151,7 @@ class Embeddings:
                     Attacked(
                         dataset=build,
                         held=self._release.gates.held(build),
-                        behind=_behind(sources, ask.streams, settings),
+                        behind=_behind(opening.datasets, ask.streams, settings),
                         streams=ask.streams,
                         charter=desk.trust.digest(),
                     ),
@@ -314,15 +319,7 @@ class Embeddings:
         started_us: int,
     ) -> str:
         desk = self._desk
-        opened = [block for blocks in opening.blocks.values() for block in blocks]
-        datasets = desk.catalog.sources_of([block.block_id for block in opened])
-        parents = [desk.lineage.label(one) for one in datasets]
-        label = replace(
-            label_blocks(opened),
-            streams=frozenset.union(*(one.streams for one in parents)),
-            first_day=min(one.first_day for one in parents),
-            last_day=max(one.last_day for one in parents),
-        )
+        datasets, label = opening.datasets, opening.label
         expires = derived_expiry(
             desk.trust.charter(), purpose, today=desk.today(), sources_end=label.expires
         )
@@ -342,6 +339,8 @@ class Embeddings:
             label=replace(label, purposes=frozenset({purpose}), expires=expires),
             parents=datasets,
             created_us=desk.now_us(),
+            facts={"intent": opening.intent.index, "purpose": purpose, "recipe": HEAD},
+            release={name: int(metrics[name]) for name in ("epsilon_micro", "delta_e12")},
         )
         return artifact
 
