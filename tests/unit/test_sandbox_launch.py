@@ -38,6 +38,9 @@ def test_only_listed_recipes_start(launcher):
     assert sorted(Launcher._recipes) == [
         "canary",
         "code",
+        "embed",
+        "embed.head",
+        "embed.near",
         "feature",
         "ingest",
         "inspect",

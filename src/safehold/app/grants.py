@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +26,13 @@ from safehold.keeper.client import KeeperClient, Progress
 from safehold.keeper.code import STAGES as CODE_STAGES
 from safehold.keeper.code import VERB as CODE_VERB
 from safehold.keeper.desk import segment_name
+from safehold.keeper.embeddings import EMBED, EMBEDDING, HEAD, NEAR
 from safehold.keeper.grants import use_message
 from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
-RECIPES = ("train", "reidentify", "feature", CODE, "join", "membership", "pull")
+RECIPES = ("train", "reidentify", "feature", CODE, "join", "membership", "pull", EMBED, NEAR, HEAD)
 ROLE = "data_scientist"
 FEATURE = "feature"
 
@@ -84,6 +86,31 @@ class Pass:
             proof=b64(self.holder.prove(nonce, use_message("train", purpose))),
         )
         return {**answer, **_figures(answer["metrics"])}
+
+    def embed(
+        self,
+        client: KeeperClient,
+        verb: str,
+        purpose: str,
+        progress: Progress,
+        *,
+        encoder: Path | None = None,
+        **asked: Any,
+    ) -> dict[str, Any]:
+        """Make vectors, ask them or train on them, under the grant; with a company's own encoder if one is named."""
+        nonce = unb64(client.call("nonce")["nonce"])
+        with contextlib.ExitStack() as stack:
+            files = () if encoder is None else (stack.enter_context(encoder.open("rb")).fileno(),)
+            return client.call(
+                verb,
+                descriptors=files,
+                progress=progress,
+                purpose=purpose,
+                token=self.holder.token,
+                nonce=b64(nonce),
+                proof=b64(self.holder.prove(nonce, use_message(verb, purpose))),
+                **asked,
+            )
 
     def join(
         self,
@@ -213,6 +240,11 @@ def draft_grant(
         case "feature":
             streams = tuple(sorted(sources & EgressGatekeeper().reads("feature")))
             stage = "feature"
+        case _ if recipe == EMBED:
+            streams = tuple(sorted(sources & EgressGatekeeper().reads(EMBED)))
+            stage = EMBEDDING
+        case _ if recipe in (NEAR, HEAD):
+            streams, stage = (EMBEDDING,), EMBEDDING if recipe == NEAR else "training"
         case "join":
             streams, stage = tuple(sorted(sources)), "private_join"
         case _:
@@ -235,7 +267,13 @@ def draft_grant(
         or tuple(
             f"{stream}.{name}"
             for stream in streams
-            for name in (READ[stream] if recipe == "join" else columns_of(stream))
+            for name in (
+                READ[stream]
+                if recipe == "join"
+                else columns_of(stream)
+                if recipe not in (EMBED, NEAR, HEAD)
+                else EgressGatekeeper().columns(recipe, stream)
+            )
         ),
         stages=(stage,),
         recipes=(recipe,),
@@ -259,7 +297,11 @@ def draft_grant(
 def _epsilon(charter: Charter, purpose: str, recipe: str) -> int:
     """Return what one run costs: training and a join at most what the purpose allows, an attack nothing."""
     privacy = charter.purpose(purpose).privacy
-    return 0 if privacy is None or recipe not in {"train", "join"} else privacy.epsilon_micro
+    return (
+        0
+        if privacy is None or recipe not in {"train", "join", NEAR, HEAD}
+        else privacy.epsilon_micro
+    )
 
 
 def stage_for(charter: Charter, purpose: str, role: str, stages: Sequence[str]) -> str:

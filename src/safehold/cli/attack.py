@@ -226,6 +226,13 @@ def gates(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
 
 def _tell(one: dict[str, Any]) -> None:
     """Print one result: who was recognised how often, how sure that is, and what follows."""
+    if one["stream"] == "embedding":
+        figure = f"{one['top1']:g}, at most {one['upper']:g}" if "upper" in one else "no figure"
+        print(
+            f"  {one['gate']} vectors: {figure} of {one['people']} people (must be {one['must_be']:g},"
+            f" needs {one['fewest']} people): {one['state']}  entry {one['entry']}"
+        )
+        return
     figure = f"{one['top1']:.1%}, at most {one['upper']:.1%}" if "upper" in one else "no figure"
     print(
         f"  {one['gate']} {one['stream']} {one['level']}: {figure} of {one['people']} people"

@@ -28,6 +28,7 @@ from safehold.keeper.documents import Documents
 from safehold.keeper.door import Door
 from safehold.keeper.drift import Drift
 from safehold.keeper.effects import Effects
+from safehold.keeper.embeddings import Embeddings
 from safehold.keeper.enrolment import Enrolment
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.export import Export
@@ -129,6 +130,7 @@ class Verbs:
             on_silence=self.leases.cut,
             on_gone=self.leases.forget,
         )
+        self.embeddings = Embeddings(desk, self.grants, self.models, self.work.release)
         self.attacks = Attacks(desk, self.grants, self.work.release)
         self.joins = Joins(desk, self.grants, self.work.release)
         self.trials = Trials(desk, self.grants, self.work.release, self.work.answers, self.models)
@@ -228,6 +230,7 @@ class Verbs:
             "feature": self.work.feature,
             "feature.granted": self.work.feature_granted,
             "train": self.work.train,
+            **self.embeddings.verbs(),
             "enclave.run": self.code.run,
             "query": self.queries.query,
             "attack.dataset": self.attacks.dataset,

@@ -65,7 +65,11 @@ KINDS: Mapping[str, Kind] = {
     ),
     "ingest": _kind({"rows": int, "objects": int}, "lease"),
     "feature": _kind({"rows": int, "objects": int}, "access.intent"),
-    "embed.export": _kind({"rows": int}, "access.intent"),
+    "embed.export": _kind(
+        {"rows": int, "action": str, "what": str, "size": str, "state": str},
+        "access.intent",
+        "grant",
+    ),
     "train.start": _kind({"unit": str}, "access.intent", "grant"),
     "train.end": _kind({"outcome": str}, "train.start", "access.intent"),
     "artifact": _kind(_ARTIFACT, "access.intent", "artifact"),

@@ -33,6 +33,9 @@ RECIPES = {
     "train": "safehold.enclave.train",
     "join": "safehold.federation.measure",
     "reidentify": "safehold.assurance.reidentify.recipe",
+    "embed": "safehold.enclave.embedding.recipe",
+    "embed.near": "safehold.enclave.embedding.near",
+    "embed.head": "safehold.enclave.embedding.head",
     CODE: "safehold.enclave.code.recipe",
     "sql": "safehold.enclave.sql",
     "membership": "safehold.assurance.membership.recipe",
@@ -99,7 +102,7 @@ class Limits:
                     nofile=1024,
                     egress=256 * MIB,
                 )
-            case "train" | "reidentify" | "membership":
+            case "train" | "reidentify" | "membership" | "embed" | "embed.near" | "embed.head":
                 return cls(
                     address_space=64 * GIB,
                     memory=16 * GIB,
