@@ -16,6 +16,7 @@ from safehold.enclave.artifact import Model, Provenance, sign_provenance, verify
 from safehold.enclave.egress import Allowance, Derived, Metrics, Progress
 from safehold.enclave.egress import Gate as MessageGate
 from safehold.enclave.feature import declare
+from safehold.enclave.share import ShareGate
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import DeniedError
 from safehold.keeper.ports import Frame, Gate, Made, Passed
@@ -88,6 +89,8 @@ class EgressGatekeeper:
                     people=len(people), min_people=spec["min_people"], kinds=tuple(spec["kinds"])
                 )
             )
+        if recipe == "federate":
+            return ShareGate(mode=spec["mode"], parameters=spec["parameters"])
         vocabulary = Vocabulary.from_spec(spec)
         if recipe == "feature":
             admit_columns(SCHEMA, declare(spec))
@@ -109,7 +112,7 @@ class EgressGatekeeper:
     def reads(self, recipe: str) -> frozenset[str]:
         """Return the streams a recipe understands."""
         match recipe:
-            case "train":
+            case "train" | "federate":
                 return frozenset({"feature"})
             case "reidentify":
                 return frozenset(STREAMS)

@@ -26,7 +26,7 @@ from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
-RECIPES = ("train", "reidentify", "feature")
+RECIPES = ("train", "federate", "reidentify", "feature")
 ROLE = "data_scientist"
 FEATURE = "feature"
 
@@ -143,7 +143,7 @@ def draft_grant(
     kept = max((charter.retention(stream) for stream in sources), default=0)
     streams: tuple[str, ...]
     match recipe:
-        case "train":
+        case "train" | "federate":
             streams, stage = (FEATURE,), "training"
         case "reidentify":
             streams = tuple(sorted(sources & frozenset(STREAMS)))
@@ -193,7 +193,7 @@ def draft_grant(
 def _epsilon(charter: Charter, purpose: str, recipe: str) -> int:
     """Return what one run costs: training spends what the purpose allows, an attack nothing."""
     privacy = charter.purpose(purpose).privacy
-    return 0 if privacy is None or recipe != "train" else privacy.epsilon_micro
+    return 0 if privacy is None or recipe not in {"train", "federate"} else privacy.epsilon_micro
 
 
 def _attack_stage(charter: Charter, purpose: str, role: str) -> str:

@@ -26,6 +26,7 @@ class Ask:
         within: Sources whose blocks alone are wanted; None for those of every source.
         most_people: Most people it runs over, drawn by chance; None for everybody.
         people: Who is meant, by the grant of whoever asks.
+        side: Says of each person whether they are meant by this one; None for everybody. No data may touch it.
     """
 
     recipe: str
@@ -38,6 +39,7 @@ class Ask:
     within: frozenset[str] | None = None
     most_people: int | None = None
     people: PeopleFilter = EVERYBODY
+    side: Callable[[PersonId], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

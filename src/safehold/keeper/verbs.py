@@ -30,6 +30,7 @@ from safehold.keeper.effects import Effects
 from safehold.keeper.enrolment import Enrolment
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.export import Export
+from safehold.keeper.federation import Federation
 from safehold.keeper.grants import Grants
 from safehold.keeper.hands import Hands
 from safehold.keeper.intake import Intake
@@ -104,6 +105,7 @@ class Verbs:
         self.sessions = Sessions(desk, self.grants)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
+        self.federation = Federation(desk, self.grants, self.work.release)
         self.symmetry = Symmetry(desk, self.work.answers)
         effects = Effects(desk, self.models, self.work.release.gates)
         self.export = Export(desk, self.work.answers, effects)
@@ -198,6 +200,7 @@ class Verbs:
             "gap": self.leases.gap,
             **self.requests.verbs(),
             **self.sessions.verbs(),
+            **self.federation.verbs(),
             "nonce": self.grants.nonce,
             "grant.enact": self.grants.enact,
             "grant.list": self.grants.listing,

@@ -22,6 +22,7 @@ RECIPES = {
     "ingest": "safehold.ingest.recipe",
     "feature": "safehold.enclave.feature",
     "train": "safehold.enclave.train",
+    "federate": "safehold.enclave.federate",
     "reidentify": "safehold.assurance.reidentify.recipe",
 }
 

@@ -1,0 +1,1 @@
+"""Several houses train one model; each keeps its own data, keeper and ledger."""
