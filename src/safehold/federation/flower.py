@@ -43,17 +43,21 @@ from flwr.supercore.inflatable.inflatable_utils import (
     push_object_contents_from_iterable,
 )
 from flwr.supercore.task_identity import TaskIdentity
-from flwr.supernode.fleet_http_connection import http_request_response
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig, load_control_authn_plugin
 from flwr.superlink.grid.http_grid import HttpGrid
 from flwr.superlink.main import create_app
 from flwr.superlink.servicer.runtime import runtime_handlers
+from flwr.supernode.fleet_http_connection import http_request_response
 
 FLEET: Final = "/v1/fleet/"
 LARGEST: Final = 256 << 20  # bytes of one frame
 TTL_S: Final = 3600.0
-QUICK_S, SLOW_S, GROWTH = 0.05, 0.5, 1.1  # how often a node asks: at once after work, then ever less
+QUICK_S, SLOW_S, GROWTH = (
+    0.05,
+    0.5,
+    1.1,
+)  # how often a node asks: at once after work, then ever less
 _HEAD = struct.Struct(">II")
 Scope = MutableMapping[str, Any]
 
@@ -302,8 +306,10 @@ def main() -> None:
     config = first[0]
     try:
         (run_link if config["be"] == "link" else run_node)(pipe, config)
-    except BaseException as error:  # noqa: BLE001 - said, without any value, to whoever runs it
-        import traceback; traceback.print_exc()
+    except BaseException:  # noqa: BLE001 - said, without any value, to whoever runs it
+        import traceback
+
+        traceback.print_exc()
         os._exit(1)
     os._exit(0)  # Flower's own threads have nothing left to do
 

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from safehold import canonical
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, TamperedError
-from safehold.federation.agreement import Agreement
+from safehold.keeper.agreement import Agreement
 from safehold.signing import SigningKey
 
 DOMAIN: Final = "safehold.federation.key.v1"
@@ -137,3 +137,19 @@ def _expand(key: bytes, words: int) -> Words:
     # a key is used for one pad of one context, so the nonce is nothing
     stream = Cipher(ChaCha20(key, bytes(16)), mode=None).encryptor()
     return np.frombuffer(stream.update(bytes(8 * words)), dtype="<u8").astype(np.uint64)
+
+
+class Masking:
+    """Makes masks; a keeper is given it by the composition root."""
+
+    def masks(
+        self, agreement: Agreement, *, name: str, run: str, identity: SigningKey, seed: bytes
+    ) -> Masker:
+        """Return the masks of one silo in one run."""
+        return Masker(agreement, name=name, run=run, identity=identity, seed=seed)
+
+    def context(
+        self, agreement: str, run: str, step: int, members: Sequence[str], model: str
+    ) -> bytes:
+        """Return the hash that names one step."""
+        return context(agreement, run, step, members, model)

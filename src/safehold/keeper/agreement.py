@@ -33,6 +33,8 @@ _NUMBERS: Final = {
     "people": (2, 10**9),
     "parameters": (1, 1 << 26),
     "honest": (1, 1_000),
+    "deviation": (1 << 16, 1 << 48),
+    "check_micro": (0, 10**12),
     "colluding": (0, 1_000),
     "worse_ppm": (1, 1_000_000),
 }
@@ -65,6 +67,7 @@ class Agreement:
         numbers: ``epsilon_micro`` and ``delta_e12`` of the whole run; ``steps`` (sums that may be seen, lost ones
             among them); ``checks`` (of the sum by the people held out); ``sampling_ppm``, ``held_out_ppm``,
             ``clip_micro``, ``rate_micro``, ``actions_per_person``; ``people`` (what sums are divided by);
+            ``deviation`` (of one silo's noise, in steps of the grid) and ``check_micro`` (of a check's, in millionths);
             ``parameters``; ``honest`` (silos whose noise counts); ``colluding`` (silos that may help the
             coordinator); ``worse_ppm`` (by how much a model may be worse on those held out).
     """

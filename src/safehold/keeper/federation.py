@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ from safehold.keeper.grants import Grants, Use
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report, Verb
 from safehold.ledger import Entry, Receipt
+from safehold.privacy.account import calibrate
 from safehold.privacy.budget import Charge
+from safehold.privacy.distributed import share_noise
 from safehold.signing import SigningKey
 
 RECIPE: Final = "federate"
@@ -128,7 +131,8 @@ class Federation:
                 if known is None:
                     self._check_terms(agreement)
                     self._charge(agreement, asker, run)
-                    known = self._note(run, "joined", 0, asker, agreement, {"silo": name})
+                    self._note(run, "joined", 0, asker, agreement, {"silo": name})
+                    known = self._fold()[run]
                 elif known.done:
                     raise DeniedError("this run is over", rule="federation.over")
                 return {"hello": masks.hello(), "step": known.step, "entry": known.entry}
@@ -149,7 +153,9 @@ class Federation:
         members, model = order["members"], unb64(str(arguments["model"]))
         _check_members(members, agreement, name)
         if hashlib.sha256(model).hexdigest() != order["model"]:
-            raise TamperedError("the model is not the one that was ordered", rule="federation.model")
+            raise TamperedError(
+                "the model is not the one that was ordered", rule="federation.model"
+            )
         masks = self._masks(agreement, name, run)
         asker, entry = self._admit(arguments, "federate.step", agreement)
         try:
@@ -180,7 +186,9 @@ class Federation:
         order = _order(arguments, agreement, run, what="check")
         model, before = unb64(str(arguments["model"])), unb64(str(arguments["before"]))
         if hashlib.sha256(model).hexdigest() != order["model"]:
-            raise TamperedError("the model is not the one that was ordered", rule="federation.model")
+            raise TamperedError(
+                "the model is not the one that was ordered", rule="federation.model"
+            )
         asker, entry = self._admit(arguments, "federate.check", agreement)
         try:
             receipt = self._begin(run, "check", order, asker, agreement)
@@ -206,9 +214,7 @@ class Federation:
     def _admit(
         self, arguments: Mapping[str, Any], verb: str, agreement: Agreement
     ) -> tuple[Asker, int]:
-        use = Use(
-            verb=verb, purpose=agreement.purpose, stage=STAGE, recipe=RECIPE, stream=FEATURE
-        )
+        use = Use(verb=verb, purpose=agreement.purpose, stage=STAGE, recipe=RECIPE, stream=FEATURE)
         admitted = self._grants.admit(arguments, use)
         return admitted.asker(), admitted.entry
 
@@ -220,10 +226,20 @@ class Federation:
             raise DeniedError(
                 "the agreement promises less than this charter", rule="federation.promise"
             )
+        least = noise_of(numbers)
+        if any(numbers[name] < value for name, value in least.items()):
+            raise DeniedError(
+                "the noise of the agreement does not keep its promise", rule="federation.noise"
+            )
 
     def _charge(self, agreement: Agreement, asker: Asker, run: str) -> None:
-        desk, numbers = self._desk, agreement.numbers
+        desk = self._desk
         desk.ledger.check_health()
+        with desk.turn.last():  # no run settles the intent before it has its result
+            self._charge_now(agreement, asker, run)
+
+    def _charge_now(self, agreement: Agreement, asker: Asker, run: str) -> None:
+        desk, numbers = self._desk, agreement.numbers
         receipt = desk.trust.log_charged(
             Entry(
                 kind="access.intent",
@@ -269,8 +285,7 @@ class Federation:
                 )
             said = {name: order[name] for name in sorted(order) if name != "members"}
             said["members"] = sorted(order.get("members", {}))
-            self._note(run, state, number, asker, agreement, said)
-            return self._last
+            return self._note(run, state, number, asker, agreement, said)
 
     def _note(
         self,
@@ -280,9 +295,9 @@ class Federation:
         asker: Asker,
         agreement: Agreement,
         said: Mapping[str, Any],
-    ) -> _Run:
+    ) -> Receipt:
         desk = self._desk
-        self._last = desk.trust.log_running(
+        return desk.trust.log_running(
             Entry(
                 kind=KIND,
                 actor=asker.principal.id,
@@ -301,7 +316,6 @@ class Federation:
                 key=f"federation/{run}/{state}/{number}",
             )
         )
-        return self._fold()[run]
 
     def _fold(self) -> dict[str, _Run]:
         """Return what the ledger says of all runs."""
@@ -321,12 +335,10 @@ class Federation:
                     run.done = True
         return self._runs
 
-    def _spec(
-        self, agreement: Agreement, order: Mapping[str, Any], model: bytes
-    ) -> dict[str, Any]:
+    def _spec(self, agreement: Agreement, order: Mapping[str, Any], model: bytes) -> dict[str, Any]:
         desk = self._desk
         names = ("epsilon_micro", "delta_e12", "steps", "checks", "sampling_ppm", "clip_micro",
-                 "actions_per_person", "parameters", "honest", "worse_ppm")  # fmt: skip
+                 "actions_per_person", "parameters", "worse_ppm", "deviation", "check_micro")  # fmt: skip
         return {
             **desk.gatekeeper.settings("train", synthetic=desk.home.synthetic),
             **{name: agreement.numbers[name] for name in names},
@@ -386,6 +398,33 @@ class Federation:
         )
 
 
+def noise_of(numbers: Mapping[str, int]) -> dict[str, int]:
+    """Return the least noise that keeps what an agreement promises: ``deviation`` and ``check_micro``.
+
+    Whoever trains is not held out, so steps and checks cost each person the promise once (parallel composition).
+    """
+    shares = share_noise(
+        epsilon_micro=numbers["epsilon_micro"],
+        delta_e12=numbers["delta_e12"],
+        steps=numbers["steps"],
+        sampling_ppm=numbers["sampling_ppm"],
+        size=numbers["parameters"],
+        clip_micro=numbers["clip_micro"],
+        honest=numbers["honest"],
+    )
+    if numbers["checks"] == 0:
+        return {"deviation": math.ceil(shares.deviation), "check_micro": 0}
+    check = calibrate(
+        epsilon_micro=numbers["epsilon_micro"],
+        delta_e12=numbers["delta_e12"],
+        rounds=numbers["checks"],
+    )
+    return {
+        "deviation": math.ceil(shares.deviation),
+        "check_micro": math.ceil(check.multiplier * 1e6),
+    }
+
+
 def _agreement(arguments: Mapping[str, Any]) -> Agreement:
     return Agreement.from_json(arguments["agreement"])
 
@@ -405,7 +444,12 @@ def _order(
     agreement.coordinator.verify(ORDER, text, unb64(str(arguments["signature"])))
     order = canonical.decode(text)
     match order:
-        case {"what": str(said), "run": str(named), "agreement": str(digest), "number": int(number)}:
+        case {
+            "what": str(said),
+            "run": str(named),
+            "agreement": str(digest),
+            "number": int(number),
+        }:
             if (said, named, digest) != (what, run, agreement.digest()) or number < 1:
                 raise DeniedError("an order for something else", rule="federation.order")
             return dict(order)
@@ -421,4 +465,3 @@ def _check_members(members: Any, agreement: Agreement, name: str) -> None:
             rule="federation.least",
             fix="wait until more silos are there",
         )
-

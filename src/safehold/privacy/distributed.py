@@ -136,21 +136,21 @@ def epsilon_of(shares: Shares, *, honest: int) -> float:
 
 
 def put_on_grid(
-    total: Any, shares: Shares, *, noise: Noise = draw_gaussian
+    total: Any, *, grid: float, deviation: float, noise: Noise = draw_gaussian
 ) -> NDArray[np.int64]:
     """Return a silo's sum with its share of the noise, in steps of the grid.
 
     Args:
         total: The exact sum of clipped parts.
-        shares: How noise is shared.
+        grid: One step.
+        deviation: Deviation of the share, in steps.
         noise: Where it comes from; only tests pass another one.
 
     Raises:
-        InvalidError: The sum has another size, or is not finite.
+        InvalidError: The sum is not finite.
     """
     exact = np.asarray(total, dtype=np.float64)
-    if exact.shape != (shares.size,) or not np.isfinite(exact).all():
-        raise InvalidError("a sum of another size, or none", rule="privacy.shares.sum")
-    rounded = np.rint(exact / shares.grid).astype(np.int64)
-    added = np.rint(noise(exact.shape, shares.deviation)).astype(np.int64)
-    return np.asarray(rounded + added)
+    if not np.isfinite(exact).all():
+        raise InvalidError("a sum that is no number", rule="privacy.shares.sum")
+    rounded = np.rint(exact / grid).astype(np.int64)
+    return np.asarray(rounded + np.rint(noise(exact.shape, deviation)).astype(np.int64))
