@@ -112,7 +112,7 @@ def is_ruined(
             total += right[0] - right[1]
     deviation = spec["check_micro"] / 1e6 * SLACK
     noisy = total + float(noise((1,), deviation)[0])
-    return noisy / len(people) < -spec["worse_ppm"] / 1e6
+    return bool(noisy / len(people) < -spec["worse_ppm"] / 1e6)
 
 
 def read_people(inputs: Sequence[int], vocabulary: Vocabulary, shape: Shape) -> list[Examples]:

@@ -19,6 +19,7 @@ import struct
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -256,7 +257,7 @@ def run_node(pipe: Pipe, config: dict[str, Any]) -> None:
         config["server"],
         False,  # noqa: FBT003 - Flower's own signature: not insecure
         config["ca"],
-        (private, private.public_key()),  # type: ignore[arg-type]
+        (private, private.public_key()),
         max_retries=config.get("retries"),
         max_wait_time=config.get("patience"),
     ) as (_, receive, send, _, _, pull_object, push_object, confirm):
@@ -273,23 +274,23 @@ def run_node(pipe: Pipe, config: dict[str, Any]) -> None:
             run, number = bare.metadata.run_id, bare.metadata.message_id
             contents = pull_objects(
                 [one.object_id for one in iterate_object_tree(tree)],
-                pull_object_fn=lambda name, run=run: pull_object(run, name),  # type: ignore[misc]
+                pull_object_fn=lambda name, run=run: pull_object(run, name),
             )
             confirm(run, number)
             message = inflate_object_from_contents(number, contents)
-            message.metadata.__dict__["_message_id"] = number  # type: ignore[attr-defined]
-            pipe.write({"message": number}, _body(message))  # type: ignore[arg-type]
+            message.metadata.__dict__["_message_id"] = number
+            pipe.write({"message": number}, _body(message))
             answered = pipe.read()
             if answered is None:
                 return
-            reply = Message(_content(answered[1]), reply_to=message)  # type: ignore[call-overload]
+            reply = Message(_content(answered[1]), reply_to=message)
             with no_object_id_recompute():
                 reply.metadata.__dict__["_message_id"] = reply.object_id
                 objects = get_all_nested_objects(reply)
                 wanted, session = send(reply, get_object_tree(reply), 0.0)
                 push_object_contents_from_iterable(
                     ((name, objects[name].deflate()) for name in wanted),
-                    push_object_fn=lambda name, data, run=run, session=session: push_object(  # type: ignore[misc]
+                    push_object_fn=lambda name, data, run=run, session=session: push_object(
                         run, session, name, data
                     ),
                 )
@@ -307,8 +308,6 @@ def main() -> None:
     try:
         (run_link if config["be"] == "link" else run_node)(pipe, config)
     except BaseException:  # noqa: BLE001 - said, without any value, to whoever runs it
-        import traceback
-
         traceback.print_exc()
         os._exit(1)
     os._exit(0)  # Flower's own threads have nothing left to do

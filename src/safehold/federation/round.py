@@ -183,7 +183,9 @@ class Coordinator:
         state.check += 1
         state.write(self._place)
         body, before = _wire_form(self._best()), _wire_form(state.accepted)
-        answers = self._order("check", state.check, {"model": _hash(body)}, body + before)
+        answers = self._order(
+            "check", state.check, {"model": _hash(body), "before": _hash(before)}, body + before
+        )
         verdicts = {name: header.get("ruined") for name, (header, _) in answers.items()}
         against = sorted(name for name, ruined in verdicts.items() if ruined is True)
         if against or not any(ruined is False for ruined in verdicts.values()):

@@ -56,8 +56,8 @@ class State:
     @classmethod
     def new(cls, agreement: str, size: int) -> State:
         """Return the start of a run: a model of zeros."""
-        zeros = [np.zeros(size) for _ in _ARRAYS]
-        return cls(agreement, ids.random_bytes(16).hex(), *zeros)
+        run, zeros = ids.random_bytes(16).hex(), np.zeros(size)
+        return cls(agreement, run, zeros, zeros.copy(), zeros.copy(), zeros.copy())
 
     @classmethod
     def read(cls, path: Path, agreement: str) -> State:

@@ -26,7 +26,8 @@ _PEOPLE: Final = frozenset({LOCAL, HUMAN})
 # for every kind of caller; that a grant is an agent's own is looked at where it is enacted and used
 OPEN: Final = (
     "agent.draft", "agent.show", "agent.token", "attack.dataset", "budget.show", "counter.show", "feature.granted",
-    "federate.check", "federate.done", "federate.join", "federate.step", "gate.list", "grant.enact", "hello", "nonce", "purpose.list", "request.new", "request.show", "session.ask",
+    "federate.check", "federate.done", "federate.join", "federate.step",
+    "gate.list", "grant.enact", "hello", "nonce", "purpose.list", "request.new", "request.show", "session.ask",
     "session.end", "session.open", "session.show", "tool.call", "train",
 )  # fmt: skip
 # these bring signatures of their own, of seats or of a device: who hands them in decides nothing
@@ -37,7 +38,8 @@ SIGNED: Final = (
 )  # fmt: skip
 OPERATED: Final = (
     "agent.list", "agent.suspend", "artifact.list", "artifact.show", "dataset.lineage", "dataset.list",
-    "dataset.sweep", "document.list", "document.publish", "drift", "feature", "federate.identity", "grant.due", "grant.list",
+    "dataset.sweep", "document.list", "document.publish", "drift", "feature", "federate.identity",
+    "grant.due", "grant.list",
     "grant.revoke", "grant.show", "ingest", "key.list", "ledger.audit", "ledger.close-epoch", "ledger.publish",
     "ledger.rotate", "ledger.show", "milestones", "principal.list", "principal.suspend", "request.list",
     "source.list",

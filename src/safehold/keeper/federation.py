@@ -152,10 +152,7 @@ class Federation:
         order = _order(arguments, agreement, run, what="step")
         members, model = order["members"], unb64(str(arguments["model"]))
         _check_members(members, agreement, name)
-        if hashlib.sha256(model).hexdigest() != order["model"]:
-            raise TamperedError(
-                "the model is not the one that was ordered", rule="federation.model"
-            )
+        _require_hash(model, order["model"])
         masks = self._masks(agreement, name, run)
         asker, entry = self._admit(arguments, "federate.step", agreement)
         try:
@@ -185,10 +182,8 @@ class Federation:
         agreement, run = _agreement(arguments), _run(arguments)
         order = _order(arguments, agreement, run, what="check")
         model, before = unb64(str(arguments["model"])), unb64(str(arguments["before"]))
-        if hashlib.sha256(model).hexdigest() != order["model"]:
-            raise TamperedError(
-                "the model is not the one that was ordered", rule="federation.model"
-            )
+        _require_hash(model, order["model"])
+        _require_hash(before, order["before"])
         asker, entry = self._admit(arguments, "federate.check", agreement)
         try:
             receipt = self._begin(run, "check", order, asker, agreement)
@@ -215,7 +210,7 @@ class Federation:
         self, arguments: Mapping[str, Any], verb: str, agreement: Agreement
     ) -> tuple[Asker, int]:
         use = Use(verb=verb, purpose=agreement.purpose, stage=STAGE, recipe=RECIPE, stream=FEATURE)
-        admitted = self._grants.admit(arguments, use)
+        admitted = self._grants.admit(dict(arguments), use)
         return admitted.asker(), admitted.entry
 
     def _check_terms(self, agreement: Agreement) -> None:
@@ -333,6 +328,8 @@ class Federation:
                     run.check = max(run.check, int(facts["number"]))
                 case "done":
                     run.done = True
+                case _:
+                    pass
         return self._runs
 
     def _spec(self, agreement: Agreement, order: Mapping[str, Any], model: bytes) -> dict[str, Any]:
@@ -453,7 +450,13 @@ def _order(
             if (said, named, digest) != (what, run, agreement.digest()) or number < 1:
                 raise DeniedError("an order for something else", rule="federation.order")
             return dict(order)
-    raise InvalidError("not an order", rule="federation.order")
+        case _:
+            raise InvalidError("not an order", rule="federation.order")
+
+
+def _require_hash(model: bytes, digest: Any) -> None:
+    if hashlib.sha256(model).hexdigest() != digest:
+        raise TamperedError("the model is not the one that was ordered", rule="federation.model")
 
 
 def _check_members(members: Any, agreement: Agreement, name: str) -> None:
