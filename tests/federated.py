@@ -109,7 +109,9 @@ class House:
         house.open()
         bench.take(*(f"{name}{at}" for at in range(PEOPLE)))
         bench.call("feature", purpose=PURPOSE)
-        house.holder = bench.pass_(recipes=("federate",), max_runs=60, max_per_hour=60)
+        house.holder = bench.pass_(
+            recipes=("federate",), max_runs=400, max_per_hour=400, epsilon_micro=10**9, max_bytes=10**9
+        )
         house.node = make_node_key(house.node_key)
         return house
 

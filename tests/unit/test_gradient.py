@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from safehold.enclave.gradient import sum_of_clipped
 from safehold.enclave.model import Examples, Shape
 from safehold.enclave.training import gather_people, sum_clipped
 
 
+@pytest.mark.filterwarnings("ignore:optax:DeprecationWarning")
 def test_both_sums_agree():
     generator = np.random.default_rng(5)
     shape = Shape(tokens=7, apps=3)

@@ -72,6 +72,7 @@ class Coordinator:
         digest, size = agreement.digest(), agreement.numbers["parameters"]
         self.state = State.read(place, digest) if place.exists() else State.new(digest, size)
         self._hello: dict[str, dict[str, str]] = {}
+        self.refused: dict[str, str] = {}  # why somebody did not join, by rule
 
     def run(self) -> dict[str, Any]:
         """Order the steps that are left and the checks, and return the model and what each silo said at the end.
@@ -216,10 +217,13 @@ class Coordinator:
                 header, _ = _read(data)
                 if isinstance(header.get("hello"), dict):
                     self._hello[name] = header["hello"]
+                else:
+                    self.refused[name] = str(header.get("rule"))
         members = sorted(set(self._hello) & online)
         if len(members) < self._agreement.least:
             raise UnavailableError(
-                f"{len(members)} silos take part, and the noise that was agreed on takes {self._agreement.least}",
+                f"{len(members)} silos take part, and the noise that was agreed on takes {self._agreement.least}"
+                + "".join(f"; {name} refused: {rule}" for name, rule in sorted(self.refused.items())),
                 rule="federation.least",
                 fix="start the others and run again: it goes on where it was",
             )
