@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from tests.keeper_desk import PURPOSE, Bench, OpenGatekeeper, ScriptedJob, ScriptedWorkshop, found_bench, passed
+from tests.keeper_desk import (
+    PURPOSE,
+    Bench,
+    OpenGatekeeper,
+    ScriptedJob,
+    ScriptedWorkshop,
+    found_bench,
+    passed,
+)
 from tests.seated import founding
 
 from safehold import canonical
@@ -74,7 +82,11 @@ class Workshop(ScriptedWorkshop):
 class Gatekeeper(OpenGatekeeper):
     def open(self, recipe, spec, people):
         real = EgressGatekeeper()
-        return real.open(recipe, spec, people) if recipe == "federate" else super().open(recipe, spec, people)
+        return (
+            real.open(recipe, spec, people)
+            if recipe == "federate"
+            else super().open(recipe, spec, people)
+        )
 
     def reads(self, recipe: str) -> frozenset[str]:
         return frozenset({"feature"}) if recipe == "federate" else super().reads(recipe)
@@ -110,7 +122,11 @@ class House:
         bench.take(*(f"{name}{at}" for at in range(PEOPLE)))
         bench.call("feature", purpose=PURPOSE)
         house.holder = bench.pass_(
-            recipes=("federate",), max_runs=400, max_per_hour=400, epsilon_micro=10**9, max_bytes=10**9
+            recipes=("federate",),
+            max_runs=400,
+            max_per_hour=400,
+            epsilon_micro=10**9,
+            max_bytes=10**9,
         )
         house.node = make_node_key(house.node_key)
         return house
@@ -228,7 +244,35 @@ def make_certificates(path: Path) -> None:
 
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     for name in ("ca", "stranger"):
-        openssl("req", "-x509", *curve, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", "-days", "2")
+        openssl(
+            "req",
+            "-x509",
+            *curve,
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.pem",
+            "-subj",
+            f"/CN={name}",
+            "-days",
+            "2",
+        )
     openssl("req", *curve, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
     (path / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "server.pem", "-days", "2", "-extfile", "names")
+    openssl(
+        "x509",
+        "-req",
+        "-in",
+        "server.csr",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-out",
+        "server.pem",
+        "-days",
+        "2",
+        "-extfile",
+        "names",
+    )

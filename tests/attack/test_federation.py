@@ -11,7 +11,13 @@ from tests.federated import SHAPE, DirectWire, Federation
 
 from safehold import canonical
 from safehold.canonical import b64
-from safehold.errors import BudgetSpentError, DeniedError, InvalidError, TamperedError, UnavailableError
+from safehold.errors import (
+    BudgetSpentError,
+    DeniedError,
+    InvalidError,
+    TamperedError,
+    UnavailableError,
+)
 from safehold.federation.mask import Masker
 from safehold.federation.message import pack, unpack
 from safehold.federation.round import Coordinator
@@ -73,7 +79,9 @@ def test_a_run_learns_and_each_ledger_holds_its_part(made, start):
         assert detail["agreement"] == made.agreement.digest()
         # the charge stands once, however many steps there were
         assert len(house.bench.desk.trust._spent) >= 1
-        assert sum(one.get("epsilon_micro", 0) for one in house.bench.desk.trust._spent) == 4_000_000
+        assert (
+            sum(one.get("epsilon_micro", 0) for one in house.bench.desk.trust._spent) == 4_000_000
+        )
 
 
 def test_nothing_that_reaches_the_coordinator_is_unmasked(made, start, monkeypatch, tmp_path):
@@ -165,7 +173,10 @@ def test_the_coordinator_cannot_put_a_key_of_its_own_in_the_place_of_a_silos(mad
     )  # fmt: skip
     fake = {"key": mine.hello()["key"], "signature": hello["west"]["signature"]}
     members = hello | {"west": fake}
-    assert forged(made, wire, run=run, number=1, members=members) == "signing.safehold.federation.key.v1"
+    assert (
+        forged(made, wire, run=run, number=1, members=members)
+        == "signing.safehold.federation.key.v1"
+    )
 
 
 def test_a_lost_silo_costs_a_step_and_not_the_run(made, start):
@@ -218,7 +229,11 @@ def test_a_coordinator_that_was_killed_goes_on_and_nothing_is_spent_twice(made, 
     for house in made.houses.values():
         spent = sum(one.get("epsilon_micro", 0) for one in house.bench.desk.trust._spent)
         assert spent == 4_000_000
-        steps = [one["number"] for one in house.leaves() if one["run"] == first and one["state"] == "step"]
+        steps = [
+            one["number"]
+            for one in house.leaves()
+            if one["run"] == first and one["state"] == "step"
+        ]
         assert steps == [1, 3]
 
 

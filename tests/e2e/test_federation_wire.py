@@ -41,7 +41,11 @@ def test_three_silos_train_over_tls_and_strangers_stay_outside(made, tmp_path):
     keys = {name: house.node_key for name, house in made.houses.items()}
     silos = {name: house.silo(made.agreement).answer for name, house in made.houses.items()}
     with flower_wire(
-        made.agreement, host="127.0.0.1", port=0, certificate=path / "server.pem", key=path / "server.key"
+        made.agreement,
+        host="127.0.0.1",
+        port=0,
+        certificate=path / "server.pem",
+        key=path / "server.key",
     ) as wire:
         came = []
         real = wire._line.read

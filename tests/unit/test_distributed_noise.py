@@ -83,7 +83,10 @@ def test_chances_of_rounded_and_discrete_noise_are_as_close_as_said():
 
 def test_the_noise_that_is_added_is_the_noise_that_was_drawn():
     shares = Shares(
-        plan=calibrate(epsilon_micro=4_000_000, delta_e12=1_000_000), size=50_000, clip=0.1, honest=1
+        plan=calibrate(epsilon_micro=4_000_000, delta_e12=1_000_000),
+        size=50_000,
+        clip=0.1,
+        honest=1,
     )
     out = put_on_grid(np.zeros(50_000), grid=shares.grid, deviation=shares.deviation)
     # of 50,000 draws the deviation is within 3 % but for a chance of 1e-20

@@ -1,8 +1,8 @@
 """Secure aggregation with one trip: masks that cancel in the sum of all members, and in nothing less.
 
 Each pair of silos has a secret: X25519 between keys that are made for one run and signed by keys that both houses
-named beforehand. For one step with one set of members each pair derives one pad from it; the first of the two adds it, the
-other subtracts it, modulo 2^64 (Bonawitz et al. 2017, section 4, without its recovery phase).
+named beforehand. For one step with one set of members each pair derives one pad from it; the first of the two adds it,
+the other subtracts it, modulo 2^64 (Bonawitz et al. 2017, section 4, without its recovery phase).
 
 What follows from it, for a coordinator that may do anything and any number of silos that help it:
 - The vector of a silo with at least one honest other member is uniform, until all honest members of the same

@@ -223,7 +223,9 @@ class Coordinator:
         if len(members) < self._agreement.least:
             raise UnavailableError(
                 f"{len(members)} silos take part, and the noise that was agreed on takes {self._agreement.least}"
-                + "".join(f"; {name} refused: {rule}" for name, rule in sorted(self.refused.items())),
+                + "".join(
+                    f"; {name} refused: {rule}" for name, rule in sorted(self.refused.items())
+                ),
                 rule="federation.least",
                 fix="start the others and run again: it goes on where it was",
             )

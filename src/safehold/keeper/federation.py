@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import math
@@ -131,7 +132,7 @@ class Federation:
                 if known is None:
                     self._check_terms(agreement)
                     self._charge(agreement, asker, run)
-                    self._note(run, "joined", 0, asker, agreement, {"silo": name})
+                    self._note(run, "joined", 0, asker, agreement, said={"silo": name})
                     known = self._fold()[run]
                 elif known.done:
                     raise DeniedError("this run is over", rule="federation.over")
@@ -157,7 +158,7 @@ class Federation:
         asker, entry = self._admit(arguments, "federate.step", agreement)
         try:
             receipt = self._begin(run, "step", order, asker, agreement)
-            spec = self._spec(agreement, order, model) | {"mode": "step"}
+            spec = self._spec(agreement, model) | {"mode": "step"}
             body, intent = self._open(agreement, run, asker, spec, report, held_out=False)
         finally:
             self._grants.end(entry)
@@ -187,7 +188,7 @@ class Federation:
         asker, entry = self._admit(arguments, "federate.check", agreement)
         try:
             receipt = self._begin(run, "check", order, asker, agreement)
-            spec = self._spec(agreement, order, model) | {"mode": "check", "before": b64(before)}
+            spec = self._spec(agreement, model) | {"mode": "check", "before": b64(before)}
             body, intent = self._open(agreement, run, asker, spec, report, held_out=True)
         finally:
             self._grants.end(entry)
@@ -280,7 +281,7 @@ class Federation:
                 )
             said = {name: order[name] for name in sorted(order) if name != "members"}
             said["members"] = sorted(order.get("members", {}))
-            return self._note(run, state, number, asker, agreement, said)
+            return self._note(run, state, number, asker, agreement, said=said)
 
     def _note(
         self,
@@ -289,6 +290,7 @@ class Federation:
         number: int,
         asker: Asker,
         agreement: Agreement,
+        *,
         said: Mapping[str, Any],
     ) -> Receipt:
         desk = self._desk
@@ -332,7 +334,7 @@ class Federation:
                     pass
         return self._runs
 
-    def _spec(self, agreement: Agreement, order: Mapping[str, Any], model: bytes) -> dict[str, Any]:
+    def _spec(self, agreement: Agreement, model: bytes) -> dict[str, Any]:
         desk = self._desk
         names = ("epsilon_micro", "delta_e12", "steps", "checks", "sampling_ppm", "clip_micro",
                  "actions_per_person", "parameters", "worse_ppm", "deviation", "check_micro")  # fmt: skip
@@ -400,26 +402,38 @@ def noise_of(numbers: Mapping[str, int]) -> dict[str, int]:
 
     Whoever trains is not held out, so steps and checks cost each person the promise once (parallel composition).
     """
+    names = ("epsilon_micro", "delta_e12", "steps", "sampling_ppm", "parameters", "clip_micro")
+    deviation, check = _least_noise(
+        *(numbers[name] for name in names), honest=numbers["honest"], checks=numbers["checks"]
+    )
+    return {"deviation": deviation, "check_micro": check}
+
+
+@functools.lru_cache(maxsize=16)  # seconds of accounting; the same for whoever joins again
+def _least_noise(
+    epsilon_micro: int,
+    delta_e12: int,
+    steps: int,
+    sampling_ppm: int,
+    size: int,
+    clip_micro: int,
+    *,
+    honest: int,
+    checks: int,
+) -> tuple[int, int]:
     shares = share_noise(
-        epsilon_micro=numbers["epsilon_micro"],
-        delta_e12=numbers["delta_e12"],
-        steps=numbers["steps"],
-        sampling_ppm=numbers["sampling_ppm"],
-        size=numbers["parameters"],
-        clip_micro=numbers["clip_micro"],
-        honest=numbers["honest"],
+        epsilon_micro=epsilon_micro,
+        delta_e12=delta_e12,
+        steps=steps,
+        sampling_ppm=sampling_ppm,
+        size=size,
+        clip_micro=clip_micro,
+        honest=honest,
     )
-    if numbers["checks"] == 0:
-        return {"deviation": math.ceil(shares.deviation), "check_micro": 0}
-    check = calibrate(
-        epsilon_micro=numbers["epsilon_micro"],
-        delta_e12=numbers["delta_e12"],
-        rounds=numbers["checks"],
-    )
-    return {
-        "deviation": math.ceil(shares.deviation),
-        "check_micro": math.ceil(check.multiplier * 1e6),
-    }
+    if checks == 0:
+        return math.ceil(shares.deviation), 0
+    check = calibrate(epsilon_micro=epsilon_micro, delta_e12=delta_e12, rounds=checks)
+    return math.ceil(shares.deviation), math.ceil(check.multiplier * 1e6)
 
 
 def _agreement(arguments: Mapping[str, Any]) -> Agreement:
