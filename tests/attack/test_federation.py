@@ -63,7 +63,8 @@ def vectors(wire):
 def test_a_run_learns_and_each_ledger_holds_its_part(made, start):
     coordinator, wire = start()
     answer = coordinator.run()
-    assert answer["rounds"] == 3 and answer["lost"] == []
+    assert answer["rounds"] == 3
+    assert answer["lost"] == []
     # everybody has one habit: the model knows what follows after the second word of it
     flat = np.frombuffer(answer["model"], "<f4").reshape(SHAPE.rows + 1, SHAPE.tokens)
     assert int(flat[2].argmax()) == 3
@@ -123,13 +124,15 @@ def test_a_step_is_answered_once(made, start):
     coordinator._step()
     (again,) = [data for name, data in wire.sent if name == "east" and b'"do":"step"' in data[:40]]
     header, body = unpack(wire.silos["east"].answer(again))
-    assert header["rule"] == "federation.replay" and body == b""
+    assert header["rule"] == "federation.replay"
+    assert body == b""
     # also by a keeper that was started anew: the ledger remembers
     house = made.houses["east"]
     house.bench.stop()
     house.open()
     header, body = unpack(wire.silos["east"].answer(again))
-    assert header["rule"] == "federation.replay" and body == b""
+    assert header["rule"] == "federation.replay"
+    assert body == b""
 
 
 def forged(made, wire, *, run, number, members, key=None, model=None, agreement=None):
@@ -186,10 +189,12 @@ def test_a_lost_silo_costs_a_step_and_not_the_run(made, start):
     wire.silos["north"].answer = lambda data: b""  # dies while it answers the first step
     coordinator._step()
     assert coordinator.state.lost == [{"step": 1, "missing": ["north"]}]
-    assert coordinator.state.rounds == 0 and not coordinator.state.model.any()
+    assert coordinator.state.rounds == 0
+    assert not coordinator.state.model.any()
     wire.lost.add("north")
     coordinator._step()  # two are left: as many as the noise takes
-    assert coordinator.state.rounds == 1 and coordinator.state.model.any()
+    assert coordinator.state.rounds == 1
+    assert coordinator.state.model.any()
     wire.lost.add("west")
     with pytest.raises(UnavailableError) as error:
         coordinator._step()
@@ -223,7 +228,8 @@ def test_a_coordinator_that_was_killed_goes_on_and_nothing_is_spent_twice(made, 
     coordinator.state.step += 1
     coordinator.state.write(tmp_path / "state")
     again, wire = start(place=tmp_path / "state")
-    assert again.state.run == first and np.array_equal(again.state.model, model)
+    assert again.state.run == first
+    assert np.array_equal(again.state.model, model)
     answer = again.run()
     assert answer["rounds"] == 2
     for house in made.houses.values():

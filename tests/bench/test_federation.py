@@ -7,22 +7,21 @@ import time
 
 import numpy as np
 import pytest
-from tests.federated import NAMES, DirectWire, Federation
+from tests.federated import NAMES, NUMBERS, make_certificates
 from tests.flowers import need_flower, nodes
 
+from safehold.enclave.action import Actions
 from safehold.enclave.gradient import sum_of_clipped
 from safehold.enclave.model import Examples, Shape, make_examples, predict
-from safehold.federation.identity import make_node_key
+from safehold.federation.identity import certificate_hash, make_node_key
 from safehold.federation.mask import Masker, add_up, context
+from safehold.federation.round import MOMENTUM
 from safehold.federation.wire import flower_wire
-from safehold.keeper.agreement import Agreement
+from safehold.keeper.agreement import VERSION, Agreement
 from safehold.privacy.account import calibrate
 from safehold.privacy.distributed import put_on_grid, share_noise
 from safehold.privacy.release import SLACK, draw_gaussian
 from safehold.signing import SigningKey
-from tests.federated import NUMBERS, make_certificates
-from safehold.keeper.agreement import VERSION
-from safehold.federation.identity import certificate_hash
 
 pytestmark = pytest.mark.bench
 SIZE = 100_000
@@ -40,7 +39,10 @@ def bare(tmp_path):
             "v": VERSION,
             "purpose": "train_ui_agent",
             "silos": {
-                name: {"identity": identities[name].public.text(), "node": make_node_key(keys[name])}
+                name: {
+                    "identity": identities[name].public.text(),
+                    "node": make_node_key(keys[name]),
+                }
                 for name in NAMES
             },
             "coordinator": SigningKey.generate().public.text(),
@@ -76,9 +78,16 @@ def test_a_secure_step_takes_at_most_twice_a_plain_one(bare):
 
     model = bytes(4 * SIZE)
     plain, secure = [], []
-    with flower_wire(
-        agreement, host="127.0.0.1", port=0, certificate=path / "server.pem", key=path / "server.key"
-    ) as wire, nodes(path, wire.port, {name: answer(name) for name in NAMES}, keys):
+    with (
+        flower_wire(
+            agreement,
+            host="127.0.0.1",
+            port=0,
+            certificate=path / "server.pem",
+            key=path / "server.key",
+        ) as wire,
+        nodes(path, wire.port, {name: answer(name) for name in NAMES}, keys),
+    ):
         wire.await_online(set(NAMES), within_s=120)
         for step in range(STEPS + 1):
             for kind, times in ((b"p", plain), (b"s", secure)):
@@ -92,5 +101,79 @@ def test_a_secure_step_takes_at_most_twice_a_plain_one(bare):
                     assert np.array_equal(total, 3 * np.arange(SIZE))
                 times.append(time.perf_counter() - begun)
     ratio = statistics.median(secure[1:]) / statistics.median(plain[1:])
-    print(f"plain {statistics.median(plain[1:]):.2f} s, secure {statistics.median(secure[1:]):.2f} s, ratio {ratio:.2f}")
+    print(
+        f"plain {statistics.median(plain[1:]):.2f} s, secure {statistics.median(secure[1:]):.2f} s, ratio {ratio:.2f}"
+    )
     assert ratio <= 2
+
+
+def _people(count: int, shape: Shape) -> list[Examples]:
+    """People with a common chain of habits, each with noise of their own: something to learn, and not too easily."""
+    generator = np.random.default_rng(11)
+    chain = generator.dirichlet(np.full(shape.tokens, 0.05), shape.tokens)
+    made = []
+    for _ in range(count):
+        token = [int(generator.integers(shape.tokens))]
+        for _ in range(48):
+            token.append(int(generator.choice(shape.tokens, p=chain[token[-1]])))
+        start = np.zeros(49, np.bool_)
+        start[0] = True
+        made.append(make_examples(Actions(np.array(token), np.zeros(49, np.int64), start), shape))
+    return made
+
+
+def _train(silos, shape, *, steps, clip, rate, share):
+    """The coordinator's steps, over what each silo would send."""
+    people = sum(map(len, silos))
+    state = speed = np.zeros(shape.parameters)
+    late = np.zeros(shape.parameters)
+    for step in range(steps):
+        total = sum(
+            share(
+                sum_of_clipped(
+                    [(one, np.arange(len(one.target))) for one in silo], state, shape, clip=clip
+                )
+            )
+            for silo in silos
+        )
+        speed = MOMENTUM * speed + total / people
+        state = state - rate * speed
+        if step >= steps // 2:
+            late = late + state / (steps - steps // 2)
+    return late.reshape(shape.rows + 1, shape.tokens)
+
+
+def test_three_houses_are_within_two_points_of_one_at_equal_epsilon():
+    shape = Shape(tokens=20, apps=3)
+    everybody = _people(760, shape)
+    trained, held = everybody[:600], everybody[600:]
+    promise = {"epsilon_micro": 4_000_000, "delta_e12": 1_000_000}
+    steps, clip = 25, 0.1
+    central = calibrate(**promise, rounds=steps)
+    shares = share_noise(
+        **promise,
+        steps=steps,
+        sampling_ppm=1_000_000,
+        size=shape.parameters,
+        clip_micro=100_000,
+        honest=3,
+    )
+
+    def score(model):
+        right = [
+            np.mean(predict(model[:-1], model[-1], one.slots, shape) == one.target) for one in held
+        ]
+        return 100 * float(np.mean(right))
+
+    one = _train(
+        [trained], shape, steps=steps, clip=clip, rate=4.0,
+        share=lambda total: total + draw_gaussian(total.shape, central.multiplier * clip * SLACK),
+    )  # fmt: skip
+    three = _train(
+        [trained[at::3] for at in range(3)], shape, steps=steps, clip=clip, rate=4.0,
+        share=lambda total: shares.grid
+        * put_on_grid(total, grid=shares.grid, deviation=shares.deviation).astype(float),
+    )  # fmt: skip
+    print(f"one house {score(one):.1f}, three {score(three):.1f} of 100 right, at epsilon 4")
+    assert score(one) > 2 * 100 / shape.tokens  # it learned something
+    assert abs(score(one) - score(three)) <= 2

@@ -42,6 +42,9 @@ STAGE: Final = "training"
 FEATURE: Final = "feature"
 KIND: Final = "federation"
 _WHOLE: Final = 1 << 64
+_NOISE: Final = (
+    "epsilon_micro", "delta_e12", "steps", "checks", "sampling_ppm", "parameters", "clip_micro", "honest"
+)  # fmt: skip
 
 
 class Masks(Protocol):
@@ -402,37 +405,25 @@ def noise_of(numbers: Mapping[str, int]) -> dict[str, int]:
 
     Whoever trains is not held out, so steps and checks cost each person the promise once (parallel composition).
     """
-    names = ("epsilon_micro", "delta_e12", "steps", "sampling_ppm", "parameters", "clip_micro")
-    deviation, check = _least_noise(
-        *(numbers[name] for name in names), honest=numbers["honest"], checks=numbers["checks"]
-    )
+    deviation, check = _least_noise(tuple(sorted((name, numbers[name]) for name in _NOISE)))
     return {"deviation": deviation, "check_micro": check}
 
 
 @functools.lru_cache(maxsize=16)  # seconds of accounting; the same for whoever joins again
-def _least_noise(
-    epsilon_micro: int,
-    delta_e12: int,
-    steps: int,
-    sampling_ppm: int,
-    size: int,
-    clip_micro: int,
-    *,
-    honest: int,
-    checks: int,
-) -> tuple[int, int]:
+def _least_noise(given: tuple[tuple[str, int], ...]) -> tuple[int, int]:
+    numbers = dict(given)
+    promise = {name: numbers[name] for name in ("epsilon_micro", "delta_e12")}
     shares = share_noise(
-        epsilon_micro=epsilon_micro,
-        delta_e12=delta_e12,
-        steps=steps,
-        sampling_ppm=sampling_ppm,
-        size=size,
-        clip_micro=clip_micro,
-        honest=honest,
+        **promise,
+        steps=numbers["steps"],
+        sampling_ppm=numbers["sampling_ppm"],
+        size=numbers["parameters"],
+        clip_micro=numbers["clip_micro"],
+        honest=numbers["honest"],
     )
-    if checks == 0:
+    if numbers["checks"] == 0:
         return math.ceil(shares.deviation), 0
-    check = calibrate(epsilon_micro=epsilon_micro, delta_e12=delta_e12, rounds=checks)
+    check = calibrate(**promise, rounds=numbers["checks"])
     return math.ceil(shares.deviation), math.ceil(check.multiplier * 1e6)
 
 

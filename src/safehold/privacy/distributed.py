@@ -4,14 +4,15 @@ Each silo rounds its exact sum to the grid, adds the rounded share of a Gaussian
 of all is seen. With h honest silos the noise in it has at least the deviation of the plan. Three things are paid for:
 
 - **Rounding.** The sum of a silo is rounded to the grid after its people were clipped, so one person moves it by at
-  most ``clip`` before, and by at most ``clip + grid * sqrt(d)`` after rounding: each of the d numbers moves by less than
-  one step more. The sensitivity is widened by that (compare Kairouz, Liu and Steinke 2021, section 4, whose
+  most ``clip`` before, and by at most ``clip + grid * sqrt(d)`` after rounding: each of the d numbers moves by less
+  than one step more. The sensitivity is widened by that (compare Kairouz, Liu and Steinke 2021, section 4, whose
   conditional rounding is for far coarser grids).
 - **The sum of rounded Gaussians is no rounded Gaussian**, which would be covered as a function of a Gaussian. Both are
   compared with the discrete Gaussian. Within L deviations s (in grid steps) the chances of a rounded and a discrete
   Gaussian differ by a factor of at most exp((L^2 + 1) / (24 s^2) + 2 L^4 / (1920 s^4)); a sum of h discrete ones
   differs from one by exp(10 sum_k exp(-2 pi^2 s^2 k / (k + 1))) (the same paper, theorem 5), which is 1 here. Over d
-  numbers, T steps and both neighbours this is ``epsilon_of_grid``; what lies beyond L = 12 deviations is ``delta_of_grid``.
+  numbers, T steps and both neighbours this is ``epsilon_of_grid``; what lies beyond L = 12 deviations is
+  ``delta_of_grid``.
 - **Rounds that fail** are counted like others.
 
 Holds against whoever sees all sums and knows what the other silos sent, while h honest silos are in each sum.
