@@ -25,6 +25,7 @@ from safehold import canonical
 from safehold.access.proof import Holder
 from safehold.app.federate import vocabulary_of
 from safehold.app.gate import EgressGatekeeper
+from safehold.app.workshop import SandboxWorkshop
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.enclave import federate
@@ -36,6 +37,7 @@ from safehold.keeper.agreement import VERSION, Agreement
 from safehold.keeper.federation import noise_of
 from safehold.keeper.grants import use_message
 from safehold.keeper.ports import Frame
+from safehold.sandbox.launch import Launcher
 from safehold.signing import SigningKey
 
 NAMES = ("east", "north", "west")
@@ -77,6 +79,25 @@ class Workshop(ScriptedWorkshop):
 
         federate.main(dict(spec), inputs, emit)
         yield ScriptedJob(iter(frames))
+
+
+class SandboxedWorkshop(Workshop):
+    """Runs the recipe of a step where it belongs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.real = SandboxWorkshop(Launcher())
+        self.levels: list[str] = []
+
+    @contextmanager
+    def start(self, recipe: str, spec: Mapping[str, Any], inputs: Sequence[int], *, least: str):
+        if recipe != "federate":
+            with super().start(recipe, spec, inputs, least=least) as job:
+                yield job
+            return
+        with self.real.start(recipe, spec, inputs, least=least) as job:
+            self.levels.append(job.level)
+            yield job
 
 
 class Gatekeeper(OpenGatekeeper):

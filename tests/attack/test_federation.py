@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from tests.federated import SHAPE, DirectWire, Federation
+from tests.federated import SHAPE, DirectWire, Federation, SandboxedWorkshop
 
 from safehold import canonical
 from safehold.canonical import b64
@@ -296,6 +296,20 @@ def test_the_budget_is_spent_by_joining(made, start):
     coordinator._members()
     header, _ = unpack(wire.silos["east"].answer(pack({"do": "join", "run": "2" * 32})))
     assert header["error"] == BudgetSpentError.code
+
+
+def test_a_step_runs_in_a_sandbox(made, start):
+    house = made.houses["east"]
+    sandboxed, before = SandboxedWorkshop(), house.bench.desk.workshop
+    house.bench.desk.workshop = sandboxed
+    try:
+        coordinator, wire = start()
+        coordinator._step()
+        coordinator._check()
+    finally:
+        house.bench.desk.workshop = before
+    assert coordinator.state.rounds == 1
+    assert sandboxed.levels == [sandboxed.real.level()] * 2
 
 
 def test_an_agreement_with_one_key_for_two_houses_is_none(made):

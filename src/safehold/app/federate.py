@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 
 from safehold.app.grants import Pass
 from safehold.canonical import b64, unb64
 from safehold.clock import SystemClock
 from safehold.enclave.artifact import Provenance, sign_provenance
-from safehold.enclave.model import ARCHITECTURE, Shape
+from safehold.enclave.model import Shape
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import ConflictError, InvalidError
 from safehold.keeper.agreement import VERSION, Agreement
@@ -207,18 +206,9 @@ def keep(
     started_us: int,
 ) -> dict[str, Any]:
     """Write the model and a signed statement that names the silos and the heads of their ledgers."""
-    from safetensors.numpy import save
+    from safehold.enclave.flat import write_flat
 
-    vocabulary = next(one for one in (WORKFORCE, MINIWOB) if one.digest() == agreement.vocabulary)
-    shape = Shape(tokens=len(vocabulary.tokens), apps=len(vocabulary.apps))
-    flat = np.frombuffer(made["model"], dtype="<f4").reshape(shape.rows + 1, shape.tokens)
-    body: bytes = save(
-        {
-            "bias": np.ascontiguousarray(flat[-1], dtype=np.float32),
-            "weights": np.ascontiguousarray(flat[:-1], dtype=np.float32),
-        },
-        metadata={"architecture": ARCHITECTURE, "vocabulary": vocabulary.digest()},
-    )
+    body = write_flat(made["model"], agreement.vocabulary)
     heads = {name: said for name, said in made["silos"].items() if "leaf" in said}
     statement = sign_provenance(
         Provenance(
