@@ -181,7 +181,9 @@ def draft_grant(
         max_rows=limits.rows,
         max_bytes=limits.out_bytes,
         max_per_hour=limits.per_hour,
-        epsilon_micro=_epsilon(charter, purpose, recipe) * limits.runs
+        # a run over several houses is charged once, as it is joined
+        epsilon_micro=_epsilon(charter, purpose, recipe)
+        * (1 if recipe == "federate" else limits.runs)
         if limits.epsilon_micro is None
         else limits.epsilon_micro,
         reason=reason,
@@ -251,6 +253,7 @@ def pass_for(
     grant: Path | None = None,
     holder: Path | None = None,
     seats: Path | None = None,
+    limits: Limits | None = None,
 ) -> Pass | None:
     """Return a pass: from a grant file and its holder's key, or from a folder of seat keys, or none."""
     if grant is not None:
@@ -261,7 +264,9 @@ def pass_for(
         paper = read_paper(grant)
         return _enact(client, paper.grant, paper.approvals, SigningKey.read(holder))
     if seats is not None:
-        return pass_with_seats(client, Home.open(path), purpose=purpose, seats=seats, recipe=recipe)
+        return pass_with_seats(
+            client, Home.open(path), purpose=purpose, seats=seats, recipe=recipe, limits=limits
+        )
     return None
 
 
@@ -282,7 +287,13 @@ def demand_pass(client: KeeperClient, path: Path, **given: Any) -> Pass:
 
 
 def pass_with_seats(
-    client: KeeperClient, home: Home, *, purpose: str, seats: Path, recipe: str = "train"
+    client: KeeperClient,
+    home: Home,
+    *,
+    purpose: str,
+    seats: Path,
+    recipe: str = "train",
+    limits: Limits | None = None,
 ) -> Pass:
     """Ask, approve with as many seats as the charter wants, and enact; for trying things out."""
     charter = charter_in_force(home)
@@ -295,6 +306,7 @@ def pass_with_seats(
         holder=holder,
         minutes=60,
         recipe=recipe,
+        limits=limits,
     )
     rule = charter.role(ROLE).grant
     now = SystemClock().now_us()

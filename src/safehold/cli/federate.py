@@ -114,9 +114,10 @@ def node(
 ) -> None:
     """Take part: each step is a release of this home's keeper, and what leaves it is masked."""
     from safehold.app.federate import read_agreement, run_node
-    from safehold.app.grants import demand_pass
+    from safehold.app.grants import Limits, demand_pass
 
     agreed = read_agreement(agreement)
+    runs = agreed.numbers["steps"] + agreed.numbers["checks"] + 2  # and to join, and to end
     with keeper(home) as client:
         permit = demand_pass(
             client,
@@ -126,6 +127,7 @@ def node(
             holder=holder,
             seats=seats,
             recipe="federate",
+            limits=Limits(runs=runs, per_hour=runs),
         )
         run_node(
             client,
