@@ -16,7 +16,7 @@ from safehold.clock import SystemClock
 from safehold.enclave.artifact import Provenance, sign_provenance
 from safehold.enclave.model import Shape
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
-from safehold.errors import ConflictError, InvalidError
+from safehold.errors import ConflictError, DeniedError, InvalidError
 from safehold.keeper.agreement import VERSION, Agreement
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.federation import noise_of
@@ -25,20 +25,31 @@ from safehold.signing import SigningKey
 from safehold.vault import durable
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GrantedKeeper:
     """Asks a keeper under a grant.
 
     Args:
         client: The keeper.
         permit: The grant, with its holder's key.
+        renew: Returns the same grant with a new capability, for a run that is longer than one lives.
     """
 
     client: KeeperClient
     permit: Pass
+    renew: Callable[[], Pass] | None = None
 
     def ask(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the keeper's answer to one use, proved anew."""
+        try:
+            return self._ask(verb, arguments)
+        except DeniedError as error:
+            if self.renew is None or error.rule != "capability.expired":
+                raise
+        self.permit = self.renew()  # nothing was used up: a capability is looked at before a step
+        return self._ask(verb, arguments)
+
+    def _ask(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         nonce = unb64(self.client.call("nonce")["nonce"])
         holder = self.permit.holder
         return self.client.call(
@@ -122,6 +133,7 @@ def run_node(
     coordinator: str,
     ca: Path,
     key: Path,
+    renew: Callable[[], Pass] | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Answer a coordinator until it is gone.
@@ -136,7 +148,7 @@ def run_node(
 
     if read_node_key(key) != agreement.silo(name).node:
         raise InvalidError("the agreement names another node key", rule="federation.node-key")
-    silo = Silo(GrantedKeeper(client, permit), agreement, name)
+    silo = Silo(GrantedKeeper(client, permit, renew), agreement, name)
     config = {
         "be": "node",
         "server": coordinator,

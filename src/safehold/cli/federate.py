@@ -114,29 +114,33 @@ def node(
 ) -> None:
     """Take part: each step is a release of this home's keeper, and what leaves it is masked."""
     from safehold.app.federate import read_agreement, run_node
-    from safehold.app.grants import Limits, demand_pass
+    from safehold.app.grants import Limits, Pass, demand_pass
 
     agreed = read_agreement(agreement)
     runs = agreed.numbers["steps"] + agreed.numbers["checks"] + 2  # and to join, and to end
     with keeper(home) as client:
-        permit = demand_pass(
-            client,
-            home,
-            purpose=agreed.purpose,
-            grant=grant,
-            holder=holder,
-            seats=seats,
-            recipe="federate",
-            limits=Limits(runs=runs, per_hour=runs),
-        )
+
+        def permit() -> Pass:
+            return demand_pass(
+                client,
+                home,
+                purpose=agreed.purpose,
+                grant=grant,
+                holder=holder,
+                seats=seats,
+                recipe="federate",
+                limits=Limits(runs=runs, per_hour=runs),
+            )
+
         run_node(
             client,
-            permit,
+            permit(),
             agreement=agreed,
             name=name,
             coordinator=coordinator,
             ca=ca,
             key=key,
+            renew=None if grant is None else permit,
             ready=lambda: typer.echo("connected", err=True),
         )
 
