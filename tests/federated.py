@@ -44,7 +44,7 @@ NAMES = ("east", "north", "west")
 WORDS = vocabulary_of(synthetic=True)
 SHAPE = Shape(tokens=len(WORDS.tokens), apps=len(WORDS.apps))
 HABIT = (2, 3, 5, 7)  # what everybody does, over and over: something to learn
-PEOPLE = 60  # of one house; with half of them held out, neither side has fewer than five (chance below 1e-12)
+PEOPLE = 40  # of one house; with half of them held out, neither side has fewer than five (chance below 1e-6)
 NUMBERS = {
     "epsilon_micro": 4_000_000,
     "delta_e12": 1_000_000,
@@ -55,7 +55,7 @@ NUMBERS = {
     "clip_micro": 100_000,
     "rate_micro": 4_000_000,
     "actions_per_person": 32,
-    "people": 90,
+    "people": 60,
     "parameters": SHAPE.parameters,
     "honest": 2,
     "colluding": 0,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import ssl
+import urllib.error
+import urllib.request
 
 import numpy as np
 import pytest
 from tests.federated import SHAPE, DirectWire, Federation, SandboxedWorkshop
+from tests.flowers import need_flower, nodes
 
 from safehold import canonical
 from safehold.canonical import b64
@@ -18,9 +22,12 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
+from safehold.federation.identity import make_node_key
+from safehold.federation.line import flower
 from safehold.federation.mask import Masker
 from safehold.federation.message import pack, unpack
 from safehold.federation.round import Coordinator
+from safehold.federation.wire import flower_wire
 from safehold.keeper.agreement import ORDER, Agreement
 from safehold.privacy.distributed import GRID_BITS
 
@@ -322,3 +329,72 @@ def test_an_agreement_with_one_key_for_two_houses_is_none(made):
     with pytest.raises(InvalidError):
         Agreement.from_json(tree)
     assert math.isfinite(made.agreement.least)
+
+
+def refused(path, port, *, ca, key):
+    config = {
+        "be": "node", "server": f"127.0.0.1:{port}", "ca": str(path / ca), "key": str(key),
+        "retries": 0, "patience": 1.0,
+    }  # fmt: skip
+    with pytest.raises(UnavailableError), flower(config):
+        pass
+
+
+def test_three_silos_train_over_tls_and_strangers_stay_outside(made, budget, tmp_path):
+    need_flower()
+    path = made.path
+    keys = {name: house.node_key for name, house in made.houses.items()}
+    silos = {name: house.silo(made.agreement).answer for name, house in made.houses.items()}
+    with flower_wire(
+        made.agreement,
+        host="127.0.0.1",
+        port=0,
+        certificate=path / "server.pem",
+        key=path / "server.key",
+    ) as wire:
+        came = []
+        real = wire._line.read
+
+        def read():
+            got = real()
+            came.append(got[1])
+            return got
+
+        wire._line.read = read
+        # whoever is not named, and whoever trusts another authority, does not get in
+        make_node_key(path / "stranger.node")
+        refused(path, wire.port, ca="ca.pem", key=path / "stranger.node")
+        refused(path, wire.port, ca="stranger.pem", key=keys["east"])
+        # of Flower's interfaces nobody reaches any but that of nodes, and that only with a signature
+        trusted = ssl.create_default_context(cafile=str(path / "ca.pem"))
+        for place, status in (
+            ("docs", 404), ("openapi.json", 404), ("v1/control/start-run", 404),
+            ("v1/control/register-node", 404), ("v1/runtime/acquire-task", 404), ("health", 404),
+        ):  # fmt: skip
+            with pytest.raises(urllib.error.HTTPError) as error:
+                urllib.request.urlopen(
+                    f"https://localhost:{wire.port}/{place}", data=b"", context=trusted, timeout=30
+                )
+            assert error.value.code == status
+        with nodes(path, wire.port, silos, keys):
+            wire.await_online(set(silos), within_s=120)
+            assert wire.online() == set(silos)
+            coordinator = Coordinator(
+                made.agreement, key=made.key, wire=wire, place=tmp_path / "state", step_s=240
+            )
+            answer = coordinator.run()
+    assert answer["rounds"] == 3
+    flat = np.frombuffer(answer["model"], "<f4").reshape(SHAPE.rows + 1, SHAPE.tokens)
+    assert int(flat[2].argmax()) == 3
+    assert set(answer["silos"]) == set(silos)
+    # what came over the wire: nine vectors, each as wide as uniform ones are
+    masked = [body for body in map(vector, came) if body is not None]
+    assert len(masked) == 9
+    assert all(np.abs(one.view(np.int64)).max() > 2.0**62 for one in masked)
+
+
+def vector(data):
+    if len(data) < 8 * SHAPE.parameters:
+        return None
+    _, body = unpack(data)
+    return np.frombuffer(body, "<u8").copy() if len(body) == 8 * SHAPE.parameters else None
