@@ -19,8 +19,8 @@ from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import ConflictError, DeniedError, InvalidError
 from safehold.keeper.agreement import VERSION, Agreement
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.federation import noise_of
 from safehold.keeper.grants import use_message
+from safehold.keeper.joint import noise_of
 from safehold.signing import SigningKey
 from safehold.vault import durable
 

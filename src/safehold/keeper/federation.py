@@ -10,10 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import hmac
-import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,20 +18,25 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from safehold import canonical
 from safehold.canonical import b64, unb64
-from safehold.errors import DeniedError, InvalidError, TamperedError, UnavailableError
+from safehold.errors import DeniedError, TamperedError, UnavailableError
 from safehold.ids import PersonId
-from safehold.keeper.agreement import ORDER, Agreement
+from safehold.keeper.agreement import Agreement
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants, Use
+from safehold.keeper.joint import (
+    agreement_of,
+    check_members,
+    noise_of,
+    order_of,
+    require_hash,
+    run_of,
+)
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report, Verb
 from safehold.ledger import Entry, Receipt
-from safehold.privacy.account import calibrate
 from safehold.privacy.budget import Charge
-from safehold.privacy.distributed import share_noise
 from safehold.signing import SigningKey
 
 RECIPE: Final = "federate"
@@ -42,9 +44,6 @@ STAGE: Final = "training"
 FEATURE: Final = "feature"
 KIND: Final = "federation"
 _WHOLE: Final = 1 << 64
-_NOISE: Final = (
-    "epsilon_micro", "delta_e12", "steps", "checks", "sampling_ppm", "parameters", "clip_micro", "honest"
-)  # fmt: skip
 
 
 class Masks(Protocol):
@@ -126,7 +125,7 @@ class Federation:
             DeniedError: No grant for it, or the charter's promise is narrower than the agreement.
             BudgetSpentError: The budget does not cover it.
         """
-        agreement, run, name = _agreement(arguments), _run(arguments), str(arguments["name"])
+        agreement, run, name = agreement_of(arguments), run_of(arguments), str(arguments["name"])
         masks = self._masks(agreement, name, run)
         asker, entry = self._admit(arguments, "federate.join", agreement)
         try:
@@ -152,11 +151,11 @@ class Federation:
             DeniedError: The step was answered before, or the order is not within the agreement.
             TamperedError: The coordinator did not sign the order.
         """
-        agreement, run, name = _agreement(arguments), _run(arguments), str(arguments["name"])
-        order = _order(arguments, agreement, run, what="step")
+        agreement, run, name = agreement_of(arguments), run_of(arguments), str(arguments["name"])
+        order = order_of(arguments, agreement, run, what="step")
         members, model = order["members"], unb64(str(arguments["model"]))
-        _check_members(members, agreement, name)
-        _require_hash(model, order["model"])
+        check_members(members, agreement, name)
+        require_hash(model, order["model"])
         masks = self._masks(agreement, name, run)
         asker, entry = self._admit(arguments, "federate.step", agreement)
         try:
@@ -183,11 +182,11 @@ class Federation:
         Raises:
             DeniedError: The check was answered before, or there are no more.
         """
-        agreement, run = _agreement(arguments), _run(arguments)
-        order = _order(arguments, agreement, run, what="check")
+        agreement, run = agreement_of(arguments), run_of(arguments)
+        order = order_of(arguments, agreement, run, what="check")
         model, before = unb64(str(arguments["model"])), unb64(str(arguments["before"]))
-        _require_hash(model, order["model"])
-        _require_hash(before, order["before"])
+        require_hash(model, order["model"])
+        require_hash(before, order["before"])
         asker, entry = self._admit(arguments, "federate.check", agreement)
         try:
             receipt = self._begin(run, "check", order, asker, agreement)
@@ -201,8 +200,8 @@ class Federation:
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         """Write down how a run ended and which model came of it, and return this ledger's head."""
-        agreement, run = _agreement(arguments), _run(arguments)
-        order = _order(arguments, agreement, run, what="done")
+        agreement, run = agreement_of(arguments), run_of(arguments)
+        order = order_of(arguments, agreement, run, what="done")
         asker, entry = self._admit(arguments, "federate.done", agreement)
         try:
             receipt = self._begin(run, "done", order, asker, agreement)
@@ -397,79 +396,4 @@ class Federation:
         seed = hmac.digest(self._desk.vault.derive("federation"), said, "sha256")
         return self.masking().masks(
             agreement, name=name, run=run, identity=self._identity(), seed=seed
-        )
-
-
-def noise_of(numbers: Mapping[str, int]) -> dict[str, int]:
-    """Return the least noise that keeps what an agreement promises: ``deviation`` and ``check_micro``.
-
-    Whoever trains is not held out, so steps and checks cost each person the promise once (parallel composition).
-    """
-    deviation, check = _least_noise(tuple(sorted((name, numbers[name]) for name in _NOISE)))
-    return {"deviation": deviation, "check_micro": check}
-
-
-@functools.lru_cache(maxsize=16)  # seconds of accounting; the same for whoever joins again
-def _least_noise(given: tuple[tuple[str, int], ...]) -> tuple[int, int]:
-    numbers = dict(given)
-    promise = {name: numbers[name] for name in ("epsilon_micro", "delta_e12")}
-    shares = share_noise(
-        **promise,
-        steps=numbers["steps"],
-        sampling_ppm=numbers["sampling_ppm"],
-        size=numbers["parameters"],
-        clip_micro=numbers["clip_micro"],
-        honest=numbers["honest"],
-    )
-    if numbers["checks"] == 0:
-        return math.ceil(shares.deviation), 0
-    check = calibrate(**promise, rounds=numbers["checks"])
-    return math.ceil(shares.deviation), math.ceil(check.multiplier * 1e6)
-
-
-def _agreement(arguments: Mapping[str, Any]) -> Agreement:
-    return Agreement.from_json(arguments["agreement"])
-
-
-def _run(arguments: Mapping[str, Any]) -> str:
-    run = str(arguments["run"])
-    if len(run) != 32 or set(run) - set("0123456789abcdef"):
-        raise InvalidError("a run is 32 hex digits", rule="federation.run")
-    return run
-
-
-def _order(
-    arguments: Mapping[str, Any], agreement: Agreement, run: str, *, what: str
-) -> dict[str, Any]:
-    """Return what the coordinator ordered, if it signed it for this run and agreement."""
-    text = str(arguments["order"]).encode()
-    agreement.coordinator.verify(ORDER, text, unb64(str(arguments["signature"])))
-    order = canonical.decode(text)
-    match order:
-        case {
-            "what": str(said),
-            "run": str(named),
-            "agreement": str(digest),
-            "number": int(number),
-        }:
-            if (said, named, digest) != (what, run, agreement.digest()) or number < 1:
-                raise DeniedError("an order for something else", rule="federation.order")
-            return dict(order)
-        case _:
-            raise InvalidError("not an order", rule="federation.order")
-
-
-def _require_hash(model: bytes, digest: Any) -> None:
-    if hashlib.sha256(model).hexdigest() != digest:
-        raise TamperedError("the model is not the one that was ordered", rule="federation.model")
-
-
-def _check_members(members: Any, agreement: Agreement, name: str) -> None:
-    if not isinstance(members, dict) or not set(members) <= set(agreement.silos):
-        raise DeniedError("members that the agreement does not name", rule="federation.members")
-    if name not in members or len(members) < agreement.least:
-        raise DeniedError(
-            "too few members for the noise that was agreed on",
-            rule="federation.least",
-            fix="wait until more silos are there",
         )
