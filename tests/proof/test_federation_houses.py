@@ -12,14 +12,14 @@ from tests.federated import NAMES, make_certificates
 from tests.flowers import need_flower
 
 pytestmark = pytest.mark.proof
-PEOPLE = 160  # of one house, so that both sides of it have fifty (chance of fewer below 1e-5 a house and run)
+PEOPLE = 180  # of one house, so that both sides of it have fifty (chance of fewer below 1e-5 a house and run)
 
 
 def house(path, seed):
     world = World(path)
     world.root.mkdir()
     world.run("init", "--seats", world.seats, "--charter", CHARTERS / "demo.yaml")
-    spec = company(PEOPLE, pace=40, seed=seed)
+    spec = company(PEOPLE, pace=200, seed=seed)
     files = write_sources(spec, path / "sources")
     people = write_people(spec, path / "people.csv")
     world.run("people", "enrol", "--file", people, "--evidence", "made up")
@@ -42,7 +42,7 @@ def test_three_houses_from_the_command_line(tmp_path):
     chief = worlds[NAMES[0]]
     drafted = chief.ask(
         "federate", "draft", *cards, "--out", tmp_path / "agreement.json", "--key", tmp_path / "coordinator.key",
-        "--certificate", tmp_path / "server.pem", "--people", "240", "--honest", "3", "--steps", "6",
+        "--certificate", tmp_path / "server.pem", "--people", "240", "--honest", "3", "--steps", "4",
         "--checks", "1", "--held-out", "0.45", "--worse", "1.0", "--synthetic",
     )  # fmt: skip
     assert drafted["least_silos"] == 3
@@ -80,7 +80,7 @@ def test_three_houses_from_the_command_line(tmp_path):
             node.wait(60)
     assert coordinator.returncode == 0, err
     answer = json.loads(out)
-    assert answer["rounds"] == 6
+    assert answer["rounds"] == 4
     assert answer["silos"] == sorted(NAMES)
     statement = json.loads((tmp_path / "out" / "model.intoto.json").read_bytes())
     assert statement["payload"]
