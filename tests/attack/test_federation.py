@@ -12,9 +12,13 @@ import numpy as np
 import pytest
 from tests.federated import SHAPE, DirectWire, Federation, SandboxedWorkshop
 from tests.flowers import need_flower, nodes
+from tests.keeper_desk import PURPOSE
 
 from safehold import canonical
+from safehold.app.federate import GrantedKeeper
+from safehold.app.grants import Pass
 from safehold.canonical import b64
+from safehold.clock import SECOND_US
 from safehold.errors import (
     BudgetSpentError,
     DeniedError,
@@ -398,3 +402,21 @@ def vector(data):
         return None
     _, body = unpack(data)
     return np.frombuffer(body, "<u8").copy() if len(body) == 8 * SHAPE.parameters else None
+
+
+def test_a_node_in_a_long_run_renews_its_capability(made, budget):  # the last: its clock goes on
+    house = made.houses["west"]
+
+    def permit():
+        terms = {"recipes": ("federate",), "max_runs": 9, "max_per_hour": 9}
+        return Pass("", house.bench.pass_(**terms))
+
+    asked = {
+        "agreement": dict(made.agreement.tree), "name": "west", "run": "3" * 32, "purpose": PURPOSE
+    }  # fmt: skip
+    old, renewing = (GrantedKeeper(house.bench, permit(), renew) for renew in (None, permit))
+    house.bench.clock.at_us += 61 * 60 * SECOND_US
+    with pytest.raises(DeniedError) as error:
+        old.ask("federate.join", asked)
+    assert error.value.rule == "capability.expired"
+    assert renewing.ask("federate.join", asked)["step"] == 0
