@@ -34,8 +34,8 @@ from safehold.enclave.model import Shape
 from safehold.federation.identity import certificate_hash, make_node_key
 from safehold.federation.silo import Silo
 from safehold.keeper.agreement import VERSION, Agreement
+from safehold.keeper.commission import noise_of
 from safehold.keeper.grants import use_message
-from safehold.keeper.joint import noise_of
 from safehold.keeper.ports import Frame
 from safehold.sandbox.launch import Launcher
 from safehold.signing import SigningKey

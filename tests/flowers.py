@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from safehold.errors import UnavailableError
-from safehold.federation.line import find_flower, flower
+from safehold.federation.pipe import find_flower, flower
 
 
 def need_flower() -> None:

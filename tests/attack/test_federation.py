@@ -27,9 +27,9 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.federation.identity import make_node_key
-from safehold.federation.line import flower
 from safehold.federation.mask import Masker
 from safehold.federation.message import pack, unpack
+from safehold.federation.pipe import flower
 from safehold.federation.round import Coordinator
 from safehold.federation.wire import flower_wire
 from safehold.keeper.agreement import ORDER, Agreement

@@ -19,8 +19,8 @@ from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import ConflictError, DeniedError, InvalidError
 from safehold.keeper.agreement import VERSION, Agreement
 from safehold.keeper.client import KeeperClient
+from safehold.keeper.commission import noise_of
 from safehold.keeper.grants import use_message
-from safehold.keeper.joint import noise_of
 from safehold.signing import SigningKey
 from safehold.vault import durable
 
@@ -143,7 +143,7 @@ def run_node(
             this node; or it has gone.
     """
     from safehold.federation.identity import read_node_key
-    from safehold.federation.line import flower
+    from safehold.federation.pipe import flower
     from safehold.federation.silo import Silo
 
     if read_node_key(key) != agreement.silo(name).node:

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from safehold.canonical import b64, unb64
 from safehold.errors import SafeholdError
-from safehold.federation.line import Line
 from safehold.federation.message import pack, unpack
+from safehold.federation.pipe import Line
 from safehold.keeper.agreement import Agreement
 
 

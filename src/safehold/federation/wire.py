@@ -1,4 +1,4 @@
-"""The coordinator's wire: our interface over Flower's process. Only this and ``line`` know that it is Flower."""
+"""The coordinator's wire: our interface over Flower's process. Only this and ``pipe`` know that it is Flower."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from safehold.errors import UnavailableError
-from safehold.federation.line import Line, flower
+from safehold.federation.pipe import Line, flower
 from safehold.keeper.agreement import Agreement
 
 

@@ -23,9 +23,7 @@ from safehold.errors import DeniedError, TamperedError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.agreement import Agreement
 from safehold.keeper.ask import Ask, Asker
-from safehold.keeper.desk import Desk
-from safehold.keeper.grants import Grants, Use
-from safehold.keeper.joint import (
+from safehold.keeper.commission import (
     agreement_of,
     check_members,
     noise_of,
@@ -33,6 +31,8 @@ from safehold.keeper.joint import (
     require_hash,
     run_of,
 )
+from safehold.keeper.desk import Desk
+from safehold.keeper.grants import Grants, Use
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report, Verb
 from safehold.ledger import Entry, Receipt
