@@ -19,7 +19,7 @@ KINDS = frozenset(
         "train.end", "artifact.get", "grant", "charter", "erasure", "incident", "index.epoch",
         "key.rotate", "lease", "gap", "choice", "stop", "resume", "retention", "roster",
         "release", "refusal", "home", "grant.closed", "document", "drift", "milestone", "proposal",
-        "gate", "principal", "session", "tool", "request", "review", "key.change",
+        "gate", "principal", "session", "tool", "request", "review", "key.change", "derived", "join",
         "federation",
     }
 )  # fmt: skip

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+from safehold.access.code import Plan, is_code, read_plan
 from safehold.app.attack import need
 from safehold.assurance.reidentify.attackers import KINDS
 from safehold.assurance.reidentify.gate import RiskAllowance, RiskGate
@@ -13,13 +14,18 @@ from safehold.assurance.reidentify.trial import STREAMS
 from safehold.dlp.feature import Feature, admit_columns
 from safehold.enclave.action import SCHEMA
 from safehold.enclave.artifact import Model, Provenance, sign_provenance, verify_provenance
+from safehold.enclave.code.gate import CodeGate
+from safehold.enclave.contribution import QueryGate
 from safehold.enclave.egress import Allowance, Derived, Metrics, Progress
 from safehold.enclave.egress import Gate as MessageGate
 from safehold.enclave.feature import declare
 from safehold.enclave.share import ShareGate
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import DeniedError
+from safehold.federation.measure import READ, RECIPE, MeasureGate, check_spec
 from safehold.keeper.ports import Frame, Gate, Made, Passed
+from safehold.privacy.query import is_query
+from safehold.privacy.template import Template
 from safehold.signing import SigningKey, VerifyKey
 from safehold.telemetry.schema import REST
 
@@ -78,11 +84,77 @@ class AttackGate:
         self._gate.close()
 
 
+class ScriptGate:
+    """The gate of one sandbox with a script of somebody's own.
+
+    Args:
+        plan: What the script may send.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._gate = CodeGate(plan)
+
+    def admit(self, frame: Frame) -> Passed:
+        """Return what a frame says if it may leave."""
+        return Passed(kind="code", values=self._gate.admit(frame.header, frame.body))
+
+    def close(self) -> None:
+        """A script that sent nothing said nothing."""
+
+
+class FigureGate:
+    """The gate of one query.
+
+    Args:
+        template: What it declared.
+        people: Run-scoped ids that it is given.
+    """
+
+    def __init__(self, template: Template, people: frozenset[str]) -> None:
+        self._gate = QueryGate(template, people)
+
+    def admit(self, frame: Frame) -> Passed:
+        """Return what one person adds; it does not leave."""
+        found = self._gate.admit(frame.header, frame.body)
+        return Passed(kind="contribution", values={}, person=found.person, held=found.share)
+
+    def close(self) -> None:
+        """Check that nobody is missing."""
+        self._gate.close()
+
+
+class JoinGate:
+    """The gate of one run that makes a number of each person, for a join.
+
+    Args:
+        people: Run-scoped ids that were handed in.
+        spec: What the recipe was told.
+    """
+
+    def __init__(self, people: frozenset[str], spec: Mapping[str, Any]) -> None:
+        check_spec(spec)
+        self._gate = MeasureGate(people=people, clamp=spec["clamp"])
+
+    def admit(self, frame: Frame) -> Passed:
+        """Return what a frame says if it may leave."""
+        person, value = self._gate.admit(frame.header, frame.body)
+        return Passed(kind="measure", values={"value": value}, person=person)
+
+    def close(self) -> None:
+        """Nothing can be missing: whoever has no value is left out."""
+
+
 class EgressGatekeeper:
     """Opens a gate for each run, no wider than what the run was told."""
 
-    def open(self, recipe: str, spec: Mapping[str, Any], people: frozenset[str]) -> Gate:
+    def open(  # noqa: PLR0911 - one line a recipe
+        self, recipe: str, spec: Mapping[str, Any], people: frozenset[str]
+    ) -> Gate:
         """Return the gate of one run."""
+        if is_query(recipe):
+            return FigureGate(Template.from_json(spec["template"]), people)
+        if recipe == RECIPE:
+            return JoinGate(people, spec)
         if recipe == "reidentify":
             return AttackGate(
                 RiskAllowance(
@@ -91,6 +163,8 @@ class EgressGatekeeper:
             )
         if recipe == "federate":
             return ShareGate(mode=spec["mode"], parameters=spec["parameters"])
+        if is_code(recipe):
+            return ScriptGate(read_plan(spec["script"].encode()))
         vocabulary = Vocabulary.from_spec(spec)
         if recipe == "feature":
             admit_columns(SCHEMA, declare(spec))
@@ -116,11 +190,15 @@ class EgressGatekeeper:
                 return frozenset({"feature"})
             case "reidentify":
                 return frozenset(STREAMS)
+            case "join":
+                return frozenset(READ)
             case _:
                 return frozenset({"key", "pointer", "chat", "ai"})
 
     def columns(self, recipe: str, stream: str) -> tuple[str, ...]:
         """Return the columns of a stream that a recipe reads, in their order; none of one that it does not know."""
+        if recipe == RECIPE:
+            return READ.get(stream, ())
         return columns_of(stream) if stream in self.reads(recipe) else ()
 
     def features(self, recipe: str, spec: Mapping[str, Any]) -> tuple[Feature, ...]:

@@ -1,1 +1,1 @@
-"""Several houses train one model; each keeps its own data, keeper and ledger."""
+"""Several houses compute together, and each keeps its own."""

@@ -27,7 +27,7 @@ _PEOPLE: Final = frozenset({LOCAL, HUMAN})
 OPEN: Final = (
     "agent.draft", "agent.show", "agent.token", "attack.dataset", "budget.show", "counter.show", "feature.granted",
     "federate.check", "federate.done", "federate.join", "federate.step",
-    "gate.list", "grant.enact", "hello", "nonce", "purpose.list", "request.new", "request.show", "session.ask",
+    "gate.list", "grant.enact", "hello", "nonce", "purpose.list", "query", "request.new", "request.show", "session.ask",
     "session.end", "session.open", "session.show", "tool.call", "train",
 )  # fmt: skip
 # these bring signatures of their own, of seats or of a device: who hands them in decides nothing
@@ -44,6 +44,8 @@ OPERATED: Final = (
     "ledger.rotate", "ledger.show", "milestones", "principal.list", "principal.suspend", "request.list",
     "source.list",
 )  # fmt: skip
+# under a grant of their own, but for no agent: what leaves goes to another house
+JOINED: Final = ("join.psi-sum", "join.sum")
 BY_PEOPLE: Final = (
     "agent.enrol", "key.rotate", "people.choose", "people.count", "people.enrol", "people.erase", "people.erased",
     "people.export", "people.invite", "people.move", "people.receipt", "people.receipts", "people.show",
@@ -53,8 +55,10 @@ BY_PEOPLE: Final = (
 
 KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
     "tool.refused": frozenset({WORKLOAD}),
+    # code of somebody's own: the grant that names it decides, and no agent has one
+    "enclave.run": _OPERATE,
     **dict.fromkeys(OPEN, frozenset(KINDS)),
-    **dict.fromkeys((*SIGNED, *OPERATED), _OPERATE),
+    **dict.fromkeys((*SIGNED, *OPERATED, *JOINED), _OPERATE),
     **dict.fromkeys(BY_PEOPLE, _PEOPLE),
 }
 # what the charter must let the role of a proved caller do, for everything that is neither open nor signed

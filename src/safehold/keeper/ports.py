@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -28,9 +28,12 @@ class Frame:
 
 
 class Job(Protocol):
-    """A running sandbox."""
+    """A running sandbox: its level, the kernel, what confines it, and version and hash of the program it runs."""
 
     level: str
+    kernel: str
+    mechanisms: Sequence[str]
+    program: str
 
     def frames(self) -> Iterator[Frame]:
         """Return what it sends, until it ends; a failure inside is raised here."""
@@ -68,11 +71,12 @@ class Passed:
     """One message that passed the gate, built anew from what was checked.
 
     Args:
-        kind: ``progress``, ``metrics``, ``derived``, ``model`` or ``risk``.
+        kind: ``progress``, ``metrics``, ``derived``, ``model``, ``risk``, ``code``, ``contribution`` or ``measure``.
         values: Its figures.
-        person: Run-scoped id of a person (derived).
+        person: Run-scoped id of a person (derived, measure).
         table: Features of that person (derived).
         body: The model file (model).
+        held: What one person adds to a figure (contribution). It goes into the noise and does not leave.
     """
 
     kind: str
@@ -80,6 +84,7 @@ class Passed:
     person: str = ""
     table: pa.Table | None = None
     body: bytes = b""
+    held: Any = field(default=None, repr=False)
 
 
 class Gate(Protocol):

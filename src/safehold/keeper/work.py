@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any
 
 from safehold.access import PeopleFilter, Workload
-from safehold.catalog import DatasetLabel, label_blocks
 from safehold.charter import Charter
 from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.ids import PersonId
@@ -113,6 +112,11 @@ class Work:
             purpose=purpose,
             stage="feature",
             least_people=1,
+            makes=tuple(
+                desk.gatekeeper.features(
+                    "feature", desk.gatekeeper.settings("feature", synthetic=desk.home.synthetic)
+                )
+            ),
         )
         with self._release.opened(ask, asker) as opening:
             build = f"{purpose}:{opening.intent.index}"
@@ -126,14 +130,20 @@ class Work:
                 made = self._seal_features(opening, group, passed, build)
                 rows += made[0]
                 people += made[1]
-            opened = [block for blocks in opening.blocks.values() for block in blocks]
             # before the build counts: whatever is live has its lineage
             desk.lineage.add(
                 build,
                 kind=FEATURE,
-                label=replace(label_blocks(opened), people=people),
-                parents=desk.catalog.sources_of([block.block_id for block in opened]),
+                label=replace(opening.label, people=people),
+                parents=opening.datasets,
                 created_us=desk.now_us(),
+                facts={
+                    "intent": opening.intent.index,
+                    "purpose": purpose,
+                    "recipe": FEATURE,
+                    "rows": rows,
+                    "mode": "apart",
+                },
             )
             desk.vault.remove(desk.catalog.replace_derived(purpose, keep=build))
             receipt = self._release.close(
@@ -190,9 +200,7 @@ class Work:
                 "synthetic": desk.home.synthetic,
                 "sampling_ppm": share_of(len(opening.blocks)),
             }
-            opened = [block for blocks in opening.blocks.values() for block in blocks]
-            datasets = desk.catalog.sources_of([block.block_id for block in opened])
-            label = self._label(opened, datasets)
+            datasets, label = opening.datasets, opening.label
             passed, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)
             metrics = dict(_only(passed, "metrics").values)
             model = _only(passed, "model").body
@@ -218,6 +226,11 @@ class Work:
                     ),
                     parents=datasets,
                     created_us=desk.now_us(),
+                    facts={"intent": opening.intent.index, "purpose": purpose, "recipe": "train"},
+                    release={
+                        "epsilon_micro": allowed.epsilon_micro,
+                        "delta_e12": allowed.delta_e12,
+                    },
                 )
             receipt = self._release.close(
                 ask,
@@ -241,16 +254,6 @@ class Work:
             mine = self._busy[purpose]
         with mine:
             yield
-
-    def _label(self, blocks: Sequence[SealedBlock], datasets: Sequence[str]) -> DatasetLabel:
-        """Return the label of what is made from derived blocks: streams and days are those of their sources."""
-        parents = [self._desk.lineage.label(one) for one in datasets]
-        return replace(
-            label_blocks(blocks),
-            streams=frozenset.union(*(one.streams for one in parents)),
-            first_day=min(one.first_day for one in parents),
-            last_day=max(one.last_day for one in parents),
-        )
 
     def _ends(self, purpose: str, sources_end: int) -> int:
         desk = self._desk

@@ -62,6 +62,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "charter": _kind({"version": int, "direction": str}, "proposal"),
     "document": _kind({"name": str, "sha256": str, "version": int}),
+    "derived": _kind({"state": str, "rows": int}, "access.intent", needs=True),
     "drift": _kind({"state": str, "clause": str}, "drift"),
     "erasure": _kind({"state": str}, "erasure"),
     "incident": _kind({"severity": int, "state": str}, "incident"),
@@ -72,6 +73,11 @@ KINDS: Mapping[str, Kind] = {
     "key.rotate": _kind({"state": str, "vkey": str, "lattice": str}),
     "lease": _kind({}),
     "gate": _kind(_GATE, "access.intent", needs=True),
+    "join": _kind(
+        {"state": str, "commitment": str, "session": str, "theirs": str},
+        "access.intent",
+        needs=True,
+    ),
     "milestone": _kind({"promise": str, "state": str, "op": str, "bound": int, "micro": int}),
     "proposal": _kind(
         {"state": str, "about": str, "direction": str, "version": int, "seat": str}, "proposal"
