@@ -26,7 +26,7 @@ TABLES = {"pointer": ["app", "seq", "x"]}
 COUNT = Template.of({"release": "events", "epsilon": 1, "rows": 100})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def database():
     found = Database()
     yield found

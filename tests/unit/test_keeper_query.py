@@ -27,6 +27,20 @@ def asking(tmp_path):
     found.bench.stop()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One keeper for tests that leave nothing behind but what they spent; its budget is wide."""
+    found = copy_asking(made_asking(), tmp_path_factory.mktemp("shared"))
+
+    def purposes(old):
+        privacy = old["improve_tools"]["privacy"] | {"epsilon_micro": 400_000_000}
+        return old | {"improve_tools": old["improve_tools"] | {"privacy": privacy}}
+
+    found.bench.enact(found.bench.changed(purposes=purposes))
+    yield found
+    found.bench.stop()
+
+
 def raised(ask, *given, **named) -> SafeholdError:
     with pytest.raises(SafeholdError) as caught:
         ask(*given, **named)
@@ -67,28 +81,27 @@ def test_a_reviewed_query_is_answered_with_noise_and_charged(asking):
         ("SELECT x AS v FROM pointer", {"release": "histogram", "rows": 3, "edges": [0, 60]}, 159),
     ],
 )  # fmt: skip
-def test_each_figure_is_near_what_is_true(asking, sql, settings, exact):
-    text = asking.text(sql, **settings, epsilon=4.0)
-    (figure,) = asking.ask(asking.grant(text), text)["figures"]
+def test_each_figure_is_near_what_is_true(shared, sql, settings, exact):
+    text = shared.text(sql, **settings, epsilon=4.0)
+    (figure,) = shared.ask(shared.grant(text), text)["figures"]
     if figure["value"] is None:  # noise may take 53 people below 50
         return
     reach = 60 * (figure["error"] or 1.0)  # e^-60 of a chance to be further off
     assert abs(figure["value"] - exact) <= reach
 
 
-def test_a_text_that_was_not_approved_is_not_answered(asking):
-    text = asking.text(APP, keys=["mail"])
-    permit = asking.grant(text)
+def test_a_text_that_was_not_approved_is_not_answered(shared):
+    text = shared.text(APP, keys=["mail"])
+    permit, left, before = shared.grant(text), shared.left(), len(intents(shared))
     for other in (
         text + " ",
-        asking.text(APP, keys=["mail"], epsilon=0.1),
-        asking.text(APP, keys=["ide"]),
+        shared.text(APP, keys=["mail"], epsilon=0.1),
+        shared.text(APP, keys=["ide"]),
     ):
-        assert raised(asking.ask, permit, other).rule == "capability.recipe"
+        assert raised(shared.ask, permit, other).rule == "capability.recipe"
         name = read_query(text).name
-        assert raised(asking.ask, permit, other, recipe=name).rule == "sql.hash"
-    assert asking.left() == 4.0
-    assert not intents(asking)
+        assert raised(shared.ask, permit, other, recipe=name).rule == "sql.hash"
+    assert (shared.left(), len(intents(shared))) == (left, before)
 
 
 def test_a_query_that_nobody_reviewed_needs_one_person_more(asking):
@@ -124,27 +137,27 @@ def test_a_purpose_that_releases_no_figures_releases_none(asking):
     assert asking.left() == 4.0
 
 
-def test_only_columns_of_the_grant_are_there(asking):
-    text = asking.text("SELECT x AS v FROM pointer", release="mean", low=0, high=9, step=1)
-    narrow = asking.grant(
+def test_only_columns_of_the_grant_are_there(shared):
+    text = shared.text("SELECT x AS v FROM pointer", release="mean", low=0, high=9, step=1)
+    narrow = shared.grant(
         text,
         columns=("pointer.app", "pointer.seq"),
         streams=("pointer",),
         segments=("us-ca.pointer",),
     )
-    refused = raised(asking.ask, narrow, text)
+    refused = raised(shared.ask, narrow, text)
     assert (refused.rule, refused.message) == ("sql.bind", "the query names what is not there")
-    whole = asking.text(
+    whole = shared.text(
         "SELECT count(*) AS v FROM (SELECT * FROM pointer)", release="mean", low=0, high=9, step=1
     )
-    permit = asking.grant(
+    permit = shared.grant(
         whole,
         columns=("pointer.app", "pointer.seq"),
         streams=("pointer",),
         segments=("us-ca.pointer",),
     )
-    asking.ask(permit, whole)
-    assert asking.bench.workshop.packed[-1][0]["stream"] == "pointer"
+    shared.ask(permit, whole)
+    assert shared.bench.workshop.packed[-1][0]["stream"] == "pointer"
 
 
 def test_only_people_of_the_grant_and_of_those_only_who_take_part_are_asked(asking):
@@ -167,17 +180,18 @@ def test_only_people_of_the_grant_and_of_those_only_who_take_part_are_asked(aski
     )
 
 
-def test_an_error_that_depends_on_a_row_ends_nothing_and_says_nothing(asking):
+def test_an_error_that_depends_on_a_row_ends_nothing_and_says_nothing(shared):
     """Dividing by what is zero for one person, or casting what is no number: nothing of them, no word, same price."""
+    left = shared.left()
     for sql in (
         "SELECT CAST(app AS INTEGER) AS v FROM pointer WHERE x = 7",
         "SELECT 1 AS v FROM pointer WHERE 10 / (CASE WHEN x = 7 THEN 'a' ELSE '1' END)::INTEGER > 0",
         "SELECT range(CASE WHEN x = 7 THEN 100000000000 ELSE 1 END)[1] AS v FROM pointer",
     ):
-        text = asking.text(sql, release="events", epsilon=0.25)
-        answer = asking.ask(asking.grant(text), text)
+        text = shared.text(sql, release="events", epsilon=0.25)
+        answer = shared.ask(shared.grant(text), text)
         assert set(answer) >= {"figures", "epsilon_left"}
-    assert asking.left() == 3.25
+    assert shared.left() == left - 0.75
 
 
 def test_whatever_ends_a_run_is_one_sentence_and_stays_charged(asking):
@@ -198,40 +212,42 @@ def test_whatever_ends_a_run_is_one_sentence_and_stays_charged(asking):
     assert [leaf["pub"]["outcome"] for leaf in results] == ["failed"]
 
 
-def test_what_is_wrong_with_a_query_is_said_before_a_row_is_opened_and_costs_as_much(asking):
-    text = asking.text("SELECT nothing AS k FROM pointer", keys=["mail"])
-    assert raised(asking.ask, asking.grant(text), text).rule == "sql.bind"
-    assert asking.left() == 3.5, "the charge comes first: what was reserved is not given back"
+def test_what_is_wrong_with_a_query_is_said_before_a_row_is_opened_and_costs_as_much(shared):
+    text = shared.text("SELECT nothing AS k FROM pointer", keys=["mail"])
+    left = shared.left()
+    assert raised(shared.ask, shared.grant(text), text).rule == "sql.bind"
+    assert shared.left() == left - 0.5, (
+        "the charge comes first: what was reserved is not given back"
+    )
 
 
-def test_the_size_of_what_was_contributed_is_nowhere(asking):
+def test_the_size_of_what_was_contributed_is_nowhere(shared):
     """Bytes that are counted in the ledger are those of the noisy answer."""
-    text = asking.text("SELECT x AS v FROM pointer", release="events", rows=3)
-    answer = asking.ask(asking.grant(text), text)
-    (result,) = [
-        leaf for _, leaf in asking.bench.desk.ledger.leaves(0) if leaf["k"] == "access.result"
-    ]
+    text = shared.text("SELECT x AS v FROM pointer", release="events", rows=3)
+    answer = shared.ask(shared.grant(text), text)
+    (result,) = [leaf for _, leaf in shared.bench.desk.ledger.leaves(answer["entry"])]
     import orjson
 
     told = {name: answer[name] for name in ("release", "figures", "parts")}
     assert result["pub"]["bytes"] == len(orjson.dumps(told))
 
 
-def test_the_cap_of_a_grant_counts_epsilon(asking):
-    text = asking.text(APP, keys=["mail"], epsilon=0.5)
-    permit = asking.grant(text, epsilon=0.7)
-    asking.ask(permit, text)
-    assert raised(asking.ask, permit, text).rule == "grant.epsilon"
-    assert asking.left() == 3.5
+def test_the_cap_of_a_grant_counts_epsilon(shared):
+    text = shared.text(APP, keys=["mail"], epsilon=0.5)
+    left = shared.left()
+    permit = shared.grant(text, epsilon=0.7)
+    shared.ask(permit, text)
+    assert raised(shared.ask, permit, text).rule == "grant.epsilon"
+    assert shared.left() == left - 0.5
 
 
-def test_no_seed_and_no_scale_is_taken(asking):
+def test_no_seed_and_no_scale_is_taken(shared):
     for name in ("seed", "scale", "sensitivity"):
-        text = asking.text(APP, keys=["mail"])
+        text = shared.text(APP, keys=["mail"])
         bad = text.replace("-- epsilon", f"-- {name} = 1\n-- epsilon")
         assert isinstance(raised(read_query, bad), InvalidError)
-    permit = asking.grant(asking.text(APP, keys=["mail"]))
-    one = asking.ask(permit, asking.text(APP, keys=["mail"]), seed=1, noise="none")
+    permit = shared.grant(shared.text(APP, keys=["mail"]))
+    one = shared.ask(permit, shared.text(APP, keys=["mail"]), seed=1, noise="none")
     assert one["parts"] == {"people": 0.5}, "what a caller puts beside is not read"
 
 
@@ -271,15 +287,16 @@ class Wire:
         return self._bench.call(verb, **arguments)
 
 
-def test_a_use_of_the_sdk_asks_when_its_result_is_read_and_shows_what_it_cost(asking):
-    text = asking.text(APP, keys=["mail"])
-    permit = asking.grant(text)
-    use = Use(Wire(asking.bench), permit.grant, permit.holder._key, lambda _: None)
+def test_a_use_of_the_sdk_asks_when_its_result_is_read_and_shows_what_it_cost(shared):
+    text = shared.text(APP, keys=["mail"])
+    left = shared.left()
+    permit = shared.grant(text)
+    use = Use(Wire(shared.bench), permit.grant, permit.holder._key, lambda _: None)
     result = use.sql(text)
-    assert asking.left() == 4.0, "nobody has read it"
+    assert shared.left() == left, "nobody has read it"
     found = result.to_arrow()
     assert found.column_names == table.FIGURES.names
-    assert found["epsilon_left"].to_pylist() == [3.5]
-    assert asking.left() == 3.5
+    assert found["epsilon_left"].to_pylist() == [left - 0.5]
+    assert shared.left() == left - 0.5
     result.to_arrow()
-    assert asking.left() == 3.5, "reading twice costs once"
+    assert shared.left() == left - 0.5, "reading twice costs once"

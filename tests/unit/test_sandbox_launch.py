@@ -36,10 +36,13 @@ def launcher():
 
 def test_only_listed_recipes_start(launcher):
     assert sorted(Launcher._recipes) == [
+        "canary",
         "code",
         "feature",
         "ingest",
+        "inspect",
         "join",
+        "membership",
         "reidentify",
         "sql",
         "train",

@@ -30,7 +30,7 @@ from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
-RECIPES = ("train", "federate", "reidentify", "feature", CODE, "join")
+RECIPES = ("train", "federate", "reidentify", "feature", CODE, "join", "membership", "pull")
 ROLE = "data_scientist"
 FEATURE = "feature"
 
@@ -94,16 +94,22 @@ class Pass:
         listener: int | None,
     ) -> dict[str, Any]:
         """Take part in a session with other houses, under the grant."""
-        nonce = unb64(client.call("nonce")["nonce"])
         return client.call(
             verb,
             progress=progress,
             descriptors=() if listener is None else (listener,),
-            token=self.holder.token,
-            nonce=b64(nonce),
-            proof=b64(self.holder.prove(nonce, use_message(verb, order["purpose"]))),
+            **self.prove(client, verb, order["purpose"]),
             **order,
         )
+
+    def prove(self, client: KeeperClient, verb: str, purpose: str) -> dict[str, Any]:
+        """Return what a verb under this grant takes: the token, and the proof over a fresh nonce."""
+        nonce = unb64(client.call("nonce")["nonce"])
+        return {
+            "token": self.holder.token,
+            "nonce": b64(nonce),
+            "proof": b64(self.holder.prove(nonce, use_message(verb, purpose))),
+        }
 
     def attack(
         self, client: KeeperClient, purpose: str, dataset: str | None, progress: Progress
@@ -199,7 +205,7 @@ def draft_grant(
                     rule="code.streams",
                     fix="--script FILE; docs/how-to/run-your-own-code.md shows a block",
                 )
-        case "train" | "federate":
+        case "train" | "federate" | "membership" | "pull":  # a model is of the stage that made it
             streams, stage = (FEATURE,), "training"
         case "reidentify":
             streams = tuple(sorted(sources & frozenset(STREAMS)))

@@ -26,6 +26,7 @@ from safehold.app.anchors import anchor_now, summary
 from safehold.app.control import cut, lead_of, open_control
 from safehold.app.crossing import PartyProcesses
 from safehold.app.custody import Custody, make_root, unlock
+from safehold.app.examiner import ModelExaminer
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.hardening import harden
 from safehold.app.journal import store_of
@@ -261,6 +262,7 @@ def _open_desk(
             workshop=workshop or SandboxWorkshop(Launcher()),
             gatekeeper=EgressGatekeeper(),
             notary=ProvenanceNotary(),
+            examiner=ModelExaminer(),
             engine=engine,
             sealer=Records(root),
             index=EpochIndex(

@@ -17,7 +17,7 @@ from safehold.db import Lead
 from safehold.errors import MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.crossing import Crossing, Party
-from safehold.keeper.ports import Custodian, Gatekeeper, Job, Notary, Workshop
+from safehold.keeper.ports import Custodian, Examiner, Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.rotation import Rotation
 from safehold.keeper.run import Run
 from safehold.keeper.trust import Trust
@@ -50,6 +50,7 @@ class Desk:
         workshop: Starts sandboxes.
         gatekeeper: Opens a gate that judges what leaves them.
         notary: Signs what artifacts were made from.
+        examiner: Knows what attacks on models are made of.
         engine: The control database.
         sealer: Seals small records of the control database.
         index: Closes the ledger's epochs, and finds people in them.
@@ -82,6 +83,7 @@ class Desk:
     workshop: Workshop
     gatekeeper: Gatekeeper
     notary: Notary
+    examiner: Examiner
     engine: sa.Engine
     sealer: Sealer
     index: EpochIndex

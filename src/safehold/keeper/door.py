@@ -53,6 +53,9 @@ BY_PEOPLE: Final = (
     "principal.provider", "principal.remove", "principal.restore", "rights.list", "source.add", "source.remove",
 )  # fmt: skip
 
+# models: looked at and attacked by whoever operates, decided about by seats, taken out by people alone
+OF_MODELS: Final = ("artifact.quarantine", "attack.canary", "artifact.decide")
+
 KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
     "tool.refused": frozenset({WORKLOAD}),
     # code of somebody's own: the grant that names it decides, and no agent has one
@@ -60,6 +63,10 @@ KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(OPEN, frozenset(KINDS)),
     **dict.fromkeys((*SIGNED, *OPERATED, *JOINED), _OPERATE),
     **dict.fromkeys(BY_PEOPLE, _PEOPLE),
+    **dict.fromkeys(OF_MODELS, _OPERATE),
+    "attack.model": frozenset(KINDS),  # under a grant
+    "artifact.import": _PEOPLE,
+    "artifact.pull": _PEOPLE,  # under a grant; no agent and no pipeline takes a model out, whoever approved of it
 }
 # what the charter must let the role of a proved caller do, for everything that is neither open nor signed
 OPERATE_ACTION: Final = "operate"
@@ -75,6 +82,9 @@ ACTIONS_OF: Final[Mapping[str, frozenset[str]]] = {
         ("drift", "ledger.audit", "ledger.publish", "ledger.show", "milestones"),
         frozenset({OPERATE_ACTION, "verify"}),
     ),
+    "attack.canary": frozenset({OPERATE_ACTION, "run_approved_recipe", "verify"}),
+    "artifact.import": frozenset({OPERATE_ACTION}),
+    "artifact.quarantine": frozenset({OPERATE_ACTION, "run_approved_recipe", "query", "verify"}),
     # people enrol agents that act for themselves
     "agent.enrol": frozenset({OPERATE_ACTION, "run_approved_recipe"}),
 }  # fmt: skip
@@ -88,7 +98,9 @@ SPOKEN: Final[Mapping[str, str]] = {
     "people.trail": "proof",
 }
 # what somebody who proved nothing may still ask for once a home demands that whoever operates it is known
-UNPROVED: Final = frozenset({"hello", "nonce", "session.ask", "session.open", *SIGNED})
+UNPROVED: Final = frozenset(
+    {"hello", "nonce", "session.ask", "session.open", "artifact.decide", *SIGNED}
+)
 
 
 class Door:

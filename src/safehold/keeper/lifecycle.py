@@ -43,6 +43,8 @@ FIXED: Final = {
     "federation": "other houses know this one by it, and its masks and sides come from it",
     "join-commitment": "what was brought into a join is shown by it",
     "provenance": "statements about artifacts are verified by it",
+    "model-signing": "files of artifacts are verified by it, with tools of others",
+    "trial": "who was held out of a training, and what was planted in it, is found again by it",
 }
 
 

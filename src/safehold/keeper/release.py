@@ -22,6 +22,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NoReturn
 
 import pyarrow as pa
@@ -47,7 +48,7 @@ from safehold.keeper.desk import Desk
 from safehold.keeper.gates import Gates
 from safehold.keeper.heritage import Heritage
 from safehold.keeper.pooled import STREAM
-from safehold.keeper.ports import Passed
+from safehold.keeper.ports import Beside, Passed
 from safehold.keeper.run import Run
 from safehold.keeper.server import Report
 from safehold.keeper.terms import admit_recipe, least_level, sources_of
@@ -375,8 +376,9 @@ class Release:
         report: Report,
         *,
         least_people: int | None = None,
+        beside: Beside | None = None,
     ) -> tuple[list[Passed], str]:
-        """Run a recipe over the opened tables of some people.
+        """Run a recipe over the opened tables of some people, and what it gets beside them.
 
         Args:
             ask: What was asked.
@@ -386,6 +388,7 @@ class Release:
             report: Told how far it is.
             least_people: Fewest people of this run, where what it says is released only beside that of others; else
                 as asked.
+            beside: What the sandbox gets beside people's rows.
 
         Returns:
             What passed the gate, and the assurance level of the sandbox.
@@ -402,7 +405,9 @@ class Release:
         if least_people is not None:
             ask = replace(ask, least_people=least_people)
         with self.going(opening, people) as going:
-            return self._run(ask, opening, going, spec, report=report, charter=charter)
+            return self._run(
+                ask, opening, going, spec, report=report, charter=charter, beside=beside or Beside()
+            )
 
     @contextmanager
     def going(self, opening: Opening, people: Sequence[PersonId]) -> Iterator[Run]:
@@ -432,6 +437,7 @@ class Release:
         *,
         report: Report,
         charter: Charter,
+        beside: Beside,
     ) -> tuple[list[Passed], str]:
         desk, people = self._desk, run.people
         if not people:
@@ -443,11 +449,11 @@ class Release:
         )
         admit_recipe(charter, desk.gatekeeper.features(ask.recipe, spec))
         gate = desk.gatekeeper.open(
-            ask.recipe, spec, frozenset(opening.aliases[person] for person in people)
+            ask.recipe, spec, frozenset(opening.aliases[person] for person in people) | beside.names
         )
         out: list[Passed] = []
         shown: dict[str, Any] = {}
-        memory = desk.workshop.pack(self.open(opening, people, run))
+        memory = desk.workshop.pack(chain(beside.parts, self.open(opening, people, run)))
         try:
             with (
                 desk.workshop.start(ask.recipe, spec, [memory], least=least) as job,

@@ -43,6 +43,8 @@ from safehold.keeper.lifecycle import Lifecycle
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
 from safehold.keeper.principals import Principals
+from safehold.keeper.pull import Pull
+from safehold.keeper.quarantine import Quarantine
 from safehold.keeper.query import Queries
 from safehold.keeper.rebuilding import Rebuilding
 from safehold.keeper.receipts import Receipts
@@ -56,6 +58,7 @@ from safehold.keeper.sign_in import SignIn
 from safehold.keeper.sources import Sources
 from safehold.keeper.symmetry import Symmetry
 from safehold.keeper.trail import Trail
+from safehold.keeper.trial import Trials
 from safehold.keeper.work import Work
 from safehold.signing import VerifyKey
 
@@ -130,6 +133,9 @@ class Verbs:
         )
         self.attacks = Attacks(desk, self.grants, self.work.release)
         self.joins = Joins(desk, self.grants, self.work.release)
+        self.trials = Trials(desk, self.grants, self.work.release, self.work.answers, self.models)
+        self.pull = Pull(desk, self.grants, self.work.answers, self.models, self.work.release.gates)
+        self.quarantine = Quarantine(desk, self.models)
         self.retention = Retention(desk, self.intake, self.models, self.rebuilding, pool)
         self.queries = Queries(desk, self.grants, self.work.release)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
@@ -165,6 +171,7 @@ class Verbs:
             self.work.answers.settle()  # runs that the last keeper did not end
             self.grants.close_ended()
             self.lifecycle.recover()
+            self.quarantine.recover()
         except UnavailableError as error:
             _LOG.warning("runs and grants are settled later: %s", error.rule)
         with suppress(UnavailableError):
@@ -230,7 +237,13 @@ class Verbs:
             "gate.list": self.attacks.listing,
             **self.joins.verbs(),
             "artifact.list": self.models.listing,
-            "artifact.show": self.models.show,
+            "artifact.show": self.pull.show,
+            "artifact.pull": self.pull.pull,
+            "artifact.import": self.quarantine.bring,
+            "artifact.quarantine": self.quarantine.listing,
+            "artifact.decide": self.quarantine.decide,
+            "attack.model": self.trials.membership,
+            "attack.canary": self.trials.canary,
             "dataset.list": self.graph.listing,
             "dataset.lineage": self.graph.lineage,
             "dataset.sweep": self.retention.sweep,

@@ -6,9 +6,10 @@ sealed under that person's own key with a label no wider than its sources'.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -22,10 +23,12 @@ from safehold.keeper.bounds import Opening
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
+from safehold.keeper.planting import plan_training
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import derived_expiry, end_of, sources_of
+from safehold.keeper.trial import note_inapplicable
 from safehold.telemetry.schema import REST
 from safehold.vault import Label, PlainBlock, SealedBlock
 
@@ -192,17 +195,23 @@ class Work:
         )
         started = desk.now_us()
         with self._release.opened(ask, asker) as opening:
+            settings = desk.gatekeeper.settings("train", synthetic=desk.home.synthetic)
+            plan = plan_training(desk, opening, settings, least=least, charter=desk.trust.charter())
             spec = {
-                **desk.gatekeeper.settings("train", synthetic=desk.home.synthetic),
+                **settings,
                 "epsilon_micro": allowed.epsilon_micro,
                 "delta_e12": allowed.delta_e12,
-                "min_people": least,
+                # what is planted is nobody, and makes up for nobody
+                "min_people": least + len(plan.beside.names),
+                "held_out": list(plan.held_out),
                 "synthetic": desk.home.synthetic,
                 "sampling_ppm": share_of(len(opening.blocks)),
             }
             datasets, label = opening.datasets, opening.label
-            passed, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)
-            metrics = dict(_only(passed, "metrics").values)
+            passed, level = self._release.run(
+                ask, opening, sorted(opening.blocks), spec, report, beside=plan.beside
+            )
+            metrics = counted(_only(passed, "metrics").values, planted=len(plan.beside.names))
             model = _only(passed, "model").body
             with desk.lock:  # an erasure finds the model, or the model finds the erasure
                 self._release.require_present(opening)
@@ -215,6 +224,14 @@ class Work:
                     intent=opening.intent.index,
                     level=level,
                     started_us=started,
+                    materials=self._materials(opening, datasets),
+                    trial=plan.record,
+                )
+                note_inapplicable(
+                    self._models,
+                    artifact,
+                    desk.trust.charter().gates,
+                    intent=opening.intent.index,
                 )
                 desk.lineage.add(
                     artifact,
@@ -247,6 +264,14 @@ class Work:
                 "intent": opening.intent.index,
                 "entry": receipt.index,
             }
+
+    def _materials(self, opening: Opening, datasets: Sequence[str]) -> dict[str, str]:
+        """Return what a model is made from, by digests: blocks of datasets, and the intent in the ledger."""
+        leaf = self._desk.ledger.leaf(opening.intent.index)
+        return {
+            "ledger/intent": hashlib.sha256(leaf).hexdigest(),
+            **{f"dataset/{one}": self._release.gates.held(one) for one in datasets},
+        }
 
     @contextmanager
     def _alone(self, purpose: str) -> Iterator[None]:
@@ -290,6 +315,15 @@ class Work:
             desk.catalog.add_derived(build, objects)
         held = [block for blocks in kept.values() for block in blocks]
         return sum(block.table.num_rows for block in held), len({block.person for block in held})
+
+
+def counted(figures: Mapping[str, Any], *, planted: int) -> dict[str, Any]:
+    """Return the figures of a training with people counted as people: what was planted is nobody."""
+    found = dict(figures)
+    if planted:
+        found |= {name: found[name] - planted for name in ("people", "trained") if name in found}
+        found["planted"] = planted
+    return found
 
 
 def share_of(people: int) -> int:

@@ -36,6 +36,9 @@ RECIPES = {
     "reidentify": "safehold.assurance.reidentify.recipe",
     CODE: "safehold.enclave.code.recipe",
     "sql": "safehold.enclave.sql",
+    "membership": "safehold.assurance.membership.recipe",
+    "canary": "safehold.assurance.canary.recipe",
+    "inspect": "safehold.enclave.inspection",
 }
 
 
@@ -97,7 +100,7 @@ class Limits:
                     nofile=1024,
                     egress=256 * MIB,
                 )
-            case "train" | "reidentify":
+            case "train" | "reidentify" | "membership":
                 return cls(
                     address_space=64 * GIB,
                     memory=16 * GIB,
