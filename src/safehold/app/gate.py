@@ -23,6 +23,7 @@ from safehold.enclave.egress import Allowance, Derived, Metrics, Progress
 from safehold.enclave.egress import Gate as MessageGate
 from safehold.enclave.feature import declare
 from safehold.enclave.manifest import sign_files
+from safehold.enclave.share import ShareGate
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import DeniedError
 from safehold.federation.measure import READ, RECIPE, MeasureGate, check_spec
@@ -175,6 +176,7 @@ def _open_attack(spec: Mapping[str, Any], people: frozenset[str]) -> Gate:
 _OPENERS: Final[Mapping[str, Callable[[Mapping[str, Any], frozenset[str]], Gate]]] = {
     "feature": _open_feature,
     "train": _open_train,
+    "federate": lambda spec, _people: ShareGate(mode=spec["mode"], parameters=spec["parameters"]),
     "reidentify": _open_attack,
     "sql": lambda spec, people: FigureGate(Template.from_json(spec["template"]), people),
     RECIPE: lambda spec, people: JoinGate(people, spec),
@@ -205,7 +207,7 @@ class EgressGatekeeper:
         if recipe in embedding.RECIPES:
             return embedding.reads(recipe)
         match recipe:
-            case "train" | "membership":
+            case "train" | "federate" | "membership":
                 return frozenset({"feature"})
             case "reidentify":
                 return frozenset(STREAMS)

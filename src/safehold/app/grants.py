@@ -32,7 +32,11 @@ from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
+<<<<<<< HEAD
 RECIPES = ("train", "reidentify", "feature", CODE, "join", "membership", "pull", EMBED, NEAR, HEAD)
+=======
+RECIPES = ("train", "federate", "reidentify", "feature", CODE, "join", "membership", "pull")
+>>>>>>> federate
 ROLE = "data_scientist"
 FEATURE = "feature"
 
@@ -232,7 +236,7 @@ def draft_grant(
                     rule="code.streams",
                     fix="--script FILE; docs/how-to/run-your-own-code.md shows a block",
                 )
-        case "train" | "membership" | "pull":  # a model is of the stage that made it
+        case "train" | "federate" | "membership" | "pull":  # a model is of the stage that made it
             streams, stage = (FEATURE,), "training"
         case "reidentify":
             streams = tuple(sorted(sources & frozenset(STREAMS)))
@@ -287,7 +291,10 @@ def draft_grant(
         max_rows=limits.rows,
         max_bytes=limits.out_bytes,
         max_per_hour=limits.per_hour,
-        epsilon_micro=cost * limits.runs if limits.epsilon_micro is None else limits.epsilon_micro,
+        # a run over several houses is charged once, as it is joined
+        epsilon_micro=cost * (1 if recipe == "federate" else limits.runs)
+        if limits.epsilon_micro is None
+        else limits.epsilon_micro,
         reason=reason,
         charter=charter.digest().hex(),
         break_glass=break_glass,
@@ -297,11 +304,16 @@ def draft_grant(
 def _epsilon(charter: Charter, purpose: str, recipe: str) -> int:
     """Return what one run costs: training and a join at most what the purpose allows, an attack nothing."""
     privacy = charter.purpose(purpose).privacy
+<<<<<<< HEAD
     return (
         0
         if privacy is None or recipe not in {"train", "join", NEAR, HEAD}
         else privacy.epsilon_micro
     )
+=======
+    spends = recipe in {"train", "federate", "join"}
+    return 0 if privacy is None or not spends else privacy.epsilon_micro
+>>>>>>> federate
 
 
 def stage_for(charter: Charter, purpose: str, role: str, stages: Sequence[str]) -> str:
@@ -359,6 +371,7 @@ def pass_for(
     grant: Path | None = None,
     holder: Path | None = None,
     seats: Path | None = None,
+    limits: Limits | None = None,
     script: bytes | None = None,
 ) -> Pass | None:
     """Return a pass: from a grant file and its holder's key, or from a folder of seat keys, or none."""
@@ -371,7 +384,13 @@ def pass_for(
         return _enact(client, paper.grant, paper.approvals, SigningKey.read(holder))
     if seats is not None:
         return pass_with_seats(
-            client, Home.open(path), purpose=purpose, seats=seats, recipe=recipe, script=script
+            client,
+            Home.open(path),
+            purpose=purpose,
+            seats=seats,
+            recipe=recipe,
+            limits=limits,
+            script=script,
         )
     return None
 
@@ -399,6 +418,7 @@ def pass_with_seats(
     purpose: str,
     seats: Path,
     recipe: str = "train",
+    limits: Limits | None = None,
     script: bytes | None = None,
 ) -> Pass:
     """Ask, approve with as many seats as the charter wants, and enact; for trying things out."""
@@ -412,6 +432,7 @@ def pass_with_seats(
         holder=holder,
         minutes=60,
         recipe=recipe,
+        limits=limits,
         script=script,
     )
     rule = charter.role(ROLE).grant

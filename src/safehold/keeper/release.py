@@ -212,6 +212,8 @@ class Release:
             for person, one in desk.people.everybody().items()
             if not ask.people.chooses(person, one.jurisdiction)
         }
+        if ask.side is not None:
+            refused |= {one: "ask.side" for one in desk.people.everybody() if not ask.side(one)}
         passed_over: dict[PersonId, str] = {}  # by the last rule; counts if nothing of them is left
         for block in desk.catalog.blocks(
             kind=ask.kind, streams=ask.streams, after_day=today, sources=ask.within

@@ -32,6 +32,7 @@ from safehold.keeper.embeddings import Embeddings
 from safehold.keeper.enrolment import Enrolment
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.export import Export
+from safehold.keeper.federation import Federation
 from safehold.keeper.grants import Grants
 from safehold.keeper.graph import Graph
 from safehold.keeper.hands import Hands
@@ -113,6 +114,7 @@ class Verbs:
         self.sessions = Sessions(desk, self.grants)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
+        self.federation = Federation(desk, self.grants, self.work.release)
         self.code = CodeRuns(desk, self.grants, self.work.release)
         self.symmetry = Symmetry(desk, self.work.answers)
         pool = self.work.release.derived.pool
@@ -223,6 +225,7 @@ class Verbs:
             "gap": self.leases.gap,
             **self.requests.verbs(),
             **self.sessions.verbs(),
+            **self.federation.verbs(),
             "nonce": self.grants.nonce,
             "grant.enact": self.grants.enact,
             "grant.list": self.grants.listing,

@@ -104,6 +104,8 @@ KINDS: Mapping[str, Kind] = {
     "principal": _kind({"state": str, "version": int, "digest": str}),
     "session": _kind({"state": str}),
     "tool": _kind({"tool": str}),
+    # a run over several houses, by a random id: joined, a step or a check that is used up, done
+    "federation": _kind({"run": str, "state": str, "number": int}, "grant"),
     "gap": _kind({}),
     "choice": _kind({}),
     "stop": _kind({"state": str}),

@@ -31,6 +31,7 @@ RECIPES = {
     "ingest": "safehold.ingest.recipe",
     "feature": "safehold.enclave.feature",
     "train": "safehold.enclave.train",
+    "federate": "safehold.enclave.federate",
     "join": "safehold.federation.measure",
     "reidentify": "safehold.assurance.reidentify.recipe",
     "embed": "safehold.enclave.embedding.recipe",
