@@ -42,6 +42,7 @@ def test_only_listed_recipes_start(launcher):
         "embed.head",
         "embed.near",
         "feature",
+        "federate",
         "ingest",
         "inspect",
         "join",

@@ -32,11 +32,10 @@ from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
-<<<<<<< HEAD
-RECIPES = ("train", "reidentify", "feature", CODE, "join", "membership", "pull", EMBED, NEAR, HEAD)
-=======
-RECIPES = ("train", "federate", "reidentify", "feature", CODE, "join", "membership", "pull")
->>>>>>> federate
+RECIPES = (
+    "train", "federate", "reidentify", "feature", CODE, "join", "membership", "pull", EMBED, NEAR, HEAD
+)  # fmt: skip
+SPEND = frozenset({"train", "federate", "join", NEAR, HEAD})
 ROLE = "data_scientist"
 FEATURE = "feature"
 
@@ -304,16 +303,7 @@ def draft_grant(
 def _epsilon(charter: Charter, purpose: str, recipe: str) -> int:
     """Return what one run costs: training and a join at most what the purpose allows, an attack nothing."""
     privacy = charter.purpose(purpose).privacy
-<<<<<<< HEAD
-    return (
-        0
-        if privacy is None or recipe not in {"train", "join", NEAR, HEAD}
-        else privacy.epsilon_micro
-    )
-=======
-    spends = recipe in {"train", "federate", "join"}
-    return 0 if privacy is None or not spends else privacy.epsilon_micro
->>>>>>> federate
+    return 0 if privacy is None or recipe not in SPEND else privacy.epsilon_micro
 
 
 def stage_for(charter: Charter, purpose: str, role: str, stages: Sequence[str]) -> str:

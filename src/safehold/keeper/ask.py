@@ -30,11 +30,8 @@ class Ask:
         within: Sources whose blocks alone are wanted; None for those of every source.
         most_people: Most people it runs over, drawn by chance; None for everybody.
         people: Who is meant, by the grant of whoever asks.
-<<<<<<< HEAD
         beside: What the sandbox gets besides, of nobody: a header and a table each.
-=======
         side: Says of each person whether they are meant by this one; None for everybody. No data may touch it.
->>>>>>> federate
         makes: Columns that come of it and what they are made from; None if nobody says before it has run.
         columns: Columns that are opened, by stream; all that the recipe reads where nothing is said.
         said: What else the intent says, sealed.
@@ -50,11 +47,8 @@ class Ask:
     within: frozenset[str] | None = None
     most_people: int | None = None
     people: PeopleFilter = EVERYBODY
-<<<<<<< HEAD
     beside: tuple[tuple[Mapping[str, Any], pa.Table], ...] = field(default=(), repr=False)
-=======
     side: Callable[[PersonId], bool] | None = None
->>>>>>> federate
     makes: tuple[Feature, ...] | None = None
     columns: Mapping[str, tuple[str, ...]] | None = None
     said: Mapping[str, str] = field(default_factory=dict)
