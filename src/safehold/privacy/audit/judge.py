@@ -52,7 +52,7 @@ def judge_noise(sums: Sums, *, plan: Plan | MatrixPlan, clip: float) -> list[Rec
     values = values / (plan.multiplier * clip)
     even_rounds, even_places = (size // 2 * 2 for size in values.shape)
     return [
-        _small(name, found, fewest=1 / SLACK**2)
+        _small(name, found)
         for name, found in (
             ("noise", values),
             ("noise_between_rounds", (values[:even_rounds:2] - values[1:even_rounds:2]) / 2**0.5),
@@ -122,7 +122,7 @@ def judge_sampling(sums: Sums, *, plan: Plan, people: int) -> list[Record]:
     ]  # fmt: skip
 
 
-def _small(name: str, values: NDArray[np.float64], *, fewest: float) -> Record:
+def _small(name: str, values: NDArray[np.float64]) -> Record:
     from scipy.stats import chi2  # noqa: PLC0415
 
     square = float((values**2).sum())

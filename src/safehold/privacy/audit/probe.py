@@ -41,7 +41,7 @@ class Setting:
         canaries: People with a direction of their own.
         rows: Examples of a canary, all in one direction.
         silent: Coordinates that nobody's gradient touches.
-        crowd: People who share directions, to watch who is sampled.
+        crowd: People who share directions, to watch who is sampled; 0 leaves that out.
     """
 
     epsilon_micro: int = 1_000_000
