@@ -70,7 +70,8 @@ def clipped(learner, data, present, bound=0.1, seed=2):
 @pytest.mark.parametrize("name", LEARNERS)
 def test_the_sum_is_that_of_gradients_clipped_person_by_person(name):
     data, present = people(16), np.ones(16)
-    for bound in (0.1, 0.45, 100.0):
+    slope = jax.jit(jax.vmap(jax.grad(loss), in_axes=(None, 0)))
+    for bound in (0.1, 0.45):
         total, within, params = clipped(LEARNERS[name](), data, present, bound)
         theirs = clipped_grad(
             lambda p, r, v, t, w: loss(
@@ -81,8 +82,8 @@ def test_the_sum_is_that_of_gradients_clipped_person_by_person(name):
         small = {"weights": jnp.asarray(params["weights"], jnp.float32)}
         expected = theirs(small, *(data[x] for x in ("rows", "values", "target", "weight")))
         assert np.allclose(total, expected["weights"], atol=1e-5)
-        norms = [np.linalg.norm(jax.grad(loss)(small, {n: c[at] for n, c in data.items()})["weights"]) for at in range(16)]
-        assert within == sum(norm <= bound for norm in norms)
+        norms = np.linalg.norm(slope(small, data)["weights"].reshape(16, -1), axis=1)
+        assert within == (norms <= bound).sum()
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -239,6 +240,7 @@ def test_the_sensitivity_of_turns_is_that_of_the_paper_and_of_its_authors_code()
             )
 
 
+@pytest.mark.proof
 def test_the_strategy_is_near_the_best_there_is():
     best = toeplitz.optimize_banded_toeplitz(40, 8, max_optimizer_steps=50)
     ours, theirs = (
@@ -295,11 +297,11 @@ def test_a_divided_promise_that_an_accountant_does_not_confirm_is_refused(monkey
 def test_counts_of_words_are_released_with_the_noise_of_their_plan():
     used = np.zeros((50, 6), bool)
     used[:, 0] = True
-    used[:10, 1] = True
+    used[:5, 1] = True
     asked = []
     counts = release_counts(used, plan=PLAN, noise=record_noise(asked))
     assert asked == [((6,), 2.0 * SLACK)]
-    assert counts[0] == pytest.approx(40 + 10 / 2**0.5, abs=1e-3)
+    assert counts[0] == pytest.approx(45 + 5 / 2**0.5, abs=1e-3)
     weights = weigh_words(counts, people=50, plan=PLAN)
     assert weights[0] < weights[1] == weights[2]  # below the floor counts are all alike
 

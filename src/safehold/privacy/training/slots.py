@@ -46,7 +46,12 @@ class SlotLearner:
         return {"weights": np.zeros((self.rows, self.classes))}
 
     def prepare(self, people: People) -> People:
-        """Add each person's ``kernel``: the inner products of that person's examples."""
+        """Add each person's ``kernel``: the inner products of that person's examples.
+
+        A person with a value that is not finite counts nothing, in whatever is added up later.
+        """
+        fine = np.isfinite(people["values"]).all(axis=(1, 2), keepdims=True)
+        people = {**people, "values": np.where(fine, people["values"], 0.0).astype(np.float32)}
         kernel = np.stack([
             _kernel(rows, values)
             for rows, values in zip(people["rows"], people["values"], strict=True)
