@@ -212,8 +212,8 @@ def run_row(row: tuple[float, ...], data: Split, tokens: int) -> tuple[float, fl
 
 # what was chosen on the clients held out of training, per epsilon: rounds, rate, bound
 CHOSEN: Final = {
-    1.0: (40, 2.0, 0.3), 2.0: (40, 4.0, 0.3), 4.0: (60, 4.0, 0.3), 6.0: (60, 8.0, 0.3),
-    8.0: (60, 8.0, 0.3), 13.7: (60, 8.0, 0.3), 31.1: (100, 8.0, 0.3),
+    1.0: (40, 3.0, 0.3), 2.0: (40, 4.0, 0.4), 4.0: (60, 4.0, 0.3), 6.0: (60, 6.0, 0.3),
+    8.0: (60, 8.0, 0.3), 13.7: (80, 8.0, 0.3), 31.1: (100, 8.0, 0.3),
 }  # fmt: skip
 
 
