@@ -20,6 +20,7 @@ from safehold.privacy.training.graph import JaxLearner
 from safehold.privacy.training.matrix import CorrelatedNoise, calibrate_matrix, sensitivity, strategy
 from safehold.privacy.training.scale import release_counts, weigh_words
 from safehold.privacy.training.slots import SlotLearner
+from safehold.privacy.training.text import next_word_learner, next_words
 
 pytestmark = pytest.mark.filterwarnings("ignore:optax.global_norm:DeprecationWarning")
 
@@ -360,3 +361,41 @@ def test_no_product_path_takes_a_seed():
 
     for function in (train_private, calibrate_matrix, release_counts, CorrelatedNoise.__init__, matrix.strategy):
         assert "seed" not in inspect.signature(function).parameters
+
+
+def test_the_next_word_is_one_of_a_public_list_and_nothing_written_is_a_name():
+    words = ("the", "cat", ".")
+    texts = [["The cat sat. The zebra", "cat"], [], ["the " * 50]]
+    data = next_words(texts, words, most=8)
+    assert data["rows"].shape == (3, 8, 4)
+    # the cat sat . the zebra | cat: words outside of the list are class 0
+    assert data["target"][0, :7].tolist() == [1, 2, 0, 3, 1, 0, 2]
+    assert np.allclose(data["weight"].sum(axis=1), [1, 0, 1])
+    assert (data["weight"][2] > 0).sum() == 8
+    learner = next_word_learner(words)
+    assert data["rows"].max() < learner.rows
+    # a message starts anew: its first word is looked at from the start
+    assert (data["rows"][0, 6] == data["rows"][0, 0]).all()
+    for broken in ((), ("a", "a")):
+        with pytest.raises(InvalidError):
+            next_words(texts, broken, most=8)
+
+
+def test_text_is_learned_under_a_promise():
+    rng = np.random.default_rng(3)
+    words = ("one", "two", "three", "four")
+
+    def write():
+        at = int(rng.integers(4))
+        return " ".join(words[(at + i) % 4] for i in range(6))
+
+    texts = [[write() for _ in range(4)] for _ in range(300)]
+    learner = next_word_learner(words)
+    plan = calibrate(epsilon_micro=4_000_000, delta_e12=10**6, rounds=10)
+    found = train_private(
+        learner, next_words(texts[:200], words, most=16), plan=plan, clip=Clip(bound=0.5),
+        steps=Steps(rate=4.0),
+    )  # fmt: skip
+    other = next_words(texts[200:], words, most=16)
+    guess = learner.scores(found.params, other).argmax(axis=-1)
+    assert (guess == other["target"])[other["weight"] > 0].mean() > 0.6  # a quarter by chance

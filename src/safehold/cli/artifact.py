@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, keeper, put
-from safehold.errors import DeniedError
+from safehold.errors import DeniedError, MissingError
 
 _SHOWN = 20  # findings of a file that are shown without --json
 
@@ -78,11 +78,26 @@ def _told(item: dict[str, Any]) -> str:
 
 @group.command()
 def show(
-    artifact: Artifact, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
+    artifact: Artifact,
+    *,
+    card: Annotated[
+        bool, typer.Option("--card", help="Only its model card and datasheet, as Markdown.")
+    ] = False,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
 ) -> None:
     """Check an artifact against its signed provenance and show both; never its weights."""
     with keeper(home) as client:
-        put(client.call("artifact.show", artifact=artifact), as_json=as_json)
+        shown = client.call("artifact.show", artifact=artifact)
+    markdown = shown.pop("card_markdown", None)
+    if not card:
+        put(shown, as_json=as_json)
+    elif markdown is None:
+        raise MissingError("this artifact was kept without a card", rule="artifact.card")
+    elif as_json:
+        put(shown["card"], as_json=True)
+    else:
+        print(markdown, end="")
 
 
 @budget.command(name="show")

@@ -13,6 +13,7 @@ from safehold import canonical, ids
 from safehold.canonical import b64, unb64
 from safehold.catalog import tables
 from safehold.errors import MissingError
+from safehold.keeper.datasheet import complete, write_markdown
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Made
 from safehold.keeper.server import Report
@@ -46,8 +47,9 @@ class Models:
         intent: int,
         level: str,
         started_us: int,
+        card: Mapping[str, Any] | None = None,
     ) -> str:
-        """Seal a model and its provenance, and return the artifact's id."""
+        """Seal a model, its provenance and its card, and return the artifact's id."""
         desk = self._desk
         name = ids.new_id("art")
         statement = self._notary.state(
@@ -95,6 +97,7 @@ class Models:
             "sha256": hashlib.sha256(model).hexdigest(),
             "metrics": orjson.dumps(metrics).decode(),
             "provenance": statement.decode(),
+            "card": dict(card or {}),
         }
         with self._engine.begin() as connection:
             connection.execute(
@@ -184,13 +187,17 @@ class Models:
         statement = self._notary.check(
             record["provenance"].encode(), body=body, key=self._key.public
         )
-        return {
+        shown = {
             "id": name,
             "verified": True,
             "sha256": record["sha256"],
             "metrics": orjson.loads(record["metrics"]),
             "provenance": statement,
         }
+        if card := record.get("card"):
+            shown["card"] = complete(card, artifact=name, sha256=record["sha256"])
+            shown["card_markdown"] = write_markdown(shown["card"])
+        return shown
 
     def _open(self, row: Any) -> dict[str, Any]:
         # sealed under its id: figures and provenance are those of this artifact and no other
