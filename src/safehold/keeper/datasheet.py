@@ -47,7 +47,7 @@ def describe(
     return {
         "format": FORMAT,
         "purpose": {"name": purpose, "plain": stated.plain, "uses": str(stated.uses)},
-        "not_for": [line.words for line in charter.red_lines],
+        "not_for": [line.words() for line in charter.red_lines],
         "training": {name: _told(metrics[name]) for name in _TRAINING if name in metrics},
         "scores": {name: _told(metrics.get(name)) for name in _SCORES},
         "data": {

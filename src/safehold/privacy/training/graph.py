@@ -6,6 +6,7 @@ added up. Memory holds the gradients of one chunk, whatever the number of people
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -36,7 +37,7 @@ class JaxLearner:
     def __init__(self, loss: Loss, params: Mapping[str, Any], *, chunk: int = 1) -> None:
         self.chunk = chunk
         self._start = {name: np.asarray(value, np.float64) for name, value in params.items()}
-        self._total = jax.jit(_sum_people(loss, chunk))
+        self._total = _compile(loss, chunk)
 
     def start(self) -> Params:
         """Return the parameters training starts from."""
@@ -54,6 +55,12 @@ class JaxLearner:
         limits = {name: jnp.float32(value) for name, value in bounds.items()}
         total, within = self._total(small, dict(people), present, limits)
         return {name: np.asarray(total[name], np.float64) for name in params}, float(within)
+
+
+@functools.lru_cache(maxsize=16)  # one compilation for each loss and public shape
+def _compile(loss: Loss, chunk: int) -> Callable[..., Any]:
+    compiled: Callable[..., Any] = jax.jit(_sum_people(loss, chunk))
+    return compiled
 
 
 def _sum_people(loss: Loss, chunk: int) -> Callable[..., Any]:
