@@ -59,9 +59,7 @@ class Task:
 def read_task(*, seed: int = 7) -> Task:
     """Return the task; the seed draws which examples of a busy client count."""
     demos = pq.read_table(PLACE / "miniwob_demos.parquet").to_pylist()
-    demos = [
-        one for one in demos if one["reward"] > 0 and not one["task"].startswith("flight")
-    ]
+    demos = [one for one in demos if one["reward"] > 0 and not one["task"].startswith("flight")]
     said = {one["demo"]: one["utterance"].lower() for one in demos}
     actions = _read_actions(said)
     counts = Counter(word for words in actions.values() for word in words)

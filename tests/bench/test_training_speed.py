@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.bench.miniwob import DEPTH, HASHED, MOST_EXAMPLES, MOST_WORDS
+from tests.bench.training_curve import _loss, learner_of, perceptron, slots_of
 
 from safehold.privacy.account import Plan
 from safehold.privacy.training.course import Clip, Steps
 from safehold.privacy.training.descent import train_private
-from tests.bench.miniwob import DEPTH, HASHED, MOST_EXAMPLES, MOST_WORDS
-from tests.bench.training_curve import _loss, learner_of, perceptron, slots_of
 
 pytestmark = pytest.mark.bench
 PEOPLE, TOKENS, TURNS, ROUNDS = 1_236, 58, 3, 3
@@ -34,9 +34,7 @@ def crowd():
     }
 
 
-PLAN = Plan(
-    epsilon_micro=1, delta_e12=1, rounds=ROUNDS, sampling_ppm=1_000_000, multiplier=1.0
-)
+PLAN = Plan(epsilon_micro=1, delta_e12=1, rounds=ROUNDS, sampling_ppm=1_000_000, multiplier=1.0)
 
 
 def private(learner, people):

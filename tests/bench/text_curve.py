@@ -22,10 +22,11 @@ from safehold.privacy.training.text import next_word_learner, next_words
 
 CHAT: Final = Path("/work/shared/data/telemetry/irc_ubuntu.parquet")
 # the commonest words of English, as any list has them; none was taken from the chat
-WORDS: Final = tuple(
-    "the to a i you and is it of in that for on have be not with this do can if but my what are so me just or no your how "
-    "from at was as there an will get like we they it's don't i'm know use all up out about one would . , ! ?".split()
-)
+_COMMON: Final = """
+the to a i you and is it of in that for on have be not with this do can if but my what are so me just or no
+your how from at was as there an will get like we they it's don't i'm know use all up out about one would . , ! ?
+"""
+WORDS: Final = tuple(_COMMON.split())
 MOST: Final = 64
 PEOPLE: Final = 2_400
 

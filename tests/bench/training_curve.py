@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from tests.bench.miniwob import DEPTH, HASHED, MOST_EXAMPLES, Client, Task, read_task
 
 from safehold.privacy.account import Plan, calibrate, divide
 from safehold.privacy.training.course import Clip, Steps
@@ -21,7 +22,6 @@ from safehold.privacy.training.descent import train_private
 from safehold.privacy.training.graph import JaxLearner
 from safehold.privacy.training.scale import release_counts, weigh_words
 from safehold.privacy.training.slots import SlotLearner
-from tests.bench.miniwob import DEPTH, HASHED, MOST_EXAMPLES, MOST_WORDS, Client, Task, read_task
 
 DELTA_E12: Final = 100_000_000  # 1e-4, as the table has it
 TRAINING: Final = 1_236  # clients

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 from jax_privacy.auditing import CanaryScoreAuditor, Explicit
+from tests.broken import GROSS, SUBTLE
 
 from safehold.errors import InvalidError
 from safehold.privacy.audit.judge import ALARM, judge_noise
@@ -14,7 +15,6 @@ from safehold.privacy.audit.probe import Setting, canaries, train_probe
 from safehold.privacy.audit.trial import audit_algorithm, audit_training
 from safehold.privacy.release import draw_gaussian
 from safehold.privacy.training.matrix import calibrate_matrix
-from tests.broken import GROSS, SUBTLE
 
 # smaller than the default, and still far beyond any chance: the default suite runs it once for each
 SHORT = Setting(silent=500, canaries=320, rows=64)
@@ -106,9 +106,7 @@ def test_noise_is_tested_down_to_its_claim():
     # right on the claim: none of a hundred is anywhere near the alarm
     for _ in range(100):
         sums = PLAN.multiplier * rng.normal(size=(20, 400))
-        assert all(
-            one["chance"] > 100 * ALARM for one in judge_noise(sums, plan=PLAN, clip=1.0)
-        )
+        assert all(one["chance"] > 100 * ALARM for one in judge_noise(sums, plan=PLAN, clip=1.0))
 
 
 def test_a_subject_that_returns_something_else_is_refused():

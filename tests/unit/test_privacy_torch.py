@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 from safetensors.numpy import load
+from tests.unit.test_privacy_training import CLASSES, EXAMPLES, SLOTS, people
 
 from safehold.errors import InvalidError
 from safehold.privacy.account import calibrate
@@ -13,7 +14,6 @@ from safehold.privacy.release import SLACK
 from safehold.privacy.training.course import Clip, Steps
 from safehold.privacy.training.descent import train_private
 from safehold.privacy.training.torch import TorchLearner, write_weights
-from tests.unit.test_privacy_training import CLASSES, EXAMPLES, SLOTS, people
 
 if importlib.util.find_spec("torch") is None:
     if os.environ.get("CI"):
@@ -56,9 +56,7 @@ def data(count):
 
 
 def total(learner, raw, present, bounds):
-    found, within = learner.sum_clipped(
-        learner.start(), raw, np.asarray(present, bool), bounds
-    )
+    found, within = learner.sum_clipped(learner.start(), raw, np.asarray(present, bool), bounds)
     return np.concatenate([value.ravel() for value in found.values()]), within
 
 
@@ -68,7 +66,9 @@ def test_the_sum_is_that_of_persons_clipped_one_by_one():
     expected, inside = 0.0, 0
     for at in range(8):
         module.zero_grad()
-        loss(module, {name: torch.from_numpy(column)[at] for name, column in raw.items()}).backward()
+        loss(
+            module, {name: torch.from_numpy(column)[at] for name, column in raw.items()}
+        ).backward()
         slope = np.concatenate([weight.grad.numpy().ravel() for weight in module.parameters()])
         inside += np.linalg.norm(slope) <= 0.4
         expected = expected + slope * min(1, 0.4 / np.linalg.norm(slope))
@@ -101,9 +101,7 @@ def test_a_module_learns_under_a_promise_and_leaves_as_safetensors():
     module, raw = Tiny(), data(200)
     plan = calibrate(epsilon_micro=8_000_000, delta_e12=10**6, rounds=15)
     learner = TorchLearner(module, loss)
-    trained = train_private(
-        learner, raw, plan=plan, clip=Clip(bound=0.3), steps=Steps(rate=2.0)
-    )
+    trained = train_private(learner, raw, plan=plan, clip=Clip(bound=0.3), steps=Steps(rate=2.0))
     learner.load(trained.params)
     other = data(201)
     with torch.no_grad():

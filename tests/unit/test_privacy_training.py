@@ -17,7 +17,12 @@ from safehold.privacy.training import descent, matrix
 from safehold.privacy.training.course import Adaptive, Clip, Steps
 from safehold.privacy.training.descent import train_private
 from safehold.privacy.training.graph import JaxLearner
-from safehold.privacy.training.matrix import CorrelatedNoise, calibrate_matrix, sensitivity, strategy
+from safehold.privacy.training.matrix import (
+    CorrelatedNoise,
+    calibrate_matrix,
+    sensitivity,
+    strategy,
+)
 from safehold.privacy.training.scale import release_counts, weigh_words
 from safehold.privacy.training.slots import SlotLearner
 from safehold.privacy.training.text import next_word_learner, next_words
@@ -112,7 +117,9 @@ def test_a_gradient_that_is_not_finite_counts_nothing(name):
 
 def test_each_layer_has_its_share_of_the_bound():
     def two(params, one):
-        return loss({"weights": params["weights"]}, one) + (params["other"] * one["values"][0]).sum()
+        return (
+            loss({"weights": params["weights"]}, one) + (params["other"] * one["values"][0]).sum()
+        )
 
     learner = JaxLearner(two, {**zeros(), "other": np.zeros(SLOTS)})
     shares = Clip(bound=0.1, per_layer=True).shares(["weights", "other"], 0.1)
@@ -226,9 +233,7 @@ def test_the_sensitivity_of_turns_is_that_of_the_paper_and_of_its_authors_code()
         whole = np.zeros((rounds, rounds))
         for at, value in enumerate(values):
             whole += value * np.eye(rounds, k=-at)
-        worst = max(
-            np.sqrt((whole[:, first::groups] ** 2).sum()) for first in range(groups)
-        )
+        worst = max(np.sqrt((whole[:, first::groups] ** 2).sum()) for first in range(groups))
         assert ours == pytest.approx(worst)
     with pytest.raises(InvalidError):
         sensitivity(strategy(5), rounds=20, groups=4)
@@ -359,7 +364,13 @@ def test_people_are_counted_once():
 def test_no_product_path_takes_a_seed():
     import inspect
 
-    for function in (train_private, calibrate_matrix, release_counts, CorrelatedNoise.__init__, matrix.strategy):
+    for function in (
+        train_private,
+        calibrate_matrix,
+        release_counts,
+        CorrelatedNoise.__init__,
+        matrix.strategy,
+    ):
         assert "seed" not in inspect.signature(function).parameters
 
 

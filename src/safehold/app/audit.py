@@ -28,7 +28,7 @@ def audit(algorithms: tuple[str, ...] = ALGORITHMS) -> dict[str, Any]:
                 rule="extra.train",
                 fix="install safehold[train]",
             )
-    from safehold.privacy.audit.trial import audit_algorithm  # noqa: PLC0415
+    from safehold.privacy.audit.trial import audit_algorithm
 
     audits = [audit_algorithm(name) for name in algorithms]
     failed = any(one["state"] == "failed" for one in audits)

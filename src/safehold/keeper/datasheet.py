@@ -31,7 +31,13 @@ _SCORES: Final = ("top1", "top1_error", "macro_f1", "macro_over")
 
 
 def describe(
-    *, charter: Charter, purpose: str, label: DatasetLabel, metrics: Mapping[str, Any], least: int, expires: int
+    *,
+    charter: Charter,
+    purpose: str,
+    label: DatasetLabel,
+    metrics: Mapping[str, Any],
+    least: int,
+    expires: int,
 ) -> dict[str, Any]:
     """Return the card of a model that was just made, as canonical JSON values (no floating point).
 
@@ -79,7 +85,11 @@ def at_least(people: int, *, least: int) -> str:
 
 
 def complete(
-    card: Mapping[str, Any], *, artifact: str, sha256: str, attacks: Sequence[Mapping[str, Any]] = ()
+    card: Mapping[str, Any],
+    *,
+    artifact: str,
+    sha256: str,
+    attacks: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return a card with what is only known later: its model, and the attacks on it.
 
@@ -108,7 +118,8 @@ def write_markdown(card: Mapping[str, Any]) -> str:
         "",
         purpose["plain"],
         "",
-        f"Purpose `{purpose['name']}` ({purpose['uses']}). The model ends on {card['expires']}. SHA-256 `{card['sha256']}`.",
+        f"Purpose `{purpose['name']}` ({purpose['uses']}). The model ends on {card['expires']}.",
+        f"SHA-256 `{card['sha256']}`.",
         "",
         "## Not for",
         "",
@@ -149,7 +160,9 @@ def write_markdown(card: Mapping[str, Any]) -> str:
 
 
 def _table(values: Mapping[str, Any]) -> list[str]:
-    rows = [f"| {name} | {'not told' if value is None else value} |" for name, value in values.items()]
+    rows = [
+        f"| {name} | {'not told' if value is None else value} |" for name, value in values.items()
+    ]
     return ["| figure | value |", "|---|---|", *rows]
 
 

@@ -46,7 +46,8 @@ def judge_noise(sums: Sums, *, plan: Plan | MatrixPlan, clip: float) -> list[Rec
     values = np.asarray(sums, np.float64)
     if isinstance(plan, MatrixPlan):  # C times the noise is what was drawn
         values = sum(
-            weight * np.concatenate([np.zeros((back, values.shape[1])), values[: len(values) - back]])
+            weight
+            * np.concatenate([np.zeros((back, values.shape[1])), values[: len(values) - back]])
             for back, weight in enumerate(plan.coefficients)
         )
     values = values / (plan.multiplier * clip)

@@ -48,7 +48,11 @@ class JaxLearner:
         return people
 
     def sum_clipped(
-        self, params: Params, people: People, present: NDArray[np.bool_], bounds: Mapping[str, float]
+        self,
+        params: Params,
+        people: People,
+        present: NDArray[np.bool_],
+        bounds: Mapping[str, float],
     ) -> tuple[Params, float]:
         """Return the sum of clipped gradients; see ``Learner``."""
         small = {name: jnp.asarray(value, jnp.float32) for name, value in params.items()}

@@ -37,7 +37,11 @@ class Learner(Protocol):
         ...
 
     def sum_clipped(
-        self, params: Params, people: People, present: NDArray[np.bool_], bounds: Mapping[str, float]
+        self,
+        params: Params,
+        people: People,
+        present: NDArray[np.bool_],
+        bounds: Mapping[str, float],
     ) -> tuple[Params, float]:
         """Return the sum of clipped gradients, and how many people were within their bounds.
 

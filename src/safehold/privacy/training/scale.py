@@ -28,9 +28,7 @@ def release_counts(used: NDArray[np.bool_], *, plan: Plan, noise: Noise = draw_g
         noise: Where noise comes from; only tests pass another one.
     """
     lengths = np.maximum(1, used.sum(axis=1, keepdims=True))
-    return release_sum(
-        used / np.sqrt(lengths), bound=1.0, multiplier=plan.multiplier, noise=noise
-    )
+    return release_sum(used / np.sqrt(lengths), bound=1.0, multiplier=plan.multiplier, noise=noise)
 
 
 def weigh_words(counts: Floats, *, people: int, plan: Plan) -> Floats:

@@ -59,7 +59,11 @@ class SlotLearner:
         return {**people, "kernel": kernel}
 
     def sum_clipped(
-        self, params: Params, people: People, present: NDArray[np.bool_], bounds: Mapping[str, float]
+        self,
+        params: Params,
+        people: People,
+        present: NDArray[np.bool_],
+        bounds: Mapping[str, float],
     ) -> tuple[Params, float]:
         """Return the sum of clipped gradients; see ``Learner``."""
         bound = bounds.get("", bounds.get("weights", 0.0))

@@ -78,7 +78,11 @@ class TorchLearner:
         return people
 
     def sum_clipped(
-        self, params: Params, people: People, present: NDArray[np.bool_], bounds: Mapping[str, float]
+        self,
+        params: Params,
+        people: People,
+        present: NDArray[np.bool_],
+        bounds: Mapping[str, float],
     ) -> tuple[Params, float]:
         """Return the sum of clipped gradients; see ``Learner``."""
         torch = self._torch
@@ -105,7 +109,7 @@ class TorchLearner:
             factors = torch.clamp(limits / torch.clamp(norms, min=1e-30), max=1.0)
             for whole, slope, factor in zip(total, found, factors, strict=True):
                 # a slope that is not finite must not be multiplied into the sum, not even by zero
-                whole += torch.where(torch.tensor(counts), slope * factor, 0.0)
+                whole.add_(torch.where(torch.tensor(counts), slope * factor, 0.0))
             within += float(counts and bool((norms <= limits).all()))
         return {
             name: whole.numpy().astype(np.float64) for name, whole in zip(names, total, strict=True)
