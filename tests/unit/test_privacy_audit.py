@@ -5,9 +5,11 @@ import time
 
 import numpy as np
 import pytest
+import typer
 from jax_privacy.auditing import CanaryScoreAuditor, Explicit
 from tests.broken import GROSS, SUBTLE
 
+from safehold.cli.audit import audit
 from safehold.errors import InvalidError
 from safehold.privacy.audit.judge import ALARM, judge_noise
 from safehold.privacy.audit.one_run import doubt, epsilon_at_least
@@ -114,3 +116,13 @@ def test_a_subject_that_returns_something_else_is_refused():
         audit_training(lambda probe: np.zeros((1, 2)), setting=SHORT, plan=PLAN)
     with pytest.raises(InvalidError):
         audit_algorithm("sgd", setting=SHORT)
+
+
+def test_the_command_ends_with_1_when_a_promise_is_refuted(monkeypatch, capsys):
+    # the record of a trainer that failed, through the command's own eyes
+    broken = audit_training(GROSS["no noise"], setting=QUIET, plan=PLAN)
+    monkeypatch.setattr("safehold.privacy.audit.trial.audit_training", lambda **_: broken)
+    with pytest.raises(typer.Exit) as caught:
+        audit(algorithm=["dp-sgd"], as_json=False)
+    assert caught.value.exit_code == 1
+    assert "the noise is smaller than claimed" in capsys.readouterr().out
