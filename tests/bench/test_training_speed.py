@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from tests.bench.miniwob import DEPTH, HASHED, MOST_EXAMPLES, MOST_WORDS
-from tests.bench.training_curve import _loss, learner_of, perceptron, slots_of
+from tests.bench.training_curve import _loss, perceptron, task_of
 
 from safehold.privacy.account import Plan
+from safehold.privacy.training.action import make_slots
 from safehold.privacy.training.course import Clip, Steps
 from safehold.privacy.training.descent import train_private
 
@@ -65,7 +66,7 @@ def plain_perceptron(people):
 
 def plain_slots(people):
     """Return the CPU time of a plain round of the slot model: the same sparse products, once."""
-    learner = learner_of(TOKENS)
+    learner = task_of(TOKENS).learner()
     matrix = learner.matrix(people)
     target, weight = people["target"].reshape(-1), people["weight"].reshape(-1, 1)
     state = np.zeros((learner.rows, TOKENS), np.float32)
@@ -87,9 +88,9 @@ def plain_slots(people):
 
 def test_a_promise_about_persons_costs_at_most_twice_plain_training():
     raw = crowd()
-    slots = slots_of(raw, np.ones(HASHED), TOKENS)
+    slots = make_slots(raw, np.ones(HASHED), task_of(TOKENS))
     kinds = {
-        "slots": (lambda: private(learner_of(TOKENS), slots), lambda: plain_slots(slots)),
+        "slots": (lambda: private(task_of(TOKENS).learner(), slots), lambda: plain_slots(slots)),
         "perceptron": (lambda: private(perceptron(TOKENS), raw), lambda: plain_perceptron(raw)),
     }
     for name, (with_promise, plain) in kinds.items():

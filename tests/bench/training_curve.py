@@ -16,20 +16,23 @@ from typing import Any, Final
 import numpy as np
 from tests.bench.miniwob import DEPTH, HASHED, MOST_EXAMPLES, Client, Task, read_task
 
-from safehold.privacy.account import Plan, calibrate, divide
+from safehold.privacy.account import Plan
+from safehold.privacy.training.action import (
+    TUNED,
+    ActionTask,
+    Doings,
+    Tuning,
+    make_slots,
+    pad,
+    train_next_action,
+)
 from safehold.privacy.training.course import Clip, Steps
 from safehold.privacy.training.descent import train_private
 from safehold.privacy.training.graph import JaxLearner
-from safehold.privacy.training.scale import release_counts, weigh_words
-from safehold.privacy.training.slots import SlotLearner
 
 DELTA_E12: Final = 100_000_000  # 1e-4, as the table has it
 TRAINING: Final = 1_236  # clients
 CHOOSING: Final = 247  # of them, to choose on
-SHARE_PPM: Final = 100_000  # of the promise goes to the counts of words
-CROSSED: Final = 1 << 13  # rows for pairs of a word and the last action
-PAIRED: Final = 1 << 12  # rows for pairs of actions
-NEAR: Final = (1.0, 0.6, 0.3, 0.2, 0.1, 0.1)  # weight of an action, by how long ago it was
 
 
 @dataclass(frozen=True)
@@ -54,69 +57,19 @@ def split(task: Task) -> Split:
     return Split(some[:edge], some[edge:TRAINING], some[TRAINING:])
 
 
-def _pad(column: list[np.ndarray], blank: int) -> np.ndarray:
-    whole = np.full((len(column), MOST_EXAMPLES, *column[0].shape[1:]), blank, np.int32)
-    for at, one in enumerate(column):
-        whole[at, : len(one)] = one
-    return whole
+def doings(clients: list[Client]) -> list[Doings]:
+    """Return clients as the product takes people."""
+    return [Doings(one.past, one.words, one.target) for one in clients]
+
+
+def task_of(tokens: int) -> ActionTask:
+    """Return the public sizes."""
+    return ActionTask(actions=tokens, words=HASHED, depth=DEPTH, examples=MOST_EXAMPLES)
 
 
 def arrays(clients: list[Client], tokens: int) -> dict[str, np.ndarray]:
     """Return padded arrays: past, words, target and weight (the mean over a client's examples)."""
-    weight = np.zeros((len(clients), MOST_EXAMPLES), np.float32)
-    for at, one in enumerate(clients):
-        weight[at, : len(one.target)] = 1 / len(one.target)
-    return {
-        "past": _pad([one.past for one in clients], tokens),
-        "words": _pad([one.words for one in clients], HASHED),
-        "target": _pad([one.target for one in clients], 0),
-        "weight": weight,
-    }
-
-
-def words_used(clients: list[Client]) -> np.ndarray:
-    """Return which client met which word."""
-    used = np.zeros((len(clients), HASHED + 1), bool)
-    for at, one in enumerate(clients):
-        used[at, one.words.reshape(-1)] = True
-    return used[:, :HASHED]
-
-
-def slots_of(raw: dict[str, np.ndarray], weights: np.ndarray, tokens: int) -> dict[str, np.ndarray]:
-    """Return the rows and values of each example: past actions, their last pair, words, words x the last action."""
-    past, words = raw["past"].astype(np.int64), np.sort(raw["words"], axis=-1).astype(np.int64)
-    fresh = words < HASHED
-    fresh[..., 1:] &= words[..., 1:] != words[..., :-1]
-    heard = np.append(weights, 0.0)[words] * fresh
-    heard = heard / np.maximum(1e-9, np.sqrt((heard**2).sum(axis=-1, keepdims=True)))
-    last = past[..., :1]
-    each = tokens + 1
-    one = np.ones_like(last)
-    rows, values, base = [np.zeros_like(last)], [0.5 * one], 1
-    for back in range(DEPTH):
-        rows.append(past[..., back : back + 1] + base)
-        values.append(NEAR[back] * one)
-        base += each
-    rows.append((last * each + past[..., 1:2]) % PAIRED + base)
-    values.append(one)
-    base += PAIRED
-    rows.append(np.minimum(words, HASHED - 1) + base)
-    values.append(1.5 * heard)
-    base += HASHED
-    rows.append((words * 2_654_435_761 + last * 40_503) % CROSSED + base)
-    values.append(1.5 * heard)
-    return {
-        "rows": np.concatenate(rows, axis=-1).astype(np.int32),
-        "values": np.concatenate(values, axis=-1).astype(np.float32),
-        "target": raw["target"],
-        "weight": raw["weight"],
-    }
-
-
-def learner_of(tokens: int) -> SlotLearner:
-    """Return our model."""
-    rows = 1 + DEPTH * (tokens + 1) + PAIRED + HASHED + CROSSED
-    return SlotLearner(rows=rows, classes=tokens)
+    return dict(pad(doings(clients), task_of(tokens)))
 
 
 def score(guess: np.ndarray, raw: dict[str, np.ndarray]) -> tuple[float, float]:
@@ -131,22 +84,24 @@ def score(guess: np.ndarray, raw: dict[str, np.ndarray]) -> tuple[float, float]:
 
 
 def run_slots(
-    train: list[Client], test: list[Client], tokens: int, *, epsilon: float, rounds: int,
-    rate: float, bound: float,
-) -> tuple[float, float]:  # fmt: skip
+    train: list[Client],
+    test: list[Client],
+    tokens: int,
+    *,
+    epsilon: float,
+    tuning: Tuning | None = None,
+) -> tuple[float, float]:
     """Train our model under a promise and score it."""
-    plan = calibrate(epsilon_micro=round(epsilon * 1e6), delta_e12=DELTA_E12, rounds=rounds)
-    first, rest = divide(plan, first_ppm=SHARE_PPM)
-    counts = release_counts(words_used(train), plan=first)
-    weights = weigh_words(counts, people=len(train), plan=first)
-    people = slots_of(arrays(train, tokens), weights, tokens)
-    learner = learner_of(tokens)
-    trained = train_private(
-        learner, people, plan=rest, clip=Clip(bound=bound), steps=Steps(rate=rate)
+    model = train_next_action(
+        doings(train),
+        task_of(tokens),
+        epsilon_micro=round(epsilon * 1e6),
+        delta_e12=DELTA_E12,
+        tuning=tuning,
     )
     raw = arrays(test, tokens)
-    scores = learner.scores(trained.params, slots_of(raw, weights, tokens))
-    return score(scores.argmax(axis=-1), raw)
+    slots = make_slots(raw, model.weights, model.task)
+    return score(model.task.learner().scores(model.params, slots).argmax(axis=-1), raw)
 
 
 def perceptron(tokens: int, seed: int = 0) -> JaxLearner:
@@ -210,18 +165,11 @@ def run_row(row: tuple[float, ...], data: Split, tokens: int) -> tuple[float, fl
     return score(np.asarray(_logits(params, raw, jax)).argmax(axis=-1), raw)
 
 
-# what was chosen on the clients held out of training, per epsilon: rounds, rate, bound
-CHOSEN: Final = {
-    1.0: (40, 3.0, 0.3), 2.0: (40, 4.0, 0.4), 4.0: (60, 4.0, 0.3), 6.0: (60, 6.0, 0.3),
-    8.0: (60, 8.0, 0.3), 13.7: (80, 8.0, 0.3), 31.1: (100, 8.0, 0.3),
-}  # fmt: skip
-
-
 def main(what: str, place: Path) -> None:
     """Write one line of JSON for each figure.
 
     Args:
-        what: ``choose``, ``curve`` or ``table``.
+        what: ``curve``, ``table``, or settings to choose from: ``epsilon,rounds,rate,bound;...``.
         place: File that lines are added to.
     """
     task = read_task()
@@ -230,7 +178,7 @@ def main(what: str, place: Path) -> None:
     if what == "table":
         jobs = [(f"row eps {row[5]}", {"row": row}) for row in TABLE]
     elif what == "curve":
-        jobs = [("ours", {"epsilon": e, "chosen": c}) for e, c in CHOSEN.items()]
+        jobs = [("ours", {"epsilon": max(1.0, least)}) for least in TUNED]
     else:
         jobs = [
             ("choose", {"epsilon": e, "chosen": c})
@@ -242,12 +190,12 @@ def main(what: str, place: Path) -> None:
         if "row" in job:
             found = run_row(job["row"], data, tokens)
         else:
-            rounds, rate, bound = job["chosen"]
+            tuning = None
+            if name == "choose":
+                rounds, rate, bound = job["chosen"]
+                tuning = Tuning(rounds=int(rounds), rate=rate, bound=bound)
             train, test = (data.train, data.test) if name == "ours" else (data.fit, data.choose)
-            found = run_slots(
-                train, test, tokens, epsilon=job["epsilon"], rounds=int(rounds), rate=rate,
-                bound=bound,
-            )  # fmt: skip
+            found = run_slots(train, test, tokens, epsilon=job["epsilon"], tuning=tuning)
         line = {
             "what": name, **job, "top1": round(found[0], 4), "macro_f1": round(found[1], 4),
             "cpu_s": round(time.process_time() - began, 1),

