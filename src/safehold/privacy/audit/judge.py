@@ -45,11 +45,10 @@ def judge_noise(sums: Sums, *, plan: Plan | MatrixPlan, clip: float) -> list[Rec
     """
     values = np.asarray(sums, np.float64)
     if isinstance(plan, MatrixPlan):  # C times the noise is what was drawn
-        values = sum(
-            weight
-            * np.concatenate([np.zeros((back, values.shape[1])), values[: len(values) - back]])
-            for back, weight in enumerate(plan.coefficients)
-        )
+        drawn = np.zeros_like(values)
+        for back, weight in enumerate(plan.coefficients):
+            drawn[back:] += weight * values[: len(values) - back]
+        values = drawn
     values = values / (plan.multiplier * clip)
     even_rounds, even_places = (size // 2 * 2 for size in values.shape)
     return [
@@ -80,11 +79,12 @@ def judge_canaries(
     order = np.argsort(scores, kind="stable")
     each = len(order) // _SHARE
     right = int(there[order[-each:]].sum() + (~there[order[:each]]).sum())
-    given = {"canaries": len(order), "guesses": 2 * each, "right": right, "delta": delta}
-    chance = doubt(epsilon=setting.epsilon_micro / 1e6, **given)
+    epsilon = setting.epsilon_micro / 1e6
+    chance = doubt(canaries=len(order), guesses=2 * each, right=right, epsilon=epsilon, delta=delta)
+    refuted = epsilon_at_least(canaries=len(order), guesses=2 * each, right=right, delta=delta)
     return _record(
         "canaries", chance, "canaries are recognised more often than the claim allows",
-        guesses=2 * each, right=right, epsilon_at_least=round(epsilon_at_least(**given), 3),
+        guesses=2 * each, right=right, epsilon_at_least=round(refuted, 3),
     )  # fmt: skip
 
 

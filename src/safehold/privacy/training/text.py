@@ -58,7 +58,7 @@ def next_words(texts: Sequence[Sequence[str]], words: Sequence[str], *, most: in
 
 
 def _examples(messages: Sequence[str], place: dict[str, int]) -> list[tuple[int, ...]]:
-    found = []
+    found: list[tuple[int, ...]] = []
     for message in messages:
         before, last = _START, _START
         for word in _WORD.findall(message.lower()):
