@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from safehold.privacy.account import Plan
 from safehold.privacy.audit.one_run import doubt, epsilon_at_least
-from safehold.privacy.audit.probe import BLOCKS, Setting
+from safehold.privacy.audit.probe import BLOCKS, COUNTED, Setting
 from safehold.privacy.release import SLACK
 from safehold.privacy.training.matrix import MatrixPlan
 
@@ -105,12 +105,12 @@ def judge_sampling(sums: Sums, *, plan: Plan, people: int) -> list[Record]:
     values = np.asarray(sums, np.float64)
     rounds, share = len(values), plan.sampling_ppm / 1e6
     noise = (plan.multiplier * SLACK) ** 2
-    whole = 0.5 * people * share * (1 - share) + noise
+    whole = COUNTED * people * share * (1 - share) + noise
     spread = float(((values[:, 0] - values[:, 0].mean()) ** 2).sum()) / whole
     ends = float(min(chi2.cdf(spread, rounds - 1), chi2.sf(spread, rounds - 1)))
     part = people // BLOCKS
-    block = (0.5 * part * share * (1 - share) + noise) / rounds
-    off = np.abs(values[:, 1:].mean(axis=0) - 0.5**0.5 * part * share) / block**0.5
+    block = ((1 - COUNTED) * part * share * (1 - share) + noise) / rounds
+    off = np.abs(values[:, 1:].mean(axis=0) - (1 - COUNTED) ** 0.5 * part * share) / block**0.5
     return [
         _record(
             "sampling_varies", 2 * ends, "who is in a round is not drawn person by person",

@@ -120,19 +120,19 @@ def canaries(setting: Setting, plan: Plan | MatrixPlan) -> tuple[Probe, NDArray[
 
 
 BLOCKS: Final = 8
+COUNTED: Final = 0.8  # of a person's squared norm counts who is in a round; the rest counts blocks
 
 
 def crowd(setting: Setting, plan: Plan | MatrixPlan) -> Probe:
     """Return a run in which coordinate 0 counts who is in a round, and the next ones count blocks.
 
-    A person's gradient has norm 1: half its square in coordinate 0, half in that of their block.
+    A person's gradient has norm 1, in coordinate 0 and in that of their block.
     """
     count = setting.crowd
     block = 1 + np.arange(count, dtype=np.int32) * BLOCKS // count
-    half = np.float32(2 * np.sqrt(0.5))
     people = {
         "row": np.stack([np.zeros_like(block), block], axis=1),
-        "size": np.full((count, 2), half, np.float32),
+        "size": np.tile(np.sqrt(np.float32([4 * COUNTED, 4 * (1 - COUNTED)])), (count, 1)),
         "weight": np.full((count, 2), 0.5, np.float32),
     }
     return Probe(plan=plan, clip=1.0, size=1 + BLOCKS, people=people)
