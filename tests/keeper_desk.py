@@ -87,6 +87,9 @@ def chunk(number: int = 0, rows: int = 2, **tally: dict[str, int]) -> Frame:
 
 class ScriptedJob:
     level = "E3"
+    kernel = "a kernel"
+    mechanisms = ("scripted",)
+    program = "0:test"
 
     def __init__(self, frames: Iterator[Frame]) -> None:
         self._frames = frames
@@ -344,6 +347,7 @@ def found_bench(
     charter: Charter | None = None,
     database: str | None = None,
     control: Control | None = None,
+    streams: Sequence[str] = ("pointer", "key"),
 ) -> Bench:
     """Make a home with a charter and three people; its journal and its tables may lie in PostgreSQL."""
     control = (control or Control()).new()
@@ -364,8 +368,7 @@ def found_bench(
     bench.call(
         "people.enrol",
         people=[
-            {"person": one, "jurisdiction": "US-CA", "streams": ["pointer", "key"]}
-            for one in people
+            {"person": one, "jurisdiction": "US-CA", "streams": list(streams)} for one in people
         ],
         evidence="made up",
     )

@@ -97,7 +97,7 @@ class SandboxWaiting(SandboxWorkshop):
                         workshop.begun.release()
                     yield from ()
 
-            yield Asleep(running, self._launcher.probe.level)
+            yield Asleep(running)
 
 
 @dataclass

@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from safehold.canonical import b64, unb64
@@ -151,6 +153,73 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public.key_id})"
+
+
+class PointVerifyKey:
+    """The public half of a key on the curve P-256, for formats that know no Ed25519.
+
+    Args:
+        pem: The key as PEM (SubjectPublicKeyInfo).
+    """
+
+    def __init__(self, pem: bytes) -> None:
+        try:
+            key = serialization.load_pem_public_key(pem)
+        except ValueError as error:
+            raise InvalidError("not a public key", rule="signing.key") from error
+        if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
+            raise InvalidError("not a key on the curve P-256", rule="signing.key")
+        self._key = key
+        self.pem = key.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    @property
+    def hint(self) -> str:
+        """The SHA-256 of the PEM, in hex: by what OpenSSF model signing names a key."""
+        return hashlib.sha256(self.pem).hexdigest()
+
+    def verify(self, message: bytes, signature: bytes) -> None:
+        """Check an ECDSA signature over SHA-256 (FIPS 186-5), DER.
+
+        Raises:
+            TamperedError: It does not hold.
+        """
+        try:
+            self._key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature as error:
+            raise TamperedError("a signature does not hold", rule="signing.point") from error
+
+
+class PointKey:
+    """A private key on the curve P-256.
+
+    Args:
+        seed: 32 secret bytes that it is derived from.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        if len(seed) != 32:
+            raise InvalidError("a seed has 32 bytes", rule="signing.key")
+        # SHA-512 first: a plain remainder would favour some keys by 2^-32, this by 2^-256
+        wide = int.from_bytes(hashlib.sha512(b"safehold.point/1\0" + seed).digest(), "big")
+        self._key = ec.derive_private_key(wide % (_P256_ORDER - 1) + 1, ec.SECP256R1())
+        self.public = PointVerifyKey(
+            self._key.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+
+    def sign(self, message: bytes) -> bytes:
+        """Return an ECDSA signature over SHA-256, DER."""
+        return self._key.sign(message, ec.ECDSA(hashes.SHA256()))
+
+    def __repr__(self) -> str:
+        return f"PointKey({self.public.hint[:16]})"
+
+
+# SEC 2, section 2.4.2
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def _no_key(path: Path) -> InvalidError:

@@ -17,6 +17,7 @@ from safehold_verify.package import PackageReport, verify_package
 from safehold_verify.policy import Policy, parse_policy
 from safehold_verify.proof import Inclusion, check_proof, parse_proof, verify_proof
 from safehold_verify.receipt import Receipt, verify_receipt
+from safehold_verify.release import ReleaseReport, verify_release
 
 __all__ = [
     "Auditor",
@@ -29,6 +30,7 @@ __all__ = [
     "PackageReport",
     "Policy",
     "Receipt",
+    "ReleaseReport",
     "Report",
     "VKey",
     "VerificationError",
@@ -51,4 +53,5 @@ __all__ = [
     "verify_package",
     "verify_proof",
     "verify_receipt",
+    "verify_release",
 ]

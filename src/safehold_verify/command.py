@@ -27,6 +27,7 @@ from safehold_verify.person import LARGEST as LARGEST_COPY
 from safehold_verify.person import Person, unpack
 from safehold_verify.proof import verify_proof
 from safehold_verify.receipt import verify_receipt
+from safehold_verify.release import tell_release, verify_release
 from safehold_verify.words import choice_in_words, in_words
 
 LARGEST_BUNDLE = 4 << 30  # bytes of an audit bundle
@@ -120,6 +121,13 @@ def _erasure(arguments: argparse.Namespace) -> dict[str, object]:
     return {"told": "\n" + "\n".join(tell_erasure(report))}
 
 
+def _release(arguments: argparse.Namespace) -> dict[str, object]:
+    report = verify_release(arguments.folder, arguments.policy)
+    if arguments.json:
+        return report.payload()
+    return {"told": "\n" + "\n".join(tell_release(report))}
+
+
 def _ask(arguments: argparse.Namespace) -> dict[str, object]:
     request = Person.read(arguments.key).ask(
         home=arguments.home, person=arguments.person, at_us=time.time_ns() // 1000
@@ -175,7 +183,7 @@ def _write(path: Path, data: bytes, where: str, *, mode: int = 0o666) -> None:
 _CHECKS = {
     "log": _log, "proof": _proof, "head": _head, "package": _package, "receipt": _receipt,
     "index": _index, "auditor": _auditor, "choice": _choice, "erasure": _erasure,
-    "ask": _ask, "open": _open,
+    "ask": _ask, "open": _open, "release": _release,
 }  # fmt: skip
 
 
@@ -232,6 +240,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     erasure = nouns.add_parser("erasure", help="check the receipt of an erasure")
     erasure.add_argument("receipt", type=Path)
+    release = nouns.add_parser("release", help="check a model that was pulled")
+    release.add_argument("folder", type=Path, help="what `safehold artifact pull` wrote")
     ask = nouns.add_parser("ask", help="sign a request for a copy of your data")
     ask.add_argument("--home", required=True, help="id of the home, as its company names it")
     ask.add_argument("--person", required=True, help="the company's name for you")
@@ -253,7 +263,7 @@ def _parser() -> argparse.ArgumentParser:
     for noun in (index, auditor):
         noun.add_argument("--name", required=True, help="your name on signatures")
         noun.add_argument("--key", type=Path, required=True, help="your secret key")
-    for noun in (log, proof, head, package, receipt, erasure, index, choice):
+    for noun in (log, proof, head, package, receipt, erasure, index, choice, release):
         noun.add_argument("--policy", type=Path, required=True, help="tlog-policy, kept outside")
         noun.add_argument("--json", action="store_true")
     return parser

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,25 @@ from safehold_verify.words import moment, plain
 
 ERASURE = "safehold.erasure/1"
 LARGEST = 16 << 20  # bytes
-STATUSES = ("shredded", "rebuilt", "bounded", "unsupported")
+STATUSES = ("shredded", "rebuilt", "pending", "bounded", "unsupported")
+DUE, OPEN = "pending", "unsupported"  # what keeps an erasure from being complete
+MOST_AMENDED = 10_000
 
 _KINDS = {
     "source": "data that was taken in",
     "feature": "features",
     "model": "a model",
     "figures": "published figures about",
+    "table": "a table",
+    "vectors": "embeddings",
+    "embedding": "embeddings",
+    "aggregate": "a published result",
+    "lost": "something of which nobody can say what it was made from,",
 }
 _MEANING = {
     "shredded": "it opens nowhere any more",
     "rebuilt": "it opens nowhere any more; a later one was made without you",
+    "pending": "it opens nowhere any more; one without you is due and not there yet",
     "bounded": "it stays; what it can tell of you is bounded",
     "unsupported": "it stays, and nothing bounds what it tells of you",
 }
@@ -49,7 +57,8 @@ class Effect:
     """One thing that was made from the person.
 
     Args:
-        kind: ``source``, ``feature``, ``model`` or ``figures``.
+        kind: ``source``, ``feature``, ``table``, ``vectors``, ``model``, ``aggregate``, ``figures``, or ``lost``
+            where nobody can say.
         id: Its name.
         status: What became of it.
         epsilon: Of what is bounded, the most that it tells of any one person.
@@ -79,7 +88,8 @@ class ErasureReport:
         asked_us: When it was asked for, microseconds since 1970.
         due_us: Until when it had to be done.
         done_us: When it was.
-        effects: Everything that was made from the person, as far as lineage knew.
+        effects: Everything that was made from the person, as far as lineage knew, as it stands now.
+        amended: Leaves that tell what became of what was due.
     """
 
     origin: str
@@ -92,6 +102,16 @@ class ErasureReport:
     due_us: int
     done_us: int
     effects: tuple[Effect, ...]
+    amended: tuple[int, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left without a bound, and nothing is still due."""
+        return not any(self.outstanding().values())
+
+    def outstanding(self) -> dict[str, int]:
+        """Return how much has no bound, and how much is still due."""
+        return {status: sum(one.status == status for one in self.effects) for status in (OPEN, DUE)}
 
     @property
     def late(self) -> bool:
@@ -100,7 +120,8 @@ class ErasureReport:
 
     def payload(self) -> dict[str, object]:
         """Return the report as JSON values."""
-        return {**asdict(self), "late": self.late}
+        said = {**asdict(self), "late": self.late, "outstanding": self.outstanding()}
+        return {**said, "complete": True} if self.complete else said
 
 
 def verify_erasure(receipt: bytes | Path | str, policy: Policy | Path | str) -> ErasureReport:
@@ -115,11 +136,16 @@ def verify_erasure(receipt: bytes | Path | str, policy: Policy | Path | str) -> 
     """
     if not isinstance(receipt, bytes):
         receipt = read_file(receipt, Path(receipt).name, limit=LARGEST)
-    match said := read_json(receipt, "receipt"):
-        case {"v": "safehold.erasure/1", "checkpoint": str(text), "begun": first, "done": last} if (
-            len(said) == 4
-        ):
+    match read_json(receipt, "receipt"):
+        case {
+            "v": "safehold.erasure/1",
+            "checkpoint": str(text),
+            "begun": first,
+            "done": last,
+            **more,
+        } if more.keys() <= {"amended"}:
             note = parse_base64(text, where="receipt, checkpoint")
+            listed = more.get("amended", [])
         case _:
             raise VerificationError("not the receipt of an erasure", where="receipt")
     head, signed = open_head(note, load_policy(policy), "receipt, checkpoint")
@@ -128,6 +154,14 @@ def verify_erasure(receipt: bytes | Path | str, policy: Policy | Path | str) -> 
         raise VerificationError("the two leaves are not those of one erasure", where="receipt")
     if begun.request != done.request:
         raise VerificationError("the two leaves are about two requests", where="receipt")
+    if not isinstance(listed, list) or len(listed) > MOST_AMENDED:
+        raise VerificationError("malformed", where="amended")
+    amended = [_Leaf(one, head, "amended") for one in listed]
+    for one in amended:
+        if (one.state, one.ref, one.request) != ("amended", begun.index, begun.request):
+            raise VerificationError("a leaf of another erasure", where="amended")
+        if one.index <= done.index:
+            raise VerificationError("it was amended before it was carried out", where="amended")
     due = _whole(begun.detail, "due_us", "begun")
     if _whole(done.detail, "due_us", "done") != due:
         raise VerificationError("the two leaves name two deadlines", where="receipt")
@@ -141,7 +175,8 @@ def verify_erasure(receipt: bytes | Path | str, policy: Policy | Path | str) -> 
         asked_us=_whole(begun.detail, "asked_us", "begun"),
         due_us=due,
         done_us=_whole(done.detail, "done_us", "done"),
-        effects=tuple(_effects(begun.detail)),
+        effects=tuple(_amend(list(_effects(begun.detail, "begun")), amended)),
+        amended=tuple(one.index for one in amended),
     )
     if done.detail.get("late") is not report.late:
         raise VerificationError("it was late and says otherwise", where="done")
@@ -161,14 +196,24 @@ def tell_erasure(report: ErasureReport) -> Iterator[str]:
         if one.epsilon is not None:
             line += f" by epsilon {one.epsilon:g}, delta {one.delta:g}"
         yield f"{line}, by {plain(one.by)}." if one.by else f"{line}."
+    yield _conclude(report)
     yield "What this does not show:"
     yield "  whose request it was: nothing that leads to you was kept. Whoever knows its name can say it was theirs."
     yield "  that the keeper did what it wrote: the keys are destroyed by its construction, which a drill can try."
     yield "  what left before: copies that were handed out, and what people remember."
 
 
+def _conclude(report: ErasureReport) -> str:
+    """Return the line that says whether it is complete, and if not, why."""
+    if report.complete:
+        return "Complete: of everything listed nothing opens any more, or a bound is stated."
+    stays, due = report.outstanding().values()
+    parts = [f"{stays} without a bound"] * bool(stays) + [f"{due} still due"] * bool(due)
+    return f"NOT finished: {', '.join(parts)}."
+
+
 class _Leaf:
-    """One of the two leaves, in the log, with what it disclosed."""
+    """One of the leaves, in the log, with what it disclosed."""
 
     def __init__(self, said: Any, head: Checkpoint, where: str) -> None:
         match said:
@@ -218,10 +263,29 @@ def _whole(detail: Mapping[str, Any], name: str, where: str) -> int:
     return found
 
 
-def _effects(detail: Mapping[str, Any]) -> Iterator[Effect]:
+def _amend(effects: list[Effect], amended: Iterable[_Leaf]) -> Iterator[Effect]:
+    """Yield what became of each; only what was due may be amended, once, and not to something that is due."""
+    told: dict[str, Effect] = {}
+    for leaf in amended:
+        found = leaf.detail.get("effects")
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise VerificationError("it does not say what became of what was due", where="amended")
+        for one in found:
+            was = [effect for effect in effects if effect.id == one.get("id")]
+            if [effect.status for effect in was] != [DUE] or one.get("id") in told:
+                raise VerificationError("it amends what was not due", where="amended")
+            (now,) = _effects({"effects": [{"kind": was[0].kind, **one}]}, "amended")
+            if now.status not in {"rebuilt", "shredded"} or now.kind != was[0].kind:
+                raise VerificationError("an amendment in another form", where="amended")
+            told[now.id] = now
+    for effect in effects:
+        yield told.get(effect.id, effect) if effect.status == DUE else effect
+
+
+def _effects(detail: Mapping[str, Any], where: str) -> Iterator[Effect]:
     found = detail.get("effects")
     if not isinstance(found, list):
-        raise VerificationError("it does not say what was made from the person", where="begun")
+        raise VerificationError("it does not say what was made from the person", where=where)
     for one in found:
         match one:
             case {"kind": str(kind), "id": str(name), "status": str(status), **more} if (
@@ -229,15 +293,15 @@ def _effects(detail: Mapping[str, Any]) -> Iterator[Effect]:
             ):
                 pass
             case _:
-                raise VerificationError("an effect in another form", where="begun")
+                raise VerificationError("an effect in another form", where=where)
         facts: dict[str, Any] = {str(key): value for key, value in more.items()}
         bound: tuple[float, float] | tuple[None, None] = (None, None)
         if status == "bounded":
-            micro = _whole(facts, "epsilon_micro", "begun")
-            bound = (micro / 1e6, _whole(facts, "delta_e12", "begun") / 1e12)
+            micro = _whole(facts, "epsilon_micro", where)
+            bound = (micro / 1e6, _whole(facts, "delta_e12", where) / 1e12)
             if not micro:
-                raise VerificationError("bounded by nothing", where="begun")
+                raise VerificationError("bounded by nothing", where=where)
         by = facts.get("by", "")
         if not isinstance(by, str) or (status == "rebuilt") != bool(by):
-            raise VerificationError("an effect in another form", where="begun")
+            raise VerificationError("an effect in another form", where=where)
         yield Effect(kind=kind, id=name, status=status, epsilon=bound[0], delta=bound[1], by=by)

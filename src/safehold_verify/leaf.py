@@ -19,7 +19,8 @@ KINDS = frozenset(
         "train.end", "artifact.get", "grant", "charter", "erasure", "incident", "index.epoch",
         "key.rotate", "lease", "gap", "choice", "stop", "resume", "retention", "roster",
         "release", "refusal", "home", "grant.closed", "document", "drift", "milestone", "proposal",
-        "gate", "principal", "session", "tool", "request", "review", "key.change",
+        "gate", "artifact", "attack", "principal", "session", "tool", "request", "review", "key.change",
+        "derived", "join",
     }
 )  # fmt: skip
 RESULTS = {"access.result": "access.intent"}  # a leaf of the first kind completes one of the second

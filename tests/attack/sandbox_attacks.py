@@ -23,13 +23,29 @@ ARM = os.uname().machine == "aarch64"
 
 
 def main(spec, inputs, emit):
-    emit({"type": "ran", "attack": spec["attack"]})
+    """Try one attack here, or several, each in a process of its own so that none spoils the next."""
+    names = spec["attacks"]
+    if len(names) == 1:
+        attempt(names[0], spec, inputs, emit)
+        return
+    for name in names:
+        child = os.fork()
+        if child == 0:
+            try:
+                attempt(name, spec, inputs, emit)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+
+
+def attempt(name, spec, inputs, emit):
+    emit({"type": "ran", "attack": name})
     try:
-        ATTACKS[spec["attack"]](spec["world"], inputs, emit)
+        ATTACKS[name](spec["world"], inputs, emit)
     except (OSError, MemoryError, LookupError, RuntimeError) as error:
-        emit({"type": "blocked", "errno": getattr(error, "errno", 0) or 0})
+        emit({"type": "blocked", "attack": name, "errno": getattr(error, "errno", 0) or 0})
     else:
-        emit({"type": "open"})
+        emit({"type": "open", "attack": name})
 
 
 def check(result):
@@ -103,6 +119,19 @@ def netlink(world, inputs, emit):
 # --- files ---
 
 
+def vsock(world, inputs, emit):
+    """The way from a virtual machine to its host, past every IP rule."""
+    socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).close()
+
+
+def kernel_crypto(world, inputs, emit):
+    socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET, 0).close()
+
+
+def packet_socket(world, inputs, emit):
+    socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
+
+
 def write_host(world, inputs, emit):
     with open(world["folder"] + "/left", "w") as file:
         file.write("row")
@@ -122,6 +151,73 @@ def through_symlink(world, inputs, emit):
         with contextlib.suppress(OSError):
             os.unlink(link)
         os.rmdir(folder)
+
+
+def look_at_host(world, inputs, emit):
+    """That a file is there is an answer too."""
+    os.stat(world["other"])
+
+
+def change_mode(world, inputs, emit):
+    os.chmod(world["other"], 0o644)
+
+
+def hard_link(world, inputs, emit):
+    folder = tempfile.mkdtemp(dir=world["folder"] if os.path.isdir(world["folder"]) else None)
+    try:
+        os.link(world["other"], folder + "/link")
+        expect(world["secret"], read(folder + "/link"))
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(folder + "/link")
+        os.rmdir(folder)
+
+
+def named_pipe(world, inputs, emit):
+    """A pipe in the file system that somebody outside could read."""
+    path = f"{world['folder']}/pipe-{os.getpid()}"
+    os.mkfifo(path)
+    os.unlink(path)
+
+
+def watch_folder(world, inputs, emit):
+    fd = check(libc.inotify_init1(0))
+    check(libc.inotify_add_watch(fd, world["folder"].encode(), 0x100))
+    os.close(fd)
+
+
+def device_node(world, inputs, emit):
+    """The machine's memory or disk under a name of one's own."""
+    path = f"{tempfile.gettempdir()}/node-{os.getpid()}"
+    os.mknod(path, 0o600 | 0x2000, os.makedev(1, 1))
+    os.unlink(path)
+
+
+def kernel_files(world, inputs, emit):
+    read("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def leave_cgroup(world, inputs, emit):
+    """Move to the group that bounds everybody, where no limit of this job holds."""
+    for place in ("/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/pids/cgroup.procs"):
+        with contextlib.suppress(FileNotFoundError), open(place, "w") as file:
+            file.write("0")
+            return
+    raise LookupError("no group")
+
+
+def terminal(world, inputs, emit):
+    """A terminal is what TIOCSTI types into, for whoever reads it next."""
+    os.close(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY))
+
+
+def change_root(world, inputs, emit):
+    os.chroot("/usr")
+
+
+def list_processes(world, inputs, emit):
+    if str(world["victim"]) not in os.listdir("/proc"):
+        raise LookupError("not seen")
 
 
 def tamper_code(world, inputs, emit):
@@ -209,6 +305,20 @@ def pidfd_getfd(world, inputs, emit):
     os.close(call(438, fd, 0, 0))
 
 
+def signal_by_descriptor(world, inputs, emit):
+    signal.pidfd_send_signal(os.pidfd_open(world["victim"]), 0)
+
+
+def compare_processes(world, inputs, emit):
+    call(272 if ARM else 312, os.getpid(), world["victim"], 2, 0, 0)
+
+
+def join_namespace(world, inputs, emit):
+    fd = os.open(f"/proc/{world['victim']}/ns/uts", os.O_RDONLY)
+    check(libc.setns(fd, 0))
+    os.close(fd)
+
+
 def signal_parent(world, inputs, emit):
     os.kill(world["victim"], signal.SIGCONT)
 
@@ -230,6 +340,16 @@ def sysv_shm(world, inputs, emit):
     shm = check(libc.shmget(world["key"], 0, 0o400))
     address = check(libc.shmat(shm, None, 0o10000))
     expect(world["secret"], ctypes.string_at(address, 100))
+
+
+def sysv_queue(world, inputs, emit):
+    queue = check(libc.msgget(world["key"] ^ 1, 0o1600))
+    libc.msgctl(queue, 0, None)
+
+
+def sysv_semaphore(world, inputs, emit):
+    semaphore = check(libc.semget(world["key"] ^ 2, 1, 0o1600))
+    libc.semctl(semaphore, 0, 0)
 
 
 def posix_queue(world, inputs, emit):
@@ -282,6 +402,7 @@ def memory_touch(world, inputs, emit):
         # Nothing comes from a child that was killed while it touched its block.
         full &= os.read(touched, 1) == b"x"
         os.close(touched)
+    time.sleep(world["hold"])  # whoever only looks from time to time has time to
     os.close(let_go)
     ended = [os.waitpid(child, 0)[1] for child in children]
     if any(ended) or not full:
@@ -342,6 +463,12 @@ def daemon(world, inputs, emit):
             time.sleep(200)
         os._exit(0)
     os.read(read_end, 1)
+
+
+def exit_code(world, inputs, emit):
+    """Say a number by how the process ends; the harness looks whether anybody could learn it."""
+    sys.stdout.flush()
+    os._exit(77)
 
 
 def leave_group(world, inputs, emit):
@@ -492,5 +619,14 @@ ATTACKS = {
     "userfaultfd": surface(323, 282, 1),
     "keyctl": surface(250, 219, 0, -3, 0),
     "perf_event": surface(298, 241, 0, 0, -1, -1, 0),
+    "set_clock": surface(227, 112, 0, 0),
+    "load_module": surface(175, 105, 0, 0, 0),
+    "kernel_log": surface(103, 116, 10, 0, 0),
+    "splice_memory": surface(278, 75, -1, 0, 0, 0),
 }
 ATTACKS.pop("attack", None)
+# these use up what all share, end their process, or are looked at from outside: each has a sandbox of its own
+ALONE = {
+    "fork_bomb", "thread_bomb", "memory_bomb", "memory_touch", "disk_fill", "big_file", "many_files", "cpu_hog",
+    "stderr_flood", "egress_flood", "daemon", "leave_group", "x32", "exit_code",
+}  # fmt: skip

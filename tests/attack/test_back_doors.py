@@ -301,6 +301,9 @@ def test_a_silence_that_cannot_be_written_down_ends_recording_all_the_same(
 
     class Running:
         level = "E3"
+        kernel = "a kernel"
+        mechanisms = ()
+        program = "0:test"
 
         def frames(self) -> Iterator[Frame]:
             return iter(())

@@ -84,7 +84,7 @@ def test_one_unreadable_entry_does_not_hide_what_was_slipped_in(
         "slipped-in",
         kind="feature",
         label=bench.desk.lineage.label(known),
-        parents=[],
+        parents=[known],
         created_us=bench.desk.now_us(),
     )
 

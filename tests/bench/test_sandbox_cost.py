@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import statistics
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from safehold.sandbox.launch import Launcher
 
 HERE = Path(__file__).resolve().parent
 ROUNDS = 11
+SOURCES = [str(HERE.parents[1] / "src"), *(one for one in sys.path if one.endswith("-packages"))]
 
 
 class BenchLauncher(Launcher):
@@ -112,3 +115,52 @@ def test_frames_flow(board):
         met=rate >= 300,
         floor=0.05,
     )
+
+
+def work_in_plain(file: str) -> dict[str, float]:
+    """What ``sandbox_jobs.measure`` says in a plain interpreter; in a session of its own, as a sandbox is."""
+    code = (
+        f"import sys; sys.path[:0] = {[str(HERE.parent / 'unit'), *SOURCES]!r}\n"
+        f"import json, sandbox_jobs; print(json.dumps(sandbox_jobs.measure({file!r})))"
+    )
+    done = subprocess.run(
+        [sys._base_executable, "-I", "-S", "-c", code],
+        check=True,
+        env=ENVIRONMENT,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    return json.loads(done.stdout)
+
+
+def work_confined(launcher: Launcher, file: str) -> dict[str, float]:
+    spec = json.dumps({"job": "work", "file": file}).encode()
+    with launcher.start(Job(recipe="job", spec=spec, limits=Limits(wall=120.0), least="E0")) as run:
+        (frame,) = run.frames()
+    assert run.wait().ok
+    return frame.header
+
+
+@pytest.mark.bench
+def test_work_and_system_calls(board):
+    """Processor time of the same loops, inside and outside, one after the other in each round."""
+    launcher = BenchLauncher()
+    file = os.__file__  # shown in a sandbox too
+    rounds = [(work_in_plain(file), work_confined(launcher, file)) for _ in range(ROUNDS)]
+    for name, title, goal, most in (
+        ("cpu", "arithmetic in a sandbox", 1.05, 1.3),
+        ("getppid", "getppid in a sandbox", 1.35, 2.5),
+        ("open", "open and read in a sandbox", 1.35, 2.5),
+    ):
+        bare, ours = (min(one[side][name] for one in rounds) for side in (0, 1))
+        unit = "s" if name == "cpu" else "us"
+        board.add(
+            title,
+            ours=f"{ours:.2f} {unit}",
+            peer=f"plain Python: {bare:.2f} {unit}",
+            ratio=ours / bare,
+            goal=f"<= {goal} x",
+            met=ours / bare <= goal,
+            most=most,
+        )

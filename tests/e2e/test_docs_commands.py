@@ -69,6 +69,13 @@ def test_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:
     tutorial = World(tmp_path, passphrase="choose your own")
     (artifact,) = tutorial.ask("artifact", "list")["artifacts"]
     assert artifact["purpose"] == "train_ui_agent"
+    with tutorial.kept():
+        page = DOCS / "how-to" / "follow-the-data.md"
+        assert walk(page, tmp_path, tutorial.environment) == 5
+    assert f">{artifact['id'][:23]}" in (tmp_path / "lineage.svg").read_text("utf-8")
+    events = [orjson.loads(line) for line in (tmp_path / "lineage.jsonl").read_bytes().splitlines()]
+    assert events[-1]["outputs"][0]["name"] == artifact["id"]
+    assert events[-1]["outputs"][0]["facets"]["safehold_release"]["unit"] == "person"
 
 
 def test_the_how_to_guides_work_as_they_stand(tmp_path: Path) -> None:
@@ -138,6 +145,8 @@ def test_every_link_of_these_pages_leads_somewhere() -> None:
         DOCS / "how-to" / "pause-and-prove-silence.md",
         DOCS / "how-to" / "check-the-uses-of-your-data.md",
         DOCS / "how-to" / "erase-a-person.md",
+        DOCS / "how-to" / "follow-the-data.md",
+        DOCS / "reference" / "labels.md",
         DOCS / "how-to" / "give-a-person-their-data.md",
         DOCS / "how-to" / "keep-objects-in-s3.md",
     ):

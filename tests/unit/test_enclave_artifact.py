@@ -8,7 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from safehold.canonical import b64, encode
-from safehold.enclave.artifact import PAYLOAD_TYPE, Provenance, sign_provenance, verify_provenance
+from safehold.enclave.artifact import Provenance, sign_provenance, verify_provenance
+from safehold.enclave.dsse import PAYLOAD_TYPE
 from safehold.errors import TamperedError
 from safehold.signing import SigningKey, pre_authenticate
 

@@ -389,3 +389,18 @@ def test_one_person_moves_a_score_by_its_bound():
         noise=lambda shape, deviation: (seen.append(deviation), np.zeros(shape))[1],
     )  # fmt: skip
     assert seen == [2.0 * score.BOUND * training.SLACK]
+
+
+def test_whoever_starts_a_run_may_say_who_only_scores_and_nobody_else_does():
+    examples = [make_examples(one, SHAPE) for one in people(6, length=5)]
+    names = [f"p{at}" for at in range(6)]
+    settings = train.Settings.from_spec({**SPEC, "min_people": 2, "held_out": ["p1", "p4", "no"]})
+    trains, scores = train._split(examples, settings, names)
+    assert [id(one) for one in trains] == [id(examples[at]) for at in (0, 2, 3, 5)]
+    assert [id(one) for one in scores] == [id(examples[at]) for at in (1, 4)]
+    few = train.Settings.from_spec({**SPEC, "min_people": 5, "held_out": ["p1", "p4"]})
+    with pytest.raises(DeniedError):
+        train._split(examples, few, names)
+    for wrong in ("p1", [1], {"p1": 1}):
+        with pytest.raises(InvalidError):
+            train.Settings.from_spec({**SPEC, "held_out": wrong})

@@ -222,7 +222,7 @@ def test_something_derived_without_an_entry_is_missing(bench: Bench) -> None:
         "slipped-in",
         kind="feature",
         label=bench.desk.lineage.label(known),
-        parents=[],
+        parents=[known],
         created_us=bench.desk.now_us(),
     )
     assert measure.count_missing(bench.verbs).micro == MICRO

@@ -35,7 +35,18 @@ def launcher():
 
 
 def test_only_listed_recipes_start(launcher):
-    assert sorted(Launcher._recipes) == ["feature", "ingest", "reidentify", "train"]
+    assert sorted(Launcher._recipes) == [
+        "canary",
+        "code",
+        "feature",
+        "ingest",
+        "inspect",
+        "join",
+        "membership",
+        "reidentify",
+        "sql",
+        "train",
+    ]
     for recipe in ("os", "sandbox_jobs", "safehold.sandbox.check", "", "INGEST"):
         with pytest.raises(DeniedError) as caught:
             Launcher().start(Job(recipe=recipe, limits=LIMITS, least="E0"))
@@ -49,7 +60,7 @@ def test_a_level_that_does_not_exist_is_refused(launcher):
             launcher.start(job("empty", least=least))
 
 
-@pytest.mark.parametrize("have", LEVELS)
+@pytest.mark.parametrize("have", [level for level in LEVELS if level != "E4"])
 @pytest.mark.parametrize("least", LEVELS)
 def test_a_job_never_runs_below_its_least_level(launcher, monkeypatch, have, least):
     """The levels are really run: a weaker machine starts what it may, and says what it is."""

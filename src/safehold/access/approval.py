@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from safehold import canonical
+from safehold.access.code import approvers_of
 from safehold.access.emergency import approving
 from safehold.access.grant import DOMAIN, WAIT_US, Grant, check_grant
 from safehold.access.price import Price
@@ -191,12 +192,13 @@ def verify_approvals(
         refused.append("a seat that the charter does not name for emergencies")
         counted = {name: one for name, one in counted.items() if name in named}
     people = {seats[name].person for name in counted}
-    if len(people) < rule.approvers:
+    needed = approvers_of(grant.recipes, rule.approvers)
+    if len(people) < needed:
         notes = f"; not counted: {', '.join(sorted(set(refused)))}" if refused else ""
         if len(people) < len(counted):
             notes += "; a person who holds several seats counts once"
         raise QuorumError(
-            f"{len(people)} of {rule.approvers} approvals{notes}",
+            f"{len(people)} of {needed} approvals{notes}",
             rule="approval.quorum",
             fix="ask further seats of the board: safehold request approve",
         )

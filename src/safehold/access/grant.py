@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from safehold import canonical
 from safehold.access import principal as principals
+from safehold.access.code import is_code
 from safehold.access.emergency import check_emergency
 from safehold.access.principal import Agent, Principal
 from safehold.charter import Charter
@@ -177,6 +178,7 @@ def check_grant(grant: Grant, charter: Charter) -> GrantRule:
         raise DeniedError(
             "this grant was asked under another charter", rule="grant.charter", fix="ask again"
         )
+    _check_code(grant)
     role = charter.role(grant.requester.role)
     purpose = charter.purpose(grant.purpose)
     if role.grant is None:
@@ -199,6 +201,20 @@ def check_grant(grant: Grant, charter: Charter) -> GrantRule:
             "a grant says why", rule="grant.reason", fix="name the ticket, or write a sentence"
         )
     return check_emergency(grant, charter, role.grant) if grant.break_glass else role.grant
+
+
+def _check_code(grant: Grant) -> None:
+    """Let code of somebody's own be asked for alone, by a person, and never in a hurry."""
+    if not any(map(is_code, grant.recipes)):
+        return
+    if isinstance(grant.requester, Agent):
+        raise DeniedError("an agent runs reviewed recipes only", rule="grant.code")
+    if len(grant.recipes) > 1 or grant.break_glass:
+        raise DeniedError(
+            "a script is granted by itself, and in no emergency",
+            rule="grant.code",
+            fix="one request for each script",
+        )
 
 
 def _check_shape(grant: Grant) -> None:

@@ -31,12 +31,14 @@ REMEDIES = {
 
 def probe_sandbox() -> dict[str, Any]:
     """Try each mechanism of isolation and report the level."""
+    from safehold.sandbox.gvisor import find_gvisor
     from safehold.sandbox.launch import Launcher
 
     probe = Launcher().probe
     return {
         "level": probe.level,
         "kernel": probe.kernel,
+        "gvisor": find_gvisor(),
         "mechanisms": list(probe.mechanisms),
         "real_data": "allowed up to the charter's least level"
         if probe.level != "E0"

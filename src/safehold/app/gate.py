@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from safehold.access.code import CODE, Plan, read_plan
 from safehold.app.attack import need
+from safehold.app.model_gates import MODEL_RECIPES, attest, open_model_gate, recipe_materials
+from safehold.app.workshop import kind_of
 from safehold.assurance.reidentify.attackers import KINDS
 from safehold.assurance.reidentify.gate import RiskAllowance, RiskGate
 from safehold.assurance.reidentify.trial import STREAMS
 from safehold.dlp.feature import Feature, admit_columns
 from safehold.enclave.action import SCHEMA
 from safehold.enclave.artifact import Model, Provenance, sign_provenance, verify_provenance
+from safehold.enclave.code.gate import CodeGate
+from safehold.enclave.contribution import QueryGate
 from safehold.enclave.egress import Allowance, Derived, Metrics, Progress
 from safehold.enclave.egress import Gate as MessageGate
 from safehold.enclave.feature import declare
+from safehold.enclave.manifest import sign_files
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import DeniedError
+from safehold.federation.measure import READ, RECIPE, MeasureGate, check_spec
 from safehold.keeper.ports import Frame, Gate, Made, Passed
-from safehold.signing import SigningKey, VerifyKey
+from safehold.privacy.template import Template
+from safehold.signing import PointKey, SigningKey, VerifyKey
 from safehold.telemetry.schema import REST
 
 SEED: Final = 1  # the attack is the same again; it draws no noise
@@ -77,47 +85,134 @@ class AttackGate:
         self._gate.close()
 
 
+class ScriptGate:
+    """The gate of one sandbox with a script of somebody's own.
+
+    Args:
+        plan: What the script may send.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._gate = CodeGate(plan)
+
+    def admit(self, frame: Frame) -> Passed:
+        """Return what a frame says if it may leave."""
+        return Passed(kind="code", values=self._gate.admit(frame.header, frame.body))
+
+    def close(self) -> None:
+        """A script that sent nothing said nothing."""
+
+
+class FigureGate:
+    """The gate of one query.
+
+    Args:
+        template: What it declared.
+        people: Run-scoped ids that it is given.
+    """
+
+    def __init__(self, template: Template, people: frozenset[str]) -> None:
+        self._gate = QueryGate(template, people)
+
+    def admit(self, frame: Frame) -> Passed:
+        """Return what one person adds; it does not leave."""
+        found = self._gate.admit(frame.header, frame.body)
+        return Passed(kind="contribution", values={}, person=found.person, held=found.share)
+
+    def close(self) -> None:
+        """Check that nobody is missing."""
+        self._gate.close()
+
+
+class JoinGate:
+    """The gate of one run that makes a number of each person, for a join.
+
+    Args:
+        people: Run-scoped ids that were handed in.
+        spec: What the recipe was told.
+    """
+
+    def __init__(self, people: frozenset[str], spec: Mapping[str, Any]) -> None:
+        check_spec(spec)
+        self._gate = MeasureGate(people=people, clamp=spec["clamp"])
+
+    def admit(self, frame: Frame) -> Passed:
+        """Return what a frame says if it may leave."""
+        person, value = self._gate.admit(frame.header, frame.body)
+        return Passed(kind="measure", values={"value": value}, person=person)
+
+    def close(self) -> None:
+        """Nothing can be missing: whoever has no value is left out."""
+
+
+def _open_feature(spec: Mapping[str, Any], people: frozenset[str]) -> Gate:
+    admit_columns(SCHEMA, declare(spec))
+    vocabulary = Vocabulary.from_spec(spec)
+    return EgressGate(Allowance(recipe="feature", vocabulary=vocabulary, people=people))
+
+
+def _open_train(spec: Mapping[str, Any], people: frozenset[str]) -> Gate:
+    return EgressGate(
+        Allowance(
+            recipe="train",
+            vocabulary=Vocabulary.from_spec(spec),
+            people=people,
+            epsilon_micro=spec["epsilon_micro"],
+            delta_e12=spec["delta_e12"],
+            min_people=spec["min_people"],
+            synthetic=spec["synthetic"],
+        )
+    )
+
+
+def _open_attack(spec: Mapping[str, Any], people: frozenset[str]) -> Gate:
+    return AttackGate(
+        RiskAllowance(people=len(people), min_people=spec["min_people"], kinds=tuple(spec["kinds"]))
+    )
+
+
+_OPENERS: Final[Mapping[str, Callable[[Mapping[str, Any], frozenset[str]], Gate]]] = {
+    "feature": _open_feature,
+    "train": _open_train,
+    "reidentify": _open_attack,
+    "sql": lambda spec, people: FigureGate(Template.from_json(spec["template"]), people),
+    RECIPE: lambda spec, people: JoinGate(people, spec),
+    CODE: lambda spec, _people: ScriptGate(read_plan(spec["script"].encode())),
+}
+
+
 class EgressGatekeeper:
     """Opens a gate for each run, no wider than what the run was told."""
 
     def open(self, recipe: str, spec: Mapping[str, Any], people: frozenset[str]) -> Gate:
-        """Return the gate of one run."""
-        if recipe == "reidentify":
-            return AttackGate(
-                RiskAllowance(
-                    people=len(people), min_people=spec["min_people"], kinds=tuple(spec["kinds"])
-                )
-            )
-        vocabulary = Vocabulary.from_spec(spec)
-        if recipe == "feature":
-            admit_columns(SCHEMA, declare(spec))
-            return EgressGate(Allowance(recipe="feature", vocabulary=vocabulary, people=people))
-        if recipe == "train":
-            return EgressGate(
-                Allowance(
-                    recipe="train",
-                    vocabulary=vocabulary,
-                    people=people,
-                    epsilon_micro=spec["epsilon_micro"],
-                    delta_e12=spec["delta_e12"],
-                    min_people=spec["min_people"],
-                    synthetic=spec["synthetic"],
-                )
-            )
-        raise DeniedError("nothing leaves this recipe through the gate", rule="egress.recipe")
+        """Return the gate of one run.
+
+        Raises:
+            DeniedError: Nothing leaves such a recipe.
+        """
+        if recipe in MODEL_RECIPES:
+            return open_model_gate(recipe, spec)
+        opener = _OPENERS.get(kind_of(recipe))
+        if opener is None:
+            raise DeniedError("nothing leaves this recipe through the gate", rule="egress.recipe")
+        return opener(spec, people)
 
     def reads(self, recipe: str) -> frozenset[str]:
         """Return the streams a recipe understands."""
         match recipe:
-            case "train":
+            case "train" | "membership":
                 return frozenset({"feature"})
             case "reidentify":
                 return frozenset(STREAMS)
+            case "join":
+                return frozenset(READ)
             case _:
                 return frozenset({"key", "pointer", "chat", "ai"})
 
     def columns(self, recipe: str, stream: str) -> tuple[str, ...]:
         """Return the columns of a stream that a recipe reads, in their order; none of one that it does not know."""
+        if recipe == RECIPE:
+            return READ.get(stream, ())
         return columns_of(stream) if stream in self.reads(recipe) else ()
 
     def features(self, recipe: str, spec: Mapping[str, Any]) -> tuple[Feature, ...]:
@@ -147,7 +242,7 @@ class ProvenanceNotary:
                 sha256=hashlib.sha256(made.body).digest(),
                 recipe="train",
                 parameters=made.parameters,
-                materials=made.materials,
+                materials={**made.materials, **recipe_materials()},
                 run=made.run,
                 intent=made.intent,
                 builder=f"safehold-sandbox/{made.level}",
@@ -156,6 +251,14 @@ class ProvenanceNotary:
             ),
             key,
         )
+
+    def attest(self, name: str, card: Mapping[str, Any], key: SigningKey) -> bytes:
+        """Return a signed statement of what an artifact was tested for, and how that ended."""
+        return attest(name, card, key)
+
+    def sign_files(self, name: str, files: Mapping[str, bytes], key: PointKey) -> bytes:
+        """Return a signature over files, as OpenSSF model signing has it."""
+        return sign_files(name, files, key)
 
     def check(self, statement: bytes, *, body: bytes, key: VerifyKey) -> dict[str, Any]:
         """Return what a statement says."""

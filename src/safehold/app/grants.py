@@ -9,6 +9,7 @@ from typing import Any
 
 from safehold import ids
 from safehold.access import Approval, Grant, Holder, Human, PeopleFilter, Price, approve
+from safehold.access.code import CODE, approvers_of, read_plan
 from safehold.access.grant import MINUTE_US, WAIT_US
 from safehold.app.charters import charter_in_force, keys_in
 from safehold.app.gate import EgressGatekeeper, columns_of
@@ -18,15 +19,18 @@ from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.clock import SystemClock, day_of
 from safehold.errors import InvalidError
+from safehold.federation.measure import READ
 from safehold.keeper.attack import STAGES, VERB
 from safehold.keeper.client import KeeperClient, Progress
+from safehold.keeper.code import STAGES as CODE_STAGES
+from safehold.keeper.code import VERB as CODE_VERB
 from safehold.keeper.desk import segment_name
 from safehold.keeper.grants import use_message
 from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
-RECIPES = ("train", "reidentify", "feature")
+RECIPES = ("train", "reidentify", "feature", CODE, "join", "membership", "pull")
 ROLE = "data_scientist"
 FEATURE = "feature"
 
@@ -81,6 +85,32 @@ class Pass:
         )
         return {**answer, **_figures(answer["metrics"])}
 
+    def join(
+        self,
+        client: KeeperClient,
+        verb: str,
+        order: Mapping[str, Any],
+        progress: Progress,
+        listener: int | None,
+    ) -> dict[str, Any]:
+        """Take part in a session with other houses, under the grant."""
+        return client.call(
+            verb,
+            progress=progress,
+            descriptors=() if listener is None else (listener,),
+            **self.prove(client, verb, order["purpose"]),
+            **order,
+        )
+
+    def prove(self, client: KeeperClient, verb: str, purpose: str) -> dict[str, Any]:
+        """Return what a verb under this grant takes: the token, and the proof over a fresh nonce."""
+        nonce = unb64(client.call("nonce")["nonce"])
+        return {
+            "token": self.holder.token,
+            "nonce": b64(nonce),
+            "proof": b64(self.holder.prove(nonce, use_message(verb, purpose))),
+        }
+
     def attack(
         self, client: KeeperClient, purpose: str, dataset: str | None, progress: Progress
     ) -> dict[str, Any]:
@@ -95,6 +125,22 @@ class Pass:
             nonce=b64(nonce),
             proof=b64(self.holder.prove(nonce, use_message(VERB, purpose))),
             dataset=dataset,
+        )
+
+    def run(
+        self, client: KeeperClient, purpose: str, script: bytes, progress: Progress
+    ) -> dict[str, Any]:
+        """Run a script under the grant that names it, and return what left."""
+        nonce = unb64(client.call("nonce")["nonce"])
+        return client.call(
+            CODE_VERB,
+            progress=progress,
+            purpose=purpose,
+            stage=self.stage,
+            token=self.holder.token,
+            nonce=b64(nonce),
+            proof=b64(self.holder.prove(nonce, use_message(CODE_VERB, purpose))),
+            script=script.decode("utf-8"),
         )
 
 
@@ -113,6 +159,7 @@ def draft_grant(
     limits: Limits | None = None,
     break_glass: bool = False,
     segment: str | None = None,
+    script: bytes | None = None,
 ) -> Grant:
     """Return a grant for one recipe of a purpose, as wide as the charter's places and retention.
 
@@ -132,6 +179,7 @@ def draft_grant(
         limits: The most it may come to.
         break_glass: It is an emergency.
         segment: The only segment; all of the recipe where nothing is said.
+        script: The code that is to run; the recipe is ``code`` then.
 
     Raises:
         InvalidError: There is no such recipe or segment, or the charter has no stage for it.
@@ -142,15 +190,31 @@ def draft_grant(
     sources = sources_of(charter, purpose)
     kept = max((charter.retention(stream) for stream in sources), default=0)
     streams: tuple[str, ...]
+    cost = _epsilon(charter, purpose, recipe)
     match recipe:
-        case "train":
+        case "code":
+            plan = read_plan(script or b"")
+            recipe, cost = plan.recipe, plan.epsilon_micro
+            streams, stage = (
+                tuple(sorted(plan.streams)),
+                stage_for(charter, purpose, role, CODE_STAGES),
+            )
+            if script is None or not streams:
+                raise InvalidError(
+                    "code is asked for with the script, whose block names the streams it reads",
+                    rule="code.streams",
+                    fix="--script FILE; docs/how-to/run-your-own-code.md shows a block",
+                )
+        case "train" | "membership" | "pull":  # a model is of the stage that made it
             streams, stage = (FEATURE,), "training"
         case "reidentify":
             streams = tuple(sorted(sources & frozenset(STREAMS)))
-            stage = _attack_stage(charter, purpose, role)
+            stage = stage_for(charter, purpose, role, STAGES)
         case "feature":
             streams = tuple(sorted(sources & EgressGatekeeper().reads("feature")))
             stage = "feature"
+        case "join":
+            streams, stage = tuple(sorted(sources)), "private_join"
         case _:
             raise InvalidError("no such recipe", rule="request.recipe", fix=", ".join(RECIPES))
     segments = tuple(
@@ -168,7 +232,11 @@ def draft_grant(
         segments=segments,
         streams=streams,
         columns=tuple(columns)
-        or tuple(f"{stream}.{name}" for stream in streams for name in columns_of(stream)),
+        or tuple(
+            f"{stream}.{name}"
+            for stream in streams
+            for name in (READ[stream] if recipe == "join" else columns_of(stream))
+        ),
         stages=(stage,),
         recipes=(recipe,),
         people=(people or PeopleFilter()).digest(),
@@ -181,9 +249,7 @@ def draft_grant(
         max_rows=limits.rows,
         max_bytes=limits.out_bytes,
         max_per_hour=limits.per_hour,
-        epsilon_micro=_epsilon(charter, purpose, recipe) * limits.runs
-        if limits.epsilon_micro is None
-        else limits.epsilon_micro,
+        epsilon_micro=cost * limits.runs if limits.epsilon_micro is None else limits.epsilon_micro,
         reason=reason,
         charter=charter.digest().hex(),
         break_glass=break_glass,
@@ -191,21 +257,21 @@ def draft_grant(
 
 
 def _epsilon(charter: Charter, purpose: str, recipe: str) -> int:
-    """Return what one run costs: training spends what the purpose allows, an attack nothing."""
+    """Return what one run costs: training and a join at most what the purpose allows, an attack nothing."""
     privacy = charter.purpose(purpose).privacy
-    return 0 if privacy is None or recipe != "train" else privacy.epsilon_micro
+    return 0 if privacy is None or recipe not in {"train", "join"} else privacy.epsilon_micro
 
 
-def _attack_stage(charter: Charter, purpose: str, role: str) -> str:
-    """Return the stage in which a charter lets a role attack the data of a purpose."""
+def stage_for(charter: Charter, purpose: str, role: str, stages: Sequence[str]) -> str:
+    """Return the first of some stages that a charter gives both to a role and to a purpose."""
     both = set(charter.purpose(purpose).stages) & set(charter.role(role).stages)
-    for stage in STAGES:
+    for stage in stages:
         if stage in both:
             return stage
     raise InvalidError(
-        "the charter gives role and purpose no stage in which data is attacked",
-        rule="attack.stage",
-        fix=f"one of {', '.join(STAGES)} in both",
+        "the charter gives role and purpose no stage for this",
+        rule="attack.stage" if stages == STAGES else "code.stage",
+        fix=f"one of {', '.join(stages)} in both",
     )
 
 
@@ -251,6 +317,7 @@ def pass_for(
     grant: Path | None = None,
     holder: Path | None = None,
     seats: Path | None = None,
+    script: bytes | None = None,
 ) -> Pass | None:
     """Return a pass: from a grant file and its holder's key, or from a folder of seat keys, or none."""
     if grant is not None:
@@ -261,7 +328,9 @@ def pass_for(
         paper = read_paper(grant)
         return _enact(client, paper.grant, paper.approvals, SigningKey.read(holder))
     if seats is not None:
-        return pass_with_seats(client, Home.open(path), purpose=purpose, seats=seats, recipe=recipe)
+        return pass_with_seats(
+            client, Home.open(path), purpose=purpose, seats=seats, recipe=recipe, script=script
+        )
     return None
 
 
@@ -282,7 +351,13 @@ def demand_pass(client: KeeperClient, path: Path, **given: Any) -> Pass:
 
 
 def pass_with_seats(
-    client: KeeperClient, home: Home, *, purpose: str, seats: Path, recipe: str = "train"
+    client: KeeperClient,
+    home: Home,
+    *,
+    purpose: str,
+    seats: Path,
+    recipe: str = "train",
+    script: bytes | None = None,
 ) -> Pass:
     """Ask, approve with as many seats as the charter wants, and enact; for trying things out."""
     charter = charter_in_force(home)
@@ -295,11 +370,13 @@ def pass_with_seats(
         holder=holder,
         minutes=60,
         recipe=recipe,
+        script=script,
     )
     rule = charter.role(ROLE).grant
     now = SystemClock().now_us()
     price = Price.from_json(client.call("request.new", grant=grant.to_json())["price"])
-    keys = list(keys_in(seats).items())[: 1 if rule is None else rule.approvers]
+    needed = 1 if rule is None else approvers_of(grant.recipes, rule.approvers)
+    keys = list(keys_in(seats).items())[:needed]
     approvals = [approve(grant, price, seat, key, now_us=now) for seat, key in keys]
     return _enact(client, grant, approvals, holder)
 

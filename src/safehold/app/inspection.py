@@ -35,8 +35,18 @@ def read_canaries(path: Path) -> Canaries:
         MissingError: There is no such file.
         InvalidError: It is no text, or a word is too short.
     """
+    return Canaries(planted_words(path))
+
+
+def planted_words(path: Path) -> list[str]:
+    """Return the planted words of a file, one a line, as they stand there.
+
+    Raises:
+        MissingError: There is no such file.
+        InvalidError: It is no text.
+    """
     try:
-        words = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
     except OSError:
         raise MissingError(
             "the list of canaries cannot be read", rule="artifact.canaries", fix="check its path"
@@ -45,7 +55,6 @@ def read_canaries(path: Path) -> Canaries:
         raise InvalidError(
             "the list of canaries is no text", rule="artifact.canaries", fix="write one word a line"
         ) from None
-    return Canaries(words)
 
 
 def list_files(paths: Sequence[Path]) -> list[Path]:

@@ -24,7 +24,9 @@ import sqlalchemy as sa
 from safehold import canonical, ids
 from safehold.app.anchors import anchor_now, summary
 from safehold.app.control import cut, lead_of, open_control
+from safehold.app.crossing import PartyProcesses
 from safehold.app.custody import Custody, make_root, unlock
+from safehold.app.examiner import ModelExaminer
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.hardening import harden
 from safehold.app.journal import store_of
@@ -245,13 +247,14 @@ def _open_desk(
             catalog=Catalog(
                 engine, key=vault.derive("catalog-mac"), sealer=Records(root, "catalog")
             ),
-            lineage=Lineage(engine),
+            lineage=Lineage(engine, key=vault.derive("catalog-mac")),
             people=People(engine, sealer=Records(root), lookup_key=vault.derive("lookup")),
             devices=Devices(engine, sealer=Records(root), lookup_key=vault.derive("lookup")),
             trust=Trust(home, ledger, clock),
             workshop=workshop or SandboxWorkshop(Launcher()),
             gatekeeper=EgressGatekeeper(),
             notary=ProvenanceNotary(),
+            examiner=ModelExaminer(),
             engine=engine,
             sealer=Records(root),
             index=EpochIndex(
@@ -265,6 +268,7 @@ def _open_desk(
             local=tuple(local.vkeys),
             rotation=rotation,
             custody=Custody(home),
+            crossing=PartyProcesses(),
         )
     except BaseException:
         ledger.close()

@@ -127,6 +127,10 @@ def time_erasures(verbs: Verbs) -> Measured:
     for index, leaf in verbs.desk.ledger.leaves():
         if leaf["k"] != "erasure":
             continue
+        if (
+            leaf.get("pub", {}).get("state") == "amended"
+        ):  # what is made again later holds nothing of them
+            continue
         if "ref" in leaf:
             longest_ms = max(longest_ms, leaf["t"] - begun.pop(leaf["ref"], leaf["t"]))
         else:
@@ -184,15 +188,28 @@ def _made_of_nothing(desk: Desk) -> tuple[int, int]:
     """Return how much was derived without an entry that says so, and how many entries cannot be read."""
     told: set[str] = set()
     unreadable = 0
+    answered: set[str] = set()  # intents; a result that was published is named by its own
     for index, leaf in desk.ledger.leaves():
-        if leaf["k"] == "access.result" and leaf["pub"].get("outcome") == "ok":
+        if leaf["k"] == "derived" or (
+            leaf["k"] == "access.result" and leaf["pub"].get("outcome") == "ok"
+        ):
             try:
-                detail = desk.ledger.detail(index)["detail"]
+                said = desk.ledger.detail(index)
             except SafeholdError:
                 unreadable += 1  # it may have told of any of them
                 continue
+            if leaf["k"] == "derived":
+                told.add(str(said["object"]))
+                continue
+            answered.add(str(leaf["ref"]))
+            detail = said["detail"]
             told |= {str(detail[name]) for name in ("dataset", "artifact") if name in detail}
-    unknown = sum(one["kind"] != "source" and one["id"] not in told for one in desk.lineage.show())
+    unknown = sum(
+        one["kind"] != "source"
+        and one["id"] not in told
+        and not (one["kind"] == "aggregate" and one["id"].rpartition(":")[2] in answered)
+        for one in desk.lineage.show()
+    )
     return unknown, unreadable
 
 

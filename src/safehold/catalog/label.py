@@ -1,8 +1,9 @@
 """What a dataset may be used for, and until when: derived data inherits the narrowest of its parents.
 
-Rule 6 of the seven promises. People, categories and days unite, purposes and jurisdictions intersect, the earliest
-expiry wins. Nothing here can widen a label; only a declared declassifier (a differentially private release)
-ends the chain, and that is recorded as a release and not as a label.
+Rule 6 of the seven promises. People, categories, places and days unite, purposes intersect, the earliest expiry wins:
+see ``algebra``, which computes with sets. What is written down of it is a ``DatasetLabel``: it counts people and
+commits to the set of them under a key, and names nobody. Nothing here can widen a label; only a declared
+declassifier (a differentially private release) ends the chain, and that is recorded as a release and not as a label.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from safehold.catalog.algebra import Inherited, join
 from safehold.errors import DeniedError
 from safehold.vault import SealedBlock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetLabel:
-    """The label of one dataset.
+    """The label of one dataset, as it is written down.
 
     Args:
         people: How many people's data it holds.
@@ -27,6 +29,13 @@ class DatasetLabel:
         expires: First UTC day on which it may no longer exist.
         first_day: First UTC day of the telemetry it came from.
         last_day: Last one.
+        categories: Terms of the charter for its streams.
+        silos: Silos that they lie in.
+        tells: Groups of classes that may be concluded from it.
+        masks: Groups of classes that the charter masks in what it came from.
+        gates: Gates that it must have passed.
+        sensitivity: 1 to 4; 4 where nobody said.
+        digest: Commits to the set of people under a key of the keeper, hex; empty where nobody did.
     """
 
     people: int
@@ -36,31 +45,88 @@ class DatasetLabel:
     expires: int
     first_day: int
     last_day: int
+    categories: frozenset[str] = frozenset()
+    silos: frozenset[str] = frozenset()
+    tells: frozenset[str] = frozenset()
+    masks: frozenset[str] = frozenset()
+    gates: frozenset[str] = frozenset()
+    sensitivity: int = 4
+    digest: str = ""
 
     def to_record(self) -> dict[str, Any]:
         """Return the label as canonical JSON values."""
         return {
             "people": self.people,
-            "streams": sorted(self.streams),
-            "purposes": sorted(self.purposes),
-            "jurisdictions": sorted(self.jurisdictions),
             "expires": self.expires,
             "first_day": self.first_day,
             "last_day": self.last_day,
+            "sensitivity": self.sensitivity,
+            "digest": self.digest,
+            **{name: sorted(getattr(self, name)) for name in _SETS},
         }
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> DatasetLabel:
-        """Read a label back."""
+        """Read a label back; one that an older version wrote says nothing of categories."""
         return cls(
             people=record["people"],
-            streams=frozenset(record["streams"]),
-            purposes=frozenset(record["purposes"]),
-            jurisdictions=frozenset(record["jurisdictions"]),
             expires=record["expires"],
             first_day=record["first_day"],
             last_day=record["last_day"],
+            sensitivity=record.get("sensitivity", 4),
+            digest=record.get("digest", ""),
+            **{name: frozenset(record.get(name, ())) for name in _SETS},
         )
+
+    def inherited(self, people: Iterable[str] = ()) -> Inherited:
+        """Return what something made from this inherits, with the people as a set.
+
+        Args:
+            people: Whose data it is; a label that is read back no longer knows.
+        """
+        return Inherited(
+            people=frozenset(people),
+            expires=self.expires,
+            first_day=self.first_day,
+            last_day=self.last_day,
+            sensitivity=self.sensitivity,
+            **{name: getattr(self, name) for name in _SETS},
+        )
+
+
+_SETS = (
+    "streams",
+    "purposes",
+    "jurisdictions",
+    "categories",
+    "silos",
+    "tells",
+    "masks",
+    "gates",
+)
+
+
+def write_label(held: Inherited, *, digest: str = "") -> DatasetLabel:
+    """Return what is written down of a label.
+
+    Raises:
+        DeniedError: It may serve nothing.
+    """
+    if held.closed or not held.purposes:
+        raise DeniedError(
+            "the parents share no purpose",
+            rule="label.purposes",
+            fix="derive from data that was collected for one purpose",
+        )
+    return DatasetLabel(
+        people=len(held.people),
+        expires=held.expires,
+        first_day=held.first_day,
+        last_day=held.last_day,
+        sensitivity=held.sensitivity,
+        digest=digest,
+        **{name: getattr(held, name) for name in _SETS},
+    )
 
 
 def derive(parents: Iterable[DatasetLabel], *, people: int) -> DatasetLabel:
@@ -76,22 +142,8 @@ def derive(parents: Iterable[DatasetLabel], *, people: int) -> DatasetLabel:
     labels = list(parents)
     if not labels:
         raise DeniedError("nothing to derive from", rule="label.parents")
-    purposes = frozenset.intersection(*(label.purposes for label in labels))
-    if not purposes:
-        raise DeniedError(
-            "the parents share no purpose",
-            rule="label.purposes",
-            fix="derive from data that was collected for one purpose",
-        )
-    return DatasetLabel(
-        people=people,
-        streams=frozenset.union(*(label.streams for label in labels)),
-        purposes=purposes,
-        jurisdictions=frozenset.union(*(label.jurisdictions for label in labels)),
-        expires=min(label.expires for label in labels),
-        first_day=min(label.first_day for label in labels),
-        last_day=max(label.last_day for label in labels),
-    )
+    made = write_label(join(one.inherited() for one in labels))
+    return DatasetLabel.from_record({**made.to_record(), "people": people})
 
 
 def label_blocks(blocks: Sequence[SealedBlock]) -> DatasetLabel:

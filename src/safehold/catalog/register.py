@@ -21,7 +21,7 @@ from safehold.errors import ConflictError
 from safehold.vault import SealedBlock, SealedObject
 
 STAGING, LIVE, REFUSED = "staging", "live", "refused"
-DERIVED = "derived"
+TELEMETRY, DERIVED = "telemetry", "derived"  # whatever else a block is, it is derived too
 
 
 class Catalog:
@@ -110,7 +110,7 @@ class Catalog:
                     tally=self._tallies.seal(source, number, tally),
                 )
             )
-            self._rows.insert(connection, source, objects, kind="telemetry", state=STAGING)
+            self._rows.insert(connection, source, objects, kind=TELEMETRY, state=STAGING)
             if extents:
                 connection.execute(
                     tables.extent.insert(),
@@ -126,10 +126,42 @@ class Catalog:
                     ],
                 )
 
-    def add_derived(self, source: str, objects: Sequence[SealedObject]) -> None:
-        """Make derived blocks known; they are staged until the whole build replaces the last one."""
+    def add_derived(
+        self, source: str, objects: Sequence[SealedObject], *, kind: str = DERIVED
+    ) -> None:
+        """Make derived blocks known; they are staged until the whole build replaces the last one, or is turned live."""
         with self._engine.begin() as connection:
-            self._rows.insert(connection, source, objects, kind=DERIVED, state=STAGING)
+            self._rows.insert(connection, source, objects, kind=kind, state=STAGING)
+
+    def turn_live(self, connection: sa.Connection, source: str) -> None:
+        """Turn the staged blocks of something derived live, in the caller's transaction."""
+        connection.execute(
+            tables.block.update().where(tables.block.c.source == source).values(state=LIVE)
+        )
+
+    def lives(self, source: str, *, after_day: int) -> bool:
+        """Return whether anything of a source or of something derived is there beyond a day."""
+        with self._engine.begin() as connection:
+            return (
+                connection.execute(
+                    sa.select(tables.block.c.id)
+                    .where(
+                        tables.block.c.source == source,
+                        tables.block.c.state == LIVE,
+                        tables.block.c.expires > after_day,
+                    )
+                    .limit(1)
+                ).first()
+                is not None
+            )
+
+    def count_of(self, source: str) -> int:
+        """Return how many blocks of a source or of something derived are known, staged ones too."""
+        with self._engine.begin() as connection:
+            count: int = connection.execute(
+                sa.select(sa.func.count()).where(tables.block.c.source == source)
+            ).scalar_one()
+        return count
 
     def replace_derived(self, purpose: str, keep: str) -> list[str]:
         """Turn a build live and forget the earlier ones of its purpose; return their objects."""
@@ -150,7 +182,7 @@ class Catalog:
         with self._engine.begin() as connection:
             sources = connection.execute(
                 sa.select(tables.block.c.source)
-                .where(tables.block.c.kind == DERIVED, tables.block.c.state == STAGING)
+                .where(tables.block.c.kind != TELEMETRY, tables.block.c.state == STAGING)
                 .distinct()
             ).scalars()
             return [name for source in list(sources) for name in self._forget(connection, source)]
@@ -202,7 +234,7 @@ class Catalog:
         with self._engine.begin() as connection:
             connection.execute(
                 tables.block.delete().where(
-                    tables.block.c.kind == DERIVED, tables.block.c.person == person
+                    tables.block.c.kind != TELEMETRY, tables.block.c.person == person
                 )
             )
 
@@ -393,7 +425,7 @@ class Catalog:
                     sa.func.count(),
                     sa.func.coalesce(sa.func.sum(tables.block.c.rows), 0),
                     sa.func.count(sa.distinct(tables.block.c.person)),
-                ).where(live, tables.block.c.kind == "telemetry")
+                ).where(live, tables.block.c.kind == TELEMETRY)
             ).one()
             sources = connection.execute(
                 sa.select(sa.func.count()).where(tables.source.c.state == LIVE)

@@ -139,6 +139,80 @@ def dataset(
 
 
 @group.command()
+def membership(
+    artifact: Annotated[str, typer.Argument(help="Id of the model.")],
+    *,
+    purpose: Annotated[str, typer.Option(help="Purpose of the grant.")] = "train_ui_agent",
+    grant: Annotated[Path | None, typer.Option(help="An approved request.")] = None,
+    holder: HolderOption = None,
+    seats: GrantSeatsOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Attack a model: was somebody in its training set? In a sandbox, with eight shadow models.
+
+    The result is a leaf for each gate on membership. Exit code 1 unless every one of them passed; the model lies in
+    quarantine then.
+    """
+    from safehold.app.grants import demand_pass
+    from safehold.keeper.trial import VERB
+
+    with keeper(home) as client, progress_bar("attacking", quiet=as_json) as progress:
+        permit = demand_pass(
+            client,
+            home,
+            purpose=purpose,
+            recipe="membership",
+            grant=grant,
+            holder=holder,
+            seats=seats,
+        )
+        result = client.call(
+            VERB,
+            progress=progress,
+            artifact=artifact,
+            purpose=purpose,
+            **permit.prove(client, VERB, purpose),
+        )
+    _tell_model(result, as_json=as_json)
+
+
+@group.command()
+def canary(
+    artifact: Annotated[str, typer.Argument(help="Id of the model.")],
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Attack a model: does it give away the sequences that were planted in its training? Opens nobody's rows.
+
+    The result is a leaf for each gate on canaries. Exit code 1 unless every one of them passed; the model lies in
+    quarantine then.
+    """
+    with keeper(home) as client:
+        result = client.call("attack.canary", artifact=artifact)
+    _tell_model(result, as_json=as_json)
+
+
+def _tell_model(result: dict[str, Any], *, as_json: bool) -> None:
+    """Print how a model stands before each gate, with the power of the attack."""
+    if as_json:
+        put(result, as_json=True)
+    else:
+        for one in result["gates"]:
+            figure = f"{one['micro'] / 1e6:.3f}, at most {one['upper'] / 1e6:.3f}"
+            print(
+                f"{one['gate']}: {figure} (must be {one['op']} {one['bound'] / 1e6:g}): {one['state']}"
+            )
+            print(f"  power: {one['power']}")
+        print(f"{result['artifact']}: {result['state']}")
+    if not result["gates"]:
+        say("the charter has no gate on this attack, so it decides nothing")
+    if any(one["state"] != "passed" for one in result["gates"]):
+        raise typer.Exit(1)
+
+
+@group.command()
 def gates(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Show how each dataset of the home stands before each gate: passed, failed, unmeasured or stale."""
     with keeper(home) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,9 @@ def listing(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> 
         return
     for item in answer["datasets"]:
         label = item["label"]
+        if label is None:
+            put(f"{item['id'][:24]:26}{item['kind']:9}its row was changed", as_json=False)
+            continue
         put(
             f"{item['id'][:24]:26}{item['kind']:9}{label['people']:>7,} people  "
             f"{','.join(label['purposes'])}  until {date_of(label['expires'])}",
@@ -31,14 +35,40 @@ def listing(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> 
 
 @group.command()
 def lineage(
-    dataset: Annotated[str, typer.Argument(help="The dataset, or the beginning of its id.")],
+    dataset: Annotated[
+        str | None,
+        typer.Argument(help="The dataset, or the beginning of its id; all of them without it."),
+    ] = None,
     *,
+    svg: Annotated[Path | None, typer.Option(help="New file for a picture of it.")] = None,
+    openlineage: Annotated[
+        Path | None, typer.Option(help="New file for OpenLineage events, one a line.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a dataset was made from."""
+    """Show what a dataset was made from, and what was made from it: as a tree, a picture, or OpenLineage events.
+
+    Nothing in it is about one person, and of real people small numbers are not told.
+    """
+    from safehold.app.lineage import write_openlineage, write_picture
+
     with keeper(home) as client:
-        put(client.call("dataset.lineage", dataset=dataset), as_json=as_json)
+        answer = client.call("dataset.lineage", dataset=dataset)
+        name = client.call("hello")["home"]
+    nodes = [*answer["lineage"], *answer["below"]]
+    start = "" if dataset is None else str(nodes[0]["id"])
+    if svg is not None:
+        write_picture(svg, nodes, start=start)
+    if openlineage is not None:
+        write_openlineage(openlineage, nodes, home=name)
+    if as_json:
+        put(answer, as_json=True)
+        return
+    from safehold.cli.tree import draw_tree
+
+    for line in draw_tree(nodes, start=start):
+        put(line, as_json=False)
 
 
 @group.command()

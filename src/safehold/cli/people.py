@@ -107,7 +107,8 @@ def erase(
 ) -> None:
     """Erase a person: their keys are destroyed, and nothing that is left leads to them.
 
-    Tells what was made from them and what becomes of each: shredded, rebuilt, bounded, unsupported.
+    Tells what was made from them and what becomes of each: shredded, rebuilt, pending, bounded, unsupported.
+    It is called complete only when nothing is unsupported or pending.
     """
     from safehold.app.trail import keep_receipt
 

@@ -36,8 +36,15 @@ def new(
         int, typer.Option(min=1, help="How long it may be used, from when it is enacted.")
     ] = 60,
     recipe: Annotated[
-        str, typer.Option(help="train, or reidentify: attack what a dataset was made from.")
+        str,
+        typer.Option(
+            help="train, feature, reidentify or membership (attacks), pull (a model), code (own script), sql or join."
+        ),
     ] = "train",
+    script: Annotated[
+        Path | None,
+        typer.Option(help="The script that is to run, and no other; with --recipe code."),
+    ] = None,
     role: Annotated[str, typer.Option(help="The role that asks.")] = "data_scientist",
     column: Annotated[
         list[str] | None,
@@ -70,10 +77,14 @@ def new(
     segment: Annotated[
         str | None, typer.Option(help="Only this segment, such as us-ca.feature.")
     ] = None,
+    query: Annotated[
+        Path | None, typer.Option(help="A query file: only this query; --recipe sql: any query.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Ask for a use, for one holder, one purpose and one recipe; the keeper says how far it reaches."""
+    from safehold.access.code import read_code
     from safehold.app.grants import Limits, ask, people_of
 
     limits = Limits(
@@ -83,23 +94,42 @@ def new(
         per_hour=per_hour,
         epsilon_micro=None if epsilon is None else round(epsilon * 1e6),
     )
+    chosen = people_of(place or (), None if people is None else existing(people))
+    if query is not None or recipe == "sql":
+        from safehold.app.query import Ask, ask_query, read_file
+
+        asked = Ask(
+            requester=requester,
+            purpose=purpose,
+            reason=reason,
+            minutes=minutes,
+            query=None if query is None else read_file(existing(query)),
+            role=role,
+            columns=column or (),
+            limits=limits,
+        )
+        with keeper(home) as client:
+            answer = ask_query(client, home, file, asked, holder=holder, people=chosen)
+        put(answer, as_json=as_json)
+        return
     with keeper(home) as client:
         answer = ask(
             client,
             home,
             file,
             holder=holder,
-            people=people_of(place or (), None if people is None else existing(people)),
+            people=chosen,
             requester=requester,
             purpose=purpose,
             reason=reason,
             minutes=minutes,
-            recipe=recipe,
+            recipe=recipe if script is None else "code",
             role=role,
             columns=column or (),
             limits=limits,
             break_glass=break_glass,
             segment=segment,
+            script=None if script is None else read_code(existing(script)),
         )
     put(answer, as_json=as_json)
 

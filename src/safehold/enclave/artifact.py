@@ -21,16 +21,14 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from safehold.canonical import b64, decode, encode, unb64
+from safehold.enclave import dsse
 from safehold.enclave.model import ARCHITECTURE, Shape
 from safehold.enclave.vocabulary import Vocabulary
-from safehold.errors import InvalidError, TamperedError
+from safehold.errors import TamperedError
 from safehold.signing import SigningKey, VerifyKey
 
 MOST_HEADER: Final = 16 * 1024  # bytes; the declared architecture needs a few hundred
 LARGEST_WEIGHT: Final = 1e6
-PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
-STATEMENT: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "https://slsa.dev/provenance/v1"
 BUILD_TYPE: Final = "https://safehold.dev/recipe/v1"
 
@@ -161,7 +159,7 @@ class Provenance:
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement."""
         return {
-            "_type": STATEMENT,
+            "_type": dsse.STATEMENT,
             "subject": [{"name": self.name, "digest": {"sha256": self.sha256.hex()}}],
             "predicateType": PREDICATE,
             "predicate": {
@@ -188,15 +186,7 @@ class Provenance:
 
 def sign_provenance(provenance: Provenance, key: SigningKey) -> bytes:
     """Return a DSSE envelope around the statement, as canonical JSON."""
-    payload = encode(provenance.statement())
-    signature = key.sign_envelope(PAYLOAD_TYPE, payload)
-    return encode(
-        {
-            "payload": b64(payload),
-            "payloadType": PAYLOAD_TYPE,
-            "signatures": [{"keyid": key.public.key_id, "sig": b64(signature)}],
-        }
-    )
+    return dsse.seal(provenance.statement(), key)
 
 
 def verify_provenance(envelope: bytes, *, body: bytes, keys: Sequence[VerifyKey]) -> dict[str, Any]:
@@ -210,33 +200,12 @@ def verify_provenance(envelope: bytes, *, body: bytes, keys: Sequence[VerifyKey]
     Raises:
         TamperedError: No key signed it, or it is about another file.
     """
-    try:
-        outer = decode(envelope)
-        payload = unb64(outer["payload"])
-        ((signature),) = outer["signatures"]
-        signed, key_id = unb64(signature["sig"]), signature["keyid"]
-        statement = decode(payload)
-    except (InvalidError, KeyError, TypeError, ValueError, AttributeError):
-        raise TamperedError("provenance is no envelope", rule="artifact.envelope") from None
-    if (
-        set(outer) != {"payload", "payloadType", "signatures"}
-        or set(signature) != {"keyid", "sig"}
-        or outer["payloadType"] != PAYLOAD_TYPE
-    ):
-        raise TamperedError("provenance of another type", rule="artifact.envelope")
-    named = [key for key in keys if key.key_id == key_id]
-    if not named:
-        raise TamperedError("provenance signed by nobody we know", rule="artifact.signer")
-    named[0].verify_envelope(PAYLOAD_TYPE, payload, signed)
-    if (
-        not isinstance(statement, dict)
-        or statement.get("_type") != STATEMENT
-        or statement.get("predicateType") != PREDICATE
-        or [entry.get("digest") for entry in statement.get("subject", [])]
-        != [{"sha256": hashlib.sha256(body).hexdigest()}]
-    ):
-        raise TamperedError("provenance is about another file", rule="artifact.subject")
-    return statement
+    return dsse.open_envelope(
+        envelope,
+        predicate_type=PREDICATE,
+        files={"": hashlib.sha256(body).hexdigest()},
+        keys=keys,
+    )
 
 
 def _moment(at_us: int) -> str:

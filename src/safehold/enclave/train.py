@@ -48,6 +48,8 @@ _SETTINGS: Final = {
     "rate_micro": (4_000_000, 100, 1_000_000_000),
     "actions_per_person": (64, 1, 4_096),
 }
+# run-scoped names of those who only score; whoever starts the run may choose them, without looking at data
+_HELD_OUT: Final = "held_out"
 _NEEDED: Final = frozenset(
     {"epsilon_micro", "delta_e12", "min_people", "vocabulary", "apps", "synthetic"}
 )
@@ -69,6 +71,7 @@ class Settings:
         clip_micro: Largest L2 norm of a person's gradient, in millionths.
         rate_micro: Step size, in millionths.
         actions_per_person: Examples taken of one person at most.
+        held_out: Run-scoped names of those who only score; None to draw them here.
     """
 
     epsilon_micro: int
@@ -82,6 +85,7 @@ class Settings:
     clip_micro: int
     rate_micro: int
     actions_per_person: int
+    held_out: frozenset[str] | None = None
 
     @classmethod
     def from_spec(cls, raw: Mapping[str, Any]) -> Settings:
@@ -97,7 +101,7 @@ class Settings:
                     rule="privacy.no_seed",
                     fix="leave it out: randomness comes from the operating system",
                 )
-        unknown = set(raw) - _NEEDED - set(_SETTINGS)
+        unknown = set(raw) - _NEEDED - set(_SETTINGS) - {_HELD_OUT}
         if unknown or _NEEDED - set(raw):
             raise InvalidError(
                 "the training spec has an unknown key or lacks one", rule="enclave.train.spec"
@@ -120,7 +124,19 @@ class Settings:
             raise InvalidError(
                 "synthetic must be true or false", rule="enclave.train.spec", field="synthetic"
             )
-        return cls(vocabulary=Vocabulary.from_spec(raw), synthetic=raw["synthetic"], **values)
+        held = raw.get(_HELD_OUT)
+        if held is not None and not (
+            isinstance(held, list) and all(isinstance(one, str) for one in held)
+        ):
+            raise InvalidError(
+                "held_out is a list of names", rule="enclave.train.spec", field=_HELD_OUT
+            )
+        return cls(
+            vocabulary=Vocabulary.from_spec(raw),
+            synthetic=raw["synthetic"],
+            held_out=None if held is None else frozenset(held),
+            **values,
+        )
 
 
 def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
@@ -137,8 +153,8 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
     """
     settings = Settings.from_spec(spec)
     shape = Shape(tokens=len(settings.vocabulary.tokens), apps=len(settings.vocabulary.apps))
-    people = _read_people(inputs, settings.vocabulary, shape)
-    trained_on, held_out = _split(people, settings)
+    names, people = _read_people(inputs, settings.vocabulary, shape)
+    trained_on, held_out = _split(people, settings, names)
     emit({"type": "progress", "done": 0, "of": settings.rounds})
 
     def progress(done: int) -> None:
@@ -210,7 +226,9 @@ def write_model(model: Trained, vocabulary: Vocabulary) -> bytes:
     return data
 
 
-def _read_people(inputs: Sequence[int], vocabulary: Vocabulary, shape: Shape) -> list[Examples]:
+def _read_people(
+    inputs: Sequence[int], vocabulary: Vocabulary, shape: Shape
+) -> tuple[list[str], list[Examples]]:
     # as numbers at once: a table of its own for each of many people is mostly overhead
     found: dict[str, list[Actions]] = {}
     for fd in inputs:
@@ -220,7 +238,8 @@ def _read_people(inputs: Sequence[int], vocabulary: Vocabulary, shape: Shape) ->
                 raise InvalidError("a part is not a person's features", rule="enclave.train")
             whole = table.unify_dictionaries().combine_chunks()
             found.setdefault(person, []).append(_read_actions(whole, vocabulary))
-    return [make_examples(_join(found.pop(person)), shape) for person in sorted(found)]
+    names = sorted(found)
+    return names, [make_examples(_join(found.pop(person)), shape) for person in names]
 
 
 def _join(parts: list[Actions]) -> Actions:
@@ -243,23 +262,34 @@ def _read_actions(table: pa.Table, vocabulary: Vocabulary) -> Actions:
     return Actions(codes[0], codes[1], start)
 
 
-def _split(people: list[Examples], settings: Settings) -> tuple[list[Examples], list[Examples]]:
+def _split(
+    people: list[Examples], settings: Settings, names: Sequence[str] = ()
+) -> tuple[list[Examples], list[Examples]]:
     """Return who trains and who scores; enough of each, or nobody scores."""
     least = settings.min_people
+    if settings.held_out is not None:
+        scores = [name in settings.held_out for name in names]
+        trains = [one for one, held in zip(people, scores, strict=True) if not held]
+        _require_enough(len(trains), least=least)
+        return trains, [one for one, held in zip(people, scores, strict=True) if held]
     held = max(least, round(len(people) * settings.held_out_ppm / 1e6))
     if len(people) < 2 * least:
         held = 0  # nothing may be said about so few
     if settings.synthetic and held == 0:
         # exact figures about made-up people need no crowd to hide in
         held = max(0, min(round(len(people) * settings.held_out_ppm / 1e6), len(people) - least))
-    if len(people) - held < least:
+    _require_enough(len(people) - held, least=least)
+    order = shuffle_people(len(people))
+    return [people[at] for at in order[held:]], [people[at] for at in order[:held]]
+
+
+def _require_enough(trains: int, *, least: int) -> None:
+    if trains < least:
         raise DeniedError(
-            f"{len(people)} people are too few: the charter asks for {least}",
+            f"{trains} people are too few to train on: the charter asks for {least}",
             rule="charter.min_people",
             fix="wait until more people take part",
         )
-    order = shuffle_people(len(people))
-    return [people[at] for at in order[held:]], [people[at] for at in order[:held]]
 
 
 def _cap(held_out: list[Examples], most: int) -> list[tuple[Examples, Any]]:

@@ -36,6 +36,8 @@ from safehold.keeper.uses import Caps
 from safehold.ledger import Entry
 
 USE = "safehold.use/1"
+# what a refused attempt says in public, beside that it was refused: whoever watches the ledger counts these
+ACTIONS = {"pull": "pull_artifact"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +210,14 @@ class Admission:
         if named is None or error.entry is not None:
             return
         with contextlib.suppress(UnavailableError, TamperedError):
-            error.entry = note_attempt(desk, named, thing=use.recipe, actor="caller", error=error)
+            error.entry = note_attempt(
+                desk,
+                named,
+                thing=use.recipe,
+                actor="caller",
+                error=error,
+                action=ACTIONS.get(use.recipe, ""),
+            )
 
 
 class _Hashed:
@@ -222,7 +231,14 @@ class _Hashed:
 
 
 def note_attempt(
-    desk: Desk, grant: int, *, thing: str, actor: str, error: SafeholdError, purpose: str = ""
+    desk: Desk,
+    grant: int,
+    *,
+    thing: str,
+    actor: str,
+    error: SafeholdError,
+    purpose: str = "",
+    action: str = "",
 ) -> int:
     """Append the refusal of an attempt under a grant and return its index."""
     (receipt,) = desk.log(
@@ -232,6 +248,7 @@ def note_attempt(
             object=thing,
             detail={"rule": error.rule or error.code, "purpose": purpose},
             charter=desk.trust.digest(),
+            public={"action": action} if action else {},
             ref=grant,
         )
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from safehold.access import EVERYBODY, Claims, Demand, PeopleFilter, Principal
+from safehold.dlp.feature import Feature
 from safehold.ids import PersonId
 from safehold.keeper.uses import Caps
 from safehold.vault import SealedBlock
@@ -17,7 +18,7 @@ class Ask:
 
     Args:
         recipe: Which approved recipe is to run.
-        kind: ``telemetry`` or ``derived``.
+        kind: ``telemetry``, ``derived`` for features, or a kind of derived dataset: ``table``, ``vectors``.
         streams: Streams wanted.
         purpose: The one stated purpose.
         stage: Stage of the charter, such as ``feature`` or ``training``.
@@ -26,6 +27,9 @@ class Ask:
         within: Sources whose blocks alone are wanted; None for those of every source.
         most_people: Most people it runs over, drawn by chance; None for everybody.
         people: Who is meant, by the grant of whoever asks.
+        makes: Columns that come of it and what they are made from; None if nobody says before it has run.
+        columns: Columns that are opened, by stream; all that the recipe reads where nothing is said.
+        said: What else the intent says, sealed.
     """
 
     recipe: str
@@ -38,6 +42,9 @@ class Ask:
     within: frozenset[str] | None = None
     most_people: int | None = None
     people: PeopleFilter = EVERYBODY
+    makes: tuple[Feature, ...] | None = None
+    columns: Mapping[str, tuple[str, ...]] | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,13 @@ import orjson
 import pyarrow as pa
 
 from safehold.access import Demand
+from safehold.catalog import DatasetLabel
 from safehold.errors import DeniedError
 from safehold.ids import PersonId
 from safehold.keeper.admission import note_attempt
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.desk import Desk
+from safehold.keeper.pooled import Pooled
 from safehold.keeper.ports import Passed
 from safehold.keeper.trust import Trust
 from safehold.keeper.uses import Caps
@@ -84,6 +86,9 @@ class Opening:
         standings: What each of them had chosen when the intent was written.
         charter: Digest of the charter it was decided under.
         bounds: What its grant covers.
+        label: What everything inherits that is made from it.
+        datasets: What is made from it has these as parents: sources, builds, tables.
+        pooled: Tables of several people that are opened beside.
     """
 
     intent: Receipt
@@ -93,6 +98,9 @@ class Opening:
     standings: Mapping[PersonId, Standing]
     charter: bytes
     bounds: Bounds
+    label: DatasetLabel
+    datasets: tuple[str, ...]
+    pooled: tuple[Pooled, ...] = ()
 
 
 def bounds_of(desk: Desk, ask: Ask, asker: Asker) -> Bounds:
@@ -103,7 +111,7 @@ def bounds_of(desk: Desk, ask: Ask, asker: Asker) -> Bounds:
     """
     if asker.claims is None:
         return Bounds(columns={})
-    columns = {one: desk.gatekeeper.columns(ask.recipe, one) for one in ask.streams}
+    columns = ask.columns or {one: desk.gatekeeper.columns(ask.recipe, one) for one in ask.streams}
     wanted = {f"{stream}.{name}" for stream, names in columns.items() for name in names}
     if not wanted <= asker.claims.columns:
         raise DeniedError(

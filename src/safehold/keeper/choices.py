@@ -154,7 +154,8 @@ def newest_choices(
     for index, leaf in desk.ledger.leaves():
         see(index, leaf)
         if leaf["k"] == "erasure" and "ref" in leaf:
-            newest.done.add(leaf["ref"])
+            if leaf["pub"]["state"] == "done":
+                newest.done.add(leaf["ref"])
             continue
         if leaf["k"] not in {"choice", "erasure"}:
             continue

@@ -16,7 +16,8 @@ from safehold.clock import SECOND_US, Clock, day_of
 from safehold.db import Lead
 from safehold.errors import MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId
-from safehold.keeper.ports import Custodian, Gatekeeper, Job, Notary, Workshop
+from safehold.keeper.crossing import Crossing, Party
+from safehold.keeper.ports import Custodian, Examiner, Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.rotation import Rotation
 from safehold.keeper.run import Run
 from safehold.keeper.trust import Trust
@@ -49,6 +50,7 @@ class Desk:
         workshop: Starts sandboxes.
         gatekeeper: Opens a gate that judges what leaves them.
         notary: Signs what artifacts were made from.
+        examiner: Knows what attacks on models are made of.
         engine: The control database.
         sealer: Seals small records of the control database.
         index: Closes the ledger's epochs, and finds people in them.
@@ -66,6 +68,7 @@ class Desk:
         asked: When each of those erasures was asked for, by its request, microseconds.
         runs: Sandboxes that hold somebody's rows right now, or are about to.
         lead: The right to lead, where several keepers of a home stand by.
+        crossing: Starts this house's side of a session with another house.
     """
 
     home: Home
@@ -80,6 +83,7 @@ class Desk:
     workshop: Workshop
     gatekeeper: Gatekeeper
     notary: Notary
+    examiner: Examiner
     engine: sa.Engine
     sealer: Sealer
     index: EpochIndex
@@ -89,13 +93,14 @@ class Desk:
     local: tuple[str, ...] = ()
     lock: threading.RLock = field(default_factory=threading.RLock)
     turn: Turn = field(init=False)
-    jobs: set[Job] = field(default_factory=set)
+    jobs: set[Job | Party] = field(default_factory=set)
     nonces: Nonces = field(default_factory=Nonces)
     gone: set[str] = field(default_factory=set)
     erasing: dict[PersonId, str] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
     runs: set[Run] = field(default_factory=set)
     lead: Lead | None = None
+    crossing: Crossing | None = None
 
     def __post_init__(self) -> None:
         self.turn = Turn(self.lock)
@@ -124,7 +129,7 @@ class Desk:
                 )
 
     @contextmanager
-    def watching(self, job: Job) -> Iterator[None]:
+    def watching(self, job: Job | Party) -> Iterator[None]:
         """Let a stop end a job while it runs."""
         self.jobs.add(job)
         try:

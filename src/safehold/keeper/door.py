@@ -26,7 +26,7 @@ _PEOPLE: Final = frozenset({LOCAL, HUMAN})
 # for every kind of caller; that a grant is an agent's own is looked at where it is enacted and used
 OPEN: Final = (
     "agent.draft", "agent.show", "agent.token", "attack.dataset", "budget.show", "counter.show", "feature.granted",
-    "gate.list", "grant.enact", "hello", "nonce", "purpose.list", "request.new", "request.show", "session.ask",
+    "gate.list", "grant.enact", "hello", "nonce", "purpose.list", "query", "request.new", "request.show", "session.ask",
     "session.end", "session.open", "session.show", "tool.call", "train",
 )  # fmt: skip
 # these bring signatures of their own, of seats or of a device: who hands them in decides nothing
@@ -42,6 +42,8 @@ OPERATED: Final = (
     "ledger.rotate", "ledger.show", "milestones", "principal.list", "principal.suspend", "request.list",
     "source.list",
 )  # fmt: skip
+# under a grant of their own, but for no agent: what leaves goes to another house
+JOINED: Final = ("join.psi-sum", "join.sum")
 BY_PEOPLE: Final = (
     "agent.enrol", "key.rotate", "people.choose", "people.count", "people.enrol", "people.erase", "people.erased",
     "people.export", "people.invite", "people.move", "people.receipt", "people.receipts", "people.show",
@@ -49,11 +51,20 @@ BY_PEOPLE: Final = (
     "principal.provider", "principal.remove", "principal.restore", "rights.list", "source.add", "source.remove",
 )  # fmt: skip
 
+# models: looked at and attacked by whoever operates, decided about by seats, taken out by people alone
+OF_MODELS: Final = ("artifact.quarantine", "attack.canary", "artifact.decide")
+
 KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
     "tool.refused": frozenset({WORKLOAD}),
+    # code of somebody's own: the grant that names it decides, and no agent has one
+    "enclave.run": _OPERATE,
     **dict.fromkeys(OPEN, frozenset(KINDS)),
-    **dict.fromkeys((*SIGNED, *OPERATED), _OPERATE),
+    **dict.fromkeys((*SIGNED, *OPERATED, *JOINED), _OPERATE),
     **dict.fromkeys(BY_PEOPLE, _PEOPLE),
+    **dict.fromkeys(OF_MODELS, _OPERATE),
+    "attack.model": frozenset(KINDS),  # under a grant
+    "artifact.import": _PEOPLE,
+    "artifact.pull": _PEOPLE,  # under a grant; no agent and no pipeline takes a model out, whoever approved of it
 }
 # what the charter must let the role of a proved caller do, for everything that is neither open nor signed
 OPERATE_ACTION: Final = "operate"
@@ -69,6 +80,9 @@ ACTIONS_OF: Final[Mapping[str, frozenset[str]]] = {
         ("drift", "ledger.audit", "ledger.publish", "ledger.show", "milestones"),
         frozenset({OPERATE_ACTION, "verify"}),
     ),
+    "attack.canary": frozenset({OPERATE_ACTION, "run_approved_recipe", "verify"}),
+    "artifact.import": frozenset({OPERATE_ACTION}),
+    "artifact.quarantine": frozenset({OPERATE_ACTION, "run_approved_recipe", "query", "verify"}),
     # people enrol agents that act for themselves
     "agent.enrol": frozenset({OPERATE_ACTION, "run_approved_recipe"}),
 }  # fmt: skip
@@ -82,7 +96,9 @@ SPOKEN: Final[Mapping[str, str]] = {
     "people.trail": "proof",
 }
 # what somebody who proved nothing may still ask for once a home demands that whoever operates it is known
-UNPROVED: Final = frozenset({"hello", "nonce", "session.ask", "session.open", *SIGNED})
+UNPROVED: Final = frozenset(
+    {"hello", "nonce", "session.ask", "session.open", "artifact.decide", *SIGNED}
+)
 
 
 class Door:

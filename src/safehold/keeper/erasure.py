@@ -7,6 +7,8 @@ Steps, each durable before the next, each repeatable after a crash:
 3. *begin*     sandboxes that hold rows of them are ended; a leaf of kind ``erasure`` commits to the request and to what
                becomes of everything that was made from them, and tells how many leaves become unreadable
 4. *destroy*   their data keys and their ledger key, and what hid who was in which entry of epochs that are over
+   and the keys of tables that were made from them and others; what can be made again without them is made later, and
+   a third leaf, with ``ref``, tells so: see ``rebuilding``
 5. *forget*    blocks, devices, marks and their row in the register; a voucher stays, so that the enrolment adds up
 6. *result*    the database is scrubbed of what was deleted, then a second leaf, with ``ref``, that tells whether it was
                in time
@@ -34,7 +36,8 @@ from safehold.keeper.choices import Newest, device_changes, padded
 from safehold.keeper.crowd import Crowd, read_choice
 from safehold.keeper.deadlines import deadline
 from safehold.keeper.desk import Desk
-from safehold.keeper.effects import Effects
+from safehold.keeper.effects import Effects, conclude
+from safehold.keeper.rebuilding import Rebuilding, amend
 from safehold.keeper.server import Report
 from safehold.ledger import Entry, Receipt
 from safehold.ledger.package import erasure_receipt
@@ -55,6 +58,7 @@ class Erasure:
         desk: What the keeper works with.
         crowd: Writes the choice.
         effects: Finds what was made from somebody.
+        rebuilding: Ends tables of several people, and knows what became of them.
         on_silence: Called with a person and a reason when recording must end at once; it must not wait for a
             witness, since nobody else can choose meanwhile.
         on_gone: Called with a person whose keys are destroyed, to forget what others keep of them.
@@ -65,6 +69,7 @@ class Erasure:
         desk: Desk,
         crowd: Crowd,
         effects: Effects,
+        rebuilding: Rebuilding,
         *,
         on_silence: Callable[[PersonId, str], object],
         on_gone: Callable[[PersonId], None],
@@ -72,6 +77,7 @@ class Erasure:
         self._desk = desk
         self._crowd = crowd
         self._effects = effects
+        self._rebuilding = rebuilding
         self._on_silence = on_silence
         self._on_gone = on_gone
         # the leaves of erasures that are not through: once the keys are gone nothing is asked of them again
@@ -141,6 +147,7 @@ class Erasure:
             desk.vault.shred(person=owner)  # made by what was under way while they were erased
         try:
             for request, leaf in begun:
+                self._rebuilding.end(leaf)
                 self._finish(request, leaf)
         except UnavailableError as error:  # a ledger that only reads: the next start writes it
             _LOG.warning("an erasure gets its result later: %s", error.rule)
@@ -172,6 +179,7 @@ class Erasure:
         self.reached("destroy")
         desk.gone.add(person)
         shredded = desk.vault.shred(person=person, handles_before=desk.ledger.epochs.current)
+        self._rebuilding.end(begun)
         self.reached("forget")
         self._forget(person)
         self.reached("result")
@@ -223,17 +231,21 @@ class Erasure:
     def _told(self, begun: int, done: int) -> dict[str, Any]:
         desk = self._desk
         first, last = (desk.ledger.detail(index)["detail"] for index in (begun, done))
+        amended = self._rebuilding.amendments(begun)
+        later = [desk.ledger.detail(index)["detail"]["effects"][0] for index in amended]
+        effects = amend(first.get("effects", []), later)
         receipt = None
         try:
             desk.ledger.publish()
-            receipt = erasure_receipt(desk.ledger, begun, done).decode()
+            receipt = erasure_receipt(desk.ledger, begun, done, amended).decode()
         except (
             UnavailableError,
             MissingError,
         ) as error:  # it can be asked for by its request, later
             _LOG.warning("a receipt is made later: %s", error.rule)
         return {
-            "effects": first.get("effects", []),
+            "effects": effects,
+            **conclude(effects),
             "asked_us": first.get("asked_us", 0),
             "due_us": first.get("due_us", 0),
             "done_us": last.get("done_us", 0),
@@ -262,7 +274,7 @@ class Erasure:
             if "ref" not in leaf:
                 due = said["detail"].get("due_us", 0)
                 found[request] = {"request": request, "state": "begun", "due_us": due}
-            else:
+            elif leaf["pub"]["state"] == "done":
                 found[request] |= {"state": "done", **self._done(leaf["ref"], index, wanted)}
         if wanted is None:
             return {"erasures": list(found.values())}

@@ -36,6 +36,7 @@ from safehold.errors import (
 from safehold.keeper.arrival import Arrival, Tally, read_batch, read_chunk, read_refusal
 from safehold.keeper.chunk import Chunk, Chunks
 from safehold.keeper.desk import ENGINEER, Desk
+from safehold.keeper.inheritance import label_source
 from safehold.keeper.names import chosen_names, require_leased, rules_version, told_rules
 from safehold.keeper.offer import check_source, reopen, roll_entry
 from safehold.keeper.ports import Frame
@@ -338,6 +339,7 @@ class Intake:
         )
         # from the blocks themselves: a charter that came since says nothing about what is sealed
         if (label := desk.catalog.label_of(name)) is not None:
+            label = label_source(desk.trust.charter(), label)
             desk.lineage.add(name, kind="source", label=label, parents=[], created_us=desk.now_us())
         desk.catalog.note(name)
 

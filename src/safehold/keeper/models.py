@@ -1,4 +1,8 @@
-"""What training made: sealed under a key of its own, with a signed statement of what it was made from."""
+"""What training made, and what was brought from outside: sealed under a key of its own.
+
+Holds: nothing is registered that was not looked into first; what is found puts it in quarantine, in the ledger, before
+anybody can ask for it. What training made carries a signed statement of what it was made from.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,18 @@ import sqlalchemy as sa
 from safehold import canonical, ids
 from safehold.canonical import b64, unb64
 from safehold.catalog import tables
-from safehold.errors import MissingError
-from safehold.keeper.datasheet import complete, write_markdown
+from safehold.dlp.artifact import inspect
+from safehold.errors import DeniedError, MissingError, TamperedError
 from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Made
 from safehold.keeper.server import Report
-from safehold.signing import SigningKey
+from safehold.keeper.shelf import KEPT, QUARANTINED, Shelf
+from safehold.signing import PointKey, SigningKey
 from safehold.vault import Label, SealedArtifact
 
 SEGMENT = "artifacts"
+SAFETENSORS = "safetensors"
+MODEL_FILE = "model.safetensors"
 
 
 class Models:
@@ -34,7 +41,9 @@ class Models:
         self._desk = desk
         self._engine = desk.engine
         self._notary = desk.notary
-        self._key = SigningKey(desk.vault.derive("provenance"))
+        self.key = self._key = SigningKey(desk.vault.derive("provenance"))
+        self.point = PointKey(desk.vault.derive("model-signing"))
+        self.shelf = Shelf(desk)
 
     def keep(
         self,
@@ -47,9 +56,25 @@ class Models:
         intent: int,
         level: str,
         started_us: int,
+        materials: Mapping[str, str] | None = None,
+        trial: Mapping[str, Any] | None = None,
         card: Mapping[str, Any] | None = None,
     ) -> str:
-        """Seal a model, its provenance and its card, and return the artifact's id."""
+        """Look into a model, seal it and its provenance, and return the artifact's id.
+
+        Args:
+            model: The file, as it passed the egress gate.
+            purpose: The one purpose.
+            metrics: Figures of the run.
+            datasets: What it was trained on.
+            expires: UTC day of its end.
+            intent: The ledger entry that came before the use.
+            level: Assurance level of the sandbox.
+            started_us: When the run began.
+            materials: Digests of what it was made from beside the charter, hex.
+            trial: What attacks on it need to know again; sealed with it.
+            card: Its model card; sealed with it.
+        """
         desk = self._desk
         name = ids.new_id("art")
         statement = self._notary.state(
@@ -59,10 +84,7 @@ class Models:
                 purpose=purpose,
                 materials={
                     "charter": desk.trust.digest().hex(),
-                    **{
-                        f"dataset/{one}": hashlib.sha256(one.encode()).hexdigest()
-                        for one in datasets
-                    },
+                    **(materials or {}),
                 },
                 run=ids.new_id("run"),
                 intent=intent,
@@ -80,9 +102,52 @@ class Models:
             ),
             self._key,
         )
-        sealed = desk.vault.seal_artifact(
+        found = inspect(model)
+        self.seal(
             name,
             model,
+            purpose=purpose,
+            expires=expires,
+            record={
+                "intent": intent,
+                "metrics": orjson.dumps(metrics).decode(),
+                "provenance": statement.decode(),
+                "level": level,
+                "datasets": list(datasets),
+                "trial": dict(trial or {}),
+                "card": dict(card or {}),
+            },
+        )
+        self.shelf.put(
+            name,
+            QUARANTINED if found.findings or found.notes else KEPT,
+            "scan" if found.findings or found.notes else "trained",
+            facts=facts_of(model, SAFETENSORS),
+            detail={
+                "findings": len(found.findings) + found.more,
+                "passages": found.passages,
+                "notes": list(found.notes),
+            },
+            ref=intent,
+        )
+        return name
+
+    def seal(
+        self, name: str, body: bytes, *, purpose: str, expires: int, record: Mapping[str, Any]
+    ) -> None:
+        """Seal a file under a key of its own and register it; that it may be handed out is another question.
+
+        Args:
+            name: Its new id.
+            body: The file.
+            purpose: The one purpose.
+            expires: UTC day of its end.
+            record: What is kept with it.
+        """
+        desk = self._desk
+        sealed = desk.vault.seal_artifact(
+            name,
+            body,
             label=Label(
                 purposes=(purpose,),
                 jurisdiction="any",
@@ -91,24 +156,68 @@ class Models:
             ),
             segment=SEGMENT,
         )
-        record = {
+        whole = {
+            **record,
             "sealed": _record(sealed),
-            "intent": intent,
-            "sha256": hashlib.sha256(model).hexdigest(),
-            "metrics": orjson.dumps(metrics).decode(),
-            "provenance": statement.decode(),
-            "card": dict(card or {}),
+            "sha256": hashlib.sha256(body).hexdigest(),
         }
         with self._engine.begin() as connection:
             connection.execute(
                 tables.artifact.insert().values(
                     id=name,
                     purpose=purpose,
-                    record=self._desk.sealer.seal(canonical.encode(record), aad=_aad(name)),
+                    record=desk.sealer.seal(canonical.encode(whole), aad=_aad(name)),
                     created_us=desk.now_us(),
                 )
             )
-        return name
+
+    def find(self, name: str) -> dict[str, Any]:
+        """Return what was kept with an artifact, with its purpose; sealed under its id, so it is of no other.
+
+        Raises:
+            MissingError: There is none of that id.
+        """
+        with self._engine.begin() as connection:
+            row = connection.execute(
+                sa.select(tables.artifact).where(tables.artifact.c.id == name)
+            ).one_or_none()
+        if row is None:
+            raise MissingError("no such artifact", rule="artifact.missing")
+        return {**self._open(row), "purpose": row.purpose, "created_us": row.created_us}
+
+    def read(self, name: str) -> bytes:
+        """Return the file of an artifact, checked against its record.
+
+        Raises:
+            TamperedError: It is not what was kept.
+            ShreddedError: Its time is over, or it was deleted.
+        """
+        record = self.find(name)
+        body = bytes(self._desk.vault.read_artifact(_sealed(record["sealed"])))
+        if hashlib.sha256(body).hexdigest() != record["sha256"]:
+            raise TamperedError("the artifact is not what was kept", rule="artifact.digest")
+        return body
+
+    def check(self, name: str, body: bytes) -> dict[str, Any]:
+        """Return the signed statement of what an artifact was made from; none that holds puts it in quarantine.
+
+        Raises:
+            DeniedError: It was brought from outside, and nobody here can say what it was made from.
+            TamperedError: The statement does not hold.
+        """
+        record = self.find(name)
+        if "provenance" not in record:
+            raise DeniedError(
+                "nobody here can say what this artifact was made from", rule="artifact.provenance"
+            )
+        try:
+            return self._notary.check(
+                record["provenance"].encode(), body=body, key=self._key.public
+            )
+        except TamperedError:
+            if self.shelf.standing(name).state != QUARANTINED:
+                self.shelf.put(name, QUARANTINED, "provenance")
+            raise
 
     def objects(self) -> set[str]:
         """Return the sealed objects that artifacts lie in."""
@@ -117,15 +226,30 @@ class Models:
         return {self._open(row)["sealed"]["object"] for row in rows}
 
     def made(self) -> list[tuple[str, str, int]]:
-        """Return every artifact that was ever kept, oldest first: id, purpose, and the intent of its run.
+        """Return every artifact that was ever made here, oldest first: id, purpose, and the intent of its run.
 
-        The intent is -1 of one that an older version kept.
+        The intent is -1 of one that an older version kept. What was brought from outside was not made of anybody here.
         """
         with self._engine.begin() as connection:
             rows = connection.execute(
                 sa.select(tables.artifact).order_by(tables.artifact.c.created_us)
             ).all()
-        return [(row.id, row.purpose, int(self._open(row).get("intent", -1))) for row in rows]
+        kept = [(row, self._open(row)) for row in rows]
+        return [
+            (row.id, row.purpose, int(record.get("intent", -1)))
+            for row, record in kept
+            if "provenance" in record
+        ]
+
+    def names(self) -> list[tuple[str, str]]:
+        """Return every artifact there is, also from outside, oldest first: id and purpose."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(
+                sa.select(tables.artifact.c.id, tables.artifact.c.purpose).order_by(
+                    tables.artifact.c.created_us
+                )
+            ).all()
+        return [(row.id, row.purpose) for row in rows]
 
     def lives(self, name: str) -> bool:
         """Return whether an artifact can still be opened: its key is there and its time is not over."""
@@ -160,44 +284,14 @@ class Models:
                     "purpose": row.purpose,
                     "size": record["sealed"]["length"],
                     "expires": record["sealed"]["label"]["expires"],
+                    "sha256": record["sha256"],
+                    "state": now.state or "unknown",
+                    "reason": now.reason,
                 }
                 for row in rows
-                for record in [self._open(row)]
+                for record, now in [(self._open(row), self.shelf.standing(row.id))]
             ]
         }
-
-    def show(
-        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        """Show an artifact's figures and provenance, checked against the sealed file.
-
-        Raises:
-            TamperedError: The file is not what was signed.
-            ShreddedError: Its time is over.
-        """
-        name = str(arguments["artifact"])
-        with self._engine.begin() as connection:
-            found = connection.execute(
-                sa.select(tables.artifact).where(tables.artifact.c.id == name)
-            ).one_or_none()
-        if found is None:
-            raise MissingError("no such artifact", rule="artifact.missing")
-        record = self._open(found)
-        body = self._desk.vault.read_artifact(_sealed(record["sealed"]))
-        statement = self._notary.check(
-            record["provenance"].encode(), body=body, key=self._key.public
-        )
-        shown = {
-            "id": name,
-            "verified": True,
-            "sha256": record["sha256"],
-            "metrics": orjson.loads(record["metrics"]),
-            "provenance": statement,
-        }
-        if card := record.get("card"):
-            shown["card"] = complete(card, artifact=name, sha256=record["sha256"])
-            shown["card_markdown"] = write_markdown(shown["card"])
-        return shown
 
     def _open(self, row: Any) -> dict[str, Any]:
         # sealed under its id: figures and provenance are those of this artifact and no other
@@ -205,6 +299,20 @@ class Models:
             self._desk.sealer.open(row.record, aad=_aad(row.id))
         )
         return record
+
+
+def facts_of(body: bytes, form: str) -> dict[str, int | str]:
+    """Return what the first leaf of an artifact says of its file: format, size class, SHA-256."""
+    return {
+        "format": form,
+        "size": size_class(len(body)),
+        "sha256": hashlib.sha256(body).hexdigest(),
+    }
+
+
+def size_class(size: int) -> int:
+    """Return a size rounded up to a power of two: what a leaf tells of it."""
+    return 1 << max(0, size - 1).bit_length()
 
 
 def _aad(name: str) -> bytes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from safehold.dlp.feature import Feature
-from safehold.signing import SigningKey, VerifyKey
+from safehold.signing import PointKey, SigningKey, VerifyKey
 from safehold.vault.kms import Root
 
 
@@ -28,9 +28,12 @@ class Frame:
 
 
 class Job(Protocol):
-    """A running sandbox."""
+    """A running sandbox: its level, the kernel, what confines it, and version and hash of the program it runs."""
 
     level: str
+    kernel: str
+    mechanisms: Sequence[str]
+    program: str
 
     def frames(self) -> Iterator[Frame]:
         """Return what it sends, until it ends; a failure inside is raised here."""
@@ -68,11 +71,13 @@ class Passed:
     """One message that passed the gate, built anew from what was checked.
 
     Args:
-        kind: ``progress``, ``metrics``, ``derived``, ``model`` or ``risk``.
+        kind: ``progress``, ``metrics``, ``derived``, ``model``, ``risk``, ``code``, ``contribution``, ``measure``,
+            ``figures`` or ``inspection``.
         values: Its figures.
-        person: Run-scoped id of a person (derived).
+        person: Run-scoped id of a person (derived, measure).
         table: Features of that person (derived).
         body: The model file (model).
+        held: What one person adds to a figure (contribution). It goes into the noise and does not leave.
     """
 
     kind: str
@@ -80,6 +85,38 @@ class Passed:
     person: str = ""
     table: pa.Table | None = None
     body: bytes = b""
+    held: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What a sandbox gets beside people's rows: a model to attack, sequences to plant.
+
+    Args:
+        parts: Tables with their headers.
+        names: Run-scoped names of made-up people among them.
+    """
+
+    parts: Sequence[tuple[Mapping[str, Any], pa.Table]] = ()
+    names: frozenset[str] = frozenset()
+
+
+class Examiner(Protocol):
+    """Knows what attacks on models are made of."""
+
+    def plant(self, settings: Mapping[str, Any], key: bytes, count: int) -> list[pa.Table]:
+        """Return the sequences to plant in a training, one a made-up person.
+
+        Args:
+            settings: The public settings of the training, its vocabulary first.
+            key: 32 bytes from which they can be drawn again.
+            count: How many.
+        """
+        ...
+
+    def count(self, people: int) -> int:
+        """Return how many sequences are planted among so many people."""
+        ...
 
 
 class Gate(Protocol):
@@ -163,6 +200,26 @@ class Notary(Protocol):
 
     def state(self, made: Made, key: SigningKey) -> bytes:
         """Return a signed statement about an artifact."""
+        ...
+
+    def attest(self, name: str, card: Mapping[str, Any], key: SigningKey) -> bytes:
+        """Return a signed statement of what an artifact was tested for, and how that ended.
+
+        Args:
+            name: Its id.
+            card: Its release record.
+            key: Signs it.
+        """
+        ...
+
+    def sign_files(self, name: str, files: Mapping[str, bytes], key: PointKey) -> bytes:
+        """Return a signature over files that tools of others can check.
+
+        Args:
+            name: Name of the model.
+            files: SHA-256 of each file by its name, 32 bytes.
+            key: Signs it.
+        """
         ...
 
     def check(self, statement: bytes, *, body: bytes, key: VerifyKey) -> dict[str, Any]:

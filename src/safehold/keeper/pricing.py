@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from safehold.access import Grant, PeopleFilter, Price
 from safehold.access.grant import DERIVED, whats
-from safehold.catalog import DatasetLabel
 from safehold.errors import DeniedError
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.terms import sources_of
@@ -54,13 +53,16 @@ def _count(desk: Desk, grant: Grant, people: PeopleFilter) -> int:
 def _models(desk: Desk, grant: Grant, sources: frozenset[str]) -> tuple[str, ...]:
     """Return the models that were made from data of the same streams and days."""
     found = []
-    for item in desk.lineage.show():
-        label = DatasetLabel.from_record(item["label"])
+    nodes, broken = desk.lineage.look()
+    # of a row that was changed nobody can say what it was made from: it counts
+    found += [name for name, kind in broken.items() if kind == MODEL]
+    for name, node in nodes.items():
+        label = node.label
         if (
-            item["kind"] == MODEL
+            node.kind == MODEL
             and label.streams & sources
             and label.first_day <= grant.last_day
             and grant.first_day <= label.last_day
         ):
-            found.append(str(item["id"]))
+            found.append(name)
     return tuple(sorted(found))

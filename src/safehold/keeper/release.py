@@ -22,6 +22,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NoReturn
 
 import pyarrow as pa
@@ -42,9 +43,12 @@ from safehold.keeper.answers import Answers
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Bounds, Opening, bounds_of, demand_of, refuse
 from safehold.keeper.days import Behind, look_behind, sources_digest
+from safehold.keeper.derived import Derived
 from safehold.keeper.desk import Desk
 from safehold.keeper.gates import Gates
-from safehold.keeper.ports import Passed
+from safehold.keeper.heritage import Heritage
+from safehold.keeper.pooled import STREAM
+from safehold.keeper.ports import Beside, Passed
 from safehold.keeper.run import Run
 from safehold.keeper.server import Report
 from safehold.keeper.terms import admit_recipe, least_level, sources_of
@@ -65,7 +69,10 @@ class Release:
         self._desk = desk
         self.answers = Answers(desk.ledger, desk.trust)
         self.gates = Gates(desk)
+        self.derived = Derived(desk)
+        self._heritage = Heritage(desk, self.derived.pool)
         self._opened: dict[int, int] = {}  # blocks opened so far, by the intent of a run
+        self._confined: dict[int, dict[str, Any]] = {}  # what its sandboxes were, by that intent
 
     @contextmanager
     def opened(self, ask: Ask, asker: Asker) -> Iterator[Opening]:
@@ -83,6 +90,7 @@ class Release:
                 yield opening
         finally:
             self._opened.pop(intent, None)
+            self._confined.pop(intent, None)
 
     def decide(self, ask: Ask, asker: Asker) -> Opening:
         """Return what may be opened; when it returns, the intent is durable and, in strict mode, cosigned.
@@ -119,15 +127,20 @@ class Release:
 
     def _decide(self, ask: Ask, asker: Asker) -> Opening:
         desk = self._desk
-        chosen, left_out = self._choose(replace(ask, people=asker.people))
+        ask = replace(ask, people=asker.people)
+        pooled = self._heritage.admit(ask, asker)
+        chosen, left_out = self._choose(ask)
         held = [block for blocks in chosen.values() for block in blocks]
+        for one in pooled:
+            chosen |= {person: [] for person in sorted(one.people - chosen.keys())}
         derived = ask.kind != "telemetry"
-        behind = look_behind(desk, held, derived=derived)
+        behind = self._heritage.add(look_behind(desk, held, derived=derived), pooled)
         if derived:
             behind = replace(behind, gates=self.gates.passed(behind.sources))
         bounds = bounds_of(desk, ask, asker)
-        rows = sum(block.rows for block in held)
-        bounds = self._authorise(ask, asker, chosen, behind, bounds)
+        rows = sum(block.rows for block in held) + sum(one.rows for one in pooled)
+        shown = [*held, *(block for one in pooled for block in one.shown())]
+        bounds = self._authorise(ask, asker, shown, behind, bounds, people=len(chosen), rows=rows)
         least = max(ask.least_people, 1)
         if len(chosen) < least:
             raise DeniedError(
@@ -135,6 +148,7 @@ class Release:
                 rule="purpose.min_people",
                 fix="wait until more people take part",
             )
+        label = self._heritage.label(ask, asker, bounds, behind, held=held, people=chosen)
         people = sorted(chosen)
         aliases = {person: ids.opaque_id("p") for person in people}
         standings = {person: desk.people.standing(person) for person in people}
@@ -152,12 +166,14 @@ class Release:
                     "grant": "" if asker.claims is None else asker.claims.grant,
                     "purpose": ask.purpose,
                     "role": asker.principal.role,
-                    "segments": sorted(_segments(chosen)),
-                    "blocks": sum(len(blocks) for blocks in chosen.values()),
+                    "segments": sorted(_segments(shown)),
+                    "blocks": len(held) + len(pooled),
+                    "label": label.to_record(),
                     "days": list(behind.days),
                     "silos": list(behind.silos),
                     "sources": sources_digest(behind.sources),
                     **bounds.told(asker, people=len(people), rows=rows),
+                    **ask.said,
                 },
                 charter=desk.trust.digest(),
                 subjects=desk.subjects([str(person) for person in people]),
@@ -177,6 +193,9 @@ class Release:
             standings=standings,
             charter=desk.trust.digest(),
             bounds=bounds,
+            label=label,
+            datasets=behind.sources,
+            pooled=tuple(pooled),
         )
 
     def _choose(self, ask: Ask) -> tuple[dict[PersonId, list[SealedBlock]], dict[str, int]]:
@@ -227,12 +246,14 @@ class Release:
         self,
         ask: Ask,
         asker: Asker,
-        chosen: Mapping[PersonId, Sequence[SealedBlock]],
+        blocks: Sequence[SealedBlock],
         behind: Behind,
         bounds: Bounds,
+        *,
+        people: int,
+        rows: int,
     ) -> Bounds:
         desk = self._desk
-        blocks = [block for held in chosen.values() for block in held]
         level = desk.workshop.level()
         if asker.claims is not None and behind.days:
             first, last = min(behind.days), max(behind.days)
@@ -242,10 +263,9 @@ class Release:
                     rule="grant.days",
                     fix="ask for a grant over all days that the features came from",
                 )
-        total = sum(block.rows for block in blocks)
         if asker.grant is not None and asker.caps is not None:
-            desk.trust.check_caps(asker.grant, asker.caps, rows=total, epsilon_micro=ask.price[0])
-        for segment in sorted(_segments(chosen)):
+            desk.trust.check_caps(asker.grant, asker.caps, rows=rows, epsilon_micro=ask.price[0])
+        for segment in sorted(_segments(blocks)):
             held = [block for block in blocks if block.segment == segment]
             authorise(
                 desk.trust.policy(),
@@ -262,7 +282,7 @@ class Release:
                     ),
                     jurisdictions=tuple(sorted({block.label.jurisdiction for block in held})),
                     expires_us=min(block.label.expires for block in held) * DAY_US,
-                    people=len(chosen),
+                    people=people,
                     silos=behind.silos,  # of the whole run: its segments are opened side by side
                     consent=True,  # whoever does not take part now was left out before
                     synthetic=desk.home.synthetic,
@@ -273,7 +293,7 @@ class Release:
                 ),
             )
             if asker.check is not None:
-                demand = demand_of(desk, ask, asker, bounds, held, rows=total)
+                demand = demand_of(desk, ask, asker, bounds, held, rows=rows)
                 asker.check(demand)
                 bounds = replace(bounds, demand=demand)
         return bounds
@@ -289,12 +309,9 @@ class Release:
             TamperedError: More were opened than it names; an incident is in the ledger.
         """
         wanted = [block for person in people for block in opening.blocks[person]]
-        intent, named = opening.intent.index, sum(map(len, opening.blocks.values()))
         for block, table in self._desk.vault.read(wanted):
             run.require_going()
-            count = self._opened[intent] = self._opened.get(intent, 0) + 1
-            if count > named:
-                self._report_excess(intent, named=named, opened=count)
+            self._count(opening)
             yield (
                 {
                     "person": opening.aliases[PersonId(block.person)],
@@ -303,6 +320,32 @@ class Release:
                 },
                 opening.bounds.project(block.stream, table),
             )
+        for one in opening.pooled:
+            if not one.people <= set(people):
+                raise DeniedError(
+                    "a table of several people is opened only beside all of them",
+                    rule="lineage.people",
+                    fix="ask again",
+                )
+            run.require_going()
+            self._count(opening)
+            yield (
+                {
+                    "person": "",
+                    "stream": STREAM,
+                    "window": one.node.label.last_day,
+                    "dataset": one.node.id,
+                },
+                opening.bounds.project(STREAM, self.derived.pool.open(one)),
+            )
+
+    def _count(self, opening: Opening) -> None:
+        """Count one more that was opened against those that the intent names."""
+        intent = opening.intent.index
+        named = sum(map(len, opening.blocks.values())) + len(opening.pooled)
+        count = self._opened[intent] = self._opened.get(intent, 0) + 1
+        if count > named:
+            self._report_excess(intent, named=named, opened=count)
 
     def _report_excess(self, intent: int, *, named: int, opened: int) -> NoReturn:
         desk = self._desk
@@ -329,8 +372,21 @@ class Release:
         people: Sequence[PersonId],
         spec: Mapping[str, Any],
         report: Report,
+        *,
+        least_people: int | None = None,
+        beside: Beside | None = None,
     ) -> tuple[list[Passed], str]:
-        """Run a recipe over the opened tables of some people.
+        """Run a recipe over the opened tables of some people, and what it gets beside them.
+
+        Args:
+            ask: What was asked.
+            opening: What may be opened.
+            people: Of whom.
+            spec: What the recipe is told.
+            report: Told how far it is.
+            least_people: Fewest people of this run, where what it says is released only beside that of others; else
+                as asked.
+            beside: What the sandbox gets beside people's rows.
 
         Returns:
             What passed the gate, and the assurance level of the sandbox.
@@ -344,11 +400,15 @@ class Release:
                 rule="charter.changed",
                 fix="ask again",
             )
-        with self._going(opening, people) as going:
-            return self._run(ask, opening, going, spec, report=report, charter=charter)
+        if least_people is not None:
+            ask = replace(ask, least_people=least_people)
+        with self.going(opening, people) as going:
+            return self._run(
+                ask, opening, going, spec, report=report, charter=charter, beside=beside or Beside()
+            )
 
     @contextmanager
-    def _going(self, opening: Opening, people: Sequence[PersonId]) -> Iterator[Run]:
+    def going(self, opening: Opening, people: Sequence[PersonId]) -> Iterator[Run]:
         """Let an erasure know whose rows are about to be opened, until nothing of them is left.
 
         Who has left by now is left out, and who leaves later finds the run: both under one lock.
@@ -375,6 +435,7 @@ class Release:
         *,
         report: Report,
         charter: Charter,
+        beside: Beside,
     ) -> tuple[list[Passed], str]:
         desk, people = self._desk, run.people
         if not people:
@@ -386,17 +447,22 @@ class Release:
         )
         admit_recipe(charter, desk.gatekeeper.features(ask.recipe, spec))
         gate = desk.gatekeeper.open(
-            ask.recipe, spec, frozenset(opening.aliases[person] for person in people)
+            ask.recipe, spec, frozenset(opening.aliases[person] for person in people) | beside.names
         )
         out: list[Passed] = []
         shown: dict[str, Any] = {}
-        memory = desk.workshop.pack(self.open(opening, people, run))
+        memory = desk.workshop.pack(chain(beside.parts, self.open(opening, people, run)))
         try:
             with (
                 desk.workshop.start(ask.recipe, spec, [memory], least=least) as job,
                 desk.watching(job),
             ):
                 run.attach(job)
+                self._confined[opening.intent.index] = {
+                    "kernel": job.kernel,
+                    "mechanisms": list(job.mechanisms),
+                    "program": job.program,
+                }
                 for frame in job.frames():
                     passed = gate.admit(frame)
                     if passed.kind == "progress":
@@ -442,9 +508,13 @@ class Release:
             actor=asker.principal.id,
             thing=ask.recipe,
             outcome="ok",
-            detail={**detail, "blocks": self._opened.get(intent, 0)},
+            detail={**detail, **self.confined(intent), "blocks": self._opened.get(intent, 0)},
         )
 
+    def confined(self, intent: int) -> dict[str, Any]:
+        """Return kernel, mechanisms and program of the sandboxes of a run; nothing if it had none."""
+        return dict(self._confined.get(intent, {}))
 
-def _segments(chosen: Mapping[PersonId, Iterable[SealedBlock]]) -> frozenset[str]:
-    return frozenset(block.segment for blocks in chosen.values() for block in blocks)
+
+def _segments(blocks: Iterable[SealedBlock]) -> frozenset[str]:
+    return frozenset(block.segment for block in blocks)

@@ -25,6 +25,7 @@ from safehold.access import (
     check_people,
     operator_of,
 )
+from safehold.access.code import approvers_of
 from safehold.access.eligibility import check_eligible
 from safehold.access.emergency import approving
 from safehold.errors import (
@@ -324,6 +325,7 @@ class Requests:
         desk, grant = self._desk, request.grant
         rule = desk.trust.charter().who_may.get(grant.requester.role)
         needed = 0 if rule is None or rule.grant is None else rule.grant.approvers
+        needed = approvers_of(grant.recipes, needed)
         glass = desk.trust.charter().oversight.break_glass
         if grant.break_glass and glass is not None:
             needed = min(needed, glass.approvers)

@@ -15,6 +15,8 @@ from safehold.errors import UnavailableError
 from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
 from safehold.keeper.models import Models
+from safehold.keeper.pooled import Pool
+from safehold.keeper.rebuilding import Rebuilding
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
 
@@ -29,12 +31,18 @@ class Retention:
         desk: What the keeper works with.
         intake: Knows what is being taken in.
         models: Knows which objects artifacts lie in.
+        rebuilding: Makes again what erasures have ended.
+        pool: Knows which objects tables of several people lie in.
     """
 
-    def __init__(self, desk: Desk, intake: Intake, models: Models) -> None:
+    def __init__(
+        self, desk: Desk, intake: Intake, models: Models, rebuilding: Rebuilding, pool: Pool
+    ) -> None:
         self._desk = desk
         self._intake = intake
         self._models = models
+        self._rebuilding = rebuilding
+        self._pool = pool
         self._listed_us = (
             desk.now_us()
         )  # when the store was last searched: at the start of the keeper
@@ -68,7 +76,7 @@ class Retention:
         # also when no key is due: a crash after the keys leaves rows and objects behind
         empty = desk.catalog.expire(today)
         left = desk.vault.remove(empty)
-        answer |= {"objects": len(empty) - left}
+        answer |= {"objects": len(empty) - left, "rebuilt": len(self._rebuilding.work())}
         if desk.now_us() - self._listed_us < DAY_US:  # a large bucket is not listed all day long
             return answer
         self._listed_us = desk.now_us()
@@ -79,4 +87,5 @@ class Retention:
         return answer
 
     def _known(self) -> set[str]:
-        return self._desk.catalog.objects() | self._models.objects()
+        found = self._desk.catalog.objects() | self._models.objects()
+        return found | self._pool.objects()

@@ -27,6 +27,8 @@ class Closings:
             self.newest["source"] = index
         elif leaf["k"] == "access.result" and facts.get("outcome", "ok") == "ok":
             self.newest["result"] = index
+        elif leaf["k"] == "derived":
+            self.newest["derived"] = index
 
 
 def check_register(desk: Desk, models: Models, closings: Closings) -> None:
@@ -56,6 +58,8 @@ def _knows(desk: Desk, models: Models, said: Mapping[str, Any]) -> bool:
     match said:
         case {"object": str(source), "detail": {"step": "live"}}:
             return desk.catalog.is_live(source)
+        case {"detail": {"node": {"id": str(made)}}}:
+            return any(one["id"] == made for one in desk.lineage.show())
         case {"detail": {"artifact": str(artifact)}}:
             return models.knows(artifact)
         case {"detail": {"dataset": str(build)}}:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from safehold.errors import DeniedError, UnavailableError
 from safehold.ids import PersonId
+from safehold.keeper.crossing import Party
 from safehold.keeper.ports import Job
 
 PATIENCE_S = 30.0  # for a killed sandbox and its memory to be gone
@@ -22,12 +23,12 @@ class Run:
     def __init__(self, people: Iterable[PersonId]) -> None:
         self.people = tuple(people)
         self.ended = False
-        self._job: Job | None = None
+        self._job: Job | Party | None = None
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.get_ident()
 
-    def attach(self, job: Job) -> None:
+    def attach(self, job: Job | Party) -> None:
         """Let an erasure end this sandbox; one that came before ends it now."""
         with self._lock:
             self._job = job

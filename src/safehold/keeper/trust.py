@@ -54,10 +54,12 @@ class Trust(Spending):
         proposals = Proposals(home, ledger, clock, rosters=lambda: self.board.versions)
         # leaves of gates as they were at start, and how many leaves were looked at by then
         self.attacks: list[tuple[int, dict[str, Any]]] = []
+        self.artifacts: list[tuple[int, dict[str, Any]]] = []  # likewise of artifacts
         self.read = 0
         for index, leaf in ledger.leaves():
             self.read = index + 1
             self._uses.note(index, leaf)
+            self._note_artifact(index, leaf)
             match leaf["k"]:
                 case "home":
                     self._check_home(leaf.get("pub", {}))
@@ -277,6 +279,12 @@ class Trust(Spending):
             [cause_entry(self.charter(), str(text), digest=self.digest())] if published else []
         )
         return entries, missing
+
+    def _note_artifact(self, index: int, leaf: dict[str, Any]) -> None:
+        """Set aside the leaves about artifacts, as they were when the ledger was checked."""
+        about = leaf["k"] in ("artifact", "attack")
+        if about or (leaf["k"] == "access.intent" and "artifact" in leaf.get("pub", {})):
+            self.artifacts.append((index, leaf))
 
     def _check_home(self, facts: Mapping[str, Any]) -> None:
         self._home_leaf = True

@@ -19,6 +19,7 @@ from safehold.keeper.agents import Agents
 from safehold.keeper.attack import Attacks
 from safehold.keeper.caller import SOMEBODY, calling
 from safehold.keeper.choices import newest_choices
+from safehold.keeper.code import CodeRuns
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.deadlines import owed, owed_to
 from safehold.keeper.descent import Descent
@@ -31,14 +32,20 @@ from safehold.keeper.enrolment import Enrolment
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.export import Export
 from safehold.keeper.grants import Grants
+from safehold.keeper.graph import Graph
 from safehold.keeper.hands import Hands
 from safehold.keeper.intake import Intake
+from safehold.keeper.joins import Joins
 from safehold.keeper.leases import Leases
 from safehold.keeper.level import Level, level_of
 from safehold.keeper.lifecycle import Lifecycle
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
 from safehold.keeper.principals import Principals
+from safehold.keeper.pull import Pull
+from safehold.keeper.quarantine import Quarantine
+from safehold.keeper.query import Queries
+from safehold.keeper.rebuilding import Rebuilding
 from safehold.keeper.receipts import Receipts
 from safehold.keeper.requests import Requests
 from safehold.keeper.retention import Retention
@@ -50,6 +57,7 @@ from safehold.keeper.sign_in import SignIn
 from safehold.keeper.sources import Sources
 from safehold.keeper.symmetry import Symmetry
 from safehold.keeper.trail import Trail
+from safehold.keeper.trial import Trials
 from safehold.keeper.work import Work
 from safehold.signing import VerifyKey
 
@@ -104,18 +112,30 @@ class Verbs:
         self.sessions = Sessions(desk, self.grants)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
+        self.code = CodeRuns(desk, self.grants, self.work.release)
         self.symmetry = Symmetry(desk, self.work.answers)
-        effects = Effects(desk, self.models, self.work.release.gates)
+        pool = self.work.release.derived.pool
+        self.rebuilding = Rebuilding(desk, pool)
+        self.graph = Graph(desk, self.models, pool)
+        effects = Effects(
+            desk, self.models, self.work.release.gates, pool=pool, again=self.rebuilding.can
+        )
         self.export = Export(desk, self.work.answers, effects)
         self.erasure = Erasure(
             desk,
             self.crowd,
             effects,
+            self.rebuilding,
             on_silence=self.leases.cut,
             on_gone=self.leases.forget,
         )
         self.attacks = Attacks(desk, self.grants, self.work.release)
-        self.retention = Retention(desk, self.intake, self.models)
+        self.joins = Joins(desk, self.grants, self.work.release)
+        self.trials = Trials(desk, self.grants, self.work.release, self.work.answers, self.models)
+        self.pull = Pull(desk, self.grants, self.work.answers, self.models, self.work.release.gates)
+        self.quarantine = Quarantine(desk, self.models)
+        self.retention = Retention(desk, self.intake, self.models, self.rebuilding, pool)
+        self.queries = Queries(desk, self.grants, self.work.release)
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
         # how each promise of the charter stands; the argument says whether to measure anew
@@ -142,12 +162,14 @@ class Verbs:
         self.erasure.recover(newest)
         self.crowd.recover(newest)
         self.sources.recover(newest)
+        self.work.release.derived.recover()
         check_register(self.desk, self.models, closings)
         # a ledger that only reads takes none of this, and nothing is released before it does
         try:
             self.work.answers.settle()  # runs that the last keeper did not end
             self.grants.close_ended()
             self.lifecycle.recover()
+            self.quarantine.recover()
         except UnavailableError as error:
             _LOG.warning("runs and grants are settled later: %s", error.rule)
         with suppress(UnavailableError):
@@ -157,7 +179,8 @@ class Verbs:
         except UnavailableError as error:
             _LOG.warning("an erasure is carried on later: %s", error.rule)
         self.leases.recover()
-        self.intake.recover(keep=self.models.objects())
+        keep = self.models.objects() | self.work.release.derived.pool.objects()
+        self.intake.recover(keep=keep)
 
     def table(self) -> dict[str, Verb]:
         """Return every verb by name; each refusal is an entry of the ledger."""
@@ -205,12 +228,21 @@ class Verbs:
             "feature": self.work.feature,
             "feature.granted": self.work.feature_granted,
             "train": self.work.train,
+            "enclave.run": self.code.run,
+            "query": self.queries.query,
             "attack.dataset": self.attacks.dataset,
             "gate.list": self.attacks.listing,
+            **self.joins.verbs(),
             "artifact.list": self.models.listing,
-            "artifact.show": self.models.show,
-            "dataset.list": self._datasets,
-            "dataset.lineage": self._lineage,
+            "artifact.show": self.pull.show,
+            "artifact.pull": self.pull.pull,
+            "artifact.import": self.quarantine.bring,
+            "artifact.quarantine": self.quarantine.listing,
+            "artifact.decide": self.quarantine.decide,
+            "attack.model": self.trials.membership,
+            "attack.canary": self.trials.canary,
+            "dataset.list": self.graph.listing,
+            "dataset.lineage": self.graph.lineage,
             "dataset.sweep": self.retention.sweep,
             "budget.show": self._budget,
             "ledger.show": self._entry,
@@ -334,28 +366,6 @@ class Verbs:
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         return {"milestones": self.milestones(arguments.get("measure") is True)}
-
-    def _datasets(
-        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        return {"datasets": self.desk.lineage.show()}
-
-    def _lineage(
-        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        known = {item["id"]: item for item in self.desk.lineage.show()}
-        start = str(arguments["dataset"])
-        names = [name for name in known if name.startswith(start)]
-        if not start or len(names) != 1:
-            raise MissingError("no such dataset, or more than one", rule="catalog.dataset")
-        found: list[dict[str, Any]] = []
-        waiting = list(names)
-        while waiting:
-            name = waiting.pop(0)
-            if name in known:
-                found.append(known.pop(name))
-                waiting += found[-1]["parents"]
-        return {"lineage": found}
 
     def _budget(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report

@@ -6,15 +6,15 @@ sealed under that person's own key with a label no wider than its sources'.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from safehold.access import PeopleFilter, Workload
-from safehold.catalog import DatasetLabel, label_blocks
 from safehold.charter import Charter
 from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.ids import PersonId
@@ -24,10 +24,12 @@ from safehold.keeper.datasheet import describe
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
+from safehold.keeper.planting import plan_training
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import derived_expiry, end_of, sources_of
+from safehold.keeper.trial import note_inapplicable
 from safehold.telemetry.schema import REST
 from safehold.vault import Label, PlainBlock, SealedBlock
 
@@ -114,6 +116,11 @@ class Work:
             purpose=purpose,
             stage="feature",
             least_people=1,
+            makes=tuple(
+                desk.gatekeeper.features(
+                    "feature", desk.gatekeeper.settings("feature", synthetic=desk.home.synthetic)
+                )
+            ),
         )
         with self._release.opened(ask, asker) as opening:
             build = f"{purpose}:{opening.intent.index}"
@@ -127,14 +134,20 @@ class Work:
                 made = self._seal_features(opening, group, passed, build)
                 rows += made[0]
                 people += made[1]
-            opened = [block for blocks in opening.blocks.values() for block in blocks]
             # before the build counts: whatever is live has its lineage
             desk.lineage.add(
                 build,
                 kind=FEATURE,
-                label=replace(label_blocks(opened), people=people),
-                parents=desk.catalog.sources_of([block.block_id for block in opened]),
+                label=replace(opening.label, people=people),
+                parents=opening.datasets,
                 created_us=desk.now_us(),
+                facts={
+                    "intent": opening.intent.index,
+                    "purpose": purpose,
+                    "recipe": FEATURE,
+                    "rows": rows,
+                    "mode": "apart",
+                },
             )
             desk.vault.remove(desk.catalog.replace_derived(purpose, keep=build))
             receipt = self._release.close(
@@ -183,19 +196,23 @@ class Work:
         )
         started = desk.now_us()
         with self._release.opened(ask, asker) as opening:
+            settings = desk.gatekeeper.settings("train", synthetic=desk.home.synthetic)
+            plan = plan_training(desk, opening, settings, least=least, charter=desk.trust.charter())
             spec = {
-                **desk.gatekeeper.settings("train", synthetic=desk.home.synthetic),
+                **settings,
                 "epsilon_micro": allowed.epsilon_micro,
                 "delta_e12": allowed.delta_e12,
-                "min_people": least,
+                # what is planted is nobody, and makes up for nobody
+                "min_people": least + len(plan.beside.names),
+                "held_out": list(plan.held_out),
                 "synthetic": desk.home.synthetic,
                 "sampling_ppm": share_of(len(opening.blocks)),
             }
-            opened = [block for blocks in opening.blocks.values() for block in blocks]
-            datasets = desk.catalog.sources_of([block.block_id for block in opened])
-            label = self._label(opened, datasets)
-            passed, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)
-            metrics = dict(_only(passed, "metrics").values)
+            datasets, label = opening.datasets, opening.label
+            passed, level = self._release.run(
+                ask, opening, sorted(opening.blocks), spec, report, beside=plan.beside
+            )
+            metrics = counted(_only(passed, "metrics").values, planted=len(plan.beside.names))
             model = _only(passed, "model").body
             with desk.lock:  # an erasure finds the model, or the model finds the erasure
                 self._release.require_present(opening)
@@ -216,6 +233,14 @@ class Work:
                         least=least,
                         expires=self._ends(purpose, label.expires),
                     ),
+                    materials=self._materials(opening, datasets),
+                    trial=plan.record,
+                )
+                note_inapplicable(
+                    self._models,
+                    artifact,
+                    desk.trust.charter().gates,
+                    intent=opening.intent.index,
                 )
                 desk.lineage.add(
                     artifact,
@@ -227,6 +252,11 @@ class Work:
                     ),
                     parents=datasets,
                     created_us=desk.now_us(),
+                    facts={"intent": opening.intent.index, "purpose": purpose, "recipe": "train"},
+                    release={
+                        "epsilon_micro": allowed.epsilon_micro,
+                        "delta_e12": allowed.delta_e12,
+                    },
                 )
             receipt = self._release.close(
                 ask,
@@ -244,22 +274,20 @@ class Work:
                 "entry": receipt.index,
             }
 
+    def _materials(self, opening: Opening, datasets: Sequence[str]) -> dict[str, str]:
+        """Return what a model is made from, by digests: blocks of datasets, and the intent in the ledger."""
+        leaf = self._desk.ledger.leaf(opening.intent.index)
+        return {
+            "ledger/intent": hashlib.sha256(leaf).hexdigest(),
+            **{f"dataset/{one}": self._release.gates.held(one) for one in datasets},
+        }
+
     @contextmanager
     def _alone(self, purpose: str) -> Iterator[None]:
         with self._lock:
             mine = self._busy[purpose]
         with mine:
             yield
-
-    def _label(self, blocks: Sequence[SealedBlock], datasets: Sequence[str]) -> DatasetLabel:
-        """Return the label of what is made from derived blocks: streams and days are those of their sources."""
-        parents = [self._desk.lineage.label(one) for one in datasets]
-        return replace(
-            label_blocks(blocks),
-            streams=frozenset.union(*(one.streams for one in parents)),
-            first_day=min(one.first_day for one in parents),
-            last_day=max(one.last_day for one in parents),
-        )
 
     def _ends(self, purpose: str, sources_end: int) -> int:
         desk = self._desk
@@ -296,6 +324,15 @@ class Work:
             desk.catalog.add_derived(build, objects)
         held = [block for blocks in kept.values() for block in blocks]
         return sum(block.table.num_rows for block in held), len({block.person for block in held})
+
+
+def counted(figures: Mapping[str, Any], *, planted: int) -> dict[str, Any]:
+    """Return the figures of a training with people counted as people: what was planted is nobody."""
+    found = dict(figures)
+    if planted:
+        found |= {name: found[name] - planted for name in ("people", "trained") if name in found}
+        found["planted"] = planted
+    return found
 
 
 def share_of(people: int) -> int:

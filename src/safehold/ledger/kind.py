@@ -23,6 +23,19 @@ _GATE = {
     ),
     **dict.fromkeys(("bound", "people", "fewest", "micro", "upper", "confidence", "of"), int),
 }
+_ARTIFACT = {
+    **dict.fromkeys(("artifact", "state", "reason", "format", "sha256"), str),
+    "size": int,  # bytes, rounded up to a power of two
+}
+_ATTACK = {
+    **dict.fromkeys(("artifact", "gate", "attack", "measure", "op", "state"), str),
+    **dict.fromkeys(
+        ("version", "bound", "micro", "lower", "upper", "confidence", "detectable"), int
+    ),
+    **dict.fromkeys(("members", "others", "planted", "candidates"), int),
+}
+# what a pull, or an attack that opens no rows, says beside: whose turn it was is committed to, never public
+_OF_ARTIFACT = {"action": str, "artifact": str, "record": str, "size": int}
 _CHARGE = {"purpose": str, "epsilon_micro": int, "delta_e12": int, "unit": str}
 
 
@@ -46,7 +59,7 @@ def _kind(public: Mapping[str, type] | None = None, *refers: str, needs: bool = 
 
 
 KINDS: Mapping[str, Kind] = {
-    "access.intent": _kind({**_CHARGE, "rows": int}, "grant"),
+    "access.intent": _kind({**_CHARGE, **_OF_ARTIFACT, "rows": int}, "grant"),
     "access.result": _kind(
         {"outcome": str, "rows": int, "bytes": int}, "access.intent", needs=True
     ),
@@ -55,13 +68,16 @@ KINDS: Mapping[str, Kind] = {
     "embed.export": _kind({"rows": int}, "access.intent"),
     "train.start": _kind({"unit": str}, "access.intent", "grant"),
     "train.end": _kind({"outcome": str}, "train.start", "access.intent"),
+    "artifact": _kind(_ARTIFACT, "access.intent", "artifact"),
     "artifact.get": _kind({}, "release", "train.end"),
+    "attack": _kind(_ATTACK, "access.intent", needs=True),
     "grant": _kind({"state": str, "block": str, "parent": int}, "grant"),
     "grant.closed": _kind(
         {"state": str, "first": int, "last": int, "uses": int}, "grant", needs=True
     ),
     "charter": _kind({"version": int, "direction": str}, "proposal"),
     "document": _kind({"name": str, "sha256": str, "version": int}),
+    "derived": _kind({"state": str, "rows": int}, "access.intent", needs=True),
     "drift": _kind({"state": str, "clause": str}, "drift"),
     "erasure": _kind({"state": str}, "erasure"),
     "incident": _kind({"severity": int, "state": str}, "incident"),
@@ -72,6 +88,11 @@ KINDS: Mapping[str, Kind] = {
     "key.rotate": _kind({"state": str, "vkey": str, "lattice": str}),
     "lease": _kind({}),
     "gate": _kind(_GATE, "access.intent", needs=True),
+    "join": _kind(
+        {"state": str, "commitment": str, "session": str, "theirs": str},
+        "access.intent",
+        needs=True,
+    ),
     "milestone": _kind({"promise": str, "state": str, "op": str, "bound": int, "micro": int}),
     "proposal": _kind(
         {"state": str, "about": str, "direction": str, "version": int, "seat": str}, "proposal"
@@ -88,7 +109,7 @@ KINDS: Mapping[str, Kind] = {
     "retention": _kind({"day": int, "keys": int}),
     "roster": _kind({"version": int, "change": str, "seat": str}, "proposal"),
     "release": _kind(_CHARGE, "access.intent"),
-    "refusal": _kind({"rule": str}, "access.intent", "grant"),
+    "refusal": _kind({"rule": str, "action": str}, "access.intent", "grant"),
     "home": _kind({"version": str, "synthetic": int, "build": str}),
 }
 

@@ -117,7 +117,7 @@ def make_package(ledger: Ledger, index: EpochIndex, key: bytes) -> bytes:
     return canonical.encode(said)
 
 
-def erasure_receipt(ledger: Ledger, begun: int, done: int) -> bytes:
+def erasure_receipt(ledger: Ledger, begun: int, done: int, amended: Sequence[int] = ()) -> bytes:
     """Return what proves an erasure to whoever asked for it: both leaves, in the log, with what they commit to.
 
     No key of anybody is in it, and no name: it proves that the request was carried out, not whose it was.
@@ -126,16 +126,17 @@ def erasure_receipt(ledger: Ledger, begun: int, done: int) -> bytes:
         ledger: The log.
         begun: The leaf that tells what was made from the person and what becomes of it.
         done: The leaf that tells that it was carried out.
+        amended: Leaves that tell what became of what was still due then.
 
     Raises:
-        MissingError: No published head covers both yet.
+        MissingError: No published head covers all of them yet.
     """
     note = ledger.head()
     size = Checkpoint.parse(note[: note.rfind(b"\n\n") + 1]).size
-    said: dict[str, Any] = {"v": ERASURE, "checkpoint": b64(note)}
-    for name, index in (("begun", begun), ("done", done)):
+
+    def told(index: int) -> dict[str, Any]:
         opening = ledger.opening(index)
-        said[name] = {
+        return {
             "index": index,
             "leaf": b64(ledger.leaf(index)),
             "path": _all(ledger.path(index, size)),
@@ -144,6 +145,15 @@ def erasure_receipt(ledger: Ledger, begun: int, done: int) -> bytes:
                 for one in ("det", "obj")
             },
         }
+
+    said: dict[str, Any] = {
+        "v": ERASURE,
+        "checkpoint": b64(note),
+        "begun": told(begun),
+        "done": told(done),
+    }
+    if amended:
+        said["amended"] = [told(index) for index in amended]
     return canonical.encode(said)
 
 

@@ -20,15 +20,16 @@ MICRO: Final = 1_000_000
 Noise = Callable[[int], int]
 
 
-def draw_laplace(epsilon_micro: int) -> int:
-    """Return discrete Laplace noise for counts in which one person counts once.
+def draw_laplace(epsilon_micro: int, sensitivity: int = 1) -> int:
+    """Return discrete Laplace noise for a whole figure that one person moves by so much at most.
 
     Args:
         epsilon_micro: Epsilon in millionths, positive.
+        sensitivity: How far one person moves it; 1 for a count in which they count once.
     """
-    if epsilon_micro <= 0:
-        raise InvalidError("epsilon is above zero", rule="privacy.epsilon")
-    top, bottom = Fraction(epsilon_micro, MICRO).as_integer_ratio()
+    if epsilon_micro <= 0 or sensitivity <= 0:
+        raise InvalidError("epsilon and sensitivity are above zero", rule="privacy.epsilon")
+    top, bottom = Fraction(epsilon_micro, MICRO * sensitivity).as_integer_ratio()
     while True:
         offset = _below(
             bottom

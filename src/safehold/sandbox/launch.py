@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from safehold.errors import DeniedError, UnavailableError
-from safehold.sandbox.job import RECIPES, Job, Probe, check_level
+from safehold.sandbox.job import CODE, RECIPES, Job, Probe, check_level
 from safehold.sandbox.layout import Layout, find_layout
 from safehold.sandbox.probe import find_mechanisms
 from safehold.sandbox.running import Running
@@ -50,6 +50,8 @@ class Launcher:
                 rule="sandbox.recipe",
                 fix=f"one of: {', '.join(sorted(self._recipes))}",
             )
+        if job.cells is not None and job.recipe != CODE:
+            raise DeniedError("a recipe takes no code from outside", rule="sandbox.cells")
         mechanisms, probe = find_mechanisms()
         if not check_level(job.least, probe.level):
             raise UnavailableError(

@@ -108,11 +108,32 @@ def read_parts(fd: int) -> Iterator[tuple[dict[str, Any], pa.Table]]:
     Raises:
         TamperedError: The memory is not sealed, or holds anything but whole parts.
     """
+    for header, part in slice_parts(fd):
+        try:
+            table = pa.ipc.open_stream(part).read_all()
+        except pa.ArrowException:
+            raise _broken() from None
+        yield header, table
+
+
+def slice_parts(fd: int, *, inherit: bool = True) -> Iterator[tuple[dict[str, Any], pa.Buffer]]:
+    """Yield headers, and tables as the bytes that they are, out of sealed memory.
+
+    Args:
+        fd: A descriptor made by ``pack_parts``.
+        inherit: Whether a process that is forked from this one has the memory too.
+
+    Raises:
+        TamperedError: The memory is not sealed, or holds anything but whole parts.
+    """
     check_sealed(fd)
     size = os.fstat(fd).st_size
     if size < len(MAGIC) + _COUNT.size:
         raise _broken()
-    data = pa.py_buffer(mmap.mmap(fd, size, prot=mmap.PROT_READ))
+    mapped = mmap.mmap(fd, size, prot=mmap.PROT_READ)
+    if not inherit:
+        mapped.madvise(mmap.MADV_DONTFORK)
+    data = pa.py_buffer(mapped)
     view = memoryview(data)
     if view[: len(MAGIC)] != MAGIC:
         raise _broken()
@@ -124,11 +145,7 @@ def read_parts(fd: int) -> Iterator[tuple[dict[str, Any], pa.Table]]:
             raise _broken()
         header = parse_header(bytes(view[at : at + length]).rstrip(b" "))
         at, length = _length(view, at + length, _SIZE)
-        try:
-            table = pa.ipc.open_stream(data.slice(at, length)).read_all()
-        except pa.ArrowException:
-            raise _broken() from None
-        yield header, table
+        yield header, data.slice(at, length)
         at += length
     if at != size:
         raise _broken()

@@ -20,9 +20,11 @@ from safehold.sandbox.boot import OWN_FRAMES
 from safehold.sandbox.cgroup import Group
 from safehold.sandbox.frame import Frame, read_frames
 from safehold.sandbox.job import Limits, Outcome, Probe, Reason
+from safehold.sandbox.resident import measure_memory
 
 _RULE = re.compile(r"[a-z0-9_.-]{1,100}")
 _SENTENCE = 600
+_LOOK = 0.05  # seconds between two looks at a job's memory, where no group bounds it
 
 
 class Running:
@@ -53,9 +55,10 @@ class Running:
         self._egress = egress
         self._printed_fd = printed
         self._limits = limits
-        self._confined = confined
+        self._confined = self.confined = confined
         self._marker = marker
         self._group = group
+        self._bounded = "memory-watch" not in confined.mechanisms
         self._lock = threading.Lock()
         self._begun = time.monotonic()
         self._seconds = 0.0
@@ -68,6 +71,7 @@ class Running:
         self._frames = 0
         self._bytes = 0
         self._printed = 0
+        self._shown = bytearray()
         self._stream = self._read()
         self._pidfd = os.pidfd_open(process.pid)
         threading.Thread(target=self._watch, name="sandbox-watch", daemon=True).start()
@@ -108,6 +112,11 @@ class Running:
             printed=self._printed > 0,
             seconds=self._seconds,
         )
+
+    def shown(self) -> bytes:
+        """Return the beginning of what it printed; nothing unless its limits let some be shown."""
+        self._over.wait()
+        return bytes(self._shown)
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +169,9 @@ class Running:
         if kind not in OWN_FRAMES:
             return True
         if kind == "error":
-            self._error = _revive(frame)
+            error = _revive(frame)
+            # whoever wrote the code chose the words, and data could be in them
+            self._error = error if self._limits.words else None
         self._last = kind
         return False
 
@@ -175,6 +186,10 @@ class Running:
             if left <= 0:
                 self._stop("time")
                 left = 60.0
+            if not self._bounded:
+                left = min(left, _LOOK)
+                if measure_memory(self._process.pid) > self._limits.memory:
+                    self._stop("memory")
             ready = {fd for fd, _ in poll.poll(min(left, 86_400.0) * 1000)}
             if self._printed_fd in ready:
                 self._drain(poll)
@@ -190,18 +205,23 @@ class Running:
         self._seconds = time.monotonic() - self._begun
         with contextlib.suppress(OSError):
             while data := os.read(self._printed_fd, 1 << 16):
-                self._printed += len(data)
+                self._count(data)
         os.close(self._printed_fd)
         os.close(self._pidfd)
         self._over.set()
 
     def _drain(self, poll: select.poll) -> None:
         data = os.read(self._printed_fd, 1 << 16)
-        self._printed += len(data)
+        self._count(data)
         if not data:
             poll.unregister(self._printed_fd)
         if self._printed > self._limits.stderr:
             self._stop("budget")
+
+    def _count(self, data: bytes) -> None:
+        """Count what is printed; keep the beginning of it only where that was asked for."""
+        self._printed += len(data)
+        self._shown += data[: max(self._limits.shown - len(self._shown), 0)]
 
     def _stop(self, cause: Reason) -> bool:
         """End the job; return whether this is the reason it ended."""
@@ -227,6 +247,17 @@ class Running:
             return "finished"
         return "refused" if self._error is not None else "failed"
 
+    def _too_much(self, cause: str) -> SafeholdError:
+        if cause == "memory":
+            return SafeholdError(
+                f"the job uses more than {self._limits.memory} bytes of memory",
+                rule="sandbox.memory",
+                fix="give it less at once, or raise the limit of its recipe",
+            )
+        return TamperedError(
+            f"the job prints more than {self._limits.stderr} bytes", rule="sandbox.stderr.budget"
+        )
+
     def _failure(self) -> SafeholdError:
         match self._reason():
             case "refused" if self._error is not None:
@@ -245,11 +276,8 @@ class Running:
                 )
             case "stopped":
                 return UnavailableError("the job was stopped", rule="sandbox.stopped")
-            case "budget":
-                return TamperedError(
-                    f"the job prints more than {self._limits.stderr} bytes",
-                    rule="sandbox.stderr.budget",
-                )
+            case "budget" | "memory" as cause:
+                return self._too_much(cause)
             case _:
                 return SafeholdError(
                     "the job failed; nothing it might have said about its data is kept",

@@ -17,6 +17,7 @@ import orjson
 
 from safehold.errors import InvalidError, UnavailableError
 from safehold.sandbox import command, landlock
+from safehold.sandbox.bwrap import choose_wrapper
 from safehold.sandbox.cgroup import Group, create_group
 from safehold.sandbox.job import Job, Level, Limits, Probe
 from safehold.sandbox.layout import Layout
@@ -116,6 +117,7 @@ def start_job(job: Job, module: str, plan: Plan) -> Running:
         opened += [egress, inner, printed, inner_printed]
         _widen(egress)
         inside = held & INSIDE
+        more = () if job.cells is None else (job.cells,)
         if "namespaces" not in held:
             inside |= {"parent"}
         marker = sorted(inside)
@@ -123,7 +125,7 @@ def start_job(job: Job, module: str, plan: Plan) -> Running:
             "module": module,
             "egress": inner,
             "inputs": list(job.inputs),
-            "keep": [inner, *job.inputs],
+            "keep": [inner, *job.inputs, *more],
             "mechanisms": marker,
             "limits": _rlimits(limits, shared="namespaces" not in held),
             "rules": command.file_rules(plan.layout, private="namespaces" in held),
@@ -133,7 +135,7 @@ def start_job(job: Job, module: str, plan: Plan) -> Running:
         opened.append(config)
         process = _spawner.start(
             [*command.enter_command(group.folders), *_wrap(plan, limits), *_boot(plan, config)],
-            keep=[config, inner, *job.inputs],
+            keep=[config, inner, *job.inputs, *more],
             printed=inner_printed,
             close="descriptors" in held,
             clean="environment" in held,
@@ -226,6 +228,10 @@ def _count_tasks() -> int:
 def _names(held: frozenset[str], group: Group, abi: int, limits: Limits) -> tuple[str, ...]:
     names = set(held - {"cgroup", "landlock"}) | set(group.mechanisms)
     names |= {"egress-budget", "stderr-budget", "wall-clock"}
+    if "cgroup" in held and "cgroup-memory" not in names:
+        names.add("memory-watch")
+    if "namespaces" in held and (wrapper := choose_wrapper()) is not None:
+        names.add(wrapper.told())
     if "landlock" in held:
         names.add(f"landlock-{abi}")
     if {"landlock", "seccomp"} & held:

@@ -14,9 +14,12 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from safehold.access import PeopleFilter
+from safehold.access.code import CODE, read_code
 from safehold.app import embedded
+from safehold.app.cells import Cells
 from safehold.app.charters import charter_in_force
 from safehold.app.grants import ROLE, Limits, draft_grant
+from safehold.app.query import Ask, check_query, draft_query
 from safehold.app.secret import find_secret
 from safehold.app.verification import verify_home
 from safehold.charter import Charter
@@ -159,6 +162,7 @@ class Session(Guarded):
                 stages = [one for one in purpose.stages if one in may.stages]
                 recipes = ["train"] if "training" in stages else []
                 recipes += ["reidentify"] if set(STAGES) & set(stages) else []
+                recipes += ["sql"] if "query" in stages else []
                 if rule is None or not recipes:
                     continue
                 privacy = purpose.privacy
@@ -194,19 +198,23 @@ class Session(Guarded):
         epsilon: float | None = None,
         rows: int | None = None,
         runs: int | None = None,
+        script: str | Path | None = None,
+        query: str | None = None,
     ) -> Request:
         """Put a request before the board and return it with its price; it is in the ledger before any seat sees it.
 
         Args:
             purpose: The one purpose, from the charter.
             reason: Why, in a sentence; a ticket number.
-            recipe: ``train``, or ``reidentify`` to attack what a dataset was made from.
+            recipe: ``train``; ``reidentify`` to attack what a dataset was made from; ``sql``: any query.
             columns: As ``stream.column``; all that the recipe reads where none is named.
             people: ``{"jurisdictions": [...], "people": [...]}``, either or both; everybody who takes part else.
             minutes: How long the grant may be used, from the first time it is opened.
             epsilon: Most epsilon that all runs may spend; rounded down to millionths. What they cost else.
             rows: Most rows that all runs may open.
             runs: Most runs.
+            script: The file of a script of one's own, or its text: it alone may run, and the recipe is ``code``.
+            query: Text of a query file: for that query alone.
 
         Raises:
             DeniedError: The charter does not give it, and no approval could; the message says all that is missing.
@@ -214,21 +222,34 @@ class Session(Guarded):
         """
         chosen = _people(people)
         caps = {"rows": rows, "runs": runs, "epsilon_micro": _micro(epsilon)}
-        grant = draft_grant(
-            self._charter(),
-            requester=self._as,
-            role=self._role,
-            purpose=purpose,
-            reason=reason,
-            holder=self._key,
-            minutes=minutes,
-            recipe=recipe,
-            people=chosen,
-            columns=tuple(columns),
-            limits=replace(
-                Limits(), **{name: cap for name, cap in caps.items() if cap is not None}
-            ),
-        )
+        limits = replace(Limits(), **{name: cap for name, cap in caps.items() if cap is not None})
+        if query is not None or recipe == "sql":
+            asked = Ask(
+                requester=self._as,
+                purpose=purpose,
+                reason=reason,
+                minutes=minutes,
+                query=None if query is None else check_query(query),
+                role=self._role,
+                columns=tuple(columns),
+                limits=limits,
+            )
+            grant = draft_query(self._charter(), asked, holder=self._key, people=chosen)
+        else:
+            grant = draft_grant(
+                self._charter(),
+                requester=self._as,
+                role=self._role,
+                purpose=purpose,
+                reason=reason,
+                holder=self._key,
+                minutes=minutes,
+                recipe=recipe if script is None else CODE,
+                script=None if script is None else read_code(script),
+                people=chosen,
+                columns=tuple(columns),
+                limits=limits,
+            )
         self._line.call("request.new", grant=grant.to_json(), people=chosen.to_json())
         return self._find(grant.id)
 
@@ -240,6 +261,18 @@ class Session(Guarded):
             MissingError: There is no such request, or it is long over.
         """
         return self._find(request)
+
+    @guarded
+    def cells(self, file: str | Path | None = None) -> Cells:
+        """Return a sandbox in which cells run one after the other over a file of one's own; nothing of the home.
+
+        Args:
+            file: Arrow file or stream; no data at all where none is named.
+
+        Raises:
+            UnavailableError: This machine confines too little.
+        """
+        return Cells(None if file is None else Path(file))
 
     def requests(self) -> Result:
         """Return the requests of the last days and how they stand."""
@@ -258,7 +291,7 @@ class Session(Guarded):
     def datasets(self) -> Result:
         """Return the datasets with their labels and what they were made from."""
         return self._listed(
-            "datasets", table.DATASETS, "dataset.list", lambda one: {**one, **one["label"]}
+            "datasets", table.DATASETS, "dataset.list", lambda one: {**one, **(one["label"] or {})}
         )
 
     def artifacts(self) -> Result:

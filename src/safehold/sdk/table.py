@@ -131,6 +131,36 @@ TRAINED: Final = pa.schema(
         ("entry", _COUNT),
     ]
 )
+RAN: Final = pa.schema(
+    [
+        ("figure", _SHARE),
+        ("error", _SHARE),
+        ("groups", _COUNT),
+        ("counts", pa.list_(pa.struct([("name", _WORD), ("count", _COUNT)]))),
+        ("words", _WORDS),
+        ("people", _COUNT),
+        ("epsilon", _SHARE),
+        ("left_out", _LEFT_OUT),
+        ("level", _WORD),
+        ("script", _WORD),
+        ("intent", _COUNT),
+        ("entry", _COUNT),
+    ]
+)
+FIGURES: Final = pa.schema(
+    [
+        ("key", _WORD),
+        ("bin", _WORD),
+        ("value", _SHARE),
+        ("error", _SHARE),
+        ("low", _SHARE),
+        ("high", _SHARE),
+        ("people", _COUNT),
+        ("epsilon", _SHARE),
+        ("epsilon_left", _SHARE),
+        ("entry", _COUNT),
+    ]
+)
 ATTACKED: Final = pa.schema(
     [
         ("dataset", _WORD),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 
 from safehold.access import Grant, Holder
+from safehold.access.code import read_code
 from safehold.app.grants import Pass
+from safehold.app.query import use_query
 from safehold.errors import ConflictError, UnavailableError
 from safehold.keeper.client import Progress
 from safehold.sdk import table
@@ -72,6 +75,26 @@ class Use(Guarded):
         """
         return self._run("attack", table.ATTACKED, lambda permit: self._attack(permit, dataset))
 
+    def run(self, script: str | Path) -> Result:
+        """Return what a script of one's own will give; run, and paid for, when the result is read.
+
+        Args:
+            script: The file of the script that this grant names, or its text.
+
+        Raises:
+            InvalidError: It is larger than a script may be.
+        """
+        source = read_code(script)
+        return self._run("run", table.RAN, lambda permit: self._ran(permit, source))
+
+    def sql(self, text: str) -> Result:
+        """Return the noisy figures of a query; asked, and paid for, when the result is read.
+
+        Args:
+            text: A query file: its head says which figure, between which bounds, and for how much.
+        """
+        return self._run("sql", table.FIGURES, lambda permit: self._sql(permit, text))
+
     def close(self) -> None:
         """Forget the holder's key; results that were not read cannot be any more."""
         self._end("closed")
@@ -132,10 +155,33 @@ class Use(Guarded):
         noisy: Mapping[str, Any] = made["noisy"]
         return [{**made, **noisy, "left_out": table.left_out(made["left_out"])}]
 
+    def _ran(self, permit: Pass, source: bytes) -> list[dict[str, Any]]:
+        made = permit.run(self._line, self._grant.purpose, source, self._progress)
+        self._runs_left = max(self._runs_left - 1, 0)
+        figure = made["figure"] or {}
+        return [
+            {
+                **made,
+                "figure": figure.get("value"),
+                "error": figure.get("error"),
+                "groups": figure.get("groups"),
+                "counts": [
+                    {"name": name, "count": n} for name, n in sorted(made["counts"].items())
+                ],
+                "left_out": table.left_out(made["left_out"]),
+            }
+        ]
+
     def _attack(self, permit: Pass, dataset: str | None) -> list[dict[str, Any]]:
         made = permit.attack(self._line, self._grant.purpose, dataset, self._progress)
         self._runs_left = max(self._runs_left - 1, 0)
         return [{"dataset": made["dataset"], **one} for one in made["gates"]]
+
+    def _sql(self, permit: Pass, text: str) -> list[dict[str, Any]]:
+        made = use_query(self._line, self._grant, permit.holder, text, self._progress)
+        self._runs_left = max(self._runs_left - 1, 0)
+        said = {name: made[name] for name in ("epsilon", "epsilon_left", "entry")}
+        return [{**one, **said} for one in made["figures"]]
 
     def _end(self, state: str) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ from safehold.dlp.artifact.passage import Passage
 
 IMAGE = "image"  # a picture: nothing here can read what it shows
 OPTIMIZER = "optimizer_state"  # moments of gradients: close to the rows they came from
+SPREAD = "text_in_weights"  # text in the low bits of weights: nothing that training does
 VECTORS = "embedding"  # one vector a row: personal data of whatever was embedded
 
 

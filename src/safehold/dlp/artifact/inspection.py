@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from safehold.dlp.artifact.columns import is_table, read_table
-from safehold.dlp.artifact.content import IMAGE, OPTIMIZER, VECTORS, Content
+from safehold.dlp.artifact.content import IMAGE, OPTIMIZER, SPREAD, VECTORS, Content
 from safehold.dlp.artifact.passage import Passage, read_json, unwrap, walk
 from safehold.dlp.artifact.pickled import is_pickle
 from safehold.dlp.artifact.prose import (
@@ -101,7 +101,7 @@ class Inspection:
         passages: Pieces of text that were read.
         findings: In the order of their places; at most 10,000.
         more: Findings that are not listed.
-        notes: What it is besides: ``image``, ``optimizer_state``, ``embedding``.
+        notes: What it is besides: ``image``, ``optimizer_state``, ``embedding``, ``text_in_weights``.
     """
 
     kind: str
@@ -317,6 +317,10 @@ _KEPT_IN: Final = {
     OPTIMIZER: (
         "the state of an optimizer never leaves: it follows single people's gradients",
         "release the weights without it",
+    ),
+    SPREAD: (
+        "there is text in the low bits of the weights, which no training puts there",
+        "train it again with a reviewed recipe",
     ),
     VECTORS: (
         "vectors never leave: they are personal data of what they were made from",

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from safehold.dlp.artifact.content import OPTIMIZER, Content
+from safehold.dlp.artifact.content import OPTIMIZER, SPREAD, Content
 from safehold.dlp.artifact.passage import Passage, read_json, walk
+from safehold.dlp.artifact.spread import spread_texts
 from safehold.dlp.artifact.tensor import texts_of
 from safehold.dlp.artifact.words import plain_token
 from safehold.errors import DeniedError, InvalidError
@@ -72,6 +73,9 @@ def read_safetensors(body: memoryview) -> Content:
             yield Passage(f"tensor[{number}].name", name)
         for number, (name, low, high) in enumerate(places):
             yield from texts_of(data[low:high], header[name]["dtype"], f"tensor[{number}]")
+            for passage in spread_texts(data[low:high], header[name]["dtype"], f"tensor[{number}]"):
+                content.notes.add(SPREAD)
+                yield passage
 
     content.passages = passages()
     return content

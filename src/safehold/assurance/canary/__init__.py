@@ -1,0 +1,1 @@
+"""Does a model give away what somebody did once? Asked of sequences that were planted to find out."""

@@ -1,0 +1,1 @@
+"""Several houses compute together, and each keeps its own."""
