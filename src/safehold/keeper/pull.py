@@ -51,6 +51,8 @@ FEATURE: Final = "feature"
 RECORD_FILE: Final = "release.json"
 STATEMENTS_FILE: Final = "provenance.intoto.jsonl"
 
+_TRIED: Final = ("gate", "attack", "must_be", "state")  # of an attack, as a model card tells it
+
 
 class Pull:
     """The verb.
@@ -90,11 +92,13 @@ class Pull:
             shown["metrics"] = orjson.loads(record["metrics"])
             shown["provenance"] = self._models.check(name, self._models.read(name))
         if record.get("card"):
+            tried = [
+                {key: one[key] for key in _TRIED if key in one}
+                for one in card["gates"]
+                if one.get("state") in ("passed", "failed")
+            ]
             shown["card"] = complete(
-                record["card"],
-                artifact=name,
-                sha256=record["sha256"],
-                attacks=card.get("attacks", ()),
+                record["card"], artifact=name, sha256=record["sha256"], attacks=tried
             )
             shown["card_markdown"] = write_markdown(shown["card"])
         return shown
