@@ -68,7 +68,7 @@ bench: $(VENV)/.dev $(VENV)/.peers $(VENV)/.flower
 lock: $(VENV)/.dev
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra attack --extra sql --no-header --no-annotate --no-emit-index-url -o requirements.txt pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra anchor --extra attack --extra sql --extra fast --extra kms --extra mpc --extra ner --extra postgres --group dev --no-header --no-annotate --no-emit-index-url -o requirements-dev.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra anchor --extra attack --extra sql --extra fast --extra kms --extra mpc --extra ner --extra postgres --extra torch --group dev --no-header --no-annotate --no-emit-index-url -o requirements-dev.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) out

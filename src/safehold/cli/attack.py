@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from safehold.cli.audit import audit
 from safehold.cli.surface import (
     DEFAULT_HOME,
     GrantSeatsOption,
@@ -23,6 +24,7 @@ from safehold.cli.surface import (
 group = typer.Typer(
     no_args_is_help=True, help="Attacks: measure how well people are recognised in protected data."
 )
+group.command()(audit)
 
 
 @group.command()
