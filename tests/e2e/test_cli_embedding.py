@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from tests.command_line import CHARTERS, World, yesterday
 from tests.embedding_desk import CROWD, texts_of
 
@@ -65,6 +66,7 @@ def commands(page: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if line.strip().startswith("safehold ")]
 
 
+@pytest.mark.proof  # each part of it is in the tests of its package
 def test_the_page_about_embeddings_works_as_it_stands(tmp_path: Path) -> None:
     page = PAGE.read_text("utf-8")
     charter = tmp_path / "charter.yaml"

@@ -132,7 +132,9 @@ def crowd(setting: Setting, plan: Plan | MatrixPlan) -> Probe:
     block = 1 + np.arange(count, dtype=np.int32) * BLOCKS // count
     people = {
         "row": np.stack([np.zeros_like(block), block], axis=1),
-        "size": np.tile(np.sqrt(np.float32([4 * COUNTED, 4 * (1 - COUNTED)])), (count, 1)),
+        "size": np.tile(
+            np.sqrt(np.array([4 * COUNTED, 4 * (1 - COUNTED)], np.float32)), (count, 1)
+        ),
         "weight": np.full((count, 2), 0.5, np.float32),
     }
     return Probe(plan=plan, clip=1.0, size=1 + BLOCKS, people=people)
