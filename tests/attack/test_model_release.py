@@ -213,7 +213,9 @@ def test_a_model_that_is_deleted_before_its_bytes_left_does_not_leave(
     monkeypatch.setattr("safehold.keeper.pull._write", lambda _out, body: written.append(body))
     assert raised(lambda: pull(bench, name)).rule == "artifact.deleted"
     assert not written
-    results = [leaf["pub"] for _, leaf in bench.desk.ledger.leaves() if leaf["k"] == "access.result"]
+    results = [
+        leaf["pub"] for _, leaf in bench.desk.ledger.leaves() if leaf["k"] == "access.result"
+    ]
     assert results[-1]["outcome"] == "denied"
 
 
