@@ -15,7 +15,8 @@ comments at its head, which the hash covers as well::
 
 The block has the form of inline script metadata (PyPA specification; PEP 723), its text is TOML 1.0.
 
-A reviewed recipe is a file of this package, chosen by name. Code of somebody's own needs one more person than that.
+A reviewed recipe is a file of this package, chosen by name. Code of somebody's own needs one more person than that,
+and so does a grant for queries that nobody reviewed.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from safehold.errors import InvalidError
 from safehold.telemetry.schema import STREAMS
 
 CODE: Final = "code"
+SQL: Final = "sql"  # alone, without a hash: any query, none of which anybody saw
 EXTRA: Final = 1  # people who must agree beyond those that a reviewed recipe needs
 LARGEST: Final = 256 * 1024  # bytes of a script
 HEAD: Final = 16 * 1024  # bytes of its block
@@ -118,7 +120,7 @@ def approvers_of(recipes: Iterable[str], least: int) -> int:
         recipes: What the grant names.
         least: How many must agree to a reviewed recipe.
     """
-    return least + EXTRA if any(map(is_code, recipes)) else least
+    return least + EXTRA if any(one == SQL or is_code(one) for one in recipes) else least
 
 
 def read_plan(script: bytes) -> Plan:

@@ -29,7 +29,7 @@ from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import sources_of
-from safehold.privacy.aggregate import Answer, release_aggregate
+from safehold.privacy.aggregate import Answer, release_aggregate, split_epsilon
 from safehold.privacy.mechanism import OpenDP
 from safehold.privacy.query import SQL, Query, read_query
 from safehold.privacy.template import MICRO, Template
@@ -69,6 +69,7 @@ class Queries:
         desk = self._desk
         purpose = _word(arguments, "purpose")
         query = read_query(_text(arguments))
+        split_epsilon(query.template)  # what cannot be split is refused before it is charged
         recipe = arguments.get("recipe")
         if recipe not in (SQL, query.name):
             raise InvalidError("this is not the query that was approved", rule="sql.hash")
@@ -148,19 +149,20 @@ class Queries:
         with self._release.opened(ask, asker) as opening:
             passed, level = self._run(ask, opening, spec, report)
             shares = [one.held for one in passed]
-            with desk.lock:  # whoever was erased while it ran is in no figure
+            # whoever was erased while it ran is in no figure; whoever is erased later finds the result in the ledger
+            with desk.lock:
                 self._release.require_present(opening)
                 answer = release_aggregate(template, shares, least=ask.least_people)
-            told = _tell(template, answer)
-            opening.bounds.send(
-                desk.trust, opening.intent.index, Passed(kind="aggregate", values=told)
-            )
-            receipt = self._release.close(
-                ask,
-                opening,
-                asker,
-                {"release": template.release, "level": level, "people": len(opening.blocks)},
-            )
+                told = _tell(template, answer)
+                opening.bounds.send(
+                    desk.trust, opening.intent.index, Passed(kind="aggregate", values=told)
+                )
+                receipt = self._release.close(
+                    ask,
+                    opening,
+                    asker,
+                    {"release": template.release, "level": level, "people": len(opening.blocks)},
+                )
             left = desk.trust.left(ask.purpose)
             return {
                 **told,
