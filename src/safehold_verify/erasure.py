@@ -57,7 +57,8 @@ class Effect:
     """One thing that was made from the person.
 
     Args:
-        kind: ``source``, ``feature``, ``table``, ``vectors``, ``model``, ``aggregate``, ``figures``, or ``lost``
+        kind: ``source``, ``feature``, ``embedding``, ``table``, ``vectors``, ``model``, ``aggregate``, ``figures``, or
+            ``lost``
             where nobody can say.
         id: Its name.
         status: What became of it.

@@ -21,6 +21,7 @@ GATES = """gates:
 assurance:"""
 
 
+@pytest.mark.proof  # each part of it is in the tests of its package
 def test_a_model_is_released_as_the_page_says(tmp_path: Path) -> None:
     world, files = made(tmp_path)
     taken = [word for name in ("key", "pointer") for word in ("--source", files[name])]

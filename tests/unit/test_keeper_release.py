@@ -62,6 +62,12 @@ def test_a_run_ends_in_a_model_with_lineage(bench: Bench) -> None:
     shown = bench.call("artifact.show", artifact=artifact)
     assert shown["verified"]
     assert bench.call("artifact.list")["artifacts"][0]["id"] == artifact
+    card = shown["card"]
+    assert (card["artifact"], card["sha256"]) == (artifact, shown["sha256"])
+    assert card["data"]["streams"] == ["pointer"]
+    assert card["attacks"] == []
+    assert card["not_for"]
+    assert shown["card_markdown"].startswith(f"# Model card: {artifact}\n")
     line = bench.call("dataset.lineage", dataset=artifact)["lineage"]
     assert [one["kind"] for one in line] == ["model", "feature", "source"]
     assert line[0]["label"]["streams"] == ["pointer"]

@@ -38,7 +38,11 @@ def test_only_listed_recipes_start(launcher):
     assert sorted(Launcher._recipes) == [
         "canary",
         "code",
+        "embed",
+        "embed.head",
+        "embed.near",
         "feature",
+        "federate",
         "ingest",
         "inspect",
         "join",

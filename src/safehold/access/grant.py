@@ -29,6 +29,7 @@ WAIT_US: Final = DAY_US  # a request that nobody approved in a day is asked agai
 LARGEST: Final = 2**53
 DEEPEST: Final = 2  # how often what one person was granted may be handed on
 DERIVED: Final = "feature"
+EMBEDDING: Final = "embedding"  # in the words of a charter, derived as features are
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 _WORDS: Final = ("id", "purpose", "people", "reason", "charter", "parent")
 _LISTS: Final = ("segments", "streams", "columns", "stages", "recipes")
@@ -160,10 +161,11 @@ def whats(streams: tuple[str, ...] | frozenset[str]) -> tuple[str, ...]:
     Raises:
         InvalidError: There is no such stream.
     """
-    unknown = [name for name in streams if name not in STREAMS and name != DERIVED]
+    unknown = [name for name in streams if name not in (*STREAMS, DERIVED, EMBEDDING)]
     if unknown:
         raise InvalidError("there is no such stream", rule="grant.stream")
-    return tuple(sorted(STREAM_TO_WHAT.get(name, name) for name in streams))
+    named = {DERIVED if name == EMBEDDING else STREAM_TO_WHAT.get(name, name) for name in streams}
+    return tuple(sorted(named))
 
 
 def check_grant(grant: Grant, charter: Charter) -> GrantRule:

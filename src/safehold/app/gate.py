@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from safehold.access.code import CODE, Plan, read_plan
+from safehold.app import embedding
 from safehold.app.attack import need
 from safehold.app.model_gates import MODEL_RECIPES, attest, open_model_gate, recipe_materials
 from safehold.app.workshop import kind_of
@@ -22,6 +23,7 @@ from safehold.enclave.egress import Allowance, Derived, Metrics, Progress
 from safehold.enclave.egress import Gate as MessageGate
 from safehold.enclave.feature import declare
 from safehold.enclave.manifest import sign_files
+from safehold.enclave.share import ShareGate
 from safehold.enclave.vocabulary import MINIWOB, WORKFORCE, Vocabulary
 from safehold.errors import DeniedError
 from safehold.federation.measure import READ, RECIPE, MeasureGate, check_spec
@@ -174,6 +176,7 @@ def _open_attack(spec: Mapping[str, Any], people: frozenset[str]) -> Gate:
 _OPENERS: Final[Mapping[str, Callable[[Mapping[str, Any], frozenset[str]], Gate]]] = {
     "feature": _open_feature,
     "train": _open_train,
+    "federate": lambda spec, _people: ShareGate(mode=spec["mode"], parameters=spec["parameters"]),
     "reidentify": _open_attack,
     "sql": lambda spec, people: FigureGate(Template.from_json(spec["template"]), people),
     RECIPE: lambda spec, people: JoinGate(people, spec),
@@ -190,6 +193,8 @@ class EgressGatekeeper:
         Raises:
             DeniedError: Nothing leaves such a recipe.
         """
+        if recipe in embedding.RECIPES:
+            return embedding.gate_of(recipe, spec, people)
         if recipe in MODEL_RECIPES:
             return open_model_gate(recipe, spec)
         opener = _OPENERS.get(kind_of(recipe))
@@ -199,8 +204,10 @@ class EgressGatekeeper:
 
     def reads(self, recipe: str) -> frozenset[str]:
         """Return the streams a recipe understands."""
+        if recipe in embedding.RECIPES:
+            return embedding.reads(recipe)
         match recipe:
-            case "train" | "membership":
+            case "train" | "federate" | "membership":
                 return frozenset({"feature"})
             case "reidentify":
                 return frozenset(STREAMS)
@@ -211,20 +218,28 @@ class EgressGatekeeper:
 
     def columns(self, recipe: str, stream: str) -> tuple[str, ...]:
         """Return the columns of a stream that a recipe reads, in their order; none of one that it does not know."""
+        if recipe in embedding.RECIPES:
+            return embedding.columns(stream) if stream in embedding.reads(recipe) else ()
         if recipe == RECIPE:
             return READ.get(stream, ())
         return columns_of(stream) if stream in self.reads(recipe) else ()
 
     def features(self, recipe: str, spec: Mapping[str, Any]) -> tuple[Feature, ...]:
         """Return the columns a recipe makes, and from what."""
+        if recipe in embedding.RECIPES:
+            return embedding.features(recipe, spec)
         return declare(spec) if recipe == "feature" else ()
 
-    def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:
+    def settings(
+        self, recipe: str, *, synthetic: bool, body: bytes | None = None
+    ) -> dict[str, Any]:
         """Return the public vocabulary of a home's models, or which attackers try.
 
         Raises:
             UnavailableError: What the attackers need is not installed.
         """
+        if recipe in embedding.RECIPES:
+            return embedding.settings(recipe, body)
         if recipe == "reidentify":
             need(KINDS)
             return {"kinds": list(KINDS), "seed": SEED, "steps": STEPS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +26,16 @@ from safehold.keeper.client import KeeperClient, Progress
 from safehold.keeper.code import STAGES as CODE_STAGES
 from safehold.keeper.code import VERB as CODE_VERB
 from safehold.keeper.desk import segment_name
+from safehold.keeper.embeddings import EMBED, EMBEDDING, HEAD, NEAR
 from safehold.keeper.grants import use_message
 from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
-RECIPES = ("train", "reidentify", "feature", CODE, "join", "membership", "pull")
+RECIPES = (
+    "train", "federate", "reidentify", "feature", CODE, "join", "membership", "pull", EMBED, NEAR, HEAD
+)  # fmt: skip
+SPEND = frozenset({"train", "federate", "join", NEAR, HEAD})
 ROLE = "data_scientist"
 FEATURE = "feature"
 
@@ -84,6 +89,31 @@ class Pass:
             proof=b64(self.holder.prove(nonce, use_message("train", purpose))),
         )
         return {**answer, **_figures(answer["metrics"])}
+
+    def embed(
+        self,
+        client: KeeperClient,
+        verb: str,
+        purpose: str,
+        progress: Progress,
+        *,
+        encoder: Path | None = None,
+        **asked: Any,
+    ) -> dict[str, Any]:
+        """Make vectors, ask them or train on them, under the grant; with a company's own encoder if one is named."""
+        nonce = unb64(client.call("nonce")["nonce"])
+        with contextlib.ExitStack() as stack:
+            files = () if encoder is None else (stack.enter_context(encoder.open("rb")).fileno(),)
+            return client.call(
+                verb,
+                descriptors=files,
+                progress=progress,
+                purpose=purpose,
+                token=self.holder.token,
+                nonce=b64(nonce),
+                proof=b64(self.holder.prove(nonce, use_message(verb, purpose))),
+                **asked,
+            )
 
     def join(
         self,
@@ -205,7 +235,7 @@ def draft_grant(
                     rule="code.streams",
                     fix="--script FILE; docs/how-to/run-your-own-code.md shows a block",
                 )
-        case "train" | "membership" | "pull":  # a model is of the stage that made it
+        case "train" | "federate" | "membership" | "pull":  # a model is of the stage that made it
             streams, stage = (FEATURE,), "training"
         case "reidentify":
             streams = tuple(sorted(sources & frozenset(STREAMS)))
@@ -213,6 +243,11 @@ def draft_grant(
         case "feature":
             streams = tuple(sorted(sources & EgressGatekeeper().reads("feature")))
             stage = "feature"
+        case _ if recipe == EMBED:
+            streams = tuple(sorted(sources & EgressGatekeeper().reads(EMBED)))
+            stage = EMBEDDING
+        case _ if recipe in (NEAR, HEAD):
+            streams, stage = (EMBEDDING,), EMBEDDING if recipe == NEAR else "training"
         case "join":
             streams, stage = tuple(sorted(sources)), "private_join"
         case _:
@@ -235,7 +270,13 @@ def draft_grant(
         or tuple(
             f"{stream}.{name}"
             for stream in streams
-            for name in (READ[stream] if recipe == "join" else columns_of(stream))
+            for name in (
+                READ[stream]
+                if recipe == "join"
+                else columns_of(stream)
+                if recipe not in (EMBED, NEAR, HEAD)
+                else EgressGatekeeper().columns(recipe, stream)
+            )
         ),
         stages=(stage,),
         recipes=(recipe,),
@@ -249,7 +290,10 @@ def draft_grant(
         max_rows=limits.rows,
         max_bytes=limits.out_bytes,
         max_per_hour=limits.per_hour,
-        epsilon_micro=cost * limits.runs if limits.epsilon_micro is None else limits.epsilon_micro,
+        # a run over several houses is charged once, as it is joined
+        epsilon_micro=cost * (1 if recipe == "federate" else limits.runs)
+        if limits.epsilon_micro is None
+        else limits.epsilon_micro,
         reason=reason,
         charter=charter.digest().hex(),
         break_glass=break_glass,
@@ -259,7 +303,7 @@ def draft_grant(
 def _epsilon(charter: Charter, purpose: str, recipe: str) -> int:
     """Return what one run costs: training and a join at most what the purpose allows, an attack nothing."""
     privacy = charter.purpose(purpose).privacy
-    return 0 if privacy is None or recipe not in {"train", "join"} else privacy.epsilon_micro
+    return 0 if privacy is None or recipe not in SPEND else privacy.epsilon_micro
 
 
 def stage_for(charter: Charter, purpose: str, role: str, stages: Sequence[str]) -> str:
@@ -317,6 +361,7 @@ def pass_for(
     grant: Path | None = None,
     holder: Path | None = None,
     seats: Path | None = None,
+    limits: Limits | None = None,
     script: bytes | None = None,
 ) -> Pass | None:
     """Return a pass: from a grant file and its holder's key, or from a folder of seat keys, or none."""
@@ -329,7 +374,13 @@ def pass_for(
         return _enact(client, paper.grant, paper.approvals, SigningKey.read(holder))
     if seats is not None:
         return pass_with_seats(
-            client, Home.open(path), purpose=purpose, seats=seats, recipe=recipe, script=script
+            client,
+            Home.open(path),
+            purpose=purpose,
+            seats=seats,
+            recipe=recipe,
+            limits=limits,
+            script=script,
         )
     return None
 
@@ -357,6 +408,7 @@ def pass_with_seats(
     purpose: str,
     seats: Path,
     recipe: str = "train",
+    limits: Limits | None = None,
     script: bytes | None = None,
 ) -> Pass:
     """Ask, approve with as many seats as the charter wants, and enact; for trying things out."""
@@ -370,6 +422,7 @@ def pass_with_seats(
         holder=holder,
         minutes=60,
         recipe=recipe,
+        limits=limits,
         script=script,
     )
     rule = charter.role(ROLE).grant

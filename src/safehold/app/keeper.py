@@ -41,6 +41,7 @@ from safehold.clock import Clock, SystemClock
 from safehold.db import Lead
 from safehold.errors import SafeholdError, UnavailableError
 from safehold.keeper.desk import Desk
+from safehold.keeper.federation import Masking
 from safehold.keeper.ports import Workshop
 from safehold.keeper.rotation import LOG_KEY, Rotation, split_seeds
 from safehold.keeper.server import Server
@@ -173,6 +174,7 @@ def compose(
             one.to_json() for one in (measure_all(verbs) if anew else newest(verbs))
         ]
         verbs.own_user = callers is not None
+        verbs.federation.masking = _masking
         # who stands by has a door of its own, which stays open while others lead
         door = (
             None
@@ -186,6 +188,12 @@ def compose(
         if desk.lead is not None:
             desk.lead.close()
         raise
+
+
+def _masking() -> Masking:
+    from safehold.federation.mask import Masking as Pads
+
+    return Pads()
 
 
 def open_desk(

@@ -18,6 +18,7 @@ def largest_bound(listing: list[dict[str, Any]]) -> tuple[int | None, str]:
     Args:
         listing: How every dataset stands before every gate.
     """
+    listing = [one for one in listing if one.get("attack", "reidentify") == "reidentify"]
     if not listing:
         return None, "no dataset of the home stands before a gate on re-identification"
     open_ = sum(one["state"] in {UNMEASURED, STALE} for one in listing)

@@ -177,6 +177,13 @@ class Catalog:
             ).scalars()
             return [name for source in list(sources) for name in self._forget(connection, source)]
 
+    def settle_derived(self, build: str) -> None:
+        """Turn a build live and leave the earlier ones of its purpose as they are."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                tables.block.update().where(tables.block.c.source == build).values(state=LIVE)
+            )
+
     def drop_unfinished(self) -> list[str]:
         """Forget builds that a crash cut short, and return their objects; no build may be under way."""
         with self._engine.begin() as connection:

@@ -67,7 +67,7 @@ dataset = sa.Table(
     "dataset",
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("kind", sa.String(16), nullable=False),  # source, feature, model
+    sa.Column("kind", sa.String(16), nullable=False),  # source, feature, embedding, model
     sa.Column("label", sa.LargeBinary, nullable=False),  # canonical JSON
     sa.Column("created_us", sa.BigInteger, nullable=False),
 )

@@ -17,7 +17,7 @@ from safehold.cli.surface import (
     keeper,
     put,
 )
-from safehold.errors import DeniedError, InvalidError
+from safehold.errors import DeniedError, InvalidError, MissingError
 
 _SHOWN = 20  # findings of a file that are shown without --json
 
@@ -89,7 +89,13 @@ def _told(item: dict[str, Any]) -> str:
 
 @group.command()
 def show(
-    artifact: Artifact, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
+    artifact: Artifact,
+    *,
+    card: Annotated[
+        bool, typer.Option("--card", help="Only its model card and datasheet, as Markdown.")
+    ] = False,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the release record of an artifact, checked against its file and signatures; never its weights.
 
@@ -100,6 +106,15 @@ def show(
 
     with keeper(home) as client:
         shown = client.call("artifact.show", artifact=artifact)
+    markdown = shown.pop("card_markdown", None)
+    if card:
+        if markdown is None:
+            raise MissingError("this artifact was kept without a card", rule="artifact.card")
+        if as_json:
+            put(shown["card"], as_json=True)
+        else:
+            print(markdown, end="")
+        return
     if as_json:
         put(shown, as_json=True)
     else:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from safehold.cli.audit import audit
 from safehold.cli.surface import (
     DEFAULT_HOME,
     GrantSeatsOption,
@@ -23,6 +24,7 @@ from safehold.cli.surface import (
 group = typer.Typer(
     no_args_is_help=True, help="Attacks: measure how well people are recognised in protected data."
 )
+group.command()(audit)
 
 
 @group.command()
@@ -226,6 +228,13 @@ def gates(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
 
 def _tell(one: dict[str, Any]) -> None:
     """Print one result: who was recognised how often, how sure that is, and what follows."""
+    if one["stream"] == "embedding":
+        figure = f"{one['top1']:g}, at most {one['upper']:g}" if "upper" in one else "no figure"
+        print(
+            f"  {one['gate']} vectors: {figure} of {one['people']} people (must be {one['must_be']:g},"
+            f" needs {one['fewest']} people): {one['state']}  entry {one['entry']}"
+        )
+        return
     figure = f"{one['top1']:.1%}, at most {one['upper']:.1%}" if "upper" in one else "no figure"
     print(
         f"  {one['gate']} {one['stream']} {one['level']}: {figure} of {one['people']} people"

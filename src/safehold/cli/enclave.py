@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from safehold.cli import embedding
 from safehold.cli.sql import sql
 from safehold.cli.surface import (
     DEFAULT_HOME,
@@ -153,3 +154,6 @@ def kernel(
                 raise InvalidError('a cell is {"code": "..."}', rule="cells.line")
             put(cells.run(code), as_json=True)
             sys.stdout.flush()
+
+
+embedding.add_to(group)

@@ -38,7 +38,7 @@ def new(
     recipe: Annotated[
         str,
         typer.Option(
-            help="train, feature, reidentify or membership (attacks), pull (a model), code (own script), sql or join."
+            help="train, feature, reidentify, membership, pull, code (own script), sql, join, embed(.near, .head)."
         ),
     ] = "train",
     script: Annotated[

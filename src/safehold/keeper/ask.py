@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
 
 from safehold.access import EVERYBODY, Claims, Demand, PeopleFilter, Principal
 from safehold.dlp.feature import Feature
@@ -27,6 +30,8 @@ class Ask:
         within: Sources whose blocks alone are wanted; None for those of every source.
         most_people: Most people it runs over, drawn by chance; None for everybody.
         people: Who is meant, by the grant of whoever asks.
+        beside: What the sandbox gets besides, of nobody: a header and a table each.
+        side: Says of each person whether they are meant by this one; None for everybody. No data may touch it.
         makes: Columns that come of it and what they are made from; None if nobody says before it has run.
         columns: Columns that are opened, by stream; all that the recipe reads where nothing is said.
         said: What else the intent says, sealed.
@@ -42,6 +47,8 @@ class Ask:
     within: frozenset[str] | None = None
     most_people: int | None = None
     people: PeopleFilter = EVERYBODY
+    beside: tuple[tuple[Mapping[str, Any], pa.Table], ...] = field(default=(), repr=False)
+    side: Callable[[PersonId], bool] | None = None
     makes: tuple[Feature, ...] | None = None
     columns: Mapping[str, tuple[str, ...]] | None = None
     said: Mapping[str, str] = field(default_factory=dict)

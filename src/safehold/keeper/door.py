@@ -25,7 +25,9 @@ _PEOPLE: Final = frozenset({LOCAL, HUMAN})
 
 # for every kind of caller; that a grant is an agent's own is looked at where it is enacted and used
 OPEN: Final = (
-    "agent.draft", "agent.show", "agent.token", "attack.dataset", "budget.show", "counter.show", "feature.granted",
+    "agent.draft", "agent.show", "agent.token", "attack.dataset", "budget.show", "counter.show", "embed",
+    "embed.export", "embed.head", "embed.near", "feature.granted",
+    "federate.check", "federate.done", "federate.join", "federate.step",
     "gate.list", "grant.enact", "hello", "nonce", "purpose.list", "query", "request.new", "request.show", "session.ask",
     "session.end", "session.open", "session.show", "tool.call", "train",
 )  # fmt: skip
@@ -37,7 +39,8 @@ SIGNED: Final = (
 )  # fmt: skip
 OPERATED: Final = (
     "agent.list", "agent.suspend", "artifact.list", "artifact.show", "dataset.lineage", "dataset.list",
-    "dataset.sweep", "document.list", "document.publish", "drift", "feature", "grant.due", "grant.list",
+    "dataset.sweep", "document.list", "document.publish", "drift", "feature", "federate.identity",
+    "grant.due", "grant.list",
     "grant.revoke", "grant.show", "ingest", "key.list", "ledger.audit", "ledger.close-epoch", "ledger.publish",
     "ledger.rotate", "ledger.show", "milestones", "principal.list", "principal.suspend", "request.list",
     "source.list",

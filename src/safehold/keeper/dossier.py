@@ -61,6 +61,7 @@ CCPA: Final = {
     "screen": "audio, electronic, visual or similar information (H)",
     "metric": "professional or employment-related information (I)",
     "feature": "inferences drawn from the above (K)",
+    "embedding": "inferences drawn from the above (K)",
 }
 
 
@@ -179,7 +180,7 @@ class Dossier:
         if not held.tables:
             return
         table = pa.concat_tables(held.tables, promote_options="default").unify_dictionaries()
-        folder = "features" if stream == "feature" else "telemetry"
+        folder = "features" if stream in ("feature", "embedding") else "telemetry"
         stem = f"{folder}/{segment}"
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")

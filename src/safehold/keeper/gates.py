@@ -21,7 +21,7 @@ from safehold.canonical import b64, unb64
 from safehold.charter.oversight import Gate
 from safehold.charter.types import dataset_gates
 from safehold.charter.value import MICRO
-from safehold.errors import InvalidError
+from safehold.errors import DeniedError, InvalidError
 from safehold.keeper.desk import Desk
 from safehold.ledger import Entry
 from safehold.privacy.recognition import (
@@ -37,8 +37,10 @@ from safehold.telemetry.schema import Level
 from safehold.vault import SealedBlock
 
 FEATURE: Final = "feature"
+EMBEDDING: Final = "embedding"
+NEEDED: Final = ("canary", "invert")  # without a gate on each, no vectors are used at all
 UNMEASURED, STALE = "unmeasured", "stale"
-OPERATORS: Final = {"<=": "le", "<": "lt"}
+OPERATORS: Final = {"<=": "le", "<": "lt", "==": "eq"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +88,18 @@ class Attacked:
 
 
 def feature_blocks(desk: Desk, *datasets: str) -> Sequence[SealedBlock]:
-    """Return the blocks of features that the home holds today; of some datasets, or of all."""
+    """Return the derived blocks that the home holds today; of some datasets, or of all."""
     return desk.catalog.blocks(
-        kind="derived", streams=(FEATURE,), after_day=desk.today(), sources=datasets or None
+        kind="derived",
+        streams=(FEATURE, EMBEDDING),
+        after_day=desk.today(),
+        sources=datasets or None,
     )
+
+
+def is_embedding(dataset: str) -> bool:
+    """Return whether a dataset holds vectors."""
+    return dataset.rpartition(":")[0].endswith(f"/{EMBEDDING}")
 
 
 class Gates:
@@ -122,9 +132,59 @@ class Gates:
         held = {dataset: self.held(dataset) for dataset in datasets}
         return tuple(
             gate.id
-            for gate in self._gates()
+            for gate in self._desk.trust.charter().gates
             if all(self.state(gate, one, held=held[one]) == PASSED for one in datasets)
         )
+
+    def require_registered(self, datasets: Sequence[str]) -> None:
+        """Pass if vectors may be used: each of their sets has passed every gate of the charter in force.
+
+        Raises:
+            DeniedError: One has not; or the charter has no gate on canaries, or none on inversion.
+        """
+        gates = self._desk.trust.charter().gates
+        if lacking := [one for one in NEEDED if one not in {gate.attack for gate in gates}]:
+            raise DeniedError(
+                f"the charter has no gate against {' and '.join(lacking)}",
+                rule="embedding.ungated",
+                fix="have the board add one: without it no vectors are used",
+            )
+        states = {
+            self.state(gate, dataset, held=self.held(dataset))
+            for dataset in datasets
+            for gate in gates
+        }
+        if states != {PASSED}:
+            words = ", ".join(sorted(states - {PASSED})) or "not made"
+            raise DeniedError(
+                f"these vectors are in quarantine: {words}",
+                rule="embedding.quarantine",
+                fix="safehold attack gates says why; stale vectors are made again: safehold enclave embed",
+            )
+
+    def told(self, dataset: str) -> dict[str, Any]:
+        """Return what the newest measurement of a dataset says beside its figures; nothing without one."""
+        for gate in self._desk.trust.charter().gates:
+            for index, _ in self._leaves(gate.id, dataset):
+                detail: dict[str, Any] = self._desk.ledger.detail(index)["detail"]
+                return detail
+        return {}
+
+    def failed(self, gate: str, charter: bytes, behind: str) -> bool:
+        """Return whether a gate failed before, for the same sources and settings under the same charter."""
+        with self._desk.lock:
+            self._fold()
+            return (gate, b64(charter), behind) in self._failed
+
+    def put(self, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+        """Put the results of gates in the ledger, and return them as somebody reads them."""
+        with self._desk.lock:
+            receipts = self._desk.log(*entries) if entries else ()
+            self._fold()  # at once: what is written is not read from a file that somebody edits later
+        return [
+            {**_shown(one.public), "entry": receipt.index}
+            for one, receipt in zip(entries, receipts, strict=True)
+        ]
 
     def state(self, gate: Gate, dataset: str, *, held: str) -> str:
         """Return how a dataset stands before a gate: ``passed``, ``failed``, ``unmeasured`` or ``stale``.
@@ -207,12 +267,13 @@ class Gates:
         found = []
         for dataset in desk.catalog.sources_of([one.block_id for one in feature_blocks(desk)]):
             held = self.held(dataset)
-            for gate in self._gates():
+            for gate in self._about(dataset):
                 leaves = self._leaves(gate.id, dataset)
                 found.append(
                     {
                         "dataset": dataset,
                         "gate": gate.id,
+                        "attack": gate.attack,
                         "must_be": f"{gate.must_be.op}{gate.must_be.micro / MICRO:g}",
                         "state": self.state(gate, dataset, held=held),
                         "measured": [
@@ -230,6 +291,10 @@ class Gates:
 
     def _gates(self) -> Iterable[Gate]:
         return dataset_gates(self._desk.trust.charter())
+
+    def _about(self, dataset: str) -> Iterable[Gate]:
+        """Return the gates that a dataset stands before: of vectors, all of them."""
+        return self._desk.trust.charter().gates if is_embedding(dataset) else self._gates()
 
     def _leaves(self, gate: str, dataset: str) -> list[tuple[int, dict[str, Any]]]:
         """Return the leaves of the newest measurement of a dataset for a gate."""

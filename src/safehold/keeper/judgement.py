@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from safehold.access.grant import DERIVED
+from safehold.access.grant import DERIVED, EMBEDDING
 from safehold.catalog.algebra import Inherited, crossing
 from safehold.catalog.lineage import SOURCE, Node
 from safehold.errors import DeniedError, TamperedError
@@ -149,7 +149,7 @@ class Judge:
             )
         covered = sources_of(charter, ask.purpose)
         if asker.claims is not None:
-            named = frozenset(asker.claims.streams) - {DERIVED}
+            named = frozenset(asker.claims.streams) - {DERIVED, EMBEDDING}
             covered = covered & named if named else covered
         if not label.streams <= covered:
             raise DeniedError(

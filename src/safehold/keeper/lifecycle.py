@@ -40,6 +40,7 @@ FIXED: Final = {
     "index-padding": "trees of closed epochs are padded by it",
     "lease-signing": "gap records that people keep are verified by it",
     "session-mint": "tickets of sessions are verified by it; none lives longer than an hour",
+    "federation": "other houses know this one by it, and its masks and sides come from it",
     "join-commitment": "what was brought into a join is shown by it",
     "provenance": "statements about artifacts are verified by it",
     "model-signing": "files of artifacts are verified by it, with tools of others",

@@ -58,6 +58,7 @@ class Models:
         started_us: int,
         materials: Mapping[str, str] | None = None,
         trial: Mapping[str, Any] | None = None,
+        card: Mapping[str, Any] | None = None,
     ) -> str:
         """Look into a model, seal it and its provenance, and return the artifact's id.
 
@@ -72,6 +73,7 @@ class Models:
             started_us: When the run began.
             materials: Digests of what it was made from beside the charter, hex.
             trial: What attacks on it need to know again; sealed with it.
+            card: Its model card; sealed with it.
         """
         desk = self._desk
         name = ids.new_id("art")
@@ -113,6 +115,7 @@ class Models:
                 "level": level,
                 "datasets": list(datasets),
                 "trial": dict(trial or {}),
+                "card": dict(card or {}),
             },
         )
         self.shelf.put(

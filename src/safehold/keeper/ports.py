@@ -72,10 +72,10 @@ class Passed:
 
     Args:
         kind: ``progress``, ``metrics``, ``derived``, ``model``, ``risk``, ``code``, ``contribution``, ``measure``,
-            ``figures`` or ``inspection``.
+            ``figures``, ``inspection``, ``vectors``, ``exposure`` or ``counts``.
         values: Its figures.
-        person: Run-scoped id of a person (derived, measure).
-        table: Features of that person (derived).
+        person: Run-scoped id of a person (derived, measure, vectors).
+        table: Features or vectors of that person.
         body: The model file (model).
         held: What one person adds to a figure (contribution). It goes into the noise and does not leave.
     """
@@ -161,8 +161,10 @@ class Gatekeeper(Protocol):
         """Return the columns a recipe makes, and from what; nothing for one that makes no table."""
         ...
 
-    def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:
-        """Return the public settings of a recipe, its vocabulary first."""
+    def settings(
+        self, recipe: str, *, synthetic: bool, body: bytes | None = None
+    ) -> dict[str, Any]:
+        """Return the public settings of a recipe, its vocabulary first; with a company's own encoder, of that."""
         ...
 
 

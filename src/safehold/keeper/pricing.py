@@ -7,7 +7,7 @@ approvers, and must not tell them who chose what.
 from __future__ import annotations
 
 from safehold.access import Grant, PeopleFilter, Price
-from safehold.access.grant import DERIVED, whats
+from safehold.access.grant import DERIVED, EMBEDDING, whats
 from safehold.errors import DeniedError
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.terms import sources_of
@@ -18,8 +18,8 @@ MODEL = "model"
 def price_grant(desk: Desk, grant: Grant, people: PeopleFilter) -> Price:
     """Return the price of a grant now."""
     charter = desk.trust.charter()
-    sources = frozenset(grant.streams) - {DERIVED}
-    if DERIVED in grant.streams:  # what features were made from lies behind them
+    sources = frozenset(grant.streams) - {DERIVED, EMBEDDING}
+    if {DERIVED, EMBEDDING} & set(grant.streams):  # what they were made from lies behind them
         sources |= sources_of(charter, grant.purpose)
     try:
         left = desk.trust.left(grant.purpose).epsilon_micro

@@ -34,6 +34,7 @@ from safehold.keeper.admission import note_attempt
 from safehold.keeper.answers import Answers
 from safehold.keeper.ask import Asker
 from safehold.keeper.card import Cards
+from safehold.keeper.datasheet import complete, write_markdown
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.gates import Gates
 from safehold.keeper.grants import Grants, Use
@@ -49,6 +50,8 @@ STAGE: Final = "training"
 FEATURE: Final = "feature"
 RECORD_FILE: Final = "release.json"
 STATEMENTS_FILE: Final = "provenance.intoto.jsonl"
+
+_TRIED: Final = ("gate", "attack", "must_be", "state")  # of an attack, as a model card tells it
 
 
 class Pull:
@@ -88,6 +91,16 @@ class Pull:
         if "provenance" in record:
             shown["metrics"] = orjson.loads(record["metrics"])
             shown["provenance"] = self._models.check(name, self._models.read(name))
+        if record.get("card"):
+            tried = [
+                {key: one[key] for key in _TRIED if key in one}
+                for one in card["gates"]
+                if one.get("state") in ("passed", "failed")
+            ]
+            shown["card"] = complete(
+                record["card"], artifact=name, sha256=record["sha256"], attacks=tried
+            )
+            shown["card_markdown"] = write_markdown(shown["card"])
         return shown
 
     def pull(

@@ -45,7 +45,7 @@ from safehold.keeper.bounds import Bounds, Opening, bounds_of, demand_of, refuse
 from safehold.keeper.days import Behind, look_behind, sources_digest
 from safehold.keeper.derived import Derived
 from safehold.keeper.desk import Desk
-from safehold.keeper.gates import Gates
+from safehold.keeper.gates import EMBEDDING, Gates
 from safehold.keeper.heritage import Heritage
 from safehold.keeper.pooled import STREAM
 from safehold.keeper.ports import Beside, Passed
@@ -137,6 +137,8 @@ class Release:
         behind = self._heritage.add(look_behind(desk, held, derived=derived), pooled)
         if derived:
             behind = replace(behind, gates=self.gates.passed(behind.sources))
+            if EMBEDDING in ask.streams:
+                self.gates.require_registered(behind.sources)
         bounds = bounds_of(desk, ask, asker)
         rows = sum(block.rows for block in held) + sum(one.rows for one in pooled)
         shown = [*held, *(block for one in pooled for block in one.shown())]
@@ -210,6 +212,8 @@ class Release:
             for person, one in desk.people.everybody().items()
             if not ask.people.chooses(person, one.jurisdiction)
         }
+        if ask.side is not None:
+            refused |= {one: "ask.side" for one in desk.people.everybody() if not ask.side(one)}
         passed_over: dict[PersonId, str] = {}  # by the last rule; counts if nothing of them is left
         for block in desk.catalog.blocks(
             kind=ask.kind, streams=ask.streams, after_day=today, sources=ask.within
@@ -451,7 +455,9 @@ class Release:
         )
         out: list[Passed] = []
         shown: dict[str, Any] = {}
-        memory = desk.workshop.pack(chain(beside.parts, self.open(opening, people, run)))
+        memory = desk.workshop.pack(
+            chain(ask.beside, beside.parts, self.open(opening, people, run))
+        )
         try:
             with (
                 desk.workshop.start(ask.recipe, spec, [memory], least=least) as job,

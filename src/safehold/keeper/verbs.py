@@ -28,9 +28,11 @@ from safehold.keeper.documents import Documents
 from safehold.keeper.door import Door
 from safehold.keeper.drift import Drift
 from safehold.keeper.effects import Effects
+from safehold.keeper.embeddings import Embeddings
 from safehold.keeper.enrolment import Enrolment
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.export import Export
+from safehold.keeper.federation import Federation
 from safehold.keeper.grants import Grants
 from safehold.keeper.graph import Graph
 from safehold.keeper.hands import Hands
@@ -112,6 +114,7 @@ class Verbs:
         self.sessions = Sessions(desk, self.grants)
         self.models = Models(desk)
         self.work = Work(desk, self.grants, self.models)
+        self.federation = Federation(desk, self.grants, self.work.release)
         self.code = CodeRuns(desk, self.grants, self.work.release)
         self.symmetry = Symmetry(desk, self.work.answers)
         pool = self.work.release.derived.pool
@@ -129,6 +132,7 @@ class Verbs:
             on_silence=self.leases.cut,
             on_gone=self.leases.forget,
         )
+        self.embeddings = Embeddings(desk, self.grants, self.models, self.work.release)
         self.attacks = Attacks(desk, self.grants, self.work.release)
         self.joins = Joins(desk, self.grants, self.work.release)
         self.trials = Trials(desk, self.grants, self.work.release, self.work.answers, self.models)
@@ -221,6 +225,7 @@ class Verbs:
             "gap": self.leases.gap,
             **self.requests.verbs(),
             **self.sessions.verbs(),
+            **self.federation.verbs(),
             "nonce": self.grants.nonce,
             "grant.enact": self.grants.enact,
             "grant.list": self.grants.listing,
@@ -228,6 +233,7 @@ class Verbs:
             "feature": self.work.feature,
             "feature.granted": self.work.feature_granted,
             "train": self.work.train,
+            **self.embeddings.verbs(),
             "enclave.run": self.code.run,
             "query": self.queries.query,
             "attack.dataset": self.attacks.dataset,

@@ -20,6 +20,7 @@ from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.ask import Ask, Asker, shards
 from safehold.keeper.bounds import Opening
+from safehold.keeper.datasheet import describe
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
@@ -224,6 +225,14 @@ class Work:
                     intent=opening.intent.index,
                     level=level,
                     started_us=started,
+                    card=describe(
+                        charter=desk.trust.charter(),
+                        purpose=purpose,
+                        label=label,
+                        metrics=metrics,
+                        least=least,
+                        expires=self._ends(purpose, label.expires),
+                    ),
                     materials=self._materials(opening, datasets),
                     trial=plan.record,
                 )

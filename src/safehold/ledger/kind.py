@@ -65,7 +65,11 @@ KINDS: Mapping[str, Kind] = {
     ),
     "ingest": _kind({"rows": int, "objects": int}, "lease"),
     "feature": _kind({"rows": int, "objects": int}, "access.intent"),
-    "embed.export": _kind({"rows": int}, "access.intent"),
+    "embed.export": _kind(
+        {"rows": int, "action": str, "what": str, "size": str, "state": str},
+        "access.intent",
+        "grant",
+    ),
     "train.start": _kind({"unit": str}, "access.intent", "grant"),
     "train.end": _kind({"outcome": str}, "train.start", "access.intent"),
     "artifact": _kind(_ARTIFACT, "access.intent", "artifact"),
@@ -100,6 +104,8 @@ KINDS: Mapping[str, Kind] = {
     "principal": _kind({"state": str, "version": int, "digest": str}),
     "session": _kind({"state": str}),
     "tool": _kind({"tool": str}),
+    # a run over several houses, by a random id: joined, a step or a check that is used up, done
+    "federation": _kind({"run": str, "state": str, "number": int}, "grant"),
     "gap": _kind({}),
     "choice": _kind({}),
     "stop": _kind({"state": str}),

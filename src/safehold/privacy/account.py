@@ -23,7 +23,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from safehold.errors import InvalidError, SafeholdError
@@ -116,6 +116,44 @@ def calibrate(
             "two accountants disagree about the noise", rule="privacy.account.confirm"
         )
     return plan
+
+
+def divide(plan: Plan, *, first_ppm: int) -> tuple[Plan, Plan]:
+    """Divide one promise between one release before training, and the rounds of training.
+
+    With everybody in each round all of it is Gaussian: releases of noise ``a`` and ``T`` rounds of
+    noise ``z`` cost exactly what one release of noise ``(a^-2 + T z^-2)^-1/2`` does.
+
+    Args:
+        plan: Of all of it, with everybody in each round.
+        first_ppm: Share of the first release in ``multiplier^-2``, in millionths.
+
+    Returns:
+        The plan of the first release, and that of the rounds. Each states the whole promise, which
+        holds for both together; it is charged once.
+
+    Raises:
+        InvalidError: Rounds are sampled, or a share leaves nothing for one side.
+        SafeholdError: The two accountants do not confirm the two together.
+    """
+    if plan.sampling_ppm != WHOLE_PPM or not 0 < first_ppm < WHOLE_PPM:
+        raise InvalidError(
+            "a promise is divided when everybody is in each round, and each side gets a share",
+            rule="privacy.account",
+        )
+    share = first_ppm / WHOLE_PPM
+    one = plan.multiplier / math.sqrt(plan.rounds)
+    first = replace(plan, rounds=1, multiplier=one / math.sqrt(share))
+    rest = replace(plan, multiplier=plan.multiplier / math.sqrt(1 - share))
+    together = (first.multiplier**-2 + plan.rounds * rest.multiplier**-2) ** -0.5
+    # the last bits of a float may fall to either side; the margin of the search is far wider
+    if epsilon_pld(replace(plan, multiplier=together * math.sqrt(plan.rounds))) > (
+        plan.epsilon_micro / 1e6
+    ):
+        raise SafeholdError(
+            "two accountants disagree about the noise", rule="privacy.account.confirm"
+        )
+    return first, rest
 
 
 def seats_for(plan: Plan, count: int) -> int:

@@ -31,8 +31,12 @@ RECIPES = {
     "ingest": "safehold.ingest.recipe",
     "feature": "safehold.enclave.feature",
     "train": "safehold.enclave.train",
+    "federate": "safehold.enclave.federate",
     "join": "safehold.federation.measure",
     "reidentify": "safehold.assurance.reidentify.recipe",
+    "embed": "safehold.enclave.embedding.recipe",
+    "embed.near": "safehold.enclave.embedding.near",
+    "embed.head": "safehold.enclave.embedding.head",
     CODE: "safehold.enclave.code.recipe",
     "sql": "safehold.enclave.sql",
     "membership": "safehold.assurance.membership.recipe",
@@ -99,7 +103,7 @@ class Limits:
                     nofile=1024,
                     egress=256 * MIB,
                 )
-            case "train" | "reidentify" | "membership":
+            case "train" | "reidentify" | "membership" | "embed" | "embed.near" | "embed.head":
                 return cls(
                     address_space=64 * GIB,
                     memory=16 * GIB,

@@ -1,0 +1,1 @@
+"""Training under a promise about whole persons, for any model; see ``docs/reference/training.md``."""
