@@ -257,9 +257,7 @@ def test_what_a_recipe_declares_takes_nothing_away_that_its_parents_told(shared:
     ).dataset
     both = ask(streams=frozenset({"metric", "pointer"}))
     rated = pool(shared, "rated", both, features=made_of("metric.value")).dataset
-    washed = pool(
-        shared, "washed", ask("table", rated), features=made_of("pointer.x")
-    ).dataset
+    washed = pool(shared, "washed", ask("table", rated), features=made_of("pointer.x")).dataset
     node = shared.desk.lineage.node
     assert node(rated).label.tells <= node(washed).label.tells
     assert refused(shared, ask("table", keys, washed)) == "lineage.together"

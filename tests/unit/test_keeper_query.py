@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Thread
 
 import pytest
 from tests.query_desk import APPS, EVERYBODY, Asking, copy_asking, made_asking
 
-from safehold.access import PeopleFilter
+from safehold.access import PeopleFilter, check_grant
+from safehold.access.principal import Agent
 from safehold.charter import Charter
 from safehold.errors import (
     BudgetSpentError,
@@ -114,6 +116,18 @@ def test_a_query_that_nobody_reviewed_needs_one_person_more(asking):
     assert refused.message.startswith("2 of 3 approvals")
     permit = asking.grant(seats=("privacy", "legal", "security"))
     assert asking.ask(permit, text)["epsilon_left"] == 3.5
+
+
+def test_any_query_at_all_is_granted_by_itself_to_a_person_and_in_no_emergency(shared):
+    agent = Agent(id="agent-1", operator="ana")
+    charter = shared.bench.charter()
+    grant = shared.grant(shared.text(APP, keys=["mail"])).grant
+    for change in (
+        {"recipes": ("sql", "train")},
+        {"recipes": ("sql",), "break_glass": True},
+        {"recipes": ("sql",), "requester": agent},
+    ):
+        assert raised(check_grant, replace(grant, **change), charter).rule == "grant.code"
 
 
 def test_a_charge_too_small_to_be_split_is_refused_before_it_is_charged(asking):

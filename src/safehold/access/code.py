@@ -113,6 +113,11 @@ def is_code(recipe: str) -> bool:
     return recipe.startswith(f"{CODE}:")
 
 
+def is_own(recipe: str) -> bool:
+    """Return whether a recipe is what nobody of this package reviewed: somebody's script, or any query at all."""
+    return recipe == SQL or is_code(recipe)
+
+
 def approvers_of(recipes: Iterable[str], least: int) -> int:
     """Return how many people must agree.
 
@@ -120,7 +125,7 @@ def approvers_of(recipes: Iterable[str], least: int) -> int:
         recipes: What the grant names.
         least: How many must agree to a reviewed recipe.
     """
-    return least + EXTRA if any(one == SQL or is_code(one) for one in recipes) else least
+    return least + EXTRA if any(map(is_own, recipes)) else least
 
 
 def read_plan(script: bytes) -> Plan:

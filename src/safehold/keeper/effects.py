@@ -235,7 +235,9 @@ class Effects:
             if leaf["k"] == "derived":
                 self._made[said["object"]] = index
                 continue
-            if leaf["k"] == "join":  # from here another house may know the figure, however the run ends
+            if (
+                leaf["k"] == "join"
+            ):  # from here another house may know the figure, however the run ends
                 self._answered.setdefault(int(leaf["ref"]), (said["object"], 0))
                 continue
             self._answered[int(leaf["ref"])] = (said["object"], int(leaf["pub"].get("bytes", 0)))

@@ -251,7 +251,9 @@ class Joins:
                 [name, 0 if order.role == "set" else value] for name, value in self._named(members)
             ]
         with self._release.going(opening, sorted(opening.blocks)) as run:
-            if set(run.people) != set(opening.blocks):  # nobody can be taken out of what was committed to
+            if set(run.people) != set(
+                opening.blocks
+            ):  # nobody can be taken out of what was committed to
                 raise DeniedError(
                     "somebody whose data was in this run left while it went on",
                     rule="subjects.left",

@@ -87,7 +87,9 @@ class Queries:
                 )
             asker = admitted.asker()
             if recipe == SQL:
-                asker = replace(asker, action="query")  # that enough people agreed was looked at again just now
+                asker = replace(
+                    asker, action="query"
+                )  # that enough people agreed was looked at again just now
             columns = {
                 stream: tuple(
                     sorted(
