@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from safehold.access.code import SQL
 from safehold.errors import (
     DeniedError,
     InvalidError,
@@ -31,7 +32,7 @@ from safehold.keeper.server import Report
 from safehold.keeper.terms import sources_of
 from safehold.privacy.aggregate import Answer, release_aggregate, split_epsilon
 from safehold.privacy.mechanism import OpenDP
-from safehold.privacy.query import SQL, Query, read_query
+from safehold.privacy.query import Query, read_query
 from safehold.privacy.template import MICRO, Template
 
 VERB: Final = "query"
