@@ -29,6 +29,7 @@ from tests.seated import changed, founding, priced
 
 from safehold import canonical
 from safehold.access import Holder, PeopleFilter, approve
+from safehold.access.code import SQL
 from safehold.app.gate import EgressGatekeeper
 from safehold.app.grants import Limits
 from safehold.app.query import Ask, draft_query
@@ -44,7 +45,7 @@ from safehold.ingest.rest import pack
 from safehold.keeper.grants import use_message
 from safehold.keeper.ports import Frame
 from safehold.privacy.bound import bound_share
-from safehold.privacy.query import SQL, read_query, write_query
+from safehold.privacy.query import read_query, write_query
 from safehold.privacy.template import Template
 from safehold.sandbox.launch import Launcher
 from safehold.sandbox.parts import read_parts

@@ -296,19 +296,48 @@ def test_a_stop_ends_a_session_and_no_figure_follows_it(houses, authority) -> No
 
 def test_an_erasure_ends_a_session_that_holds_the_person(houses, authority) -> None:
     bench = houses[0]
+    erased: list[Any] = []
 
     class Erasing:
         def __init__(self, crossing: Any) -> None:
             self.crossing = crossing
 
         def start(self, given: Mapping[str, Any], listener: int | None) -> Any:
-            bench.call("people.erase", person=BOTH[0], evidence="a test")
+            erased.append(bench.call("people.erase", person=BOTH[0], evidence="a test"))
             return self.crossing.start(given, listener)
 
     bench.desk.crossing = Erasing(bench.desk.crossing)
     refused = raised(lambda: alone(bench, authority, "set"))
     assert refused.rule == "subjects.erased"
     assert "release" not in bench.leaves()
+    # the other house may have had its figure by then, so the receipt names what it can tell at most
+    (effect,) = [one for one in erased[0]["effects"] if one["kind"] == "aggregate"]
+    assert effect["id"].startswith("join:")
+    assert effect["status"] == "bounded"
+
+
+def test_nobody_who_left_after_the_measure_goes_to_the_other_house(houses, authority) -> None:
+    """The sandbox is done, the session not yet begun: what was committed to still counts them."""
+    bench = houses[0]
+    real, begun = bench.verbs.work.release.run, []
+
+    class Counting:
+        def __init__(self, crossing: Any) -> None:
+            self.crossing = crossing
+
+        def start(self, given: Mapping[str, Any], listener: int | None) -> Any:
+            begun.append(given)
+            return self.crossing.start(given, listener)
+
+    def run(*given: Any, **more: Any) -> Any:
+        found = real(*given, **more)
+        bench.call("people.choose", person=BOTH[0], choice="withdraw")
+        return found
+
+    bench.desk.crossing = Counting(bench.desk.crossing)
+    bench.verbs.work.release.run = run
+    refused = raised(lambda: alone(bench, authority, "set"))
+    assert (refused.rule, begun) == ("subjects.left", [])
 
 
 def test_a_grant_for_another_stage_or_recipe_reaches_no_join(standing, authority) -> None:

@@ -250,6 +250,19 @@ def test_two_that_are_allowed_alone_cross_a_line_together(shared: Bench) -> None
     assert refused(shared, ask("table", *further)) == "lineage.together"
 
 
+def test_what_a_recipe_declares_takes_nothing_away_that_its_parents_told(shared: Bench) -> None:
+    """It says that its column came from a stream that tells less; the parent's rating is in it all the same."""
+    keys = pool(
+        shared, "keys", ask(streams=frozenset({"key"})), features=made_of("key.kind")
+    ).dataset
+    both = ask(streams=frozenset({"metric", "pointer"}))
+    rated = pool(shared, "rated", both, features=made_of("metric.value")).dataset
+    washed = pool(shared, "washed", ask("table", rated), features=made_of("pointer.x")).dataset
+    node = shared.desk.lineage.node
+    assert node(rated).label.tells <= node(washed).label.tells
+    assert refused(shared, ask("table", keys, washed)) == "lineage.together"
+
+
 def test_what_nobody_declares_tells_what_was_opened(shared: Bench) -> None:
     wanted = ask(streams=frozenset({"key"}))
     size = shared.desk.ledger.size

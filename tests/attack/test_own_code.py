@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -220,6 +221,44 @@ def test_a_stop_while_an_answer_waits_holds_it_back(lab):
     order = lab.bench.order("stop", "security")
     lab.bench.verbs.code.wait = lambda _: lab.bench.call("stop", **order)
     assert raised(lambda: lab.run(holder, FIGURE)).rule == "oversight.stop"
+
+
+def test_somebody_who_was_erased_while_it_ran_is_in_no_answer(lab):
+    """While it waits for its moment: the receipt of an erasure could not name a figure that is not there yet."""
+    lab.send(*[5.0] * 10)
+    holder = lab.holder(FIGURE)
+    erased = []
+
+    def wait(_seconds: float) -> None:
+        erased.append(lab.bench.call("people.erase", person=CROWD[0], evidence="a letter"))
+
+    lab.bench.verbs.code.wait = wait
+    assert raised(lambda: lab.run(holder, FIGURE)).rule == "subjects.erased"
+    assert [one["kind"] for one in erased[0]["effects"]].count("aggregate") == 0
+
+
+def test_whoever_is_erased_after_a_figure_was_made_finds_it_in_the_receipt(lab):
+    """That nobody was erased, and the result, are one step: no erasure looks between them."""
+    lab.send(*[5.0] * 10)
+    release, found = lab.bench.verbs.work.release, []
+    thread = Thread(
+        target=lambda: found.append(
+            lab.bench.call("people.erase", person=CROWD[0], evidence="a letter")
+        )
+    )
+    close = release.close
+
+    def late(*given):
+        thread.start()
+        thread.join(2.0)  # it would be through by then, and waits for the result instead
+        return close(*given)
+
+    release.close = late
+    answer = lab.run(lab.holder(FIGURE), FIGURE)
+    thread.join()
+    (effect,) = [one for one in found[0]["effects"] if one["kind"] == "aggregate"]
+    assert effect["id"] == f"{name_code(FIGURE)}:{answer['intent']}"
+    assert (effect["status"], effect["epsilon_micro"]) == ("bounded", 500_000)
 
 
 def test_no_exact_count_about_real_people(lab):

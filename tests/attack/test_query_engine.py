@@ -14,7 +14,7 @@ from tests.query_desk import pointer_table
 
 from safehold.enclave import grammar
 from safehold.enclave.contribution import NOTHING, QueryGate, read_share
-from safehold.enclave.database import Database
+from safehold.enclave.database import LOCKED, Database
 from safehold.enclave.sql import empty_tables, prepare
 from safehold.errors import DeniedError, InvalidError, SafeholdError, TamperedError
 from safehold.privacy.template import Template
@@ -384,6 +384,19 @@ def test_nobody_s_answer_uses_up_what_is_there_for_all(monkeypatch):
     limits = Limits.of("sql")
     assert limits.wall > sql.RUN_S
     assert limits.egress >= 2 * (64 << 20)
+
+
+def test_on_however_many_processors_what_runs_side_by_side_fits_the_memory_of_the_sandbox(
+    monkeypatch,
+):
+    """Otherwise a few people's queries that take what the engine lets them would end everybody's."""
+    from safehold.enclave import sql
+
+    monkeypatch.setattr(sql.os, "sched_getaffinity", lambda _: set(range(64)))
+    crew = sql._Crew(None, each=1.0, largest=1, emit=print)
+    engine = dict(LOCKED)["memory_limit"].strip("'")
+    assert engine.endswith("MB")
+    assert crew._most * 2 * int(engine[:-2]) * 10**6 <= Limits.of("sql").memory
 
 
 def test_how_the_sandbox_of_a_query_fails_is_one_sentence():

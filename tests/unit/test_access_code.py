@@ -102,3 +102,5 @@ def test_anything_else_is_refused(script):
 def test_code_of_ones_own_needs_one_more_person():
     assert approvers_of(["train"], 2) == 2
     assert approvers_of([name_code(b"")], 2) == 3
+    assert approvers_of(["sql"], 2) == 3, "any query at all"
+    assert approvers_of(["sql:" + "0" * 64], 2) == 2, "one that was reviewed"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from threading import Thread
+
 import pytest
 from tests.query_desk import APPS, EVERYBODY, Asking, copy_asking, made_asking
 
-from safehold.access import PeopleFilter
+from safehold.access import PeopleFilter, check_grant
+from safehold.access.principal import Agent
 from safehold.charter import Charter
 from safehold.errors import (
     BudgetSpentError,
@@ -106,12 +110,58 @@ def test_a_text_that_was_not_approved_is_not_answered(shared):
 
 def test_a_query_that_nobody_reviewed_needs_one_person_more(asking):
     text = asking.text(APP, keys=["mail"])
-    refused = raised(asking.ask, asking.grant(), text)
+    refused = raised(asking.grant)
     assert isinstance(refused, DeniedError)
-    assert (refused.rule, asking.left()) == ("sql.unreviewed", 4.0)
-    assert refused.entry is not None
+    assert (refused.rule, asking.left()) == ("approval.quorum", 4.0)
+    assert refused.message.startswith("2 of 3 approvals")
     permit = asking.grant(seats=("privacy", "legal", "security"))
     assert asking.ask(permit, text)["epsilon_left"] == 3.5
+
+
+def test_any_query_at_all_is_granted_by_itself_to_a_person_and_in_no_emergency(shared):
+    agent = Agent(id="agent-1", operator="ana")
+    charter = shared.bench.charter()
+    grant = shared.grant(shared.text(APP, keys=["mail"])).grant
+    for change in (
+        {"recipes": ("sql", "train")},
+        {"recipes": ("sql",), "break_glass": True},
+        {"recipes": ("sql",), "requester": agent},
+    ):
+        assert raised(check_grant, replace(grant, **change), charter).rule == "grant.code"
+
+
+def test_a_charge_too_small_to_be_split_is_refused_before_it_is_charged(asking):
+    keys = [f"k{at}" for at in range(20)]
+    text = asking.text(
+        APP, release="quantile", keys=keys, groups=20, low=0, high=9, step=1, at=0.5, epsilon=2e-5
+    )
+    permit = asking.grant(text)
+    assert raised(asking.ask, permit, text).rule == "privacy.template"
+    assert (asking.left(), intents(asking)) == (4.0, [])
+
+
+def test_whoever_is_erased_after_a_figure_was_made_finds_it_in_the_receipt(asking):
+    """The figure and its result are one step: no erasure looks between them."""
+    release, found = asking.bench.verbs.work.release, []
+    thread = Thread(
+        target=lambda: found.append(
+            asking.bench.call("people.erase", person=next(iter(EVERYBODY)), evidence="a letter")
+        )
+    )
+    close = release.close
+
+    def late(*given):
+        thread.start()
+        thread.join(2.0)  # it would be through by then, and waits for the result instead
+        return close(*given)
+
+    release.close = late
+    text = asking.text(APP, keys=["mail"])
+    answer = asking.ask(asking.grant(text), text)
+    thread.join()
+    (effect,) = [one for one in found[0]["effects"] if one["kind"] == "aggregate"]
+    assert effect["id"] == f"{read_query(text).name}:{answer['intent']}"
+    assert (effect["status"], effect["epsilon_micro"]) == ("bounded", 500_000)
 
 
 def test_a_role_that_may_not_query_asks_for_no_query_that_nobody_reviewed(asking):

@@ -15,7 +15,8 @@ comments at its head, which the hash covers as well::
 
 The block has the form of inline script metadata (PyPA specification; PEP 723), its text is TOML 1.0.
 
-A reviewed recipe is a file of this package, chosen by name. Code of somebody's own needs one more person than that.
+A reviewed recipe is a file of this package, chosen by name. Code of somebody's own needs one more person than that,
+and so does a grant for queries that nobody reviewed.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from safehold.errors import InvalidError
 from safehold.telemetry.schema import STREAMS
 
 CODE: Final = "code"
+SQL: Final = "sql"  # alone, without a hash: any query, none of which anybody saw
 EXTRA: Final = 1  # people who must agree beyond those that a reviewed recipe needs
 LARGEST: Final = 256 * 1024  # bytes of a script
 HEAD: Final = 16 * 1024  # bytes of its block
@@ -111,6 +113,11 @@ def is_code(recipe: str) -> bool:
     return recipe.startswith(f"{CODE}:")
 
 
+def is_own(recipe: str) -> bool:
+    """Return whether a recipe is what nobody of this package reviewed: somebody's script, or any query at all."""
+    return recipe == SQL or is_code(recipe)
+
+
 def approvers_of(recipes: Iterable[str], least: int) -> int:
     """Return how many people must agree.
 
@@ -118,7 +125,7 @@ def approvers_of(recipes: Iterable[str], least: int) -> int:
         recipes: What the grant names.
         least: How many must agree to a reviewed recipe.
     """
-    return least + EXTRA if any(map(is_code, recipes)) else least
+    return least + EXTRA if any(map(is_own, recipes)) else least
 
 
 def read_plan(script: bytes) -> Plan:

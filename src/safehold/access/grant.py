@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from safehold import canonical
 from safehold.access import principal as principals
-from safehold.access.code import is_code
+from safehold.access.code import is_own
 from safehold.access.emergency import check_emergency
 from safehold.access.principal import Agent, Principal
 from safehold.charter import Charter
@@ -206,16 +206,16 @@ def check_grant(grant: Grant, charter: Charter) -> GrantRule:
 
 
 def _check_code(grant: Grant) -> None:
-    """Let code of somebody's own be asked for alone, by a person, and never in a hurry."""
-    if not any(map(is_code, grant.recipes)):
+    """Let code of somebody's own, or any query at all, be asked for alone, by a person, and never in a hurry."""
+    if not any(map(is_own, grant.recipes)):
         return
     if isinstance(grant.requester, Agent):
         raise DeniedError("an agent runs reviewed recipes only", rule="grant.code")
     if len(grant.recipes) > 1 or grant.break_glass:
         raise DeniedError(
-            "a script is granted by itself, and in no emergency",
+            "a script, or any query, is granted by itself, and in no emergency",
             rule="grant.code",
-            fix="one request for each script",
+            fix="one request for each script; one for queries that nobody reviewed",
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from safehold import ids
 from safehold.access import Grant, Holder, Human, PeopleFilter
+from safehold.access.code import SQL
 from safehold.access.grant import MINUTE_US, WAIT_US
 from safehold.app.charters import charter_in_force
 from safehold.app.grants import ROLE, Limits, demand_pass
@@ -24,7 +25,7 @@ from safehold.keeper.desk import segment_name
 from safehold.keeper.grants import use_message
 from safehold.keeper.query import STAGE, VERB
 from safehold.keeper.terms import sources_of
-from safehold.privacy.query import SQL, Query, is_query, read_query, write_query
+from safehold.privacy.query import Query, is_query, read_query, write_query
 from safehold.settings import Home
 from safehold.signing import SigningKey
 from safehold.telemetry.schema import REST

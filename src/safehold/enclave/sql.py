@@ -42,6 +42,9 @@ PERSON_S: Final = 10.0  # longest that one person's query may take
 RUN_S: Final = 12_000.0  # and all of them, shared out among the people before it begins
 LARGEST: Final = 1 << 20  # bytes that one person's process may send
 RUN_BYTES: Final = 64 << 20  # and all of them, shared out likewise
+# processes side by side at most, on however many processors: each may hold what the engine may, and as much again in
+# its answer, and together they stay below the memory of the sandbox, so that no person's query can end the run
+MOST_BESIDE: Final = 4
 _QUERY: Final = "SELECT {k} AS k, {v} AS v FROM ({sql}) AS q"
 
 
@@ -153,11 +156,11 @@ class _Child:
 
 
 class _Crew:
-    """Processes that run side by side, one a processor."""
+    """Processes that run side by side, one a processor and few in all."""
 
     def __init__(self, task: _Task, *, each: float, largest: int, emit: Emit) -> None:
         self._task, self._each, self._largest, self._emit = task, each, largest, emit
-        self._most = max(1, len(os.sched_getaffinity(0)))
+        self._most = min(MOST_BESIDE, max(1, len(os.sched_getaffinity(0))))
         self._running: dict[int, _Child] = {}
 
     def start(self, person: str, parts: Sequence[tuple[str, pa.Buffer]]) -> None:

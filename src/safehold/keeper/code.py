@@ -149,12 +149,15 @@ class CodeRuns:
                 self.wait(wait_left(self.now() - begun))
                 desk.trust.require_running()
             confined = self._release.confined(opening.intent.index)
-            receipt = self._release.close(
-                ask,
-                opening,
-                asker,
-                {"level": level, "people": len(people), "code": plan.recipe},
-            )
+            # whoever was erased while it ran is in no figure; whoever is erased later finds the result in the ledger
+            with desk.lock:
+                self._release.require_present(opening)
+                receipt = self._release.close(
+                    ask,
+                    opening,
+                    asker,
+                    {"level": level, "people": len(people), "code": plan.recipe},
+                )
         return {
             **told,
             "script": plan.recipe,

@@ -258,7 +258,9 @@ class Derived:
         known = {source.partition(".")[0] for one in declared for source in one.sources}
         if not known <= held.streams:
             raise DeniedError("a column says another source than was opened", rule="lineage.tells")
-        return replace(held, tells=told_by(declared, charter))
+        said = told_by(declared, charter)
+        # of what is derived nobody can say which of its columns told what: all that it told goes on
+        return replace(held, tells=said if ask.kind == TELEMETRY else said | held.tells)
 
     def _from_pooled(self, opening: Opening) -> bool:
         return any(node.pooled for node in self._desk.lineage.above(opening.datasets).values())

@@ -224,7 +224,7 @@ class Effects:
         ledger = self._desk.ledger
         size = ledger.size
         for index, leaf in ledger.leaves(self._read, size):
-            if leaf["k"] not in {"derived", "access.result"}:
+            if leaf["k"] not in {"derived", "access.result", "join"}:
                 continue
             if leaf["pub"].get("outcome", "ok") != "ok":
                 continue
@@ -234,6 +234,11 @@ class Effects:
                 continue
             if leaf["k"] == "derived":
                 self._made[said["object"]] = index
+                continue
+            if (
+                leaf["k"] == "join"
+            ):  # from here another house may know the figure, however the run ends
+                self._answered.setdefault(int(leaf["ref"]), (said["object"], 0))
                 continue
             self._answered[int(leaf["ref"])] = (said["object"], int(leaf["pub"].get("bytes", 0)))
             for name in ("dataset", "artifact"):

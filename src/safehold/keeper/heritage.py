@@ -101,5 +101,6 @@ class Heritage:
                 made |= Inherited(expires=min(block.label.expires for block in held))
         made = replace(made, people=frozenset(map(str, people)))
         if ask.makes is not None:
-            made = replace(made, tells=told_by(ask.makes, charter))
+            told = told_by(ask.makes, charter)
+            made = replace(made, tells=told if ask.kind == TELEMETRY else told | made.tells)
         return write_label(made, digest=desk.lineage.digest(made.people))

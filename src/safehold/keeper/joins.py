@@ -250,14 +250,19 @@ class Joins:
             given["members"] = [
                 [name, 0 if order.role == "set" else value] for name, value in self._named(members)
             ]
-        with (
-            self._release.going(opening, sorted(opening.blocks)) as run,
-            crossing.start(given, listener) as party,
-            desk.watching(party),
-        ):
-            run.attach(party)
-            told = party.wait()
-            run.require_going()
+        with self._release.going(opening, sorted(opening.blocks)) as run:
+            if set(run.people) != set(
+                opening.blocks
+            ):  # nobody can be taken out of what was committed to
+                raise DeniedError(
+                    "somebody whose data was in this run left while it went on",
+                    rule="subjects.left",
+                    fix="ask again: it goes on without them",
+                )
+            with crossing.start(given, listener) as party, desk.watching(party):
+                run.attach(party)
+                told = party.wait()
+                run.require_going()
         return told
 
     def _named(self, members: Mapping[PersonId, int]) -> list[tuple[str, int]]:

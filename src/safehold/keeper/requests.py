@@ -325,10 +325,10 @@ class Requests:
         desk, grant = self._desk, request.grant
         rule = desk.trust.charter().who_may.get(grant.requester.role)
         needed = 0 if rule is None or rule.grant is None else rule.grant.approvers
-        needed = approvers_of(grant.recipes, needed)
         glass = desk.trust.charter().oversight.break_glass
         if grant.break_glass and glass is not None:
             needed = min(needed, glass.approvers)
+        needed = approvers_of(grant.recipes, needed)
         people = {seat.name: seat.person for seat in desk.trust.roster.seats}
         agreed = {people.get(seat) for seat, said in standing.decided.items() if said == "approve"}
         return {

@@ -98,7 +98,7 @@ def split_epsilon(template: Template) -> dict[str, int]:
             parts |= {"rows": left // 2, "sum": left - left // 2}
         else:
             parts |= {_BUYS[template.release]: left}
-    if min(parts.values()) < 1:
+    if min(parts.values()) < 1 or parts.get("scores", template.groups) < template.groups:
         raise InvalidError("epsilon is too small", field="epsilon", rule="privacy.template")
     return parts
 

@@ -1,8 +1,9 @@
 """One person's share of a figure: cut to the template, then added up.
 
-Holds: whatever a query returned for one person, taking that person away, or putting anything else in their place,
-moves the added-up numbers by no more than ``sensitivity`` says, in the norm it says. Every other person's share is
-the same, since it is made from their rows alone.
+Holds: whatever a query returned for one person, taking all of it away moves the added-up numbers by no more than
+``sensitivity`` says, in the norm it says. Every other person's share is the same, since it is made from their rows
+alone. Doesn't: that putting something else in their place moves them as little. That is taking away and adding, so by
+at most twice as much, and worth two epsilon.
 """
 
 from __future__ import annotations

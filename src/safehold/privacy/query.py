@@ -27,10 +27,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from safehold.access.code import SQL
 from safehold.errors import InvalidError
 from safehold.privacy.template import Template
 
-SQL: Final = "sql"
 LARGEST: Final = 64 * 1024  # bytes of a file
 _HEAD: Final = re.compile(
     r"\A\s*^-- /// safehold$\n((?:^--(?:| .*)$\n)+?)^-- ///$\n?", re.MULTILINE
