@@ -177,6 +177,30 @@ def test_a_silo_refuses_what_was_not_agreed_on(made, start):
     assert forged(made, wire, run=run, number=1, members=unknown) == "federation.members"
 
 
+def test_a_run_that_was_paid_for_is_not_gone_on_with_under_another_agreement(made, start):
+    """Else a run is charged with much noise, and its steps are answered with nearly none."""
+    coordinator, wire = start()
+    coordinator._members()
+    run = coordinator.state.run
+    cheap = made.agreed(deviation=1 << 16)  # joining under it is refused for its noise
+    other = DirectWire({"east": made.houses["east"].silo(cheap)})
+    members = {
+        name: Masker(
+            cheap, name=name, run=run, seed=bytes([at] * 32),
+            identity=house.bench.verbs.federation._identity(),
+        ).hello()
+        for at, (name, house) in enumerate(made.houses.items())
+    }  # fmt: skip
+    federation = made.houses["east"].bench.verbs.federation
+    members["east"] = federation._masks(cheap, "east", run).hello()
+    refused = "federation.other-agreement"
+    assert forged(made, other, run=run, number=1, members=members, agreement=cheap) == refused
+    header, _ = unpack(other.silos["east"].answer(pack({"do": "join", "run": run})))
+    assert header["rule"] == refused
+    # nothing was used up by it
+    assert [leaf["state"] for leaf in made.houses["east"].leaves() if leaf["run"] == run] == ["joined"]
+
+
 def test_the_coordinator_cannot_put_a_key_of_its_own_in_the_place_of_a_silos(made, start):
     coordinator, wire = start()
     coordinator._members()
