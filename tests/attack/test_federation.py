@@ -27,7 +27,7 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.federation.identity import make_node_key
-from safehold.federation.mask import Masker
+from safehold.federation.mask import DOMAIN, Masker, _said
 from safehold.federation.message import pack, unpack
 from safehold.federation.pipe import flower
 from safehold.federation.round import Coordinator
@@ -240,6 +240,32 @@ def test_a_lost_silo_costs_a_step_and_not_the_run(made, start):
     assert coordinator.state.rounds == 2
     spent = made.houses["north"].bench.desk.trust._spent
     assert sum(one.get("epsilon_micro", 0) for one in spent) == 4_000_000
+
+
+@pytest.mark.parametrize("lie", ["unsigned", "no number", "of low order"])
+def test_a_silo_whose_key_nobody_can_use_is_left_out_and_the_others_go_on(made, start, lie):
+    """Else every honest silo refuses every step, and the one that lies is never the one that is missing."""
+    coordinator, wire = start()
+    real = wire.silos["north"].answer
+
+    def answer(data):
+        header, body = unpack(real(data))
+        if "hello" in header:
+            key = b64(bytes(32)) if lie == "of low order" else header["hello"]["key"]
+            identity = made.houses["north"].bench.verbs.federation._identity()
+            said = _said(made.agreement.digest(), coordinator.state.run, "north", key)
+            header["hello"] = {
+                "unsigned": {"key": key, "signature": b64(bytes(64))},
+                "no number": {"key": 1.5, "signature": []},
+                "of low order": {"key": key, "signature": b64(identity.sign(DOMAIN, said))},
+            }[lie]
+        return pack(header, body)
+
+    wire.silos["north"].answer = answer
+    coordinator._step()
+    assert coordinator.state.rounds == 1
+    assert coordinator.state.lost == []
+    assert coordinator.refused == {"north": "federation.key"}
 
 
 def test_a_step_that_everybody_failed_is_an_error(made, start, tmp_path):

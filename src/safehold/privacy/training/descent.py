@@ -94,7 +94,7 @@ def train_private(
             watch(noisy)
         state.step({name: value / expected for name, value in noisy.items()})
         if clip.adaptive is not None:
-            # everybody who is there moves this by a half, whichever side of the bound they are on
+            # centred: whoever is there adds a half, or takes one, by the side of the bound they are on
             there = within - 0.5 * float((seated >= 0).sum())
             told = float(add_noise([there], deviation=clip.adaptive.deviation, noise=noise)[0])
             share = min(1.0, max(0.0, told / expected + 0.5))
