@@ -198,7 +198,9 @@ def test_a_run_that_was_paid_for_is_not_gone_on_with_under_another_agreement(mad
     header, _ = unpack(other.silos["east"].answer(pack({"do": "join", "run": run})))
     assert header["rule"] == refused
     # nothing was used up by it
-    assert [leaf["state"] for leaf in made.houses["east"].leaves() if leaf["run"] == run] == ["joined"]
+    assert [leaf["state"] for leaf in made.houses["east"].leaves() if leaf["run"] == run] == [
+        "joined"
+    ]
 
 
 def test_the_coordinator_cannot_put_a_key_of_its_own_in_the_place_of_a_silos(made, start):

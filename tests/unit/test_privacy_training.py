@@ -216,6 +216,16 @@ def test_the_bound_that_adapts_pays_for_its_count():
         run(clip=Clip(bound=0.1, adaptive=Adaptive(deviation=0.9)))
 
 
+@pytest.mark.parametrize("changed", [{"groups": 2}, {"groups": 1}, {"rounds": 24}])
+def test_a_matrix_plan_is_not_run_with_other_turns_than_it_was_made_for(changed):
+    plan = matrix.calibrate_matrix(
+        epsilon_micro=1_000_000, delta_e12=1_000_000, rounds=12, groups=4, bands=2
+    )
+    run(plan)
+    with pytest.raises(InvalidError):
+        run(dataclasses.replace(plan, **changed))
+
+
 def test_sum_and_count_cost_what_the_plan_says():
     # as one Gaussian: the two sensitivities side by side, scaled by their noise
     adaptive = Adaptive(deviation=3.0)

@@ -118,7 +118,9 @@ class Masker:
         ).derive(shared)
 
 
-def verify_hello(agreement: Agreement, run: str, name: str, hello: Mapping[str, Any]) -> dict[str, str]:
+def verify_hello(
+    agreement: Agreement, run: str, name: str, hello: Mapping[str, Any]
+) -> dict[str, str]:
     """Return what a silo said in ``hello``, if every other silo can make pads with it.
 
     A coordinator asks before it orders a step: with one bad key among its members every honest silo would refuse it.

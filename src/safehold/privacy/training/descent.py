@@ -72,11 +72,14 @@ def train_private(
         progress: Is told the number of rounds done.
 
     Raises:
-        InvalidError: There is nobody, or arrays differ in their number of people.
+        InvalidError: There is nobody, or arrays differ in their number of people; or the noise of a matrix plan
+            does not cover the turns that people take.
     """
     counts = {len(column) for column in people.values()}
     if len(counts) != 1 or not (count := counts.pop()):
         raise InvalidError("every array holds the same people, at least one", rule="train.people")
+    if isinstance(plan, MatrixPlan):
+        plan.require_apart()
     people = learner.prepare(people)
     source = CorrelatedNoise(plan.coefficients, noise) if isinstance(plan, MatrixPlan) else noise
     multiplier = plan.multiplier
