@@ -27,7 +27,7 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.federation.identity import make_node_key
-from safehold.federation.mask import Masker
+from safehold.federation.mask import DOMAIN, Masker, _said
 from safehold.federation.message import pack, unpack
 from safehold.federation.pipe import flower
 from safehold.federation.round import Coordinator
@@ -177,6 +177,32 @@ def test_a_silo_refuses_what_was_not_agreed_on(made, start):
     assert forged(made, wire, run=run, number=1, members=unknown) == "federation.members"
 
 
+def test_a_run_that_was_paid_for_is_not_gone_on_with_under_another_agreement(made, start):
+    """Else a run is charged with much noise, and its steps are answered with nearly none."""
+    coordinator, wire = start()
+    coordinator._members()
+    run = coordinator.state.run
+    cheap = made.agreed(deviation=1 << 16)  # joining under it is refused for its noise
+    other = DirectWire({"east": made.houses["east"].silo(cheap)})
+    members = {
+        name: Masker(
+            cheap, name=name, run=run, seed=bytes([at] * 32),
+            identity=house.bench.verbs.federation._identity(),
+        ).hello()
+        for at, (name, house) in enumerate(made.houses.items())
+    }  # fmt: skip
+    federation = made.houses["east"].bench.verbs.federation
+    members["east"] = federation._masks(cheap, "east", run).hello()
+    refused = "federation.other-agreement"
+    assert forged(made, other, run=run, number=1, members=members, agreement=cheap) == refused
+    header, _ = unpack(other.silos["east"].answer(pack({"do": "join", "run": run})))
+    assert header["rule"] == refused
+    # nothing was used up by it
+    assert [leaf["state"] for leaf in made.houses["east"].leaves() if leaf["run"] == run] == [
+        "joined"
+    ]
+
+
 def test_the_coordinator_cannot_put_a_key_of_its_own_in_the_place_of_a_silos(made, start):
     coordinator, wire = start()
     coordinator._members()
@@ -216,6 +242,32 @@ def test_a_lost_silo_costs_a_step_and_not_the_run(made, start):
     assert coordinator.state.rounds == 2
     spent = made.houses["north"].bench.desk.trust._spent
     assert sum(one.get("epsilon_micro", 0) for one in spent) == 4_000_000
+
+
+@pytest.mark.parametrize("lie", ["unsigned", "no number", "of low order"])
+def test_a_silo_whose_key_nobody_can_use_is_left_out_and_the_others_go_on(made, start, lie):
+    """Else every honest silo refuses every step, and the one that lies is never the one that is missing."""
+    coordinator, wire = start()
+    real = wire.silos["north"].answer
+
+    def answer(data):
+        header, body = unpack(real(data))
+        if "hello" in header:
+            key = b64(bytes(32)) if lie == "of low order" else header["hello"]["key"]
+            identity = made.houses["north"].bench.verbs.federation._identity()
+            said = _said(made.agreement.digest(), coordinator.state.run, "north", key)
+            header["hello"] = {
+                "unsigned": {"key": key, "signature": b64(bytes(64))},
+                "no number": {"key": 1.5, "signature": []},
+                "of low order": {"key": key, "signature": b64(identity.sign(DOMAIN, said))},
+            }[lie]
+        return pack(header, body)
+
+    wire.silos["north"].answer = answer
+    coordinator._step()
+    assert coordinator.state.rounds == 1
+    assert coordinator.state.lost == []
+    assert coordinator.refused == {"north": "federation.key"}
 
 
 def test_a_step_that_everybody_failed_is_an_error(made, start, tmp_path):

@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from safehold.errors import InvalidError
+from safehold.enclave.share import LARGEST, ShareGate
+from safehold.errors import InvalidError, TamperedError
+from safehold.keeper.ports import Frame
 from safehold.privacy.account import calibrate
 from safehold.privacy.distributed import (
     GRID_BITS,
@@ -98,3 +100,13 @@ def test_noise_too_small_for_the_grid_is_refused():
         share_noise(**TERMS, honest=0)
     with pytest.raises(InvalidError):
         put_on_grid([math.nan], grid=1.0, deviation=1.0)
+
+
+@pytest.mark.parametrize("number", [-(1 << 63), -LARGEST - 1, LARGEST + 1])
+def test_a_share_with_a_number_out_of_range_does_not_leave(number):
+    frame = Frame(
+        {"type": "share", "mode": "step"}, memoryview(np.array([0, number], "<i8").tobytes())
+    )
+    with pytest.raises(TamperedError) as refused:
+        ShareGate(mode="step", parameters=2).admit(frame)
+    assert refused.value.rule == "egress.share"

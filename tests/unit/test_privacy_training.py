@@ -163,11 +163,49 @@ def test_what_is_watched_is_what_is_released():
     assert 0.05 < noise.std() < 0.5  # 0.2 from 36 draws
 
 
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e6])
+def test_somebody_whose_gradients_cancel_is_clipped_too(size):
+    """In single precision their squared norm is rounding alone: it must not pass for zero."""
+    rng = np.random.default_rng(7)
+    rows = np.broadcast_to(np.arange(2, dtype=np.int32), (20, 33, 2)).copy()
+    values = np.stack([np.full((20, 33), size), rng.uniform(-1, 1, (20, 33))], axis=-1)
+    data = {
+        "rows": rows,
+        "values": (values * rng.uniform(0.9, 1.1, (20, 1, 1))).astype(np.float32),
+        "target": np.broadcast_to(np.arange(33, dtype=np.int32) % CLASSES, (20, 33)).copy(),
+        "weight": np.full((20, 33), 1 / 33, np.float32),
+    }
+    learner = SlotLearner(rows=ROWS, classes=CLASSES)
+    data = learner.prepare(data)
+    for at in range(20):
+        there = np.arange(20) == at
+        total, _ = learner.sum_clipped(zeros(), data, there, {"": 1e-3})
+        assert np.linalg.norm(total["weights"]) <= 1e-3 * SLACK
+
+
+def test_the_count_of_a_bound_that_adapts_pays_for_somebody_who_is_replaced_by_nothing():
+    adaptive = Adaptive(quantile=0.5, rate=1.0, deviation=3.0)
+    once = dataclasses.replace(PLAN, rounds=1)
+
+    def count(data):
+        """Return the count that a round released without noise, from what became of the bound."""
+        found, _ = run(once, clip=Clip(bound=1e-3, adaptive=adaptive), data=data)
+        return -np.log(found.bound / 1e-3) * 32
+
+    loud = people(32)
+    nothing = {**loud, "weight": loud["weight"].copy()}
+    nothing["weight"][0] = 0
+    moved = abs(count(loud) - count(nothing))
+    assert moved > 0.9
+    cost = adaptive.multiplier(2.0) ** -2 + (moved / adaptive.deviation) ** 2
+    assert cost <= 2.0**-2 * (1 + 1e-9)
+
+
 def test_the_bound_that_adapts_pays_for_its_count():
     adaptive = Adaptive(quantile=0.5, rate=0.5, deviation=3.0)
     found, asked = run(clip=Clip(bound=0.01, adaptive=adaptive))
     sums, counts = asked[::2], asked[1::2]
-    together = (2.0**-2 - 6.0**-2) ** -0.5
+    together = (2.0**-2 - 3.0**-2) ** -0.5
     assert sums[0][1] == pytest.approx(together * 0.01 * SLACK)
     assert counts == [((1,), 3.0)] * 4
     # nobody is within so small a bound: it grows by e^(rate * quantile) each round
@@ -178,10 +216,20 @@ def test_the_bound_that_adapts_pays_for_its_count():
         run(clip=Clip(bound=0.1, adaptive=Adaptive(deviation=0.9)))
 
 
+@pytest.mark.parametrize("changed", [{"groups": 2}, {"groups": 1}, {"rounds": 24}])
+def test_a_matrix_plan_is_not_run_with_other_turns_than_it_was_made_for(changed):
+    plan = matrix.calibrate_matrix(
+        epsilon_micro=1_000_000, delta_e12=1_000_000, rounds=12, groups=4, bands=2
+    )
+    run(plan)
+    with pytest.raises(InvalidError):
+        run(dataclasses.replace(plan, **changed))
+
+
 def test_sum_and_count_cost_what_the_plan_says():
     # as one Gaussian: the two sensitivities side by side, scaled by their noise
     adaptive = Adaptive(deviation=3.0)
-    joint = (adaptive.multiplier(2.0) ** -2 + (0.5 / 3.0) ** 2) ** -0.5
+    joint = (adaptive.multiplier(2.0) ** -2 + (1 / 3.0) ** 2) ** -0.5
     assert joint == pytest.approx(2.0)
 
 

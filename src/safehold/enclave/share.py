@@ -50,7 +50,8 @@ class ShareGate:
         if len(body) != 8 * self._parameters:
             raise TamperedError("a sum of another size", rule="egress.share")
         numbers = np.frombuffer(body, dtype="<i8")
-        if np.abs(numbers).max(initial=0) > LARGEST:
+        # not by their size: the size of -2^63 is itself
+        if numbers.max(initial=0) > LARGEST or numbers.min(initial=0) < -LARGEST:
             raise TamperedError("a sum with a number out of range", rule="egress.share")
         return Passed(kind="share", values={}, body=numbers.tobytes())
 

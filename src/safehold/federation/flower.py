@@ -94,8 +94,11 @@ def _content(body: bytes) -> RecordDict:
 
 
 def _body(message: Message) -> bytes:
-    data = message.content.config_records["body"]["data"]
-    return data if isinstance(data, bytes) else b""
+    try:  # whoever answers may send anything; what is not ours is an answer without a body
+        data = message.content.config_records["body"]["data"]
+    except (KeyError, TypeError, ValueError):
+        return b""
+    return data if isinstance(data, bytes) and len(data) <= LARGEST // 2 else b""
 
 
 class _Desk:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from safehold import canonical
 from safehold.canonical import b64, unb64
-from safehold.errors import InvalidError, TamperedError
+from safehold.errors import InvalidError, SafeholdError, TamperedError
 from safehold.keeper.agreement import Agreement
 from safehold.signing import SigningKey
 
@@ -108,10 +108,7 @@ class Masker:
         return masked
 
     def _pair(self, other: str, hello: Mapping[str, Any], ctx: bytes) -> bytes:
-        public = str(hello["key"])
-        said = _said(self._agreement.digest(), self._run, other, public)
-        self._agreement.silo(other).identity.verify(DOMAIN, said, unb64(str(hello["signature"])))
-        shared = self._key.exchange(X25519PublicKey.from_public_bytes(unb64(public)))
+        shared = _exchange(self._key, self._agreement, self._run, other, hello)
         low, high = sorted((self._name, other))
         return HKDF(
             algorithm=hashes.SHA256(),
@@ -121,12 +118,39 @@ class Masker:
         ).derive(shared)
 
 
+def verify_hello(
+    agreement: Agreement, run: str, name: str, hello: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return what a silo said in ``hello``, if every other silo can make pads with it.
+
+    A coordinator asks before it orders a step: with one bad key among its members every honest silo would refuse it.
+
+    Raises:
+        TamperedError: It was not signed by the silo that it is said to be of, or is no key.
+    """
+    told = {part: str(hello.get(part)) for part in ("key", "signature")}
+    try:
+        _exchange(X25519PrivateKey.generate(), agreement, run, name, told)
+    except (SafeholdError, ValueError):
+        raise TamperedError("a silo's key of the run is none", rule="federation.key") from None
+    return told
+
+
 def add_up(vectors: Sequence[Words]) -> NDArray[np.int64]:
     """Return the sum of the vectors of all members, as signed numbers: with one missing it is noise."""
     total = np.zeros(len(vectors[0]), dtype=np.uint64)
     for one in vectors:
         total = total + one
     return total.view(np.int64)
+
+
+def _exchange(
+    key: X25519PrivateKey, agreement: Agreement, run: str, other: str, hello: Mapping[str, Any]
+) -> bytes:
+    public = str(hello["key"])
+    said = _said(agreement.digest(), run, other, public)
+    agreement.silo(other).identity.verify(DOMAIN, said, unb64(str(hello["signature"])))
+    return key.exchange(X25519PublicKey.from_public_bytes(unb64(public)))
 
 
 def _said(agreement: str, run: str, name: str, public: str) -> bytes:

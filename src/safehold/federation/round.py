@@ -22,7 +22,7 @@ import numpy as np
 from safehold import canonical
 from safehold.canonical import b64
 from safehold.errors import DeniedError, SafeholdError, TamperedError, UnavailableError
-from safehold.federation.mask import add_up
+from safehold.federation.mask import add_up, verify_hello
 from safehold.federation.message import pack, unpack
 from safehold.federation.state import State
 from safehold.keeper.agreement import ORDER, Agreement
@@ -215,10 +215,10 @@ class Coordinator:
                 dict.fromkeys(new, asked), within_s=self._step_s
             ).items():
                 header, _ = _read(data)
-                if isinstance(header.get("hello"), dict):
-                    self._hello[name] = header["hello"]
-                else:
-                    self.refused[name] = str(header.get("rule"))
+                try:
+                    self._hello[name] = self._heard(name, header)
+                except SafeholdError as error:
+                    self.refused[name] = str(error.rule)
         members = sorted(set(self._hello) & online)
         if len(members) < self._agreement.least:
             raise UnavailableError(
@@ -230,6 +230,13 @@ class Coordinator:
                 fix="start the others and run again: it goes on where it was",
             )
         return members
+
+    def _heard(self, name: str, header: Mapping[str, Any]) -> dict[str, str]:
+        """Return the key of the run that a silo made, if all others can use it; else every step would fail for them."""
+        hello = header.get("hello")
+        if not isinstance(hello, dict):
+            raise DeniedError("a silo did not join", rule=str(header.get("rule")))
+        return verify_hello(self._agreement, self.state.run, name, hello)
 
     def _order(
         self, what: str, number: int, said: Mapping[str, Any], body: bytes = b""

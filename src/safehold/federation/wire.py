@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safehold.errors import UnavailableError
+from safehold.errors import TamperedError, UnavailableError
 from safehold.federation.pipe import Line, flower
 from safehold.keeper.agreement import Agreement
 
@@ -85,7 +85,8 @@ class FlowerWire:
         return got
 
     def _listen(self) -> None:
-        with contextlib.suppress(UnavailableError):
+        # a frame that is none ends the wire as a process that is gone does: never a silent thread
+        with contextlib.suppress(UnavailableError, TamperedError, ValueError):
             while True:
                 self._came.put(self._line.read())
         self._came.put(None)

@@ -85,6 +85,24 @@ def order_of(
             raise InvalidError("not an order", rule="federation.order")
 
 
+def require_joined(joined: Mapping[str, Any], agreement: Agreement) -> None:
+    """Pass if a call is under the very agreement that this silo joined its run under, and was charged for.
+
+    Args:
+        joined: The detail of the leaf by which it joined.
+        agreement: What the call is under.
+
+    Raises:
+        DeniedError: It is another one: with less noise, or with other houses, it was never paid for.
+    """
+    if joined["agreement"] != agreement.digest():
+        raise DeniedError(
+            "this silo joined the run under another agreement",
+            rule="federation.other-agreement",
+            fix="begin a run of its own for it",
+        )
+
+
 def require_hash(model: bytes, digest: Any) -> None:
     """Pass if a model is the one that was ordered.
 

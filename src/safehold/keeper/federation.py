@@ -29,6 +29,7 @@ from safehold.keeper.commission import (
     noise_of,
     order_of,
     require_hash,
+    require_joined,
     run_of,
 )
 from safehold.keeper.desk import Desk
@@ -136,8 +137,8 @@ class Federation:
                     self._charge(agreement, asker, run)
                     self._note(run, "joined", 0, asker, agreement, said={"silo": name})
                     known = self._fold()[run]
-                elif known.done:
-                    raise DeniedError("this run is over", rule="federation.over")
+                else:
+                    self._require_open(known, agreement)
                 return {"hello": masks.hello(), "step": known.step, "entry": known.entry}
         finally:
             self._grants.end(entry)
@@ -267,8 +268,7 @@ class Federation:
             known = self._fold().get(run)
             if known is None:
                 raise DeniedError("this silo did not join the run", rule="federation.joined")
-            if known.done:
-                raise DeniedError("this run is over", rule="federation.over")
+            self._require_open(known, agreement)
             number = int(order["number"])
             last, most = {
                 "step": (known.step, agreement.numbers["steps"]),
@@ -284,6 +284,11 @@ class Federation:
             said = {name: order[name] for name in sorted(order) if name != "members"}
             said["members"] = sorted(order.get("members", {}))
             return self._note(run, state, number, asker, agreement, said=said)
+
+    def _require_open(self, known: _Run, agreement: Agreement) -> None:
+        require_joined(self._desk.ledger.detail(known.entry)["detail"], agreement)
+        if known.done:
+            raise DeniedError("this run is over", rule="federation.over")
 
     def _note(
         self,

@@ -19,7 +19,8 @@ class Adaptive:
     Args:
         quantile: Share of people whose gradient should be within the bound.
         rate: How fast the bound moves, per round, in the logarithm.
-        deviation: Standard deviation of the noise on the count; each person moves it by a half.
+        deviation: Standard deviation of the noise on the count. Each person moves it by one: whoever is beyond
+            the bound, and is replaced by nothing, is within it then.
     """
 
     quantile: float = 0.5
@@ -29,12 +30,13 @@ class Adaptive:
     def multiplier(self, whole: float) -> float:
         """Return the multiplier of the sum, so that sum and count together cost ``whole``.
 
-        Theorem 1 of the paper: ``whole^-2 = sum^-2 + (2 deviation)^-2``.
+        Theorem 1 of the paper, where people are replaced by nothing and keep their seat, so that the count moves
+        by one and not by the paper's half: ``whole^-2 = sum^-2 + deviation^-2``.
 
         Raises:
             InvalidError: The count alone would cost more than the whole.
         """
-        left = whole**-2 - (2 * self.deviation) ** -2
+        left = whole**-2 - self.deviation**-2
         if not (0 < self.quantile < 1 and self.rate > 0 and self.deviation > 0 and left > 0):
             raise InvalidError(
                 "the count of people within the bound leaves nothing for the sum",

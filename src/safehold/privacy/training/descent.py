@@ -72,11 +72,14 @@ def train_private(
         progress: Is told the number of rounds done.
 
     Raises:
-        InvalidError: There is nobody, or arrays differ in their number of people.
+        InvalidError: There is nobody, or arrays differ in their number of people; or the noise of a matrix plan
+            does not cover the turns that people take.
     """
     counts = {len(column) for column in people.values()}
     if len(counts) != 1 or not (count := counts.pop()):
         raise InvalidError("every array holds the same people, at least one", rule="train.people")
+    if isinstance(plan, MatrixPlan):
+        plan.require_apart()
     people = learner.prepare(people)
     source = CorrelatedNoise(plan.coefficients, noise) if isinstance(plan, MatrixPlan) else noise
     multiplier = plan.multiplier
@@ -94,7 +97,7 @@ def train_private(
             watch(noisy)
         state.step({name: value / expected for name, value in noisy.items()})
         if clip.adaptive is not None:
-            # everybody who is there moves this by a half, whichever side of the bound they are on
+            # centred: whoever is there adds a half, or takes one, by the side of the bound they are on
             there = within - 0.5 * float((seated >= 0).sum())
             told = float(add_noise([there], deviation=clip.adaptive.deviation, noise=noise)[0])
             share = min(1.0, max(0.0, told / expected + 0.5))

@@ -43,6 +43,20 @@ class MatrixPlan:
     coefficients: tuple[float, ...]
     multiplier: float
 
+    def require_apart(self) -> None:
+        """Pass if the noise covers people who are in every ``groups``-th round.
+
+        Raises:
+            InvalidError: A person's contributions overlap, or count for more than the noise is made for.
+        """
+        moved = sensitivity(self.coefficients, rounds=self.rounds, groups=self.groups)
+        if self.multiplier < self.gaussian.multiplier * moved * (1 - 1e-9):
+            raise InvalidError(
+                "the plan's noise does not cover how often somebody takes part",
+                rule="privacy.account",
+                fix="take the plan from calibrate_matrix as it is",
+            )
+
 
 def calibrate_matrix(
     *, epsilon_micro: int, delta_e12: int, rounds: int, groups: int, bands: int | None = None

@@ -75,7 +75,7 @@ class SlotLearner:
         errors *= (people["weight"] * present[:, None]).reshape(-1, 1)
         each = errors.reshape(count, examples, self.classes)
         squares = np.einsum("pij,pij->p", np.matmul(people["kernel"], each), each, dtype=np.float64)
-        norms = np.sqrt(np.maximum(squares, 0.0))
+        norms = np.sqrt(np.maximum(squares, 0.0) + _lost(people["kernel"], each, people["rows"]))
         factor = scale_within(norms, bound)
         within = float(((norms <= bound) & present).sum())
         errors *= np.repeat(factor, examples)[:, None].astype(np.float32)
@@ -95,6 +95,18 @@ class SlotLearner:
         shape = (rows.size // rows.shape[-1], self.rows)
         values = people["values"].astype(np.float32, copy=False).reshape(-1)
         return sparse.csr_matrix((values, rows.reshape(-1), ends), shape=shape)
+
+
+def _lost(kernel: Singles, each: Singles, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return how much single precision may have taken from each squared norm, at most.
+
+    Examples whose gradients are large and cancel leave a square that is all rounding; taken as it is, it would
+    say zero of somebody who is far beyond the bound (Higham 2002, section 3.1: as many roundings as terms).
+    """
+    lengths = np.sqrt(np.diagonal(kernel, axis1=1, axis2=2).astype(np.float64))
+    sizes = np.sqrt(np.einsum("pij,pij->pi", each, each, dtype=np.float64))
+    terms = rows.shape[1] + rows.shape[2] + 2
+    return np.asarray(terms * 2.0**-23 * (lengths * sizes).sum(axis=1) ** 2)
 
 
 def _kernel(rows: NDArray[np.int32], values: Singles) -> Singles:
