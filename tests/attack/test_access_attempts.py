@@ -404,22 +404,24 @@ def seen(office: Office, name: str, seat: str, record: bytes | None = None) -> R
     )
 
 
-def test_people_outside_the_filter_are_left_out(office: Office) -> None:
+def test_an_attack_is_on_everybody(office: Office) -> None:
+    """Whoever chose the people would choose what is found, and pass a gate with it."""
     desk = office.bench.desk
     listed = tuple(sorted(desk.people.find(one) for one in CROWD[:50]))
     holder = office.holder(recipe="reidentify", people=PeopleFilter(people=listed))
-    answer = office.attack(holder)
-    assert answer["people"] == 50
-    assert answer["left_out"] == {"grant.people": len(CROWD) - 50}
+    office.refused(lambda: office.attack(holder), "attack.people")
 
 
 def test_more_bytes_than_agreed_are_not_sent(office: Office) -> None:
     """The last of this file: it spends what the purpose has of epsilon."""
-    holder = office.holder(max_bytes=1)
+    desk = office.bench.desk
+    listed = tuple(sorted(desk.people.find(one) for one in CROWD[:50]))
+    holder = office.holder(max_bytes=1, people=PeopleFilter(people=listed))
     error = raised(lambda: office.train(holder))
     assert error.rule == "grant.bytes"
     assert office.call("artifact.list")["artifacts"] == []
     name = office.call("grant.list")["grants"][-1]["id"]
     shown = office.call("grant.show", grant=name)
     assert shown["done"]["bytes"] == 0
+    assert shown["done"]["people"] == 50, "people outside the filter are left out"
     assert [one["outcome"] for one in shown["uses"]] == ["denied"]

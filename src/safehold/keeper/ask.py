@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from safehold.access import EVERYBODY, Claims, Demand, PeopleFilter, Principal
 from safehold.dlp.feature import Feature
+from safehold.errors import DeniedError
 from safehold.ids import PersonId
 from safehold.keeper.uses import Caps
 from safehold.vault import SealedBlock
@@ -75,6 +76,19 @@ class Asker:
     caps: Caps | None = None
     people: PeopleFilter = EVERYBODY
     check: Callable[[Demand], object] | None = None
+
+    def require_everybody(self) -> None:
+        """Pass if everybody is meant.
+
+        Raises:
+            DeniedError: Some of them are, and an attack on those alone would find what somebody chose.
+        """
+        if self.people != EVERYBODY:
+            raise DeniedError(
+                "an attack is on everybody who was there: a grant for some of them would choose what it finds",
+                rule="attack.people",
+                fix="ask for a grant over everybody",
+            )
 
 
 def shards(

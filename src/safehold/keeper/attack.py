@@ -70,6 +70,7 @@ class Attacks:
         )
         asker = admitted.asker()
         try:
+            asker.require_everybody()
             dataset = self._find(purpose, arguments.get("dataset"))
             ask = Ask(
                 recipe=RECIPE,

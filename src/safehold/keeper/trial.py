@@ -20,7 +20,6 @@ from typing import Any, Final
 import orjson
 import pyarrow as pa
 
-from safehold.access import EVERYBODY
 from safehold.canonical import b64
 from safehold.charter.oversight import Gate
 from safehold.errors import (
@@ -103,12 +102,7 @@ class Trials:
             within=frozenset(record["datasets"]),
         )
         try:
-            if asker.people != EVERYBODY:
-                raise DeniedError(
-                    "an attack is on everybody who was there: a grant for some of them would choose what it finds",
-                    rule="attack.people",
-                    fix="ask for a grant over everybody",
-                )
+            asker.require_everybody()
             with self._release.opened(ask, asker) as opening:
                 inside, outside = self._sides(opening, record)
                 spec = {
