@@ -177,7 +177,12 @@ def test_vectors_without_noise_are_told_by_their_rarest_word_and_stay_in_quarant
 def test_what_failed_once_stays_failed_with_the_same_settings(fresh: Bench) -> None:
     embed(fresh, noise_micro=0)
     script_quiet(fresh)
-    assert embed(fresh, noise_micro=0)["state"] == "quarantine"
+    for noise in (
+        0,
+        1,
+        99_999,
+    ):  # a trace of noise is no other set: else one is tried until a draw is lucky
+        assert embed(fresh, noise_micro=noise)["state"] == "quarantine"
     assert states(fresh)["inversion"] == "failed"
 
 

@@ -456,7 +456,9 @@ class Embeddings:
 
 def _behind(sources: Sequence[str], streams: frozenset[str], settings: Mapping[str, Any]) -> str:
     """Return the digest of what decides about a set: sources, streams, and settings."""
-    made = {name: settings[name] for name in ("encoder", "dims", "noise_micro")}
+    made = {name: settings[name] for name in ("encoder", "dims")}
+    # a millionth of noise more is no other set: else one would be tried until its draw is lucky
+    made["noise_tenths"] = settings["noise_micro"] // 100_000
     return canonical.digest(
         {"sources": sources_digest(sources), "streams": sorted(streams), **made}
     ).hex()
