@@ -68,7 +68,7 @@ class Workshop(ScriptedWorkshop):
 
     @contextmanager
     def start(self, recipe: str, spec: Mapping[str, Any], inputs: Sequence[int], *, least: str):
-        if recipe != "federate":
+        if not recipe.startswith("federate:"):
             with super().start(recipe, spec, inputs, least=least) as job:
                 yield job
             return
@@ -91,7 +91,7 @@ class SandboxedWorkshop(Workshop):
 
     @contextmanager
     def start(self, recipe: str, spec: Mapping[str, Any], inputs: Sequence[int], *, least: str):
-        if recipe != "federate":
+        if not recipe.startswith("federate:"):
             with super().start(recipe, spec, inputs, least=least) as job:
                 yield job
             return
@@ -105,12 +105,12 @@ class Gatekeeper(OpenGatekeeper):
         real = EgressGatekeeper()
         return (
             real.open(recipe, spec, people)
-            if recipe == "federate"
+            if recipe.startswith("federate:")
             else super().open(recipe, spec, people)
         )
 
     def reads(self, recipe: str) -> frozenset[str]:
-        return frozenset({"feature"}) if recipe == "federate" else super().reads(recipe)
+        return frozenset({"feature"}) if recipe.startswith("federate:") else super().reads(recipe)
 
     def settings(self, recipe: str, *, synthetic: bool) -> dict[str, Any]:
         return dict(WORDS.to_spec()) if recipe == "train" else {}
@@ -128,7 +128,7 @@ class House:
 
     name: str
     bench: Bench
-    holder: Holder
+    holders: dict[str, Holder]  # by the recipe, which names the agreement
     node_key: Path
     node: str
 
@@ -138,17 +138,10 @@ class House:
             path / name, people=[f"{name}{at}" for at in range(PEOPLE)], charter=small()
         )
         bench.workshop = Workshop()
-        house = cls(name, bench, None, path / f"{name}.node", "")  # type: ignore[arg-type]
+        house = cls(name, bench, {}, path / f"{name}.node", "")
         house.open()
         bench.take(*(f"{name}{at}" for at in range(PEOPLE)))
         bench.call("feature", purpose=PURPOSE)
-        house.holder = bench.pass_(
-            recipes=("federate",),
-            max_runs=400,
-            max_per_hour=400,
-            epsilon_micro=10**9,
-            max_bytes=10**9,
-        )
         house.node = make_node_key(house.node_key)
         return house
 
@@ -158,14 +151,27 @@ class House:
         self.bench.workshop.scripts["feature"] = self._features
 
     def ask(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        holder = self.holder(Agreement.from_json(arguments["agreement"]))
         nonce = unb64(self.bench.call("nonce")["nonce"])
         return self.bench.call(
             verb,
             **{name: value for name, value in arguments.items() if name != "purpose"},
-            token=self.holder.token,
+            token=holder.token,
             nonce=b64(nonce),
-            proof=b64(self.holder.prove(nonce, use_message(verb, PURPOSE))),
+            proof=b64(holder.prove(nonce, use_message(verb, PURPOSE))),
         )
+
+    def holder(self, agreement: Agreement) -> Holder:
+        """Return the holder of a grant for one agreement."""
+        if agreement.recipe not in self.holders:
+            self.holders[agreement.recipe] = self.bench.pass_(
+                recipes=(agreement.recipe,),
+                max_runs=400,
+                max_per_hour=400,
+                epsilon_micro=10**9,
+                max_bytes=10**9,
+            )
+        return self.holders[agreement.recipe]
 
     def silo(self, agreement: Agreement) -> Silo:
         return Silo(self, agreement, self.name)

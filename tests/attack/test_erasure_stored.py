@@ -58,7 +58,10 @@ def look_on(bench: Bench, authority: Authority) -> None:
 
 def traces(bench: Bench, device: str, person: str, key: bytes) -> list[bytes]:
     """Return all that could lead to her: names, in every form that a living key gives them, and her keys."""
-    names = (SHE, person, device, device.rpartition("+")[2])
+    tail = device.rpartition("+")[
+        2
+    ]  # a key may have a sign of it near its end: few letters are anywhere
+    names = (SHE, person, device, *([tail] if len(tail) > 12 else []))
     found = [form for one in names for form in forms(bench, one.encode())]
     return list({*found, key, *numbers(bench, key)})
 

@@ -203,6 +203,20 @@ def test_a_run_that_was_paid_for_is_not_gone_on_with_under_another_agreement(mad
     ]
 
 
+def test_a_grant_is_for_the_agreement_that_the_board_read(made, start):
+    """Else whoever holds one makes up the other houses, and gets this one's sum with too little noise."""
+    house, invented = made.houses["east"], made.agreed(honest=1)
+    granted = house.holder(made.agreement)
+    house.holders[invented.recipe] = granted
+    try:
+        wire = DirectWire({"east": house.silo(invented)})
+        header, _ = unpack(wire.silos["east"].answer(pack({"do": "join", "run": "3" * 32})))
+    finally:
+        del house.holders[invented.recipe]
+    assert header["rule"] == "capability.recipe"
+    assert not [leaf for leaf in house.leaves() if leaf["run"] == "3" * 32]
+
+
 def test_the_coordinator_cannot_put_a_key_of_its_own_in_the_place_of_a_silos(made, start):
     coordinator, wire = start()
     coordinator._members()
@@ -460,7 +474,7 @@ def test_a_node_in_a_long_run_renews_its_capability(made, budget):  # the last: 
     house = made.houses["west"]
 
     def permit():
-        terms = {"recipes": ("federate",), "max_runs": 9, "max_per_hour": 9}
+        terms = {"recipes": (made.agreement.recipe,), "max_runs": 9, "max_per_hour": 9}
         return Pass("", house.bench.pass_(**terms))
 
     asked = {

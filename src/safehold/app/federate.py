@@ -61,6 +61,21 @@ class GrantedKeeper:
         )
 
 
+def recipe_of(agreement: Path | None) -> str:
+    """Return what a grant for an agreement names.
+
+    Raises:
+        InvalidError: There is none: a grant for any agreement would be one for whatever somebody makes up.
+    """
+    if agreement is None:
+        raise InvalidError(
+            "federated training is asked for with its agreement",
+            rule="request.agreement",
+            fix="--agreement FILE",
+        )
+    return read_agreement(agreement).recipe
+
+
 def read_agreement(path: Path) -> Agreement:
     """Return the agreement of a file.
 

@@ -206,7 +206,7 @@ class EgressGatekeeper:
         """Return the streams a recipe understands."""
         if recipe in embedding.RECIPES:
             return embedding.reads(recipe)
-        match recipe:
+        match kind_of(recipe):
             case "train" | "federate" | "membership":
                 return frozenset({"feature"})
             case "reidentify":

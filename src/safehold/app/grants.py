@@ -235,7 +235,9 @@ def draft_grant(
                     rule="code.streams",
                     fix="--script FILE; docs/how-to/run-your-own-code.md shows a block",
                 )
-        case "train" | "federate" | "membership" | "pull":  # a model is of the stage that made it
+        case _ if recipe.startswith("federate:"):  # the agreement, by its hash
+            streams, stage = (FEATURE,), "training"
+        case "train" | "membership" | "pull":  # a model is of the stage that made it
             streams, stage = (FEATURE,), "training"
         case "reidentify":
             streams = tuple(sorted(sources & frozenset(STREAMS)))
@@ -291,7 +293,7 @@ def draft_grant(
         max_bytes=limits.out_bytes,
         max_per_hour=limits.per_hour,
         # a run over several houses is charged once, as it is joined
-        epsilon_micro=cost * (1 if recipe == "federate" else limits.runs)
+        epsilon_micro=cost * (1 if recipe.startswith("federate:") else limits.runs)
         if limits.epsilon_micro is None
         else limits.epsilon_micro,
         reason=reason,
@@ -303,7 +305,7 @@ def draft_grant(
 def _epsilon(charter: Charter, purpose: str, recipe: str) -> int:
     """Return what one run costs: training and a join at most what the purpose allows, an attack nothing."""
     privacy = charter.purpose(purpose).privacy
-    return 0 if privacy is None or recipe not in SPEND else privacy.epsilon_micro
+    return 0 if privacy is None or recipe.partition(":")[0] not in SPEND else privacy.epsilon_micro
 
 
 def stage_for(charter: Charter, purpose: str, role: str, stages: Sequence[str]) -> str:

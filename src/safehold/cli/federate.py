@@ -128,7 +128,7 @@ def node(
                 grant=grant,
                 holder=holder,
                 seats=seats,
-                recipe="federate",
+                recipe=agreed.recipe,
                 limits=Limits(runs=runs, per_hour=runs),
             )
 

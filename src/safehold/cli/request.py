@@ -45,6 +45,10 @@ def new(
         Path | None,
         typer.Option(help="The script that is to run, and no other; with --recipe code."),
     ] = None,
+    agreement: Annotated[
+        Path | None,
+        typer.Option(help="The agreement of the houses, and no other; with --recipe federate."),
+    ] = None,
     role: Annotated[str, typer.Option(help="The role that asks.")] = "data_scientist",
     column: Annotated[
         list[str] | None,
@@ -112,6 +116,10 @@ def new(
             answer = ask_query(client, home, file, asked, holder=holder, people=chosen)
         put(answer, as_json=as_json)
         return
+    if agreement is not None or recipe == "federate":
+        from safehold.app.federate import recipe_of
+
+        recipe = recipe_of(None if agreement is None else existing(agreement))
     with keeper(home) as client:
         answer = ask(
             client,

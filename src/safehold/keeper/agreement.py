@@ -15,6 +15,7 @@ from safehold import canonical
 from safehold.errors import InvalidError
 from safehold.signing import VerifyKey
 
+RECIPE: Final = "federate"
 VERSION: Final = "safehold.federation/1"
 ORDER: Final = "safehold.federation.order.v1"  # the domain of the coordinator's signature
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -141,6 +142,11 @@ class Agreement:
     def digest(self) -> str:
         """Return the hash of the whole text, hex."""
         return canonical.digest(dict(self.tree)).hex()
+
+    @property
+    def recipe(self) -> str:
+        """What a grant for it names: the recipe, and this agreement and no other."""
+        return f"{RECIPE}:{self.digest()}"
 
 
 def _wrong(what: str) -> InvalidError:

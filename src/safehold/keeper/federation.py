@@ -21,7 +21,7 @@ import numpy as np
 from safehold.canonical import b64, unb64
 from safehold.errors import DeniedError, TamperedError, UnavailableError
 from safehold.ids import PersonId
-from safehold.keeper.agreement import Agreement
+from safehold.keeper.agreement import RECIPE, Agreement
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.commission import (
     agreement_of,
@@ -40,7 +40,6 @@ from safehold.ledger import Entry, Receipt
 from safehold.privacy.budget import Charge
 from safehold.signing import SigningKey
 
-RECIPE: Final = "federate"
 STAGE: Final = "training"
 FEATURE: Final = "feature"
 KIND: Final = "federation"
@@ -213,7 +212,13 @@ class Federation:
     def _admit(
         self, arguments: Mapping[str, Any], verb: str, agreement: Agreement
     ) -> tuple[Asker, int]:
-        use = Use(verb=verb, purpose=agreement.purpose, stage=STAGE, recipe=RECIPE, stream=FEATURE)
+        use = Use(
+            verb=verb,
+            purpose=agreement.purpose,
+            stage=STAGE,
+            recipe=agreement.recipe,
+            stream=FEATURE,
+        )
         admitted = self._grants.admit(dict(arguments), use)
         return admitted.asker(), admitted.entry
 
@@ -372,7 +377,7 @@ class Federation:
             return (int.from_bytes(drawn[:8], "big") < edge) is held_out
 
         ask = Ask(
-            recipe=RECIPE,
+            recipe=agreement.recipe,
             kind="derived",
             streams=frozenset({FEATURE}),
             purpose=agreement.purpose,
