@@ -25,7 +25,7 @@ _PEOPLE: Final = frozenset({LOCAL, HUMAN})
 
 # for every kind of caller; that a grant is an agent's own is looked at where it is enacted and used
 OPEN: Final = (
-    "agent.draft", "agent.show", "agent.token", "attack.dataset", "budget.show", "counter.show", "embed",
+    "agent.draft", "agent.show", "agent.token", "attack.dataset", "attack.model", "budget.show", "counter.show", "embed",
     "embed.export", "embed.head", "embed.near", "feature.granted",
     "federate.check", "federate.done", "federate.join", "federate.step",
     "gate.list", "grant.enact", "hello", "nonce", "purpose.list", "query", "request.new", "request.show", "session.ask",
@@ -65,7 +65,6 @@ KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys((*SIGNED, *OPERATED, *JOINED), _OPERATE),
     **dict.fromkeys(BY_PEOPLE, _PEOPLE),
     **dict.fromkeys(OF_MODELS, _OPERATE),
-    "attack.model": frozenset(KINDS),  # under a grant
     "artifact.import": _PEOPLE,
     "artifact.pull": _PEOPLE,  # under a grant; no agent and no pipeline takes a model out, whoever approved of it
 }
