@@ -25,8 +25,8 @@ _PEOPLE: Final = frozenset({LOCAL, HUMAN})
 
 # for every kind of caller; that a grant is an agent's own is looked at where it is enacted and used
 OPEN: Final = (
-    "agent.draft", "agent.show", "agent.token", "attack.dataset", "attack.model", "budget.show", "counter.show", "embed",
-    "embed.export", "embed.head", "embed.near", "feature.granted",
+    "agent.draft", "agent.show", "agent.token", "attack.dataset", "attack.model", "budget.show", "counter.show",
+    "embed", "embed.export", "embed.head", "embed.near", "feature.granted",
     "federate.check", "federate.done", "federate.join", "federate.step",
     "gate.list", "grant.enact", "hello", "nonce", "purpose.list", "query", "request.new", "request.show", "session.ask",
     "session.end", "session.open", "session.show", "tool.call", "train",
