@@ -72,10 +72,12 @@ def test_text_made_against_a_rule_gives_the_same_in_every_tier(rule):
         assert engine_spans(texts, tier="fast") == want
 
 
-def seconds(text, *, tier="default", rounds=3):
-    """The least CPU-seconds of finding all spans of one text."""
+def seconds(text, *, tier="default", rounds=3, enough=0.0):
+    """The least CPU-seconds of finding all spans of one text; one turn that is quick enough is enough."""
     array, best = pa.array([text], pa.large_string()), float("inf")
     for _ in range(rounds):
+        if best <= enough:
+            break
         start = time.process_time()
         find_spans(array, tier=tier)
         best = min(best, time.process_time() - start)
@@ -93,7 +95,9 @@ def test_time_grows_with_the_text_and_not_faster(rule):
     small, large = against(pattern, 8_000), against(pattern, 80_000)
     for name in small:
         find_spans(pa.array([small[name]]))  # what is made on first use is not counted
-        linear(seconds(small[name]), seconds(large[name], rounds=1), 10)
+        little = seconds(small[name])
+        # a collection of garbage in a process that holds much may fall into one turn, not into three
+        linear(little, seconds(large[name], rounds=3, enough=25 * little + 0.05), 10)
 
 
 @pytest.mark.proof
