@@ -36,6 +36,7 @@ BEYOND_INSTALLING = (
     "the shared evaluation data is not on this machine",
     "the shared example is not on this machine",
     "this machine does not list its kernel's system calls",
+    "this machine has none: not counted",  # an attack on what this kernel lacks
 )
 
 
