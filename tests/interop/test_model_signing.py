@@ -52,6 +52,7 @@ def test_a_signature_made_by_openssf_model_signing_is_verified_here():
         verify_files(bundle, files, POINT.public)
 
 
+@pytest.mark.proof  # where somebody has installed it
 def test_what_is_written_here_is_verified_by_openssf_model_signing(tmp_path: Path):
     """It brings some forty packages, so it is no dependency; whoever installs it runs this too."""
     verifying = pytest.importorskip(
