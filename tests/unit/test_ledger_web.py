@@ -10,6 +10,8 @@ import multiprocessing
 import socket
 import ssl
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -628,3 +630,26 @@ def test_the_static_log_serves_nothing_else(tmp_path: Path) -> None:
 
     with pytest.raises(MissingError):
         StaticLog(tmp_path / "w")
+
+
+def test_what_was_asked_before_the_end_is_answered():
+    came = threading.Event()
+
+    def slow(_request: Request) -> Response:
+        came.set()
+        time.sleep(0.3)
+        return Response(status=200, body=b"still\n")
+
+    server = WebServer(slow, "127.0.0.1:0")
+    said: list[bytes] = []
+
+    def ask() -> None:
+        with urllib.request.urlopen(server.url, timeout=60) as page:  # noqa: S310
+            said.append(page.read())
+
+    asking = threading.Thread(target=ask)
+    with server.running():
+        asking.start()
+        assert came.wait(60)
+    asking.join(60)
+    assert said == [b"still\n"]

@@ -118,6 +118,7 @@ class WebServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="web")
+        self._asked: set[asyncio.Event] = set()  # one for each request that is being answered
 
     @property
     def url(self) -> str:
@@ -167,6 +168,9 @@ class WebServer:
                 await self._stop.wait()
         finally:
             server.close()
+            with contextlib.suppress(TimeoutError):  # what was asked before the end is answered
+                async with asyncio.timeout(_LINGER_S):
+                    await asyncio.gather(*(one.wait() for one in self._asked))
             for task in list(tasks):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -211,9 +215,15 @@ class WebServer:
             if request is None:
                 return
             place.answering = True  # and taking the answer is waiting again
-            response = await self._answer(request)
-            place.answering, place.since = False, time.monotonic()
-            await self._send(link, writer, response, bare=request.method == "HEAD")
+            answered = asyncio.Event()
+            self._asked.add(answered)
+            try:
+                response = await self._answer(request)
+                place.answering, place.since = False, time.monotonic()
+                await self._send(link, writer, response, bare=request.method == "HEAD")
+            finally:
+                self._asked.discard(answered)
+                answered.set()
             if link.our_state is not h11.DONE or link.their_state is not h11.DONE:
                 await self._part(reader, writer)
                 return
