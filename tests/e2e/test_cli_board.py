@@ -67,6 +67,7 @@ def test_a_charter_is_changed_step_by_step(world: World) -> None:
     assert "charter" in world.run("charter", "log").out
 
 
+@pytest.mark.proof  # tests/attack/test_board_*.py hold its parts, without a process for each command
 def test_seats_change_hands(world: World) -> None:
     shown = world.ask("board", "show")
     assert shown["version"] == 1
