@@ -51,6 +51,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         keeper.stderr.close()
 
 
+@pytest.mark.proof  # tests/attack/test_devices*.py hold its parts
 def test_a_device_from_its_first_key_to_its_removal(world: World, tmp_path: Path) -> None:
     device, events = tmp_path / "my device.key", tmp_path / "events.jsonl"
     run = ("source", "run", "--person", PERSON, "--device", device, "--from", events)

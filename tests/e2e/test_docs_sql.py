@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tests.command_line import CHARTERS, EVIDENCE, World, company, write_people, write_sources
 from tests.e2e.test_docs_board import HOW_TO, session
 
@@ -27,6 +28,7 @@ def charter(file: Path) -> Path:
     return file
 
 
+@pytest.mark.proof  # each part of it is in the tests of its package
 def test_the_page_works_as_it_stands(tmp_path: Path) -> None:
     world = World(tmp_path).init(charter(tmp_path / "charter.yaml"))
     spec = company(84)
