@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -35,7 +36,8 @@ from safehold.app.gate import EgressGatekeeper
 from safehold.app.grants import draft_grant
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
-from safehold.federation.line import Line
+from safehold.federation.group import POINT
+from safehold.federation.line import Kind, Line
 from safehold.federation.measure import main
 from safehold.federation.psi_sum import Figures, join_set, join_values, size_of
 from safehold.federation.terms import Terms
@@ -367,3 +369,27 @@ def ask(
         proof=b64(holder.prove(nonce, use_message(verb, asked["purpose"]))),
         **asked,
     )
+
+
+# what two houses bring, where only the line between them is looked at
+SET = [f"employee-{number:05}@example.org".encode() for number in range(40)]
+VALUES = {f"employee-{number:05}@example.org".encode(): number for number in range(20, 60)}
+HEAD = struct.Struct(">BI")
+LOOSE: dict[str, Any] = {"epsilon_count_micro": 10_000_000, "epsilon_sum_micro": 10_000_000}
+
+
+def frames(heard: bytes) -> list[tuple[int, bytes]]:
+    found, at = [], 0
+    while at + HEAD.size <= len(heard):
+        kind, size = HEAD.unpack_from(heard, at)
+        found.append((kind, bytes(heard[at + HEAD.size : at + HEAD.size + size])))
+        at += HEAD.size + size
+    return found
+
+
+def bodies(heard: bytes, kind: Kind) -> bytes:
+    return b"".join(body for one, body in frames(heard) if one == kind)
+
+
+def points(data: bytes) -> list[bytes]:
+    return [data[at : at + POINT] for at in range(0, len(data), POINT)]

@@ -6,17 +6,22 @@ The listener in between (``Tap``) has every byte as it is before TLS; what TLS h
 from __future__ import annotations
 
 import socket
-import struct
 import threading
 from hashlib import sha256, sha512
 from typing import Any
 
 import pytest
 from tests.houses import (
+    LOOSE,
+    SET,
+    VALUES,
     Tap,
+    bodies,
     ended,
     figures,
+    frames,
     meet,
+    points,
     terms,
 )
 
@@ -25,7 +30,6 @@ from safehold.errors import (
 )
 from safehold.federation import psi_sum
 from safehold.federation.group import (
-    POINT,
     Names,
     draw_scalar,
     multiply,
@@ -34,28 +38,6 @@ from safehold.federation.group import (
 from safehold.federation.lifted import BATCH, LANES
 from safehold.federation.line import Kind, Line
 from safehold.federation.psi_sum import join_set, join_values
-
-SET = [f"employee-{number:05}@example.org".encode() for number in range(40)]
-VALUES = {f"employee-{number:05}@example.org".encode(): number for number in range(20, 60)}
-HEAD = struct.Struct(">BI")
-LOOSE: dict[str, Any] = {"epsilon_count_micro": 10_000_000, "epsilon_sum_micro": 10_000_000}
-
-
-def frames(heard: bytes) -> list[tuple[int, bytes]]:
-    found, at = [], 0
-    while at + HEAD.size <= len(heard):
-        kind, size = HEAD.unpack_from(heard, at)
-        found.append((kind, bytes(heard[at + HEAD.size : at + HEAD.size + size])))
-        at += HEAD.size + size
-    return found
-
-
-def bodies(heard: bytes, kind: Kind) -> bytes:
-    return b"".join(body for one, body in frames(heard) if one == kind)
-
-
-def points(data: bytes) -> list[bytes]:
-    return [data[at : at + POINT] for at in range(0, len(data), POINT)]
 
 
 @pytest.fixture(scope="module")

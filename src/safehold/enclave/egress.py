@@ -21,6 +21,7 @@ import pyarrow as pa
 from safehold.enclave.action import SCHEMA
 from safehold.enclave.artifact import Model, read_model
 from safehold.enclave.model import Shape
+from safehold.enclave.table import read_table
 from safehold.enclave.vocabulary import MOST_TOKENS, Vocabulary
 from safehold.errors import ERRORS, DeniedError, SafeholdError, TamperedError
 
@@ -201,7 +202,7 @@ class Gate:
             raise TamperedError("features of nobody who was handed in", rule="egress.person")
         self._once(person)
         _whole(1, allowance.limits.rows)(rows)
-        table = _table(body, rows)
+        table = read_table(body, rows=rows, schema=SCHEMA, column="token")
         columns = {}
         for name, words in (
             ("token", allowance.vocabulary.tokens),
@@ -322,24 +323,6 @@ def _plain(plain: Any) -> dict[str, dict[str, float]]:
         _number(0, 1)(scores["macro_f1"])
         _whole(0, MOST_TOKENS)(scores["macro_over"])
     return {name: dict(scores) for name, scores in plain.items()}
-
-
-def _table(body: Body, rows: int) -> pa.Table:
-    """Read one Arrow stream of one batch of the feature schema and not a byte more."""
-    source = pa.BufferReader(pa.py_buffer(body))
-    try:
-        with pa.ipc.open_stream(source) as stream:
-            if not stream.schema.equals(SCHEMA, check_metadata=True):
-                raise TamperedError("a table of another form", rule="egress.schema")
-            table = stream.read_all()
-        table.validate(full=True)
-    except (pa.ArrowException, OSError):
-        raise TamperedError("a body is no table", rule="egress.table") from None
-    if source.read(1) or len(table) != rows or table["token"].num_chunks != 1:
-        raise TamperedError("a table is not in its only form", rule="egress.table")
-    if any(column.null_count for column in table.columns):
-        raise TamperedError("a table has holes", rule="egress.table")
-    return table
 
 
 def _keys(header: Mapping[str, Any], expected: set[str]) -> None:

@@ -7,10 +7,11 @@ names as those of the dataset, of everybody who takes part now.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from safehold.errors import InvalidError, MissingError, TamperedError
+from safehold.keeper.argument import read_word
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.days import sources_behind, sources_digest, streams_behind
 from safehold.keeper.desk import Desk
@@ -168,8 +169,5 @@ def _risk(passed: Passed) -> Risk:
     )
 
 
-def _word(arguments: dict[str, Any], name: str) -> str:
-    given = arguments.get(name)
-    if not isinstance(given, str) or len(given) > LONGEST:
-        raise InvalidError("not a word", field=name, rule="attack.word")
-    return given
+def _word(arguments: Mapping[str, Any], name: str) -> str:
+    return read_word(arguments, name, rule="attack.word", longest=LONGEST)

@@ -10,12 +10,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from safehold.access.code import Plan, read_plan
 from safehold.errors import DeniedError, InvalidError, SafeholdError
 from safehold.ids import PersonId
+from safehold.keeper.argument import read_word
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Opening
 from safehold.keeper.desk import Desk
@@ -242,8 +243,5 @@ def wait_left(seconds: float) -> float:
     return end - seconds
 
 
-def _word(arguments: dict[str, Any], name: str) -> str:
-    given = arguments.get(name)
-    if not isinstance(given, str) or len(given) > LONGEST:
-        raise InvalidError("not a word", field=name, rule="code.word")
-    return given
+def _word(arguments: Mapping[str, Any], name: str) -> str:
+    return read_word(arguments, name, rule="code.word", longest=LONGEST)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -19,10 +19,11 @@ import pyarrow as pa
 from safehold import canonical
 from safehold.errors import DeniedError, InvalidError, MissingError, TamperedError
 from safehold.ids import PersonId
+from safehold.keeper.apart import seal_apart
 from safehold.keeper.ask import Ask, Asker, shards
 from safehold.keeper.bounds import Opening
 from safehold.keeper.days import sources_digest
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import Desk
 from safehold.keeper.gates import Attacked, feature_blocks
 from safehold.keeper.grants import Admitted, Grants, Use
 from safehold.keeper.models import Models
@@ -32,9 +33,8 @@ from safehold.keeper.server import Report, Verb
 from safehold.keeper.terms import derived_expiry, sources_of
 from safehold.keeper.vector_exit import EMBEDDING, STAGE, Noticed, VectorExit, word
 from safehold.keeper.vector_gates import Exposure, fewest_for, record_vectors
-from safehold.keeper.work import SHARD_PEOPLE, SHARD_ROWS, inherit
+from safehold.keeper.work import SHARD_PEOPLE, SHARD_ROWS
 from safehold.privacy.recognition import PASSED
-from safehold.vault import PlainBlock
 
 EMBED: Final = "embed"  # recipes and verbs
 NEAR: Final = "embed.near"
@@ -347,36 +347,27 @@ class Embeddings:
     def _seal(
         self, opening: Opening, group: Sequence[PersonId], passed: Sequence[Passed], build: str
     ) -> tuple[int, int]:
-        desk = self._desk
         real = {opening.aliases[person]: person for person in group}
-        by_segment: dict[str, list[PlainBlock]] = {}
-        for one in passed:
-            if one.kind == "exposure":
-                continue
-            if one.kind != "vectors" or one.table is None:
-                raise TamperedError("a run over text sent something else", rule="release.frames")
-            person = real[one.person]
-            label = inherit(opening.blocks[person], charter=desk.trust.charter())
-            by_segment.setdefault(segment_name(label.jurisdiction, EMBEDDING), []).append(
-                PlainBlock(
-                    person=person,
-                    stream=EMBEDDING,
-                    window=desk.today(),
-                    label=label,
-                    table=one.table,
-                )
-            )
-        with desk.lock:  # nothing of somebody who left while it was made
-            stay = set(self._release.still(opening, group))
-            kept = {
-                name: [block for block in blocks if block.person in stay]
-                for name, blocks in by_segment.items()
-            }
-            objects = [
-                desk.vault.seal(blocks, segment=name) for name, blocks in kept.items() if blocks
-            ]
-            desk.catalog.add_derived(build, objects)
-        held = [block for blocks in kept.values() for block in blocks]
+
+        def tables() -> Iterator[tuple[PersonId, pa.Table]]:
+            for one in passed:
+                if one.kind == "exposure":
+                    continue
+                if one.kind != "vectors" or one.table is None:
+                    raise TamperedError(
+                        "a run over text sent something else", rule="release.frames"
+                    )
+                yield real[one.person], one.table
+
+        held = seal_apart(
+            self._desk,
+            self._release,
+            opening,
+            group=group,
+            tables=tables(),
+            stream=EMBEDDING,
+            build=build,
+        )
         return sum(block.table.num_rows for block in held), len(held)
 
     def _admit(

@@ -14,7 +14,6 @@ import orjson
 import sqlalchemy as sa
 
 from safehold import canonical, ids
-from safehold.canonical import b64, unb64
 from safehold.catalog import tables
 from safehold.dlp.artifact import inspect
 from safehold.errors import DeniedError, MissingError, TamperedError
@@ -158,7 +157,7 @@ class Models:
         )
         whole = {
             **record,
-            "sealed": _record(sealed),
+            "sealed": sealed.to_record(),
             "sha256": hashlib.sha256(body).hexdigest(),
         }
         with self._engine.begin() as connection:
@@ -193,7 +192,7 @@ class Models:
             ShreddedError: Its time is over, or it was deleted.
         """
         record = self.find(name)
-        body = bytes(self._desk.vault.read_artifact(_sealed(record["sealed"])))
+        body = bytes(self._desk.vault.read_artifact(SealedArtifact.from_record(record["sealed"])))
         if hashlib.sha256(body).hexdigest() != record["sha256"]:
             raise TamperedError("the artifact is not what was kept", rule="artifact.digest")
         return body
@@ -257,7 +256,9 @@ class Models:
             row = connection.execute(
                 sa.select(tables.artifact).where(tables.artifact.c.id == name)
             ).one_or_none()
-        return row is not None and self._desk.vault.keeps(_sealed(self._open(row)["sealed"]))
+        return row is not None and self._desk.vault.keeps(
+            SealedArtifact.from_record(self._open(row)["sealed"])
+        )
 
     def knows(self, name: str) -> bool:
         """Return whether an artifact was kept, however long ago."""
@@ -317,27 +318,3 @@ def size_class(size: int) -> int:
 
 def _aad(name: str) -> bytes:
     return f"artifact/{name}".encode()
-
-
-def _record(sealed: SealedArtifact) -> dict[str, Any]:
-    return {
-        "name": sealed.name,
-        "segment": sealed.segment,
-        "object": sealed.object,
-        "size": sealed.size,
-        "length": sealed.length,
-        "sha256": b64(sealed.sha256),
-        "label": sealed.label.to_record(),
-    }
-
-
-def _sealed(record: Mapping[str, Any]) -> SealedArtifact:
-    return SealedArtifact(
-        name=record["name"],
-        segment=record["segment"],
-        object=record["object"],
-        size=record["size"],
-        length=record["length"],
-        sha256=unb64(record["sha256"]),
-        label=Label.from_record(record["label"]),
-    )

@@ -13,7 +13,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from safehold.canonical import b64, unb64
 from safehold.catalog import DatasetLabel
 from safehold.catalog.lineage import Node
 from safehold.errors import ConsentError, DeniedError, MissingError, ShreddedError, TamperedError
@@ -157,7 +156,8 @@ class Pool:
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         body = memoryview(sink.getvalue()).cast("B")
-        return _record(self._desk.vault.seal_artifact(name, body, label=label, segment=SEGMENT))
+        sealed = self._desk.vault.seal_artifact(name, body, label=label, segment=SEGMENT)
+        return sealed.to_record()
 
     def open(self, pooled: Pooled) -> pa.Table:
         """Return a table, after every check of the vault."""
@@ -208,15 +208,7 @@ def sealed_of(node: Node) -> SealedArtifact:
     record = node.sealed
     if record is None:
         raise DeniedError("it rests nowhere", rule="lineage.label", fix="make it again")
-    return SealedArtifact(
-        name=record["name"],
-        segment=record["segment"],
-        object=record["object"],
-        size=record["size"],
-        length=record["length"],
-        sha256=unb64(record["sha256"]),
-        label=Label.from_record(record["label"]),
-    )
+    return SealedArtifact.from_record(record)
 
 
 def _overlaps(span: Span, label: DatasetLabel) -> bool:
@@ -225,15 +217,3 @@ def _overlaps(span: Span, label: DatasetLabel) -> bool:
         and span.first_day <= label.last_day
         and label.first_day <= span.last_day
     )
-
-
-def _record(sealed: SealedArtifact) -> dict[str, Any]:
-    return {
-        "name": sealed.name,
-        "segment": sealed.segment,
-        "object": sealed.object,
-        "size": sealed.size,
-        "length": sealed.length,
-        "sha256": b64(sealed.sha256),
-        "label": sealed.label.to_record(),
-    }

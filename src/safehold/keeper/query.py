@@ -22,6 +22,7 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
+from safehold.keeper.argument import read_word
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Opening
 from safehold.keeper.desk import Desk
@@ -208,7 +209,4 @@ def _text(arguments: Mapping[str, Any]) -> str:
 
 
 def _word(arguments: Mapping[str, Any], name: str) -> str:
-    given = arguments.get(name)
-    if not isinstance(given, str) or len(given) > LONGEST:
-        raise InvalidError("not a word", field=name, rule="sql.word")
-    return given
+    return read_word(arguments, name, rule="sql.word", longest=LONGEST)

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from safehold.access import AccessRequest, Human, authorise
 from safehold.clock import DAY_US
-from safehold.errors import DeniedError, InvalidError, SafeholdError
+from safehold.errors import DeniedError, SafeholdError
+from safehold.keeper.argument import read_word
 from safehold.keeper.bounds import Opening
 from safehold.keeper.caller import caller
 from safehold.keeper.desk import Desk
@@ -123,10 +124,7 @@ def word(arguments: Mapping[str, Any], name: str) -> str:
     Raises:
         InvalidError: It is none.
     """
-    given = arguments.get(name)
-    if not isinstance(given, str) or not 0 < len(given) <= LONGEST:
-        raise InvalidError("not a word", field=name, rule="embedding.word")
-    return given
+    return read_word(arguments, name, rule="embedding.word", longest=LONGEST, least=1)
 
 
 __all__ = ["EMBEDDING", "STAGE", "Noticed", "VectorExit", "word"]

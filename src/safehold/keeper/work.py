@@ -14,24 +14,25 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
+
 from safehold.access import PeopleFilter, Workload
-from safehold.charter import Charter
 from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.ids import PersonId
+from safehold.keeper.apart import seal_apart
 from safehold.keeper.ask import Ask, Asker, shards
 from safehold.keeper.bounds import Opening
 from safehold.keeper.datasheet import describe
-from safehold.keeper.desk import ENGINEER, Desk, segment_name
+from safehold.keeper.desk import ENGINEER, Desk
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
 from safehold.keeper.planting import plan_training
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
-from safehold.keeper.terms import derived_expiry, end_of, sources_of
+from safehold.keeper.terms import derived_expiry, sources_of
 from safehold.keeper.trial import note_inapplicable
 from safehold.telemetry.schema import REST
-from safehold.vault import Label, PlainBlock, SealedBlock
 
 SHARD_ROWS = 1_000_000
 SHARD_PEOPLE = 4_000  # each comes out as a table of its own, and all of a shard's are held until they are sealed
@@ -298,31 +299,23 @@ class Work:
     def _seal_features(
         self, opening: Opening, group: Sequence[PersonId], passed: Sequence[Passed], build: str
     ) -> tuple[int, int]:
-        desk = self._desk
         real = {opening.aliases[person]: person for person in group}
-        by_segment: dict[str, list[PlainBlock]] = {}
-        for one in passed:
-            if one.kind != "derived" or one.table is None:
-                raise TamperedError("a feature run sent something else", rule="release.frames")
-            person = real[one.person]
-            table = one.table
-            label = inherit(opening.blocks[person], charter=desk.trust.charter())
-            by_segment.setdefault(segment_name(label.jurisdiction, FEATURE), []).append(
-                PlainBlock(
-                    person=person, stream=FEATURE, window=desk.today(), label=label, table=table
-                )
-            )
-        with desk.lock:  # nothing of somebody who left while it was made
-            stay = set(self._release.still(opening, group))
-            kept = {
-                name: [block for block in blocks if block.person in stay]
-                for name, blocks in by_segment.items()
-            }
-            objects = [
-                desk.vault.seal(blocks, segment=name) for name, blocks in kept.items() if blocks
-            ]
-            desk.catalog.add_derived(build, objects)
-        held = [block for blocks in kept.values() for block in blocks]
+
+        def tables() -> Iterator[tuple[PersonId, pa.Table]]:
+            for one in passed:
+                if one.kind != "derived" or one.table is None:
+                    raise TamperedError("a feature run sent something else", rule="release.frames")
+                yield real[one.person], one.table
+
+        held = seal_apart(
+            self._desk,
+            self._release,
+            opening,
+            group=group,
+            tables=tables(),
+            stream=FEATURE,
+            build=build,
+        )
         return sum(block.table.num_rows for block in held), len({block.person for block in held})
 
 
@@ -341,20 +334,6 @@ def share_of(people: int) -> int:
     The number of people is public; the accountant is told the same share.
     """
     return min(1_000_000, round(CROWD / people * 1_000_000))
-
-
-def inherit(blocks: Sequence[SealedBlock], *, charter: Charter) -> Label:
-    """Return the label of what is derived from one person's blocks: shared purposes, earliest expiry.
-
-    The charter in force may have shortened what their labels say.
-    """
-    purposes = frozenset.intersection(*(frozenset(block.label.purposes) for block in blocks))
-    return Label(
-        purposes=tuple(sorted(purposes)),
-        jurisdiction=blocks[0].label.jurisdiction,
-        expires=min(end_of(charter, block) for block in blocks),
-        charter=charter.digest(),
-    )
 
 
 def _word(given: Any) -> str:

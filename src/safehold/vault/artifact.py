@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from safehold import canonical
-from safehold.canonical import b64
+from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, TamperedError
 from safehold.vault import keys, payload
 from safehold.vault.label import Label
@@ -49,6 +50,31 @@ class SealedArtifact:
     size: int
     length: int
     sha256: bytes
+
+    def to_record(self) -> dict[str, Any]:
+        """Return it as canonical JSON values, to be sealed with what it is about."""
+        return {
+            "name": self.name,
+            "segment": self.segment,
+            "object": self.object,
+            "size": self.size,
+            "length": self.length,
+            "sha256": b64(self.sha256),
+            "label": self.label.to_record(),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> SealedArtifact:
+        """Read what ``to_record`` made."""
+        return cls(
+            name=record["name"],
+            segment=record["segment"],
+            object=record["object"],
+            size=record["size"],
+            length=record["length"],
+            sha256=unb64(record["sha256"]),
+            label=Label.from_record(record["label"]),
+        )
 
 
 def seal_artifact_bytes(

@@ -21,6 +21,7 @@ from safehold.enclave.embedding import exposure, inversion, linkage
 from safehold.enclave.embedding.form import schema_of
 from safehold.enclave.embedding.recipe import E9
 from safehold.enclave.embedding.text import MOST_WINDOWS, SOURCES
+from safehold.enclave.table import read_table
 from safehold.errors import ERRORS, DeniedError, SafeholdError, TamperedError
 
 Body = bytes | bytearray | memoryview
@@ -175,19 +176,7 @@ def _many(value: Any) -> bool:
 
 def _table(body: Body, rows: int, schema: pa.Schema) -> pa.Table:
     """Read one Arrow stream of vectors and not a byte more."""
-    source = pa.BufferReader(pa.py_buffer(body))
-    try:
-        with pa.ipc.open_stream(source) as stream:
-            if not stream.schema.equals(schema, check_metadata=True):
-                raise TamperedError("a table of another form", rule="egress.schema")
-            table = stream.read_all()
-        table.validate(full=True)
-    except (pa.ArrowException, OSError):
-        raise TamperedError("a body is no table", rule="egress.table") from None
-    if source.read(1) or len(table) != rows or table["vector"].num_chunks != 1:
-        raise TamperedError("a table is not in its only form", rule="egress.table")
-    if any(column.null_count for column in table.columns):
-        raise TamperedError("a table has holes", rule="egress.table")
+    table = read_table(body, rows=rows, schema=schema, column="vector")
     places, flat = table["source"].to_numpy(), table["vector"].chunk(0).flatten()
     if places.max() >= len(SOURCES):
         raise TamperedError("a table names other streams", rule="egress.vocabulary")
