@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
 SECOND_US = 1_000_000
@@ -53,3 +53,8 @@ def day_of(at_us: int) -> int:
 def date_of(day: int) -> str:
     """Return a UTC day number as a date, ``YYYY-MM-DD``."""
     return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+
+
+def moment_of(at_us: int) -> str:
+    """Return a moment as ISO 8601 text in UTC."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)).isoformat()

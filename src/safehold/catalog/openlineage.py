@@ -10,12 +10,11 @@ Source: https://openlineage.io/spec/2-0-2/OpenLineage.json, custom facets as in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
-from safehold.clock import date_of
+from safehold.clock import date_of, moment_of
 
 SPEC: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 TYPE_SPEC: Final = "https://openlineage.io/spec/facets/1-0-0/DatasetTypeDatasetFacet.json#/$defs/DatasetTypeDatasetFacet"
@@ -51,7 +50,7 @@ def _event(
     job = node["purpose"] or "unstated"
     return {
         "eventType": "COMPLETE",
-        "eventTime": _moment(node["created_us"]),
+        "eventTime": moment_of(node["created_us"]),
         "producer": PRODUCER,
         "schemaURL": SPEC,
         "run": {
@@ -101,11 +100,6 @@ def _facets(node: Mapping[str, Any]) -> dict[str, Any]:
             "delta": node["release"]["delta_e12"] / 1e12,
         }
     return facets
-
-
-def _moment(at_us: int) -> str:
-    """Return a moment as ISO 8601 text in UTC."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)).isoformat()
 
 
 def _base(schema: str) -> dict[str, str]:

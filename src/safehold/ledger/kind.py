@@ -36,6 +36,16 @@ _ATTACK = {
 }
 # what a pull, or an attack that opens no rows, says beside: whose turn it was is committed to, never public
 _OF_ARTIFACT = {"action": str, "artifact": str, "record": str, "size": int}
+_CONTAINMENT = {
+    # what is held back; its name only where that is nobody's: of a segment, a purpose, an artifact
+    **dict.fromkeys(("what", "target", "state"), str),
+}
+_DRILL = {
+    **dict.fromkeys(("run", "scenario", "of", "level", "state"), str),
+    # how many were exposed, at rest or live, and how long it took; absent where nothing was measured
+    **dict.fromkeys(("people", "records", "segments", "canaries", "missing"), int),
+    **dict.fromkeys(("detect_ms", "contain_ms"), int),
+}
 _CHARGE = {"purpose": str, "epsilon_micro": int, "delta_e12": int, "unit": str}
 
 
@@ -84,7 +94,10 @@ KINDS: Mapping[str, Kind] = {
     "derived": _kind({"state": str, "rows": int}, "access.intent", needs=True),
     "drift": _kind({"state": str, "clause": str}, "drift"),
     "erasure": _kind({"state": str}, "erasure"),
-    "incident": _kind({"severity": int, "state": str}, "incident"),
+    "incident": _kind({"severity": int, "state": str}, "incident", "alert"),
+    "alert": _kind({"signal": str, "severity": int, "state": str}, "alert"),
+    "containment": _kind(_CONTAINMENT, "containment", "incident", "alert"),
+    "drill": _kind(_DRILL, "drill"),
     "index.epoch": _kind(
         {"state": str, "epoch": int, "first": int, "stop": int, "root": str}, "index.epoch"
     ),
