@@ -214,7 +214,7 @@ class Federation:
         made.agreement = made.agreed(**changes)
         return made
 
-    def agreed(self, **changes: int) -> Agreement:
+    def agreed(self, words: str = WORDS.digest(), **changes: int) -> Agreement:
         numbers = NUMBERS | changes
         numbers = noise_of(numbers) | numbers
         return Agreement.from_json(
@@ -230,7 +230,7 @@ class Federation:
                 },
                 "coordinator": self.key.public.text(),
                 "certificate": certificate_hash(self.path / "server.pem"),
-                "vocabulary": WORDS.digest(),
+                "vocabulary": words,
                 "numbers": numbers,
             }
         )

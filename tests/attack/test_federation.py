@@ -15,7 +15,7 @@ from tests.flowers import need_flower, nodes
 from tests.keeper_desk import PURPOSE
 
 from safehold import canonical
-from safehold.app.federate import GrantedKeeper
+from safehold.app.federate import GrantedKeeper, vocabulary_of
 from safehold.app.grants import Pass
 from safehold.canonical import b64
 from safehold.clock import SECOND_US
@@ -358,10 +358,13 @@ def test_a_sum_that_cannot_be_ends_the_run(made, start):
     assert not coordinator.state.model.any()
 
 
-def test_a_house_does_not_join_under_too_little_noise_or_a_wider_promise(made, start):
+def test_a_house_does_not_join_with_too_little_noise_a_wider_promise_or_another_vocabulary(
+    made, start
+):
     for agreement, rule in (
         (made.agreed(deviation=made.agreement.numbers["deviation"] - 1), "federation.noise"),
         (made.agreed(epsilon_micro=5_000_000), "federation.promise"),
+        (made.agreed(vocabulary_of(synthetic=False).digest()), "federation.vocabulary"),
     ):
         wire = DirectWire({"east": made.houses["east"].silo(agreement)})
         header, _ = unpack(wire.silos["east"].answer(pack({"do": "join", "run": "1" * 32})))

@@ -28,6 +28,7 @@ def house(path, seed):
         *(word for name in ("key", "pointer") for word in ("--source", files[name])),
         timeout=1200,
     )
+    assert world.ask("dataset", "build")["people"] >= 50
     return world
 
 
@@ -43,7 +44,7 @@ def test_three_houses_from_the_command_line(tmp_path):
     drafted = chief.ask(
         "federate", "draft", *cards, "--out", tmp_path / "agreement.json", "--key", tmp_path / "coordinator.key",
         "--certificate", tmp_path / "server.pem", "--people", "240", "--honest", "3", "--steps", "4",
-        "--checks", "0", "--held-out", "0", "--worse", "1.0", "--synthetic",
+        "--checks", "0", "--held-out", "0", "--worse", "1.0",
     )  # fmt: skip
     assert drafted["least_silos"] == 3
     common = ("--agreement", tmp_path / "agreement.json")

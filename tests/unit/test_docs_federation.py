@@ -18,7 +18,7 @@ def test_every_command_of_the_page_is_one_of_the_program():
         for line in block.replace("\\\n", " ").splitlines()
         if line.startswith("safehold")
     ]
-    assert len(commands) == 4
+    assert len(commands) == 5
     for line in commands:
         name = " ".join(line.split()[:3])
         section = reference.split(f"## `{name}`", 1)[1].split("\n## ", 1)[0]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, keeper, put
+from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, keeper, progress_bar, put
 from safehold.clock import date_of
 
 group = typer.Typer(no_args_is_help=True, help="Datasets: list, lineage, retention.")
@@ -69,6 +69,19 @@ def lineage(
 
     for line in draw_tree(nodes, start=start):
         put(line, as_json=False)
+
+
+@group.command()
+def build(
+    *,
+    purpose: Annotated[str, typer.Option(help="The purpose.")] = "train_ui_agent",
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the features of a purpose from all that came in, anew, and train nothing."""
+    with keeper(home) as client, progress_bar("building features", quiet=as_json) as progress:
+        answer = client.call("feature", progress=progress, purpose=purpose)
+    put(answer, as_json=as_json)
 
 
 @group.command()

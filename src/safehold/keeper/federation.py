@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from safehold import canonical
 from safehold.canonical import b64, unb64
 from safehold.errors import DeniedError, TamperedError, UnavailableError
 from safehold.ids import PersonId
@@ -229,6 +230,14 @@ class Federation:
         if wide or numbers["delta_e12"] > allowed.delta_e12:
             raise DeniedError(
                 "the agreement promises less than this charter", rule="federation.promise"
+            )
+        known = desk.gatekeeper.settings("train", synthetic=desk.home.synthetic)
+        own = canonical.digest({"tokens": known["vocabulary"], "apps": known["apps"]}).hex()
+        if own != agreement.vocabulary:  # every step would fail, after it was paid for
+            raise DeniedError(
+                "the agreement is for homes with another vocabulary",
+                rule="federation.vocabulary",
+                fix="draw it up anew: with --synthetic for made-up people, without it for others",
             )
         least = noise_of(numbers)
         if any(numbers[name] < value for name, value in least.items()):
