@@ -139,6 +139,8 @@ def test_vectors_are_asked_and_learned_from_inside(bench: Bench) -> None:
     assert left == pytest.approx(4.0 - 1.5)
     learned = ask(bench, HEAD, epsilon_micro=2_000_000)
     assert learned["metrics"]["epsilon_pld"] <= 2.0
+    told = bench.call("artifact.show", artifact=learned["artifact"])["provenance"]
+    assert told["predicate"]["buildDefinition"]["externalParameters"]["recipe"] == HEAD
     chain = bench.call("dataset.lineage", dataset=learned["artifact"])["lineage"]
     assert [one["kind"] for one in chain] == ["model", KEY, "source"]
     assert raised(lambda: near(bench, epsilon_micro=600_000)).rule == "privacy.budget"

@@ -199,6 +199,7 @@ def test_a_model_is_bounded_only_if_it_was_charged_and_lineage_knows_its_parents
     with opened(bench, ask(price=(700_000, 1_000) if charged else (0, 0))) as opening:
         artifact = bench.verbs.models.keep(
             b"weights",
+            recipe="train",
             purpose=PURPOSE,
             metrics={},
             datasets=opening.datasets,

@@ -371,7 +371,7 @@ def test_a_model_of_another_recipe_is_not_let_past_a_gate_on_vectors(bench: Benc
     """Only of a recipe that is known to make no vectors there is nothing to invert."""
     intent = next(at for at, leaf in bench.desk.ledger.leaves() if leaf["k"] == "access.intent")
     name = bench.verbs.models.keep(
-        weights(), purpose=PURPOSE, metrics={}, datasets=(), expires=bench.today + 9, intent=intent,
+        weights(), recipe="train", purpose=PURPOSE, metrics={}, datasets=(), expires=bench.today + 9, intent=intent,
         level="E0", started_us=1, trial={"recipe": "embed", "cut": "", "planted": 0},
     )  # fmt: skip
     canary(bench, name)

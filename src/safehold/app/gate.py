@@ -255,7 +255,7 @@ class ProvenanceNotary:
             Provenance(
                 name=made.name,
                 sha256=hashlib.sha256(made.body).digest(),
-                recipe="train",
+                recipe=made.recipe,
                 parameters=made.parameters,
                 materials={**made.materials, **recipe_materials()},
                 run=made.run,

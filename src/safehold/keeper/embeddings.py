@@ -325,6 +325,7 @@ class Embeddings:
         )
         artifact = self._models.keep(
             body,
+            recipe=HEAD,
             purpose=purpose,
             metrics=metrics,
             datasets=datasets,

@@ -48,6 +48,7 @@ class Models:
         self,
         model: bytes,
         *,
+        recipe: str,
         purpose: str,
         metrics: Mapping[str, Any],
         datasets: Sequence[str],
@@ -63,6 +64,7 @@ class Models:
 
         Args:
             model: The file, as it passed the egress gate.
+            recipe: What made it.
             purpose: The one purpose.
             metrics: Figures of the run.
             datasets: What it was trained on.
@@ -80,6 +82,7 @@ class Models:
             Made(
                 name=name,
                 body=model,
+                recipe=recipe,
                 purpose=purpose,
                 materials={
                     "charter": desk.trust.digest().hex(),

@@ -175,6 +175,7 @@ class Made:
     Args:
         name: Id of the artifact.
         body: The file.
+        recipe: What made it.
         purpose: The one purpose.
         materials: Digests by name, hex.
         run: Id of the run.
@@ -187,6 +188,7 @@ class Made:
 
     name: str
     body: bytes
+    recipe: str
     purpose: str
     materials: Mapping[str, str]
     run: str

@@ -219,6 +219,7 @@ class Work:
                 self._release.require_present(opening)
                 artifact = self._models.keep(
                     model,
+                    recipe="train",
                     purpose=purpose,
                     metrics=metrics,
                     datasets=datasets,
