@@ -18,10 +18,11 @@ from safehold.enclave.model import DEPTH, Shape, make_examples, predict
 from safehold.enclave.vocabulary import Vocabulary
 from safehold.errors import DeniedError, InvalidError
 from safehold.privacy.account import Plan, calibrate, seats_for
+from safehold.privacy.audit import probe
+from safehold.privacy.release import SLACK, draw_gaussian
+from safehold.privacy.training import descent
+from safehold.privacy.training.slots import SlotLearner
 from safehold.sandbox.channel import pack_parts
-
-# jax-privacy 2.0 still calls it
-pytestmark = pytest.mark.filterwarnings("ignore:optax.global_norm:DeprecationWarning")
 
 WORDS = Vocabulary.from_spec({"vocabulary": list("ABCDEF"), "apps": ["x", "y"]})
 SHAPE = Shape(tokens=7, apps=4)
@@ -50,13 +51,13 @@ def gathered(count, **more):
     return training.gather_people(examples, SHAPE, most=16)
 
 
-def gradient(data, present, clip=0.1, params=None):
-    params = params or {
-        "weights": np.full((SHAPE.rows, 7), 0.1, np.float32), "bias": np.zeros(7, np.float32),
-    }  # fmt: skip
-    weight = (data.weight * present[:, None]).astype(np.float32)
-    total = training.sum_clipped(SHAPE, clip=clip)(params, data.slots, data.target, weight)
-    return np.concatenate([np.asarray(total["weights"]).ravel(), np.asarray(total["bias"])])
+def gradient(data, present, clip=0.1, weights=0.1):
+    learner = training.learner_of(SHAPE)
+    params = {"weights": np.full((SHAPE.rows + 1, 7), weights)}
+    params["weights"][-1] = 0
+    people = learner.prepare(data)
+    total, _ = learner.sum_clipped(params, people, present > 0, {"": clip})
+    return total["weights"].ravel()
 
 
 def test_one_person_moves_the_sum_by_the_clip_at_most():
@@ -66,7 +67,7 @@ def test_one_person_moves_the_sum_by_the_clip_at_most():
         present = np.ones(32)
         present[at] = 0
         moved = np.linalg.norm(whole - gradient(data, present))
-        assert 0.09 < moved <= 0.1 * training.SLACK  # clipped, and not to nothing
+        assert 0.09 < moved <= 0.1 * SLACK  # clipped, and not to nothing
 
 
 def test_clipping_is_per_person_and_not_per_row():
@@ -75,11 +76,11 @@ def test_clipping_is_per_person_and_not_per_row():
     only[0] = 1
     one = np.linalg.norm(gradient(data, only))
     # sixteen rows clipped one by one would reach up to sixteen times the bound
-    assert one <= 0.1 * training.SLACK
+    assert one <= 0.1 * SLACK
     more_rows = training.gather_people(
         [make_examples(one, SHAPE) for one in people(32, length=400)], SHAPE, most=256
     )
-    assert np.linalg.norm(gradient(more_rows, only)) <= 0.1 * training.SLACK
+    assert np.linalg.norm(gradient(more_rows, only)) <= 0.1 * SLACK
 
 
 def test_a_person_who_is_not_in_a_round_moves_nothing():
@@ -89,8 +90,10 @@ def test_a_person_who_is_not_in_a_round_moves_nothing():
 
 def test_shapes_do_not_depend_on_how_much_people_did():
     few, many = gathered(20, length=3), gathered(20, length=300)
-    assert few.slots.shape == many.slots.shape == (20, 16, DEPTH + 2)
-    assert np.allclose(many.weight.sum(axis=1)[:20], 1.0)
+    for name, column in few.items():
+        assert column.shape == many[name].shape
+    assert few["rows"].shape == (20, 16, DEPTH + 3)  # the last of them is the bias
+    assert np.allclose(many["weight"].sum(axis=1), 1.0)
 
 
 PLAN = Plan(epsilon_micro=1, delta_e12=1, rounds=3, sampling_ppm=1_000_000, multiplier=7.0)
@@ -103,9 +106,7 @@ def data_of_32():
 
 
 def run(noise, plan=PLAN, **more):
-    return training.train(
-        data_of_32(), SHAPE, plan=plan, clip=0.1, rate=1.0, count=32, noise=noise, **more
-    )
+    return training.train(data_of_32(), SHAPE, plan=plan, clip=0.1, rate=1.0, noise=noise, **more)
 
 
 def test_each_round_asks_for_the_noise_of_the_plan():
@@ -116,20 +117,20 @@ def test_each_round_asks_for_the_noise_of_the_plan():
         return np.zeros(shape)
 
     run(record)
-    assert asked == [((SHAPE.rows + 1, 7), 7.0 * 0.1 * training.SLACK)] * 3
+    assert asked == [(((SHAPE.rows + 1) * 7,), 7.0 * 0.1 * SLACK)] * 3
 
 
 def test_the_noise_is_in_the_model():
     silent = run(lambda shape, deviation: np.zeros(shape))
     again = run(lambda shape, deviation: np.zeros(shape))
     assert (silent.weights == again.weights).all()
-    noisy = run(training.draw_gaussian)
+    noisy = run(draw_gaussian)
     # never-used rows hold noise alone: mean over the later iterates of a momentum walk
     unused = unused_rows(silent)
     noise = noisy.weights[unused].ravel()
     # three rounds, momentum .9, the last two iterates averaged
     walk = np.linalg.norm([(1.9 + 2.71) / 2, (1.0 + 1.9) / 2, 1.0 / 2])
-    expected = walk * 7.0 * 0.1 * training.SLACK / 32  # after the division by people
+    expected = walk * 7.0 * 0.1 * SLACK / 32  # after the division by people
     assert abs(noise.std() / expected - 1) < tolerance(noise.size)
 
 
@@ -138,10 +139,10 @@ def test_the_noise_of_one_round_has_the_deviation_of_the_plan():
     silent = run(lambda shape, deviation: np.zeros(shape), plan=plan)
     unused = unused_rows(silent)
     noise = np.concatenate(
-        [run(training.draw_gaussian, plan=plan).weights[unused].ravel() for _ in range(20)]
+        [run(draw_gaussian, plan=plan).weights[unused].ravel() for _ in range(20)]
     )
     assert tolerance(noise.size) < 0.2
-    assert abs(noise.std() / (7.0 * 0.1 * training.SLACK / 32) - 1) < tolerance(noise.size)
+    assert abs(noise.std() / (7.0 * 0.1 * SLACK / 32) - 1) < tolerance(noise.size)
 
 
 def unused_rows(silent):
@@ -162,7 +163,7 @@ def test_sampling_takes_the_plan_and_not_a_batch_size(monkeypatch):
         asked.append((count, ppm))
         return np.zeros(count, bool)
 
-    monkeypatch.setattr(training, "draw_people", record)
+    monkeypatch.setattr(descent, "sample_people", record)
     plan = Plan(epsilon_micro=1, delta_e12=1, rounds=3, sampling_ppm=250_000, multiplier=1.0)
     run(lambda shape, deviation: np.zeros(shape), plan=plan)
     assert asked == [(32, 250_000)] * 3
@@ -176,9 +177,8 @@ FEW = Plan(
 
 def crowd(count):
     """A few people's examples, over and over."""
-    base = gathered(32)
     at = np.arange(count) % 32
-    return training.People(base.slots[at], base.target[at], base.weight[at])
+    return {name: column[at] for name, column in gathered(32).items()}
 
 
 def silence(shape, deviation):
@@ -186,60 +186,50 @@ def silence(shape, deviation):
 
 
 def learn(data, plan=FEW, **more):
-    return training.train(
-        data, SHAPE, plan=plan, clip=0.1, rate=1.0, count=len(data.weight), noise=silence, **more
-    )
+    return training.train(data, SHAPE, plan=plan, clip=0.1, rate=1.0, noise=silence, **more)
 
 
 def watch_rounds(monkeypatch):
-    """Note what each round adds up, and the result."""
+    """Note who sits in each round, and what it adds up."""
     seen = []
-    real = training.sum_clipped
+    real = SlotLearner.sum_clipped
 
-    def watched(shape, *, clip):
-        total = real(shape, clip=clip)
+    def watched(self, params, people, present, bounds):
+        seen.append((people, present, real(self, params, people, present, bounds)))
+        return seen[-1][-1]
 
-        def note(params, slots, target, weight):
-            seen.append((slots, target, weight, total(params, slots, target, weight)))
-            return seen[-1][-1]
-
-        return note
-
-    monkeypatch.setattr(training, "sum_clipped", watched)
+    monkeypatch.setattr(SlotLearner, "sum_clipped", watched)
     return seen
 
 
 def test_a_round_works_on_seats_and_not_on_everybody(monkeypatch):
     seen = watch_rounds(monkeypatch)
     data = crowd(4_000)
-    seats = -(-seats_for(FEW, 4_000) // training.CHUNK) * training.CHUNK
+    seats = seats_for(FEW, 4_000)
     assert 80 < seats < 400
     drawn = [np.zeros(4_000, bool), np.zeros(4_000, bool)]
     drawn[0][[7, 123, 3_999]] = True  # few of them, and as many as there are seats
     drawn[1][:seats] = True
-    monkeypatch.setattr(training, "draw_people", lambda count, *, ppm: drawn[(len(seen)) % 2])
+    monkeypatch.setattr(descent, "sample_people", lambda count, *, ppm: drawn[len(seen) % 2])
     learn(data)
-    for (slots, target, weight, total), there in zip(seen, drawn, strict=True):
-        # always the same shape: no compilation and no running time tells how many were drawn
-        assert (len(slots), len(target), len(weight)) == (seats, seats, seats)
-        assert weight.any(axis=1).sum() == there.sum()
-        assert np.array_equal(slots[weight.any(axis=1)], data.slots[there])
-        assert np.asarray(total["weights"]).any()
+    for (people, present, (total, _)), there in zip(seen, drawn, strict=True):
+        # always the same shape: no running time tells how many were drawn
+        assert {len(column) for column in people.values()} == {seats} == {len(present)}
+        assert present.sum() == there.sum()
+        assert np.array_equal(people["target"][present], data["target"][there])
+        assert total["weights"].any()
     # the first round starts from nothing: what it adds up is what those three give, and nobody else
-    zero = {"weights": np.zeros((SHAPE.rows, 7), np.float32), "bias": np.zeros(7, np.float32)}
-    some = training.People(*(column[:128] for column in (data.slots, data.target, data.weight)))
+    some = {name: column[:128] for name, column in data.items()}
     present = np.zeros(128)
     present[[7, 123, 3_999 % 32]] = True  # the crowd repeats 32 people
-    alone = gradient(some, present, params=zero)
-    got = np.concatenate([np.asarray(seen[0][3][name]).ravel() for name in ("weights", "bias")])
-    assert np.allclose(got, alone, atol=1e-6)
+    alone = gradient(some, present, weights=0.0)
+    assert np.allclose(seen[0][2][0]["weights"].ravel(), alone, atol=1e-6)
 
 
 def test_a_round_that_draws_more_than_it_seats_takes_nobody(monkeypatch):
-    seats = -(-seats_for(FEW, 4_000) // training.CHUNK) * training.CHUNK
     drawn = np.zeros(4_000, bool)
-    drawn[: seats + 1] = True
-    monkeypatch.setattr(training, "draw_people", lambda count, *, ppm: drawn)
+    drawn[: seats_for(FEW, 4_000) + 1] = True
+    monkeypatch.setattr(descent, "sample_people", lambda count, *, ppm: drawn)
     model = learn(crowd(4_000))
     assert not model.weights.any()
     assert not model.bias.any()
@@ -249,10 +239,13 @@ def test_with_everybody_in_each_round_everybody_has_a_seat(monkeypatch):
     seen = watch_rounds(monkeypatch)
     data = gathered(33)
     learn(data, plan=dataclasses.replace(FEW, sampling_ppm=1_000_000))
-    for slots, _, weight, _ in seen:
-        assert len(slots) == 64  # whole chunks; the rest of the seats is empty
-        assert np.array_equal(weight[:33], data.weight)
-        assert not weight[33:].any()
+    for people, present, _ in seen:
+        assert present.all()
+        assert np.array_equal(people["target"], data["target"])
+
+
+def test_the_recipe_trains_with_the_loop_that_is_audited():
+    assert training.train_private is descent.train_private is probe.train_private
 
 
 def test_examples_look_back_within_the_session():
@@ -388,7 +381,7 @@ def test_one_person_moves_a_score_by_its_bound():
         np.stack([vector]), multiplier=2.0,
         noise=lambda shape, deviation: (seen.append(deviation), np.zeros(shape))[1],
     )  # fmt: skip
-    assert seen == [2.0 * score.BOUND * training.SLACK]
+    assert seen == [2.0 * score.BOUND * SLACK]
 
 
 def test_whoever_starts_a_run_may_say_who_only_scores_and_nobody_else_does():

@@ -78,7 +78,7 @@ def private():
     people = training.gather_people([*crowd()[: PEOPLE - OTHERS], *planted()], SHAPE, most=64)
     plan = calibrate(epsilon_micro=1_000_000, delta_e12=1_000_000, rounds=10)
     made = training.train(
-        people, SHAPE, plan=plan, clip=0.1, rate=4.0, count=len(people.slots),
+        people, SHAPE, plan=plan, clip=0.1, rate=4.0,
         noise=lambda shape, deviation: rng.normal(0, deviation, shape),
     )  # fmt: skip
     return made.weights, made.bias

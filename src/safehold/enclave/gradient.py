@@ -1,6 +1,6 @@
-"""The gradient of the next-action model, person by person, without JAX: a step of several houses starts in a moment.
+"""The gradient of the next-action model, person by person, in double precision: a step of several houses.
 
-It is what ``training.sum_clipped`` computes, in double precision; a test compares the two.
+It is what the learner of ``training`` adds up; a test compares the two.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
     arrays = gather_people(trained_on, shape, most=settings.actions_per_person)
     model = train(
         arrays, shape, plan=plan, clip=settings.clip_micro / 1e6, rate=settings.rate_micro / 1e6,
-        count=len(trained_on), progress=progress,
+        progress=progress,
     )  # fmt: skip
     metrics: dict[str, Any] = {
         "type": "metrics",
@@ -193,9 +193,7 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
         **_score_private(model, held_out, shape, settings),
     }
     if settings.synthetic:
-        plain = train_without_privacy(
-            arrays, shape, plan=plan, rate=settings.rate_micro / 1e6, count=len(trained_on)
-        )  # fmt: skip
+        plain = train_without_privacy(arrays, shape, plan=plan, rate=settings.rate_micro / 1e6)
         metrics["plain"] = _score_plain(
             model, plain, trained_on, held_out, shape=shape, settings=settings
         )
