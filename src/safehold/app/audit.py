@@ -8,7 +8,7 @@ from typing import Any, Final
 from safehold.errors import UnavailableError
 
 ALGORITHMS: Final = ("dp-sgd", "bandmf")
-_NEEDED: Final = ("jax", "jax_privacy", "dp_accounting")
+_NEEDED: Final = ("jax", "dp_accounting", "scipy")
 
 
 def audit(algorithms: tuple[str, ...] = ALGORITHMS) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def _sandbox() -> str:
 def _training() -> str:
     missing = [
         name
-        for name in ("jax", "jax_privacy", "optax", "dp_accounting", "safetensors")
+        for name in ("jax", "optax", "dp_accounting", "safetensors", "scipy")
         if importlib.util.find_spec(name) is None
     ]
     if missing:
