@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from safehold.errors import UnavailableError
 
-ALGORITHMS: Final = ("dp-sgd", "bandmf")
+ALGORITHMS: Final = ("recipe", "dp-sgd", "bandmf")
 _NEEDED: Final = ("jax", "dp_accounting", "scipy")
 
 

@@ -12,7 +12,7 @@ from safehold.cli.surface import JsonOption, put, say
 def audit(
     *,
     algorithm: Annotated[
-        list[str] | None, typer.Option(help="dp-sgd or bandmf. Default: both.")
+        list[str] | None, typer.Option(help="recipe, dp-sgd or bandmf. Default: all.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -8,6 +8,7 @@ noisy sum it would step with (a rounds x coordinates array).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,9 +21,9 @@ from safehold.privacy.account import Plan, calibrate
 from safehold.privacy.release import Floats
 from safehold.privacy.training.course import Clip, Steps
 from safehold.privacy.training.descent import train_private
-from safehold.privacy.training.graph import JaxLearner
-from safehold.privacy.training.learner import Learner, People
+from safehold.privacy.training.learner import Learner, Params, People
 from safehold.privacy.training.matrix import MatrixPlan
+from safehold.privacy.training.slots import SlotLearner
 
 LOUD: Final = 100.0  # norm of a canary's gradient, in units of the bound
 
@@ -80,7 +81,9 @@ class Probe:
     people: People = field(repr=False)
 
     def learner(self) -> Learner:
-        """Return the probe as a learner of this project."""
+        """Return the probe as a learner of this project; it needs JAX."""
+        from safehold.privacy.training.graph import JaxLearner  # noqa: PLC0415 - an extra
+
         return JaxLearner(_loss, {"probe": np.zeros(self.size)}, chunk=1)
 
 
@@ -96,6 +99,36 @@ def train_probe(probe: Probe, **more: Any) -> Floats:
     train_private(
         given.pop("learner"), probe.people, plan=probe.plan, steps=Steps(rate=0.0),
         watch=lambda total: sums.append(total["probe"]), **given,
+    )  # fmt: skip
+    return np.stack(sums)
+
+
+def train_slots(probe: Probe, *, learner: Learner | None = None, **more: Any) -> Floats:
+    """Return the noisy sums of the learner that the recipe ``train`` trains with.
+
+    It tells two classes apart, and its weights stay zero, so an example's errors are a half and minus a half. What
+    the probe calls a coordinate is the difference of a row's two classes over the root of two: a direction of length
+    one, in which the noise of the mechanism is that of any coordinate.
+
+    Args:
+        probe: The run.
+        learner: Another one, in a test.
+        more: Arguments of ``train_private`` that a test replaces.
+    """
+    sums: list[Floats] = []
+    people = {
+        "rows": probe.people["row"][..., None],
+        "values": np.float32(math.sqrt(2)) * probe.people["size"][..., None],
+        "target": np.zeros_like(probe.people["row"]),
+        "weight": probe.people["weight"],
+    }
+
+    def watch(total: Params) -> None:
+        sums.append((total["weights"][:, 1] - total["weights"][:, 0]) / math.sqrt(2))
+
+    train_private(
+        learner or SlotLearner(rows=probe.size, classes=2), people, plan=probe.plan,
+        clip=Clip(bound=probe.clip), steps=Steps(rate=0.0), watch=watch, **more,
     )  # fmt: skip
     return np.stack(sums)
 

@@ -9,7 +9,15 @@ import numpy as np
 from safehold.errors import InvalidError
 from safehold.privacy.account import Plan
 from safehold.privacy.audit.judge import ALARM, LIMITS, judge_canaries, judge_noise, judge_sampling
-from safehold.privacy.audit.probe import Probe, Setting, Subject, canaries, crowd, train_probe
+from safehold.privacy.audit.probe import (
+    Probe,
+    Setting,
+    Subject,
+    canaries,
+    crowd,
+    train_probe,
+    train_slots,
+)
 from safehold.privacy.training.matrix import MatrixPlan, calibrate_matrix
 
 FORMAT: Final = "safehold.audit/v1"
@@ -65,12 +73,18 @@ def audit_training(
 
 
 def audit_algorithm(name: str, *, setting: Setting | None = None) -> dict[str, Any]:
-    """Audit one of the shipped algorithms: ``dp-sgd`` or ``bandmf``.
+    """Audit one of the shipped algorithms.
+
+    Args:
+        name: ``recipe`` (what ``enclave train`` runs), ``dp-sgd`` (any loss) or ``bandmf``.
+        setting: Size of the audit and the claim.
 
     Raises:
         InvalidError: There is no such algorithm.
     """
     setting = setting or Setting()
+    if name == "recipe":
+        return {"algorithm": name, **audit_training(train_slots, setting=setting)}
     if name == "dp-sgd":
         return {"algorithm": name, **audit_training(setting=setting)}
     if name == "bandmf":
@@ -80,7 +94,10 @@ def audit_algorithm(name: str, *, setting: Setting | None = None) -> dict[str, A
         )  # fmt: skip
         return {"algorithm": name, **audit_training(setting=setting, plan=plan)}
     raise InvalidError(
-        "no such algorithm", rule="privacy.audit", fix="name dp-sgd or bandmf", field="algorithm"
+        "no such algorithm",
+        rule="privacy.audit",
+        fix="name recipe, dp-sgd or bandmf",
+        field="algorithm",
     )
 
 
