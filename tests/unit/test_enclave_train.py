@@ -299,6 +299,19 @@ def test_the_recipe_learns_under_the_promise_and_passes_the_gate():
     assert (guess == example.target).mean() > 0.4
 
 
+def test_the_baseline_is_neither_clipped_nor_rounded():
+    data = gathered(60)
+    plan = dataclasses.replace(PLAN, rounds=30)
+    plain = training.train_without_privacy(data, SHAPE, plan=plan, rate=1.0)
+    free = training.train(data, SHAPE, plan=plan, clip=1e3, rate=1.0, noise=silence)
+    assert np.allclose(plain.weights, free.weights, atol=1e-2)
+    right = [
+        predict(plain.weights, plain.bias, one.slots, SHAPE) == one.target
+        for one in (make_examples(each, SHAPE) for each in people(60))
+    ]
+    assert np.concatenate(right).mean() > 0.7
+
+
 def test_exact_figures_need_made_up_people():
     metrics = next(h for h, _ in recipe(70, synthetic=False, rounds=2) if h["type"] == "metrics")
     assert "plain" not in metrics

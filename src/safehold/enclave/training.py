@@ -7,6 +7,7 @@ people or counts a price.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,8 +21,6 @@ from safehold.privacy.training.course import Clip, Steps
 from safehold.privacy.training.descent import train_private
 from safehold.privacy.training.learner import People
 from safehold.privacy.training.slots import SlotLearner
-
-_UNBOUND = 1e6  # far beyond any gradient of this model, whose norm is below SCALE times the slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +108,8 @@ def train_without_privacy(people: People, shape: Shape, *, plan: Plan, rate: flo
 
     It is a baseline on made-up people only.
     """
+    # no gradient is longer: an example's rows times its errors, whose norm is at most that of one right and one wrong
+    longest = math.sqrt(2 * (SCALE**2 * len(shape.slots) + 1))
     return train(
-        people, shape, plan=plan, clip=_UNBOUND, rate=rate, noise=lambda size, _: np.zeros(size)
+        people, shape, plan=plan, clip=longest, rate=rate, noise=lambda size, _: np.zeros(size)
     )
