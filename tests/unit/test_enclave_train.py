@@ -16,7 +16,7 @@ from safehold.enclave.egress import Allowance, Gate, Metrics, Progress
 from safehold.enclave.feature import write_actions
 from safehold.enclave.model import DEPTH, Shape, make_examples, predict
 from safehold.enclave.vocabulary import Vocabulary
-from safehold.errors import DeniedError, InvalidError
+from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.privacy.account import Plan, calibrate, seats_for
 from safehold.privacy.audit import probe
 from safehold.privacy.release import SLACK, draw_gaussian
@@ -310,6 +310,18 @@ def test_the_baseline_is_neither_clipped_nor_rounded():
         for one in (make_examples(each, SHAPE) for each in people(60))
     ]
     assert np.concatenate(right).mean() > 0.7
+
+
+def test_a_trainer_that_breaks_its_promise_trains_nothing(monkeypatch):
+    real = descent.add_noise
+    monkeypatch.setattr(
+        descent,
+        "add_noise",
+        lambda total, *, deviation, noise: real(total, deviation=0.9 * deviation, noise=noise),
+    )
+    with pytest.raises(TamperedError) as caught:
+        recipe(200)
+    assert caught.value.rule == "enclave.train.audit"
 
 
 def test_exact_figures_need_made_up_people():

@@ -109,6 +109,10 @@ _REASONS: Final = {
     "enclave.feature": ("a part is not what the feature recipe reads", "check the streams"),
     "enclave.feature.spec": ("the feature spec is wrong", "check its keys and ranges"),
     "enclave.train": ("a part is not a person's features", "derive the features again"),
+    "enclave.train.audit": (
+        "the trainer does not keep the promise it states",
+        "nothing was trained; run safehold attack audit and report it",
+    ),
     "enclave.train.spec": ("the training spec is wrong", "check its keys and ranges"),
 }
 
@@ -266,6 +270,7 @@ class Gate:
             # what follows from public lists has one value, not room for a message
             "tokens": _whole(shape.tokens, shape.tokens),
             "parameters": _whole(shape.parameters, shape.parameters),
+            "audit": _word("passed"),
             "top1": share,
             "macro_f1": share,
             "macro_over": _maybe(_whole(0, len(allowance.vocabulary.tokens))),

@@ -32,8 +32,9 @@ from safehold.enclave.score import (
 )
 from safehold.enclave.training import Trained, gather_people, train, train_without_privacy
 from safehold.enclave.vocabulary import Vocabulary
-from safehold.errors import DeniedError, InvalidError
+from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.privacy.account import calibrate, epsilon_pld, epsilon_rdp
+from safehold.privacy.audit.trial import audit_algorithm
 from safehold.privacy.release import pick_places, shuffle_people
 from safehold.sandbox.channel import read_parts
 
@@ -150,12 +151,14 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
     Raises:
         InvalidError: The spec or a part is wrong.
         DeniedError: There are too few people.
+        TamperedError: What would train here does not keep a promise it states.
     """
     settings = Settings.from_spec(spec)
     shape = Shape(tokens=len(settings.vocabulary.tokens), apps=len(settings.vocabulary.apps))
     names, people = _read_people(inputs, settings.vocabulary, shape)
     trained_on, held_out = _split(people, settings, names)
     emit({"type": "progress", "done": 0, "of": settings.rounds})
+    require_audited()
 
     def progress(done: int) -> None:
         if done % 5 == 0 or done == settings.rounds:
@@ -190,6 +193,7 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
         "actions_per_person": settings.actions_per_person,
         "tokens": shape.tokens,
         "parameters": shape.parameters,
+        "audit": "passed",
         **_score_private(model, held_out, shape, settings),
     }
     if settings.synthetic:
@@ -210,6 +214,19 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
         },
         body,
     )
+
+
+def require_audited() -> None:
+    """Audit the loop and the learner that will train, on made-up people, in the very process that trains.
+
+    Raises:
+        TamperedError: Its noise, its clipping or its sampling is not what it claims; of one that is right this is
+            said less than once in a million runs.
+    """
+    if audit_algorithm("recipe")["state"] != "passed":
+        raise TamperedError(
+            "the trainer does not keep the promise it states", rule="enclave.train.audit"
+        )
 
 
 def write_model(model: Trained, vocabulary: Vocabulary) -> bytes:

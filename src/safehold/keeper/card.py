@@ -136,10 +136,21 @@ def whole(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _privacy(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return epsilon and delta as they were charged, and as both accountants count them; millionths and 10^-12."""
+    """Return epsilon and delta as they were charged, and as both accountants count them; millionths and 10^-12.
+
+    ``audit`` says how the one-run audit of the trainer ended, in the sandbox of this training.
+    """
     said: dict[str, Any] = {
         name: metrics[name]
-        for name in ("unit", "adjacency", "epsilon_micro", "delta_e12", "people", "trained")
+        for name in (
+            "unit",
+            "adjacency",
+            "epsilon_micro",
+            "delta_e12",
+            "people",
+            "trained",
+            "audit",
+        )
         if name in metrics
     }
     for name in ("epsilon_rdp", "epsilon_pld", "noise_multiplier"):

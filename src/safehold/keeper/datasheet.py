@@ -25,7 +25,7 @@ _LIMITS: Final = (
 _NO_ATTACKS: Final = "No attack on this model has been recorded."
 _TRAINING: Final = (
     "unit", "adjacency", "epsilon_micro", "delta_e12", "epsilon_pld", "epsilon_rdp", "noise_multiplier", "clip",
-    "rounds", "sampling_ppm", "actions_per_person", "parameters",
+    "rounds", "sampling_ppm", "actions_per_person", "parameters", "audit",
 )  # fmt: skip
 _SCORES: Final = ("top1", "top1_error", "macro_f1", "macro_over")
 
