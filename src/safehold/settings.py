@@ -71,6 +71,16 @@ class Home:
         return self.outside / "control-url"
 
     @property
+    def sentinel_file(self) -> Path:
+        """What the sentinel has learnt and how far it has read, sealed by the keeper; it may be deleted."""
+        return self.path / "sentinel"
+
+    @property
+    def answers_file(self) -> Path:
+        """Says which alerts the sentinel only reports, if somebody chose; outside the home."""
+        return self.outside / "sentinel.json"
+
+    @property
     def root_file(self) -> Path:
         """The sealed root key."""
         return self.path / "root.sealed"
@@ -164,6 +174,16 @@ class Home:
     def keeper_key(self) -> Path:
         """The key with which the keeper signs leases and gap records, outside the home."""
         return self.outside / "keeper.pub"
+
+    @property
+    def targets_file(self) -> Path:
+        """Where findings are sent, if anywhere; outside the home."""
+        return self.outside / "targets.toml"
+
+    @property
+    def exports(self) -> Path:
+        """What waits to be sent, one folder a target; outside the home."""
+        return self.outside / "exports"
 
     @property
     def session_file(self) -> Path:

@@ -99,6 +99,10 @@ class Person:
         except (InvalidTag, ValueError) as error:
             raise VerificationError("it does not open with this key", where="copy") from error
 
+    def opening(self) -> bytes:
+        """Return the key that a copy, or anything else for this person alone, is sealed to: 32 bytes of X25519."""
+        return self._opening().public_key().public_bytes_raw()
+
     def _opening(self) -> X25519PrivateKey:
         return X25519PrivateKey.from_private_bytes(hmac.digest(self.seed, _OPENING, "sha256"))
 

@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pytest
+from tests.containing import contain, lift
 from tests.embedding_desk import (
     ASK,
     CROWD,
@@ -42,6 +43,7 @@ from safehold.enclave.embedding.head import head_header
 from safehold.enclave.embedding.text import words_of
 from safehold.errors import DeniedError, SafeholdError, TamperedError
 from safehold.ingest.rest import pack
+from safehold.keeper import embeddings
 from safehold.keeper.door import KINDS_OF
 from safehold.keeper.embeddings import EMBED, EXPORT, HEAD, NEAR
 from safehold.keeper.ports import Frame
@@ -550,3 +552,31 @@ def test_a_set_that_was_made_anew_without_somebody_is_said_to_be_rebuilt(bench: 
     (found,) = [one for one in effects if one["kind"] == KEY]
     assert (found["id"], found["status"], found["by"]) == (first, "rebuilt", second)
     assert found["purpose"] == PURPOSE
+
+
+# what is contained --------------------------------------------------------------------------------
+
+
+def test_a_contained_set_answers_nothing_and_none_that_is_contained_takes_its_place(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, blocks, known = dataset_of(bench), vectors(bench), states(bench)
+    entry = contain(bench, "dataset", before)["entry"]
+    assert raised(lambda: near(bench)).rule == "containment.dataset"
+    assert raised(lambda: ask(bench, HEAD)).rule == "containment.dataset"
+    lift(bench, entry)
+    seal = embeddings.seal_apart
+    entries: list[int] = []
+
+    def sealing(*arguments: Any, **named: Any) -> Any:
+        made = seal(*arguments, **named)
+        entries.append(contain(bench, "purpose", PURPOSE)["entry"])
+        return made
+
+    monkeypatch.setattr(embeddings, "seal_apart", sealing)
+    # nothing else looks between the last of it sealed and its end
+    assert raised(lambda: embed(bench)).rule == "containment.purpose"
+    monkeypatch.undo()
+    lift(bench, entries[0])
+    assert (vectors(bench), states(bench)) == (blocks, known), "what there was is as it was"
+    assert near(bench)["dataset"] == before

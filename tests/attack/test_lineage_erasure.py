@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.containing import contain, lift
 from tests.keeper_desk import Bench
 from tests.lineage_desk import (
     HE,
@@ -263,6 +264,19 @@ def test_a_rebuild_that_fails_half_way_stays_due(bench: Bench) -> None:
     assert bench.call("dataset.sweep")["rebuilt"] == 1
     later = bench.call("people.erased", request=answer["request"])
     assert says_complete(later, checked(bench, later))
+
+
+def test_what_is_contained_does_not_come_back_under_another_id(bench: Bench) -> None:
+    name = pool(bench, "counts", remember={"query": 7}).dataset
+    bench.verbs.rebuilding.recipes[RECIPE] = again(bench)
+    entry = contain(bench, "dataset", name)["entry"]
+    answer = erase(bench)
+    assert bench.call("dataset.sweep")["rebuilt"] == 0
+    later = bench.call("people.erased", request=answer["request"])
+    assert statuses(later)[name] == "pending"
+    assert not says_complete(later, checked(bench, later))
+    lift(bench, entry)
+    assert bench.call("dataset.sweep")["rebuilt"] == 1
 
 
 def test_what_nobody_can_make_again_when_its_time_comes_is_shredded(bench: Bench) -> None:

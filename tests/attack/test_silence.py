@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.containing import contain
 from tests.ingest_job import key_rows
 from tests.world import World, outside, raised
 
@@ -23,6 +24,8 @@ from safehold.errors import (
     TamperedError,
 )
 from safehold.ingest.collector import Collector
+from safehold.keeper.silence import EVERYBODY
+from safehold.keeper.tables import silence as silence_table
 from safehold.signing import SigningKey, VerifyKey
 
 pytestmark = pytest.mark.usefixtures("collectors_are_let_in")
@@ -90,6 +93,8 @@ def _rows(world: World) -> int:
 def _silence(world: World, person: str, how: str) -> None:
     if how == "stop":
         world.call("stop", **world.order("stop", "employee_representative"))
+    elif how == "contained":
+        contain(world, "collection", "all", "employee_representative")
     else:
         world.choose(person, how)
 
@@ -100,7 +105,7 @@ def _gap(world: World, person: str, out: Path) -> dict[str, Any]:
         return check_gap(world.home.path, out)
 
 
-@pytest.mark.parametrize("how", ["pause", "withdraw", "stop"])
+@pytest.mark.parametrize("how", ["pause", "withdraw", "stop", "contained"])
 def test_nothing_is_recorded_afterwards(
     world: World, recorder: Recorder, person: str, tmp_path: Path, how: str
 ) -> None:
@@ -220,6 +225,30 @@ def _events(world: World, person: str, text: str, *, first: int) -> list[bytes]:
         at = {"t": world.clock.now_us(), "mono": number * 1000, "seq": number}
         lines.append(orjson.dumps({"stream": "key", **row, **at}))
     return lines
+
+
+def test_a_containment_that_a_crash_cut_short_has_its_record_and_one_of_a_stream_has_none(
+    world: World, recorder: Recorder, person: str, tmp_path: Path
+) -> None:
+    contain(world, "collection", "chat", "hr")
+    recorder.say()
+    assert raised(lambda: _gap(world, person, tmp_path / "none")).rule == "gap.none"
+    silences = world.service.verbs.leases._silences
+    noted, silences.note = silences.note, lambda *_: None  # killed between its leaf and this
+    try:
+        contain(world, "collection", "all", "hr")
+    finally:
+        silences.note = noted
+    world.later(seconds=1)
+    assert raised(lambda: _gap(world, person, tmp_path / "none")).rule == "gap.none"
+    for _ in range(2):  # the second start notes nothing new
+        world.restart()
+        world.later(seconds=1)
+        recorder.say()
+    shown = _gap(world, person, tmp_path / "gap.json")
+    assert (shown["verified"], shown["reason"]) == (True, "contained")
+    noted_now = world.service.verbs.leases._silences._select(silence_table, EVERYBODY)
+    assert [one["reason"] for one in noted_now] == ["contained"]
 
 
 @pytest.mark.parametrize("how", ["pause", "stop"])

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.containing import contain
 from tests.control_place import Control, on_postgres  # noqa: F401 - a fixture
 from tests.keeper_desk import CROWD, Bench, copy_bench, found_bench, passed, script_training
 from tests.pair import Keeper, eventually
+from tests.watching import Post
 from tests.world import raised
 
 from safehold.errors import UnavailableError
@@ -199,6 +201,49 @@ def test_who_was_cut_off_opens_no_key_and_changes_no_row(
         assert isinstance(error, UnavailableError)
         assert error.rule == "keeper.lead"
     former.engine.dispose()
+
+
+def test_what_is_contained_alerted_and_open_is_so_for_the_one_that_takes_over(
+    bench: Bench, pair: tuple[Keeper, Keeper]
+) -> None:
+    one, two = pair
+    holder = grant(bench, one)
+    bench.service = one.leader()
+    bench.call = two.call  # type: ignore[method-assign] - by way of the one that stands by
+    try:
+        raised(lambda: two.call("train", token="none", proof="", nonce="", purpose=""))
+        refused = [at for at, leaf in leaves(one) if leaf["k"] == "refusal"]
+        alert = Post(bench).call(
+            "alert.raise",
+            principal="caller",
+            signal="denied_burst",
+            severity=3,
+            sentence="an attempt was refused",
+            events=refused[-1:],
+            t_us=bench.clock.now_us(),
+        )["alert"]
+        opened = two.call("incident.open", text="somebody knocks", severity=2, alert=alert)
+        incident = opened["incident"]
+        held = contain(bench, "segment", "us-ca.pointer", "security", of=incident)["entry"]
+    finally:
+        bench.service = None
+        del bench.call  # type: ignore[method-assign]
+    ask = ("containment.list", "alert.list", "incident.list")
+    before = [two.call(verb) for verb in ask]
+    shown = two.call("incident.show", incident=incident)
+    cut_off(bench, one)
+    eventually(lambda: len(one.began) + len(two.began) > 1 and (one.leads or two.leads))
+    for keeper in pair:
+        assert [keeper.call(verb) for verb in ask] == before
+        assert keeper.ended(holder) == "containment.segment"
+        told = keeper.call("incident.show", incident=incident)
+        assert told["containments"] == shown["containments"]
+        assert told["steps"] == shown["steps"]
+        status = keeper.call("status")
+        assert status["contained"] == [{"what": "segment", "count": 1, "names": ["us-ca.pointer"]}]
+        assert [(one["severity"], one["count"]) for one in status["incidents"]] == [(2, 1)]
+        assert status["sentinel"]["alerts"]["open"] == 1
+    assert [one["entry"] for one in before[0]["containments"]] == [held]
 
 
 def cut_off(bench: Bench, keeper: Keeper) -> None:

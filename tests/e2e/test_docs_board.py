@@ -94,6 +94,17 @@ def test_everything_is_stopped_and_resumed_as_the_page_says(world: World) -> Non
     assert world.ask("status")["stopped"] is False
 
 
+@pytest.mark.proof
+def test_something_is_contained_and_lifted_as_the_page_says(world: World) -> None:
+    count, out, err = walk(world, "contain.md")
+    assert count >= 14
+    assert "containment.purpose" in err
+    assert "containment.seat" in err
+    assert "4 of 5 people have signed" in err
+    (left,) = world.ask("containment", "list")["containments"]
+    assert (left["what"], left["target"]) == ("segment", "us-ca.key")
+
+
 def test_seats_change_hands_as_the_page_says(world: World) -> None:
     count, out, err = walk(world, "replace-a-lost-seat.md")
     assert count >= 25

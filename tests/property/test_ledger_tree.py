@@ -56,10 +56,10 @@ def test_tiles_equal_frontier_equal_recursion(sizes: list[int]) -> None:
     assert tree_root(b"".join(leaves)) == wanted
 
 
-@given(st.integers(1, 3_000), st.data())
-def test_proofs_hold_and_only_there(size: int, data: st.DataObject) -> None:
+@given(st.integers(1, 3_000), st.booleans(), st.data())
+def test_proofs_hold_and_only_there(size: int, keep: bool, data: st.DataObject) -> None:
     _, tiles = grow([size])
-    node = node_reader(lambda level, number: tiles[level, number])
+    node = node_reader(lambda level, number: tiles[level, number], keep=keep)
     index, old = data.draw(st.integers(0, size - 1)), data.draw(st.integers(1, size))
     root = root_at(node, size)
     path = prove_inclusion(node, index, size)

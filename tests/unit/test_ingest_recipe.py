@@ -166,6 +166,25 @@ def test_who_has_not_agreed_is_dropped_and_counted(tmp_path: Path) -> None:
     assert {item["person"] for item in frames.of("batch")} == {"ann"}
 
 
+def test_words_of_whoever_does_not_take_part_do_not_come_back_in_an_answer(tmp_path: Path) -> None:
+    """Eve is nobody here, and bob had paused: their messages go before the rules see them, their words go after them."""
+    theirs = "the figures of the northern plant"
+    rows = [
+        chat_row(0, person="eve", participants=["eve"], session="s8", text=theirs),
+        chat_row(1, person="bob", participants=["bob"], session="s9", text=f"{theirs}, again"),
+        chat_row(2, participants=["ann"], reply_to="m0", text=f"{theirs} are what I meant"),
+        chat_row(3, participants=["ann"], reply_to="m1", text=f"I read: {theirs}, again"),
+    ]
+    people = {
+        "ann": {"streams": list(STREAMS)},
+        "bob": {"streams": list(STREAMS), "pauses": [[rows[1]["t"], rows[1]["t"] + 1]]},
+    }
+    frames = run_bytes(as_jsonl(rows), "a.jsonl", tmp_path, people=people)
+    (table,) = frames.tables("chat")
+    assert table.column("text").to_pylist() == ["[QUOTE] are what I meant", "I read: [QUOTE]"]
+    assert frames.tally()["dropped"] == {"not_participating": 1, "paused": 1}
+
+
 def test_consent_is_per_stream(tmp_path: Path) -> None:
     people = {"ann": {"streams": ["key"]}}
     frames = run_bytes(as_jsonl(pointer_rows(5)), "a.jsonl", tmp_path, people=people)

@@ -263,3 +263,12 @@ def test_a_clock_that_went_back_takes_nothing(bench: Bench) -> None:
     bench.take("ana")
     bench.clock.advance(-DAY_US)
     assert raised(lambda: bench.take("bo", name="b")).rule == "clock.back"
+
+
+def test_what_was_left_out_of_others_is_one_number_for_anybody_who_asks(bench: Bench) -> None:
+    """Somebody abroad is nobody here and can ask for nothing of theirs; whose choice a drop was is not in it."""
+    dropped = {"counterpart": 3, "not_participating": 2, "paused": 4}
+    bench.ingest(batch("ana", bench.today - 1), chunk(dropped=dropped))
+    assert bench.call("status")["dropped_of_others"] == 5
+    bench.ingest(batch("bo", bench.today - 1), chunk(dropped={"counterpart": 1}), name="b")
+    assert bench.restart().call("status")["dropped_of_others"] == 6

@@ -22,6 +22,7 @@ from safehold.catalog.picture import INK, KINDS, draw_lineage
 from safehold.cli.tree import draw_tree
 from safehold.clock import DAY_US
 from safehold.errors import MissingError
+from safehold.keeper.graph import count_people
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -118,9 +119,8 @@ def test_small_numbers_of_people_and_nobodys_name_are_shown(bench: Bench) -> Non
     names = {*PEOPLE, *map(str, bench.desk.people.everybody())}
     assert not [name for text in texts for name in names if name in text]
     assert not [text for text in texts if "digest" in text or re.search(r"\b6 people", text)]
-    graph = bench.verbs.graph
-    assert graph._counted(50) == {"people": 50}
-    assert graph._counted(129) == {"people": 120}
+    assert count_people(bench.desk, 50) == {"people": 50}
+    assert count_people(bench.desk, 129) == {"people": 120}
 
 
 def test_what_was_ended_is_shown_so(tmp_path: Path, bench: Bench) -> None:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from safehold.charter.model import GrantRule
     from safehold.charter.oversight import BreakGlass
 
-SEVERITY: Final = 1  # of the incident that it opens, the gravest
+SEVERITY: Final = (
+    1  # of the incident that it opens, until people say otherwise: 0 is the gravest, 5 the least
+)
 LEAST_REVIEWS: Final = 2  # where a grant's leaf tells the charter's number no more
 
 

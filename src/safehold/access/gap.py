@@ -20,7 +20,7 @@ from safehold.telemetry.schema import STREAMS
 
 DOMAIN: Final = "safehold.gap.v1"
 MARK_DOMAIN: Final = "safehold.mark.v1"
-REASONS: Final = frozenset({"pause", "stop", "withdrawn", "no_consent"})
+REASONS: Final = frozenset({"pause", "stop", "withdrawn", "no_consent", "contained"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Gap:
         person: Commitment to the person, hex.
         streams: Streams that were silent.
         from_us, to_us: When, microseconds.
-        reason: ``pause``, ``stop``, ``withdrawn`` or ``no_consent``.
+        reason: ``pause``, ``stop``, ``withdrawn``, ``no_consent`` or ``contained``.
         before, after: Heads of the ledger; whoever has it checks that one extends the other.
         devices: How many devices were silent.
         absent: How many more had no lease in it: removed before it, or first let in after it.

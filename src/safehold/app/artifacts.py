@@ -13,12 +13,11 @@ from typing import Any, Final
 import safehold_verify
 from safehold import canonical
 from safehold.app.grants import Pass
-from safehold.app.paper import write_paper
+from safehold.app.paper import add_signature, get_order, put_order
 from safehold.canonical import unb64
-from safehold.charter import Signature
 from safehold.clock import SystemClock
 from safehold.enclave.manifest import BESIDE, SIGNATURE, verify_files
-from safehold.errors import ConflictError, InvalidError, MissingError, TamperedError
+from safehold.errors import ConflictError, TamperedError
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.models import MODEL_FILE
 from safehold.keeper.pull import RECORD_FILE, STATEMENTS_FILE, VERB
@@ -141,23 +140,17 @@ def draw_up(home: str, shown: Mapping[str, Any], *, what: str, reason: str) -> d
 def sign(told: Mapping[str, Any], *, seat: str, key: SigningKey) -> dict[str, Any]:
     """Return an order with a seat's signature added."""
     what = canonical.decode(str(told["order"]).encode())["what"]
-    value = key.sign(domain_of(what), str(told["order"]).encode())
-    kept = [one for one in told["signatures"] if one["seat"] != seat]
-    return {
-        "order": told["order"],
-        "signatures": [*kept, Signature(seat=seat, value=value).to_json()],
-    }
+    return add_signature(told, domain_of(what), seat=seat, key=key)
 
 
 def put_paper(file: Path, told: Mapping[str, Any]) -> dict[str, Any]:
     """Write an order to a file that goes from seat to seat, and return what it says."""
-    write_paper(file, canonical.encode({"v": PAPER, **told}) + b"\n")
     order = canonical.decode(str(told["order"]).encode())
     return {
         "order": order["what"],
         "artifact": order["artifact"],
         "reason": order["reason"],
-        "signed": sorted(str(one["seat"]) for one in told["signatures"]),
+        "signed": put_order(file, PAPER, told),
         "file": file.name,
     }
 
@@ -169,12 +162,4 @@ def read_paper(file: Path) -> dict[str, Any]:
         MissingError: There is no such file.
         InvalidError: It is no order.
     """
-    try:
-        tree = canonical.decode(file.read_bytes().strip())
-    except FileNotFoundError as error:
-        raise MissingError(f"no such paper: {file.name}", rule="artifact.paper") from error
-    match tree:
-        case {"v": "safehold-artifact-paper/1", "order": str(order), "signatures": list(made)}:
-            return {"order": order, "signatures": made}
-        case _:
-            raise InvalidError("not a paper of an order", file=file.name, rule="artifact.paper")
+    return get_order(file, PAPER, rule="artifact.paper")

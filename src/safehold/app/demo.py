@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ from safehold.errors import InvalidError
 from safehold.keeper.client import KeeperClient, Progress
 from safehold.settings import Home
 from safehold.workforce import Spec, roster, truth
+from safehold.workforce.people import Person
 
 WORKERS = 2  # sandboxes that take in at once
 PURPOSE = "train_ui_agent"
@@ -68,19 +70,7 @@ def run_demo(
     secret = (home.outside / "demo" / "passphrase").read_text("utf-8").strip()
     with connect(home, {"passphrase": secret}) as client:
         staff = roster(spec)
-        client.call(
-            "people.enrol",
-            people=[
-                {
-                    "person": one.id,
-                    "jurisdiction": one.jurisdiction,
-                    "streams": sorted(one.consent),
-                    "pauses": [list(pause) for pause in one.pauses],
-                }
-                for one in staff
-            ],
-            evidence=EVIDENCE,
-        )
+        enrol_staff(client, staff)
         sources = [_take_in(client, spec, progress)]
         for one in staff:
             if one.withdraws and one.consent:
@@ -167,3 +157,20 @@ def _take_in(client: KeeperClient, spec: Spec, progress: Progress) -> dict[str, 
             }
         ),
     }
+
+
+def enrol_staff(client: KeeperClient, staff: Sequence[Person]) -> None:
+    """Enrol everybody of a made-up company, as they chose."""
+    client.call(
+        "people.enrol",
+        people=[
+            {
+                "person": one.id,
+                "jurisdiction": one.jurisdiction,
+                "streams": sorted(one.consent),
+                "pauses": [list(pause) for pause in one.pauses],
+            }
+            for one in staff
+        ],
+        evidence=EVIDENCE,
+    )

@@ -40,6 +40,8 @@ from safehold.charter import Rosters
 from safehold.clock import Clock, SystemClock
 from safehold.db import Lead
 from safehold.errors import SafeholdError, UnavailableError
+from safehold.incident.responder import Responder
+from safehold.incident.verbs import IncidentVerbs
 from safehold.keeper.desk import Desk
 from safehold.keeper.federation import Masking
 from safehold.keeper.ports import Workshop
@@ -66,11 +68,15 @@ class Service:
     Args:
         desk: What it works with.
         verbs: What it can be asked for.
+        responder: Knows how far an incident reaches.
+        incidents: How they stand.
         server: Its door, unless it is asked through that of a keeper that stands by.
     """
 
     desk: Desk
     verbs: Verbs
+    responder: Responder
+    incidents: IncidentVerbs
     server: Server | None
 
     @property
@@ -91,6 +97,8 @@ class Service:
     def finish(self) -> None:
         """Publish what is left and let go of everything; the right to lead goes last."""
         self.close()
+        self.responder.index.save()
+        self.verbs.watching.watch.close_all()
         try:
             self.desk.ledger.close()
         except UnavailableError as error:  # every entry is durable; the next start publishes them
@@ -132,6 +140,14 @@ class Service:
         """Close the present epoch of the ledger."""
         self.desk.index.close()
 
+    def keep_up(self) -> None:
+        """Read what came since, so that whoever asks how far an incident reaches waits for little."""
+        self.responder.keep_up()
+
+    def close_readings(self) -> None:
+        """Write the results of readings of the ledger that are over."""
+        self.verbs.watching.watch.close_over()
+
     def forget_keys(self) -> None:
         """Forget segment keys whose minutes are over, and a minting key whose hour is."""
         self.desk.vault.forget_old()
@@ -169,19 +185,26 @@ def compose(
     try:
         verbs = Verbs(desk)
         verbs.recover()
-        verbs.watched = lambda: {**last_seen(home), **summary(home)}
         verbs.milestones = lambda anew: [
             one.to_json() for one in (measure_all(verbs) if anew else newest(verbs))
         ]
         verbs.own_user = callers is not None
         verbs.federation.masking = _masking
+        responder = Responder(verbs)
+        incidents = IncidentVerbs(verbs, responder)
+        verbs.beside |= responder.verbs() | incidents.verbs()
+        verbs.watched = lambda: {
+            **last_seen(home),
+            **summary(home),
+            "incidents": incidents.papers.status(),
+        }
         # who stands by has a door of its own, which stays open while others lead
         door = (
             None
             if lead is not None
             else Server(home.socket, verbs.table(), allowed=callers or frozenset())
         )
-        return Service(desk, verbs, door)
+        return Service(desk, verbs, responder, incidents, door)
     except BaseException:
         desk.ledger.close()
         desk.engine.dispose()

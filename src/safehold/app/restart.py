@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from safehold import canonical
 from safehold.app.charters import sign_order
-from safehold.app.paper import write_paper
+from safehold.app.paper import add_signature, write_paper
 from safehold.charter import Signature
 from safehold.errors import InvalidError, MissingError
 from safehold.keeper.client import KeeperClient
@@ -42,9 +42,7 @@ def draw_up(home: Path, file: Path, *, reason: str, cause: Path | None) -> dict[
 def sign_paper(file: Path, *, seat: str, key: Path) -> dict[str, Any]:
     """Add a seat's signature; whether the key speaks for the seat is seen when the order is handed in."""
     told = _read(file)
-    value = SigningKey.read(key).sign(domain_of("resume"), str(told["order"]).encode())
-    kept = [one for one in told["signatures"] if one["seat"] != seat]
-    return _put(file, told | {"signatures": [*kept, Signature(seat=seat, value=value).to_json()]})
+    return _put(file, add_signature(told, domain_of("resume"), seat=seat, key=SigningKey.read(key)))
 
 
 def hand_in(client: KeeperClient, file: Path) -> dict[str, Any]:

@@ -85,11 +85,16 @@ class Schedule:
         self._thread = threading.Thread(target=self._loop, daemon=True, name="schedule")
         self._thread.start()
 
-    def close(self) -> None:
-        """Let the present task finish, however long it takes, and start no other."""
+    def close(self, *, patience_s: float | None = None) -> None:
+        """Let the present task finish, and start no other.
+
+        Args:
+            patience_s: How long to wait for it at most; however long it takes without. Only what may be killed at any
+                point is left behind.
+        """
         self._closing.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(patience_s)
 
     def _loop(self) -> None:
         while not self._closing.wait(1.0):

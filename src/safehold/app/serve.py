@@ -6,11 +6,14 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from safehold.app.account import become
 from safehold.app.candidate import Candidate
+from safehold.app.companion import Companion
 from safehold.app.custody import unlock
+from safehold.app.drill.nightly import FIRST_US, Nightly
+from safehold.app.feed import EVERY_US, Feed
 from safehold.app.hardening import clear_environment, harden
 from safehold.app.keeper import Service, compose
 from safehold.app.schedule import Schedule, Task
@@ -18,6 +21,10 @@ from safehold.clock import DAY_US, SECOND_US, Clock, SystemClock
 from safehold.errors import InvalidError
 from safehold.keeper.server import Server
 from safehold.settings import Home
+
+_SENDING_S: Final = (
+    2.0  # for what is being sent when it ends; what is not through by then is sent again
+)
 
 
 def run(
@@ -27,6 +34,8 @@ def run(
     name: str = "",
     account: str | None = None,
     callers: Sequence[str] = (),
+    drill: str = "weekly",
+    sentinel: bool = True,
 ) -> None:
     """Serve callers until a signal asks to finish.
 
@@ -36,6 +45,8 @@ def run(
         name: Of a keeper that stands by beside the first one.
         account: The keeper's own, if root starts it; None keeps the caller's.
         callers: Accounts that may speak to it then, besides root.
+        drill: How it drills; see ``app.drill.nightly``.
+        sentinel: Let a process beside it watch who reads.
 
     Raises:
         ConflictError: A keeper of this name runs already.
@@ -56,7 +67,17 @@ def run(
 
     def accompany(service: Service) -> Callable[[], None]:
         service.verbs.memory = kept.payload
-        return work_by_itself(service, clock)
+        end = work_by_itself(service, clock, drill=drill)
+        if not sentinel:
+            return end
+        companion = Companion(home, name, service.verbs.door.admit_sentinel)
+        companion.start()
+
+        def leave() -> None:
+            companion.close()
+            end()
+
+        return leave
 
     candidate.accompany = accompany
     door = Server(home.socket_of(name), candidate, allowed=allowed or frozenset())
@@ -79,8 +100,9 @@ def run(
         root.close()
 
 
-def work_by_itself(service: Service, clock: Clock) -> Callable[[], None]:
+def work_by_itself(service: Service, clock: Clock, *, drill: str = "off") -> Callable[[], None]:
     """Do the periodic work of a keeper that leads; what is returned ends it."""
+    nightly = Nightly(service.desk, clock, how=drill)
     schedule = Schedule(
         clock,
         [
@@ -88,15 +110,27 @@ def work_by_itself(service: Service, clock: Clock) -> Callable[[], None]:
             Task("retention", 600 * SECOND_US, service.sweep),
             Task("grants", 60 * SECOND_US, service.close_grants),
             Task("drift", 60 * SECOND_US, service.compare),
+            Task("reach", 60 * SECOND_US, service.keep_up),
             Task("keys", 60 * SECOND_US, service.forget_keys),
+            Task("readings", 60 * SECOND_US, service.close_readings),
             Task("leases", 30 * SECOND_US, service.expire_leases),
             Task("monitor", 60 * SECOND_US, service.watch),
             Task("anchor", 3600 * SECOND_US, service.anchor),
             Task("index", DAY_US, service.close_epoch),
             Task("milestones", DAY_US, service.measure),
+            Task("drill", DAY_US, nightly.start, due_us=clock.now_us() + FIRST_US),
             Task("health", 60 * SECOND_US, service.desk.ledger.check_health),
         ],
     )
-    service.verbs.periodic = schedule.status
+    # a thread of its own: a receiver that is down holds up nothing but what is sent to it
+    outward = Schedule(clock, [Task("exports", EVERY_US, Feed(service, clock).turn)])
+    service.verbs.periodic = lambda: [*schedule.status(), *outward.status()]
     schedule.start()
-    return schedule.close
+    outward.start()
+
+    def close() -> None:
+        outward.close(patience_s=_SENDING_S)
+        schedule.close()
+        nightly.close()
+
+    return close

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -20,6 +19,17 @@ import pyarrow as pa
 from safehold.access import AccessRequest, authorise
 from safehold.access.claims import Claims
 from safehold.access.principal import Agent, Human, Principal
+from safehold.assurance.drilled import (
+    NIGHT_US,
+    NIGHTLY,
+    NOBODY,
+    WEEK_US,
+    WEEKLY,
+    count_drilled,
+    worse_of,
+)
+from safehold.assurance.incidents import count_late, time_containment
+from safehold.assurance.measured import Measured
 from safehold.assurance.reach import reachable
 from safehold.assurance.risk import largest_bound
 from safehold.canonical import b64
@@ -32,6 +42,7 @@ from safehold.ids import random_bytes
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.verbs import Verbs
+from safehold.keeper.watch_events import WATCH
 from safehold.signing import SigningKey
 from safehold.telemetry.schema import REST, WHAT_TO_STREAM
 
@@ -62,19 +73,6 @@ print(reached)
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What one measurement found.
-
-    Args:
-        micro: The figure in millionths; None where there was nothing to measure.
-        sentence: What was looked at, in words.
-    """
-
-    micro: int | None
-    sentence: str
-
-
 def count_drift(verbs: Verbs) -> Measured:
     """Measure ``drift.unapproved_config``: in how many clauses what runs differs from what was signed."""
     found = verbs.drift.check()
@@ -92,6 +90,7 @@ def time_stops(verbs: Verbs) -> Measured:
     """
     desk, longest_ms, begun_ms = verbs.desk, 0, None
     stops: list[int] = []  # when, milliseconds
+    watching: set[int] = set()  # intents of reading the ledger itself
     uses: dict[int, int] = {}  # intent without a result -> how many stops came before it
     for index, leaf in desk.ledger.leaves():
         if leaf["k"] == "stop":
@@ -99,8 +98,13 @@ def time_stops(verbs: Verbs) -> Measured:
             begun_ms = leaf["t"] if begun_ms is None else begun_ms
         elif leaf["k"] == "resume":
             begun_ms = None
+        elif leaf["k"] == "access.intent" and leaf.get("pub", {}).get("action") == WATCH:
+            watching.add(index)  # a stop does not blind whoever watches: it opens nobody's data
         elif leaf["k"] == "access.intent":
             uses[index] = len(stops)
+        elif leaf.get("ref") in watching:
+            watching.discard(leaf["ref"])
+            continue
         elif begun_ms is not None and leaf["k"] in ENDINGS:
             longest_ms = max(longest_ms, leaf["t"] - begun_ms)
         if leaf["k"] == "access.result":
@@ -214,7 +218,14 @@ def _made_of_nothing(desk: Desk) -> tuple[int, int]:
 
 
 def count_open_records(verbs: Verbs) -> Measured:
-    """Measure ``replay.any_employee_records``: rows somebody without a grant gets, from a door or from a file."""
+    """Measure ``replay.any_employee_records``: rows somebody without a grant gets, from a door or from a file.
+
+    What the newest drill had of S01 counts beside, and the worse of the two stands.
+    """
+    return worse_of(_count_open_records(verbs), count_drilled(verbs, "records", NIGHTLY, NIGHT_US))
+
+
+def _count_open_records(verbs: Verbs) -> Measured:
     desk, rows, doors = verbs.desk, 0, 0
     train = verbs.table()["train"]
     for purpose in desk.trust.charter().purposes:
@@ -266,8 +277,13 @@ def count_open_segments(verbs: Verbs) -> Measured:
     """Measure ``replay.max_segments_exposed``: segments whose rows one grant would show.
 
     The widest grant that the charter can give to each role is stolen, with its holder's key, and every action that
-    shows rows is tried with it in every stage on every segment.
+    shows rows is tried with it in every stage on every segment. What the newest drill had of S14, S15 and S25 counts
+    beside, and the worse of the two stands.
     """
+    return worse_of(_count_open_segments(verbs), count_drilled(verbs, "segments", WEEKLY, WEEK_US))
+
+
+def _count_open_segments(verbs: Verbs) -> Measured:
     desk = verbs.desk
     charter, policy = desk.trust.charter(), desk.trust.policy()
     segments = [
@@ -389,6 +405,12 @@ def count_overdue(verbs: Verbs) -> Measured:
     )
 
 
+def count_exposed_people(verbs: Verbs) -> Measured:
+    """Measure ``replay.people_exposed``: people shown by attacks of the drill that must show nobody."""
+    found = count_drilled(verbs, "people", NOBODY, WEEK_US)
+    return found or Measured(micro=None, sentence="no drill was ever run")
+
+
 MEASURES: Final[dict[str, Callable[[Verbs], Measured]]] = {
     "drift.unapproved_config": count_drift,
     "stop.p100_seconds": time_stops,
@@ -396,8 +418,11 @@ MEASURES: Final[dict[str, Callable[[Verbs], Measured]]] = {
     "trail.missing_entries": count_missing,
     "replay.any_employee_records": count_open_records,
     "replay.max_segments_exposed": count_open_segments,
+    "replay.people_exposed": count_exposed_people,
     "reidentify.top1": read_risk,
     "rights.overdue": count_overdue,
+    "incident.p100_hours_to_contain": lambda verbs: Measured.of(time_containment(verbs)),
+    "incident.open_past_clock": lambda verbs: Measured.of(count_late(verbs)),
 }
 
 

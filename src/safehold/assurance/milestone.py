@@ -16,6 +16,7 @@ from safehold.canonical import unb64
 from safehold.charter.oversight import Promise
 from safehold.charter.value import MICRO, Threshold
 from safehold.clock import day_of
+from safehold.keeper.restart import voids
 from safehold.keeper.verbs import Verbs
 from safehold.ledger import Entry
 
@@ -78,7 +79,7 @@ def judge(bound: Threshold, measured: Measured) -> str:
 def measure_all(verbs: Verbs) -> list[Milestone]:
     """Measure every promise of the charter in force, and put each result in the ledger.
 
-    The same result on the same day, with nothing else in between and no stop, is one leaf.
+    The same result on the same day, with nothing else in between, no stop, no change and no red drill, is one leaf.
 
     Raises:
         QuorumError: No charter is in force.
@@ -105,10 +106,10 @@ def measure_all(verbs: Verbs) -> list[Milestone]:
 def _newest_leaves(
     verbs: Verbs, *, since_stop: bool = False
 ) -> dict[str, tuple[int, dict[str, Any]]]:
-    """Return the newest leaf of each promise, of the whole ledger or since the last stop."""
+    """Return the newest leaf of each promise, of the whole ledger or since the last stop, change or red drill."""
     found: dict[str, tuple[int, dict[str, Any]]] = {}
     for index, leaf in verbs.desk.ledger.leaves():
-        if since_stop and leaf["k"] == "stop":
+        if since_stop and (leaf["k"] == "stop" or voids(leaf)):
             found.clear()
         elif leaf["k"] == "milestone":
             found[leaf["pub"]["promise"]] = (index, leaf)

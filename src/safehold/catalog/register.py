@@ -22,6 +22,8 @@ from safehold.vault import SealedBlock, SealedObject
 
 STAGING, LIVE, REFUSED = "staging", "live", "refused"
 TELEMETRY, DERIVED = "telemetry", "derived"  # whatever else a block is, it is derived too
+# why events are dropped in which somebody has a part who has not opted in
+OF_OTHERS = ("counterpart", "not_consented", "not_participating", "participants_unknown")
 
 
 class Catalog:
@@ -438,6 +440,17 @@ class Catalog:
                 sa.select(sa.func.count()).where(tables.source.c.state == LIVE)
             ).scalar_one()
         return {"blocks": row[0], "rows": row[1], "people": row[2], "sources": sources}
+
+    def of_others(self) -> int:
+        """Return how many events were dropped because somebody in them has not opted in: one number for all time."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(
+                sa.select(tables.source.c.id, tables.source.c.tally).where(
+                    tables.source.c.state == LIVE
+                )
+            ).all()
+        dropped = (self._tallies.open(row.id, None, row.tally).get("dropped", {}) for row in rows)
+        return sum(one.get(reason, 0) for one in dropped for reason in OF_OTHERS)
 
     def _forget(self, connection: sa.Connection, source: str) -> list[str]:
         names = list(

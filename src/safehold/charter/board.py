@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from safehold.canonical import b64, unb64
@@ -17,6 +18,7 @@ from safehold.signing import VerifyKey
 DIRECTIONS: Final = ("widen", "narrow", "stop", "restart")
 CHANGES: Final = ("replace", "renew")  # of the roster; rotating a key is its holder's own affair
 VETO: Final = ("privacy", "employee_representative")
+MOST_SIGNATURES: Final = 64  # on one order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +102,20 @@ def stricter(first: Threshold, *others: Threshold) -> Threshold:
 def count(
     seats: Iterable[Seat], domain: str, message: bytes, signatures: Iterable[Signature]
 ) -> tuple[tuple[Seat, ...], tuple[str, ...]]:
-    """Return the seats whose signature holds, and the names of those whose does not."""
+    """Return the seats whose signature holds, and the names of those whose does not.
+
+    Raises:
+        InvalidError: There are more than any board could give: whoever hands them in would keep all others waiting.
+    """
+    made_by = list(islice(signatures, MOST_SIGNATURES + 1))
+    if len(made_by) > MOST_SIGNATURES:
+        raise InvalidError(
+            f"more than {MOST_SIGNATURES} signatures", field="signatures", rule="quorum.signatures"
+        )
     good: dict[str, Seat] = {}
     bad: list[str] = []
     known = {seat.name: seat for seat in seats}
-    for made in signatures:
+    for made in made_by:
         seat = known.get(made.seat)
         if seat is None:
             bad.append("a seat that does not exist")

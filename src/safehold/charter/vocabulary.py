@@ -37,9 +37,12 @@ ASSURANCE: Final = ("E0", "E1", "E2", "E3", "E4")
 MEASURES: Final = (  # what a promise can be measured by in this version
     "drift.unapproved_config",
     "erasure.p100_hours",
+    "incident.open_past_clock",
+    "incident.p100_hours_to_contain",
     "reidentify.top1",
     "replay.any_employee_records",
     "replay.max_segments_exposed",
+    "replay.people_exposed",
     "rights.overdue",
     "stop.p100_seconds",
     "trail.missing_entries",

@@ -12,18 +12,24 @@ import typer
 
 from safehold.cli import (
     agent,
+    alert,
+    alert_targets,
     artifact,
     attack,
     board,
     charter,
+    containment,
     dataset,
     dlp,
+    drill,
     enclave,
     entrance,
     evidence,
     federate,
     grant,
     home,
+    incident,
+    incident_blast,
     job,
     join,
     key,
@@ -35,6 +41,7 @@ from safehold.cli import (
     rights,
     source,
     tagger,
+    watching,
 )
 from safehold.cli.surface import guarded
 
@@ -50,9 +57,13 @@ def build() -> typer.Typer:
     )
     tagger.register(dlp.group)
     rights.register(people.group)
+    incident_blast.register(incident.group)
+    watching.register(alert.group)
+    alert_targets.register(alert.group)
     for noun, group in (
         ("charter", charter.group),
         ("board", board.group),
+        ("containment", containment.group),
         ("people", people.group),
         ("me", me.group),
         ("rights", rights.group),
@@ -69,7 +80,9 @@ def build() -> typer.Typer:
         ("federate", federate.group),
         ("artifact", artifact.group),
         ("attack", attack.group),
+        ("alert", alert.group),
         ("join", join.group),
+        ("incident", incident.group),
         ("key", key.group),
         ("ledger", ledger.group),
         ("budget", artifact.budget),
@@ -79,6 +92,7 @@ def build() -> typer.Typer:
     root.callback()(_options)
     home.register(root)
     principal.register(root)
+    drill.register(root)
     job.register(root)
     return root
 

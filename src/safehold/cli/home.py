@@ -104,13 +104,27 @@ def serve(
         str,
         typer.Option(help="Name of a further keeper: it stands by, hands on, and takes over."),
     ] = "",
+    drills: Annotated[
+        str,
+        typer.Option(
+            "--drill",
+            help="weekly: a few attacks each night, all each week. nightly: never all. off: none.",
+        ),
+    ] = "weekly",
+    sentinel: Annotated[
+        bool,
+        typer.Option(help="Let a process beside the keeper watch who asks for data."),
+    ] = True,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Run the keeper and its periodic work in the foreground, until interrupted."""
+    from safehold.app.drill.nightly import HOW
     from safehold.app.serve import run
-    from safehold.errors import UnavailableError
+    from safehold.errors import InvalidError, UnavailableError
     from safehold.settings import Home
 
+    if drills not in HOW:
+        raise InvalidError("no such way to drill", rule="drill.how", fix=", ".join(HOW))
     place = Home.open(home)
     secret = secret_of(place)
     if secret is None:
@@ -119,7 +133,15 @@ def serve(
             rule="keeper.locked",
             fix="set SAFEHOLD_PASSPHRASE_FILE, or SAFEHOLD_UNLOCK_FILE for a root elsewhere",
         )
-    run(place, secret, name=name, account=account, callers=caller or ())
+    run(
+        place,
+        secret,
+        name=name,
+        account=account,
+        callers=caller or (),
+        drill=drills,
+        sentinel=sentinel,
+    )
 
 
 def status(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:

@@ -91,6 +91,7 @@ def minimise(
     pointer: pa.Table | None = None,
     consented: frozenset[str] = frozenset(),
     roster: Roster | None = None,
+    lost: pa.Table | None = None,
 ) -> Minimised:
     """Drop what must never be stored, mask what is sensitive, and apply the level.
 
@@ -102,6 +103,7 @@ def minimise(
         pointer: Pointer events of the same sessions: a click ends a segment of typing.
         consented: People who have opted in; the counterpart rule needs them.
         roster: Names of people who work here; they are masked where names are.
+        lost: Messages of the same chunk that were dropped before: of people who do not take part.
 
     Returns:
         The events that may be stored. It never fails on odd but valid data.
@@ -116,8 +118,8 @@ def minimise(
     roster = roster if "identifiers" in rules.groups else None
     with using_tier(rules.tier):
         return _minimised(
-            stream, wire, rules, focus=focus, pointer=pointer, consented=consented, roster=roster
-        )
+            stream, wire, rules, focus=focus, pointer=pointer, consented=consented, roster=roster, lost=lost
+        )  # fmt: skip
 
 
 def _minimised(
@@ -129,13 +131,17 @@ def _minimised(
     pointer: pa.Table | None,
     consented: frozenset[str],
     roster: Roster | None,
+    lost: pa.Table | None,
 ) -> Minimised:
     wire = wire.combine_chunks()
     keep, dropped = _drop(stream, wire, rules, focus=focus, consented=consented)
     table = wire if keep.all() else wire.filter(pa.array(keep))
     table, named, masked = _mask_names(table, _NAMES[stream], roster)
     if stream == "chat" and len(table):
-        texts, quotes = without_quotes(table, wire.filter(pa.array(~keep)))
+        gone = wire.filter(pa.array(~keep))
+        texts, quotes = without_quotes(
+            table, gone if lost is None else pa.concat_tables([gone, lost])
+        )
         table = put_columns(table, {"text": texts})
         add_count(masked, "QUOTE", quotes)
     if stream == "key":

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from safehold.canonical import LARGEST
@@ -234,6 +235,11 @@ def _part_windows(table: pa.Table, rules: Rules) -> pa.Table:
     return put_columns(table, {"ctx": pa.nulls(len(table), pa.uint32())})
 
 
+def _left_out(events: Events, admitted: Events) -> pa.Table:
+    """Return the events that were not admitted: their words must not come back in somebody else's."""
+    return events.table.filter(pa.array(~np.isin(events.rows, admitted.rows)))
+
+
 def minimise_streams(
     accepted: Mapping[str, Events],
     keys: list[Any],
@@ -279,6 +285,7 @@ def minimise_streams(
             pointer=pointer if stream == "key" else None,
             consented=roll.consented(stream, columns),
             roster=roster,
+            lost=_left_out(events, admitted) if stream == "chat" else None,
         )
         tally.dropped.update(result.dropped)
         tally.masked.update(result.masked)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Protocol
 
 from safehold import canonical
@@ -30,8 +29,10 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.keeper.ask import Asker
+from safehold.keeper.contained import block_hash
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.minting import Minting
+from safehold.keeper.touched import by_token
 from safehold.keeper.uses import Caps
 from safehold.ledger import Entry
 
@@ -165,6 +166,7 @@ class Admission:
             with contextlib.suppress(UnavailableError, TamperedError):
                 self._book.close_ended()  # the capability may have ended with its grant
             raise
+        desk.trust.contained.require_free(by_token(desk, claims, -1 if named is None else named))
         approved, people, entry, ends_us = self._book.recall(claims.grant)
         if approved.grant.holder != claims.holder or approved.grant.purpose != claims.purpose:
             raise DeniedError("the capability is for another grant", rule="grant.mismatch")
@@ -254,11 +256,6 @@ def note_attempt(
     )
     desk.trust.note(receipt.index, {"k": "refusal", "ref": grant})
     return receipt.index
-
-
-def block_hash(revocation_id: str) -> str:
-    """Return what the ledger says of a token that was revoked: the SHA-256 of its id, hex."""
-    return sha256(revocation_id.encode()).hexdigest()
 
 
 def use_message(verb: str, purpose: str) -> bytes:

@@ -24,6 +24,7 @@ from safehold.keeper.trust import Trust
 from safehold.ledger import Entry, Ledger, Receipt
 
 OUTCOMES = ("ok", "failed", "denied", "stopped", "lost")
+ENDED = ("oversight.", "containment.")  # rules by which people ended a run
 
 
 class Answers:
@@ -42,6 +43,10 @@ class Answers:
     def begin(self, intent: int) -> None:
         """Know that the run of an intent goes on; called under the lock of the decision."""
         self._running.add(intent)
+
+    def over(self, intent: int) -> None:
+        """Know that the run of an intent goes on no longer; without a result it is ``lost`` from here on."""
+        self._running.discard(intent)
 
     @contextlib.contextmanager
     def expected(
@@ -70,7 +75,7 @@ class Answers:
                     )
             raise
         finally:
-            self._running.discard(intent)
+            self.over(intent)
 
     def write(
         self, intent: int, *, actor: str, thing: str, outcome: str, detail: Mapping[str, Any]
@@ -125,7 +130,7 @@ class Answers:
 def outcome_of(error: BaseException) -> str:
     """Return the public word for what ended a run."""
     if isinstance(error, DeniedError):
-        return "stopped" if (error.rule or "").startswith("oversight.") else "denied"
+        return "stopped" if (error.rule or "").startswith(ENDED) else "denied"
     if not isinstance(error, Exception):  # the keeper was told to end
         return "stopped"
     return "failed"

@@ -43,6 +43,7 @@ def seal_apart(
             PlainBlock(person=person, stream=stream, window=desk.today(), label=label, table=table)
         )
     with desk.lock:
+        desk.trust.contained.require_free(opening.touched)
         stay = set(release.still(opening, group))
         kept = {
             name: [block for block in blocks if block.person in stay]

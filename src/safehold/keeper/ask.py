@@ -12,6 +12,7 @@ from safehold.access import EVERYBODY, Claims, Demand, PeopleFilter, Principal
 from safehold.dlp.feature import Feature
 from safehold.errors import DeniedError
 from safehold.ids import PersonId
+from safehold.keeper.contained import Thing
 from safehold.keeper.uses import Caps
 from safehold.vault import SealedBlock
 
@@ -36,6 +37,7 @@ class Ask:
         makes: Columns that come of it and what they are made from; None if nobody says before it has run.
         columns: Columns that are opened, by stream; all that the recipe reads where nothing is said.
         said: What else the intent says, sealed.
+        about: What else is touched that could be contained: a dataset or a model that is attacked.
     """
 
     recipe: str
@@ -53,6 +55,7 @@ class Ask:
     makes: tuple[Feature, ...] | None = None
     columns: Mapping[str, tuple[str, ...]] | None = None
     said: Mapping[str, str] = field(default_factory=dict)
+    about: frozenset[Thing] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

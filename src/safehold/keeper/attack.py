@@ -13,6 +13,7 @@ from typing import Any, Final
 from safehold.errors import InvalidError, MissingError, TamperedError
 from safehold.keeper.argument import read_word
 from safehold.keeper.ask import Ask, Asker
+from safehold.keeper.contained import things
 from safehold.keeper.days import sources_behind, sources_digest, streams_behind
 from safehold.keeper.desk import Desk
 from safehold.keeper.gates import FEATURE, Attacked, Risk, feature_blocks
@@ -81,6 +82,7 @@ class Attacks:
                 stage=stage,
                 least_people=desk.trust.least_people(purpose),
                 within=frozenset(sources := sources_behind(desk, dataset)),
+                about=things(datasets=desk.lineage.above([dataset])),
                 # more are drawn where no smaller number could pass a gate
                 most_people=max(MOST_PEOPLE, self._gates.fewest()),
             )

@@ -15,6 +15,7 @@ from safehold.errors import DeniedError
 from safehold.ids import PersonId
 from safehold.keeper.admission import note_attempt
 from safehold.keeper.ask import Ask, Asker
+from safehold.keeper.contained import Thing
 from safehold.keeper.desk import Desk
 from safehold.keeper.pooled import Pooled
 from safehold.keeper.ports import Passed
@@ -89,6 +90,7 @@ class Opening:
         label: What everything inherits that is made from it.
         datasets: What is made from it has these as parents: sources, builds, tables.
         pooled: Tables of several people that are opened beside.
+        touched: What all runs of it touch that could be contained.
     """
 
     intent: Receipt
@@ -101,6 +103,7 @@ class Opening:
     label: DatasetLabel
     datasets: tuple[str, ...]
     pooled: tuple[Pooled, ...] = ()
+    touched: frozenset[Thing] = frozenset()
 
 
 def bounds_of(desk: Desk, ask: Ask, asker: Asker) -> Bounds:

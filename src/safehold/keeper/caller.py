@@ -12,7 +12,8 @@ LOCAL: Final = "local"
 HUMAN: Final = "human"
 WORKLOAD: Final = "workload"
 AGENT: Final = "agent"
-KINDS: Final = (LOCAL, HUMAN, WORKLOAD, AGENT)
+SENTINEL: Final = "sentinel"  # the one process beside a keeper that watches who reads
+KINDS: Final = (LOCAL, HUMAN, WORKLOAD, AGENT, SENTINEL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,7 @@ class Caller:
     """One caller of one verb.
 
     Args:
-        kind: ``local`` if nothing was proved but access to the socket; else the kind of principal.
+        kind: ``local`` if nothing was proved but access to the socket; else the kind of principal, or ``sentinel``.
         id: Their id in the register of principals; ``caller`` for somebody local.
         role: The role that the register gives them.
         operator: The person an agent acts for.

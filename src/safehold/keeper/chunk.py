@@ -92,6 +92,10 @@ class Chunks:
                 continue  # somebody was erased while their rows were being sealed
             try:
                 with desk.lock:
+                    desk.trust.contained.require_collected(
+                        (segment_name(standings[one.person].jurisdiction, one.stream), one.stream)
+                        for one in staying
+                    )
                     if self._same(standings):
                         self._make_known(chunk, counted, staying, objects)
                         return counted

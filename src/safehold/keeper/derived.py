@@ -137,6 +137,7 @@ class Derived:
                 fix="register one table",
             )
         with desk.lock:  # an erasure finds it, or it finds the erasure
+            desk.trust.contained.require_free(opening.touched)
             people = self._people(opening, parts)
             held = replace(held, people=len(people), digest=desk.lineage.digest(people))
             rows = sum(part.table.num_rows for part in parts)

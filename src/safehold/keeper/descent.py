@@ -19,7 +19,9 @@ from safehold.access.claims import SETS
 from safehold.access.principal import kind_of
 from safehold.errors import DeniedError, MissingError, SignInError
 from safehold.keeper.caller import AGENT, HUMAN, WORKLOAD, Caller, caller
+from safehold.keeper.contained import LEAF
 from safehold.keeper.desk import Desk
+from safehold.keeper.nobody import NOBODY
 from safehold.keeper.principals import Enrolled, Principals
 from safehold.keeper.uses import Caps
 
@@ -83,6 +85,8 @@ class Descent:
             DeniedError: It names somebody else.
         """
         who = caller()
+        if principal.id in NOBODY:  # what it did would look like the keeper's own work
+            raise DeniedError("nobody has this name", rule="principal.claimed")
         found = self._principals.find(principal.id)
         if found is None and not isinstance(principal, Agent) and not self._principals.identified:
             if who.proved:
@@ -185,7 +189,7 @@ class Descent:
         except MissingError as error:
             raise DeniedError("there is no grant above this one", rule="agent.parent") from error
         except DeniedError as error:
-            if error.rule is not None and error.rule.startswith("agent."):
+            if _contained(error) or (error.rule or "").startswith("agent."):
                 raise
             raise DeniedError(
                 f"the grant above this one has ended ({error.rule})", rule="agent.parent-ended"
@@ -226,6 +230,10 @@ def _check_narrower(grant: Grant, parent: Grant) -> None:
     for field, _, _ in _CAPS:
         if getattr(grant, field) > getattr(parent, field):
             raise DeniedError(f"{field} beyond the grant above", rule="agent.wider")
+
+
+def _contained(error: DeniedError) -> bool:
+    return (error.rule or "").startswith(f"{LEAF}.")
 
 
 def _check_speaker(who: Caller, found: Enrolled) -> None:

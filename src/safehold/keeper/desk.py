@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +14,15 @@ from safehold.access import Nonces
 from safehold.catalog import Catalog, Lineage
 from safehold.clock import SECOND_US, Clock, day_of
 from safehold.db import Lead
-from safehold.errors import MissingError, TamperedError, UnavailableError
+from safehold.errors import (
+    DeniedError,
+    MissingError,
+    ShreddedError,
+    TamperedError,
+    UnavailableError,
+)
 from safehold.ids import PersonId
+from safehold.keeper.contained import Thing
 from safehold.keeper.crossing import Crossing, Party
 from safehold.keeper.ports import Custodian, Examiner, Gatekeeper, Job, Notary, Workshop
 from safehold.keeper.rotation import Rotation
@@ -140,6 +147,46 @@ class Desk:
             raise
         finally:
             self.jobs.discard(job)
+
+    @contextmanager
+    def holding(
+        self,
+        people: Iterable[PersonId] = (),
+        touched: frozenset[Thing] = frozenset(),
+        run: Run | None = None,
+    ) -> Iterator[Run]:
+        """Let an erasure and a containment find a sandbox until nothing of it is left.
+
+        Args:
+            people: Whose rows it is given.
+            touched: What it touches that could be contained.
+            run: It, where it is known already.
+
+        Raises:
+            DeniedError: Something of it is contained, or was while it went on.
+        """
+        if run is None:
+            with (
+                self.lock
+            ):  # a containment that came before is seen here, and one that comes after sees this
+                self.trust.contained.require_free(touched)
+                run = Run(people, touched)
+                self.runs.add(run)
+        try:
+            yield run
+        except (ShreddedError, UnavailableError):
+            run.require_going()  # say that it was the erasure, or the containment
+            raise
+        finally:
+            self.runs.discard(run)
+            run.over()
+
+    def end_touching(self, thing: Thing, why: Callable[[], DeniedError]) -> list[Run]:
+        """End every sandbox that touches a thing, at once, and return them; ``gone`` tells when each is."""
+        found = [run for run in list(self.runs) if thing in run.touched]
+        for run in found:
+            run.end(why)
+        return found
 
     def end_runs(self, person: PersonId) -> int:
         """End every sandbox that holds rows of a person, wait until they are gone, and return how many.

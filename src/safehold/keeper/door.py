@@ -8,20 +8,26 @@ would let it, whatever a charter, a grant or a message says.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
+from hmac import compare_digest
 from typing import Any, Final
 
 from safehold.access.identity import check_call, open_ticket
 from safehold.canonical import unb64
 from safehold.errors import DeniedError, InvalidError, SignInError
-from safehold.keeper.caller import AGENT, HUMAN, KINDS, LOCAL, SOMEBODY, WORKLOAD, Caller
+from safehold.ids import random_bytes
+from safehold.keeper.caller import AGENT, HUMAN, LOCAL, SENTINEL, SOMEBODY, WORKLOAD, Caller
+from safehold.keeper.contained import LEAF, PRINCIPAL
 from safehold.keeper.desk import Desk
 from safehold.keeper.principals import Principals
 from safehold.signing import VerifyKey
 
 PROOF: Final = "caller"  # the argument that says who calls
+CONTAINED: Final = f"{LEAF}.{PRINCIPAL}"  # the rule by which a contained one is refused
 
 _OPERATE: Final = frozenset({LOCAL, HUMAN, WORKLOAD})  # everybody but agents
 _PEOPLE: Final = frozenset({LOCAL, HUMAN})
+_ANYBODY: Final = frozenset({LOCAL, HUMAN, WORKLOAD, AGENT})
 
 # for every kind of caller; that a grant is an agent's own is looked at where it is enacted and used
 OPEN: Final = (
@@ -34,13 +40,14 @@ OPEN: Final = (
 # these bring signatures of their own, of seats or of a device: who hands them in decides nothing
 SIGNED: Final = (
     "board.enact", "board.propose", "board.rotate", "board.show", "charter.enact", "charter.log", "charter.proposals",
-    "charter.propose", "charter.vote", "gap", "grant.review", "lease.mark", "lease.obtain", "lease.submit",
-    "request.decide", "resume", "rights.answer", "rights.read", "status", "stop",
+    "charter.propose", "charter.vote", "containment.lift", "gap", "grant.review", "incident.close",
+    "incident.letters", "incident.lower", "incident.notice", "incident.reached", "lease.mark", "lease.obtain",
+    "lease.submit", "request.decide", "resume", "rights.answer", "rights.read", "status", "stop",
 )  # fmt: skip
 OPERATED: Final = (
-    "agent.list", "agent.suspend", "artifact.list", "artifact.show", "dataset.lineage", "dataset.list",
-    "dataset.sweep", "document.list", "document.publish", "drift", "feature", "federate.identity",
-    "grant.due", "grant.list",
+    "agent.list", "agent.suspend", "artifact.list", "artifact.show", "containment.list", "containment.preview",
+    "dataset.lineage", "dataset.list", "dataset.sweep", "document.list", "document.publish", "drift", "drill.record",
+    "feature", "federate.identity", "grant.due", "grant.list",
     "grant.revoke", "grant.show", "ingest", "key.list", "ledger.audit", "ledger.close-epoch", "ledger.publish",
     "ledger.rotate", "ledger.show", "milestones", "principal.list", "principal.suspend", "request.list",
     "source.list",
@@ -57,14 +64,40 @@ BY_PEOPLE: Final = (
 # models: looked at and attacked by whoever operates, decided about by seats, taken out by people alone
 OF_MODELS: Final = ("artifact.quarantine", "attack.canary", "artifact.decide")
 
+# incidents: looked at and worked on by people who operate or check; what ends one, two seats sign
+OF_INCIDENTS: Final = (
+    "incident.blast", "incident.clock", "incident.draft", "incident.list", "incident.report", "incident.restart",
+    "incident.show", "incident.timeline",
+)  # fmt: skip
+ON_INCIDENTS: Final = (
+    "incident.action", "incident.assign", "incident.aware", "incident.cause", "incident.move", "incident.note",
+    "incident.open", "incident.publish", "incident.reopen", "incident.severity", "incident.uncontained",
+)  # fmt: skip
+
+# who asks for data is read by the sentinel, and by people who operate or check; what it raised is for people to answer
+OF_WATCHING: Final[Mapping[str, frozenset[str]]] = {
+    "sentinel.events": _OPERATE | {SENTINEL},
+    "sentinel.done": _OPERATE | {SENTINEL},
+    "sentinel.keep": frozenset({LOCAL, WORKLOAD, SENTINEL}),
+    "sentinel.recall": frozenset({LOCAL, WORKLOAD, SENTINEL}),
+    "alert.raise": frozenset({LOCAL, WORKLOAD, SENTINEL}),
+    "alert.list": _OPERATE,
+    "alert.show": _OPERATE,
+    "alert.ack": _PEOPLE,
+}
+
 KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
     "tool.refused": frozenset({WORKLOAD}),
+    # a seat by its signed order, whoever hands it in; or somebody who operates or watches, for what is narrow
+    "contain": _OPERATE,
     # code of somebody's own: the grant that names it decides, and no agent has one
     "enclave.run": _OPERATE,
-    **dict.fromkeys(OPEN, frozenset(KINDS)),
+    **dict.fromkeys(OPEN, _ANYBODY),
+    **OF_WATCHING,
     **dict.fromkeys((*SIGNED, *OPERATED, *JOINED), _OPERATE),
     **dict.fromkeys(BY_PEOPLE, _PEOPLE),
     **dict.fromkeys(OF_MODELS, _OPERATE),
+    **dict.fromkeys((*OF_INCIDENTS, *ON_INCIDENTS), _PEOPLE),
     "artifact.import": _PEOPLE,
     "artifact.pull": _PEOPLE,  # under a grant; no agent and no pipeline takes a model out, whoever approved of it
 }
@@ -82,14 +115,27 @@ ACTIONS_OF: Final[Mapping[str, frozenset[str]]] = {
         ("drift", "ledger.audit", "ledger.publish", "ledger.show", "milestones"),
         frozenset({OPERATE_ACTION, "verify"}),
     ),
+    **dict.fromkeys(
+        ("contain", "containment.list", "containment.preview"),
+        frozenset({OPERATE_ACTION, "verify"}),
+    ),
+    **dict.fromkeys((*OF_INCIDENTS, *ON_INCIDENTS), frozenset({OPERATE_ACTION, "verify"})),
+    # whoever sees something says so
+    "incident.open": frozenset({OPERATE_ACTION, "run_approved_recipe", "query", "verify"}),
     "attack.canary": frozenset({OPERATE_ACTION, "run_approved_recipe", "verify"}),
     "artifact.import": frozenset({OPERATE_ACTION}),
     "artifact.quarantine": frozenset({OPERATE_ACTION, "run_approved_recipe", "query", "verify"}),
+    **dict.fromkeys(
+        ("sentinel.events", "sentinel.done", "alert.list", "alert.show", "alert.ack"),
+        frozenset({OPERATE_ACTION, "verify"}),
+    ),
+    **dict.fromkeys(("sentinel.keep", "sentinel.recall", "alert.raise"), frozenset({OPERATE_ACTION})),
     # people enrol agents that act for themselves
     "agent.enrol": frozenset({OPERATE_ACTION, "run_approved_recipe"}),
 }  # fmt: skip
-# people speak for themselves with a key of their own: what holds the proof of that, which the verb itself checks
+# people and seats speak with a key of their own: what holds the proof of that, which the verb itself checks
 SPOKEN: Final[Mapping[str, str]] = {
+    "contain": "order",
     "people.choose": "statement",
     "people.export": "signature",
     "people.receipt": "proof",
@@ -116,6 +162,18 @@ class Door:
         self._desk = desk
         self._principals = principals
         self._key = key
+        self._watchword = (
+            b""  # SHA-256 of what the sentinel beside this keeper says; nobody's at first
+        )
+
+    def admit_sentinel(self) -> str:
+        """Return what the one sentinel beside this keeper proves itself by; what was given out before ends.
+
+        It is for the process that this keeper starts: it goes there through a pipe, and lasts as long as this keeper.
+        """
+        word = random_bytes(32).hex()
+        self._watchword = sha256(word.encode()).digest()
+        return word
 
     def check(self, verb: str, who: Caller, arguments: Mapping[str, Any]) -> None:
         """Pass if a caller of this kind and role may ask for a verb.
@@ -137,6 +195,8 @@ class Door:
                 rule=f"door.{who.kind}",
                 fix="ask a person",
             )
+        if who.kind == SENTINEL:
+            return  # its verbs are its right; it has no role that a charter could widen
         # a verb that nobody speaks for themselves in has no such argument, whatever a caller puts beside
         if verb in SPOKEN and SPOKEN[verb] in arguments:
             return
@@ -173,6 +233,11 @@ class Door:
         if PROOF not in arguments:
             return SOMEBODY
         given = arguments.pop(PROOF)
+        if isinstance(given, dict) and given.keys() == {SENTINEL}:
+            said = sha256(str(given[SENTINEL]).encode()).digest()
+            if not self._watchword or not compare_digest(said, self._watchword):
+                raise SignInError("this is not the sentinel of this keeper", rule="door.sentinel")
+            return Caller(kind=SENTINEL, id=SENTINEL)
         now = self._desk.now_us()
         match given:
             case {"ticket": str(text), "nonce": str(nonce), "proof": str(proof)} if len(given) == 3:
@@ -188,7 +253,13 @@ class Door:
             raise SignInError(
                 "this session was ended", rule="session.ended", fix="safehold sign-in"
             )
-        found = self._principals.active(ticket.principal)
+        try:
+            found = self._principals.active(ticket.principal)
+        except DeniedError as error:
+            # what somebody signs with a key of their own needs no standing as a principal, and gives them none
+            if error.rule == CONTAINED and SPOKEN.get(verb, PROOF) in arguments:
+                return SOMEBODY
+            raise
         return Caller(
             kind=found.kind,
             id=found.id,

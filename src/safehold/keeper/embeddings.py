@@ -145,6 +145,7 @@ class Embeddings:
                 },
             )
             with desk.lock:
+                desk.trust.contained.require_free(opening.touched)
                 desk.catalog.settle_derived(build)
                 state, shown = record_vectors(
                     self._release.gates,
@@ -163,12 +164,18 @@ class Embeddings:
                 )
                 if state == PASSED:
                     desk.vault.remove(desk.catalog.replace_derived(family, keep=build))
-            receipt = self._release.close(
-                ask,
-                opening,
-                asker,
-                {"rows": rows, "people": people, "level": level, "dataset": build, "state": state},
-            )
+                receipt = self._release.close(
+                    ask,
+                    opening,
+                    asker,
+                    {
+                        "rows": rows,
+                        "people": people,
+                        "level": level,
+                        "dataset": build,
+                        "state": state,
+                    },
+                )
         return {
             "dataset": build,
             "state": "registered" if state == PASSED else "quarantine",

@@ -13,8 +13,9 @@ from typing import Any, Final
 from safehold.access.identity import Bundle, Provider
 from safehold.access.identity.keyset import discover
 from safehold.errors import ConflictError, DeniedError, InvalidError, MissingError
-from safehold.keeper.caller import AGENT, HUMAN, SOMEBODY, WORKLOAD, caller
+from safehold.keeper.caller import AGENT, HUMAN, WORKLOAD, caller
 from safehold.keeper.desk import Desk
+from safehold.keeper.nobody import RESERVED
 from safehold.keeper.principals import (
     ACTIVE,
     MOST_NAMES,
@@ -30,9 +31,6 @@ from safehold.signing import VerifyKey
 ROLE: Final = "agent"
 MOST_CALLS: Final = 600  # tool calls of an agent in a minute
 LARGEST: Final = 1 << 50
-RESERVED: Final = frozenset(
-    {SOMEBODY.id, "board", "keeper", "operator", "pipeline"}
-)  # actors in leaves who are nobody
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _SPIFFE: Final = re.compile(r"spiffe://[a-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]+)+")
 _OIDC: Final = re.compile(r"oidc:https?://[!-~]{1,1024}#[ -~]{1,255}")

@@ -179,6 +179,7 @@ class Erasure:
         self.reached("destroy")
         desk.gone.add(person)
         shredded = desk.vault.shred(person=person, handles_before=desk.ledger.epochs.current)
+        desk.index.forget()
         self._rebuilding.end(begun)
         self.reached("forget")
         self._forget(person)

@@ -37,6 +37,7 @@ from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report, Verb
+from safehold.keeper.touched import by_asker
 from safehold.ledger import Entry, Receipt
 from safehold.privacy.budget import Charge
 from safehold.signing import SigningKey
@@ -253,6 +254,7 @@ class Federation:
 
     def _charge_now(self, agreement: Agreement, asker: Asker, run: str) -> None:
         desk, numbers = self._desk, agreement.numbers
+        desk.trust.contained.require_free(by_asker(desk, asker, agreement.purpose))
         receipt = desk.trust.log_charged(
             Entry(
                 kind="access.intent",

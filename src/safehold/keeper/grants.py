@@ -34,12 +34,14 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.keeper import tables
-from safehold.keeper.admission import Admission, Admitted, Use, block_hash, use_message
+from safehold.keeper.admission import Admission, Admitted, Use, use_message
+from safehold.keeper.contained import GRANT, block_hash
 from safehold.keeper.descent import Above, Descent
 from safehold.keeper.desk import Desk
 from safehold.keeper.minting import Minting
 from safehold.keeper.requests import Requests
 from safehold.keeper.server import Report
+from safehold.keeper.touched import by_grant
 from safehold.ledger import Entry
 
 __all__ = ["Admitted", "Grants", "Use", "use_message"]
@@ -88,6 +90,7 @@ class Grants:
         tree = arguments["grant"]
         grant = Grant.from_json(tree)
         self._descent.require_own(grant.requester)
+        self._require_free(grant)
         name, row, known = grant.id, self._row(grant.id), self._leaf(grant.id)
         if known is not None and desk.trust.revoked(known):
             raise DeniedError("this grant was revoked", rule="grant.revoked")
@@ -125,6 +128,15 @@ class Grants:
             ),
             "runs_left": approved.grant.max_runs - desk.trust.uses(entry),
         }
+
+    def _require_free(self, grant: Grant) -> None:
+        """Pass if nothing that a grant is about is contained, nor any token of it; no token is minted else."""
+        trust, known = self._desk.trust, self._leaf(grant.id)
+        if known is None and grant.parent:
+            known = self._leaf(grant.parent)  # the first token of it stands under the one above too
+        entries = () if known is None else (known, *trust.above(known))
+        trust.contained.require_free(by_grant(grant, entries))
+        trust.contained.require_minted(entries)
 
     def _asked(self, grant: Grant, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the record of a grant that is new: as it was asked and priced here, with every decision known."""
@@ -354,6 +366,8 @@ class Grants:
         row, entry = self._row(name), self._entry(name)
         if row is None or row.revoked or desk.trust.revoked(entry):
             raise DeniedError("this grant was revoked", rule="grant.revoked")
+        # also where something below it asks: what is contained is handed on to nobody
+        desk.trust.contained.require_free([(GRANT, str(entry))])
         record = self._record(row.id)
         approved, people = self._approve(record), PeopleFilter.from_json(record["people"])
         if people.digest() != approved.grant.people:
@@ -396,6 +410,14 @@ class Grants:
 
     def _record(self, name: str) -> Any:
         return canonical.decode(self._desk.vault.open_secret(_secret(name)))
+
+    def meant(self, name: str) -> PeopleFilter:
+        """Return whom a grant means, by its sealed record; everybody where that does not say.
+
+        Raises:
+            MissingError: There is no such record.
+        """
+        return PeopleFilter.from_json(self._record(name).get("people"))
 
     def stated(self, entry: int) -> Grant | None:
         """Return a grant as its leaf has it, or its record where that was shredded; nothing of an older version.

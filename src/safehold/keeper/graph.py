@@ -73,7 +73,7 @@ class Graph:
         return {
             "id": node.id,
             "kind": node.kind,
-            "label": {**label, **self._counted(node.label.people)},
+            "label": {**label, **count_people(self._desk, node.label.people)},
             "parents": list(node.parents),
             "created_us": node.created_us,
             "mode": str(node.facts.get("mode", "")),
@@ -83,15 +83,9 @@ class Graph:
             "status": self._status(node),
         }
 
-    def _counted(self, people: int) -> dict[str, Any]:
+    def counted(self, people: int) -> dict[str, Any]:
         """Return a number of people as it may be told: of made-up people exactly, of real ones in tens, or not."""
-        desk = self._desk
-        if desk.home.synthetic:
-            return {"people": people}
-        least = least_people(desk.trust.charter()) if desk.trust.digest() else people + 1
-        if people < least:
-            return {"people": None, "fewer_than": least}
-        return {"people": max(people // ROUND * ROUND, least)}
+        return count_people(self._desk, people)
 
     def _status(self, node: Node) -> str:
         today = self._desk.today()
@@ -107,6 +101,16 @@ class Graph:
 
     def _lives(self, node: Node) -> bool:
         return self._desk.catalog.lives(node.id, after_day=self._desk.today())
+
+
+def count_people(desk: Desk, people: int) -> dict[str, Any]:
+    """Return a number of people as it may be told: of made-up people exactly, of real ones in tens, or not."""
+    if desk.home.synthetic:
+        return {"people": people}
+    least = least_people(desk.trust.charter()) if desk.trust.digest() else people + 1
+    if people < least:
+        return {"people": None, "fewer_than": least}
+    return {"people": max(people // ROUND * ROUND, least)}
 
 
 def _above(shown: Mapping[str, Mapping[str, Any]], start: str) -> list[str]:

@@ -35,7 +35,8 @@ from safehold.errors import (
 )
 from safehold.keeper.arrival import Arrival, Tally, read_batch, read_chunk, read_refusal
 from safehold.keeper.chunk import Chunk, Chunks
-from safehold.keeper.desk import ENGINEER, Desk
+from safehold.keeper.contained import ALL, COLLECTION
+from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.inheritance import label_source
 from safehold.keeper.names import chosen_names, require_leased, rules_version, told_rules
 from safehold.keeper.offer import check_source, reopen, roll_entry
@@ -116,6 +117,7 @@ class Intake:
         """Take one source in and return what was taken, masked, dropped and refused."""
         desk = self._desk
         desk.trust.require_running()
+        desk.trust.contained.require_collected()
         desk.ledger.check_health()
         desk.check_time()
         admit_names(chosen_names(desk.home))
@@ -238,11 +240,14 @@ class Intake:
         run.tallies.append(state.tally)
         try:
             with (
+                desk.holding(touched=frozenset({(COLLECTION, ALL)})) as held,
                 desk.workshop.start("ingest", spec, inputs, least=least) as job,
                 desk.watching(job),
             ):
+                held.attach(job)
                 for frame in job.frames():
                     self._receive(run, frame)
+                held.require_going()
                 if run.pending:
                     raise TamperedError("rows outside a chunk", rule="ingest.frames")
         except InvalidError:
@@ -253,6 +258,7 @@ class Intake:
             desk.lock
         ):  # after the last chunk, so that no stop comes between it and the closing leaf
             desk.trust.require_running()
+            self._require_collected(name)
             desk.catalog.finish(name, total)
         self._close(name, total)
         return {
@@ -262,6 +268,21 @@ class Intake:
             "refusals": run.refusals,
             "level": job.level,
         }
+
+    def _require_collected(self, name: str) -> None:
+        """Pass if nothing that a source has brought lies where collection is contained.
+
+        Raises:
+            DeniedError: Something does; the source stays as it is, and goes on once that is lifted.
+        """
+        contained = self._desk.trust.contained
+        if any(one.what == COLLECTION for one in contained.all()):
+            label = self._desk.catalog.label_of(name)
+            contained.require_collected(
+                (segment_name(place, stream), stream)
+                for place in (() if label is None else label.jurisdictions)
+                for stream in (() if label is None else label.streams)
+            )
 
     def _roster_used(self, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         """Return what the ledger says of the roster: how many names, and a keyed hash; never a name.

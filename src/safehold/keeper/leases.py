@@ -22,7 +22,8 @@ from safehold.dlp import Rules
 from safehold.dlp.named import admit_names
 from safehold.errors import DeniedError, MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId
-from safehold.keeper.desk import Desk
+from safehold.keeper.contained import ALL, COLLECTION
+from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.intake import Intake
 from safehold.keeper.names import chosen_names
 from safehold.keeper.offer import silences
@@ -37,6 +38,7 @@ from safehold.signing import SigningKey, VerifyKey
 from safehold.subjects import Standing
 
 COLLECTOR = "collector"  # a kind of source
+CONTAINED = "contained"  # a reason of silence
 
 
 class Leases:
@@ -85,6 +87,12 @@ class Leases:
             allowed &= recorded_streams(charter, standing)
             orders = self._intake.orders()["rules"]
             rules = {stream: spec for stream, spec in orders.items() if stream in allowed}
+            kept = {one: spec for one, spec in rules.items() if self._collects(standing, one)}
+            if rules and not kept:
+                desk.trust.contained.require_collected(
+                    (segment_name(standing.jurisdiction, stream), stream) for stream in rules
+                )
+            rules = kept  # of what is left somebody may still be recorded
             if not rules:
                 raise DeniedError(
                     "the charter collects nothing of this person", rule="charter.collect"
@@ -152,10 +160,12 @@ class Leases:
     def gap(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        """Return a signed record that the devices of a person were silent since their last pause or stop.
+        """Return a signed record that the devices of a person were silent since recording of them ended last.
+
+        A pause, a stop, a withdrawal or a containment of all recording ends it.
 
         Raises:
-            MissingError: There was no pause or stop, or a device has not said how far it counted.
+            MissingError: Recording has not ended since, or a device has not said how far it counted.
         """
         desk = self._desk
         person = require_person(desk, arguments, "gap")
@@ -263,6 +273,10 @@ class Leases:
         stop = self._silences.last(EVERYBODY)
         if trust.stopped and (stop is None or stop.from_us < trust.stops()[-1][0]):
             self._note(None, "stop")
+            stop = self._silences.last(EVERYBODY)
+        held = trust.contained.find((COLLECTION, ALL))
+        if held is not None and (stop is None or stop.from_us < held.at_ms * 1000):
+            self._note(None, CONTAINED)
         for person, standing in self._desk.people.everybody().items():
             since, reason = silent_since(standing, at_us=self._desk.now_us())
             if reason is None:
@@ -294,10 +308,20 @@ class Leases:
         """End every lease at once and return how many ended; whoever may have one asks again."""
         return self._lessor.end_all()
 
+    def halt(self) -> int:
+        """End every lease, since recording is contained as a whole, and remember since when; return how many ended."""
+        ended = self.end()
+        self._note(None, CONTAINED)
+        return ended
+
     def expire(self) -> None:
         """Destroy the keys of leases that are over."""
         self.turn()
         self._lessor.end_expired()
+
+    def _collects(self, standing: Standing, stream: str) -> bool:
+        segment = segment_name(standing.jurisdiction, stream)
+        return self._desk.trust.contained.collects(segment, stream)
 
     def _require_agreement(self, lease: Lease) -> None:
         desk = self._desk

@@ -41,6 +41,7 @@ FIXED: Final = {
     "lease-signing": "gap records that people keep are verified by it",
     "session-mint": "tickets of sessions are verified by it; none lives longer than an hour",
     "federation": "other houses know this one by it, and its masks and sides come from it",
+    "reach": "the index behind the blast radius is found to be this home's by it; without it the index is made again",
     "join-commitment": "what was brought into a join is shown by it",
     "provenance": "statements about artifacts are verified by it",
     "model-signing": "files of artifacts are verified by it, with tools of others",

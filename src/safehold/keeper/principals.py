@@ -23,6 +23,7 @@ from safehold.errors import (
     TamperedError,
 )
 from safehold.keeper.caller import HUMAN, caller
+from safehold.keeper.contained import PRINCIPAL
 from safehold.keeper.desk import Desk
 from safehold.ledger import Entry
 
@@ -221,6 +222,7 @@ class Principals:
         if found.state != ACTIVE:
             raise DeniedError(f"this principal is {found.state}", rule=f"principal.{found.state}")
         trust = self._desk.trust
+        trust.contained.require_free((PRINCIPAL, one) for one in (found.id, found.operator) if one)
         if found.role and trust.digest() and found.role not in trust.charter().who_may:
             raise DeniedError("the charter in force has no such role", rule="principal.role")
         return found

@@ -3,7 +3,7 @@
 Rules, in this order; the first that fails ends it, and nothing was opened:
 1. nothing is stopped; the ledger takes entries;
 2. whoever asks is a person, and the capability holds for this purpose and for pulling, at this moment;
-3. the artifact is there, is of this purpose, and does not lie in quarantine;
+3. the artifact is there, is of this purpose, and neither lies in quarantine nor is contained;
 4. policy allows it in every segment that it was made from, with every gate of the charter passed;
 5. the caps of the grant cover one more pull and so many bytes;
 6. the file is what was kept, and the statement about it holds; else it lies in quarantine from now on;
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -34,6 +35,7 @@ from safehold.keeper.admission import note_attempt
 from safehold.keeper.answers import Answers
 from safehold.keeper.ask import Asker
 from safehold.keeper.card import Cards
+from safehold.keeper.contained import things
 from safehold.keeper.datasheet import complete, write_markdown
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.gates import Gates
@@ -41,6 +43,7 @@ from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import MODEL_FILE, Models, size_class
 from safehold.keeper.server import Report
 from safehold.keeper.terms import silos_of
+from safehold.keeper.touched import by_asker
 from safehold.ledger import Entry, Receipt
 
 VERB: Final = "artifact.pull"
@@ -113,7 +116,8 @@ class Pull:
             TamperedError: The file, or the statement about it, does not hold.
         """
         desk, name = self._desk, _name(arguments)
-        if len(descriptors) != 1:
+        # under the lock nobody may keep it waiting
+        if len(descriptors) != 1 or not stat.S_ISREG(os.fstat(descriptors[0]).st_mode):
             raise InvalidError("one file to write to", rule="artifact.file")
         desk.trust.require_running()
         desk.ledger.check_health()
@@ -143,6 +147,8 @@ class Pull:
     def _pull(self, name: str, purpose: str, asker: Asker, out: int) -> dict[str, Any]:
         desk, models = self._desk, self._models
         record = models.find(name)
+        touched = by_asker(desk, asker, purpose) | things(artifacts=[name])
+        desk.trust.contained.require_free(touched)
         if record["purpose"] != purpose:
             raise DeniedError(
                 "this artifact is of another purpose than the grant",
@@ -164,6 +170,7 @@ class Pull:
         statements = f"{record['provenance']}\n{attested.decode()}\n"
         with desk.lock:
             self._answers.settle()
+            desk.trust.contained.require_free(touched)
             self._require_still(name, card)
             intent = self._intend(name, purpose, asker, written, size=len(body))
             self._answers.begin(intent.index)
@@ -174,8 +181,12 @@ class Pull:
                 desk.trust.send(intent.index, len(body) + len(written), asker.caps)
             desk.trust.require_running()
             proof = self._prove(intent)
-            self._require_still(name, card)  # the witnesses may have taken their time
-            _write(out, body)
+            with (
+                desk.lock
+            ):  # the witnesses may have taken their time; no byte follows what stands against it
+                desk.trust.contained.require_free(touched | things(runs=[intent.index]))
+                self._require_still(name, card)
+                _write(out, body)
             self._answers.write(
                 intent.index,
                 actor=who,

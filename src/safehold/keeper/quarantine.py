@@ -23,6 +23,7 @@ from safehold.charter.board import check_quorum
 from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.keeper.caller import caller
+from safehold.keeper.contained import things
 from safehold.keeper.desk import Desk
 from safehold.keeper.models import Models, facts_of
 from safehold.keeper.ports import Passed
@@ -166,6 +167,7 @@ class Quarantine:
         purpose = str(arguments.get("purpose", ""))[:128]
         charter = desk.trust.charter()
         charter.purpose(purpose)
+        desk.trust.contained.require_free(things(purpose=purpose))
         canaries = [str(one) for one in arguments.get("canaries", ())]
         body = _read_file(descriptors[0])
         found, level = self._inspect(body, canaries, purpose)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from safehold.errors import MissingError, SafeholdError, ShreddedError, TamperedError
+from safehold.keeper.contained import things
 from safehold.keeper.desk import Desk
 from safehold.keeper.effects import PENDING, REBUILT, SHREDDED
 from safehold.keeper.inheritance import made_key
@@ -106,6 +107,7 @@ class Rebuilding:
         """Make one thing again, and return what became of it.
 
         Raises:
+            DeniedError: It, or what it was made from, is contained: under a new id it would open again.
             TamperedError: What its recipe says it made is not there, is older, or has another name.
         """
         desk = self._desk
@@ -116,6 +118,7 @@ class Rebuilding:
         facts, label = detail["node"]["facts"], detail["node"]["label"]
         if label["expires"] <= desk.today() or not self.can(facts["recipe"]):
             return {"status": SHREDDED}  # its time is over too, or nothing makes it any more
+        desk.trust.contained.require_free(things(datasets=[name, *detail["node"]["parents"]]))
         kind, _, rest = name.partition("/")
         again = Rebuild(
             dataset=name,

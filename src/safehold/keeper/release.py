@@ -10,8 +10,9 @@ Rules, in this order; the first that fails ends it, and nothing was opened:
 4. the grant has all columns that the recipe reads; policy allows it, in every segment, and the grant covers every
    day of telemetry behind it; a red line ends it whatever else is said;
 5. enough people are left, and the caps of the grant and the purpose's privacy budget cover it;
-6. the intent, with the set of people and the price, is durable in the ledger;
-7. in strict mode, the quorum of witnesses has cosigned a head that covers it.
+6. nothing that it touches is contained: who asks, token, grant, purpose, segments, datasets;
+7. the intent, with the set of people and the price, is durable in the ledger;
+8. in strict mode, the quorum of witnesses has cosigned a head that covers it.
 Then the keeper opens the blocks into a sealed memory file for a sandbox that it starts itself. What comes out
 passes the egress gate. The caller gets counters.
 """
@@ -34,14 +35,13 @@ from safehold.clock import DAY_US
 from safehold.errors import (
     ConsentError,
     DeniedError,
-    ShreddedError,
     TamperedError,
-    UnavailableError,
 )
 from safehold.ids import PersonId
 from safehold.keeper.answers import Answers
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Bounds, Opening, bounds_of, demand_of, refuse
+from safehold.keeper.contained import things
 from safehold.keeper.days import Behind, look_behind, sources_digest
 from safehold.keeper.derived import Derived
 from safehold.keeper.desk import Desk
@@ -52,6 +52,7 @@ from safehold.keeper.ports import Beside, Passed
 from safehold.keeper.run import Run
 from safehold.keeper.server import Report
 from safehold.keeper.terms import admit_recipe, least_level, sources_of
+from safehold.keeper.touched import by_asker, by_release
 from safehold.keeper.withheld import why_withheld
 from safehold.ledger import Entry, Receipt
 from safehold.privacy.budget import Charge
@@ -152,6 +153,10 @@ class Release:
                 fix="wait until more people take part",
             )
         label = self._heritage.label(ask, asker, bounds, behind, held=held, people=chosen)
+        segments = _segments(shown)
+        touched = by_asker(desk, asker, ask.purpose)
+        touched |= by_release(desk, ask, segments=segments, behind=behind, label=label)
+        desk.trust.contained.require_free(touched)
         people = sorted(chosen)
         aliases = {person: ids.opaque_id("p") for person in people}
         standings = {person: desk.people.standing(person) for person in people}
@@ -169,7 +174,7 @@ class Release:
                     "grant": "" if asker.claims is None else asker.claims.grant,
                     "purpose": ask.purpose,
                     "role": asker.principal.role,
-                    "segments": sorted(_segments(shown)),
+                    "segments": sorted(segments),
                     "blocks": len(held) + len(pooled),
                     "label": label.to_record(),
                     "days": list(behind.days),
@@ -199,6 +204,7 @@ class Release:
             label=label,
             datasets=behind.sources,
             pooled=tuple(pooled),
+            touched=touched | things(runs=[intent.index]),
         )
 
     def _choose(self, ask: Ask) -> tuple[dict[PersonId, list[SealedBlock]], dict[str, int]]:
@@ -414,22 +420,18 @@ class Release:
 
     @contextmanager
     def going(self, opening: Opening, people: Sequence[PersonId]) -> Iterator[Run]:
-        """Let an erasure know whose rows are about to be opened, until nothing of them is left.
+        """Let erasures and containments know what is about to be opened, until nothing of it is left.
 
-        Who has left by now is left out, and who leaves later finds the run: both under one lock.
+        Who has left by now is left out, and who leaves later finds the run: both under one lock. What was contained
+        since it was decided ends it here.
         """
         desk = self._desk
         with desk.lock:
-            run = Run(self.still(opening, people))
+            desk.trust.contained.require_free(opening.touched)
+            run = Run(self.still(opening, people), opening.touched)
             desk.runs.add(run)
-        try:
+        with desk.holding(run=run):
             yield run
-        except (ShreddedError, UnavailableError):
-            run.require_going()  # say that it was the erasure
-            raise
-        finally:
-            desk.runs.discard(run)
-            run.over()
 
     def _run(
         self,
@@ -492,14 +494,15 @@ class Release:
             return [one for one in people if now.get(one) == opening.standings[one]]
 
     def require_present(self, opening: Opening) -> None:
-        """Pass if nobody of a run was erased since.
+        """Pass if nobody of a run was erased since, and nothing that it touched was contained.
 
         Call it with the lock held, and keep what was made before letting go: so what an erasure finds
-        made from somebody is all that was and will be.
+        made from somebody is all that was and will be, and nothing comes out after a containment.
 
         Raises:
-            DeniedError: Somebody was; what was made is dropped.
+            DeniedError: Somebody or something was; what was made is dropped.
         """
+        self._desk.trust.contained.require_free(opening.touched)
         if not opening.blocks.keys() <= self._desk.people.everybody().keys():
             raise DeniedError(
                 "somebody whose data was in this run was erased while it went on",
@@ -508,15 +511,21 @@ class Release:
             )
 
     def close(self, ask: Ask, opening: Opening, asker: Asker, detail: Mapping[str, Any]) -> Receipt:
-        """Write the result of a run that came to its end."""
+        """Write the result of a run that came to its end.
+
+        Raises:
+            DeniedError: Something that it touched was contained; nothing of it is handed out.
+        """
         intent = opening.intent.index
-        return self.answers.write(
-            intent,
-            actor=asker.principal.id,
-            thing=ask.recipe,
-            outcome="ok",
-            detail={**detail, **self.confined(intent), "blocks": self._opened.get(intent, 0)},
-        )
+        with self._desk.lock:
+            self._desk.trust.contained.require_free(opening.touched)
+            return self.answers.write(
+                intent,
+                actor=asker.principal.id,
+                thing=ask.recipe,
+                outcome="ok",
+                detail={**detail, **self.confined(intent), "blocks": self._opened.get(intent, 0)},
+            )
 
     def confined(self, intent: int) -> dict[str, Any]:
         """Return kernel, mechanisms and program of the sandboxes of a run; nothing if it had none."""

@@ -40,6 +40,7 @@ from safehold.keeper.asked import Asked
 from safehold.keeper.desk import Desk
 from safehold.keeper.pricing import price_grant
 from safehold.keeper.server import Report, Verb
+from safehold.keeper.touched import by_grant
 from safehold.ledger import Entry
 
 MOST_OPEN: Final = 5  # requests of one person that wait for seats
@@ -171,6 +172,7 @@ class Requests:
         desk = self._desk
         now = desk.now_us()
         self._whose(grant)
+        desk.trust.contained.require_free(by_grant(grant))
         check_eligible(grant, desk.trust.policy(), now_us=now)
         privacy = desk.trust.charter().purpose(grant.purpose).privacy
         check_people(
@@ -248,6 +250,8 @@ class Requests:
         with desk.lock:
             request = self._find(str(arguments["request"]))
             self._require_open(request, desk.now_us())
+            if approval.decision == "approve":  # to deny narrows, and is always heard
+                desk.trust.contained.require_free(by_grant(request.grant))
             if approval.decision == "approve" and not approving(
                 request.grant, desk.trust.charter(), [approval.seat]
             ):

@@ -12,6 +12,7 @@ from typing import Any
 from safehold.errors import ShreddedError, TamperedError
 from safehold.keeper.desk import Desk
 from safehold.keeper.models import Models
+from safehold.keeper.watch_events import WATCH
 
 
 class Closings:
@@ -19,11 +20,18 @@ class Closings:
 
     def __init__(self) -> None:
         self.newest: dict[str, int] = {}
+        self._watching: set[int] = (
+            set()
+        )  # intents of reading the ledger: no transaction follows one
 
     def note(self, index: int, leaf: Mapping[str, Any]) -> None:
         """Take the next leaf."""
         facts = leaf.get("pub", {})
-        if leaf["k"] == "ingest" and facts.get("rows", 0):
+        if leaf["k"] == "access.intent" and facts.get("action") == WATCH:
+            self._watching.add(index)
+        elif leaf["k"] == "access.result" and leaf["ref"] in self._watching:
+            self._watching.discard(leaf["ref"])
+        elif leaf["k"] == "ingest" and facts.get("rows", 0):
             self.newest["source"] = index
         elif leaf["k"] == "access.result" and facts.get("outcome", "ok") == "ok":
             self.newest["result"] = index

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from safehold.charter import Charter
-from safehold.errors import DeniedError
+from safehold.errors import DeniedError, InvalidError
 from safehold.keeper.uses import Caps, GrantUses, Totals, Uses
 from safehold.ledger import Entry, Ledger, Receipt
 from safehold.privacy.budget import Allowed, Amount, Charge, remaining, reserve
@@ -119,6 +119,21 @@ class Spending(ABC):
             (receipt,) = self._ledger.append([replace(entry, public=facts)])
             self._spent.append(facts)
             self._uses.begin(receipt.index, entry.ref, facts, at_ms=self.now_ms())
+            return receipt
+
+    def log_watching(self, entry: Entry) -> Receipt:
+        """Append the intent of whoever watches the ledger itself; a stop does not blind them.
+
+        Raises:
+            InvalidError: It is about somebody's data, or under a grant: that is ``log_charged`` alone.
+        """
+        if entry.subjects or entry.ref is not None:
+            raise InvalidError("whoever watches opens nobody's data", rule="watch.subjects")
+        with self._lock:
+            (receipt,) = self._ledger.append([entry])
+            facts = dict(entry.public)
+            self._spent.append(facts)
+            self._uses.begin(receipt.index, None, facts, at_ms=self.now_ms())
             return receipt
 
     def unanswered(self) -> list[int]:

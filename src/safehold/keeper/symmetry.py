@@ -14,6 +14,7 @@ from typing import Any, Final
 from safehold.errors import DeniedError, InvalidError
 from safehold.keeper.answers import Answers
 from safehold.keeper.chosen import LEVELS
+from safehold.keeper.contained import things
 from safehold.keeper.desk import ENGINEER, Desk
 from safehold.keeper.server import Report
 from safehold.keeper.terms import silent_because
@@ -67,6 +68,7 @@ class Symmetry:
                     "too few people are enrolled for any figure about them",
                     rule="purpose.min_people",
                 )
+            desk.trust.contained.require_free(things(purpose=purpose))
             charge = Charge(purpose=purpose, epsilon_micro=epsilon, delta_e12=0)
             intent = desk.trust.log_charged(
                 Entry(

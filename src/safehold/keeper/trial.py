@@ -34,6 +34,7 @@ from safehold.keeper.answers import Answers
 from safehold.keeper.ask import Ask
 from safehold.keeper.bounds import Opening
 from safehold.keeper.caller import caller
+from safehold.keeper.contained import Thing, things
 from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
@@ -100,6 +101,7 @@ class Trials:
             stage=STAGE,
             least_people=desk.trust.least_people(purpose),
             within=frozenset(record["datasets"]),
+            about=things(artifacts=[name]),
         )
         try:
             asker.require_everybody()
@@ -162,7 +164,9 @@ class Trials:
             sources_of(desk.trust.charter(), purpose),
             synthetic=desk.home.synthetic,
         )
+        touched = things(purpose=purpose, principals=(who,), artifacts=[name])
         with desk.lock:
+            desk.trust.contained.require_free(touched)
             self._answers.settle()
             intent = desk.trust.log_charged(
                 Entry(
@@ -185,8 +189,11 @@ class Trials:
                     "key": b64(canary_key(desk, int(record["intent"]))),
                     "planted": planted,
                 }
-                passed, level = self._search(name, spec, least=least)
-            found = self._judge(name, CANARY, passed, intent=intent, actor=who)
+                touched |= things(runs=[intent])
+                passed, level = self._search(name, spec, least=least, touched=touched)
+            with desk.lock:
+                desk.trust.contained.require_free(touched)
+                found = self._judge(name, CANARY, passed, intent=intent, actor=who)
             receipt = self._answers.write(
                 intent,
                 actor=who,
@@ -253,18 +260,21 @@ class Trials:
         return Beside(parts=[({"model": True}, table)])
 
     def _search(
-        self, name: str, spec: Mapping[str, Any], *, least: str
+        self, name: str, spec: Mapping[str, Any], *, least: str, touched: frozenset[Thing]
     ) -> tuple[list[Passed], str]:
         desk = self._desk
         gate = desk.gatekeeper.open(CANARY, spec, frozenset())
         memory = desk.workshop.pack(iter(self._model(name).parts))
         try:
             with (
+                desk.holding(touched=touched) as run,
                 desk.workshop.start(CANARY, spec, [memory], least=least) as job,
                 desk.watching(job),
             ):
+                run.attach(job)
                 out = [gate.admit(frame) for frame in job.frames()]
                 desk.trust.require_running()
+                run.require_going()
                 gate.close()
                 return out, job.level
         finally:

@@ -14,16 +14,23 @@ from safehold.charter import Charter, Policy, Roster, Signature, SignedCharter, 
 from safehold.charter.admission import admit
 from safehold.charter.board import check_quorum
 from safehold.clock import Clock
-from safehold.errors import DeniedError, InvalidError, TamperedError
+from safehold.errors import (
+    DeniedError,
+    InvalidError,
+    MissingError,
+    ShreddedError,
+    TamperedError,
+)
 from safehold.keeper.asked import Asked, Requested
 from safehold.keeper.board import Board
+from safehold.keeper.contained import LEAF, PRINCIPAL, Contained, Held
 from safehold.keeper.deliberation import Deliberation
 from safehold.keeper.enacted import Enacted
 from safehold.keeper.enrolments import Enrolments
 from safehold.keeper.order import DIRECTIONS, Order, Orders, domain_of, read_order
 from safehold.keeper.proposals import Proposals
 from safehold.keeper.requirements import Direction, computed
-from safehold.keeper.restart import LONGEST_CAUSE, cause_entry, unmet
+from safehold.keeper.restart import LONGEST_CAUSE, cause_entry, newest_cause, unmet
 from safehold.keeper.spending import Spending
 from safehold.ledger import Entry, Ledger
 from safehold.settings import Home
@@ -50,6 +57,8 @@ class Trust(Spending):
         self._enacted = Enacted(home, ledger)
         self._home_leaf = False
         self.enrolments = Enrolments()
+        self.contained = Contained()
+        self._contained: list[tuple[int, dict[str, Any]]] = []  # its leaves, until all are read
         self.board = Board(home, ledger, clock)
         proposals = Proposals(home, ledger, clock, rosters=lambda: self.board.versions)
         # leaves of gates as they were at start, and how many leaves were looked at by then
@@ -59,7 +68,7 @@ class Trust(Spending):
         for index, leaf in ledger.leaves():
             self.read = index + 1
             self._uses.note(index, leaf)
-            self._note_artifact(index, leaf)
+            self._set_aside(index, leaf)
             match leaf["k"]:
                 case "home":
                     self._check_home(leaf.get("pub", {}))
@@ -75,12 +84,12 @@ class Trust(Spending):
                     self.enrolments.note(index, leaf["pub"])
                 case "request":
                     self._asked.note(index, leaf)
-                case "gate":
-                    self.attacks.append((index, leaf))
                 case "access.intent":
                     self._spent.append(leaf.get("pub", {}))
                 case _:
                     pass
+        self.contained.open(self._contained, self._sealed_detail)
+        self._contained = []
         self.board.open()
         if not self._home_leaf:
             raise TamperedError("the ledger does not name this home", rule="trust.home")
@@ -280,8 +289,73 @@ class Trust(Spending):
         )
         return entries, missing
 
-    def _note_artifact(self, index: int, leaf: dict[str, Any]) -> None:
-        """Set aside the leaves about artifacts, as they were when the ledger was checked."""
+    def restart(self) -> list[str]:
+        """Return what is missing before anything may resume, one sentence each, as if no cause came with the order."""
+        with self._lock:
+            return unmet(
+                self.charter(),
+                self._ledger,
+                stop=self._orders.entry,
+                cause=newest_cause(self._ledger, self._orders.entry),
+                published=False,
+            )
+
+    def contain(
+        self, what: str, key: str, entry: Entry, *, grant: int = -1, board: bool = False
+    ) -> tuple[Held, bool]:
+        """Append the leaf of a containment and let it count; what is contained already is contained once.
+
+        Only a principal is contained by a seat beside what others have done: it costs them more.
+
+        Args:
+            what: What is held back.
+            key: The key by which doors know it.
+            entry: The leaf.
+            grant: Leaf of the grant of a token.
+            board: Whether a seat ordered it.
+
+        Returns:
+            The containment in force, and whether it is new.
+        """
+        with self._lock:
+            held = self.contained.find((what, key))
+            more = board and what == PRINCIPAL
+            if held is not None and held.key and (held.board or not more):
+                return held, False
+            (receipt,) = self._ledger.append([entry])
+            held = Held(
+                what=what,
+                key=key,
+                entry=receipt.index,
+                at_ms=self.now_ms(),
+                grant=grant,
+                board=board,
+            )
+            self.contained.begin(held)
+            return held, True
+
+    def lift(self, entry: Entry) -> int:
+        """Append the leaf that lifts the containment which ``entry.ref`` names; return its index."""
+        with self._lock:
+            if entry.ref is None or self.contained.at(entry.ref) is None:
+                raise MissingError("no such containment is in force", rule=f"{LEAF}.missing")
+            (receipt,) = self._ledger.append([entry])
+            self.contained.lift(entry.ref)
+            return receipt.index
+
+    def _sealed_detail(self, index: int) -> Mapping[str, Any]:
+        """Return the sealed detail of a leaf; nothing where nobody can read it any more."""
+        try:
+            return dict(self._ledger.detail(index)["detail"])
+        except (ShreddedError, MissingError):
+            return {}
+
+    def _set_aside(self, index: int, leaf: dict[str, Any]) -> None:
+        """Set aside leaves that are looked at later, as they were when the ledger was checked."""
+        if leaf["k"] == LEAF:
+            self._contained.append((index, leaf))
+        elif leaf["k"] == "gate":
+            self.attacks.append((index, leaf))
         about = leaf["k"] in ("artifact", "attack")
         if about or (leaf["k"] == "access.intent" and "artifact" in leaf.get("pub", {})):
             self.artifacts.append((index, leaf))

@@ -20,6 +20,7 @@ from safehold.keeper.attack import Attacks
 from safehold.keeper.caller import SOMEBODY, calling
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.code import CodeRuns
+from safehold.keeper.containment import Containment
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.deadlines import owed, owed_to
 from safehold.keeper.descent import Descent
@@ -27,6 +28,7 @@ from safehold.keeper.desk import Desk
 from safehold.keeper.documents import Documents
 from safehold.keeper.door import Door
 from safehold.keeper.drift import Drift
+from safehold.keeper.drills import Drills
 from safehold.keeper.effects import Effects
 from safehold.keeper.embeddings import Embeddings
 from safehold.keeper.enrolment import Enrolment
@@ -43,6 +45,7 @@ from safehold.keeper.level import Level, level_of
 from safehold.keeper.lifecycle import Lifecycle
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
+from safehold.keeper.pooled import Pool
 from safehold.keeper.principals import Principals
 from safehold.keeper.pull import Pull
 from safehold.keeper.quarantine import Quarantine
@@ -60,6 +63,7 @@ from safehold.keeper.sources import Sources
 from safehold.keeper.symmetry import Symmetry
 from safehold.keeper.trail import Trail
 from safehold.keeper.trial import Trials
+from safehold.keeper.watching import Watching
 from safehold.keeper.work import Work
 from safehold.signing import VerifyKey
 
@@ -104,6 +108,7 @@ class Verbs:
         self.rights = Rights(desk, self.crowd)
         self.hands = Hands(desk, self.crowd)
         self.documents = Documents(desk)
+        self.drills = Drills(desk)
         self.descent = Descent(desk, self.principals, overdue=self._overdue)
         self.requests = Requests(
             desk, overdue=self._overdue, whose=self._check_asked, see=self.descent.require_seen
@@ -117,11 +122,10 @@ class Verbs:
         self.federation = Federation(desk, self.grants, self.work.release)
         self.code = CodeRuns(desk, self.grants, self.work.release)
         self.symmetry = Symmetry(desk, self.work.answers)
-        pool = self.work.release.derived.pool
-        self.rebuilding = Rebuilding(desk, pool)
-        self.graph = Graph(desk, self.models, pool)
+        self.rebuilding = Rebuilding(desk, self._pool)
+        self.graph = Graph(desk, self.models, self._pool)
         effects = Effects(
-            desk, self.models, self.work.release.gates, pool=pool, again=self.rebuilding.can
+            desk, self.models, self.work.release.gates, pool=self._pool, again=self.rebuilding.can
         )
         self.export = Export(desk, self.work.answers, effects)
         self.erasure = Erasure(
@@ -138,14 +142,24 @@ class Verbs:
         self.trials = Trials(desk, self.grants, self.work.release, self.work.answers, self.models)
         self.pull = Pull(desk, self.grants, self.work.answers, self.models, self.work.release.gates)
         self.quarantine = Quarantine(desk, self.models)
-        self.retention = Retention(desk, self.intake, self.models, self.rebuilding, pool)
+        self.retention = Retention(desk, self.intake, self.models, self.rebuilding, self._pool)
         self.queries = Queries(desk, self.grants, self.work.release)
+        self.containment = Containment(desk, self.principals, self.grants, self.models, self.leases)
+        self.watching = Watching(
+            desk, self.principals, self.work.answers, contain=self.containment.begin
+        )
         # what a served keeper does by itself; a keeper started for one command does nothing by itself
         self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
+        # verbs of what stands above the keeper, put in by whoever composes it; the door lets them in like any other
+        self.beside: dict[str, Verb] = {}
         # how each promise of the charter stands; the argument says whether to measure anew
         self.milestones: Callable[[bool], list[dict[str, Any]]] = lambda _anew: []
         # what was last seen from outside: by the monitor of this home's own ledger, by its anchors
         self.watched: Callable[[], dict[str, Any]] = dict
+
+    @property
+    def _pool(self) -> Pool:
+        return self.work.release.derived.pool
 
     @property
     def level(self) -> Level:
@@ -183,7 +197,7 @@ class Verbs:
         except UnavailableError as error:
             _LOG.warning("an erasure is carried on later: %s", error.rule)
         self.leases.recover()
-        keep = self.models.objects() | self.work.release.derived.pool.objects()
+        keep = self.models.objects() | self._pool.objects()
         self.intake.recover(keep=keep)
 
     def table(self) -> dict[str, Verb]:
@@ -198,6 +212,7 @@ class Verbs:
             "document.publish": self.documents.publish,
             "document.list": self.documents.listing,
             "drift": self._drift,
+            **self.drills.verbs(),
             "milestones": self._milestones,
             "people.enrol": self.crowd.enrol,
             "people.choose": self.crowd.choose,
@@ -239,6 +254,8 @@ class Verbs:
             "attack.dataset": self.attacks.dataset,
             "gate.list": self.attacks.listing,
             **self.joins.verbs(),
+            **self.containment.verbs(),
+            **self.watching.verbs(),
             "artifact.list": self.models.listing,
             "artifact.show": self.pull.show,
             "artifact.pull": self.pull.pull,
@@ -258,6 +275,7 @@ class Verbs:
             "ledger.rotate": self.desk.rotation.rotate,
             "key.list": self.lifecycle.listing,
             "key.rotate": self.lifecycle.rotate,
+            **self.beside,
         }
         return {name: self._recorded(name, verb) for name, verb in verbs.items()}
 
@@ -321,7 +339,10 @@ class Verbs:
             "synthetic": desk.home.synthetic,
             "charter": charter,
             "stopped": desk.trust.stopped,
+            "contained": self.containment.status(),
             "counts": desk.catalog.counts(),
+            # for whoever is not in it and can ask for nothing of theirs: that they were left out is counted
+            "dropped_of_others": desk.catalog.of_others(),
             "ledger": {
                 "size": desk.ledger.size,
                 "cosigned": desk.ledger.cosigned,
@@ -336,6 +357,7 @@ class Verbs:
             "requests": self.rights.clock(),
             "periodic": list(self.periodic()),
             **self.watched(),
+            **self.watching.status(),
             "limits": [
                 "root on this machine can read the keeper's memory while it runs",
                 "witnesses in the operator's domain, as the local one is, only detect what went wrong",

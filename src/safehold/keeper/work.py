@@ -135,28 +135,30 @@ class Work:
                 made = self._seal_features(opening, group, passed, build)
                 rows += made[0]
                 people += made[1]
-            # before the build counts: whatever is live has its lineage
-            desk.lineage.add(
-                build,
-                kind=FEATURE,
-                label=replace(opening.label, people=people),
-                parents=opening.datasets,
-                created_us=desk.now_us(),
-                facts={
-                    "intent": opening.intent.index,
-                    "purpose": purpose,
-                    "recipe": FEATURE,
-                    "rows": rows,
-                    "mode": "apart",
-                },
-            )
-            desk.vault.remove(desk.catalog.replace_derived(purpose, keep=build))
-            receipt = self._release.close(
-                ask,
-                opening,
-                asker,
-                {"rows": rows, "people": people, "level": level, "dataset": build},
-            )
+            with desk.lock:  # a containment in between leaves the build before it in its place
+                desk.trust.contained.require_free(opening.touched)
+                # before the build counts: whatever is live has its lineage
+                desk.lineage.add(
+                    build,
+                    kind=FEATURE,
+                    label=replace(opening.label, people=people),
+                    parents=opening.datasets,
+                    created_us=desk.now_us(),
+                    facts={
+                        "intent": opening.intent.index,
+                        "purpose": purpose,
+                        "recipe": FEATURE,
+                        "rows": rows,
+                        "mode": "apart",
+                    },
+                )
+                desk.vault.remove(desk.catalog.replace_derived(purpose, keep=build))
+                receipt = self._release.close(
+                    ask,
+                    opening,
+                    asker,
+                    {"rows": rows, "people": people, "level": level, "dataset": build},
+                )
             return {
                 "dataset": build,
                 "people": people,

@@ -191,6 +191,29 @@ def unseal(leaf: bytes, plaintext: bytes) -> Opening:
     return opening
 
 
+def unseal_values(said: Mapping[str, Any], plaintext: bytes) -> list[bytes]:
+    """Return actor, object and detail of an opened side-car, checked against their commitments.
+
+    Raises:
+        TamperedError: The side-car does not say what the leaf commits to.
+    """
+    parts, at = [], 1
+    for _ in range(2 + len(FIELDS)):
+        stop = at + 4 + int.from_bytes(plaintext[at : at + 4], "big")
+        parts.append(plaintext[at + 4 : stop])
+        at = stop
+    blind, _key, *values = parts
+    if plaintext[:1] != b"\2" or at > len(plaintext) or len(blind) != 32 * len(FIELDS):
+        raise TamperedError("a side-car is malformed", rule="ledger.sidecar")
+    for number, (name, value) in enumerate(zip(FIELDS, values, strict=True)):
+        made = commit(name, value, blind[number * 32 : number * 32 + 32])
+        if said[name] != canonical.b64(made):
+            raise TamperedError(
+                "a side-car does not say what its leaf commits to", rule="ledger.commitment"
+            )
+    return values
+
+
 def open_handles(
     leaf: bytes, opening: Opening, sidecar: SidecarSealer, *, epoch: int
 ) -> dict[bytes, int]:

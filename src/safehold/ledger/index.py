@@ -31,6 +31,7 @@ from safehold.canonical import b64, unb64
 from safehold.errors import MissingError, ShreddedError, TamperedError
 from safehold.ledger.entry import INDEX_SEGMENT, Entry, Opening, SidecarSealer
 from safehold.ledger.epoch import EPOCH_KIND
+from safehold.ledger.held import Held
 from safehold.ledger.shelf import Row, Shelf
 from safehold.ledger.subjects import HANDLE, epoch_key, item_of, label_of, tag_of
 from safehold.ledger.tree import EMPTY, HASH, fold, leaf_hash
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 LOWEST, HIGHEST = bytes(HASH), b"\xff" * HASH
 NO_VALUE = bytes(HASH)  # of the sentinels
+
+HELD = 128 << 20  # bytes of trees that are held in memory
 
 _INDEX = b"sh/index/v1"
 _SEED = b"sh/index/seed/v1"
@@ -125,6 +128,9 @@ class EpochIndex:
         self._keys = keys
         self._shelf = Shelf(directory, sidecar)
         self._closing = threading.RLock()
+        self._trees: Held[tuple[int, bytes, object], tuple[IndexTree, dict[bytes, Row]]] = Held(
+            HELD
+        )
 
     def close(self) -> list[Closed]:
         """Close the present epoch up to this moment, and any that a crash left open.
@@ -180,6 +186,10 @@ class EpochIndex:
             MissingError: It was deleted, and somebody in it was erased since.
         """
         closed = self.entry_of(epoch)
+        # what is held was compared with the root; of a file that is another now, or gone, it says nothing
+        name = (epoch, closed.root, self._shelf.state(epoch))
+        if (held := self._trees.get(name)) is not None:
+            return held
         rows = self._shelf.get(epoch)
         fresh = rows is None
         if rows is None:
@@ -195,7 +205,14 @@ class EpochIndex:
             raise TamperedError(f"the index of epoch {epoch} was changed", rule="index.root")
         if fresh:
             self._shelf.put(epoch, rows, month=self._month(closed.entry))
-        return tree, {row.label: row for row in rows}
+            return tree, {row.label: row for row in rows}
+        found = tree, {row.label: row for row in rows}
+        self._trees.put(name, found, _size_of(tree, rows))
+        return found
+
+    def forget(self) -> None:
+        """Hold no tree any more: somebody was erased."""
+        self._trees.forget()
 
     def seed(self, epoch: int) -> bytes:
         """Return what the padding of an epoch's tree is derived from."""
@@ -204,12 +221,21 @@ class EpochIndex:
     def entries(self, epoch: int) -> Iterator[tuple[int, Opening, dict[bytes, int] | None]]:
         """Yield index, opening and handles of every entry about people; no handles once they are gone."""
         first, stop = self._ledger.epochs.span(epoch)
-        for index, leaf in self._ledger.leaves(first, stop):
-            if leaf["sub"] != _NOBODY:
+        gone = False  # one key hides those of the whole epoch
+        for index, raw, leaf, opening in self._ledger.openings(first, stop, opens=_about_people):
+            if opening is None:
+                if leaf["sub"] != _NOBODY:
+                    raise ShreddedError(
+                        f"the side-car of entry {index} opens no more", rule="sidecar.key"
+                    )
+                continue
+            handles = None
+            if not gone:
                 try:
-                    yield index, *self._ledger.handles(index, epoch=epoch)
+                    handles = self._ledger.handles_in(raw, opening, epoch=epoch)
                 except ShreddedError:
-                    yield index, self._ledger.opening(index), None
+                    gone = True
+            yield index, opening, handles
 
     def _finish(self, epoch: int) -> Closed:
         first, stop = self._ledger.epochs.span(epoch)
@@ -228,35 +254,31 @@ class EpochIndex:
         return Closed(epoch=epoch, first=first, stop=stop, entry=receipt.index, root=tree.root)
 
     def _rows(self, epoch: int) -> Iterator[Row]:
-        """Yield everybody's row; two passes, so that lists are never held but for their indices."""
+        """Yield everybody's row, from one pass: of an entry its index and its nonce are held, of a list its numbers."""
         known = {
             label_of(key)[:HANDLE]: key for key in (epoch_key(one, epoch) for one in self._keys())
         }
-        counts: dict[bytes, int] = {}
+        indices, nonces = array("Q"), bytearray()
+        lists: dict[bytes, array[int]] = {}  # by handle which of those entries are about them
         strangers: set[bytes] = set()
-        for _, opening, handles in self.entries(epoch):
+        for index, opening, handles in self.entries(epoch):
             for handle in self._match(opening, handles, known, strangers):
-                counts[handle] = counts.get(handle, 0) + 1
+                lists.setdefault(handle, array("Q")).append(len(indices))
+            indices.append(index)
+            nonces += opening.people.nonce
         if len(strangers) > self._erasures(epoch):
             raise TamperedError(
                 "entries are about people whose keys are gone, though nobody was erased",
                 rule="index.strangers",
                 fix="put back the newest control database",
             )
-        values = {
-            handle: hashlib.sha256(start_of(known[handle], count))
-            for handle, count in counts.items()
-        }
-        places = {handle: array("Q") for handle in counts}
-        for index, opening, handles in self.entries(epoch):
-            # those who were found in the first pass; nothing of it has to be checked twice
-            found = handles or self._match(opening, handles, known, set())
-            for handle in known.keys() & found:
-                tag = tag_of(known[handle], opening.people.nonce)
-                values[handle].update(index.to_bytes(8, "big") + tag)
-                places[handle].append(index)
-        for handle, value in values.items():
-            yield Row.of(known[handle], value.digest(), places[handle])
+        for handle, numbers in lists.items():
+            key = known[handle]
+            value = hashlib.sha256(start_of(key, len(numbers)))
+            for at in numbers:
+                tag = tag_of(key, bytes(nonces[at * HASH : (at + 1) * HASH]))
+                value.update(indices[at].to_bytes(8, "big") + tag)
+            yield Row.of(key, value.digest(), [indices[at] for at in numbers])
 
     def _match(
         self,
@@ -306,6 +328,15 @@ def fill(seed: bytes, number: int) -> tuple[bytes, bytes]:
     return hmac.digest(seed, stem + b"label", "sha256"), hmac.digest(
         seed, stem + b"value", "sha256"
     )
+
+
+def _about_people(leaf: dict[str, Any]) -> bool:
+    return bool(leaf["sub"] != _NOBODY)
+
+
+def _size_of(tree: IndexTree, rows: Iterable[Row]) -> int:
+    """Return about how many bytes a tree and its rows take in memory."""
+    return len(tree.leaves) * 600 + sum(len(row.sealed) for row in rows)
 
 
 def _leaf(facts: dict[str, int | str], ref: int | None = None) -> Entry:

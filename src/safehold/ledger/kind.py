@@ -36,8 +36,13 @@ _ATTACK = {
 }
 # what a pull, or an attack that opens no rows, says beside: whose turn it was is committed to, never public
 _OF_ARTIFACT = {"action": str, "artifact": str, "record": str, "size": int}
+_INCIDENT = {
+    # its state and severity after a step, and which step; who took it, and every word of theirs, is sealed
+    **dict.fromkeys(("state", "step", "about", "seat", "notice", "decision", "sha256"), str),
+    **dict.fromkeys(("severity", "since"), int),
+}
 _CONTAINMENT = {
-    # what is held back; its name only where that is nobody's: of a segment, a purpose, an artifact
+    # what is held back; its name only where that is nobody's: never of a grant, a token or a principal
     **dict.fromkeys(("what", "target", "state"), str),
 }
 _DRILL = {
@@ -94,10 +99,11 @@ KINDS: Mapping[str, Kind] = {
     "derived": _kind({"state": str, "rows": int}, "access.intent", needs=True),
     "drift": _kind({"state": str, "clause": str}, "drift"),
     "erasure": _kind({"state": str}, "erasure"),
-    "incident": _kind({"severity": int, "state": str}, "incident", "alert"),
+    "incident": _kind(_INCIDENT, "incident", "alert"),
     "alert": _kind({"signal": str, "severity": int, "state": str}, "alert"),
     "containment": _kind(_CONTAINMENT, "containment", "incident", "alert"),
     "drill": _kind(_DRILL, "drill"),
+    "blast": _kind({"state": str}, "incident", "alert"),
     "index.epoch": _kind(
         {"state": str, "epoch": int, "first": int, "stop": int, "root": str}, "index.epoch"
     ),

@@ -17,8 +17,11 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from safehold import canonical
 from safehold.canonical import b64
+from safehold.ledger.entry import Opening
 from safehold.ledger.index import Closed, EpochIndex
 from safehold.ledger.note import Checkpoint
 from safehold.ledger.subjects import epoch_key, label_of
@@ -161,13 +164,13 @@ class _Packer:
     def __init__(self, ledger: Ledger, index: EpochIndex, size: int) -> None:
         self._ledger = ledger
         self._index = index
-        self._size = size
+        self._path = ledger.prover(size)
 
     def leaf(self, index: int) -> dict[str, Any]:
         return {
             "index": index,
             "leaf": b64(self._ledger.leaf(index)),
-            "path": _all(self._ledger.path(index, self._size)),
+            "path": _all(self._path(index)),
         }
 
     def place(self, closed: Closed, key: bytes) -> dict[str, Any]:
@@ -175,7 +178,8 @@ class _Packer:
         label = label_of(key)
         at, there = tree.find(label)
         if there:
-            entries = [self.entry(index, key) for index in rows[label].places(key)]
+            places = self._ledger.entries(rows[label].places(key))
+            entries = [self.entry(index, leaf, opening, key) for index, leaf, opening in places]
             return {"place": at, "path": _all(tree.path(at)), "entries": entries}
         return {
             "place": at - 1,
@@ -189,26 +193,20 @@ class _Packer:
             ],
         }
 
-    def entry(self, index: int, key: bytes) -> dict[str, Any]:
-        leaf, opening = self.leaf(index), self._ledger.opening(index)
+    def entry(self, index: int, leaf: bytes, opening: Opening, key: bytes) -> dict[str, Any]:
         found = opening.people.find(key)
         at, flags = found if found is not None else (0, 0)
-        row = b"".join(leaf_hash(item) for item in opening.people.items)
-        path = []
-        place = at
-        while len(row) > HASH:
-            path.append(row[(place ^ 1) * HASH : ((place ^ 1) + 1) * HASH])
-            row, place = fold(row), place >> 1
-        ((_, said),) = self._ledger.leaves(index, index + 1)
         return {
-            **leaf,
+            "index": index,
+            "leaf": b64(leaf),
+            "path": _all(self._path(index)),
             "nonce": b64(opening.people.nonce),
             "flags": flags,
             "place": at,
-            "set": _all(path),
+            "set": _all(opening.people.path(at)),
             "told": {
                 name: {"r": b64(opening.blinds[name]), "value": b64(opening.values[name])}
-                for name in TOLD.get(said["k"], ())
+                for name in TOLD.get(orjson.loads(leaf)["k"], ())
             },
         }
 

@@ -7,19 +7,21 @@ commitments of its leaf before it is returned.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
 import orjson
 
 from safehold.canonical import b64
-from safehold.errors import MissingError, TamperedError, UnavailableError
+from safehold.errors import MissingError, ShreddedError, TamperedError, UnavailableError
 from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.entry import Opening, Receipt, SidecarSealer, open_handles
 from safehold.ledger.note import text_of
-from safehold.ledger.opening import open_leaf
-from safehold.ledger.proof import prove_inclusion
+from safehold.ledger.opening import Said, open_leaf, open_said
+from safehold.ledger.proof import prove_inclusion, root_at
 from safehold.ledger.replay import read_nodes
 from safehold.ledger.store import Journal
 from safehold.ledger.tree import Tree, leaf_hash
@@ -61,6 +63,55 @@ class Reader(ABC):
                 if index >= start:
                     yield index, orjson.loads(leaf)
 
+    def scan(
+        self,
+        start: int,
+        stop: int,
+        *,
+        opens: Callable[[int, dict[str, Any]], bool],
+        damaged: Callable[[int], None] | None = None,
+    ) -> Iterator[tuple[int, dict[str, Any], Said | None]]:
+        """Yield (index, leaf, who did what) for a range of the log, opening only what is asked for.
+
+        Made for reading many: a batch is read once, and whose data an entry is about is never opened.
+
+        Args:
+            start: Index of the first.
+            stop: Index after the last.
+            opens: Says of a leaf, before its side-car is opened, whether it may be; what may not be, and what can no
+                longer be opened because its key or the side-car is gone, comes as None.
+            damaged: Is told of an entry whose side-car was to be opened, and was taken away or changed; it comes as
+                None too, and nothing is raised.
+
+        Raises:
+            TamperedError: A side-car does not say what its leaf commits to, and nobody is told of that.
+        """
+        end = min(stop, self.size)
+        for first, batch in self._journal.batches(start) if start < end else ():
+            held: list[bytes] | None = None
+            for index, leaf in enumerate(batch, first):
+                if index >= end:
+                    return
+                if index < start:
+                    continue
+                said = orjson.loads(leaf)
+                found: Said | None = None
+                if opens(index, said):
+                    try:
+                        held = self._journal.sidecars(first) if held is None else held
+                        if index - first < len(held):
+                            with suppress(ShreddedError):
+                                found = open_said(leaf, said, held[index - first], self._sidecar)
+                        elif damaged is not None:
+                            damaged(index)
+                    except TamperedError:
+                        if damaged is None:
+                            raise
+                        damaged(index)
+                yield index, said, found
+            if first + len(batch) >= end:
+                return
+
     def leaf(self, index: int) -> bytes:
         """Return the stored bytes of one leaf."""
         return self._journal.leaf(index)
@@ -79,6 +130,87 @@ class Reader(ABC):
     def opening(self, index: int) -> Opening:
         """Return everything that the side-car of an entry says, checked; raises as ``detail`` does."""
         return self._open(index)[1]
+
+    def openings(
+        self, start: int, stop: int, *, opens: Callable[[dict[str, Any]], bool]
+    ) -> Iterator[tuple[int, bytes, dict[str, Any], Opening | None]]:
+        """Yield (index, stored leaf, what it says, what its side-car says) for a range, batch by batch.
+
+        Each side-car is checked against its leaf. There is none of a leaf that was not to be opened, or whose key was
+        destroyed.
+
+        Args:
+            start: First leaf.
+            stop: Leaf after the last.
+            opens: Says of a leaf whether its side-car is opened.
+
+        Raises:
+            TamperedError: A side-car does not say what its leaf commits to.
+            MissingError: A side-car was deleted.
+        """
+        end = min(stop, self.size)
+        if start >= end:
+            return
+        for first, batch in self._journal.batches(start):
+            if first >= end:
+                return
+            sealed: list[bytes] | None = None
+            for index, leaf in enumerate(batch, first):
+                if not start <= index < end:
+                    continue
+                said, opening = orjson.loads(leaf), None
+                if opens(said):
+                    sealed = self._journal.sidecars(first) if sealed is None else sealed
+                    if len(sealed) <= index - first:
+                        raise MissingError(
+                            f"entry {index} has lost its side-car", rule="ledger.sidecar"
+                        )
+                    with suppress(ShreddedError):
+                        opening = open_leaf(leaf, sealed[index - first], self._sidecar)
+                yield index, leaf, said, opening
+
+    def entries(self, indices: Iterable[int]) -> Iterator[tuple[int, bytes, Opening]]:
+        """Yield (index, stored leaf, what its side-car says) of some entries; a batch is read once while they ascend.
+
+        Raises:
+            ShreddedError: The key of a side-car was destroyed.
+            TamperedError: A side-car does not say what its leaf commits to.
+            MissingError: There is no such entry, or its side-car was deleted.
+        """
+        first, batch, sealed = 0, list[bytes](), list[bytes]()
+        for index in indices:
+            if not first <= index < first + len(batch):
+                if not 0 <= index < self.size:
+                    raise MissingError(f"there is no leaf {index}", rule="ledger.index")
+                first, batch = next(iter(self._journal.batches(index)))
+                sealed = self._journal.sidecars(first)
+            if len(sealed) <= index - first:
+                raise MissingError(f"entry {index} has lost its side-car", rule="ledger.sidecar")
+            leaf = batch[index - first]
+            yield index, leaf, open_leaf(leaf, sealed[index - first], self._sidecar)
+
+    def prover(self, size: int) -> Callable[[int], list[bytes]]:
+        """Return what gives the audit paths of many entries in a tree of one size; it reads no node twice."""
+        node = cache(read_nodes(self._journal, self.tree, keep=True))
+
+        def path(index: int) -> list[bytes]:
+            if not 0 <= index < size <= self.size:
+                raise MissingError(f"entry {index} is not published yet", rule="ledger.prove")
+            return prove_inclusion(node, index, size)
+
+        return path
+
+    def handles_in(self, leaf: bytes, opening: Opening, *, epoch: int) -> dict[bytes, int]:
+        """Return the flags of the people of an opened entry, by the beginning of their labels.
+
+        Raises:
+            ShreddedError: The key that hid them was destroyed, because somebody was erased since.
+        """
+        return open_handles(leaf, opening, self._sidecar, epoch=epoch)
+
+    def root_at(self, size: int) -> bytes:
+        """Return the root that the log had when it was so large, 32 bytes."""
+        return root_at(read_nodes(self._journal, self.tree), size)
 
     def handles(self, index: int, *, epoch: int) -> tuple[Opening, dict[bytes, int]]:
         """Return an opening and, by the beginning of their labels, the flags of its people.

@@ -8,6 +8,7 @@ restored backup is smaller than a witness knows; a rewritten journal has another
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import orjson
 
@@ -84,15 +85,21 @@ def compare_head(journal: Journal, tree: Tree, text: bytes, *, who: str) -> int:
     return head.size
 
 
-def read_nodes(journal: Journal, tree: Tree) -> Node:
-    """Return a reader of the complete nodes of a tree whose full tiles lie in the journal."""
+def read_nodes(journal: Journal, tree: Tree, *, keep: bool = False) -> Node:
+    """Return a reader of the complete nodes of a tree whose full tiles lie in the journal.
+
+    Args:
+        journal: The journal.
+        tree: The tree.
+        keep: Read no tile twice, and hash over none twice; for many paths at once.
+    """
 
     def tile(level: int, number: int) -> bytes:
         if number == tree.size >> (HEIGHT * (level + 1)):
             return tree.edges[level] if level < len(tree.edges) else b""
         return journal.tile(level, number) or b""
 
-    return node_reader(tile)
+    return node_reader(cache(tile) if keep else tile, keep=keep)
 
 
 def _grow(journal: Journal, tree: Tree, hashes: list[bytes]) -> Tree:

@@ -114,6 +114,14 @@ class Shelf:
             at = end
         return rows
 
+    def state(self, epoch: int) -> tuple[int, ...] | None:
+        """Return what tells a file from the one that takes its place, or nothing if it was deleted."""
+        try:
+            found = self._path(epoch).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
     @staticmethod
     def month_of(leaf: bytes) -> int:
         """Return the month whose key seals what belongs to a leaf."""

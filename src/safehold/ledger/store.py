@@ -122,6 +122,9 @@ class Journal(Protocol):
     def sidecar(self, index: int) -> bytes | None:
         """Return the sealed side-car of a leaf, or nothing if it was deleted."""
 
+    def sidecars(self, first: int) -> list[bytes]:
+        """Return the sealed side-cars of the batch that begins at a leaf; none if they were deleted."""
+
 
 class Store(Protocol):
     """Where a log keeps its journal, beside the directory of its static files."""
@@ -204,6 +207,16 @@ def unpack_batch(at: int, count: int, body: bytes, *, expected: int | None) -> l
 def pack_sidecars(sealed: list[bytes]) -> bytes:
     """Return sealed side-cars one after the other, each behind its length in four bytes."""
     return b"".join([len(one).to_bytes(4, "big") + one for one in sealed])
+
+
+def unpack_sidecars(body: bytes) -> list[bytes]:
+    """Return what ``pack_sidecars`` packed; what breaks off is left out, as ``pick_sidecar`` leaves it."""
+    found, at = [], 0
+    while at + 4 <= len(body):
+        stop = at + 4 + int.from_bytes(body[at : at + 4], "big")
+        found.append(bytes(body[at + 4 : stop]))
+        at = stop
+    return found
 
 
 def pick_sidecar(body: bytes, number: int) -> bytes | None:

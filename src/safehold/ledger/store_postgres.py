@@ -41,6 +41,7 @@ from safehold.ledger.store import (
     pick_sidecar,
     place_of,
     unpack_batch,
+    unpack_sidecars,
 )
 from safehold.ledger.store_postgres_place import check_place, lock_of, schema_of
 from safehold.ledger.tree import EMPTY
@@ -267,6 +268,11 @@ class PostgresJournal:
         """See ``Journal``."""
         rows = self._all(sql.SIDECAR, (index,), int, bytes)
         return pick_sidecar(rows[0][1], index - rows[0][0]) if rows else None
+
+    def sidecars(self, first: int) -> list[bytes]:
+        """See ``Journal``."""
+        rows = self._all(sql.SIDECAR, (first,), int, bytes)
+        return unpack_sidecars(rows[0][1]) if rows and rows[0][0] == first else []
 
     def _values(self, batch: Batch) -> dict[str, Any]:
         return {

@@ -23,6 +23,7 @@ from safehold.ledger.store import (
     pick_sidecar,
     place_of,
     unpack_batch,
+    unpack_sidecars,
 )
 from safehold.ledger.tree import EMPTY
 
@@ -272,6 +273,11 @@ class SqliteJournal:
         query = "SELECT first, body FROM sidecar WHERE first <= ? ORDER BY first DESC LIMIT 1"
         rows = self._all(query, (index,), int, bytes)
         return pick_sidecar(rows[0][1], index - rows[0][0]) if rows else None
+
+    def sidecars(self, first: int) -> list[bytes]:
+        """See ``Journal``."""
+        rows = self._all("SELECT body FROM sidecar WHERE first = ?", (first,), bytes)
+        return unpack_sidecars(rows[0][0]) if rows else []
 
     def _one(self, query: str, *types: type) -> tuple[Any, ...]:
         rows = self._all(query, (), *types)

@@ -17,9 +17,13 @@ from dataclasses import dataclass
 
 from safehold import ids
 from safehold.errors import InvalidError
-from safehold.ledger.tree import EMPTY, HASH, leaf_hash, merkle_root
+from safehold.ledger.held import Held
+from safehold.ledger.tree import EMPTY, HASH, fold, leaf_hashes, merkle_root
 
 HANDLE = 16  # bytes: the beginning of a label, by which closing an epoch finds the person again
+
+LARGE = 256  # items from which on the hashes over a set are held: a use of a crowd is on everybody's list
+_ROWS: Held[bytes, list[bytes]] = Held(64 << 20)
 
 _EPOCH = b"sh/epoch/v1"
 _LABEL = b"sh/label/v1"
@@ -68,7 +72,34 @@ class SubjectSet:
         """RFC 6962 root over the items."""
         if not self.items:
             return EMPTY
-        return merkle_root([leaf_hash(item) for item in self.items])
+        if len(self.items) & (
+            len(self.items) - 1
+        ):  # not as it is written: only its root is asked for
+            return merkle_root(leaf_hashes(self.items))
+        return self.rows[-1]
+
+    @property
+    def rows(self) -> list[bytes]:
+        """Hashes over the items, padded as they are, row by row: from the leaves to the root, each joined."""
+        data = b"".join(self.items)
+        held = len(self.items) >= LARGE
+        name = hashlib.sha256(data).digest() if held else b""
+        rows = _ROWS.get(name) if held else None
+        if rows is None:
+            rows = [b"".join(leaf_hashes(self.items))]
+            while len(rows[-1]) > HASH:
+                rows.append(fold(rows[-1]))
+            if held:
+                _ROWS.put(name, rows, 2 * len(data))
+        return rows
+
+    def path(self, place: int) -> list[bytes]:
+        """Return the audit path of an item, from its sibling to a child of the root."""
+        return [
+            row[at * HASH : (at + 1) * HASH]
+            for level, row in enumerate(self.rows[:-1])
+            for at in [(place >> level) ^ 1]
+        ]
 
     def find(self, key: bytes) -> tuple[int, int] | None:
         """Return (place, flags) of a person's item, by their key of the epoch, if they are in."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from safehold.errors import InvalidError
+from safehold.ledger.held import Held
 
 HEIGHT = 8  # tlog-tiles fixes the height of a tile
 WIDTH = 1 << HEIGHT
@@ -19,6 +20,7 @@ HASH = 32  # bytes
 EMPTY = hashlib.sha256(b"").digest()
 
 _sha256 = hashlib.sha256
+_ROWS: Held[bytes, list[bytes]] = Held(64 << 20)  # of the newest million entries
 
 Tile = tuple[int, int, bytes]  # level, number, 8,192 bytes
 Node = Callable[
@@ -101,18 +103,38 @@ class Tree:
         return EMPTY if carry is None else carry
 
 
-def node_reader(tile: Callable[[int, int], bytes]) -> Node:
+def tile_rows(data: bytes) -> list[bytes]:
+    """Return the hashes over a full tile, row by row, from its own to the one above it; held for whoever asks again."""
+    name = _sha256(data).digest()
+    rows = _ROWS.get(name)
+    if rows is None:
+        rows = [data]
+        while len(rows[-1]) > HASH:
+            rows.append(fold(rows[-1]))
+        _ROWS.put(name, rows, 2 * len(data))
+    return rows
+
+
+def node_reader(tile: Callable[[int, int], bytes], *, keep: bool = False) -> Node:
     """Return a reader of complete nodes over a reader of tiles.
 
     Args:
         tile: (tile level, number) -> hashes of that tile, full or partial.
+        keep: Hash over no full tile twice; for many paths at once.
     """
+    full: dict[tuple[int, int], list[bytes]] = {}
 
     def node(level: int, index: int) -> bytes:
         tile_level, above = divmod(level, HEIGHT)
         first = index << above
-        data = tile(tile_level, first >> HEIGHT)
+        place = tile_level, first >> HEIGHT
         at = (first & (WIDTH - 1)) * HASH
+        if (rows := full.get(place)) is not None:
+            return rows[above][at >> above : (at >> above) + HASH]
+        data = tile(*place)
+        if keep and len(data) == WIDTH * HASH:
+            full[place] = tile_rows(data)
+            return node(level, index)
         row = data[at : at + (HASH << above)]
         if len(row) != HASH << above:
             raise InvalidError("that node is not complete yet", rule="ledger.tree")

@@ -1,0 +1,309 @@
+"""One event held against what was usual before it: how rare is each part of it for this principal?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from safehold.sentinel.crowd import Circle, share_of
+from safehold.sentinel.event import Event
+from safehold.sentinel.measure import rarity
+from safehold.sentinel.nights import LEAST_DAYS, rare_hour
+from safehold.sentinel.profile import Profile
+from safehold.sentinel.settings import HOUR_US
+from safehold.sentinel.sizes import bucket_of
+from safehold.sentinel.ties import distance
+from safehold.sentinel.words import PAPER, family_of, meaning_of
+
+if TYPE_CHECKING:
+    from safehold.sentinel.detector import Sentinel
+
+OWN: Final = 3.0  # days that colleagues count as beside somebody's own
+LEAST_FRESH: Final = 0.02  # even whoever never touches anything new does on one day in fifty
+LEAST_SHARE: Final = 0.0005
+RARE: Final = 1.5
+MOST_AMISS: Final = 3.0
+ODD_HOUR: Final = 1.3
+MOST_REASONS: Final = 64
+MOST_OBJECTS: Final = 5  # of one event that are told apart
+KIN: Final = 0.3  # as what part of the others a family counts that is one's own
+NEW_TO_ALL: Final = 0.3
+NEW_OBJECTS: Final = "new"  # the habit that tells which part of new objects is new to all
+NO_GRANT: Final = "g:none"
+
+
+@dataclass(slots=True)
+class Finding:
+    """A score worth looking at.
+
+    Args:
+        channel: Whose.
+        score: How much.
+        numbers: Numbers of earlier events that belong to it.
+        facts: What the sentence is made of.
+        retried: True if it is tried again after a denial.
+    """
+
+    channel: str
+    score: float
+    numbers: tuple[int, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    retried: bool = False
+
+
+@dataclass(slots=True)
+class Held:
+    """An event with how rare its parts are.
+
+    Args:
+        event: The event.
+        who: Whose.
+        t_us: When.
+        day: The day of it.
+        meaning: What the action means; empty for an ordinary use.
+        felt: How rare each part is: ``s:`` segment, ``o:`` object, ``p:`` pair of objects, ``a:`` action,
+            ``u:`` purpose, ``g:`` no grant, ``f:`` family of objects, ``q:`` pair of families.
+        unseen: Parts that were not seen on this day before.
+        pairs: Those parts that are pairs.
+        size: Size of it; None if nothing came out.
+        hour: How rare the hour is.
+        excused: How far the purpose goes with such hours.
+        extra: What is added to what it is evidence of: no grant where grants are usual, or refused.
+        approved: How far its grant explains it, 0 to 1.
+        again: True if it tries what was refused within ten minutes.
+        strange: How far it is off what its grant has been used for.
+        amiss: How rare it is that a use has no grant, or one that is for something or somebody else.
+        far: How far the objects lie from what the principal works with.
+    """
+
+    event: Event
+    who: Profile
+    t_us: int
+    day: int
+    meaning: str
+    felt: dict[str, float]
+    unseen: list[str]
+    pairs: list[str]
+    size: int | None
+    hour: float = 0.0
+    excused: float = 0.0
+    extra: float = 0.0
+    approved: float = 0.0
+    again: bool = False
+    strange: float = 0.0
+    amiss: float = 0.0
+    far: dict[str, float] = field(default_factory=dict)
+
+
+def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) -> Held:
+    """Hold an event against its principal's profile, and note it there.
+
+    Args:
+        sentinel: Whose profiles.
+        event: The event.
+        who: Whose profile.
+        t_us: When.
+        day: The day of it.
+    """
+    today, denied = who.today, event.outcome == "denied"
+    scores, rare, ok = today.scores, today.rare, today.ok
+    meaning = meaning_of(event.action)
+    keys = parts_of(event, meaning)
+    pairs = [key for key in keys if key[0] == "p"] if len(event.objects) > 1 else []
+    ring: Sequence[Circle] | None = None
+    felt: dict[str, float] = {}
+    unseen: list[str] = []
+    odd = False
+    for key in keys:
+        score = scores.get(key)
+        if score is None:
+            if ring is None:
+                ring = sentinel.ring(who)
+            score = surprise(sentinel, who, key, ring)
+            if key not in who.known and len(ring) == 3:
+                ring[2].touch(who.name, key, day)
+            _place(sentinel, who, key, ring)
+            unseen.append(key)
+            if len(scores) < sentinel.settings.most_today:
+                scores[key] = score
+        felt[key] = score
+        if score >= RARE:
+            odd = True
+            if key in scores:
+                rare[key] = rare.get(key, 0) + 1
+        if not denied and key in scores:
+            ok[key] = 1
+    size = bucket_of(event.rows, event.bytes) if event.rows or event.bytes else None
+    held = Held(event, who, t_us, day, meaning, felt, unseen, pairs, size)
+    if today.far:
+        held.far = {key: today.far[key] for key in felt if key in today.far}
+    held.again = who.count_denied(
+        t_us, "\x1f".join((event.action, event.segment, *event.objects[:1])), denied=denied
+    )
+    held.hour = _hour(sentinel, who, t_us, ring)
+    _reason(sentinel, held)
+    if meaning != PAPER:
+        _permit(sentinel, held, odd=odd)
+    if denied:
+        held.extra += 0.4
+    own = who.active / sentinel.settings.own_days
+    if own < 1.0:
+        held.extra -= 0.8 * (1.0 - own)  # of whoever is still learned, less is certain
+    return held
+
+
+def _place(sentinel: Sentinel, who: Profile, key: str, ring: Sequence[Circle]) -> None:
+    """Note how far an object that is new to the principal lies from what they work with."""
+    if key[0] == "o" and key not in who.known:
+        far = distance(sentinel.people, who, key[2:], ring)
+        if far and len(who.today.far) < sentinel.settings.most_today:
+            who.today.far[key] = far
+
+
+def _reason(sentinel: Sentinel, held: Held) -> None:
+    """Note the purpose, and how far it explains the hour."""
+    purpose, reasons, odd = held.event.purpose, held.who.today.reasons, held.hour >= ODD_HOUR
+    if odd:
+        held.excused = sentinel.reasons.excuse(held.who, purpose)
+    if len(reasons) < MOST_REASONS or purpose in reasons:
+        reasons[purpose] = reasons.get(purpose, 0) or int(odd)
+
+
+def _permit(sentinel: Sentinel, held: Held, *, odd: bool) -> None:
+    """Note what the grant says: there is none where there always is, it is for something else, or it is new."""
+    event, who = held.event, held.who
+    if NO_GRANT in held.felt:
+        held.amiss = min(MOST_AMISS, held.felt[NO_GRANT])
+        held.extra = min(2.0, 0.5 * held.felt[NO_GRANT])
+    elif event.grant is not None:
+        held.strange = sentinel.grants.strange(event.grant, who.name, event.segment, event.purpose)
+        held.amiss = min(MOST_AMISS, held.strange)
+        held.extra = min(1.5, 0.5 * held.strange)
+    if odd:
+        held.approved = sentinel.grants.evidence(event.grant, who.name, event.segment, held.day)
+
+
+def parts_of(event: Event, meaning: str) -> list[str]:
+    """Return what of an event can be usual or not.
+
+    Args:
+        event: The event.
+        meaning: What its action means.
+    """
+    if meaning == PAPER:
+        return ["a:" + event.action]
+    objects = event.objects[:MOST_OBJECTS]
+    keys = ["a:" + (meaning or event.action)]
+    if event.segment:
+        keys.append("s:" + event.segment)
+    for name in objects:
+        keys.append("o:" + name)  # noqa: PERF401 - faster than extend for one
+    if event.purpose:
+        keys.append("u:" + event.purpose)
+    if event.grant is None and event.segment:
+        keys.append(NO_GRANT)
+    families = sorted({family for name in objects if (family := family_of(name))})
+    for family in families:
+        keys.append("f:" + family)  # noqa: PERF401 - as above
+    if len(objects) > 1:
+        keys += pairs_of(objects)
+        if len(families) > 1:
+            keys += pairs_of(families, "q:")
+    return keys
+
+
+def surprise(sentinel: Sentinel, who: Profile, key: str, ring: Sequence[Circle]) -> float:
+    """Return how rare it is that a principal uses something on a day.
+
+    What they have used before is judged by on how many days. What is new to them is judged by how often a day brings
+    them something new, times how many of their colleagues use it.
+
+    Args:
+        sentinel: Who knows how often something is new to all.
+        who: The principal.
+        key: What.
+        ring: Their circles, widest first.
+    """
+    prefix = key[0]
+    if prefix == "a" and len(ring) == 3:
+        ring = (
+            ring[0],
+            ring[2],
+            ring[1],
+        )  # what somebody does follows their role, with what their team
+    share = explained(who, key, ring)
+    weight = who.known.get(key)
+    if weight is not None or key == NO_GRANT:
+        return rarity(min(1.0, ((weight or 0.0) + OWN * share) / (who.active + OWN)))
+    if prefix == "o" and not ring[0].others(who.name, key)[0]:
+        share = max(share, NEW_TO_ALL * sentinel.habit(NEW_OBJECTS).mean)
+    fresh = who.fresh_of(prefix)
+    if prefix == "a":
+        fresh *= 0.5  # there are few kinds of actions, so they are all known sooner
+    return rarity(max(fresh, LEAST_FRESH) * share)
+
+
+def explained(who: Profile, key: str, ring: Sequence[Circle]) -> float:
+    """Return which part of the others uses a thing, or what it belongs to; of one's own families the like is expected.
+
+    Args:
+        who: The principal.
+        key: What.
+        ring: Their circles, widest first.
+    """
+    share = max(share_of(ring, who.name, key), LEAST_SHARE)
+    prefix = key[0]
+    if key in who.known or prefix not in "op":
+        return share
+    if prefix == "o":
+        return max(share, KIN * _kin(who, "f:" + family_of(key[2:]), ring))
+    one, other = key[2:].split("\x1f", 1)
+    first, second = sorted((family_of(one), family_of(other)))
+    if first and first == second:
+        return max(share, KIN)  # of one family: that it is new is no matter of the join
+    if first:
+        share = max(share, KIN * _kin(who, f"q:{first}\x1f{second}", ring))
+    # what is used by itself anyway may come together by chance
+    return max(share, 0.5 * _alone(who, one, ring) * _alone(who, other, ring))
+
+
+def _kin(who: Profile, family: str, ring: Sequence[Circle]) -> float:
+    """Return 1 for a family, or a pair of them, of one's own, and else the share of others; 0 for no family."""
+    if len(family) == 2:
+        return 0.0
+    return 1.0 if family in who.known else share_of(ring, who.name, family)
+
+
+def _alone(who: Profile, name: str, ring: Sequence[Circle]) -> float:
+    own = who.known.get("o:" + name, 0.0) / (who.active + OWN)
+    return max(own, share_of(ring, who.name, "o:" + name))
+
+
+def _hour(sentinel: Sentinel, who: Profile, t_us: int, ring: Sequence[Circle] | None) -> float:
+    """Return how rare it is that a principal is there at this hour, and for a human on this day of the week."""
+    hour = t_us // HOUR_US % 24
+    key = f"h:{hour}"
+    score = who.today.at.get(key)
+    if score is None:
+        # whoever has no days yet has no hours
+        known = who.active >= LEAST_DAYS
+        score = rare_hour(who, hour, ring or sentinel.ring(who)) if known else 0.0
+        who.today.at[key] = score
+        who.today.hours |= 1 << hour
+    return score
+
+
+def pairs_of(objects: Sequence[str], prefix: str = "p:") -> list[str]:
+    """Return the names of all pairs of objects, without order.
+
+    Args:
+        objects: The objects of one event.
+        prefix: What the names begin with.
+    """
+    names = sorted(set(objects))
+    return [
+        f"{prefix}{one}\x1f{other}"
+        for place, one in enumerate(names)
+        for other in names[place + 1 :]
+    ]

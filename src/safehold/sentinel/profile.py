@@ -1,0 +1,310 @@
+"""What is usual for one principal, and what they have done today, this hour and these five minutes."""
+
+from __future__ import annotations
+
+from math import log
+from typing import Any, Final
+
+from safehold.clock import SECOND_US
+from safehold.sentinel.measure import Running
+from safehold.sentinel.pace import Pace
+from safehold.sentinel.settings import HOUR_US
+from safehold.sentinel.sizes import Sizes
+
+SLOT_US: Final = 10 * SECOND_US
+SLOTS: Final = 30  # five minutes of slots
+HOUR_SLOTS: Final = 12  # five minutes each
+FRESH: Final = 0.08  # weight of one day in how often something new is touched
+SETTLED: Final = 10
+LAG: Final = 7  # active days that the rate used for scope lies back
+NIGHT: Final = 3 * HOUR_US
+SOON_US: Final = 600 * SECOND_US  # until when trying again counts as an answer to a refusal
+MOST_RETRIES: Final = 32
+KEPT: Final = 20  # numbers of events that are kept as evidence
+
+
+class Today:
+    """What one principal has done on one day; becomes habit when the day has ended."""
+
+    __slots__ = (
+        "anomalous", "at", "breadth", "counts", "denied", "far", "hits", "hourly", "hours", "new", "ok",
+        "rare", "rate", "reasons", "scores", "severe", "sizes", "sums", "uses",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.scores: dict[str, float] = {}  # what was touched, and how rare that was at first
+        self.ok: dict[str, int] = {}  # what of it was not denied, and how often
+        self.rare: dict[str, int] = {}  # what of it is rare, and how often
+        self.far: dict[
+            str, float
+        ] = {}  # which objects of it are not of the own work, and how far from it
+        self.new: dict[str, float] = {"S": 0.0, "O": 0.0}  # weight of new segments and objects
+        self.at: dict[str, float] = {}  # how rare each hour of it is
+        self.hours = 0  # a bit for each hour
+        self.rate = self.hourly = self.breadth = self.denied = (
+            0  # the most of the day, in their windows
+        )
+        self.reasons: dict[str, int] = {}  # purposes, and whether at an odd hour
+        self.sizes: dict[int, int] = {}
+        self.sums: dict[
+            str, list[float]
+        ] = {}  # sum and count of what is held against the weeks before
+        self.severe = False  # something severe was told
+        self.hits = 0
+        self.uses = 0
+        self.counts: dict[str, int] = {}  # of uses that have a meaning
+        self.anomalous = False  # something was told
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        tree = {name: getattr(self, name) for name in self.__slots__ if name != "sizes"}
+        return {**tree, "sizes": [[bucket, count] for bucket, count in self.sizes.items()]}
+
+    @classmethod
+    def from_json(cls, tree: dict[str, Any]) -> Today:
+        """Return what ``to_json`` wrote."""
+        made = cls()
+        for name in cls.__slots__:
+            setattr(made, name, tree[name])
+        made.sizes = dict(tree["sizes"])
+        return made
+
+
+class Profile:
+    """One principal.
+
+    Args:
+        name: Who.
+        kind: ``human``, ``agent`` or ``workload``.
+        day: The day of the first event.
+    """
+
+    __slots__ = (
+        "active", "broad_at", "broad_keys", "broad_over", "day", "denied_at", "denied_keys", "denied_n",
+        "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
+        "large_of_week", "most_broad", "most_denied", "most_hourly", "most_rate", "most_uses", "name", "new",
+        "night", "of_use", "paced", "paces", "reasons", "recent", "refused", "retried", "role", "settled",
+        "severe", "sizes", "slot", "slot_sum", "slots", "team", "today", "weekend",
+    )  # fmt: skip
+
+    def __init__(self, name: str, kind: str, day: int) -> None:
+        self.name, self.kind, self.role, self.team = name, kind, "", ""
+        self.first = self.day = day
+        self.active = 0.0  # active days, fading
+        self.held = 0
+        self.settled = SETTLED  # active days since they came to their team from another one
+        self.severe = -100  # day of the last severe alert
+        self.known: dict[str, float] = {}  # days on which each thing was used, fading
+        self.fresh: dict[
+            str, float
+        ] = {}  # chance that a day brings something new, by what kind of thing
+        self.lagged: list[dict[str, float]] = []
+        self.hours = [0.0] * 24
+        self.weekend = 0.3
+        self.sizes = Sizes()
+        self.most_rate, self.most_broad, self.most_denied = Running(), Running(), Running()
+        self.most_uses, self.most_hourly = Running(), Running()
+        self.of_use: dict[str, list[float]] = {}  # sizes and daily counts of uses with a meaning
+        self.today = Today()
+        self.slot, self.slots, self.slot_sum = 0, [0] * SLOTS, 0
+        self.paced: list[list[int]] = []  # the last hour in slots of five minutes
+        self.hour_sum = 0
+        self.broad_at, self.broad_over = 0, 0
+        self.broad_keys: dict[str, int] = {}
+        self.denied_at = self.denied_n = self.retried = 0
+        self.denied_keys: dict[str, int] = {}
+        # of the last night: begin, uses, greatest surprise, numbers; and what the nights before it still count
+        self.night: list[Any] = [0, 0, 0.0, [], 0.0]
+        self.reasons: dict[str, list[float]] = {}  # purposes: days at odd hours, all days
+        self.new: list[list[Any]] = []  # new things of the last week: moment, kind, weight, number
+        self.recent: list[int] = []  # numbers of the last events of a machine
+        self.refused: list[int] = []  # numbers of the last refusals
+        self.large: list[list[int]] = []  # day and number of the last large uses
+        self.large_of_week: list[list[int]] = []  # the same of the last of all uses
+        self.paces: dict[str, Pace] = {}  # numbers of each day
+        self.episodes: dict[str, list[float]] = {}
+
+    def count_rate(self, t_us: int) -> int:
+        """Count one event and return how many there were in the last five minutes."""
+        slot = t_us // SLOT_US
+        passed = slot - self.slot
+        if passed:
+            slots = self.slots
+            if passed >= SLOTS:
+                self.slots, self.slot_sum = [0] * SLOTS, 0
+            else:
+                for step in range(self.slot + 1, slot + 1):
+                    self.slot_sum -= slots[step % SLOTS]
+                    slots[step % SLOTS] = 0
+            self.slot = slot
+        self.slots[slot % SLOTS] += 1
+        self.slot_sum += 1
+        self.today.rate = max(self.today.rate, self.slot_sum)
+        return self.slot_sum
+
+    def count_hour(self, t_us: int) -> int:
+        """Count one event and return how many there were in the last hour, in steps of five minutes."""
+        slot = t_us // (SLOT_US * SLOTS)
+        if self.paced and self.paced[-1][0] == slot:
+            self.paced[-1][1] += 1
+        else:
+            self.paced = [one for one in self.paced if one[0] > slot - HOUR_SLOTS] + [[slot, 1]]
+            self.hour_sum = sum(one[1] for one in self.paced) - 1
+        self.hour_sum += 1
+        self.today.hourly = max(self.today.hourly, self.hour_sum)
+        return self.hour_sum
+
+    def count_breadth(self, t_us: int, key: str, most: int) -> int:
+        """Note what was touched and return how many different things it were in this hour."""
+        if t_us - self.broad_at > HOUR_US:
+            self.broad_at, self.broad_keys, self.broad_over = t_us, {}, 0
+        if key not in self.broad_keys:
+            if len(self.broad_keys) < most:
+                self.broad_keys[key] = 1
+            else:
+                self.broad_over += 1
+        count = len(self.broad_keys) + self.broad_over
+        self.today.breadth = max(self.today.breadth, count)
+        return count
+
+    def count_denied(self, t_us: int, key: str, *, denied: bool) -> bool:
+        """Note a denial, or an event on what was denied; return whether it tries that again within ten minutes."""
+        if t_us - self.denied_at > HOUR_US:
+            if self.denied_n:
+                self.denied_n, self.retried, self.denied_keys, self.refused = 0, 0, {}, []
+            if not denied:
+                return False
+            self.denied_at = t_us
+        at = self.denied_keys.pop(key, None)
+        again = at is not None and t_us - at <= SOON_US
+        if again:
+            self.retried += 1
+        if denied:
+            self.denied_n += 1
+            if len(self.denied_keys) < MOST_RETRIES:
+                self.denied_keys[key] = t_us
+            self.today.denied = max(self.today.denied, self.denied_n)
+        return again
+
+    def belong(self, role: str, team: str) -> None:
+        """Note the role and the team of an event; whoever has just moved is expected to touch new things.
+
+        Args:
+            role: The role.
+            team: The team.
+        """
+        if (role != self.role or team != self.team) and self.team:
+            self.settled = 0
+        self.role, self.team = role, team
+
+    def fresh_of(self, prefix: str, *, lagged: bool = False) -> float:
+        """Return the chance that a day brings something new of a kind; 1 for whoever is new."""
+        source = self.lagged[0] if lagged and self.lagged else self.fresh
+        fresh = source.get(prefix, 1.0 / (1.0 + self.active))
+        return max(fresh, 1.0 / (1.0 + self.settled)) if self.settled < SETTLED else fresh
+
+    def roll(self, day: int, *, learn: bool, fade: float, most: int) -> list[str]:
+        """Close the day that was open, and open another.
+
+        Args:
+            day: The day that begins.
+            learn: False if what was done must not become habit.
+            fade: What is left of a habit after a week.
+            most: Most things to keep.
+
+        Returns:
+            What was used, for the circles to learn.
+        """
+        today, old = self.today, self.day
+        self.today, self.day = Today(), day
+        if not today.severe:  # what was told leaves no echo in the weeks after it
+            self.sizes.roll(old, today.sizes, today.hits, learn=learn, fade=0.97)
+        for past in range(old, min(day, old + 14)):
+            if (past + 3) % 7 >= 5:  # 1970-01-01 was a Thursday
+                seen = 1.0 if past == old and learn else 0.0
+                self.weekend += 0.12 * (seen - self.weekend)
+        for _ in range(min(day // 7 - old // 7, 52)):
+            self._fade(fade)
+        if not learn:
+            return []
+        self.active += 1.0
+        self.settled += 1
+        for hour in range(24):
+            if today.hours >> hour & 1:
+                self.hours[hour] += 1.0
+        brought = dict.fromkeys("sopaufq", 0.0) | today.new
+        for key in today.ok:
+            if key not in self.known:
+                brought[key[0]] = 1.0
+        step = max(FRESH, 1.0 / max(self.active, 1.0))
+        for kind, new in brought.items():
+            before = self.fresh.get(kind, 1.0)
+            self.fresh[kind] = before + step * (min(new, 20.0) - before)
+        self.lagged = [*self.lagged, dict(self.fresh)][-LAG:]
+        for key in today.ok:
+            self.known[key] = self.known.get(key, 0.0) + 1.0
+        if len(self.known) > most:
+            best = sorted(self.known.items(), key=lambda item: (-item[1], item[0]))
+            self.known = dict(best[: most * 3 // 4])
+        self.most_rate.learn(_log(today.rate))
+        self.most_hourly.learn(_log(today.hourly))
+        self.most_uses.learn(_log(today.uses))
+        self.most_broad.learn(_log(today.breadth))
+        self.most_denied.learn(float(today.denied))
+        self._count(today.counts)
+        return list(today.ok)
+
+    def _count(self, counts: dict[str, int]) -> None:
+        for use, count in counts.items():
+            habit = self.of_use.setdefault(use, [0, 0.0, 0.0, 0, 0.0, 0.0])
+            counted = Running.from_json(habit[3:])
+            counted.learn(_log(count))
+            habit[3:] = counted.to_json()
+
+    def _fade(self, fade: float) -> None:
+        self.active *= fade
+        self.hours = [value * fade for value in self.hours]
+        self.reasons = {
+            purpose: [one * fade for one in counts]
+            for purpose, counts in self.reasons.items()
+            if counts[1] >= 0.2
+        }
+        self.known = {
+            key: weight * fade for key, weight in self.known.items() if weight * fade >= 0.1
+        }
+
+    def hour_days(self, hour: int) -> float:
+        """Return on how many active days somebody was there at an hour; the hours beside it count half."""
+        hours = self.hours
+        return max(hours[hour], 0.5 * max(hours[hour - 1], hours[(hour + 1) % 24]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        tree = {name: getattr(self, name) for name in self.__slots__ if name not in _PARTS}
+        tree["paces"] = {name: pace.to_json() for name, pace in self.paces.items()}
+        return tree | {name: getattr(self, name).to_json() for name in _PARTS}
+
+    @classmethod
+    def from_json(cls, tree: dict[str, Any]) -> Profile:
+        """Return what ``to_json`` wrote."""
+        made = cls(tree["name"], tree["kind"], tree["first"])
+        for name in cls.__slots__:
+            kind = _PARTS.get(name)
+            setattr(made, name, tree[name] if kind is None else kind.from_json(tree[name]))
+        made.paces = {name: Pace.from_json(one) for name, one in tree["paces"].items()}
+        return made
+
+
+_PARTS: Final[dict[str, Any]] = {
+    "sizes": Sizes,
+    "today": Today,
+    "most_rate": Running,
+    "most_hourly": Running,
+    "most_broad": Running,
+    "most_denied": Running,
+    "most_uses": Running,
+}
+
+
+def _log(count: float) -> float:
+    return log(1.0 + count)

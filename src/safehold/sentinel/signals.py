@@ -1,0 +1,300 @@
+"""The statistic of every signal: each takes an event that was held against its profile and yields what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import log, log2, sqrt
+from typing import TYPE_CHECKING, Final
+
+from safehold.sentinel.evidence import NEW_OBJECTS, RARE, Finding, Held, explained
+from safehold.sentinel.measure import Running, rarity, too_many
+from safehold.sentinel.nights import count_night
+from safehold.sentinel.profile import KEPT, Profile
+from safehold.sentinel.settings import HOUR_US
+from safehold.sentinel.sizes import LEAST
+from safehold.sentinel.volume import slow
+from safehold.sentinel.words import ARTIFACT, EMBEDDING, EXPORT, JOIN, PAPER
+
+if TYPE_CHECKING:
+    from safehold.sentinel.detector import Sentinel
+
+GRANTED: Final = 3.0
+UNHEARD: Final = 2.5
+NIGHT_RARE: Final = 1.3
+EXCUSES: Final = 1.5
+MOST_TAUGHT: Final = 20  # new objects of one principal in a day that teach what is new to all
+MOST_NEW: Final = 64
+WEEK_US: Final = 7 * 24 * HOUR_US
+MANY_RETRIES: Final = 3
+FAST: Final = 12  # events in five minutes, and
+BROAD: Final = 6  # different things in an hour, without which no machine is running away
+LASTS: Final = 1.0  # weight of an hour beside five minutes
+UNKNOWN: Final = 30.0
+
+
+def find(sentinel: Sentinel, held: Held) -> list[Finding]:
+    """Return what an event is evidence of, and note it in the profile.
+
+    Args:
+        sentinel: Whose profiles.
+        held: The event.
+    """
+    event = held.event
+    found: list[Finding] = []
+    if held.meaning != PAPER:
+        found += of_data(sentinel, held)
+    if held.hour >= NIGHT_RARE:
+        found += off_hours(held)
+    if event.kind != "human":
+        found += runaway(sentinel, held)
+    if held.again or event.outcome == "denied":
+        found += denied(held)
+    return found
+
+
+def of_data(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
+    """Return what a use of data is evidence of; to ask for it is none.
+
+    Args:
+        sentinel: Whose profiles.
+        held: The event.
+    """
+    event = held.event
+    if held.unseen or held.who.today.rare or held.amiss >= 1.0:
+        yield from first_time(held)
+    if held.unseen:
+        yield from scope(sentinel, held)
+    if held.meaning or held.pairs:
+        yield from sensitive(sentinel, held)
+    elif held.size is not None and held.felt["a:" + event.action] >= UNHEARD:
+        yield from unheard(held, held.size)
+    if held.size is not None:
+        yield from slow(sentinel, held, held.size)
+    if event.purpose or event.grant is not None:
+        yield from drift(held)
+
+
+def first_time(held: Held) -> Iterator[Finding]:
+    """A segment or an object that is new to the principal: the more so the fewer colleagues use it and the more often.
+
+    A new grant of its own takes off as much as if colleagues used it a hundred times as often, so that by itself it is
+    no alert; the fourth new segment in seven days takes off half of that.
+    """
+    who, event = held.who, held.event
+    granted = 0.0
+    if held.approved:
+        before = sum(1 for one in who.new if one[1] == "S" and one[0] > held.t_us - WEEK_US)
+        granted = (
+            GRANTED * held.approved / sqrt(max(1, before + ("s:" + event.segment in held.unseen)))
+        )
+    for key, felt in held.felt.items():
+        if key[0] not in "so" or key in who.known:
+            continue
+        # that the grant is wrong counts in full where it lets somebody in
+        score = felt + 0.6 * held.amiss if key[0] == "s" else felt + 0.3 * held.amiss
+        if score < RARE:
+            continue
+        channel = "segment" if key[0] == "s" else "object"
+        times = who.today.rare.get(key, 1)
+        facts = {"what": channel, "key": key, "times": times, "grant": event.grant is not None,
+                 "approved": held.approved > 0}  # fmt: skip
+        yield Finding(channel, score + 0.3 * log2(times) + held.extra - granted, (), facts)
+
+
+def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
+    """New segments or objects within seven days, against how many a week had brought before those days.
+
+    Each counts by how few colleagues use it, and less if a new grant of its own explains it.
+    """
+    who, best = held.who, None
+    for key in held.unseen:
+        if key[0] not in "so" or key in who.known:
+            continue
+        kind = key[0].upper()
+        ring = sentinel.ring(who)
+        share = explained(who, key, ring)
+        weight = min(1.0, max(0.05, rarity(share) / 1.2)) * (1.0 - 0.3 * held.approved)
+        if kind == "O" and who.today.new[kind] < MOST_TAUGHT:
+            known = ring[0].others(who.name, key)[0] > 0
+            sentinel.habit(NEW_OBJECTS).learn(0.0 if known else 1.0, 0.01)
+        who.today.new[kind] += weight
+        who.new.append([held.t_us, kind, weight, held.event.number])
+        who.new = [one for one in who.new if one[0] > held.t_us - WEEK_US][-MOST_NEW:]
+        mine = [one for one in who.new if one[1] == kind]
+        usual = 0.25 + 7.0 * who.fresh_of(kind, lagged=True)
+        score = too_many(sum(one[2] for one in mine), usual)
+        if score and (best is None or score > best.score):
+            numbers = tuple(one[3] for one in mine[-KEPT:] if one[3] != held.event.number)
+            facts = {"count": len(mine), "usual": usual, "what": kind}
+            best = Finding("scope", score, numbers, facts)
+    if best is not None:
+        yield best
+
+
+def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
+    """Exports, artifacts and joins: how rare the action, what it is done to, its size, its number and its hour are."""
+    who, event, felt = held.who, held.event, held.felt
+    use = held.meaning or JOIN
+    count = who.today.counts[use] = who.today.counts.get(use, 0) + 1
+    habit = who.of_use.setdefault(use, [0, 0.0, 0.0, 0, 0.0, 0.0])
+    large = 0.0
+    if held.size is not None:
+        prior = sentinel.habit(f"{use}/{who.kind}")
+        own = Running.from_json(habit[:3])
+        large = own.far(held.size / 2.0, 1.0, prior)
+        if (
+            large < 2.5 and count <= 20 and not who.today.anomalous
+        ):  # what is out of line teaches nothing
+            own.learn(held.size / 2.0)
+            prior.learn(held.size / 2.0, 0.02)
+            habit[:3] = own.to_json()
+    prior = sentinel.habit(f"{use}s/{who.kind}")
+    often = Running.from_json(habit[3:]).far(log(1.0 + count), 0.4, prior)
+    common = held.extra + (0.7 if held.again else 0.0)
+    common += 0.6 * max(0.0, large - 1.0) + 0.5 * max(0.0, often - 1.0)
+    common += 0.9 * max(0.0, held.hour - 0.8)
+    much = max(large, often)  # size alone, or number alone, is enough if it is far enough
+    strange, place = max(((felt[key], key) for key in felt if key[0] in "sof"), default=(0.0, ""))
+    far = max(held.far.values(), default=0.0)
+    # a grant explains where somebody is, not what they do there
+    foreign = max(0.0, max(strange - 0.5, 1.4 * far) - 0.4 * held.approved)
+    key = "a:" + (held.meaning or event.action)
+    action = felt[key]
+    facts = {"count": count, "large": large, "often": often, "hour": held.hour, "use": use, "key": key,
+             "strange": place if strange > action else ""}  # fmt: skip
+    if held.meaning == ARTIFACT:
+        score = 0.7 * action + 0.9 * foreign + common
+        yield Finding("artifact", score, (), facts, held.again)
+        yield Finding("artifacts", much, (), facts | {"strange": ""}, held.again)
+    elif held.meaning in (EXPORT, EMBEDDING):
+        # to search or build at a new place is a first use of it, to take something out there is more
+        score = action + (0.9 if held.meaning == EXPORT else 0.5) * foreign + common
+        part = 0.75 if held.meaning == EMBEDDING else 1.0
+        yield Finding("export", score * part, (), facts, held.again)
+        if held.meaning == EXPORT:
+            yield Finding("exports", much, (), facts, held.again)
+    if held.pairs or held.meaning == JOIN:
+        pair, name = max(((felt[key], key) for key in held.pairs), default=(0.0, ""))
+        across = max((felt[key] for key in felt if key[0] == "q"), default=0.0)
+        # what is new within one's own work is no matter of the join; what lies far from it is
+        if any(key[0] == "f" for key in felt):
+            score = max(0.7 * pair, 0.8 * across) + 1.2 * far
+        else:  # names say nothing of what belongs together, so who uses it must
+            score = 0.5 * pair + 2.0 * far
+        score = max(score, 0.7 * action) + 0.7 * common
+        score -= 0.4 * max(0.0, large - 1.5)  # a large join is no odd one
+        yield Finding("join", score, (), facts | {"pair": name}, held.again)
+
+
+def unheard(held: Held, size: int) -> Iterator[Finding]:
+    """An export renamed: hardly anybody uses the action, and more comes out than what is large for the principal."""
+    sizes, key = held.who.sizes, "a:" + held.event.action
+    octaves = (size - sizes.cut) / 2.0 if sizes.total >= LEAST else 0.0
+    score = 0.5 * held.felt[key] + min(2.0, max(0.0, 0.25 * octaves)) + held.extra
+    facts = {"use": "", "key": key}
+    yield Finding("export", score - 0.7 * held.approved, (), facts, held.again)
+
+
+def off_hours(held: Held) -> Iterator[Finding]:
+    """Events within three hours at which the principal is hardly ever there: more with each, and with what is new."""
+    rare = held.hour - EXCUSES * held.excused
+    if rare < NIGHT_RARE:
+        return
+    night = held.who.night
+    count = count_night(held.who, held.t_us, rare)
+    strange = max((score for key, score in held.felt.items() if key[0] in "soau"), default=0.0)
+    score = night[2] * (1.0 + 0.5 * log(count)) + 0.5 * max(0.0, strange - RARE) + held.extra
+    facts = {"count": night[1], "hour": held.t_us // HOUR_US % 24}
+    yield Finding("hour", score, tuple(night[3][-KEPT:]), facts)
+    keep(night[3], held.event.number)
+
+
+def runaway(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
+    """Events of a machine in five minutes, different things in an hour, and refusals, against its greatest of a day."""
+    who, event = held.who, held.event
+    rate = who.count_rate(held.t_us)
+    hourly = who.count_hour(held.t_us)
+    keep(who.recent, event.number)
+    key = event.segment + "\x1f" + (event.objects[0] if event.objects else "")
+    broad = who.count_breadth(held.t_us, key, sentinel.settings.most_today)
+    if rate < FAST and broad < BROAD:
+        return
+    # a burst is over soon: what goes on for longer than theirs do is seen in the hour
+    fast = beyond(sentinel, who, "rate", rate)
+    if hourly >= FAST:
+        fast = max(fast, LASTS * beyond(sentinel, who, "hourly", hourly) + 0.5 * max(0.0, fast))
+    wide = beyond(sentinel, who, "broad", broad)
+    refused = too_many(who.denied_n + who.retried, usual_denied(who))
+    score = max(0.0, fast) + 0.7 * max(0.0, wide) + 0.5 * min(refused, 6.0)
+    if score >= 1.0:
+        facts = {
+            "rate": rate,
+            "hourly": hourly,
+            "broad": broad,
+            "denied": who.denied_n,
+            "retried": who.retried,
+        }
+        numbers = tuple(who.recent[-KEPT:-1])
+        yield Finding("agent", score, numbers, facts, who.retried >= MANY_RETRIES)
+
+
+def beyond(sentinel: Sentinel, who: Profile, name: str, count: int) -> float:
+    """Return how many deviations a count of a machine is above the greatest of its days.
+
+    While no day of any machine of the kind is known, thirty in five minutes or in an hour count as usual.
+
+    Args:
+        sentinel: Who knows the kind.
+        who: The machine.
+        name: ``rate``, ``hourly`` or ``broad``.
+        count: The count.
+    """
+    own = {"rate": who.most_rate, "hourly": who.most_hourly, "broad": who.most_broad}[name]
+    prior = sentinel.habit(f"{name}/{who.kind}")
+    if own.count or prior.count:
+        return own.far(log(1.0 + count), 0.35, prior)
+    return (log(1.0 + count) - log(1.0 + UNKNOWN)) / 0.35
+
+
+def denied(held: Held) -> Iterator[Finding]:
+    """Refusals in an hour, and what was tried again after one, against what is usual."""
+    who = held.who
+    keep(who.refused, held.event.number)
+    score = too_many(who.denied_n + who.retried, usual_denied(who))
+    if score:
+        facts = {"count": who.denied_n, "retried": who.retried}
+        yield Finding(
+            "denied", score, tuple(who.refused[-KEPT:-1]), facts, who.retried >= MANY_RETRIES
+        )
+
+
+def drift(held: Held) -> Iterator[Finding]:
+    """A purpose that is new to the principal, or a use off what its grant has been used for."""
+    event, who = held.event, held.who
+    score = held.strange
+    key = "u:" + event.purpose if event.purpose else ""
+    if key and key not in who.known and (score or key in held.unseen):
+        score += held.felt[key]
+    if score:
+        yield Finding("drift", score, (), {"key": key})
+
+
+def keep(numbers: list[int], number: int) -> None:
+    """Keep the number of an event as evidence, and the last ones before it.
+
+    Args:
+        numbers: Those that are kept.
+        number: The new one.
+    """
+    numbers.append(number)
+    if len(numbers) > 2 * KEPT:
+        del numbers[:-KEPT]
+
+
+def usual_denied(who: Profile) -> float:
+    """Return how many refusals in an hour are usual: some for everybody, more for whoever had more or does much.
+
+    Args:
+        who: The principal.
+    """
+    return 2.0 + 2.0 * who.most_denied.mean + 0.02 * who.today.uses
