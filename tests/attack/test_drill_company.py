@@ -108,6 +108,13 @@ def test_only_functions_of_the_drill_take_guards_away(made: Company, tmp_path: P
             pytest.fail("a keeper runs")
 
 
+def test_a_copy_of_a_company_shares_nobody_with_it(made: Company, tmp_path: Path) -> None:
+    other = made.copy(tmp_path / "other")
+    name = next(iter(other.people))
+    other.people["chief"], other.board["chief"] = other.people[name], other.people[name]
+    assert "chief" not in {*made.people, *made.board}
+
+
 def test_the_drill_is_no_option_of_the_keeper(made: Company) -> None:
     """The keeper's own process knows no guards to take away."""
     code = "import sys, safehold.app.keeper; print([n for n in sys.modules if 'drill' in n])"

@@ -69,7 +69,8 @@ class Company(Twin):
     def copy(self, to: Path) -> Company:
         """Return the same company at another place; it must not run meanwhile."""
         shutil.copytree(self.folder, to)
-        return replace(self, folder=to)
+        # what a case adds to its copy must not be asked for in another one
+        return replace(self, folder=to, people=dict(self.people), board=dict(self.board))
 
     def order(self, what: str, *seats: str) -> dict[str, Any]:
         """Return an order of the board, signed by some seats; by all if none is named."""
