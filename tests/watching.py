@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from tests.keeper_desk import Bench
+from tests.agency import with_agents
+from tests.keeper_desk import CROWD, PURPOSE, Bench, found_bench
 
 from safehold.access import Human
 from safehold.app.sentinel import Reader
@@ -45,6 +47,17 @@ class Post:
     def alerts(self) -> list[dict[str, Any]]:
         """Return the alerts, oldest first."""
         return list(reversed(self.bench.call("alert.list")["alerts"]))
+
+
+def used(path: Path, *, knocks: int) -> Bench:
+    """Return a home, not running, whose data was used once and asked for in vain some times."""
+    bench = found_bench(path, people=CROWD, charter=with_agents())
+    bench.start()
+    bench.take(*CROWD)
+    bench.call("feature", purpose=PURPOSE)
+    knock(bench, knocks)
+    bench.stop()
+    return bench
 
 
 def knock(bench: Bench, times: int, verb: str = "train") -> None:

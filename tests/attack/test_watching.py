@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.agency import Agency, with_agents
+from tests.agency import Agency
 from tests.identities import human, workload
-from tests.keeper_desk import CROWD, PURPOSE, Bench, copy_bench, found_bench
-from tests.watching import READER, Post, knock
+from tests.keeper_desk import Bench, copy_bench
+from tests.watching import READER, Post, knock, used
 from tests.world import raised
 
 from safehold.assurance import measure
@@ -24,13 +24,7 @@ EVENTS = {"reader": READER, "since": 0}
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Bench:
-    bench = found_bench(tmp_path_factory.mktemp("watching"), people=CROWD, charter=with_agents())
-    bench.start()
-    bench.take(*CROWD)
-    bench.call("feature", purpose=PURPOSE)
-    knock(bench, 25)
-    bench.stop()
-    return bench
+    return used(tmp_path_factory.mktemp("watching"), knocks=25)
 
 
 @pytest.fixture

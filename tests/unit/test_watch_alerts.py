@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.agency import Agency, with_agents
+from tests.agency import Agency
 from tests.identities import human
-from tests.keeper_desk import CROWD, PURPOSE, Bench, copy_bench, found_bench, passed
-from tests.watching import Post, knock
+from tests.keeper_desk import PURPOSE, Bench, copy_bench, passed
+from tests.watching import Post, used
 from tests.world import raised
 
 from safehold.clock import DAY_US
@@ -15,13 +15,7 @@ from safehold.keeper.watch_answers import FREEZE, HOLD, PAUSE, REVIEW, SUSPEND
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Bench:
-    bench = found_bench(tmp_path_factory.mktemp("alerts"), people=CROWD, charter=with_agents())
-    bench.start()
-    bench.take(*CROWD)
-    bench.call("feature", purpose=PURPOSE)
-    knock(bench, 3)
-    bench.stop()
-    return bench
+    return used(tmp_path_factory.mktemp("alerts"), knocks=3)
 
 
 @pytest.fixture
