@@ -244,16 +244,16 @@ def test_incidents_are_measured(office: Response) -> None:
     from safehold.assurance.incidents import count_late, time_containment
 
     verbs, clock = office.bench.verbs, office.bench.clock
-    assert time_containment(verbs)[0] is None
-    assert count_late(verbs)[0] == 0
+    assert time_containment(verbs).micro is None
+    assert count_late(verbs).micro == 0
     office.open(severity=4)  # nothing to contain
-    assert time_containment(verbs)[0] is None
+    assert time_containment(verbs).micro is None
     one = office.open(severity=1)
     clock.advance(3 * 3600 * SECOND_US)
-    assert time_containment(verbs)[0] == 3_000_000
+    assert time_containment(verbs).micro == 3_000_000
     contain(office.bench, "segment", "us-ca.key", "security", of=one)
     clock.advance(3 * DAY_US)
-    assert time_containment(verbs)[0] == 3_000_000
+    assert time_containment(verbs).micro == 3_000_000
     late = [name for told in office.call("incident.list")["incidents"] for name in told["late"]]
-    assert count_late(verbs)[0] == len(late) * 1_000_000
+    assert count_late(verbs).micro == len(late) * 1_000_000
     assert {"gdpr-authority", "board", "ai-widespread"} <= set(late)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from safehold.assurance.measured import Measured
 from safehold.charter.value import MICRO
 from safehold.incident.clocks import late
 from safehold.keeper.incident import GATE
@@ -13,7 +14,7 @@ from safehold.keeper.verbs import Verbs
 HOUR_MS: Final = 3_600_000
 
 
-def time_containment(verbs: Verbs) -> tuple[int | None, str]:
+def time_containment(verbs: Verbs) -> Measured:
     """Measure ``incident.p100_hours_to_contain``: millionths of an hour, and what was looked at.
 
     The longest time from when anybody knew of an incident to when it was contained; one that is not contained counts
@@ -23,25 +24,25 @@ def time_containment(verbs: Verbs) -> tuple[int | None, str]:
     now_ms = desk.now_us() // 1000
     found = [one for one in Incidents().follow(desk.ledger).all() if one.grave <= GATE]
     if not found:
-        return None, f"there was no incident of severity {GATE} or graver"
+        return Measured(micro=None, sentence=f"there was no incident of severity {GATE} or graver")
     open_ones = sum(one.open and not one.contained_ms for one in found)
     longest = max((one.contained_ms or one.closed_ms or now_ms) - one.aware_ms for one in found)
-    return (
-        max(longest, 0) * MICRO // HOUR_MS,
-        (
+    return Measured(
+        micro=max(longest, 0) * MICRO // HOUR_MS,
+        sentence=(
             f"of {len(found)} incidents of severity {GATE} or graver, the longest took this long;"
             f" {open_ones} are not contained yet"
         ),
     )
 
 
-def count_late(verbs: Verbs) -> tuple[int | None, str]:
+def count_late(verbs: Verbs) -> Measured:
     """Measure ``incident.open_past_clock``: clocks that ran out with nothing decided, in millionths."""
     desk = verbs.desk
     charter, now = desk.trust.charter(), desk.now_us()
     found = Incidents().follow(desk.ledger).all()
     count = sum(len(late(one, charter, now_us=now)) for one in found)
-    return (
-        count * MICRO,
-        f"every clock of {len(found)} incidents was read; {count} ran out undecided",
+    return Measured(
+        micro=count * MICRO,
+        sentence=f"every clock of {len(found)} incidents was read; {count} ran out undecided",
     )

@@ -421,8 +421,8 @@ MEASURES: Final[dict[str, Callable[[Verbs], Measured]]] = {
     "replay.people_exposed": count_exposed_people,
     "reidentify.top1": read_risk,
     "rights.overdue": count_overdue,
-    "incident.p100_hours_to_contain": lambda verbs: Measured.of(time_containment(verbs)),
-    "incident.open_past_clock": lambda verbs: Measured.of(count_late(verbs)),
+    "incident.p100_hours_to_contain": time_containment,
+    "incident.open_past_clock": count_late,
 }
 
 

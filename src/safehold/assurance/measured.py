@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +16,3 @@ class Measured:
 
     micro: int | None
     sentence: str
-
-    @classmethod
-    def of(cls, found: tuple[int | None, str]) -> Self:
-        """Return a figure with its sentence."""
-        return cls(micro=found[0], sentence=found[1])
