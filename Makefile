@@ -8,7 +8,7 @@ WORKERS ?= 2
 export OPENBLAS_NUM_THREADS := 1
 DEMO ?= out/demo
 
-.PHONY: demo test check proof bench lock clean setup setup-dev setup-flower
+.PHONY: demo test check proof bench verifier lock clean setup setup-dev setup-flower
 
 $(VENV)/.runtime: requirements.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -65,10 +65,14 @@ proof: $(VENV)/.dev $(VENV)/.flower
 bench: $(VENV)/.dev $(VENV)/.peers $(VENV)/.flower
 	$(BIN)/python -m pytest -m bench -q -s -p no:cacheprovider
 
+# the verifier as one file, the same bytes on every machine
+verifier:
+	@$(PYTHON) docs/make_verifier.py out/safehold-verify.pyz
+
 lock: $(VENV)/.dev
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra attack --extra sql --no-header --no-annotate --no-emit-index-url -o requirements.txt pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra anchor --extra attack --extra sql --extra fast --extra kms --extra mpc --extra ner --extra postgres --extra torch --group dev --no-header --no-annotate --no-emit-index-url -o requirements-dev.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra attack --extra evidence --extra sql --extra portal --no-header --no-annotate --no-emit-index-url -o requirements.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra anchor --extra attack --extra evidence --extra sql --extra fast --extra kms --extra mpc --extra ner --extra portal --extra postgres --extra torch --group dev --no-header --no-annotate --no-emit-index-url -o requirements-dev.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) out

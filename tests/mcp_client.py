@@ -15,8 +15,8 @@ from tests.keeper_desk import Bench
 from safehold import ids
 from safehold.access import Grant, Price, approve
 from safehold.access.identity import jose
+from safehold.access.identity.dpop import token_hash
 from safehold.keeper.signed import line_with_key
-from safehold.mcp.guard import token_hash
 from safehold.mcp.http import AgentServer
 from safehold.mcp.tools import Bench as ToolBench
 

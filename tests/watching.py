@@ -46,7 +46,7 @@ class Post:
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return the alerts, oldest first."""
-        return list(reversed(self.bench.call("alert.list")["alerts"]))
+        return sorted(self.bench.call("alert.list")["alerts"], key=lambda one: one["alert"])
 
 
 def used(path: Path, *, knocks: int) -> Bench:

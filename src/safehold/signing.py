@@ -1,7 +1,11 @@
-"""Ed25519 signatures, one domain a use (RFC 8032).
+"""Ed25519 signatures, one domain a use (RFC 8032), and the passkeys of people beside them.
 
 Every signature covers ``domain || 0x00 || message``, so a signature made for one use never counts
 for another. ``VerifyKey.verify`` raises or returns nothing; there is no boolean to ignore.
+
+People and seats of the board may speak with a passkey: where one of theirs is read, ``speaking_key`` reads it.
+Everything else (devices, holders of grants, agents, workloads, sessions, logs) has an Ed25519 key, which
+``VerifyKey.from_text`` reads, and a passkey is refused there: nobody is at a machine to touch one.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, MissingError, TamperedError
+from safehold.passkey import ORDER, PREFIX, Passkey
 
 _MARK = "safehold-ed25519-v1 "
 
@@ -48,7 +53,17 @@ class VerifyKey:
 
     @classmethod
     def from_text(cls, text: str) -> VerifyKey:
-        """Read a key from base64 text."""
+        """Read a key from base64 text.
+
+        Raises:
+            InvalidError: It is none; of a passkey it says so.
+        """
+        if text.startswith(PREFIX):
+            raise InvalidError(
+                "a passkey speaks for people and seats of the board, and for nothing else",
+                rule="signing.passkey",
+                fix="name an Ed25519 key",
+            )
         return cls(unb64(text))
 
     def text(self) -> str:
@@ -89,6 +104,19 @@ class VerifyKey:
 
     def __hash__(self) -> int:
         return hash(self.raw)
+
+
+# what a person or a seat of the board speaks with
+SpeakingKey = VerifyKey | Passkey
+
+
+def speaking_key(text: str) -> SpeakingKey:
+    """Read the key of a person or of a seat: a passkey, or base64 of an Ed25519 key.
+
+    Raises:
+        InvalidError: It is neither.
+    """
+    return Passkey.from_text(text) if text.startswith(PREFIX) else VerifyKey.from_text(text)
 
 
 class SigningKey:
@@ -203,7 +231,7 @@ class PointKey:
             raise InvalidError("a seed has 32 bytes", rule="signing.key")
         # SHA-512 first: a plain remainder would favour some keys by 2^-32, this by 2^-256
         wide = int.from_bytes(hashlib.sha512(b"safehold.point/1\0" + seed).digest(), "big")
-        self._key = ec.derive_private_key(wide % (_P256_ORDER - 1) + 1, ec.SECP256R1())
+        self._key = ec.derive_private_key(wide % (ORDER - 1) + 1, ec.SECP256R1())
         self.public = PointVerifyKey(
             self._key.public_key().public_bytes(
                 serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -216,10 +244,6 @@ class PointKey:
 
     def __repr__(self) -> str:
         return f"PointKey({self.public.hint[:16]})"
-
-
-# SEC 2, section 2.4.2
-_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def _no_key(path: Path) -> InvalidError:

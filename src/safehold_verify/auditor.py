@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from safehold_verify.assize import DOMAIN as WORD_DOMAIN
 from safehold_verify.errors import VerificationError
 from safehold_verify.index import IndexReport
 from safehold_verify.merkle import HASH
@@ -74,6 +75,10 @@ class Auditor:
         vkey = self.vkey
         blob = base64.b64encode(vkey.key_id + self._signing().sign(text)).decode()
         return text + f"\n\N{EM DASH} {self.name} {blob}\n".encode()
+
+    def sign_word(self, message: bytes) -> bytes:
+        """Return the signature of a word of this auditor, made of what ``assize.message_of`` returns."""
+        return self._signing().sign(WORD_DOMAIN + b"\0" + message)
 
     def _signing(self) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(self._derive(b"sh/auditor/sign/v1"))

@@ -16,9 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import LARGEST_ENTRY, read_file
 from safehold_verify.head import open_head
@@ -27,6 +24,7 @@ from safehold_verify.leaf import parse_leaf
 from safehold_verify.merkle import leaf_hash, verify_inclusion
 from safehold_verify.notes import parse_base64
 from safehold_verify.package import PackageReport, Use
+from safehold_verify.passkey import verify_spoken
 from safehold_verify.policy import Policy, load_policy
 
 SKEW_MS = 2_000  # how far a planned moment and a leaf's time may lie apart
@@ -45,14 +43,14 @@ ENDS: Mapping[str, frozenset[str]] = {
     "restrict": frozenset({"lift", "answer"}),
     "object": frozenset({"consent", "answer"}),
 }
-_DOMAIN = b"safehold.choice.v1\0"
+_DOMAIN = "safehold.choice.v1"
 _SAID = b"safehold/said/1"
 _HEAD = frozenset({"v", "home", "person", "charter", "nonce", "choice"})
 # what the keeper writes beside what a person signed; whatever else is in the record, they signed
 _BESIDE = frozenset(
     {
-        "at_us", "by", "by_code", "case", "charter", "choice", "due_us", "key", "salt", "signature",
-        "standing", "statement", "version",
+        "at_us", "by", "by_code", "case", "charter", "choice", "due_us", "evidence", "identity", "key", "method",
+        "principal", "register", "request", "salt", "session", "signature", "standing", "statement", "version",
     }
 )  # fmt: skip
 # of these choices it also writes out what was left open: every purpose of the charter, no days
@@ -70,8 +68,9 @@ class Choice:
         index: The leaf.
         time: Milliseconds since 1970, UTC, by the log's own clock.
         choice: What was chosen.
-        by: ``person``, ``operator``, or the seats of the board.
-        key: The key that signed, base64; empty if nobody signed.
+        by: ``person``, ``sign-in``, ``operator``, or the seats of the board.
+        key: The key that signed, base64, or a passkey; empty if nobody signed.
+        session: Of a sign-in: the leaf of the session in which it was said, and the id of who was signed in.
         charter: Id and version of the charter in force, and its digest; empty before there was one.
         said: The whole record.
     """
@@ -82,6 +81,7 @@ class Choice:
     choice: str
     by: str
     key: str
+    session: tuple[int, str] | tuple[()]
     charter: tuple[str, ...]
     said: Mapping[str, Any]
 
@@ -158,6 +158,7 @@ def verify_choice(
         choice=str(told["choice"]),
         by=str(told.get("by", "operator")),
         key=str(told.get("key", "")),
+        session=_session(told),
         charter=_charter(told, leaf),
         said=told,
     )
@@ -274,17 +275,25 @@ def _record(leaf: Mapping[str, Any], r: str, value: str, record: bytes) -> dict[
     return told
 
 
+def _session(told: Mapping[str, Any]) -> tuple[int, str] | tuple[()]:
+    """Return where something was said in a session; nothing that a person signed is told as if it were that."""
+    if told.get("by") != "sign-in":
+        return ()
+    match told.get("session"), told.get("principal"):
+        case int(leaf), str(principal) if "statement" not in told and type(leaf) is int:
+            return leaf, principal
+        case _:
+            raise VerificationError("not the record of a choice", where="receipt, record")
+
+
 def _signed(told: Mapping[str, Any]) -> None:
     """Check the person's signature, and that nothing stands beside their words that contradicts them."""
     where = "receipt, statement"
     text, signature, key = (str(told.get(name, "")) for name in ("statement", "signature", "key"))
-    raw = parse_base64(key, where=where)
+    verify_spoken(key, _DOMAIN, text.encode(), parse_base64(signature, where=where), where=where)
     try:
-        Ed25519PublicKey.from_public_bytes(raw).verify(
-            parse_base64(signature, where=where), _DOMAIN + text.encode()
-        )
         said = json.loads(text)
-    except (InvalidSignature, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise VerificationError("the signature does not hold", where=where) from error
     if not isinstance(said, dict) or said.get("v") != "safehold.choice/1":
         raise VerificationError("not a statement of a choice", where=where)

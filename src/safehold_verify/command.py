@@ -15,8 +15,11 @@ from pathlib import Path
 
 from safehold_verify.auditor import Auditor
 from safehold_verify.choice import verify_choice, verify_effect
+from safehold_verify.command_audit import CHECKS as AUDIT_CHECKS
+from safehold_verify.command_audit import add_parsers as add_audit
 from safehold_verify.erasure import tell_erasure, verify_erasure
 from safehold_verify.errors import VerificationError
+from safehold_verify.evidence import read_head, tell_evidence, verify_evidence
 from safehold_verify.files import LARGEST_TEXT, read_file
 from safehold_verify.head import verify_head
 from safehold_verify.index import verify_index
@@ -128,6 +131,14 @@ def _release(arguments: argparse.Namespace) -> dict[str, object]:
     return {"told": "\n" + "\n".join(tell_release(report))}
 
 
+def _evidence(arguments: argparse.Namespace) -> dict[str, object]:
+    heads = tuple(read_head(path) for path in arguments.head)
+    report = verify_evidence(arguments.bundle, arguments.policy, heads=heads)
+    if arguments.json:
+        return report.payload()
+    return {"told": "\n" + "\n".join(tell_evidence(report))}
+
+
 def _ask(arguments: argparse.Namespace) -> dict[str, object]:
     request = Person.read(arguments.key).ask(
         home=arguments.home, person=arguments.person, at_us=time.time_ns() // 1000
@@ -183,12 +194,25 @@ def _write(path: Path, data: bytes, where: str, *, mode: int = 0o666) -> None:
 _CHECKS = {
     "log": _log, "proof": _proof, "head": _head, "package": _package, "receipt": _receipt,
     "index": _index, "auditor": _auditor, "choice": _choice, "erasure": _erasure,
-    "ask": _ask, "open": _open, "release": _release,
+    "ask": _ask, "open": _open, "release": _release, "evidence": _evidence, **AUDIT_CHECKS,
 }  # fmt: skip
 
 
 def _bytes(path: Path) -> bytes:
     return read_file(path, path.name, limit=LARGEST_BUNDLE)
+
+
+def _add_copies(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    ask = nouns.add_parser("ask", help="sign a request for a copy of your data")
+    ask.add_argument("--home", required=True, help="id of the home, as its company names it")
+    ask.add_argument("--person", required=True, help="the company's name for you")
+    ask.add_argument("--out", type=Path, required=True, help="where the request goes")
+    opened = nouns.add_parser("open", help="open a copy of your data")
+    opened.add_argument("copy", type=Path)
+    opened.add_argument("--out", type=Path, required=True, help="a new folder")
+    for noun in (ask, opened):
+        noun.add_argument("--key", type=Path, required=True, help="your key file")
+        noun.add_argument("--json", action="store_true")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -242,28 +266,32 @@ def _parser() -> argparse.ArgumentParser:
     erasure.add_argument("receipt", type=Path)
     release = nouns.add_parser("release", help="check a model that was pulled")
     release.add_argument("folder", type=Path, help="what `safehold artifact pull` wrote")
-    ask = nouns.add_parser("ask", help="sign a request for a copy of your data")
-    ask.add_argument("--home", required=True, help="id of the home, as its company names it")
-    ask.add_argument("--person", required=True, help="the company's name for you")
-    ask.add_argument("--out", type=Path, required=True, help="where the request goes")
-    opened = nouns.add_parser("open", help="open a copy of your data")
-    opened.add_argument("copy", type=Path)
-    opened.add_argument("--out", type=Path, required=True, help="a new folder")
-    for noun in (ask, opened):
-        noun.add_argument("--key", type=Path, required=True, help="your key file")
-        noun.add_argument("--json", action="store_true")
+    evidence = _add_evidence(nouns)
+    _add_copies(nouns)
     index = nouns.add_parser("index", help="compute the index of an epoch again, as an auditor")
     index.add_argument("directory", type=Path, help="the ledger directory")
     index.add_argument("--bundle", type=Path, required=True, help="what the keeper wrote for you")
     index.add_argument("--head", type=Path, action="append", default=[], help="a head kept outside")
     index.add_argument("--statement", type=Path, help="where to write the signed statement")
+    add_audit(nouns)
     auditor = nouns.add_parser("auditor", help="make an auditor's key")
     auditor.add_argument("--public", type=Path, required=True, help="where the public part goes")
     auditor.add_argument("--json", action="store_true")
     for noun in (index, auditor):
         noun.add_argument("--name", required=True, help="your name on signatures")
         noun.add_argument("--key", type=Path, required=True, help="your secret key")
-    for noun in (log, proof, head, package, receipt, erasure, index, choice, release):
+    for noun in (log, proof, head, package, receipt, erasure, index, choice, release, evidence):
         noun.add_argument("--policy", type=Path, required=True, help="tlog-policy, kept outside")
         noun.add_argument("--json", action="store_true")
     return parser
+
+
+def _add_evidence(
+    nouns: argparse._SubParsersAction[argparse.ArgumentParser],
+) -> argparse.ArgumentParser:
+    evidence = nouns.add_parser("evidence", help="check a bundle of evidence")
+    evidence.add_argument("bundle", type=Path, help="the folder, or its archive")
+    evidence.add_argument(
+        "--head", type=Path, action="append", default=[], help="a head kept outside"
+    )
+    return evidence

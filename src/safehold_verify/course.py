@@ -8,7 +8,8 @@ Rules, over leaves in the order of the log:
    says truly which leaves its uses lie between, so that nobody can add one later;
 4. ``index.epoch`` leaves begin epochs in order and close them in order, without a gap between;
 5. ``key.rotate`` leaves tell which keys of the log count from where on;
-6. rosters, charters and proposals follow from one another as ``council`` says.
+6. rosters, charters and proposals follow from one another as ``council`` says;
+7. every word of an auditor carries their signature, and follows from what came before: see ``assize``.
 
 What is read costs a few entries for what is open: intents, grants, epochs. Nothing closed is held.
 """
@@ -20,12 +21,14 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
+from safehold_verify.assize import KIND as AUDIT
+from safehold_verify.assize import Assize
 from safehold_verify.council import BOARD, Council, Facts
 
 SKEW_MS = 2_000  # how far a leaf's time may lie before an earlier leaf's
 LATEST_RESULT_MS = 24 * 3_600_000  # how long an intent may go without its result
 TOLD = BOARD | frozenset(
-    {"access.intent", "access.result", "grant", "grant.closed", "index.epoch", "key.rotate"}
+    {"access.intent", "access.result", "grant", "grant.closed", "index.epoch", "key.rotate", AUDIT}
 )  # kinds whose public facts and references say more than that an earlier leaf is meant
 OUTCOMES = frozenset({"ok", "failed", "denied", "stopped", "lost"})
 
@@ -66,6 +69,7 @@ class Course:
             str, list[int]
         ] = {}  # vkey to leaves that announce and retire it, -1 if none
         self._council = Council()
+        self.assize = Assize()
 
     def read(
         self, index: int, kind: str, time: int, ref: int, facts: Facts = _NONE
@@ -98,9 +102,8 @@ class Course:
                 found += self._turn(index, time, ref, facts)
             case "key.rotate":
                 found += self._rotate(index, facts)
-            case "charter" | "roster" | "proposal":
-                if wrong := self._council.read(kind, index, ref, facts):
-                    found.append(Finding("story.board", index, wrong))
+            case "charter" | "roster" | "proposal" | "audit":
+                found += self._decide(kind, index, ref, facts)
             case _:
                 pass
         return found
@@ -174,6 +177,7 @@ class Course:
             "begins": [[epoch, *begin] for epoch, begin in self._begins.items()],
             "keys": [[vkey, *leaves] for vkey, leaves in self._keys.items()],
             "board": self._council.state(),
+            "audits": self.assize.state(),
         }
 
     @classmethod
@@ -189,7 +193,15 @@ class Course:
         course._begins = {int(epoch): (int(at), int(time)) for epoch, at, time in state["begins"]}
         course._keys = {str(vkey): [int(one) for one in at] for vkey, *at in state["keys"]}
         course._council = Council.resume(state["board"])
+        course.assize = Assize.resume(state.get("audits"))
         return course
+
+    def _decide(self, kind: str, index: int, ref: int, facts: Facts) -> list[Finding]:
+        if kind == AUDIT:
+            rule, wrong = "story.audit", self.assize.read(index, ref, facts)
+        else:
+            rule, wrong = "story.board", self._council.read(kind, index, ref, facts)
+        return [Finding(rule, index, wrong)] if wrong else []
 
     def _intent(self, index: int, time: int, ref: int) -> list[Finding]:
         self._intents[index] = time

@@ -142,7 +142,7 @@ def verify_index(
     if origin != found.origin:
         raise VerificationError("it is about another log", where="bundle")
     epochs, erasures, about = Epochs(), list[int](), dict[int, str]()
-    for index, leaf in _Leaves(Path(directory), found):
+    for index, leaf in Leaves(Path(directory), found):
         if MARK in leaf:
             epochs.note(index, json.loads(leaf))
         elif _ERASURE in leaf and "ref" not in json.loads(leaf):
@@ -305,7 +305,7 @@ def take(text: Any, where: str) -> bytes:
     return raw
 
 
-class _Leaves:
+class Leaves:
     """The leaves of a log that was checked, read again and held against the root that was checked.
 
     Whoever can write to the directory may exchange its files after the check. So nothing is handed

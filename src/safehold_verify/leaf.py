@@ -20,7 +20,8 @@ KINDS = frozenset(
         "key.rotate", "lease", "gap", "choice", "stop", "resume", "retention", "roster",
         "release", "refusal", "home", "grant.closed", "document", "drift", "milestone", "proposal",
         "gate", "artifact", "attack", "principal", "session", "tool", "request", "review", "key.change",
-        "derived", "join", "federation", "alert", "containment", "drill", "blast",
+        "alert", "audit", "blast", "containment", "derived", "disclosure", "drill", "drill.begin",
+        "evidence", "federation", "join", "portal",
     }
 )  # fmt: skip
 RESULTS = {"access.result": "access.intent"}  # a leaf of the first kind completes one of the second

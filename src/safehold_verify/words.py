@@ -16,6 +16,7 @@ WHAT = {
     "choice": "a choice of yours was recorded",
     "lease": "a device was allowed to record you for a quarter of an hour",
     "release": "a copy was sealed to your key and handed out, or how many take part was published, with noise",
+    "disclosure": "the board decided what you are told of some uses, or from when on",
     "gap": "a record was made that nothing of you was recorded for a time",
 }
 
@@ -34,6 +35,9 @@ CHOSEN = {
     "move": "a place of work was entered",
     "invite": "a one-time code was made",
     "key": "a key was set",
+    "link": "a sign-in was linked, which sees what is yours and narrows for you",
+    "unlink": "a sign-in was unlinked",
+    "disown": "a key or a sign-in that a code had set was taken away again",
     "read": "a request was read",
     "device": "a device was added, used first, or removed",
 }
@@ -48,6 +52,12 @@ def choice_in_words(choice: Choice, effect: Effect | None) -> Iterator[str]:
             yield f"  {name}: {', '.join(plain(str(one)) for one in values)}"
     if choice.key:
         yield f"Signed by the person with the key {choice.key}; compare it with yours."
+    elif choice.session:
+        leaf, principal = choice.session
+        yield (
+            f"Said in a signed-in session by {plain(principal)}, leaf {leaf} of the same log. No key of the person "
+            "signed it: that it was them is the word of whoever signed them in, and of the keeper."
+        )
     else:
         yield f"Entered by: {plain(choice.by)}. The person did not sign it."
     if choice.charter:
@@ -160,6 +170,10 @@ def _use(use: Use) -> str:
         said.append(f"by the recipe {recipe}")
     if isinstance(detail, dict) and detail.get("role"):
         said.append(f"asked for by a {detail['role']}")
+    if who := use.told.get("act"):
+        said.append(f"who was {who}")
+    if use.kind == "access.intent" and not use.told:
+        said.append("by whom and how is withheld for a time, by decision of the board")
     return ", ".join(plain(one) for one in said)
 
 

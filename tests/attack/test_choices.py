@@ -179,7 +179,6 @@ def test_a_choice_signed_by_another_or_changed_on_the_way_is_refused(
     "spoilt",
     [
         {"choice": "enrol"},
-        {"choice": "erase"},
         {"choice": "answer"},
         {"choice": "withdraw", "streams": ["key"]},
         {"choice": "withdraw", "at_us": 5},
@@ -193,6 +192,12 @@ def test_a_statement_says_nothing_that_no_choice_says(
     fields = {name: value for name, value in spoilt.items() if name != "choice"}
     said = ana.statement(spoilt["choice"], **fields)
     _says(raised(lambda: bench.call("people.choose", **said)), InvalidError, "subjects.statement")
+
+
+def test_an_erasure_is_no_choice(bench: Bench, ana: Voice) -> None:
+    """Its statement counts for ``people.erase`` only, where a word confirms it."""
+    said = ana.statement("erase", confirm="x")
+    _says(raised(lambda: bench.call("people.choose", **said)), InvalidError, "subjects.choice")
 
 
 # --- who has the key ------------------------------------------------------------------------------

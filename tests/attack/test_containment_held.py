@@ -294,6 +294,33 @@ def test_an_agent_contains_and_lifts_nothing_whatever_it_holds(house: Agency) ->
     assert [one["entry"] for one in bench.call("containment.list")["containments"]] == [entry]
 
 
+def test_what_an_agent_handed_on_ends_with_it(house: Agency) -> None:
+    """Another agent is in the middle of a run under the contained one's grant."""
+    bench = house.bench
+    ana, first = house.person("ana"), house.agent("first", "ana")
+    second = house.agent("second", "ana")
+    whole, _ = house.operator(ana)
+    passed_on = house.below(first, whole.id)
+    house.give(first, passed_on)
+    holder = house.give(second, house.below(second, passed_on.id))
+    train = bench.workshop.scripts["train"]
+
+    def contained_meanwhile(spec: Any) -> Iterator[Any]:
+        contain(bench, "principal", "first")
+        yield from train(spec)
+
+    bench.workshop.scripts["train"] = contained_meanwhile
+    size = bench.desk.ledger.size
+    assert raised(lambda: house.train(second, holder)).rule == "containment.principal"
+    ended = [
+        leaf["pub"]["outcome"]
+        for _, leaf in bench.desk.ledger.leaves(size)
+        if leaf["k"] == "access.result"
+    ]
+    assert ended == ["stopped"]
+    assert raised(lambda: house.train(second, holder)).rule == "containment.principal"
+
+
 def test_the_sentinel_contains_what_is_narrow_and_names_its_alert(bench: Bench) -> None:
     verbs, desk = bench.verbs.containment, bench.desk
     (alert,) = desk.ledger.append(

@@ -120,6 +120,7 @@ def test_a_workload_signs_in_and_asks_as_itself(yard):
         "principal": "ingest",
         "kind": "workload",
         "role": "engineer",
+        "identity": INGEST,
     }
     assert line.call("status")
     # what the register and the charter say of it holds here as anywhere

@@ -16,7 +16,7 @@ from tests.keeper_desk import CROWD, DAY_US, Bench, copy_bench
 from tests.world import raised
 
 from safehold.clock import SECOND_US
-from safehold.errors import ConflictError
+from safehold.errors import ConflictError, MissingError
 from safehold.incident.clocks import HOUR_US
 from safehold.incident.docket import Docket
 from safehold.incident.scope import Scope
@@ -396,6 +396,19 @@ def test_somebody_who_was_missed_voids_the_list(office: Response, tmp_path: Path
     assert {row[0] for row in rows if row[2] == "could have been opened"} == {"p03", "p07"}
 
 
+@pytest.mark.parametrize(
+    ("what", "name"), [("principals", "ana-l"), ("segments", "us-ca.kye"), ("artifacts", "art_0"), ("keys", "us-ca.kye")]
+)  # fmt: skip
+def test_an_incident_is_about_nothing_that_nobody_knows(
+    office: Response, what: str, name: str
+) -> None:
+    with pytest.raises(MissingError):
+        office.open(scope={what: [name]})
+    one = office.open()
+    with pytest.raises(MissingError):
+        office.call("incident.note", incident=one, text="it was this one", scope={what: [name]})
+
+
 def test_a_note_about_one_day_takes_nobody_off_the_list(office: Response, tmp_path: Path) -> None:
     office.train(office.holder())
     one = office.open(scope={"principals": ["ana-1"]})
@@ -449,7 +462,7 @@ def test_no_database_says_how_it_stands(office: Response) -> None:
 
 def test_a_second_keeper_sees_what_the_first_wrote(office: Response) -> None:
     verbs = office.bench.verbs
-    mine, other = Docket(verbs.desk), Docket(verbs.desk)
+    mine, other = (Docket(verbs.desk, lambda _scope: None) for _ in range(2))
     alert = office.alert()
     first, new = mine.open("seen", severity=2, scope=Scope(), alert=alert)
     assert new

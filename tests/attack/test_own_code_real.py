@@ -14,7 +14,7 @@ from tests.world import PURPOSE, World, raised
 from safehold.access import Holder, Price, approve
 from safehold.access.code import name_code
 from safehold.app.grants import Pass, draft_grant
-from safehold.app.workshop import name_program
+from safehold.keeper.program import name_program
 from safehold.signing import SigningKey
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "run-your-own-code.md"

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.containing import contain
+from tests.containing import contain, lift
 from tests.ingest_job import key_rows
 from tests.world import World, outside, raised
 
@@ -227,10 +227,9 @@ def _events(world: World, person: str, text: str, *, first: int) -> list[bytes]:
     return lines
 
 
-def test_a_containment_that_a_crash_cut_short_has_its_record_and_one_of_a_stream_has_none(
+def test_a_containment_that_a_crash_cut_short_has_its_record(
     world: World, recorder: Recorder, person: str, tmp_path: Path
 ) -> None:
-    contain(world, "collection", "chat", "hr")
     recorder.say()
     assert raised(lambda: _gap(world, person, tmp_path / "none")).rule == "gap.none"
     silences = world.service.verbs.leases._silences
@@ -249,6 +248,69 @@ def test_a_containment_that_a_crash_cut_short_has_its_record_and_one_of_a_stream
     assert (shown["verified"], shown["reason"]) == (True, "contained")
     noted_now = world.service.verbs.leases._silences._select(silence_table, EVERYBODY)
     assert [one["reason"] for one in noted_now] == ["contained"]
+
+
+def test_one_stream_that_is_contained_has_a_record_while_others_are_recorded_on(
+    world: World, recorder: Recorder, person: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "gap.json"
+    place = world.desk.people.standing(world.desk.people.find(person)).jurisdiction.lower()
+    world.later(seconds=1)
+    contain(world, "collection", f"{place}.chat", "hr")
+    recorder.type("x")
+    recorder.collector.flush()  # the collector learns that its lease is dead
+    recorder.say()
+    world.later(seconds=30)
+    sealed = recorder.sealed
+    recorder.type("this goes on meanwhile")
+    recorder.collector.flush()
+    assert recorder.sealed > sealed, "another stream is recorded on"
+    recorder.say()
+    world.restart()
+    for stream in (None, "chat"):
+        write_gap(world.client, person=person, out=file, stream=stream)
+        with outside(world.path):
+            shown = check_gap(world.home.path, file)
+        assert (shown["verified"], shown["reason"]) == (True, "contained")
+        assert shown["streams"] == ["chat"]
+    _tampered_gaps_fail(world, file)
+    # of what was recorded on there is none
+    for stream in ("key", "nonsense"):
+        error = raised(
+            lambda at=stream: write_gap(world.client, person=person, out=file, stream=at)
+        )
+        assert error.rule in {"gap.none", "gap.stream"}
+    elsewhere = "us-wa" if place == "us-ca" else "us-ca"
+    contain(world, "collection", f"{elsewhere}.key", "hr")
+    error = raised(lambda: write_gap(world.client, person=person, out=file, stream="key"))
+    assert error.rule == "gap.none", "it was contained where somebody else works"
+
+
+@pytest.mark.parametrize("target", ["all", "key"])
+def test_what_was_recorded_while_it_was_contained_is_not_taken_once_that_is_lifted(
+    world: World, recorder: Recorder, person: str, target: str
+) -> None:
+    world.later(seconds=1)
+    held = contain(world, "collection", target, "hr")
+    recorder.collector.flush()
+    world.later(seconds=1)
+    kept = _events(world, person, "typed while that was contained", first=10_000)
+    world.later(seconds=1)
+    lift(world, held["entry"])
+    world.later(seconds=1)
+    sealed, rows = recorder.sealed, _rows(world)
+    for restarted in (False, True):
+        if restarted:
+            world.restart()
+        for line in kept:
+            recorder.collector.feed(line)
+        recorder.collector.flush()
+        assert (recorder.sealed, _rows(world)) == (sealed, rows)
+    later = _events(world, person, "and this is said afterwards", first=20_000)
+    for line in later:
+        recorder.collector.feed(line)
+    recorder.collector.flush()
+    assert recorder.sealed > sealed
 
 
 @pytest.mark.parametrize("how", ["pause", "stop"])

@@ -42,19 +42,18 @@ class Line:
         self._home = home
         self._root = build()
 
-    def ask(self, *words: str | Path) -> Any:
+    def ask(self, *words: str | Path, home: bool = True) -> Any:
         """Run a command that must succeed, and return its object."""
-        done = CliRunner().invoke(
-            self._root, [*map(str, words), "--home", str(self._home), "--json"]
-        )
+        where = ["--home", str(self._home)] if home else []
+        done = CliRunner().invoke(self._root, [*map(str, words), *where, "--json"])
         if done.exception is not None:
             raise done.exception
         return json.loads(done.stdout)
 
-    def refuse(self, *words: str | Path) -> str | None:
+    def refuse(self, *words: str | Path, home: bool = True) -> str | None:
         """Run a command that must be refused, and return the rule."""
         with pytest.raises(SafeholdError) as found:
-            self.ask(*words)
+            self.ask(*words, home=home)
         return found.value.rule
 
 

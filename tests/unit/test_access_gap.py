@@ -108,6 +108,24 @@ def gap(**change: Any) -> bytes:
     return make_gap(**values)
 
 
+def test_of_a_contained_stream_only_its_own_numbers_count() -> None:
+    first = Mark(at_us=NOW_US + 1, event_us=NOW_US - 9, positions={"key": 4, "chat": 1})
+    on = {"at_us": NOW_US + 700, "event_us": NOW_US + 300}
+
+    def record(reason: str, **positions: int) -> bytes:
+        last = Mark(**on, positions=positions)
+        marks = {DEVICE.public.text(): (sign_mark(first, DEVICE), sign_mark(last, DEVICE))}
+        return gap(reason=reason, marks=marks)
+
+    assert check(record("contained", key=4, chat=2)).streams == ("key",)
+    for reason, positions in (
+        ("contained", {"key": 5, "chat": 1}),
+        ("pause", {"key": 4, "chat": 2}),
+    ):
+        with pytest.raises(TamperedError):
+            check(record(reason, **positions))
+
+
 @pytest.mark.parametrize(
     ("change", "rule"),
     [

@@ -310,7 +310,7 @@ MINT = SigningKey(b"m" * 32)
 
 def ticket(**changes) -> Ticket:
     base = {
-        "id": "ses_1", "home": "home_x", "principal": "ana", "method": "key", "key": SESSION.public.text(),
+        "id": "ses_1", "home": "home_x", "principal": "ana", "method": "key", "name": "key:x", "key": SESSION.public.text(),
         "since_us": NOW, "until_us": NOW + 1, "entry": 7,
     }  # fmt: skip
     return Ticket(**base | changes)

@@ -16,7 +16,9 @@ def test_findings_and_their_page_agree() -> None:
     made = {
         rule
         for file in SOURCES
-        for rule in re.findall(r'Finding\(\s*"([a-z.]+)"', file.read_text("utf-8"))
+        for rule in re.findall(
+            r'(?:Finding\(\s*|rule, wrong = )"([a-z.]+)"', file.read_text("utf-8")
+        )
     }
     page = (ROOT / "docs/reference/findings.md").read_text("utf-8")
     described = re.findall(r"^\| `([a-z.]+)` \|", page, re.MULTILINE)

@@ -15,11 +15,12 @@ from safehold.assurance.drill.scenario import BY_ID
 from safehold.assurance.drilled import NIGHT_US, NOBODY, count_drilled, worse_of
 from safehold.assurance.measure import count_exposed_people, count_open_records, names, take
 from safehold.assurance.measured import Measured
-from safehold.errors import ConflictError, InvalidError
+from safehold.errors import ConflictError, InvalidError, MissingError
 from safehold.ids import opaque_id
+from safehold.keeper.announced import UNDER_WAY_US
 from safehold.keeper.drills import newest_results
+from safehold.keeper.program import name_program
 
-RUN = "drill_00000000000000000000000000"
 HELD = {"scenario": "S01", "of": "deployment", "state": "held", "records": 0, "people": 0}
 
 
@@ -35,8 +36,13 @@ def bench(made: Bench, tmp_path: Path):
     bench.stop()
 
 
+def begin(bench: Bench, *scenarios: str) -> dict[str, Any]:
+    return bench.call("drill.begin", scenarios=list(scenarios), program=name_program())
+
+
 def record(bench: Bench, *results: dict[str, Any]) -> dict[str, Any]:
-    return bench.call("drill.record", run=opaque_id("drill"), results=list(results))
+    named = sorted({one.get("scenario", "") for one in results if isinstance(one, dict)} & {*BY_ID})
+    return bench.call("drill.record", run=begin(bench, *named)["run"], results=list(results))
 
 
 def test_a_run_is_leaves_that_a_fold_finds_again(bench: Bench) -> None:
@@ -68,24 +74,102 @@ def test_a_run_is_leaves_that_a_fold_finds_again(bench: Bench) -> None:
 def test_what_is_no_result_is_refused_and_nothing_of_the_run_is_written(
     bench: Bench, wrong: Any
 ) -> None:
+    run = begin(bench, "S01")["run"]
     size = bench.desk.ledger.size
     with pytest.raises(InvalidError):
-        record(bench, HELD, wrong)
+        bench.call("drill.record", run=run, results=[HELD, wrong])
     assert bench.desk.ledger.size == size
     with pytest.raises(InvalidError):
         bench.call("drill.record", run="a run", results=[HELD])
 
 
 def test_a_run_counts_once_and_says_one_thing_of_each_scenario(bench: Bench) -> None:
-    bench.call("drill.record", run=RUN, results=[HELD])
+    first = record(bench, HELD)["run"]
     red = {**HELD, "state": "broken", "records": 3}
-    bench.call("drill.record", run=opaque_id("drill"), results=[red])
+    record(bench, red)
     with pytest.raises(ConflictError):  # a green run of before is handed in once more
-        bench.call("drill.record", run=RUN, results=[HELD])
+        bench.call("drill.record", run=first, results=[HELD])
     with pytest.raises(InvalidError):
         record(bench, red, HELD)
     record(bench, red, {**red, "level": "K2"}, {**red, "of": "control"})
     assert newest_results(bench.desk.ledger)["S01"].facts["state"] == "broken"
+
+
+def test_a_result_belongs_to_a_run_that_was_announced(bench: Bench) -> None:
+    with pytest.raises(MissingError):
+        bench.call("drill.record", run=opaque_id("drill"), results=[HELD])
+    begun = begin(bench, "S01", "S02")
+    with pytest.raises(InvalidError):  # it was not announced, whatever came of it
+        bench.call("drill.record", run=begun["run"], results=[{**HELD, "scenario": "S03"}])
+    bench.call("drill.record", run=begun["run"], results=[HELD])
+    ((_, leaf),) = list(bench.desk.ledger.leaves(bench.desk.ledger.size - 1))
+    assert leaf["ref"] == begun["entry"]
+
+
+@pytest.mark.parametrize("wrong", [[], ["S26"], ["S01", "S01"], "S01", [1], None])
+def test_what_announces_no_scenarios_begins_nothing(bench: Bench, wrong: Any) -> None:
+    with pytest.raises(InvalidError):
+        bench.call("drill.begin", scenarios=wrong, program=name_program())
+
+
+def test_another_program_than_what_runs_does_not_drill_it(bench: Bench) -> None:
+    with pytest.raises(ConflictError):
+        bench.call("drill.begin", scenarios=["S01"], program="0.1:" + 64 * "0")
+
+
+def test_a_result_that_was_kept_back_or_is_of_something_else_is_not_taken(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = begin(bench, "S01")
+    bench.clock.at_us += DAY_US
+    with pytest.raises(ConflictError, match="too long ago"):
+        bench.call("drill.record", run=late["run"], results=[HELD])
+    other = begin(bench, "S01")
+    monkeypatch.setattr("safehold.keeper.drills.name_program", lambda: "0.1:ff")
+    with pytest.raises(ConflictError, match="has changed"):
+        bench.call("drill.record", run=other["run"], results=[HELD])
+    monkeypatch.undo()
+    monkeypatch.setattr(type(bench.desk.trust), "digest", lambda _self: b"\1" * 32)
+    with pytest.raises(ConflictError, match="has changed"):
+        bench.call("drill.record", run=other["run"], results=[HELD])
+
+
+def test_a_run_that_nobody_reports_on_is_seen_and_its_promise_is_not_measured(bench: Bench) -> None:
+    record(bench, HELD)
+    begun = begin(bench, "S01", "S02")
+    told = bench.call("status")["drill"]
+    assert (told["begun"], told["unreported"], told["runs"][0]["under_way"]) == (2, 1, True)
+    assert told["owed"] == {"S01": begun["entry"], "S02": begun["entry"]}
+    measured = count_drilled(bench.verbs, "records", ("S01",), NIGHT_US)
+    assert measured is not None
+    assert measured.micro == 0, "it may still be under way"
+    bench.clock.at_us += UNDER_WAY_US + 1000
+    measured = count_drilled(bench.verbs, "records", ("S01",), NIGHT_US)
+    assert measured is not None
+    assert measured.micro is None
+    assert "never reported on" in measured.sentence
+    record(bench, HELD)
+    measured = count_drilled(bench.verbs, "records", ("S01",), NIGHT_US)
+    assert measured is not None
+    assert measured.micro == 0
+    told = bench.call("status")["drill"]
+    assert told["owed"] == {"S02": begun["entry"]}
+    assert told["unreported"] == 1, "that one was kept back stays to be seen"
+
+
+def test_of_a_run_that_reported_on_less_than_it_announced_the_rest_is_owed(bench: Bench) -> None:
+    begun = begin(bench, "S01", "S02", "S03")
+    bench.call("drill.record", run=begun["run"], results=[HELD, {**HELD, "scenario": "S02"}])
+    told = bench.call("status")["drill"]
+    assert told["runs"] == [
+        {
+            "entry": begun["entry"],
+            "at_us": told["runs"][0]["at_us"],
+            "announced": 3,
+            "untold": ["S03"],
+            "under_way": False,
+        }
+    ]
 
 
 def test_a_drill_makes_a_promise_worse_and_never_better(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from tests.world import raised
 from safehold import canonical
 from safehold.app import blast as orders
 from safehold.app.serve import work_by_itself
-from safehold.errors import InvalidError, UnavailableError
+from safehold.errors import InvalidError, MissingError, UnavailableError
 from safehold.incident import index as index_module
 from safehold.incident.blast import Part, places_of
 from safehold.incident.blast_picture import draw_blast, draw_blast_tree
@@ -78,6 +78,26 @@ def test_what_is_at_rest_is_not_read_again(bench: Bench, made: History) -> None:
         was, _ = ask(bench, grant=name)
         assert was.people == made.people_of[name]
         assert was.count == made.runs_of[name]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"principal": "ana-l"},
+        {"segment": "us-ca.kye"},
+        {"key": "us-ca.kye/1"},
+        {"key": "uz-ca.key"},
+    ],
+)
+def test_a_misspelt_name_is_refused_and_not_told_as_nothing(
+    bench: Bench, target: dict[str, str]
+) -> None:
+    size = bench.desk.ledger.size
+    with pytest.raises(MissingError):
+        bench.call("incident.blast", target=target)
+    assert bench.desk.ledger.size == size
+    # what there is and nobody opened is nothing
+    assert ask(bench, segment="us-wa.pointer")[0].people == frozenset()
 
 
 def test_the_schedule_keeps_up(bench: Bench) -> None:

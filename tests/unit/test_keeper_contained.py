@@ -67,7 +67,7 @@ def test_a_leaf_holds_until_a_later_one_lifts_it():
     with pytest.raises(DeniedError, match=r"\(entry 6\)"):
         fold.require_minted([12])
     fold.require_minted([13])
-    fold.lift(3)
+    fold.lift(3, at_ms=9)
     with pytest.raises(DeniedError, match=r"\(entry 4\)"):
         fold.require_free(things(purpose="train", grants=[12, 14]))
 
@@ -90,7 +90,7 @@ def test_what_nobody_can_name_is_held_back_with_all_of_its_kind(what):
     if what == CAPABILITY:
         with pytest.raises(DeniedError):
             fold.require_minted([5])
-    fold.lift(2)
+    fold.lift(2, at_ms=9)
     fold.require_free(frozenset().union(*everything.values()))
 
 
@@ -103,8 +103,29 @@ def test_collection_is_held_back_whole_by_stream_or_by_segment():
         with pytest.raises(DeniedError):
             fold.require_collected([("us-wa.chat", "chat"), ("us-ca.key", "key")])
         assert fold.collects("us-wa.chat", "chat") is (key != "all")
-        fold.lift(at)
+        fold.lift(at, at_ms=50 + at)
     fold.require_collected([("us-ca.key", "key")])
+
+
+def test_when_collection_was_held_back_is_known_afterwards_and_from_its_leaves_alone():
+    def leaf(state: str, key: str, at: int, ref: int = -1) -> dict[str, object]:
+        public = {"what": "collection", "state": state, "target": key}
+        return {"pub": public, "t": at, "ref": ref}
+
+    leaves = [
+        (5, leaf("begun", "key", 5)),
+        (6, leaf("begun", "us-ca.pointer", 6)),
+        (7, leaf("lifted", "key", 8, ref=5)),
+    ]
+    read, live = Contained(), Contained()
+    read.open(leaves, lambda _: {})
+    live.begin(held(5, "collection", "key"))
+    live.begin(held(6, "collection", "us-ca.pointer"))
+    live.lift(5, at_ms=8)
+    for fold in (read, live):
+        assert fold.quiet("us-ca.key", "key") == [(5000, 8000)]
+        assert fold.quiet("us-ca.pointer", "pointer") == [(6000, None)]
+        assert fold.quiet("us-wa.pointer", "pointer") == []
 
 
 def test_a_token_is_known_by_the_hash_of_its_id():

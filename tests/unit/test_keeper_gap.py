@@ -7,7 +7,7 @@ import pytest
 from safehold.access.gap import Mark, sign_mark
 from safehold.errors import MissingError
 from safehold.keeper.ask import shards
-from safehold.keeper.leases import quiet_pair
+from safehold.keeper.silence import quiet_pair
 from safehold.keeper.work import share_of
 from safehold.signing import SigningKey
 
@@ -40,6 +40,14 @@ def test_a_word_from_before_does_not_count_if_something_was():
 def test_one_word_proves_nothing(rows):
     with pytest.raises(MissingError):
         quiet_pair(rows, 8)
+
+
+def test_of_one_stream_a_word_after_events_of_another_proves_nothing():
+    rows = [said(20, 7, 6), said(30, 7, 25)]
+    first, last = quiet_pair(rows, 8, only={"key"})
+    assert (first.at_us, last.at_us) == (20, 30)
+    with pytest.raises(MissingError):
+        quiet_pair([said(20, 7, 12), said(30, 7, 25)], 8, only={"key"})
 
 
 def test_a_large_crowd_is_sampled_and_a_small_one_is_not():

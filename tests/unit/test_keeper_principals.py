@@ -74,7 +74,12 @@ def test_an_unstated_verb_is_refused_for_everybody(shared):
 
 def test_a_person_signs_in_and_every_call_is_theirs(bench):
     ana = human(bench.call, "ana", "engineer")
-    assert ana.ask("session.show") == {"principal": "ana", "kind": "human", "role": "engineer"}
+    assert ana.ask("session.show") == {
+        "principal": "ana",
+        "kind": "human",
+        "role": "engineer",
+        "identity": ana.name,
+    }
     ana.ask("people.enrol", people=[], evidence="none")
     refuse("session.none", bench.call, "session.show")
     assert "session" in bench.leaves()
@@ -239,7 +244,7 @@ def test_an_argument_beside_a_verb_opens_no_door(bench):
     human(bench.call, "ana", "engineer")
     bench.call("principal.identify")
     beside = (*door.KINDS_OF, *door.SPOKEN.values())
-    for verb in ("people.count", "people.erase", "principal.restore", "grant.list", "key.rotate"):
+    for verb in ("people.count", "people.move", "principal.restore", "grant.list", "key.rotate"):
         names = dict.fromkeys((*beside, verb), "") | {"principal": "bo"}
         refuse("door.identified", bench.call, verb, **names)
     refuse("door.role", bo.ask, "people.count", **dict.fromkeys(beside, ""))
@@ -403,3 +408,14 @@ def test_an_agent_is_refused_at_every_other_verb(bench):
         error = refuse("door.agent", helper.ask, verb)
         assert isinstance(error, DeniedError)
         assert bench.desk.ledger.detail(error.entry)["actor"] == "helper"
+
+
+def test_who_may_verify_what_is_their_own_does_not_look_at_what_is_everybodys(bench):
+    """The charter lets an employee verify at the stage `self`, an auditor at `audit`: the same word, not the same door."""
+    employee, auditor = human(bench.call, "emil", "employee"), human(bench.call, "aude", "auditor")
+    for verb in ("incident.list", "alert.list", "grant.list", "ledger.audit", "containment.list", "milestones"):  # fmt: skip
+        refuse("door.role", employee.ask, verb)
+    refuse(
+        "door.role", employee.ask, "contain", what="purpose", target="train_ui_agent", reason="x"
+    )
+    assert auditor.ask("incident.list")["incidents"] == []

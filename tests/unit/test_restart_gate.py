@@ -15,6 +15,7 @@ from tests.world import raised
 
 from safehold.assurance.milestone import measure_all
 from safehold.clock import DAY_US, SECOND_US
+from safehold.keeper.program import name_program
 from safehold.ledger import Entry
 
 CAUSE = "a deployment set the modes of the home open"
@@ -212,12 +213,44 @@ def test_green_that_is_handed_in_opens_nothing_that_the_keeper_does_not_see_itse
         stop(office)
         drilled(office, "broken", "S04")
         made_up = {"scenario": "S04", "of": "deployment", "state": "held", "people": 0}
-        office.call("drill.record", run="drill_0123456789", results=[made_up])
+        begun = office.call("drill.begin", scenarios=["S04"], program=name_program())
+        kept_shut(office, "a drill was begun and never said what came of S04")
+        office.call("drill.record", run=begun["run"], results=[made_up])
         kept_shut(office, "not measured and kept since the stop")
         green(office)
         assert resume(office)["state"] == "resume"
     finally:
         bench.stop()
+
+
+def test_what_held_in_a_run_that_began_before_the_stop_was_not_tried_since(
+    office: Response,
+) -> None:
+    drilled(office, "held", "S01")
+    begun = office.call("drill.begin", scenarios=["S01"], program=name_program())
+    stop(office)
+    held = {"scenario": "S01", "of": "deployment", "state": "held", "people": 0}
+    office.call("drill.record", run=begun["run"], results=[held])
+    green(office)
+    kept_shut(office, "not drilled since the stop and the last change: S01")
+    drilled(office, "held", "S01")
+    assert resume(office)["state"] == "resume"
+
+
+def test_a_run_that_says_nothing_of_what_it_announced_keeps_everything_stopped(
+    office: Response,
+) -> None:
+    begun = office.call("drill.begin", scenarios=["S01", "S16"], program=name_program())
+    stop(office)
+    again = office.call("drill.begin", scenarios=["S01"], program=name_program())
+    held = {"scenario": "S01", "of": "deployment", "state": "held", "people": 0}
+    office.call("drill.record", run=again["run"], results=[held])
+    green(office)
+    kept_shut(office, f"never said what came of S16 (entry {begun['entry']})")
+    whole = office.call("drill.begin", scenarios=["S01", "S16"], program=name_program())
+    both = [held, {**held, "scenario": "S16"}]
+    office.call("drill.record", run=whole["run"], results=both)
+    assert resume(office)["state"] == "resume"
 
 
 def test_the_same_result_after_a_change_is_measured_anew(office: Response) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.portal_desk import Portal
 from tests.served import F1, PURPOSE, REASON, TOP1, Served, copy_served, found_served
 from tests.world import outside
 
@@ -32,9 +33,11 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.keeper.client import KeeperClient
-from safehold.sdk import Request, Session
+from safehold.sdk import Request, Session, Use
+from safehold.sdk.place import Here
 from safehold.sdk.table import TRAINED
 from safehold.settings import Home
+from safehold.signing import SigningKey
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +54,37 @@ def served(made, tmp_path: Path) -> Iterator[Served]:
     one.stop()
 
 
-@pytest.fixture
-def session(served: Served) -> Iterator[Session]:
-    with safehold.connect(served.home, as_="ana") as one:
-        yield one
+@pytest.fixture(params=["here", "portal"])
+def session(served: Served, request: pytest.FixtureRequest) -> Iterator[Session]:
+    """Yield a session of ana's: at the keeper's own socket, and by the API of a portal before it."""
+    if request.param == "here":
+        with safehold.connect(served.home, as_="ana") as one:
+            yield one
+        return
+    key = SigningKey.generate()
+    names = [f"key:{key.public.text()}"]
+    served.bench.call(
+        "principal.enrol", principal="ana", kind="human", role="data_scientist", names=names
+    )
+    portal = Portal(served)
+    with portal.provider.running():
+        portal.listen()
+        try:
+            with safehold.connect(portal.url, key=key) as one:
+                yield one
+        finally:
+            portal.close()
+
+
+def build_features(served: Served, session: Session, use: Use) -> dict[str, Any]:
+    """Build features: whoever is known by their role does it at the pipeline's desk, and may not by their grant."""
+    if isinstance(session._place, Here):
+        return use.features().to_dicts()[0]
+    assert refused(DeniedError, use.features().to_dicts).rule == "door.role"
+    return served.bench.call("feature", purpose=PURPOSE)
+
+
+here_alone = pytest.mark.parametrize("session", ["here"], indirect=True)
 
 
 AHEAD_US = 3_600_000_000  # a clock that stands must not stand before the time of who asks
@@ -103,7 +133,7 @@ def test_asked_approved_opened_trained(served: Served, session: Session) -> None
     assert request.price.to_dicts() == [price]
 
     with request.open() as use:
-        (made,) = use.features().to_dicts()
+        made = build_features(served, session, use)
         trained = use.train()
         assert served.trained() == 0, "nothing runs before it is read"
         assert trained.schema == TRAINED
@@ -126,7 +156,8 @@ def test_asked_approved_opened_trained(served: Served, session: Session) -> None
 def test_what_the_home_says_of_itself(served: Served, session: Session) -> None:
     request = approved(served, session, runs=2)
     with request.open() as use:
-        artifact = use.features().to_dicts() and use.train().to_dicts()[0]["artifact"]
+        build_features(served, session, use)
+        artifact = use.train().to_dicts()[0]["artifact"]
     (purpose,) = session.purposes().to_dicts()
     assert (purpose["purpose"], purpose["epsilon"], purpose["approvers"]) == (PURPOSE, 4.0, 2)
     assert "agent" in purpose["plain"]
@@ -143,11 +174,21 @@ def test_what_the_home_says_of_itself(served: Served, session: Session) -> None:
     assert kinds["model"]["parents"] == [kinds["feature"]["id"]]
     assert [one["id"] for one in session.artifacts().to_dicts()] == [artifact]
     assert session.gates().to_dicts() == []
+
+
+@here_alone
+def test_the_ledger_of_a_home_here_is_verified(served: Served, session: Session) -> None:
     (verified,) = session.ledger.verify().to_dicts()
     assert verified["verified"] is True
     assert verified["size"] == served.bench.desk.ledger.size
 
 
+@pytest.mark.parametrize("session", ["portal"], indirect=True)
+def test_what_a_portal_says_of_its_own_ledger_proves_nothing(session: Session) -> None:
+    assert refused(UnavailableError, session.ledger.verify().to_dicts).rule == "rest.ledger"
+
+
+@here_alone
 def test_the_ledger_is_verified_here(served: Served, session: Session) -> None:
     assert session.ledger.verify().to_dicts()[0]["verified"]
     tile = next((served.home / "ledger").rglob("entries/**/*.p/*"), None) or next(
@@ -194,7 +235,7 @@ def test_a_request_is_as_narrow_as_it_was_asked(served: Served, session: Session
     ]
     served.agree(request.id)
     with request.open() as use:
-        use.features().to_arrow()
+        build_features(served, session, use)
         # one run costs 4, of 0.12 that were asked for
         assert "epsilon" in str(refused(SafeholdError, use.train().to_arrow).rule)
     assert served.trained() == 0
@@ -295,7 +336,7 @@ def test_a_use_outlives_its_tokens_and_not_its_grant(made, tmp_path: Path) -> No
 def test_a_revoked_grant_is_of_no_use(served: Served, session: Session) -> None:
     request = approved(served, session)
     with request.open() as use:
-        use.features().to_arrow()
+        build_features(served, session, use)
         served.bench.call("grant.revoke", grant=request.id)
         assert refused(DeniedError, use.train().to_arrow).rule == "grant.revoked"
     assert request.refresh().state == "revoked"
@@ -306,7 +347,7 @@ def test_a_revoked_grant_is_of_no_use(served: Served, session: Session) -> None:
 def test_a_closed_use_runs_nothing_more(served: Served, session: Session) -> None:
     request = approved(served, session)
     with request.open() as use:
-        use.features().to_arrow()
+        build_features(served, session, use)
         kept = use.train()
     assert use.state == "closed"
     assert refused(ConflictError, kept.to_arrow).rule == "sdk.use"
@@ -320,7 +361,7 @@ def test_what_was_refused_is_not_run_again_by_reading_it_again(
 ) -> None:
     request = approved(served, session)
     with request.open() as use:
-        use.features().to_arrow()
+        build_features(served, session, use)
         use.train().to_arrow()
         twice = use.train()
         first = refused(DeniedError, twice.to_arrow)
@@ -332,6 +373,7 @@ def test_what_was_refused_is_not_run_again_by_reading_it_again(
         assert (twice.state, twice.entry) == ("refused", first.entry)
 
 
+@here_alone
 def test_the_holders_key_is_what_opens(served: Served, session: Session, tmp_path: Path) -> None:
     file = tmp_path / "holder.key"
     with safehold.connect(served.home, as_="ana", holder=file) as mine:
@@ -348,6 +390,7 @@ def test_the_holders_key_is_what_opens(served: Served, session: Session, tmp_pat
     assert refused(MissingError, lambda: session.find("grant_none")).rule == "request.missing"
 
 
+@here_alone
 def test_a_lost_keeper_fails_closed_and_the_request_opens_again(
     served: Served, session: Session
 ) -> None:
@@ -403,6 +446,7 @@ def test_nothing_of_it_is_pickled_or_copied(served: Served, session: Session) ->
             assert refused(DeniedError, lambda act=act, one=one: act(one)).rule == "sdk.pickle"
 
 
+@here_alone
 def test_the_charter_that_counts_is_the_keepers(served: Served, session: Session) -> None:
     file = served.home / "charter.json"
     file.write_bytes(file.read_bytes().replace(b"Teach a software agent", b"Teach no such agent"))

@@ -84,6 +84,23 @@ def test_an_alert_names_uses_and_attempts_alone(bench):
     assert refused.rule == "alert.events"
 
 
+def test_what_waits_is_listed_before_what_was_answered_and_the_gravest_of_it_first(bench):
+    post = Post(bench)
+    events = alert(bench)["events"]
+    made = [
+        post.call("alert.raise", **alert(bench, severity=severity, signal=f"signal_{at}", events=events))["alert"]
+        for at, severity in enumerate((1, 4, 2, 4, 0))
+    ]  # fmt: skip
+    bench.call("alert.ack", alert=made[3], reason="looked at it, and it was agreed")
+
+    def listed(**more):
+        return [made.index(one["alert"]) for one in bench.call("alert.list", **more)["alerts"]]
+
+    assert listed() == [1, 2, 0, 4, 3]
+    assert listed(limit=2) == [1, 2], "the gravest is not pushed out by what is newer"
+    assert listed(open=True) == [1, 2, 0, 4]
+
+
 def test_people_answer_with_a_reason_and_once(bench):
     index = Post(bench).call("alert.raise", **alert(bench))["alert"]
     assert bench.call("alert.list", open=True)["open"] == 1

@@ -222,10 +222,13 @@ def test_a_house_turns_answers_down_and_never_up():
 
 def test_every_verb_that_no_agent_may_ask_is_overreach_or_no_more_than_a_look():
     looks = {
-        "agent.list", "artifact.list", "artifact.show", "dataset.lineage", "dataset.list", "document.list", "drift",
-        "grant.due", "grant.list", "grant.show", "ledger.audit", "ledger.show", "milestones", "request.list", "status",
+        "agent.list", "artifact.list", "artifact.show", "dataset.lineage", "dataset.list", "document.list",
+        "drift", "evidence.build", "evidence.controls", "evidence.history", "grant.due", "grant.list", "grant.show",
+        "ledger.audit", "ledger.show", "milestones",
+        "purpose.explain", "refusal.list", "request.list", "request.narrower", "request.quote", "status",
     }  # fmt: skip
     uses = {
+        "portal.head",  # a portal says how far its own journal goes
         "artifact.pull", "attack.canary", "enclave.run", "feature", "federate.identity", "join.psi-sum", "join.sum",
         "tool.refused",
     }  # fmt: skip

@@ -47,7 +47,7 @@ class Approval:
         seat: Name of the seat.
         decision: ``approve`` or ``deny``.
         at_us: When, microseconds.
-        value: 64 bytes of signature.
+        value: 64 bytes of signature, or the packed assertion of a passkey.
     """
 
     grant: bytes

@@ -40,6 +40,7 @@ class Lease:
         apps: For each stream, the only applications that may be recorded; ``None`` sets no limit, none at all is none.
         silences: Times (from, to), microseconds, of which nothing may be sealed: the person's pauses and the
             board's stops. An event that a recorder kept back from one of them is dropped on the device.
+        quiet: The same for single streams: recording of these was contained, and of others it went on.
         sealing: Public sealing key, base64.
         from_us: First moment, microseconds.
         until_us: First moment at which it is over, microseconds.
@@ -52,6 +53,7 @@ class Lease:
     streams: Mapping[str, str]
     apps: Mapping[str, tuple[str, ...] | None]
     silences: tuple[tuple[int, int], ...]
+    quiet: Mapping[str, tuple[tuple[int, int], ...]]
     sealing: str
     from_us: int
     until_us: int
@@ -75,6 +77,7 @@ class Lease:
                 stream: None if apps is None else list(apps) for stream, apps in self.apps.items()
             },
             "silences": [list(one) for one in self.silences],
+            "quiet": {stream: [list(one) for one in times] for stream, times in self.quiet.items()},
         }
         return sign_record(value, domain=DOMAIN, key=key)
 
@@ -97,6 +100,14 @@ def read_lease(data: bytes, *, keeper: VerifyKey) -> Lease:
     if not isinstance(silences, list) or not all(map(_is_time, silences)):
         raise wrong
     value["silences"] = tuple((start, end) for start, end in silences)
+    quiet = value["quiet"]
+    if not isinstance(quiet, dict) or not set(quiet) <= set(value["streams"]):
+        raise wrong
+    if not all(isinstance(one, list) and all(map(_is_time, one)) for one in quiet.values()):
+        raise wrong
+    value["quiet"] = {
+        stream: tuple((start, end) for start, end in times) for stream, times in quiet.items()
+    }
     try:
         lease = Lease(**{**value, "apps": _apps(value["apps"], value["streams"])})
         length = lease.until_us - lease.from_us
@@ -206,6 +217,7 @@ class Lessor:
         streams: Mapping[str, str],
         apps: Mapping[str, Sequence[str] | None] | None = None,
         silences: Sequence[Sequence[int]] = (),
+        quiet: Mapping[str, Sequence[Sequence[int]]] | None = None,
         length_us: int = LONGEST_US,
     ) -> bytes:
         """Give a lease and return its signed bytes.
@@ -217,6 +229,7 @@ class Lessor:
             streams: Stream to the hash of its rules, hex.
             apps: For each stream, the only applications that may be recorded; a stream without has no limit.
             silences: Times (from, to) of which nothing may be sealed.
+            quiet: The same for single streams.
             length_us: How long, at most 15 minutes.
 
         Raises:
@@ -246,6 +259,10 @@ class Lessor:
                     for stream in streams
                 },
                 silences=tuple((start, end) for start, end in silences),
+                quiet={
+                    stream: tuple((start, end) for start, end in times)
+                    for stream, times in (quiet or {}).items()
+                },
                 sealing=b64(secret.public),
                 from_us=now,
                 until_us=now + length_us,

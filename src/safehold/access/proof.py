@@ -14,6 +14,7 @@ from safehold.signing import SigningKey, VerifyKey
 POP_DOMAIN: Final = "safehold.pop.v1"
 DEVICE_DOMAIN: Final = "safehold.device.v1"
 NONCE_LIFE_US: Final = 60 * SECOND_US
+PATIENT_US: Final = 900 * SECOND_US  # of a question that a person reads before they sign
 MAX_NONCES: Final = 10_000
 
 
@@ -29,15 +30,16 @@ class Nonces:
         self._open: dict[bytes, int] = {}
         self._lock = threading.Lock()
 
-    def issue(self, now_us: int) -> bytes:
-        """Return a fresh nonce of 32 bytes."""
+    def issue(self, now_us: int, *, patient: bool = False) -> bytes:
+        """Return a fresh nonce of 32 bytes; it waits a quarter of an hour if somebody reads first what they sign."""
         nonce = ids.random_bytes(32)
         with self._lock:
-            for old in [key for key, end in self._open.items() if end <= now_us]:
-                del self._open[old]
-            while len(self._open) >= MAX_NONCES:
+            # the oldest stand first, and all live equally long
+            while self._open and (
+                len(self._open) >= MAX_NONCES or next(iter(self._open.values())) <= now_us
+            ):
                 del self._open[next(iter(self._open))]
-            self._open[nonce] = now_us + self._life_us
+            self._open[nonce] = now_us + (PATIENT_US if patient else self._life_us)
         return nonce
 
     def spend(self, nonce: bytes, now_us: int) -> bytes:

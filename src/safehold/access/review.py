@@ -30,7 +30,7 @@ class Review:
         seat: Name of the seat.
         outcome: ``as_stated``, ``differs`` or ``misuse``.
         at_us: When, microseconds.
-        value: 64 bytes of signature.
+        value: 64 bytes of signature, or the packed assertion of a passkey.
     """
 
     grant: str

@@ -7,7 +7,7 @@ from typing import Any
 from safehold import canonical
 from safehold.charter import Signature
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.rights import ANSWER, ANSWER_DOMAIN, READ_DOMAIN
+from safehold.keeper.rights import ANSWER_DOMAIN, READ_DOMAIN, write_answer
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
@@ -41,8 +41,7 @@ def answer_request(
         text: The answer to the person.
         keys: The keys of the seats that sign, by seat.
     """
-    said = {"v": ANSWER, "home": home.id, "case": case, "outcome": outcome, "text": text}
-    words = canonical.encode(said)
+    words = write_answer(home=home.id, case=case, outcome=outcome, text=text)
     return client.call(
         "rights.answer",
         answer=words.decode(),

@@ -21,7 +21,7 @@ from safehold.errors import ConflictError, TamperedError
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.models import MODEL_FILE
 from safehold.keeper.pull import RECORD_FILE, STATEMENTS_FILE, VERB
-from safehold.keeper.quarantine import ORDER, domain_of
+from safehold.keeper.quarantine import domain_of, write_order
 from safehold.signing import PointVerifyKey, SigningKey
 
 PAPER: Final = "safehold-artifact-paper/1"
@@ -125,16 +125,15 @@ def draw_up(home: str, shown: Mapping[str, Any], *, what: str, reason: str) -> d
         what: ``release`` or ``delete``.
         reason: Why, in a sentence.
     """
-    order = {
-        "v": ORDER,
-        "what": what,
-        "home": home,
-        "artifact": shown["id"],
-        "sha256": shown["sha256"],
-        "reason": reason,
-        "at_us": SystemClock().now_us(),
-    }
-    return {"order": canonical.encode(order).decode(), "signatures": []}
+    order = write_order(
+        what,
+        home=home,
+        artifact=shown["id"],
+        sha256=shown["sha256"],
+        reason=reason,
+        at_us=SystemClock().now_us(),
+    )
+    return {"order": order.decode(), "signatures": []}
 
 
 def sign(told: Mapping[str, Any], *, seat: str, key: SigningKey) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from safehold.canonical import b64, unb64
 from safehold.clock import SystemClock
 from safehold.errors import ConflictError, InvalidError, TamperedError
 from safehold.incident.blast_picture import draw_blast
-from safehold.incident.responder import DOMAIN, VERSION
+from safehold.incident.responder import DOMAIN, write_order
 from safehold.signing import SigningKey
 from safehold_verify import VerificationError
 from safehold_verify.person import Person
@@ -35,15 +35,14 @@ def draw_up(home: str, target: Mapping[str, Any], *, reason: str, opener: Path) 
         reason: Why they must be known, in a sentence.
         opener: Key file of whoever will open the list.
     """
-    order = {
-        "v": VERSION,
-        "home": home,
-        "target": dict(target),
-        "open_to": b64(_person(opener).opening()),
-        "reason": reason,
-        "at_us": SystemClock().now_us(),
-    }
-    return {"order": canonical.encode(order).decode(), "signatures": []}
+    order = write_order(
+        home=home,
+        target=target,
+        open_to=b64(_person(opener).opening()),
+        reason=reason,
+        at_us=SystemClock().now_us(),
+    )
+    return {"order": order.decode(), "signatures": []}
 
 
 def sign(told: Mapping[str, Any], *, seat: str, key: SigningKey) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from safehold.keeper.client import KeeperClient
 from safehold.keeper.panel import pinned_of
 from safehold.ledger import Witness
 from safehold.settings import Home
-from safehold.signing import SigningKey, VerifyKey
+from safehold.signing import SigningKey, speaking_key
 
 PAPER_VERSION: Final = "safehold-roster-paper/2"
 
@@ -93,7 +93,7 @@ def draw_replacement(
 ) -> dict[str, Any]:
     """Draw up that somebody else holds a seat, with a key of their own."""
     present = roster_of(Home.open(home))
-    made = next_roster(present, seat=seat, person=person, key=VerifyKey.from_text(public))
+    made = next_roster(present, seat=seat, person=person, key=speaking_key(public))
     return _draw(file, present, made)
 
 

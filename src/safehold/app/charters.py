@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from safehold.charter.signed import first_message
 from safehold.clock import SystemClock
 from safehold.errors import DeniedError, InvalidError, MissingError
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.order import domain_of
+from safehold.keeper.order import domain_of, write_order
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
@@ -227,17 +226,10 @@ def sign_order(
         keys: Keys of the seats that order it.
         cause: To resume: the text that says what had happened; it is published with the order.
     """
-    order: dict[str, Any] = {
-        "v": "safehold.order/1",
-        "what": what,
-        "home": Home.open(home).id,
-        "reason": reason,
-        "at_us": SystemClock().now_us(),
-    }
     told = {} if cause is None else {"cause": _read_text(cause)}
-    if told:
-        order["cause"] = hashlib.sha256(told["cause"].encode()).hexdigest()
-    text = canonical.encode(order)
+    text = write_order(
+        what, home=Home.open(home).id, reason=reason, at_us=SystemClock().now_us(), **told
+    )
     signatures = []
     for seat, key in keys.items():
         one = key if isinstance(key, SigningKey) else SigningKey.read(key)

@@ -26,6 +26,7 @@ from safehold.app.verification import verify_home
 from safehold.assurance.report import render
 from safehold.catalog import add_tallies
 from safehold.charter import shipped
+from safehold.charter.legal import DOCUMENTS
 from safehold.clock import SECOND_US, SystemClock, day_of
 from safehold.errors import InvalidError
 from safehold.keeper.client import KeeperClient, Progress
@@ -70,6 +71,9 @@ def run_demo(
     secret = (home.outside / "demo" / "passphrase").read_text("utf-8").strip()
     with connect(home, {"passphrase": secret}) as client:
         staff = roster(spec)
+        # people are told, and the risk is assessed, before anything is taken in: the order stands in the ledger
+        for name in DOCUMENTS:
+            client.call("document.publish", name=name)
         enrol_staff(client, staff)
         sources = [_take_in(client, spec, progress)]
         for one in staff:

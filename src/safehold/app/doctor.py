@@ -76,6 +76,7 @@ def examine(path: Path) -> dict[str, Any]:
         check("requests", lambda: _requests(Home.open(path)))
         check("objects", lambda: _objects(Home.open(path)))
         check("deadlines", lambda: _deadlines(Home.open(path)))
+        check("audit", lambda: _audit(Home.open(path)))
     else:
         checks.append(
             {"check": "home", "ok": True, "found": "there is no home here yet: safehold init"}
@@ -274,3 +275,20 @@ def _deadlines(home: Home) -> str:
             fix="safehold people erase again, which carries on; safehold dataset sweep",
         )
     return f"{len(owed)} under way, none overdue"
+
+
+def _audit(home: Home) -> str:
+    """Say whether the independent audit is past due, and whether findings are; only a running keeper knows."""
+    status = _told(home)
+    if status is None:
+        return "known to a running keeper: safehold audit due"
+    held = status["audit"]
+    late = held["overdue_findings"]
+    if held["step"] != "in_time" or late:
+        told = held["told"] if held["step"] != "in_time" else []
+        raise SafeholdError(
+            "; ".join([*told, *([f"{late} findings are open past their day"] if late else [])]),
+            rule="audit.overdue",
+            fix="safehold audit list; to engage an auditor: safehold audit engage",
+        )
+    return f"{held['told'][0]}; {held['open_findings']} findings are open"

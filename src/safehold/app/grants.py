@@ -28,6 +28,7 @@ from safehold.keeper.code import VERB as CODE_VERB
 from safehold.keeper.desk import segment_name
 from safehold.keeper.embeddings import EMBED, EMBEDDING, HEAD, NEAR
 from safehold.keeper.grants import use_message
+from safehold.keeper.signed import Line
 from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
@@ -73,11 +74,11 @@ class Pass:
     holder: Holder
     stage: str = "training"
 
-    def feature(self, client: KeeperClient, purpose: str, progress: Progress) -> dict[str, Any]:
+    def feature(self, client: Line, purpose: str, progress: Progress) -> dict[str, Any]:
         """Build features; the charter lets the pipeline do that without a grant."""
         return client.call("feature", progress=progress, purpose=purpose)
 
-    def train(self, client: KeeperClient, purpose: str, progress: Progress) -> dict[str, Any]:
+    def train(self, client: Line, purpose: str, progress: Progress) -> dict[str, Any]:
         """Train under the grant and return the figures."""
         nonce = unb64(client.call("nonce")["nonce"])
         answer = client.call(
@@ -92,7 +93,7 @@ class Pass:
 
     def embed(
         self,
-        client: KeeperClient,
+        client: Line,
         verb: str,
         purpose: str,
         progress: Progress,
@@ -117,7 +118,7 @@ class Pass:
 
     def join(
         self,
-        client: KeeperClient,
+        client: Line,
         verb: str,
         order: Mapping[str, Any],
         progress: Progress,
@@ -132,7 +133,7 @@ class Pass:
             **order,
         )
 
-    def prove(self, client: KeeperClient, verb: str, purpose: str) -> dict[str, Any]:
+    def prove(self, client: Line, verb: str, purpose: str) -> dict[str, Any]:
         """Return what a verb under this grant takes: the token, and the proof over a fresh nonce."""
         nonce = unb64(client.call("nonce")["nonce"])
         return {
@@ -142,7 +143,7 @@ class Pass:
         }
 
     def attack(
-        self, client: KeeperClient, purpose: str, dataset: str | None, progress: Progress
+        self, client: Line, purpose: str, dataset: str | None, progress: Progress
     ) -> dict[str, Any]:
         """Attack what a dataset was made from, under the grant, and return how it stands before each gate."""
         nonce = unb64(client.call("nonce")["nonce"])
@@ -157,9 +158,7 @@ class Pass:
             dataset=dataset,
         )
 
-    def run(
-        self, client: KeeperClient, purpose: str, script: bytes, progress: Progress
-    ) -> dict[str, Any]:
+    def run(self, client: Line, purpose: str, script: bytes, progress: Progress) -> dict[str, Any]:
         """Run a script under the grant that names it, and return what left."""
         nonce = unb64(client.call("nonce")["nonce"])
         return client.call(

@@ -26,14 +26,17 @@ from safehold.app.anchors import anchor_now, summary
 from safehold.app.control import cut, lead_of, open_control
 from safehold.app.crossing import PartyProcesses
 from safehold.app.custody import Custody, make_root, unlock
+from safehold.app.evidence.verbs import EvidenceVerbs
 from safehold.app.examiner import ModelExaminer
 from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.hardening import harden
 from safehold.app.journal import store_of
 from safehold.app.objects import objects_of
+from safehold.app.quotes import Quotes
 from safehold.app.watch import last_seen, require_whole, watch_home
 from safehold.app.witnesses import local_witness, settle
 from safehold.app.workshop import SandboxWorkshop
+from safehold.assurance.engagement.verbs import AuditVerbs
 from safehold.assurance.milestone import measure_all, newest
 from safehold.catalog import Catalog, Lineage
 from safehold.charter import Rosters
@@ -143,6 +146,7 @@ class Service:
     def keep_up(self) -> None:
         """Read what came since, so that whoever asks how far an incident reaches waits for little."""
         self.responder.keep_up()
+        self.verbs.looking.keep_up()
 
     def close_readings(self) -> None:
         """Write the results of readings of the ledger that are over."""
@@ -192,11 +196,14 @@ def compose(
         verbs.federation.masking = _masking
         responder = Responder(verbs)
         incidents = IncidentVerbs(verbs, responder)
-        verbs.beside |= responder.verbs() | incidents.verbs()
+        audits = AuditVerbs(verbs)
+        verbs.beside |= responder.verbs() | incidents.verbs() | audits.verbs()
+        verbs.beside |= EvidenceVerbs(verbs).verbs() | Quotes(desk).verbs()
         verbs.watched = lambda: {
             **last_seen(home),
             **summary(home),
             "incidents": incidents.papers.status(),
+            "audit": audits.status(),
         }
         # who stands by has a door of its own, which stays open while others lead
         door = (

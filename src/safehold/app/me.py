@@ -1,4 +1,4 @@
-"""A person at their own desk: signs what they choose with their own key, and keeps the receipts.
+"""A person at their own desk: says what they choose, by their own key or their linked sign-in, and keeps the receipts.
 
 Nothing here needs a right on the home beyond its socket: whoever has the key is the person.
 """
@@ -10,15 +10,17 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from safehold.app.trail import write_private
-from safehold.canonical import unb64
+from safehold.app.trail import export_asked, write_private
+from safehold.canonical import b64, unb64
 from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import ConflictError, InvalidError, TamperedError
 from safehold.keeper.client import KeeperClient
+from safehold.keeper.signed_in import AS_SELF
 from safehold.keeper.voice import ask, state
 from safehold.settings import Home
 from safehold.signing import SigningKey
 from safehold_verify import VerificationError, verify_choice
+from safehold_verify.person import Person
 
 _LENGTH = re.compile(r"([1-9][0-9]{0,5})([mhdw])")
 _UNITS = {"m": 60 * SECOND_US, "h": 3600 * SECOND_US, "d": DAY_US, "w": 7 * DAY_US}
@@ -31,17 +33,19 @@ class Me:
         home: The home.
         client: A line to its keeper.
         person: The company's name for them.
-        key: Their key.
+        key: Their key; without it the line's session speaks for them, if it is linked.
     """
 
-    def __init__(self, home: Home, client: KeeperClient, *, person: str, key: SigningKey) -> None:
+    def __init__(
+        self, home: Home, client: KeeperClient, *, person: str, key: SigningKey | None
+    ) -> None:
         self._home = home
         self._client = client
         self._person = person
         self._key = key
 
     def choose(self, choice: str, *, receipts: Path | None = None, **fields: Any) -> dict[str, Any]:
-        """Sign a choice, have it recorded, check its receipt, and keep that.
+        """Say a choice, signed if there is a key, have it recorded, check its receipt, and keep that.
 
         Args:
             choice: Which.
@@ -52,8 +56,51 @@ class Me:
             TamperedError: The receipt that came back does not hold.
         """
         said = {name: value for name, value in fields.items() if value is not None}
+        answer = self._client.call("people.choose", **self._said(choice, said))
+        receipt = answer.pop("receipt", None)
+        if receipt is not None:
+            self._check(receipt)
+            if receipts is not None:
+                answer["receipt"] = str(_keep(receipts, answer["entry"], choice, receipt))
+        return answer
+
+    def link(self, code: str | None, *, receipts: Path | None = None) -> dict[str, Any]:
+        """Let the line's session speak for the person: by their code, or signed with their key.
+
+        Raises:
+            InvalidError: Both were given, or neither.
+        """
+        if (code is None) == (self._key is None):
+            raise InvalidError(
+                "give your code, or your key", rule="cli.options", fix="--code or --key"
+            )
+        if code is not None:
+            return self.choose("link", receipts=receipts, code=code)
+        identity = self._client.call("session.show")["identity"]
+        return self.choose("link", receipts=receipts, identity=identity)
+
+    def leave(self, confirm: str) -> dict[str, Any]:
+        """Have the person erased, as was shown and confirmed."""
+        return self._client.call("people.erase", **self._said("erase", {"confirm": confirm}))
+
+    def copy(self, opener: Path, out: Path) -> dict[str, Any]:
+        """Have a copy of everything about the person written to a new file, sealed to the key in ``opener``.
+
+        Raises:
+            ConflictError: There is a file already.
+        """
+        asked = {
+            AS_SELF: True,
+            "person": self._person,
+            "open_to": b64(Person.read(opener).opening()),
+        }
+        return export_asked(self._client, asked, out)
+
+    def _said(self, choice: str, said: dict[str, Any]) -> dict[str, Any]:
+        if self._key is None:
+            return {AS_SELF: True, "person": self._person, "choice": choice, **said}
         charter = self._client.call("status")["charter"]
-        arguments = state(
+        return state(
             self._key,
             choice,
             home=self._home.id,
@@ -62,16 +109,11 @@ class Me:
             nonce=unb64(self._client.call("nonce")["nonce"]),
             **said,
         )
-        answer = self._client.call("people.choose", **arguments)
-        receipt = answer.pop("receipt", None)
-        if receipt is not None:
-            self._check(receipt)
-            if receipts is not None:
-                answer["receipt"] = str(_keep(receipts, answer["entry"], choice, receipt))
-        return answer
 
     def ask(self, verb: str, **more: Any) -> dict[str, Any]:
         """Ask for something that only the person may see."""
+        if self._key is None:
+            return self._client.call(verb, as_self=True, person=self._person, **more)
         nonce = unb64(self._client.call("nonce")["nonce"])
         shown = ask(self._key, home=self._home.id, person=self._person, verb=verb, nonce=nonce)
         return self._client.call(verb, **shown, **more)

@@ -24,6 +24,7 @@ from safehold.keeper.client import KeeperClient, Progress
 from safehold.keeper.desk import segment_name
 from safehold.keeper.grants import use_message
 from safehold.keeper.query import STAGE, VERB
+from safehold.keeper.signed import Line
 from safehold.keeper.terms import sources_of
 from safehold.privacy.query import Query, is_query, read_query, write_query
 from safehold.settings import Home
@@ -194,7 +195,7 @@ def run_query(
 
 
 def use_query(
-    client: KeeperClient, grant: Grant, holder: Holder, text: str, progress: Progress
+    client: Line, grant: Grant, holder: Holder, text: str, progress: Progress
 ) -> dict[str, Any]:
     """Ask a query with a capability."""
     query = read_query(text)

@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from safehold import canonical, ids
 from safehold.access.identity import sign_in_message, sign_in_nonce
+from safehold.access.identity.proof import DOMAIN
 from safehold.access.identity.spiffe import sign_with_pem
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, SignInError, UnavailableError
@@ -28,7 +29,7 @@ from safehold.keeper.signed import Session, open_with_key, prove
 from safehold.ledger.line import HEADERS, split_url, within
 from safehold.ledger.web import Request, Response, WebServer
 from safehold.settings import Home
-from safehold.signing import SigningKey
+from safehold.signing import SigningKey, VerifyKey
 
 VERSION: Final = "safehold.session/1"
 PATIENCE_S: Final = 300.0  # for somebody at their provider
@@ -64,7 +65,7 @@ def sign_in_at_provider(
         InvalidError: There is no such provider.
     """
     asked = client.call("session.ask")
-    provider = _choose(asked["providers"], issuer)
+    provider = choose_provider(asked["providers"], issuer)
     session, question = SigningKey.generate(), str(asked["question"])
     nonce = sign_in_nonce(unb64(question), session.public)
     token = _fetch_id_token(provider, nonce, show)
@@ -94,6 +95,23 @@ def sign_in_as_workload(
         question=question,
     )
     return _remember(home, Session(str(answer["ticket"]), session), answer)
+
+
+def answer_question(code: str, key: SigningKey) -> str:
+    """Return how a key answers the question of a portal: its public half, a dot, its signature.
+
+    Args:
+        code: What the portal shows: its question and the key of the session that is to be, with a dot between.
+        key: A key that somebody is enrolled with.
+
+    Raises:
+        InvalidError: It is no such code.
+    """
+    question, dot, session = code.strip().partition(".")
+    if not dot:
+        raise InvalidError("not the question of a portal", rule="session.question")
+    message = sign_in_message(unb64(question), VerifyKey.from_text(session))
+    return f"{key.public.text()}.{b64(key.sign(DOMAIN, message))}"
 
 
 def sign_out(client: KeeperClient, home: Home, *, off: bool) -> dict[str, Any]:
@@ -150,7 +168,12 @@ def _remember(home: Home, session: Session, answer: Mapping[str, Any]) -> dict[s
     return {name: value for name, value in answer.items() if name != "ticket"}
 
 
-def _choose(providers: list[dict[str, str]], issuer: str | None) -> dict[str, str]:
+def choose_provider(providers: list[dict[str, str]], issuer: str | None) -> dict[str, str]:
+    """Return the provider of an issuer, or the only one.
+
+    Raises:
+        InvalidError: There is no such provider, or more than one.
+    """
     found = [one for one in providers if issuer is None or one["issuer"] == issuer]
     if len(found) != 1:
         raise InvalidError(
@@ -162,7 +185,7 @@ def _choose(providers: list[dict[str, str]], issuer: str | None) -> dict[str, st
 
 
 def _fetch_id_token(provider: Mapping[str, str], nonce: str, show: Callable[[str], None]) -> str:
-    verifier, state = _random(), _random()
+    verifier, state = random_text(), random_text()
     came: queue.Queue[dict[str, str]] = queue.Queue(1)
 
     def receive(request: Request) -> Response:
@@ -178,29 +201,58 @@ def _fetch_id_token(provider: Mapping[str, str], nonce: str, show: Callable[[str
 
     with WebServer(receive, "127.0.0.1:0").running() as here:
         redirect = f"{here}/callback"
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
-        query = {
-            "response_type": "code",
-            "client_id": provider["client"],
-            "redirect_uri": redirect,
-            "scope": "openid",
-            "state": state,
-            "nonce": nonce,
-            "code_challenge": challenge.rstrip(b"=").decode(),
-            "code_challenge_method": "S256",
-        }
-        mark = "&" if "?" in provider["authorize"] else "?"
-        show(f"{provider['authorize']}{mark}{urlencode(query)}")
+        show(
+            authorization(provider, redirect=redirect, nonce=nonce, state=state, verifier=verifier)
+        )
         try:
             said = came.get(timeout=PATIENCE_S)
         except queue.Empty as error:
             raise SignInError(
                 "nobody signed in", rule="session.patience", fix="safehold sign-in"
             ) from error
+    return redeem(provider, said, redirect=redirect, verifier=verifier)
+
+
+def authorization(
+    provider: Mapping[str, str], *, redirect: str, nonce: str, state: str, verifier: str
+) -> str:
+    """Return the address at which somebody signs in: authorization code, PKCE with S256 (RFC 6749, 7636).
+
+    Args:
+        provider: As the keeper names it.
+        redirect: Where the provider sends the browser afterwards.
+        nonce: Goes into the ID token.
+        state: Comes back beside the code.
+        verifier: The secret of PKCE.
+    """
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
+    query = {
+        "response_type": "code",
+        "client_id": provider["client"],
+        "redirect_uri": redirect,
+        "scope": "openid",
+        "state": state,
+        "nonce": nonce,
+        "code_challenge": challenge.rstrip(b"=").decode(),
+        "code_challenge_method": "S256",
+    }
+    mark = "&" if "?" in provider["authorize"] else "?"
+    return f"{provider['authorize']}{mark}{urlencode(query)}"
+
+
+def redeem(
+    provider: Mapping[str, str], said: Mapping[str, str], *, redirect: str, verifier: str
+) -> str:
+    """Return the ID token for the code in what the provider sent back.
+
+    Raises:
+        SignInError: It refused, or it is the answer of another provider (RFC 9207).
+        UnavailableError: It cannot be reached.
+    """
     if "code" not in said:
         raise SignInError("the identity provider refused", rule="oidc.refused")
     if said.get("iss", provider["issuer"]) != provider["issuer"]:
-        raise SignInError("an answer of another identity provider", rule="oidc.mixed")  # RFC 9207
+        raise SignInError("an answer of another identity provider", rule="oidc.mixed")
     form = {
         "grant_type": "authorization_code",
         "code": said["code"],
@@ -236,5 +288,6 @@ def _exchange(url: str, form: Mapping[str, str]) -> str:
     return token
 
 
-def _random() -> str:
+def random_text() -> str:
+    """Return 256 random bits as text that may stand in an address."""
     return base64.urlsafe_b64encode(ids.random_bytes(32)).rstrip(b"=").decode()

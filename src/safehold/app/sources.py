@@ -250,9 +250,12 @@ def names(home: Path, tier: str | None) -> dict[str, Any]:
     return {"names": chosen_names(place)}
 
 
-def write_gap(client: KeeperClient, *, person: str, out: Path | None) -> dict[str, Any]:
-    """Fetch a signed gap record, and write it where asked."""
-    answer = client.call("gap", person=person)
+def write_gap(
+    client: KeeperClient, *, person: str, out: Path | None, stream: str | None = None
+) -> dict[str, Any]:
+    """Fetch a signed gap record, of one stream that was contained if it is named, and write it where asked."""
+    named: dict[str, Any] = {} if stream is None else {"stream": stream}
+    answer = client.call("gap", person=person, **named)
     if out is not None:
         proof = {name: answer[name] for name in PROOF}
         out.write_bytes(orjson.dumps(proof) + b"\n")

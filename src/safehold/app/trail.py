@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,15 @@ def export_to(client: KeeperClient, request: Path, out: Path) -> dict[str, Any]:
         raise InvalidError(
             "not a request", file=request.name, rule="export.request", fix="safehold-verify ask"
         ) from error
+    return export_asked(client, asked, out)
+
+
+def export_asked(client: KeeperClient, asked: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """Have a sealed copy written to a new file; nothing if it fails.
+
+    Raises:
+        ConflictError: There is a file already.
+    """
     try:
         handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
 import pyarrow as pa
 
-import safehold
 from safehold.access.code import CODE
 from safehold.errors import SafeholdError, UnavailableError
 from safehold.keeper.ports import Frame
+from safehold.keeper.program import name_program
 from safehold.sandbox.job import Job, Limits
 from safehold.sandbox.launch import Launcher
 from safehold.sandbox.parts import pack_parts
@@ -30,20 +26,6 @@ SILENT: Final = frozenset({"sql"})  # how they fail could be made to tell of a r
 def kind_of(recipe: str) -> str:
     """Return what runs a recipe; one that somebody wrote is named by what runs it and a hash."""
     return recipe.partition(":")[0]
-
-
-@cache
-def name_program() -> str:
-    """Return the version of the program whose recipes run, and the SHA-256 of all of its source, hex.
-
-    A recipe is a file of the package and uses others, so the whole of it is what was reviewed.
-    """
-    root = Path(safehold.__file__).parent
-    whole = hashlib.sha256()
-    for file in sorted(root.rglob("*.py")):
-        whole.update(f"{file.relative_to(root).as_posix()}\0".encode())
-        whole.update(hashlib.sha256(file.read_bytes()).digest())
-    return f"{version('safehold')}:{whole.hexdigest()}"
 
 
 class SandboxJob:

@@ -8,6 +8,7 @@ from typing import Final
 from safehold.assurance.measured import Measured
 from safehold.charter.value import MICRO
 from safehold.clock import DAY_US, SECOND_US
+from safehold.keeper.announced import owed_results, runs
 from safehold.keeper.drills import newest_results
 from safehold.keeper.verbs import Verbs
 
@@ -35,12 +36,15 @@ def count_drilled(
     """
     found = newest_results(verbs.desk.ledger)
     known = [found[name] for name in scenarios if name in found]
+    silent = _unreported(verbs, scenarios)
     if not known:
-        return None
+        return silent
     worst = max(
         int(one.facts.get(figure, 0)) or int(one.facts["state"] == "broken") for one in known
     )
     if worst == 0:
+        if silent is not None:
+            return silent
         now_ms = verbs.desk.now_us() // 1000
         oldest_ms, newest_ms = now_ms - oldest_us // 1000, now_ms + SLACK_US // 1000
         untried = [name for name in scenarios if name not in found]
@@ -64,6 +68,23 @@ def count_drilled(
         micro=worst * MICRO,
         sentence=f"the newest drill of {', '.join(one for one in scenarios if one in found)} showed {worst}",
     )
+
+
+def _unreported(verbs: Verbs, scenarios: Collection[str]) -> Measured | None:
+    """Return that nothing is measured where a run was begun and nobody said what it showed; nothing if all was said.
+
+    One that may still be under way does not count yet: what was measured before it stands until it ends.
+    """
+    now_us = verbs.desk.now_us()
+    ended = [one for one in runs(verbs.desk.ledger) if not one.under_way(now_us)]
+    owed = owed_results(ended)
+    if silent := [name for name in scenarios if name in owed]:
+        entry = max(owed[name] for name in silent)
+        return Measured(
+            micro=None,
+            sentence=f"a drill of {', '.join(silent)} was begun at entry {entry} and never reported on: safehold drill",
+        )
+    return None
 
 
 def worse_of(seen: Measured, drilled: Measured | None) -> Measured:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from safehold.access import AccessRequest, authorise
 from safehold.access.claims import Claims
 from safehold.access.principal import Agent, Human, Principal
+from safehold.assurance.audited import count_days_since, count_open_findings
 from safehold.assurance.drilled import (
     NIGHT_US,
     NIGHTLY,
@@ -412,6 +413,8 @@ def count_exposed_people(verbs: Verbs) -> Measured:
 
 
 MEASURES: Final[dict[str, Callable[[Verbs], Measured]]] = {
+    "audit.days_since": count_days_since,
+    "audit.open_findings": count_open_findings,
     "drift.unapproved_config": count_drift,
     "stop.p100_seconds": time_stops,
     "erasure.p100_hours": time_erasures,

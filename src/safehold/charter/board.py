@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, QuorumError, TamperedError
-from safehold.signing import VerifyKey
+from safehold.signing import SpeakingKey
 
 DIRECTIONS: Final = ("widen", "narrow", "stop", "restart")
 CHANGES: Final = ("replace", "renew")  # of the roster; rotating a key is its holder's own affair
@@ -27,7 +27,7 @@ class Signature:
 
     Args:
         seat: Name of the seat.
-        value: 64 bytes.
+        value: 64 bytes, or the packed assertion of a passkey.
     """
 
     seat: str
@@ -63,7 +63,7 @@ class Seat:
 
     name: str
     person: str
-    key: VerifyKey
+    key: SpeakingKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

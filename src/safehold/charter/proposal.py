@@ -139,7 +139,7 @@ class Vote:
         question: What it is about.
         seat: Whose it is.
         decision: ``sign`` or ``refuse``.
-        value: 64 bytes of signature.
+        value: 64 bytes of signature, or the packed assertion of a passkey.
     """
 
     question: Question

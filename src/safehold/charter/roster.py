@@ -32,7 +32,7 @@ from safehold.charter.model import Charter
 from safehold.charter.pinned import Pinned
 from safehold.charter.vocabulary import SEATS
 from safehold.errors import InvalidError, TamperedError
-from safehold.signing import SigningKey, VerifyKey
+from safehold.signing import SigningKey, SpeakingKey, speaking_key
 
 ROSTER_DOMAIN: Final = "safehold.roster.v3"
 ROSTER_VERSION: Final = "safehold-roster/3"
@@ -72,7 +72,7 @@ class Roster:
     @classmethod
     def draft(
         cls,
-        seats: Mapping[str, tuple[str, VerifyKey]],
+        seats: Mapping[str, tuple[str, SpeakingKey]],
         *,
         home: str,
         now_s: int,
@@ -179,7 +179,7 @@ class Roster:
                     Seat(
                         name=_str(seat["name"]),
                         person=_str(seat["person"]),
-                        key=VerifyKey.from_text(_str(seat["key"])),
+                        key=speaking_key(_str(seat["key"])),
                     )
                     for seat in tree["seats"]
                 ),

@@ -17,7 +17,7 @@ from safehold.charter.board import Seat
 from safehold.charter.pinned import Pinned
 from safehold.charter.roster import Roster
 from safehold.errors import InvalidError
-from safehold.signing import VerifyKey
+from safehold.signing import SpeakingKey, speaking_key
 
 CHANGE_VERSION: Final = "safehold-roster-change/1"
 
@@ -38,7 +38,7 @@ class Change:
     kind: str
     seat: str = ""
     person: str = ""
-    key: VerifyKey | None = None
+    key: SpeakingKey | None = None
     expires_s: int = 0
     pinned: Pinned | None = None
 
@@ -81,7 +81,7 @@ class Change:
                 "person": str(person),
                 "key": str(key),
             } if len(tree) == 4:
-                return cls(kind=kind, seat=seat, person=person, key=VerifyKey.from_text(key))
+                return cls(kind=kind, seat=seat, person=person, key=speaking_key(key))
             case _:
                 raise InvalidError("not a change of the roster", rule="roster.change")
 
@@ -147,7 +147,7 @@ def next_roster(
     *,
     seat: str = "",
     person: str = "",
-    key: VerifyKey | None = None,
+    key: SpeakingKey | None = None,
     expires_s: int | None = None,
     pinned: Pinned | None = None,
 ) -> Roster:

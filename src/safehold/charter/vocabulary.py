@@ -35,6 +35,8 @@ INTERNAL: Final = ("access_log",)  # what a purpose may use though no recorder c
 DERIVED: Final = "feature"
 ASSURANCE: Final = ("E0", "E1", "E2", "E3", "E4")
 MEASURES: Final = (  # what a promise can be measured by in this version
+    "audit.days_since",
+    "audit.open_findings",
     "drift.unapproved_config",
     "erasure.p100_hours",
     "incident.open_past_clock",

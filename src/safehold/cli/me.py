@@ -19,7 +19,10 @@ group = typer.Typer(
 )
 
 Person = Annotated[str, typer.Argument(help="You, by the company's name for you.")]
-KeyOption = Annotated[Path, typer.Option(help="Your key file; nobody else needs it.")]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(help="Your key file. Without it your sign-in speaks, if you linked it."),
+]
 Receipts = Annotated[Path, typer.Option(help="Folder in which you keep your receipts.")]
 Purposes = Annotated[
     list[str] | None, typer.Option("--purpose", help="A purpose of the charter; may be repeated.")
@@ -29,13 +32,14 @@ KEPT = Path("receipts")
 
 
 @contextmanager
-def _me(home: Path, person: str, key: Path) -> Iterator[Me]:
+def _me(home: Path, person: str, key: Path | None) -> Iterator[Me]:
     from safehold.app.me import Me
     from safehold.settings import Home
     from safehold.signing import SigningKey
 
     with keeper(home) as client:
-        yield Me(Home.open(home), client, person=person, key=SigningKey.read(existing(key)))
+        signer = None if key is None else SigningKey.read(existing(key))
+        yield Me(Home.open(home), client, person=person, key=signer)
 
 
 @group.command()
@@ -62,13 +66,99 @@ def join(
 
 
 @group.command()
+def link(
+    person: Person,
+    *,
+    code: Annotated[
+        str | None, typer.Option(help="The one-time code that you were given, if you have no key.")
+    ] = None,
+    key: KeyOption = None,
+    receipts: Receipts = KEPT,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Let your sign-in speak for you: it shows what is yours and narrows; what widens still takes your key."""
+    with _me(home, person, key) as me:
+        put(me.link(code, receipts=receipts), as_json=as_json)
+
+
+@group.command()
+def unlink(
+    person: Person,
+    *,
+    key: KeyOption = None,
+    receipts: Receipts = KEPT,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """End that a sign-in speaks for you."""
+    with _me(home, person, key) as me:
+        put(me.choose("unlink", receipts=receipts), as_json=as_json)
+
+
+@group.command()
+def disown(
+    person: Person,
+    *,
+    key: KeyOption = None,
+    receipts: Receipts = KEPT,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Take away a key or a sign-in that a code set within the last seven days and that is not yours."""
+    with _me(home, person, key) as me:
+        put(me.choose("disown", receipts=receipts), as_json=as_json)
+
+
+@group.command()
+def erase(
+    person: Person,
+    *,
+    key: KeyOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
+    receipt: Annotated[Path, typer.Option(help="New file for the receipt of the erasure.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Have your keys destroyed: shows what ends, asks once more, and cannot be undone."""
+    from safehold.app.trail import keep_receipt
+
+    with _me(home, person, key) as me:
+        shown = me.ask("people.leave")
+        if not yes:
+            put({name: one for name, one in shown.items() if name != "confirm"}, as_json=False)
+            typer.confirm(
+                "This cannot be undone. Erase everything about you?", abort=True, err=True
+            )
+        put(keep_receipt(me.leave(str(shown["confirm"])), receipt), as_json=as_json)
+
+
+@group.command()
+def copy(
+    person: Person,
+    *,
+    to: Annotated[Path, typer.Option(help="Key file that opens it: safehold-verify key.")],
+    out: Annotated[Path, typer.Option(help="New file for the sealed copy.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a copy of everything that is held about you, sealed to a key of yours, by your linked sign-in."""
+    with _me(home, person, None) as me:
+        put(me.copy(existing(to), out), as_json=as_json)
+
+
+@group.command()
 def show(
-    person: Person, *, key: KeyOption, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
+    person: Person,
+    *,
+    key: KeyOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what you chose, what waits for an answer, and what others entered about you."""
     with _me(home, person, key) as me:
         standing = me.ask("people.show")
-        entered = [one for one in me.receipts(None) if one["by"] != "person"]
+        entered = [one for one in me.receipts(None) if one["by"] not in {"person", "sign-in"}]
     standing["entered_by_others"] = entered
     put(standing, as_json=as_json)
 
@@ -78,7 +168,7 @@ def consent(
     person: Person,
     streams: Annotated[list[str], typer.Argument(help="Streams: key pointer chat ai ...")],
     *,
-    key: KeyOption,
+    key: KeyOption = None,
     purpose: Purposes = None,
     receipts: Receipts = KEPT,
     home: HomeOption = DEFAULT_HOME,
@@ -96,7 +186,7 @@ def consent(
 def pause(
     person: Person,
     *,
-    key: KeyOption,
+    key: KeyOption = None,
     lasting: Annotated[
         str | None, typer.Option("--for", help="30m, 8h, 3d, 2w; without it until you resume.")
     ] = None,
@@ -122,7 +212,7 @@ def pause(
 def resume(
     person: Person,
     *,
-    key: KeyOption,
+    key: KeyOption = None,
     planned: Annotated[bool, typer.Option(help="Give up planned pauses too.")] = False,
     receipts: Receipts = KEPT,
     home: HomeOption = DEFAULT_HOME,
@@ -137,7 +227,7 @@ def resume(
 def withdraw(
     person: Person,
     *,
-    key: KeyOption,
+    key: KeyOption = None,
     receipts: Receipts = KEPT,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
@@ -152,7 +242,7 @@ def object_to(
     person: Person,
     *,
     purpose: Annotated[list[str], typer.Option(help="The purpose; may be repeated.")],
-    key: KeyOption,
+    key: KeyOption = None,
     text: Text = None,
     receipts: Receipts = KEPT,
     home: HomeOption = DEFAULT_HOME,
@@ -167,7 +257,7 @@ def object_to(
 def restrict(
     person: Person,
     *,
-    key: KeyOption,
+    key: KeyOption = None,
     text: Text = None,
     receipts: Receipts = KEPT,
     home: HomeOption = DEFAULT_HOME,
@@ -182,7 +272,7 @@ def restrict(
 def lift(
     person: Person,
     *,
-    key: KeyOption,
+    key: KeyOption = None,
     receipts: Receipts = KEPT,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
@@ -203,7 +293,7 @@ def correct(
         list[str] | None,
         typer.Option(help="Which data: speech:2026-11-02, or key:2026-11-02..2026-11-04."),
     ] = None,
-    key: KeyOption,
+    key: KeyOption = None,
     text: Text = None,
     receipts: Receipts = KEPT,
     home: HomeOption = DEFAULT_HOME,
@@ -229,7 +319,7 @@ def correct(
 def receipts(
     person: Person,
     *,
-    key: KeyOption,
+    key: KeyOption = None,
     out: Annotated[Path, typer.Option(help="Folder for them.")] = KEPT,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
@@ -243,7 +333,7 @@ def receipts(
 def trail(
     person: Person,
     *,
-    key: KeyOption,
+    key: KeyOption = None,
     proof: Annotated[Path, typer.Option(help="New directory for the package with all proofs.")],
     receipt: Annotated[
         Path | None, typer.Option(help="Your receipt from the enrolment, to compare the keys with.")

@@ -134,6 +134,9 @@ def gap(
     person: Annotated[str, typer.Argument(help="Whose silence is to be proved.")],
     *,
     out: Annotated[Path | None, typer.Option(help="Write the signed record here.")] = None,
+    stream: Annotated[
+        str | None, typer.Option(help="Of one stream whose recording was contained.")
+    ] = None,
     check: Annotated[Path | None, typer.Option(help="Verify a record instead.")] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
@@ -145,4 +148,4 @@ def gap(
         put(check_gap(home, existing(check)), as_json=as_json)
         return
     with keeper(home) as client:
-        put(write_gap(client, person=person, out=out), as_json=as_json)
+        put(write_gap(client, person=person, out=out, stream=stream), as_json=as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 MOST_ROWS = 6
@@ -37,6 +38,8 @@ def show_demo(result: Mapping[str, Any]) -> None:
         f"base64, in plain and compressed: [bold]{search['found']} found[/bold]"
     )
     console.print(f"report: {result['report']}   ({result['seconds']:.0f} s)")
+    home = Path(result["report"]).parent
+    console.print(f"its pages, as a cast of made-up people: safehold portal try --home {home}")
 
 
 def _sources(console: Any, sources: Sequence[Mapping[str, Any]]) -> None:

@@ -40,11 +40,11 @@ def listing(
     waiting: Annotated[
         bool, typer.Option("--open", help="Only those that nobody has answered.")
     ] = False,
-    limit: Annotated[int, typer.Option(help="At most so many, the newest.")] = 100,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """List the alerts, newest first."""
+    """List the alerts: those that wait for an answer first, the gravest at the top; else the newest."""
     with keeper(home) as client:
         found = client.call("alert.list", open=waiting, limit=limit)
     if as_json:

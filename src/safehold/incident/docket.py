@@ -7,7 +7,7 @@ every word of theirs lie in the sealed part. Nothing is kept anywhere else.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -37,14 +37,26 @@ class Docket:
 
     Args:
         desk: What the keeper works with.
+        require_known: Passes if there is everything that a scope names.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, require_known: Callable[[Scope], None]) -> None:
         self.desk = desk
+        self._require_known = require_known
         self.lock = (
             threading.RLock()
         )  # from a look at an incident to the leaf of the step that follows
         self._fold = Incidents()
+
+    def checked(self, scope: Scope) -> Scope:
+        """Return a scope that names nothing but what there is.
+
+        Raises:
+            InvalidError: It names an entry that is no grant.
+            MissingError: It names a principal, a segment or an artifact that nobody knows.
+        """
+        self._require_known(scope)
+        return checked(scope, self.desk.ledger)
 
     def all(self) -> list[Incident]:
         """Return every incident, oldest first; what came back is open again."""
@@ -107,7 +119,7 @@ class Docket:
                     kind="incident",
                     actor=caller().id,
                     object="incident",
-                    detail={"text": text, "scope": checked(scope, self.desk.ledger).to_json()},
+                    detail={"text": text, "scope": self.checked(scope).to_json()},
                     charter=self.desk.trust.digest(),
                     public={"severity": severity, "state": OPEN},
                     ref=alert,

@@ -21,11 +21,13 @@ from safehold.incident.blast import Part, could_be_opened, was_opened
 from safehold.incident.granted import family
 from safehold.incident.holdings import Holdings
 from safehold.incident.index import Index
+from safehold.incident.scope import Scope
 from safehold.incident.target import MINT, PERSON, SEGMENT, Meant, Target
 from safehold.incident.tracks import Tracks, distinct, mark
 from safehold.keeper.caller import caller
 from safehold.keeper.graph import Graph
 from safehold.keeper.server import Report, Verb
+from safehold.keeper.targets import Targets
 from safehold.keeper.verbs import Verbs
 from safehold.ledger import Entry
 from safehold.telemetry.schema import STREAM_TO_WHAT
@@ -54,6 +56,21 @@ LIMITS: Final = (
 )
 
 
+def write_order(
+    *, home: str, target: Mapping[str, Any], open_to: str, reason: str, at_us: int
+) -> bytes:
+    """Return the order of seats for the people whom something reached, as it is signed."""
+    order = {
+        "v": VERSION,
+        "home": home,
+        "target": dict(target),
+        "open_to": open_to,
+        "reason": reason,
+        "at_us": at_us,
+    }
+    return canonical.encode(order)
+
+
 class Responder:
     """The verbs.
 
@@ -66,6 +83,7 @@ class Responder:
         self._grants = verbs.grants
         self._answers = verbs.work.answers
         self._graph: Graph = verbs.graph
+        self._targets = Targets(verbs.desk, verbs.principals, verbs.grants, verbs.models)
         self.index = Index(verbs.desk)
         self.holdings = Holdings(
             verbs.desk,
@@ -88,7 +106,7 @@ class Responder:
 
         Raises:
             DeniedError: It is about one real person, whom numbers would tell of.
-            MissingError: There is no such grant, artifact or person.
+            MissingError: There is no such grant, principal, segment, artifact or person.
         """
         desk = self._desk
         target = Target.from_json(arguments.get("target"))
@@ -223,7 +241,7 @@ class Responder:
         """Return what was opened, and what could have been, with everything known of it.
 
         Raises:
-            MissingError: There is no such grant, artifact or person.
+            MissingError: There is no such grant, principal, segment, artifact or person.
         """
         self.keep_up()
         index, holdings = self.index, self.holdings
@@ -255,6 +273,7 @@ class Responder:
                 raise MissingError("no such grant", rule="grant.missing")
             grants = family(tracks, known[:1])
         if target.principal:
+            self._require_principal(target.principal)
             tag = words.find(tracks.blind(target.principal))
             theirs = (table["asker"] == tag) | (table["operator"] == tag)
             own = family(tracks, table["leaf"][theirs].tolist())
@@ -266,6 +285,8 @@ class Responder:
         named = {target.segment} - {""}
         if kind is not None and kind[0] == SEGMENT:
             named.add(kind[1])
+        for one in named:
+            self._require_segment(one)
         if named:
             # two different segments have nothing in common
             segments = frozenset(named) if len(named) == 1 else frozenset()
@@ -293,6 +314,49 @@ class Responder:
             until=None if target.until_us is None else target.until_us // MS_US,
             mint=kind is not None and kind[0] == MINT,
         )
+
+    def require_known(self, scope: Scope) -> None:
+        """Pass if there is everything that a scope names: of a misspelt name the answer would be nothing, and wrong.
+
+        Raises:
+            MissingError: There is no such principal, segment or artifact.
+        """
+        self.keep_up()
+        for name in sorted(scope.principals):
+            self._require_principal(name)
+        kinds = [kind for key in scope.keys if (kind := Target(key=key).kind) is not None]
+        keyed = {named for kind, named, _ in kinds if kind == SEGMENT}
+        for name in sorted(scope.segments | keyed):
+            self._require_segment(name)
+        for name in sorted(scope.artifacts):
+            if not self._knows(name, self.index.tracks):
+                raise MissingError("no such dataset or model", rule="catalog.dataset")
+
+    def _require_principal(self, name: str) -> None:
+        tracks = self.index.tracks
+        seats = self._desk.trust.roster.seats
+        if (
+            tracks.words.find(tracks.blind(name)) < 0
+            and not self._targets.knows_principal(name)
+            and name not in {one.person for one in seats}
+        ):
+            raise MissingError(
+                "no such principal: neither the register nor the record knows one",
+                rule="principal.missing",
+                fix="safehold principal list",
+            )
+
+    def _require_segment(self, name: str) -> None:
+        words = self.index.tracks.words
+        used = distinct(self.index.tracks["uses"]["segments"])
+        if not self._targets.knows_segment(name) and not any(
+            name in words[one].split("+") for one in used if one >= 0
+        ):
+            raise MissingError(
+                "no such segment: neither the charter nor the record knows one",
+                rule="segment.missing",
+                fix="a place and a stream of the charter, as us-ca.key",
+            )
 
     def _find(self, name: str) -> str:
         everybody = self._desk.people.everybody()

@@ -39,7 +39,7 @@ class Statement:
         basis: Newest leaf of the incident that it rests on.
         seat: Name of the seat.
         at_us: When, microseconds.
-        value: 64 bytes of signature.
+        value: 64 bytes of signature, or the packed assertion of a passkey.
     """
 
     home: str

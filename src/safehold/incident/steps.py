@@ -9,7 +9,7 @@ from typing import Any, Final
 from safehold.errors import DeniedError, InvalidError
 from safehold.incident.docket import Docket, read_level, read_text, require_open
 from safehold.incident.report import NAME
-from safehold.incident.scope import Scope, checked
+from safehold.incident.scope import Scope
 from safehold.incident.severity import Facts, propose, told
 from safehold.keeper.incident import CLOSED, CONTAINED, NEXT, REOPENED, ROLES, Incident
 from safehold.keeper.restart import cause_entry
@@ -74,7 +74,7 @@ class Steps:
         detail: dict[str, Any] = {"text": read_text(arguments)}
         scope = Scope.from_json(arguments.get("scope") or {})
         if scope != Scope():
-            detail["scope"] = checked(scope, self._desk.ledger).to_json()
+            detail["scope"] = self._docket.checked(scope).to_json()
         step = "scope" if "scope" in detail else "note"
         receipt = self._docket.step(one, step, detail)
         return {"entry": receipt.index, **_shown(one)}

@@ -23,8 +23,8 @@ BEFORE_MS: Final = (
 )  # how long before anybody knew a timeline begins, if nothing says otherwise
 # what concerns everybody; of no use to an incident before its time
 GENERAL: Final = frozenset(
-    {"stop", "resume", "charter", "drift", "key.change", "roster", "document", "drill", "milestone"}
-)
+    {"stop", "resume", "charter", "drift", "key.change", "roster", "document", "drill", "drill.begin", "milestone"}
+)  # fmt: skip
 ACTED: Final = frozenset(
     {"access.intent", "refusal", "request", "grant", "session", "tool", "embed.export", "principal"}
 )
@@ -35,7 +35,7 @@ LANES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("release", "artifact", "artifact.get", "embed.export", "derived"), "out"),
     **dict.fromkeys(("refusal",), "refused"),
     **dict.fromkeys(("request", "grant", "grant.closed", "review", "principal"), "granted"),
-    **dict.fromkeys(("alert", "drift", "drill", "milestone"), "seen"),
+    **dict.fromkeys(("alert", "drift", "drill", "drill.begin", "milestone", "portal"), "seen"),
     **dict.fromkeys(("containment", "stop", "resume", "key.change"), "held back"),
     **dict.fromkeys(("incident", "document", "charter", "roster"), "people"),
 }
@@ -273,7 +273,9 @@ _SENTENCES: Final[Mapping[str, Callable[[_Said], str]]] = {
         f"containment of {said['what'] or 'something'}"
         f"{' ' if said['target'] else ''}{said['target']}: {said['state']}"
     ),
+    "drill.begin": lambda said: f"a drill of {said['scenarios'].replace('+', ', ')} was begun",
     "drill": lambda said: f"the drill tried {said['scenario']}: {said['state']}",
+    "portal": lambda said: f"a portal said how far its journal goes: {said['size']} lines",
     "milestone": lambda said: f"the promise {said['promise']} was measured: {said['state']}",
     "drift": lambda said: (
         f"what runs was compared with what was signed: {said['state']} ({said['clause']})"

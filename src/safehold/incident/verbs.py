@@ -21,7 +21,7 @@ class IncidentVerbs:
     """
 
     def __init__(self, verbs: Verbs, responder: Responder) -> None:
-        self.docket = Docket(verbs.desk)
+        self.docket = Docket(verbs.desk, responder.require_known)
         counted = verbs.graph.counted
         finder = Finder(verbs.desk, responder)
         self.papers = Papers(self.docket, finder, counted)

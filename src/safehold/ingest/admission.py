@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,12 +38,14 @@ class Roll:
         people: External id to the streams that person agreed to.
         pauses: External id to the intervals (from, to), microseconds, in which nothing is
             recorded.
+        quiet: By external id and stream, likewise; other streams of the person are recorded meanwhile.
         cohorts: People by prefix.
     """
 
     people: Mapping[str, frozenset[str]]
     pauses: Mapping[str, Pauses]
     cohorts: Sequence[Cohort]
+    quiet: Mapping[tuple[str, str], Pauses] = field(default_factory=dict)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Roll:
@@ -62,6 +64,11 @@ class Roll:
                 for person, entry in spec.get("people", {}).items()
                 if entry.get("pauses")
             }
+            quiet = {
+                (str(person), str(stream)): tuple((int(a), int(b)) for a, b in times)
+                for person, entry in spec.get("people", {}).items()
+                for stream, times in entry.get("quiet", {}).items()
+            }
             cohorts = tuple(
                 Cohort(prefix=str(item["prefix"]), streams=frozenset(item["streams"]))
                 for item in spec.get("cohorts", ())
@@ -76,7 +83,11 @@ class Roll:
                 field="cohorts",
                 rule="ingest.spec",
             )
-        return cls(people=people, pauses=pauses, cohorts=cohorts)
+        return cls(people=people, pauses=pauses, cohorts=cohorts, quiet=quiet)
+
+    def silent(self, person: str, stream: str) -> Pauses:
+        """Return the times of which nothing of a person is recorded in a stream."""
+        return (*self.pauses.get(person, ()), *self.quiet.get((person, stream), ()))
 
     def agreed(self, person: str, stream: str) -> str | None:
         """Return the person's id if they agreed to a stream, ``None`` otherwise."""
@@ -96,7 +107,7 @@ class Roll:
         keep = takes_part[events.group]
         if count := int((~keep).sum()):
             dropped["not_participating"] += count
-        paused = self._paused(events, keys) & keep
+        paused = self._paused(stream, events, keys) & keep
         if count := int(paused.sum()):
             dropped["paused"] += count
             keep &= ~paused
@@ -104,15 +115,16 @@ class Roll:
             return events
         return Events(events.table.filter(pa.array(keep)), events.rows[keep], events.group[keep])
 
-    def _paused(self, events: Events, keys: Sequence[Key]) -> np.ndarray:
+    def _paused(self, stream: str, events: Events, keys: Sequence[Key]) -> np.ndarray:
         result = np.zeros(len(events.table), dtype=bool)
-        touched = [number for number, key in enumerate(keys) if key[0] in self.pauses]
+        times = {number: self.silent(key[0], stream) for number, key in enumerate(keys)}
+        touched = [number for number, found in times.items() if found]
         if not touched:
             return result
         t = events.table.column("t").cast(pa.int64()).to_numpy()
         for number in touched:
             mine = events.group == number
-            for start, stop in self.pauses[keys[number][0]]:
+            for start, stop in times[number]:
                 result |= mine & (t >= start) & (t < stop)
         return result
 

@@ -294,7 +294,10 @@ class Collector:
             offsets,
             rules={stream: rule for stream, rule in self._rules.items() if stream in agreed},
             roll=Roll(
-                people={self._person: agreed}, pauses={self._person: lease.silences}, cohorts=()
+                people={self._person: agreed},
+                pauses={self._person: lease.silences},
+                cohorts=(),
+                quiet={(self._person, stream): times for stream, times in lease.quiet.items()},
             ),
             tally=tally,
             windows=self._pipeline.windows,

@@ -70,7 +70,7 @@ def _carry(stream: str, person: str, table: pa.Table, order: Order, number: int)
         return LeasedChunk(len(table), tally, [])
     rows = len(table)
     _check_batch(stream, person, table, order, number)
-    silent = _silent(person, table, order)
+    silent = _silent(stream, person, table, order)
     if count := int(silent.sum()):
         tally.dropped["paused"] += count
         table = table.filter(pa.array(~silent))
@@ -79,11 +79,11 @@ def _carry(stream: str, person: str, table: pa.Table, order: Order, number: int)
     return LeasedChunk(rows, tally, batches)
 
 
-def _silent(person: str, table: pa.Table, order: Order) -> np.ndarray:
+def _silent(stream: str, person: str, table: pa.Table, order: Order) -> np.ndarray:
     """Return which rows that kept their time lie in a pause or a stop; the others were sieved on the device."""
     t = table.column("t").cast(pa.int64()).to_numpy()
     inside: np.ndarray = np.zeros(len(table), dtype=bool)
-    for start, end in order.roll.pauses.get(person, ()):
+    for start, end in order.roll.silent(person, stream):
         inside |= (t >= start) & (t < end)
     return np.asarray(
         inside & (t % DAY_US != 0)

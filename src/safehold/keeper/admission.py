@@ -16,7 +16,9 @@ from safehold.access import (
     ApprovedGrant,
     Claims,
     Demand,
+    Grant,
     PeopleFilter,
+    operator_of,
     read_claims,
     verify_capability,
 )
@@ -29,7 +31,7 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.keeper.ask import Asker
-from safehold.keeper.contained import block_hash
+from safehold.keeper.contained import block_hash, things
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.minting import Minting
 from safehold.keeper.touched import by_token
@@ -70,6 +72,7 @@ class Admitted:
         caps: The most that all uses of the grant may come to.
         people: Who is meant.
         check: Raises unless the capability, as it may have been narrowed, covers a demand.
+        above: Ids of those whose grants it descends from, and of their operators.
     """
 
     claims: Claims
@@ -77,6 +80,7 @@ class Admitted:
     caps: Caps
     people: PeopleFilter
     check: Callable[[Demand], object]
+    above: frozenset[str]
 
     def asker(self) -> Asker:
         """Return who asks a release under it: the holder, for a run of an approved recipe."""
@@ -88,6 +92,7 @@ class Admitted:
             caps=self.caps,
             people=self.people,
             check=self.check,
+            above=self.above,
         )
 
 
@@ -100,6 +105,14 @@ class Book(Protocol):
 
     def recall(self, name: str) -> tuple[ApprovedGrant, PeopleFilter, int, int]:
         """Return a grant as the board approves of it now, its filter, the index of its leaf, and when it ends."""
+        ...
+
+    def stated(self, entry: int) -> Grant | None:
+        """Return a grant as its leaf has it; nothing of an older version.
+
+        Raises:
+            ShreddedError: Nothing tells it any more.
+        """
         ...
 
     def end(self, entry: int) -> None:
@@ -178,7 +191,18 @@ class Admission:
             raise DeniedError("this grant is used up", rule="grant.runs", fix="ask for a new one")
         if desk.trust.closed(entry):
             raise DeniedError("this grant is closed", rule="grant.closed", fix="ask for a new one")
-        return Admitted(claims=claims, entry=entry, caps=caps, people=people, check=check)
+        above = self._above(entry)
+        # an agent that was contained delegated before that: what it handed on ends with it
+        desk.trust.contained.require_free(things(principals=above))
+        return Admitted(
+            claims=claims, entry=entry, caps=caps, people=people, check=check, above=above
+        )
+
+    def _above(self, entry: int) -> frozenset[str]:
+        """Return the ids of those whose grants one descends from, and of their operators."""
+        stated = (self._book.stated(one) for one in self._desk.trust.above(entry))
+        who = [grant.requester for grant in stated if grant is not None]
+        return frozenset(name for one in who for name in (one.id, operator_of(one)) if name)
 
     def _claims(self, check: Callable[[Demand], Claims], use: Use) -> Claims:
         # a narrowed capability may be for some segments only; each is checked again before its release

@@ -70,6 +70,7 @@ class Asker:
         caps: The most that all uses of the grant may come to.
         people: Who is meant; everybody where nothing is said.
         check: Raises unless the capability covers a demand.
+        above: Ids of those whose grants the grant descends from, and of their operators.
     """
 
     principal: Principal
@@ -79,6 +80,7 @@ class Asker:
     caps: Caps | None = None
     people: PeopleFilter = EVERYBODY
     check: Callable[[Demand], object] | None = None
+    above: frozenset[str] = frozenset()
 
     def require_everybody(self) -> None:
         """Pass if everybody is meant.

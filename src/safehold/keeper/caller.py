@@ -26,6 +26,11 @@ class Caller:
         role: The role that the register gives them.
         operator: The person an agent acts for.
         session: Id of the session.
+        method: How they signed in.
+        name: What proved them.
+        entry: The leaf of the session.
+        register: Version of the register of principals now.
+        broken: The version in which they were last suspended, 0 if never.
     """
 
     kind: str = LOCAL
@@ -33,6 +38,11 @@ class Caller:
     role: str = ""
     operator: str = ""
     session: str = ""
+    method: str = ""
+    name: str = ""
+    entry: int = -1
+    register: int = 0
+    broken: int = 0
 
     @property
     def proved(self) -> bool:

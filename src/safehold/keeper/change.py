@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from safehold import canonical
 from safehold.errors import InvalidError
-from safehold.subjects import Case, Span, Standing, Voice
+from safehold.subjects import Case, Link, Span, Standing, Voice, digest_identity
 
 Change = Callable[[Standing], Standing]
 
@@ -20,7 +20,8 @@ Change = Callable[[Standing], Standing]
 NARROWING: Final = frozenset({"pause", "withdraw", "object", "restrict", "correct"})
 WIDENING: Final = frozenset({"consent", "resume", "lift"})
 KEYS: Final = frozenset({"key"})  # by which key they speak; said by the person alone
-MINE: Final = NARROWING | WIDENING | KEYS  # what a person can say
+LINKS: Final = frozenset({"link", "unlink", "disown"})  # by which sign-in, and what is not theirs
+MINE: Final = NARROWING | WIDENING | KEYS | LINKS  # what a person can say
 
 
 def fields_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -99,10 +100,32 @@ def _kept(said: Mapping[str, Any], at: int) -> Change:
         case "key":
             key, by_code = str(said["new_key"]), said["by_code"] is True
             return lambda one: _voiced(one, one.voice.take(key, at_us=at, by_code=by_code))
+        case "link" | "unlink" | "disown":
+            return _linked(said)
         case "read":
             return lambda one: one
         case _:
             raise InvalidError("no such choice", rule="subjects.choice")
+
+
+def _linked(said: Mapping[str, Any]) -> Change:
+    """Return what a choice about sign-ins makes of a standing."""
+    at = int(said["at_us"])
+    match said["choice"]:
+        case "unlink":
+            return lambda one: _voiced(one, one.voice.unlink())
+        case "disown":
+            return lambda one: _voiced(one, one.voice.disown(at_us=at))
+        case _:
+            by_code = said["by_code"] is True
+            link = Link(
+                principal=str(said["principal"]),
+                identity=digest_identity(str(said["identity"])),
+                method=str(said["method"]),
+                since_us=at,
+                register=int(said["register"]),
+            )
+            return lambda one: _voiced(one, one.voice.join(link, by_code=by_code))
 
 
 def _voiced(standing: Standing, voice: Voice) -> Standing:

@@ -107,16 +107,24 @@ def digest_record(record: bytes) -> str:
     return canonical.b64(sha256(SAID + record).digest())
 
 
-def records_of(desk: Desk, person: PersonId) -> Iterator[tuple[int, dict[str, Any]]]:
+def records_of(
+    desk: Desk, person: PersonId, *, among: Iterable[int] | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the index and the record of every choice of a person and change of their devices, in order.
 
     Every leaf of this kind is opened for it, so that which of them are theirs is stored nowhere.
+
+    Args:
+        desk: What the keeper works with.
+        person: Whose.
+        among: Entries to look at; all if absent.
     """
     (subject,) = desk.subjects([person])
     names = [f"person/{one}" for one in range(2, desk.people.version(person) + 2)]
     names += [f"device/{one}" for one in range(1, device_changes(desk, person) + 2)]
     handles = {handle_of(subject.key, one) for one in names}
-    for index, leaf in desk.ledger.leaves():
+    leaves = desk.ledger.leaves() if among is None else desk.ledger.pick(among)
+    for index, leaf in leaves:
         if leaf["k"] != "choice" or not handles:
             continue
         said = desk.ledger.detail(index)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from safehold import canonical
 from safehold.clock import day_of
 from safehold.errors import InvalidError
-from safehold.signing import VerifyKey
+from safehold.signing import speaking_key
 from safehold.subjects import Standing
 from safehold.telemetry.schema import STREAMS
 
@@ -92,8 +92,8 @@ def take_purposes(given: Any, known: Collection[str]) -> list[str]:
 
 
 def take_key(given: Any) -> str:
-    """Return a public key as base64 text."""
-    return VerifyKey.from_text(str(given)).text()
+    """Return a public key, or a passkey, as text."""
+    return speaking_key(str(given)).text()
 
 
 def take_level(given: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,10 @@ from safehold.keeper import wire
 
 Progress = Callable[[dict[str, Any]], None]
 Prove = Callable[[str, dict[str, Any]], dict[str, Any]]
+
+
+class WentAwayError(UnavailableError):
+    """The keeper went away while it was asked: whether something was carried out is not known."""
 
 
 class KeeperClient:
@@ -76,7 +80,10 @@ class KeeperClient:
                     answer: dict[str, Any] = message["answer"]
                     return answer
 
-    def _connect(self) -> socket.socket:
+    def _connect(self) -> AbstractContextManager[socket.socket]:
+        return self._open()
+
+    def _open(self) -> socket.socket:
         failed: OSError | None = None
         for path in self._paths:
             link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -99,7 +106,7 @@ def _going_away() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UnavailableError(
+        raise WentAwayError(
             "the keeper went away before it answered: whether it was carried out is not known",
             rule="keeper.reachable",
             fix="see what is there (safehold ledger tail), then ask again",

@@ -74,6 +74,8 @@ class Contained:
         self._held: dict[Thing, Held] = {}
         self._hidden: dict[str, Held] = {}  # of each kind one whose name nobody can read
         self._by_entry: dict[int, Held] = {}
+        # where collection was held back, since when and until when; what is over stays in it
+        self._quiet: dict[int, tuple[str, int, int | None]] = {}
 
     def open(
         self,
@@ -90,8 +92,11 @@ class Contained:
         for index, leaf in leaves:
             if leaf["pub"]["state"] == LIFTED:
                 begun.pop(int(leaf.get("ref", -1)), None)
+                self._end(int(leaf.get("ref", -1)), int(leaf["t"]))
             else:
                 begun[index] = leaf
+                if leaf["pub"]["what"] == COLLECTION:
+                    self._quiet[index] = (str(leaf["pub"].get("target")), int(leaf["t"]), None)
         found: dict[int, Held] = {}
         for index, leaf in begun.items():
             said = leaf["pub"]
@@ -110,11 +115,30 @@ class Contained:
 
     def begin(self, held: Held) -> None:
         """Let a containment count whose leaf is durable."""
+        if held.what == COLLECTION:
+            self._quiet = {**self._quiet, held.entry: (held.key, held.at_ms, None)}
         self._put({**self._by_entry, held.entry: held})
 
-    def lift(self, entry: int) -> None:
-        """Let a containment be over whose lifting is durable."""
+    def lift(self, entry: int, *, at_ms: int) -> None:
+        """Let a containment be over whose lifting is durable, since some moment."""
+        self._end(entry, at_ms)
         self._put({at: held for at, held in self._by_entry.items() if at != entry})
+
+    def quiet(self, segment: str, stream: str) -> list[tuple[int, int | None]]:
+        """Return when rows of a segment and stream might not be recorded, microseconds; the last may have no end yet.
+
+        Whoever kept events back until it was lifted has recorded them all the same, against an order.
+        """
+        return [
+            (from_ms * 1000, None if to_ms is None else to_ms * 1000)
+            for _, (key, from_ms, to_ms) in sorted(self._quiet.items())
+            if key in (ALL, segment, stream)
+        ]
+
+    def _end(self, entry: int, at_ms: int) -> None:
+        if entry in self._quiet:
+            key, from_ms, _ = self._quiet[entry]
+            self._quiet = {**self._quiet, entry: (key, from_ms, at_ms)}
 
     def _put(self, by_entry: dict[int, Held]) -> None:
         self._by_entry = by_entry

@@ -161,8 +161,7 @@ class Containment:
         runs = self._desk.end_touching((target.what, target.key), held.refusal)
         leases = 0
         if fresh and target.what == contained.COLLECTION:
-            # of one stream or place no silence is told: of the same people others are recorded on
-            leases = self._leases.halt() if target.key == contained.ALL else self._leases.end()
+            leases = self._leases.halt(target.key)
         until = time.monotonic() + PATIENCE_S
         left = sum(not run.gone(max(until - time.monotonic(), 0.0)) for run in runs)
         return {

@@ -14,6 +14,7 @@ from safehold import canonical, ids
 from safehold.errors import InvalidError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.change import (
+    LINKS,
     NARROWING,
     WIDENING,
     Change,
@@ -24,10 +25,12 @@ from safehold.keeper.chosen import check_fields, take_key, take_level, take_stre
 from safehold.keeper.desk import Desk
 from safehold.keeper.receipts import choice_receipt
 from safehold.keeper.server import Report
+from safehold.keeper.signed_in import speaks_as_self
 from safehold.keeper.terms import silent_because
 from safehold.keeper.voice import OPERATOR, Spoken, hear, require_person, require_proxy
 from safehold.ledger import Receipt
 from safehold.subjects import Batch, Pause, Standing, Voice, due_us
+from safehold.subjects.link import REST_US
 
 __all__ = ["Crowd", "read_choice"]
 
@@ -130,6 +133,12 @@ class Crowd:
         desk = self._desk
         spoken = hear(desk, arguments)
         person, choice = spoken.person, str(spoken.fields["choice"])
+        if choice == "erase":
+            raise InvalidError(
+                "an erasure is asked for by its own verb",
+                rule="subjects.choice",
+                fix="safehold me erase",
+            )
         record = self._draft(spoken)
         how = read_choice(record)
         return self.carry_out(person, choice, record, how, spoken)
@@ -141,7 +150,7 @@ class Crowd:
         named = desk.trust.charter().purposes if desk.trust.digest() else {}
         said = check_fields(desk.people.standing(spoken.person), fields, now_us=now, purposes=named)
         record: dict[str, Any] = {"choice": choice, "at_us": now, "by": spoken.by, **spoken.proof}
-        if spoken.by == OPERATOR:
+        if "statement" not in spoken.proof:
             record |= said
             if choice == "consent":
                 record["evidence"] = take_text(fields["evidence"], "evidence", 500)
@@ -180,7 +189,7 @@ class Crowd:
             self._on_silence(person, after)
         elif after is None and (before is not None or choice in WIDENING):
             self._on_sound(person)
-        if choice not in {"invite", "key", "read"}:
+        if choice not in {"invite", "key", "read"} | LINKS:
             self._on_change(person)
         answer: dict[str, Any] = {
             "choice": choice,
@@ -294,7 +303,8 @@ class Crowd:
         In a home of made-up people there is nobody to be shown, and an operator sees it.
         """
         desk = self._desk
-        if "proof" not in arguments and not desk.home.synthetic:
+        self_said = "proof" in arguments or speaks_as_self(arguments)
+        if not self_said and not desk.home.synthetic:
             person = desk.people.find(take_text(arguments["person"], "person", LONGEST_NAME))
             standing = desk.people.standing(person)
             return {"person": standing.external, "enrolled": True, "key": bool(standing.voice.key)}
@@ -303,6 +313,8 @@ class Crowd:
         record = standing.to_record()
         record["paused"] = standing.paused(desk.now_us())
         record["voice"] = bool(standing.voice.key)
+        record["keys"] = list(standing.voice.keys(desk.now_us()))
+        record["linked"] = _linked(standing.voice)
         return record
 
     def count(
@@ -324,6 +336,19 @@ class Crowd:
                 "withdrawn": sum(one.withdrawn_us is not None for one in everybody),
             }
         return counted
+
+
+def _linked(voice: Voice) -> dict[str, Any] | None:
+    """Return which sign-in is linked and since when, for the person to see."""
+    link = voice.link
+    if link is None:
+        return None
+    return {
+        "principal": link.principal,
+        "method": link.method,
+        "since_us": link.since_us,
+        "reads_from_us": link.since_us + REST_US if link.rests else link.since_us,
+    }
 
 
 def _list(given: Any, field: str, most: int) -> list[Any]:

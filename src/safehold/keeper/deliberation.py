@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,8 @@ from safehold.canonical import unb64
 from safehold.charter import Charter, Roster
 from safehold.charter.admission import admit
 from safehold.charter.board import Seat
+from safehold.charter.difference.words import load
+from safehold.charter.explain import LANGUAGES
 from safehold.charter.proposal import VOTE_DOMAIN, Proposal, Vote
 from safehold.charter.signed import Course, verify_votes
 from safehold.charter.succession import Terms
@@ -44,6 +47,7 @@ class Deliberation:
         proposals: What is open.
         lock: Held from a check to the leaf that records what followed.
         direction_of: Tells whether a charter allows more than another.
+        check_widening: Raises while nothing may be widened.
     """
 
     def __init__(
@@ -55,7 +59,9 @@ class Deliberation:
         proposals: Proposals,
         lock: threading.RLock,
         direction_of: Direction = computed,
+        check_widening: Callable[[], None] = lambda: None,
     ) -> None:
+        self._check_widening = check_widening
         self._ledger = ledger
         self._board = board
         self._enacted = enacted
@@ -98,6 +104,7 @@ class Deliberation:
             direction = self._asks.direction(old, new)
             if direction == "widen":
                 self._board.require_current()
+                self._check_widening()
             made = self._proposals.propose(
                 proposal,
                 unb64(signature),
@@ -247,6 +254,7 @@ class Deliberation:
             )
             if one.direction == "widen":
                 self._board.require_current(now_s=now_s or 0)
+                self._check_widening()
             self._check_notice(one, now_s)
             others = self._others(one)
             receipt = self._enacted.put(
@@ -370,10 +378,17 @@ class Deliberation:
                 fix="propose it again",
             )
 
-    def open(self) -> list[dict[str, Any]]:
-        """Return every open proposal, oldest first."""
+    def open(self, language: str = "en") -> list[dict[str, Any]]:
+        """Return every open proposal, oldest first, told in a language.
+
+        Raises:
+            InvalidError: Differences are not told in it.
+        """
+        if language not in LANGUAGES:
+            raise InvalidError("not told in this language", rule="proposal.language")
+        words = load(language)
         with self._lock:
-            return [self._asks.describe(one) for one in self._proposals]
+            return [self._asks.describe(one, words) for one in self._proposals]
 
 
 def _moment(at_s: int) -> str:

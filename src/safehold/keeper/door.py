@@ -14,12 +14,16 @@ from typing import Any, Final
 
 from safehold.access.identity import check_call, open_ticket
 from safehold.canonical import unb64
+from safehold.charter.model import Role
+from safehold.charter.vocabulary import SELF
 from safehold.errors import DeniedError, InvalidError, SignInError
 from safehold.ids import random_bytes
 from safehold.keeper.caller import AGENT, HUMAN, LOCAL, SENTINEL, SOMEBODY, WORKLOAD, Caller
 from safehold.keeper.contained import LEAF, PRINCIPAL
 from safehold.keeper.desk import Desk
+from safehold.keeper.misshapen import Misshapen
 from safehold.keeper.principals import Principals
+from safehold.keeper.signed_in import speaks_as_self
 from safehold.signing import VerifyKey
 
 PROOF: Final = "caller"  # the argument that says who calls
@@ -31,22 +35,26 @@ _ANYBODY: Final = frozenset({LOCAL, HUMAN, WORKLOAD, AGENT})
 
 # for every kind of caller; that a grant is an agent's own is looked at where it is enacted and used
 OPEN: Final = (
-    "agent.draft", "agent.show", "agent.token", "attack.dataset", "attack.model", "budget.show", "counter.show",
-    "embed", "embed.export", "embed.head", "embed.near", "feature.granted",
+    "agent.draft", "agent.show", "agent.token", "attack.dataset", "attack.model", "budget.show", "charter.show",
+    "counter.show", "embed", "embed.export", "embed.head", "embed.near", "feature.granted",
     "federate.check", "federate.done", "federate.join", "federate.step",
-    "gate.list", "grant.enact", "hello", "nonce", "purpose.list", "query", "request.new", "request.show", "session.ask",
+    "gate.list", "grant.enact", "hello", "nonce", "public.file", "public.home", "purpose.list",
+    "query", "request.new", "request.show", "session.ask",
     "session.end", "session.open", "session.show", "tool.call", "train",
 )  # fmt: skip
 # these bring signatures of their own, of seats or of a device: who hands them in decides nothing
 SIGNED: Final = (
-    "board.enact", "board.propose", "board.rotate", "board.show", "charter.enact", "charter.log", "charter.proposals",
-    "charter.propose", "charter.vote", "containment.lift", "gap", "grant.review", "incident.close",
-    "incident.letters", "incident.lower", "incident.notice", "incident.reached", "lease.mark", "lease.obtain",
-    "lease.submit", "request.decide", "resume", "rights.answer", "rights.read", "status", "stop",
+    "audit.dismiss", "audit.engage", "audit.hear", "board.enact", "board.propose", "board.rotate", "board.show",
+    "charter.enact", "charter.log", "charter.proposals", "charter.propose", "charter.vote", "containment.lift", "gap",
+    "grant.review", "incident.close", "incident.letters", "incident.lower", "incident.notice", "incident.reached",
+    "lease.mark", "lease.obtain", "lease.submit", "people.disclose", "request.decide", "resume", "rights.answer",
+    "rights.read", "status", "stop",
 )  # fmt: skip
 OPERATED: Final = (
-    "agent.list", "agent.suspend", "artifact.list", "artifact.show", "containment.list", "containment.preview",
-    "dataset.lineage", "dataset.list", "dataset.sweep", "document.list", "document.publish", "drift", "drill.record",
+    "agent.list", "agent.suspend", "artifact.list", "artifact.show", "audit.counters", "audit.due", "audit.list",
+    "audit.show", "containment.list", "containment.preview", "dataset.lineage", "dataset.list", "dataset.sweep",
+    "document.list", "document.publish", "drift", "drill.begin", "drill.record", "evidence.build",
+    "evidence.controls", "evidence.history",
     "feature", "federate.identity", "grant.due", "grant.list",
     "grant.revoke", "grant.show", "ingest", "key.list", "ledger.audit", "ledger.close-epoch", "ledger.publish",
     "ledger.rotate", "ledger.show", "milestones", "principal.list", "principal.suspend", "request.list",
@@ -55,11 +63,21 @@ OPERATED: Final = (
 # under a grant of their own, but for no agent: what leaves goes to another house
 JOINED: Final = ("join.psi-sum", "join.sum")
 BY_PEOPLE: Final = (
-    "agent.enrol", "key.rotate", "people.choose", "people.count", "people.enrol", "people.erase", "people.erased",
-    "people.export", "people.invite", "people.move", "people.receipt", "people.receipts", "people.show",
-    "people.symmetry", "people.trail", "principal.bundle", "principal.enrol", "principal.identify",
+    "agent.enrol", "audit.answer", "key.rotate", "people.choose", "people.count", "people.enrol", "people.erase",
+    "people.erased", "people.export", "people.held", "people.invite", "people.journey", "people.leave", "people.move",
+    "people.receipt", "people.receipts", "people.show", "people.symmetry", "people.trail", "people.use", "people.uses",
+    "principal.bundle", "principal.enrol", "principal.identify",
     "principal.provider", "principal.remove", "principal.restore", "rights.list", "source.add", "source.remove",
 )  # fmt: skip
+
+# what whoever holds a seat looks at, whatever their role; a seat reads no telemetry
+OF_SEATS: Final = (
+    "budget.show", "document.list", "drift", "drill.list", "grant.due", "grant.list", "grant.show", "incident.list",
+    "incident.restart", "incident.show", "milestones", "refusal.list", "request.list", "request.narrower",
+    "request.show",
+)  # fmt: skip
+# what people ask for before they ask for anything: whose seat is whose, what may be used, what a request would cost
+BEFORE: Final = ("board.mine", "purpose.explain", "request.quote")
 
 # models: looked at and attacked by whoever operates, decided about by seats, taken out by people alone
 OF_MODELS: Final = ("artifact.quarantine", "attack.canary", "artifact.decide")
@@ -88,6 +106,8 @@ OF_WATCHING: Final[Mapping[str, frozenset[str]]] = {
 
 KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
     "tool.refused": frozenset({WORKLOAD}),
+    # a portal about its own journal; it opens nothing, and says nothing of anybody
+    "portal.head": frozenset({LOCAL, WORKLOAD}),
     # a seat by its signed order, whoever hands it in; or somebody who operates or watches, for what is narrow
     "contain": _OPERATE,
     # code of somebody's own: the grant that names it decides, and no agent has one
@@ -98,11 +118,14 @@ KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(BY_PEOPLE, _PEOPLE),
     **dict.fromkeys(OF_MODELS, _OPERATE),
     **dict.fromkeys((*OF_INCIDENTS, *ON_INCIDENTS), _PEOPLE),
+    **dict.fromkeys((*BEFORE, "drill.list", "refusal.list", "request.narrower"), _PEOPLE),
     "artifact.import": _PEOPLE,
     "artifact.pull": _PEOPLE,  # under a grant; no agent and no pipeline takes a model out, whoever approved of it
 }
 # what the charter must let the role of a proved caller do, for everything that is neither open nor signed
 OPERATE_ACTION: Final = "operate"
+VERIFY_ACTION: Final = "verify"
+AUDIT: Final = "audit"  # the stage at which verifying is about the whole home
 ACTIONS_OF: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys((*OPERATED, *BY_PEOPLE), frozenset({OPERATE_ACTION})),
     # whoever works with grants, and whoever checks, may look and may end; neither opens anything
@@ -112,9 +135,13 @@ ACTIONS_OF: Final[Mapping[str, frozenset[str]]] = {
         frozenset({OPERATE_ACTION, "run_approved_recipe", "query", "verify"}),
     ),
     **dict.fromkeys(
-        ("drift", "ledger.audit", "ledger.publish", "ledger.show", "milestones"),
+        ("audit.counters", "audit.due", "audit.list", "audit.show", "drift", "evidence.build", "evidence.controls",
+         "evidence.history", "ledger.audit", "ledger.publish",
+         "ledger.show", "milestones"),
         frozenset({OPERATE_ACTION, "verify"}),
     ),
+    **dict.fromkeys(("drill.list", "refusal.list"), frozenset({OPERATE_ACTION, "verify"})),
+    "request.narrower": frozenset({OPERATE_ACTION, "run_approved_recipe", "query", "verify"}),
     **dict.fromkeys(
         ("contain", "containment.list", "containment.preview"),
         frozenset({OPERATE_ACTION, "verify"}),
@@ -137,16 +164,60 @@ ACTIONS_OF: Final[Mapping[str, frozenset[str]]] = {
 SPOKEN: Final[Mapping[str, str]] = {
     "contain": "order",
     "people.choose": "statement",
+    "people.erase": "statement",
     "people.export": "signature",
+    "people.held": "proof",
+    "people.journey": "proof",
+    "people.leave": "proof",
     "people.receipt": "proof",
     "people.receipts": "proof",
     "people.show": "proof",
     "people.trail": "proof",
+    "people.use": "proof",
+    "people.uses": "proof",
 }
+# what whoever is signed in asks for as themselves, and what of the charter lets them: everybody about whom data is held
+# is an employee, whatever else they are, so the role of that name counts beside their own
+EMPLOYEE: Final = "employee"
+AS_SELF_ACTIONS: Final[Mapping[str, str]] = {
+    "gap": "see_own_trail",
+    "people.choose": "",  # narrowing takes nothing of a charter
+    "people.erase": "erase_own",
+    "people.export": "export_own",
+    "people.held": "see_own_trail",
+    "people.journey": "see_own_trail",
+    "people.leave": "erase_own",
+    "people.receipt": "see_own_trail",
+    "people.receipts": "see_own_trail",
+    "people.show": "see_own_trail",
+    "people.trail": "see_own_trail",
+    "people.use": "see_own_trail",
+    "people.uses": "see_own_trail",
+}
+# somebody whose role only looks after their own data gets this much beside, and what carries signatures of its own
+OWN: Final = frozenset({*SELF, "verify"})
+OPEN_TO_OWN: Final = frozenset(
+    {"board.mine", "charter.show", "hello", "nonce", "public.file", "public.home", "purpose.list", "session.ask",
+     "session.end", "session.open", "session.show", *SIGNED}
+)  # fmt: skip
 # what somebody who proved nothing may still ask for once a home demands that whoever operates it is known
 UNPROVED: Final = frozenset(
-    {"hello", "nonce", "session.ask", "session.open", "artifact.decide", *SIGNED}
+    {
+        "hello",
+        "nonce",
+        "public.file",
+        "public.home",
+        "session.ask",
+        "session.open",
+        "artifact.decide",
+        *SIGNED,
+    }
 )
+
+
+def _meant(may: Role) -> frozenset[str]:
+    """Return what a role may do here: to verify what is one's own is no right to look at what is everybody's."""
+    return frozenset(may.do) - (frozenset() if AUDIT in may.stages else {VERIFY_ACTION})
 
 
 class Door:
@@ -165,6 +236,7 @@ class Door:
         self._watchword = (
             b""  # SHA-256 of what the sentinel beside this keeper says; nobody's at first
         )
+        self.misshapen = Misshapen()
 
     def admit_sentinel(self) -> str:
         """Return what the one sentinel beside this keeper proves itself by; what was given out before ends.
@@ -198,6 +270,10 @@ class Door:
         if who.kind == SENTINEL:
             return  # its verbs are its right; it has no role that a charter could widen
         # a verb that nobody speaks for themselves in has no such argument, whatever a caller puts beside
+        # as oneself comes first: the verb goes by the session then, so a proof put beside it would be checked by nobody
+        if verb in AS_SELF_ACTIONS and speaks_as_self(arguments):
+            self._check_self(verb, who)
+            return
         if verb in SPOKEN and SPOKEN[verb] in arguments:
             return
         if not who.proved and verb not in UNPROVED and self._principals.identified:
@@ -209,19 +285,46 @@ class Door:
         if who.proved:
             self._check_role(verb, who)
 
-    def _check_role(self, verb: str, who: Caller) -> None:
-        """Pass if the charter in force lets the role do what a verb is part of."""
-        needed = ACTIONS_OF.get(verb)
-        trust = self._desk.trust
-        if needed is None:
-            return
-        may = trust.charter().who_may.get(who.role) if trust.digest() else None
-        if may is None or needed.isdisjoint(may.do):
+    def _check_self(self, verb: str, who: Caller) -> None:
+        """Pass if the charter in force lets somebody do with their own data what a verb does."""
+        if who.kind != HUMAN:
+            raise SignInError(
+                "you are not signed in", rule="subjects.signed_in", fix="safehold sign-in"
+            )
+        needed, trust = AS_SELF_ACTIONS[verb], self._desk.trust
+        roles = trust.charter().who_may if trust.digest() else {}
+        may = {one for name in (EMPLOYEE, who.role) if name in roles for one in roles[name].do}
+        if needed and needed not in may:
             raise DeniedError(
                 "the charter does not let this role do that",
                 rule="door.role",
                 fix="safehold charter show",
             )
+
+    def _check_role(self, verb: str, who: Caller) -> None:
+        """Pass if the charter in force lets the role do what a verb is part of."""
+        needed = ACTIONS_OF.get(verb)
+        trust = self._desk.trust
+        if verb in OF_SEATS and self._holds_seat(who):
+            return
+        may = trust.charter().who_may.get(who.role) if trust.digest() else None
+        own_only = may is not None and OWN.issuperset(may.do) and not set(SELF).isdisjoint(may.do)
+        if own_only:  # its ``verify`` is about their own data too: they check no company
+            needed = None if verb in OPEN_TO_OWN else frozenset()
+        if needed is None:
+            return
+        if may is None or needed.isdisjoint(_meant(may)):
+            raise DeniedError(
+                "the charter does not let this role do that",
+                rule="door.role",
+                fix="safehold charter show",
+            )
+
+    def _holds_seat(self, who: Caller) -> bool:
+        """Tell whether a person holds a seat now, by the roster."""
+        return who.kind == HUMAN and any(
+            one.person == who.id for one in self._desk.trust.roster.seats
+        )
 
     def prove(self, verb: str, arguments: dict[str, Any]) -> Caller:
         """Return who calls; their proof is taken out of the arguments.
@@ -266,4 +369,9 @@ class Door:
             role=found.role,
             operator=found.operator,
             session=ticket.id,
+            method=ticket.method,
+            name=ticket.name,
+            entry=ticket.entry,
+            register=self._principals.version,
+            broken=found.broken,
         )

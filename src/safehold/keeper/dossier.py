@@ -95,7 +95,12 @@ class Portrait:
 
     @classmethod
     def draw(
-        cls, desk: Desk, person: PersonId, *, effects: Sequence[Mapping[str, Any]]
+        cls,
+        desk: Desk,
+        person: PersonId,
+        *,
+        effects: Sequence[Mapping[str, Any]],
+        told: Mapping[int, Sequence[str]],
     ) -> Portrait:
         """Return what is known of a person; the epoch of the ledger is closed and its head is published."""
         standing = desk.people.standing(person)
@@ -108,16 +113,16 @@ class Portrait:
             devices=[
                 one.to_record() | {"person": standing.external} for one in desk.devices.of(person)
             ],
-            uses=list(_uses(desk, subject.key)),
+            uses=list(_uses(desk, subject.key, told)),
             made=list(effects),
             charter=charter,
-            package=make_package(desk.ledger, desk.index, subject.key),
+            package=make_package(desk.ledger, desk.index, subject.key, told),
             receipt=make_receipt(subject.key, origin=desk.ledger.origin, size=desk.ledger.size),
             retention={one.what: one.keep_days for one in charter.collect},
         )
 
 
-def _uses(desk: Desk, key: bytes) -> Iterator[dict[str, Any]]:
+def _uses(desk: Desk, key: bytes, decided: Mapping[int, Sequence[str]]) -> Iterator[dict[str, Any]]:
     for closed in desk.index.closed():
         own = epoch_key(key, closed.epoch)
         tree, rows = desk.index.tree(closed.epoch)
@@ -131,9 +136,12 @@ def _uses(desk: Desk, key: bytes) -> Iterator[dict[str, Any]]:
                 "what": leaf["k"],
                 "purpose": leaf.get("pub", {}).get("purpose", ""),
             }
-            if leaf["k"] == "access.intent":
+            # the same as in the package: what the board withholds for a time is not told here either
+            if leaf["k"] == "access.intent" and decided.get(index, ("obj",)):
                 said = desk.ledger.detail(index)
                 told |= {"recipe": said["object"], "asked_by": said["detail"].get("role", "")}
+                if index in decided:
+                    told |= {"who": said["actor"]}
             yield told
 
 

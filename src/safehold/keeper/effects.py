@@ -103,7 +103,7 @@ class Effects:
         mine = self._sources(person)
         found: list[dict[str, Any]] = []
         within = {
-            name: self._within(subject.key, self._leaf(node))
+            name: self._within(subject.key, self.entry_of(node))
             for name, node in known.items()
             if node.kind != SOURCE
         }
@@ -131,7 +131,7 @@ class Effects:
         blocks = self._desk.catalog.blocks_of(person)
         return set(self._desk.catalog.sources_of([block.block_id for block in blocks]))
 
-    def _leaf(self, node: Node) -> int:
+    def entry_of(self, node: Node) -> int:
         """Return the leaf that commits to who is in something: its own if it has one, or that of its run."""
         own = self._desk.ledger.find(made_key(node.id))
         if own is not None:
@@ -148,7 +148,7 @@ class Effects:
         if purpose := node.facts.get("purpose"):
             told["purpose"] = purpose
         if node.kind == AGGREGATE:
-            return told | _bound(node.release, self._facts(self._leaf(node)))
+            return told | _bound(node.release, self._facts(self.entry_of(node)))
         if node.kind not in (*BUILDS, *SETS):
             return told | {"status": UNSUPPORTED}
         names = list(known)
@@ -195,7 +195,7 @@ class Effects:
         What was charged to the budget is bounded by what it was charged; what was not is bounded by nothing.
         """
         self._fold()
-        kept = trained | set(self._made.values()) | {self._leaf(one) for one in known.values()}
+        kept = trained | set(self._made.values()) | {self.entry_of(one) for one in known.values()}
         kept |= {intent for intents in self._gates.attacked().values() for intent in intents}
         for intent, (recipe, sent) in sorted(self._answered.items()):
             facts = self._facts(intent)

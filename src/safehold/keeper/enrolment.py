@@ -26,7 +26,7 @@ from safehold.keeper.principals import (
     Principals,
 )
 from safehold.keeper.server import Report, Verb
-from safehold.signing import VerifyKey
+from safehold.signing import VerifyKey, speaking_key
 
 ROLE: Final = "agent"
 MOST_CALLS: Final = 600  # tool calls of an agent in a minute
@@ -199,7 +199,7 @@ class Enrolment:
         name = str(arguments["principal"])
         if _ID.fullmatch(name) is None or name in RESERVED:
             raise InvalidError("not an id", field="principal", rule="principal.id")
-        names = tuple(_name(one) for one in arguments["names"])
+        names = tuple(_name(one, fields["kind"]) for one in arguments["names"])
         if not 0 < len(set(names)) == len(names) <= MOST_NAMES:
             raise InvalidError("what proves them, once each", field="names", rule="principal.names")
         return Enrolled(
@@ -224,17 +224,19 @@ def shown(one: Enrolled) -> dict[str, Any]:
     }
 
 
-def _name(text: Any) -> str:
+def _name(text: Any, kind: str) -> str:
     if isinstance(text, str):
         if text.startswith("key:"):
-            return f"key:{VerifyKey.from_text(text.removeprefix('key:')).text()}"
+            # people alone have passkeys: no workload and no agent touches one
+            read = speaking_key if kind == HUMAN else VerifyKey.from_text
+            return f"key:{read(text.removeprefix('key:')).text()}"
         if _SPIFFE.fullmatch(text) or _OIDC.fullmatch(text):
             return text
     raise InvalidError(
         "nothing that proves somebody",
         field="names",
         rule="principal.names",
-        fix="key:BASE64, oidc:ISSUER#SUBJECT or spiffe://DOMAIN/PATH",
+        fix="key:BASE64, key:passkey:RPID:BASE64, oidc:ISSUER#SUBJECT or spiffe://DOMAIN/PATH",
     )
 
 

@@ -25,7 +25,7 @@ erasure. Both are found at the next start and carried on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from safehold import canonical, db, ids
@@ -92,17 +92,25 @@ class Erasure:
         evidence = arguments["evidence"]
         if not isinstance(evidence, str) or not 0 < len(evidence) <= LONGEST_EVIDENCE:
             raise InvalidError("not a short text", field="evidence", rule="subjects.evidence")
-        with desk.lock:
-            person = desk.people.find(str(arguments["person"]))
-            request = desk.erasing.get(person)  # one that was cut short is carried on
+        return self.begin(desk.people.find(str(arguments["person"])), {"evidence": evidence})
+
+    def begin(self, person: PersonId, said: Mapping[str, Any]) -> dict[str, Any]:
+        """Erase one person.
+
+        Args:
+            person: Who.
+            said: What is recorded of who asked for it, and how.
+        """
+        with self._desk.lock:
+            request = self._desk.erasing.get(person)  # one that was cut short is carried on
             if request is None:
-                request = self._choose(person, evidence)
+                request = self._choose(person, said)
             self._on_silence(person, "withdrawn")
             done = self._carry_on(person, request)
         # nobody waits for the witnesses of somebody else's erasure
         return done | self._told(done["entry"], done["result"])
 
-    def _choose(self, person: PersonId, evidence: str) -> str:
+    def _choose(self, person: PersonId, said: Mapping[str, Any]) -> str:
         """Write the choice of a person to be erased, and return the request."""
         request = ids.opaque_id("ers")
         asked = self._desk.now_us()
@@ -110,7 +118,7 @@ class Erasure:
             "choice": "erase",
             "at_us": asked,
             "request": request,
-            "evidence": evidence,
+            **said,
         }
         self._desk.asked[request] = asked
         self.reached("choice")

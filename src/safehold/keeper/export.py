@@ -3,7 +3,8 @@
 Rules, in this order; the first that fails ends it, and nothing was opened:
 1. nothing is stopped; the ledger takes entries; the person is not being erased;
 2. the request is signed with a key that is enrolled for the person, and for long enough that they would have seen in
-   their trail if somebody else had enrolled it; it is of the last week, and was not carried out before;
+   their trail if somebody else had enrolled it; it is of the last week, and was not carried out before. Or it is made
+   in a session that has spoken for the person for as long, and the session's key signs the key to open the copy with;
 3. the intent, about this one person, is durable in the ledger; in strict mode its witnesses have cosigned it;
 4. their blocks are opened here, in the keeper, and nowhere else: no code but the keeper's own sees them;
 5. a stop or an erasure that comes meanwhile ends it;
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -33,14 +34,16 @@ from safehold.errors import (
     MissingError,
     UnavailableError,
 )
-from safehold.ids import PersonId
+from safehold.ids import PersonId, random_bytes
 from safehold.keeper.answers import Answers
 from safehold.keeper.desk import CLOCK_SLACK_US, Desk
+from safehold.keeper.disclosure import Disclosures
 from safehold.keeper.dossier import Dossier, Portrait
 from safehold.keeper.effects import Effects
 from safehold.keeper.personal import handle_of
 from safehold.keeper.run import Run
 from safehold.keeper.server import Report
+from safehold.keeper.signed_in import require_linked, speaks_as_self
 from safehold.ledger import Entry, Receipt
 from safehold.signing import VerifyKey
 from safehold.vault import SealedBlock
@@ -64,14 +67,14 @@ class Request:
     Args:
         person: The company's name for them.
         at_us: When, microseconds.
-        key: The key that signed it.
+        key: The key that signed it; none if a session speaks for the person.
         open_to: The key that the copy is sealed to, 32 bytes.
         digest: SHA-256 of its text, hex.
     """
 
     person: str
     at_us: int
-    key: VerifyKey
+    key: VerifyKey | None
     open_to: bytes
     digest: str
 
@@ -100,6 +103,25 @@ class Request:
             case _:
                 raise wrong
 
+    @classmethod
+    def of_session(cls, desk: Desk, arguments: Mapping[str, Any]) -> Request:
+        """Return the request of whoever is signed in, for the key that they bring; each call is one of its own.
+
+        Raises:
+            SignInError: The session speaks for nobody of that name.
+            InvalidError: It is no key to open with.
+        """
+        person = require_linked(desk, arguments, reads=True)
+        raw = unb64(str(arguments["open_to"]))
+        opening_key(raw)
+        return cls(
+            person=desk.people.standing(person).external,
+            at_us=desk.now_us(),
+            key=None,
+            open_to=raw,
+            digest=hashlib.sha256(raw + random_bytes(32)).hexdigest(),
+        )
+
 
 class Export:
     """The verb.
@@ -108,12 +130,16 @@ class Export:
         desk: What the keeper works with.
         answers: Writes results; the same for all runs.
         effects: Finds what was made from somebody.
+        disclosures: What somebody is told otherwise than by the rule.
     """
 
-    def __init__(self, desk: Desk, answers: Answers, effects: Effects) -> None:
+    def __init__(
+        self, desk: Desk, answers: Answers, effects: Effects, disclosures: Disclosures
+    ) -> None:
         self._desk = desk
         self._answers = answers
         self._effects = effects
+        self._disclosures = disclosures
 
     def export(
         self, arguments: dict[str, Any], descriptors: Sequence[int], report: Report
@@ -127,7 +153,11 @@ class Export:
         desk = self._desk
         if len(descriptors) != 1:
             raise InvalidError("one file to write to", rule="export.file")
-        request = Request.read(arguments["request"], arguments["signature"], home=desk.home.id)
+        request = (
+            Request.of_session(desk, arguments)
+            if speaks_as_self(arguments)
+            else Request.read(arguments["request"], arguments["signature"], home=desk.home.id)
+        )
         desk.trust.require_running()
         desk.ledger.check_health()
         desk.check_time()
@@ -173,14 +203,14 @@ class Export:
             person = desk.people.find(request.person)
         except MissingError as error:
             raise refused from error
-        known = desk.devices.find(request.key.text())
-        if known is None or known.person != person or known.removed_us is not None:
+        added_us = self._since(person, request.key)
+        if added_us is None:
             raise refused
         if person in desk.erasing:
             raise ConflictError("this person is being erased", rule="subjects.erasing")
-        if not desk.home.synthetic and now - known.added_us < WAIT_US:
+        if not desk.home.synthetic and now - added_us < WAIT_US:
             raise DeniedError(
-                "this key was enrolled less than three days ago",
+                "this key was enrolled, or this sign-in linked, less than three days ago",
                 rule="export.waiting",
                 fix="ask again later: until then its owner would notice if somebody else had enrolled it",
             )
@@ -193,6 +223,17 @@ class Export:
                 "this request was carried out before", rule="export.replay", fix="sign a new one"
             )
         return person
+
+    def _since(self, person: PersonId, key: VerifyKey | None) -> int | None:
+        """Return since when a key, or the sign-in that was looked at already, is the person's; nothing if it is not."""
+        desk = self._desk
+        if key is None:
+            link = desk.people.standing(person).voice.link
+            return None if link is None else link.since_us
+        known = desk.devices.find(key.text())
+        if known is None or known.person != person or known.removed_us is not None:
+            return None
+        return known.added_us
 
     def _blocks(self, person: PersonId) -> list[SealedBlock]:
         """Return what is held and has not ended; what is being taken in is not held yet."""
@@ -244,7 +285,12 @@ class Export:
         with self._deciding(run):
             desk.index.close()  # so that the trail in the copy tells of this very use
             desk.ledger.publish()
-            portrait = Portrait.draw(desk, person, effects=self._effects.of(person))
+            portrait = Portrait.draw(
+                desk,
+                person,
+                effects=self._effects.of(person),
+                told=self._disclosures.told(person),
+            )
         dossier = Dossier(portrait, now_us=desk.now_us())
         by_part: dict[tuple[str, str], list[SealedBlock]] = {}
         for block in blocks:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -35,6 +35,7 @@ from safehold.errors import (
 )
 from safehold.keeper import tables
 from safehold.keeper.admission import Admission, Admitted, Use, use_message
+from safehold.keeper.caller import caller
 from safehold.keeper.contained import GRANT, block_hash
 from safehold.keeper.descent import Above, Descent
 from safehold.keeper.desk import Desk
@@ -45,6 +46,8 @@ from safehold.keeper.touched import by_grant
 from safehold.ledger import Entry
 
 __all__ = ["Admitted", "Grants", "Use", "use_message"]
+
+MOST_NONCES: Final = 32  # of one call
 
 
 class Grants:
@@ -66,10 +69,18 @@ class Grants:
         self._terms: dict[int, Grant] = {}  # by that index
 
     def nonce(
-        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        """Return a fresh nonce for one use."""
-        return {"nonce": b64(self._desk.nonces.issue(self._desk.now_us()))}
+        """Return a fresh nonce for one use, and as many more as are asked for.
+
+        ``patient`` says that a person reads before they sign.
+        """
+        count, now = arguments.get("count", 1), self._desk.now_us()
+        patient = arguments.get("patient") is True
+        if type(count) is not int or not 1 <= count <= MOST_NONCES:
+            raise InvalidError("not a number of nonces", field="count", rule="nonce.count")
+        made = [b64(self._desk.nonces.issue(now, patient=patient)) for _ in range(count)]
+        return {"nonce": made[0]} if count == 1 else {"nonce": made[0], "nonces": made}
 
     def enact(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -100,6 +111,8 @@ class Grants:
             raise ConflictError("another grant has this id", rule="grant.id")
         record = self._asked(grant, arguments) if row is None else self._record(row.id)
         approved = self._approve(record)
+        if known is None:
+            desk.trust.tightness().check_approved(approved, desk.trust.roster, desk.trust.charter())
         above = self._descent.require(grant, self)
         if row is None:
             # a crash may have left the leaf without its row; a second leaf would have all its runs left
@@ -212,10 +225,10 @@ class Grants:
         return receipt.index
 
     def listing(
-        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        """List the grants with their use so far."""
-        desk = self._desk
+        """List the grants with their use so far; with ``mine`` the caller's own."""
+        desk, mine = self._desk, arguments.get("mine") is True
         with desk.engine.begin() as connection:
             rows = connection.execute(sa.select(tables.grant).order_by(tables.grant.c.entry)).all()
         shown = []
@@ -223,6 +236,8 @@ class Grants:
             try:
                 grant = Grant.from_json(self._record(row.id)["grant"])
             except InvalidError:  # of an older version; nobody can use it
+                continue
+            if mine and grant.requester.id != caller().id:
                 continue
             shown.append(
                 {

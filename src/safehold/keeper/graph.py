@@ -80,14 +80,15 @@ class Graph:
             "purpose": str(node.facts.get("purpose", "")),
             "run": int(node.facts.get("intent", -1)),
             "release": None if node.release is None else dict(node.release),
-            "status": self._status(node),
+            "status": self.status(node),
         }
 
     def counted(self, people: int) -> dict[str, Any]:
         """Return a number of people as it may be told: of made-up people exactly, of real ones in tens, or not."""
         return count_people(self._desk, people)
 
-    def _status(self, node: Node) -> str:
+    def status(self, node: Node) -> str:
+        """Return whether something still opens, or why it does not."""
         today = self._desk.today()
         if node.kind == "model":
             return LIVE if self._models.lives(node.id) else EXPIRED

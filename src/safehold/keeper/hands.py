@@ -101,7 +101,7 @@ class Hands:
     def _require_may_widen(self, standing: Standing) -> None:
         """Pass if an operator may bring somebody who has opted in back to where data is collected."""
         try:
-            require_proxy(self._desk, has_key=bool(standing.voice.key))
+            require_proxy(self._desk, has_key=standing.voice.speaks)
         except DeniedError as error:
             raise DeniedError(
                 "an operator cannot bring somebody back to where data is collected",

@@ -397,7 +397,15 @@ class Intake:
             "people": {
                 standing.external: entry
                 for standing in desk.people.everybody().values()
-                if (entry := roll_entry(standing, charter, places=orders["places"], stops=stops))
+                if (
+                    entry := roll_entry(
+                        standing,
+                        charter,
+                        places=orders["places"],
+                        stops=stops,
+                        contained=desk.trust.contained,
+                    )
+                )
                 is not None
             },
             "now_us": state.begun_us,

@@ -26,10 +26,10 @@ from safehold.keeper.contained import ALL, COLLECTION
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.intake import Intake
 from safehold.keeper.names import chosen_names
-from safehold.keeper.offer import silences
+from safehold.keeper.offer import quiet_streams, silences
 from safehold.keeper.personal import seal_personal
 from safehold.keeper.server import Report
-from safehold.keeper.silence import EVERYBODY, Said, Silence, Silences
+from safehold.keeper.silence import EVERYBODY, Said, Silence, Silences, quiet_pair
 from safehold.keeper.sources import Sources
 from safehold.keeper.terms import recorded_streams, silent_because, streams_of
 from safehold.keeper.voice import require_person
@@ -118,6 +118,7 @@ class Leases:
                 streams=hashes,
                 apps={stream: spec["apps"] for stream, spec in rules.items()},
                 silences=silences(standing, desk.trust.stops()),
+                quiet=quiet_streams(standing, hashes, desk.trust.contained),
             )
         return {"lease": lease.decode(), "rules": rules, "keeper": self._key.public.text()}
 
@@ -162,7 +163,8 @@ class Leases:
     ) -> dict[str, Any]:
         """Return a signed record that the devices of a person were silent since recording of them ended last.
 
-        A pause, a stop, a withdrawal or a containment of all recording ends it.
+        A pause, a stop, a withdrawal or a containment ends it. With ``stream``, and where it never ended altogether,
+        the record is of the one stream that was contained where the person works.
 
         Raises:
             MissingError: Recording has not ended since, or a device has not said how far it counted.
@@ -170,10 +172,9 @@ class Leases:
         desk = self._desk
         person = require_person(desk, arguments, "gap")
         self.turn()
-        silence = self._silences.last(person, EVERYBODY)
+        silence, streams = self._ended(person, arguments.get("stream"))
         marks = self._silences.heard(person)
-        if silence is None:
-            raise MissingError("there was no pause and no stop", rule="gap.none")
+        only = frozenset(streams) if silence.of else frozenset()
         pairs: dict[str, tuple[bytes, bytes]] = {}
         absent: dict[str, tuple[int, int | None]] = {}
         to_us = canonical.LARGEST
@@ -183,7 +184,7 @@ class Leases:
                 absent[device.key] = (first_us, device.removed_us)
                 continue
             first, last = quiet_pair(
-                [row for row in marks if row.device == device.key], silence.from_us
+                [row for row in marks if row.device == device.key], silence.from_us, only=only
             )
             pairs[device.key] = (first.record, last.record)
             to_us = min(to_us, last.at_us)
@@ -194,7 +195,7 @@ class Leases:
         standing = desk.people.standing(person)
         record = make_gap(
             person=commit_person(standing.external, secret),
-            streams=sorted(streams_of(desk.trust.charter())),
+            streams=sorted(streams),
             from_us=silence.from_us,
             to_us=to_us,
             reason=silence.reason,
@@ -220,6 +221,26 @@ class Leases:
             "devices": sorted({*pairs, *absent}),
             "entry": receipt.index,
         }
+
+    def _ended(self, person: PersonId, stream: Any) -> tuple[Silence, list[str]]:
+        """Return how recording of a person ended last, and in which streams.
+
+        Raises:
+            MissingError: It never did.
+        """
+        desk = self._desk
+        known = list(streams_of(desk.trust.charter()))
+        if stream is not None and stream not in known:
+            raise MissingError("the charter records no such stream", rule="gap.stream")
+        whole = self._silences.last(person, EVERYBODY)
+        if stream is None and whole is not None:
+            return whole, known
+        place = desk.people.standing(person).jurisdiction
+        wanted = {one: segment_name(place, one) for one in known if stream in (None, one)}
+        found = self._silences.last(EVERYBODY, of={*wanted, *wanted.values()})
+        if found is None:
+            raise MissingError("there was no pause and no stop", rule="gap.none")
+        return found, [one for one, segment in wanted.items() if found.of in (one, segment)]
 
     def close(self, person: PersonId | None, reason: str) -> int:
         """End recording of a person, or of everybody, at once; return how many leases ended."""
@@ -277,6 +298,11 @@ class Leases:
         held = trust.contained.find((COLLECTION, ALL))
         if held is not None and (stop is None or stop.from_us < held.at_ms * 1000):
             self._note(None, CONTAINED)
+        for one in trust.contained.all():
+            if one.what == COLLECTION and one.key != ALL:
+                known = self._silences.last(EVERYBODY, of={one.key})
+                if known is None or known.from_us < one.at_ms * 1000:
+                    self._note(None, CONTAINED, of=one.key)
         for person, standing in self._desk.people.everybody().items():
             since, reason = silent_since(standing, at_us=self._desk.now_us())
             if reason is None:
@@ -286,8 +312,8 @@ class Leases:
                 self._note(person, reason)
             self._quiet.add(person)
 
-    def _note(self, person: PersonId | None, reason: str) -> None:
-        silence = Silence(reason=reason, from_us=self._desk.now_us(), head=self._head())
+    def _note(self, person: PersonId | None, reason: str, *, of: str = "") -> None:
+        silence = Silence(reason=reason, from_us=self._desk.now_us(), head=self._head(), of=of)
         self._silences.note(EVERYBODY if person is None else person, silence)
 
     def reopen(self, person: PersonId | None) -> None:
@@ -308,10 +334,16 @@ class Leases:
         """End every lease at once and return how many ended; whoever may have one asks again."""
         return self._lessor.end_all()
 
-    def halt(self) -> int:
-        """End every lease, since recording is contained as a whole, and remember since when; return how many ended."""
+    def halt(self, key: str) -> int:
+        """End every lease, since recording is contained, and remember where and since when; return how many ended.
+
+        Whoever is recorded in something else asks for another lease at once.
+
+        Args:
+            key: ``all``, or the stream or segment that is contained.
+        """
         ended = self.end()
-        self._note(None, CONTAINED)
+        self._note(None, CONTAINED, of="" if key == ALL else key)
         return ended
 
     def expire(self) -> None:
@@ -359,33 +391,3 @@ def silent_since(standing: Standing, *, at_us: int) -> tuple[int, str | None]:
         return standing.restricted_us, "no_consent"
     running = [pause.start_us for pause in standing.pauses if pause.holds(at_us)]
     return (max(running), "pause") if running else (0, None)
-
-
-def quiet_pair(said: Sequence[Said], from_us: int) -> tuple[Said, Said]:
-    """Return the two marks of a device that prove the longest silence from a moment on.
-
-    The count must be the same in both. The earlier one may be from before the moment, if nothing was recorded
-    between it and the silence; the later one is the last before anything was recorded again.
-
-    Args:
-        said: The device's marks, oldest first.
-        from_us: When the silence began, microseconds.
-
-    Raises:
-        MissingError: The device has not said twice how far it counted.
-    """
-
-    def count(row: Said) -> tuple[int, dict[str, int]]:
-        mark = read_mark(row.record, device=VerifyKey.from_text(row.device))
-        return mark.event_us, dict(mark.positions)
-
-    before = [row for row in said if row.at_us < from_us][-1:]
-    after = [row for row in said if row.at_us >= from_us]
-    quiet = [row for row in (*before, *after) if after and count(row) == count(after[0])]
-    if len(quiet) < 2:
-        raise MissingError(
-            "a device has not said twice how far it counted since then",
-            rule="gap.marks",
-            fix="let the collector run: it says so when it stops and when it starts",
-        )
-    return quiet[0], quiet[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -14,6 +14,8 @@ import pyarrow as pa
 from safehold import canonical
 from safehold.charter import Charter
 from safehold.errors import InvalidError, MissingError
+from safehold.keeper.contained import Contained
+from safehold.keeper.desk import segment_name
 from safehold.keeper.terms import recorded_streams
 from safehold.subjects import Standing
 
@@ -32,6 +34,7 @@ def roll_entry(
     *,
     places: Sequence[str],
     stops: Sequence[tuple[int, int | None]],
+    contained: Contained,
 ) -> dict[str, Any] | None:
     """Return what the ingestion sandbox is told of one person, or None if nothing may be taken.
 
@@ -40,6 +43,7 @@ def roll_entry(
         charter: The charter in force.
         places: Where telemetry is taken in.
         stops: When the board had stopped everything.
+        contained: Where and when collection was held back.
     """
     streams = recorded_streams(charter, standing)
     if not streams or standing.jurisdiction not in places:
@@ -47,6 +51,28 @@ def roll_entry(
     return {
         "streams": sorted(streams),
         "pauses": silences(standing, stops),
+        "quiet": quiet_streams(standing, streams, contained),
+    }
+
+
+def quiet_streams(
+    standing: Standing, streams: Iterable[str], contained: Contained
+) -> dict[str, list[list[int]]]:
+    """Return by stream the times, from and to, in which it was not to be recorded where a person works.
+
+    Args:
+        standing: What the person chose.
+        streams: Streams they are recorded in.
+        contained: Where and when collection was held back.
+    """
+    times = {
+        stream: contained.quiet(segment_name(standing.jurisdiction, stream), stream)
+        for stream in sorted(streams)
+    }
+    return {
+        stream: [[start, FOR_EVER if end is None else end] for start, end in found]
+        for stream, found in times.items()
+        if found
     }
 
 

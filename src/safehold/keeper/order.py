@@ -6,6 +6,7 @@ one seat's stop must not be undone by a resumption that was signed before it.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from safehold import canonical
 from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import DeniedError, InvalidError
 
+VERSION = "safehold.order/1"
 DIRECTIONS = {"stop": "stop", "resume": "restart"}  # what an order is called on the roster
 LONGEST_REASON = 1000  # characters
 ORDER_LIFE_US = 600 * SECOND_US  # an order to stop is taken this long after it was drawn up
@@ -29,6 +31,28 @@ def domain_of(what: str) -> str:
         what: ``stop`` or ``resume``.
     """
     return f"safehold.{what}.v1"
+
+
+def write_order(what: str, *, home: str, reason: str, at_us: int, cause: str = "") -> bytes:
+    """Return an order as it is signed.
+
+    Args:
+        what: ``stop`` or ``resume``.
+        home: Id of the home it is for.
+        reason: Why, in a sentence.
+        at_us: When it is drawn up.
+        cause: To resume: the text that says what had happened; the order names its hash.
+    """
+    order: dict[str, str | int] = {
+        "v": VERSION,
+        "what": what,
+        "home": home,
+        "reason": reason,
+        "at_us": at_us,
+    }
+    if cause:
+        order["cause"] = hashlib.sha256(cause.encode()).hexdigest()
+    return canonical.encode(order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

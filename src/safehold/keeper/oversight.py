@@ -37,6 +37,7 @@ class Oversight:
         """Return its verbs by name."""
         return {
             "charter.enact": self._enact,
+            "charter.show": self._charter,
             "charter.propose": self._propose,
             "charter.vote": self._vote,
             "charter.proposals": self._proposals,
@@ -48,6 +49,14 @@ class Oversight:
             "stop": self._stop,
             "resume": self._resume,
         }
+
+    def _charter(
+        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Return the charter in force: whoever it is about, and whoever asks under it, may read it."""
+        trust = self._desk.trust
+        charter = trust.charter()
+        return {"charter": charter.to_json(), "digest": trust.digest().hex()}
 
     def _enact(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -94,9 +103,10 @@ class Oversight:
         return self._desk.trust.deliberation.vote(arguments["vote"])
 
     def _proposals(
-        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        return {"proposals": self._desk.trust.deliberation.open()}
+        language = str(arguments.get("language", "en"))
+        return {"proposals": self._desk.trust.deliberation.open(language)}
 
     def _enact_roster(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -139,6 +149,7 @@ class Oversight:
                 {"seat": seat.name, "person": seat.person, "key": seat.key.key_id}
                 for seat in roster.seats
             ],
+            "roster": roster.to_json(),
             "several_seats": list(roster.several),
             "thresholds": {
                 name: {"approve": rule.approve, "must_include": list(rule.must_include)}

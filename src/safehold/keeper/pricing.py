@@ -6,8 +6,11 @@ approvers, and must not tell them who chose what.
 
 from __future__ import annotations
 
+from typing import Any
+
 from safehold.access import Grant, PeopleFilter, Price
 from safehold.access.grant import DERIVED, EMBEDDING, whats
+from safehold.access.narrower import narrower, places_of
 from safehold.errors import DeniedError
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.terms import sources_of
@@ -35,6 +38,29 @@ def price_grant(desk: Desk, grant: Grant, people: PeopleFilter) -> Price:
         epsilon_left_micro=left,
         at_us=desk.now_us(),
     )
+
+
+def price_narrower(desk: Desk, grant: Grant, people: PeopleFilter) -> list[dict[str, Any]]:
+    """Return what a grant could leave out, each with its price; one that means too few people is none."""
+    privacy = desk.trust.charter().purpose(grant.purpose).privacy
+    least = 0 if privacy is None else privacy.min_people
+    found = []
+    for kind, less in narrower(grant, today=desk.today()):
+        price = price_grant(desk, less, people)
+        if price.people >= least:
+            found.append(
+                {
+                    "leaves_out": kind,
+                    "places": list(places_of(less)),
+                    "minutes": less.minutes,
+                    "runs": less.max_runs,
+                    "people": price.people,
+                    "days": price.days,
+                    "epsilon_micro": less.epsilon_micro,
+                    "reach": price.reach,
+                }
+            )
+    return found
 
 
 def _count(desk: Desk, grant: Grant, people: PeopleFilter) -> int:

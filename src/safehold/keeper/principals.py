@@ -80,6 +80,7 @@ class Enrolled:
         operator: The person an agent acts for.
         via: The workload through which an agent comes, if it has no line of its own.
         policy: What an agent may ask for at most.
+        broken: Version of the register in which they were last suspended or removed; 0 if never.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Enrolled:
     operator: str = ""
     via: str = ""
     policy: AgentPolicy | None = None
+    broken: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return it as canonical JSON values."""
@@ -177,6 +179,11 @@ class Principals:
         self._names: dict[str, str] = {}
 
     # -- reading -------------------------------------------------------------------------------
+
+    @property
+    def version(self) -> int:
+        """How many changes the register has seen."""
+        return self._now().version
 
     def find(self, name: str) -> Enrolled | None:
         """Return a principal by id, whatever their state, if they were ever enrolled."""
@@ -274,6 +281,8 @@ class Principals:
                 raise MissingError("nobody of this id is enrolled", rule="principal.missing")
             if found.state == REMOVED:
                 raise ConflictError("this principal has left", rule="principal.removed")
+            if fields.get("state", ACTIVE) != ACTIVE:  # what rests on them ends for good
+                fields["broken"] = self._now().version + 1
             return self._change(step, "principals", who, replace(found, **fields).to_json())
 
     def put_provider(self, issuer: str, record: Mapping[str, Any], *, state: str) -> int:

@@ -42,6 +42,22 @@ RECIPE: Final = "inspect"
 FORMATS: Final = ("safetensors", "tokenizer")
 
 
+def write_order(
+    what: str, *, home: str, artifact: str, sha256: str, reason: str, at_us: int
+) -> bytes:
+    """Return an order as it is signed: to ``release`` or ``delete`` an artifact of this hash, and why."""
+    order = {
+        "v": ORDER,
+        "what": what,
+        "home": home,
+        "artifact": artifact,
+        "sha256": sha256,
+        "reason": reason,
+        "at_us": at_us,
+    }
+    return canonical.encode(order)
+
+
 def domain_of(what: str) -> str:
     """Return what a seat signs an order about an artifact under.
 

@@ -16,12 +16,14 @@ from safehold.errors import UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.choices import records_of
 from safehold.keeper.desk import Desk
+from safehold.keeper.own import Own
 from safehold.keeper.personal import open_personal
 from safehold.keeper.server import Report
 from safehold.keeper.voice import require_person
 from safehold.ledger.checkpoint import Checkpoint
 
 VERSION: Final = "safehold.choice-receipt/1"
+MOST: Final = 100  # receipts of one page
 
 
 class Receipts:
@@ -29,20 +31,31 @@ class Receipts:
 
     Args:
         desk: What the keeper works with.
+        own: Finds the entries of a person.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, own: Own) -> None:
         self._desk = desk
+        self._own = own
 
     def receipts(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        """Return a receipt of every choice of a person, oldest first, also of those that others entered."""
+        """Return a receipt of every choice of a person, oldest first, also of those that others entered.
+
+        With ``limit`` the newest so many before the entry ``before``; the page before it ends at ``next``.
+        """
         desk = self._desk
         person = require_person(desk, arguments, "people.receipts")
         desk.ledger.publish()
         found = []
-        for index, record in records_of(desk, person):
+        every = self._own.of(person)
+        choices = every.index[every.kind == self._own.number("choice")].tolist()
+        limit, before = arguments.get("limit"), arguments.get("before")
+        if type(before) is int:
+            choices = [one for one in choices if one < before]
+        shown = choices if type(limit) is not int else choices[-max(1, min(limit, MOST)) :]
+        for index, record in records_of(desk, person, among=shown):
             made = choice_receipt(desk, person, index)
             found.append(
                 {
@@ -53,7 +66,8 @@ class Receipts:
                     "receipt": made,
                 }
             )
-        return {"receipts": found}
+        more = len(shown) < len(choices)
+        return {"receipts": found, **({"next": shown[0]} if more else {})}
 
 
 def choice_receipt(desk: Desk, person: PersonId, index: int) -> str | None:

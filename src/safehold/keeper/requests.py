@@ -26,6 +26,7 @@ from safehold.access import (
     operator_of,
 )
 from safehold.access.code import approvers_of
+from safehold.access.conflict import standing_of_seats
 from safehold.access.eligibility import check_eligible
 from safehold.access.emergency import approving
 from safehold.errors import (
@@ -37,8 +38,9 @@ from safehold.errors import (
     TamperedError,
 )
 from safehold.keeper.asked import Asked
+from safehold.keeper.caller import caller
 from safehold.keeper.desk import Desk
-from safehold.keeper.pricing import price_grant
+from safehold.keeper.pricing import price_grant, price_narrower
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.touched import by_grant
 from safehold.ledger import Entry
@@ -119,6 +121,7 @@ class Requests:
             "request.new": self.new,
             "request.list": self.listing,
             "request.show": self.show,
+            "request.narrower": self.narrower,
             "request.decide": self.decide,
         }
 
@@ -174,6 +177,7 @@ class Requests:
         self._whose(grant)
         desk.trust.contained.require_free(by_grant(grant))
         check_eligible(grant, desk.trust.policy(), now_us=now)
+        desk.trust.tightness().check_grant(grant, desk.trust.charter())
         privacy = desk.trust.charter().purpose(grant.purpose).privacy
         check_people(
             people,
@@ -209,13 +213,15 @@ class Requests:
             )
 
     def listing(
-        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        """List the requests of the last days, newest first."""
-        shown = []
+        """List the requests of the last days, newest first; with ``mine`` the caller's own."""
+        shown, mine = [], arguments.get("mine") is True
         for one in reversed(self._desk.trust.requests()):
             name = self._name(one.entry)
             if name is None:
+                continue
+            if mine and self._asker(one.entry) != caller().id:
                 continue
             try:
                 shown.append(self._summary(self._open(name), one))
@@ -235,6 +241,24 @@ class Requests:
             "grant": request.grant.to_json(),
             "people": request.people.to_json(),
             "price": request.price.to_json(),
+            "seats": standing_of_seats(
+                request.grant,
+                self._desk.trust.roster,
+                self._desk.trust.charter(),
+                standing.decided,
+            ),
+        }
+
+    def narrower(
+        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
+    ) -> dict[str, Any]:
+        """Return what an open request could leave out, and how far each would reach then."""
+        request = self._find(str(arguments["request"]))
+        self._see(request.grant.requester)
+        return {
+            "request": request.grant.id,
+            "reach": request.price.reach,
+            "narrower": price_narrower(self._desk, request.grant, request.people),
         }
 
     def decide(

@@ -17,6 +17,7 @@ from typing import Any, Final
 from safehold.charter import Charter
 from safehold.charter.board import Threshold
 from safehold.charter.difference import compare
+from safehold.charter.difference.words import ENGLISH, Catalogue
 from safehold.charter.pinned import Pinned
 from safehold.charter.proposal import Question, Tally, Vote, tally
 from safehold.charter.succession import Change, Terms, counted, needed_for
@@ -157,14 +158,19 @@ class Requirements:
         people, names = {seat.person for seat in agreed}, {seat.name for seat in agreed}
         return len(people) >= needed.approve and set(needed.must_include) <= names
 
-    def describe(self, one: Motion) -> dict[str, Any]:
-        """Return how a proposal stands, for the board: what, who, how many more, from when."""
+    def describe(self, one: Motion, words: Catalogue = ENGLISH) -> dict[str, Any]:
+        """Return how a proposal stands, for the board: what, who, how many more, from when.
+
+        Args:
+            one: The proposal.
+            words: The language in which a difference of charters is told.
+        """
         try:
-            return self._describe(one)
+            return self._describe(one, words)
         except SafeholdError as error:  # its base has moved, or its side-car is gone
             return {"proposal": one.index, "about": one.about, "trouble": error.message}
 
-    def _describe(self, one: Motion) -> dict[str, Any]:
+    def _describe(self, one: Motion, words: Catalogue) -> dict[str, Any]:
         votes, needed = self.counted(one), self.needed(one)
         notice, known_s = self.notice(one), self._ledger.witnessed(one.index, self.timekeepers(one))
         from_s = None if notice is None or known_s is None else known_s + notice
@@ -182,14 +188,14 @@ class Requirements:
             "notice_s": notice or 0,
             "enact_from_us": None if from_s is None else from_s * 1_000_000,
             "lapses_us": None if from_s is None else (from_s + LAPSE_S) * 1_000_000,
-            **(self._told(one) if one.about == "roster" else self._sentences(one)),
+            **(self._told(one) if one.about == "roster" else self._sentences(one, words)),
             "question": self.question(one).to_json(),
         }
 
     def _told(self, one: Motion) -> dict[str, Any]:
         """Return what a change of the roster is, in a sentence, and what its newcomer and its holder say."""
         change = self._proposals.change(one)
-        found: dict[str, Any] = {"allows": [sentence(change)]}
+        found: dict[str, Any] = {"allows": [sentence(change)], "change": change.to_json()}
         if (newcomer := change.newcomer()) is not None:
             found["newcomer_signed"] = any(
                 vote.decision == "sign" and vote.holds(newcomer)
@@ -198,13 +204,13 @@ class Requirements:
             found["contested"] = self.contested(one)
         return found
 
-    def _sentences(self, one: Motion) -> dict[str, list[str]]:
+    def _sentences(self, one: Motion, words: Catalogue) -> dict[str, list[str]]:
         """Return in plain sentences what a charter allows and what it ends, as it is computed."""
         old, new = self._enacted.signed().charter, self._proposals.charter(one)
         found = compare(old, new)
         return {
-            "allows": [change.sentence for change in found.allowed],
-            "ends": [change.sentence for change in found.denied],
+            "allows": [change.words(words) for change in found.allowed],
+            "ends": [change.words(words) for change in found.denied],
         }
 
     def lost(self, one: Motion, votes: Tally) -> bool:

@@ -4,7 +4,9 @@ Holds: only what the ledger says since the stop counts in favour. A cause that w
 drill that was green before, says nothing about what was stopped; nor does one from before the last change of what runs,
 or a replay from before an attack of the drill that came through. What came through before the stop still comes through
 until it is tried again. Results of a drill are handed in by whoever operates: once one was red, they open nothing
-without what the keeper measured itself since. An open incident that is grave, or whose containment stands, keeps
+without what the keeper measured itself since. A run that was announced and never reported on, or in part, keeps
+everything stopped until a later one reports on what it left out. What was held by a run that began before the stop, or
+before the last change, was not tried since. An open incident that is grave, or whose containment stands, keeps
 everything stopped whatever the charter asks for: a charter may ask for more, and cannot ask for less.
 """
 
@@ -17,6 +19,7 @@ from typing import Any, Final
 
 from safehold.canonical import unb64
 from safehold.charter import Charter
+from safehold.keeper.announced import owed_results, runs
 from safehold.keeper.incidents import Incidents, blocking
 from safehold.ledger import Entry, Ledger
 
@@ -75,6 +78,11 @@ def unmet(charter: Charter, ledger: Ledger, *, stop: int, cause: str, published:
         f"incident {one.index} has come back: entry {shows}"
         for one, shows in incidents.came_back(ledger)
     ]
+    if owed := owed_results(runs(ledger)):
+        missing.append(
+            "a drill was begun and never said what came of"
+            f" {', '.join(owed)} (entry {max(owed.values())}): safehold drill"
+        )
     if since.red:
         missing.append(
             f"not held by the newest drill since the stop: {', '.join(sorted(since.red))}"
@@ -142,10 +150,17 @@ class Since:
 
 def _since(charter: Charter, ledger: Ledger, stop: int) -> Since:
     found = Since()
+    changed = -1
     for index, leaf in ledger.leaves():
         facts = leaf.get("pub", {})
         if leaf["k"] == "drill" and _is_result(facts):
-            found.try_out(facts, before=index < stop)
+            began = int(leaf.get("ref", index))
+            # that it held before the stop, or before something else ran, is no news of now
+            late = index > stop and began < max(stop, changed)
+            if not (late and facts.get("state") == HELD):
+                found.try_out(facts, before=index < stop)
+        if leaf["k"] in CHANGES:
+            changed = index
         if index <= stop:
             if index == stop:
                 found.untried = set(found.known)

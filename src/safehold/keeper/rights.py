@@ -170,6 +170,12 @@ class Rights:
         )
 
 
+def write_answer(*, home: str, case: str, outcome: str, text: str) -> bytes:
+    """Return what a seat signs to answer a request: the outcome in a word, and the text to the person."""
+    said = {"v": ANSWER, "home": home, "case": case, "outcome": outcome, "text": text}
+    return canonical.encode(said)
+
+
 def _named(seats: Sequence[str]) -> str:
     return " ".join(f"seat:{one}" for one in seats)
 

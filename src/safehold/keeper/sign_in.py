@@ -34,8 +34,9 @@ from safehold.keeper.caller import AGENT, HUMAN, caller
 from safehold.keeper.desk import Desk
 from safehold.keeper.principals import Enrolled, Principals
 from safehold.keeper.server import Report, Verb
+from safehold.keeper.signed_in import linked_person
 from safehold.ledger import Entry
-from safehold.signing import SigningKey, VerifyKey
+from safehold.signing import SigningKey, VerifyKey, speaking_key
 
 LONGEST_S: Final = 3600
 LONGEST_AGENT_S: Final = 900
@@ -121,6 +122,7 @@ class SignIn:
             home=desk.home.id,
             principal=found.id,
             method=method,
+            name=proved.name,
             key=key.text(),
             since_us=now,
             until_us=until,
@@ -139,7 +141,9 @@ class SignIn:
         who = caller()
         if not who.proved:
             raise SignInError("you are signed out", rule="session.none", fix="safehold sign-in")
-        return _told(self._principals.active(who.id))
+        told = _told(self._principals.active(who.id)) | {"identity": who.name}
+        person = linked_person(self._desk, who)
+        return told | ({"person": person} if person else {})
 
     def end(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -166,7 +170,7 @@ class SignIn:
         match method:
             case "key":
                 return check_key(
-                    VerifyKey.from_text(str(arguments["identity"])),
+                    speaking_key(str(arguments["identity"])),
                     question,
                     key,
                     unb64(str(arguments["proof"])),

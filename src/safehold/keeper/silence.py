@@ -7,15 +7,18 @@ was. A row is found by a keyed hash of the person that is used for nothing else.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from safehold import canonical
-from safehold.access.gap import Head
+from safehold.access.gap import Head, Mark, read_mark
 from safehold.canonical import b64, unb64
+from safehold.errors import MissingError
 from safehold.keeper import tables
+from safehold.signing import VerifyKey
 from safehold.subjects import Sealer
 
 EVERYBODY = ""
@@ -27,14 +30,16 @@ class Silence:
     """One end of recording.
 
     Args:
-        reason: ``pause``, ``stop`` or ``withdrawn``.
+        reason: ``pause``, ``stop``, ``withdrawn`` or ``contained``.
         from_us: When, microseconds.
         head: Head of the ledger at that moment.
+        of: The one stream or segment that it ended in; empty where it ended altogether.
     """
 
     reason: str
     from_us: int
     head: Head
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +78,18 @@ class Silences:
             "from_us": silence.from_us,
             "size": silence.head.size,
             "root": silence.head.root,
+            **({"of": silence.of} if silence.of else {}),
         }
         self._insert(tables.silence, person, record)
 
-    def last(self, *people: str) -> Silence | None:
-        """Return the newest silence of any of the people."""
-        found = [one for person in people for one in self._select(tables.silence, person)]
+    def last(self, *people: str, of: Collection[str] = ("",)) -> Silence | None:
+        """Return the newest silence of any of the people: of all they do, or in one of some streams and segments."""
+        found = [
+            one
+            for person in people
+            for one in self._select(tables.silence, person)
+            if one.get("of", "") in of
+        ]
         if not found:
             return None
         newest = max(found, key=lambda one: one["from_us"])
@@ -86,6 +97,7 @@ class Silences:
             reason=newest["reason"],
             from_us=newest["from_us"],
             head=Head(size=newest["size"], root=newest["root"]),
+            of=newest.get("of", ""),
         )
 
     def hear(self, person: str, said: Said) -> None:
@@ -133,3 +145,46 @@ class Silences:
 
 def _aad(table: sa.Table, tag: str) -> bytes:
     return f"{table.name}/{tag}".encode()
+
+
+def quiet_pair(
+    said: Sequence[Said], from_us: int, *, only: Collection[str] = ()
+) -> tuple[Said, Said]:
+    """Return the two marks of a device that prove the longest silence from a moment on.
+
+    The count must be the same in both. The earlier one may be from before the moment, if nothing was recorded
+    between it and the silence; the later one is the last before anything was recorded again.
+
+    Args:
+        said: The device's marks, oldest first.
+        from_us: When the silence began, microseconds.
+        only: The streams that were silent; all of them where none is named.
+
+    Raises:
+        MissingError: The device has not said twice how far it counted.
+    """
+
+    def mark_of(row: Said) -> Mark:
+        return read_mark(row.record, device=VerifyKey.from_text(row.device))
+
+    def count(row: Said) -> tuple[int, dict[str, int]]:
+        mark = mark_of(row)
+        if only:
+            return 0, {stream: mark.positions.get(stream, 0) for stream in only}
+        return mark.event_us, dict(mark.positions)
+
+    before = [row for row in said if row.at_us < from_us][-1:]
+    after = [row for row in said if row.at_us >= from_us]
+    quiet = [row for row in (*before, *after) if after and count(row) == count(after[0])]
+    if (
+        only and quiet
+    ):  # an event of another stream before that word may be one of the gap, to whoever checks it
+        sooner = [row for row in quiet if mark_of(row).event_us < from_us]
+        quiet = [*sooner[:1], *quiet[-1:]] if sooner and sooner[0] is not quiet[-1] else []
+    if len(quiet) < 2:
+        raise MissingError(
+            "a device has not said twice how far it counted since then",
+            rule="gap.marks",
+            fix="let the collector run: it says so when it stops and when it starts",
+        )
+    return quiet[0], quiet[-1]

@@ -59,6 +59,11 @@ class Spending(ABC):
             purpose=purpose, epsilon_micro=privacy.epsilon_micro, delta_e12=privacy.delta_pico
         )
 
+    def spent(self) -> list[dict[str, Any]]:
+        """Return every charge so far, as its leaf says it."""
+        with self._lock:
+            return [dict(one) for one in self._spent]
+
     def least_people(self, purpose: str) -> int:
         """Return the fewest people anything may be released about."""
         privacy = self.charter().purpose(purpose).privacy

@@ -73,9 +73,9 @@ class Targets:
             case contained.CAPABILITY:
                 return self._capability(name)
             case contained.PRINCIPAL:
-                there = self._known(name)
+                there = self.knows_principal(name)
             case contained.SEGMENT:
-                there = self._is_segment(name)
+                there = self.knows_segment(name)
             case contained.PURPOSE:
                 if name == WATCH:
                     raise DeniedError(
@@ -129,7 +129,7 @@ class Targets:
         except (ShreddedError, MissingError):
             return []
 
-    def _known(self, name: str) -> bool:
+    def knows_principal(self, name: str) -> bool:
         """Return whether somebody is enrolled, or has a grant: of who has one not everybody is."""
         if self._principals.find(name) is not None:
             return True
@@ -142,7 +142,7 @@ class Targets:
                 return True
         return False
 
-    def _is_segment(self, name: str) -> bool:
+    def knows_segment(self, name: str) -> bool:
         """Return whether the charter has a segment, which may be empty still, or blocks lie in it."""
         charter = self._desk.trust.charter()
         streams = (*streams_of(charter), *DERIVED)

@@ -15,13 +15,14 @@ from safehold.keeper.desk import Desk, segment_name
 
 
 def by_asker(desk: Desk, asker: Asker, purpose: str) -> frozenset[Thing]:
-    """Return what is touched by whoever asks: they, whom they act for, their token, its grant and all above it."""
+    """Return what is touched by whoever asks: they, whom they act for and who delegated to them, token and grants."""
     who = caller()
     touched = things(
         purpose=purpose,
         principals=(
             asker.principal.id,
             operator_of(asker.principal),
+            *asker.above,
             *((who.id, who.operator) if who.proved else ()),
         ),
     )

@@ -8,6 +8,7 @@ from typing import Any
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError
 from safehold.keeper.desk import Desk
+from safehold.keeper.disclosure import Disclosures
 from safehold.keeper.server import Report
 from safehold.keeper.voice import require_person
 from safehold.ledger.audit import make_bundle, seal_bundle
@@ -24,6 +25,7 @@ class Trail:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self.disclosures = Disclosures(desk)
 
     def close(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -55,7 +57,8 @@ class Trail:
         desk.index.close()
         desk.ledger.publish()
         (subject,) = desk.subjects([person])
-        return {"package": make_package(desk.ledger, desk.index, subject.key).decode()}
+        told = self.disclosures.told(person)
+        return {"package": make_package(desk.ledger, desk.index, subject.key, told).decode()}
 
     def audit(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report

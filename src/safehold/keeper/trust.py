@@ -22,6 +22,7 @@ from safehold.errors import (
     TamperedError,
 )
 from safehold.keeper.asked import Asked, Requested
+from safehold.keeper.audits import Audits
 from safehold.keeper.board import Board
 from safehold.keeper.contained import LEAF, PRINCIPAL, Contained, Held
 from safehold.keeper.deliberation import Deliberation
@@ -32,6 +33,7 @@ from safehold.keeper.proposals import Proposals
 from safehold.keeper.requirements import Direction, computed
 from safehold.keeper.restart import LONGEST_CAUSE, cause_entry, newest_cause, unmet
 from safehold.keeper.spending import Spending
+from safehold.keeper.tightening import Tightness, judge
 from safehold.ledger import Entry, Ledger
 from safehold.settings import Home
 
@@ -58,6 +60,7 @@ class Trust(Spending):
         self._home_leaf = False
         self.enrolments = Enrolments()
         self.contained = Contained()
+        self.audits = Audits()
         self._contained: list[tuple[int, dict[str, Any]]] = []  # its leaves, until all are read
         self.board = Board(home, ledger, clock)
         proposals = Proposals(home, ledger, clock, rosters=lambda: self.board.versions)
@@ -68,6 +71,7 @@ class Trust(Spending):
         for index, leaf in ledger.leaves():
             self.read = index + 1
             self._uses.note(index, leaf)
+            self.audits.note(index, leaf)
             self._set_aside(index, leaf)
             match leaf["k"]:
                 case "home":
@@ -101,6 +105,7 @@ class Trust(Spending):
             proposals=proposals,
             lock=self._lock,
             direction_of=direction_of,
+            check_widening=lambda: self.tightness().check_widening(),
         )
 
     @property
@@ -159,6 +164,19 @@ class Trust(Spending):
             DeniedError: It is.
         """
         self._orders.require_running()
+
+    def audited(self) -> Audits:
+        """Return the independent audits, read up to now."""
+        with self._lock:
+            return self.audits.follow(self._ledger)
+
+    def tightness(self) -> Tightness:
+        """Return how tight access is held now, because of audits that are due: from leaves and the clock alone."""
+        if not self.digest():
+            return Tightness()
+        with self._lock:
+            every = self.charter().audit.independent_days
+            return judge(self.audited(), every_days=every, now_ms=self.now_ms())
 
     def policy(self) -> Policy:
         """Return the compiled policy of the charter in force."""
@@ -340,7 +358,8 @@ class Trust(Spending):
             if entry.ref is None or self.contained.at(entry.ref) is None:
                 raise MissingError("no such containment is in force", rule=f"{LEAF}.missing")
             (receipt,) = self._ledger.append([entry])
-            self.contained.lift(entry.ref)
+            for _, leaf in self._ledger.leaves(receipt.index, receipt.index + 1):
+                self.contained.lift(entry.ref, at_ms=int(leaf["t"]))
             return receipt.index
 
     def _sealed_detail(self, index: int) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from safehold.errors import (
     SignInError,
     UnavailableError,
 )
+from safehold.ids import PersonId
 from safehold.keeper.agents import Agents
 from safehold.keeper.attack import Attacks
 from safehold.keeper.caller import SOMEBODY, calling
@@ -41,29 +42,34 @@ from safehold.keeper.hands import Hands
 from safehold.keeper.intake import Intake
 from safehold.keeper.joins import Joins
 from safehold.keeper.leases import Leases
+from safehold.keeper.leaving import Leaving
 from safehold.keeper.level import Level, level_of
 from safehold.keeper.lifecycle import Lifecycle
+from safehold.keeper.looking import Looking
+from safehold.keeper.misshapen import RULE
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
 from safehold.keeper.pooled import Pool
 from safehold.keeper.principals import Principals
+from safehold.keeper.public import Public
 from safehold.keeper.pull import Pull
 from safehold.keeper.quarantine import Quarantine
 from safehold.keeper.query import Queries
 from safehold.keeper.rebuilding import Rebuilding
-from safehold.keeper.receipts import Receipts
 from safehold.keeper.requests import Requests
 from safehold.keeper.retention import Retention
 from safehold.keeper.rights import Rights
 from safehold.keeper.rollback import Closings, check_register
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.sessions import Sessions
+from safehold.keeper.sight import Sight
 from safehold.keeper.sign_in import SignIn
 from safehold.keeper.sources import Sources
 from safehold.keeper.symmetry import Symmetry
 from safehold.keeper.trail import Trail
 from safehold.keeper.trial import Trials
 from safehold.keeper.watching import Watching
+from safehold.keeper.windows import Windows
 from safehold.keeper.work import Work
 from safehold.signing import VerifyKey
 
@@ -104,11 +110,9 @@ class Verbs:
         )
         self.intake.guard = self.drift.require_none
         self.trail = Trail(desk)
-        self.receipts = Receipts(desk)
         self.rights = Rights(desk, self.crowd)
         self.hands = Hands(desk, self.crowd)
-        self.documents = Documents(desk)
-        self.drills = Drills(desk)
+        self.documents, self.drills, self.windows = Documents(desk), Drills(desk), Windows(desk)
         self.descent = Descent(desk, self.principals, overdue=self._overdue)
         self.requests = Requests(
             desk, overdue=self._overdue, whose=self._check_asked, see=self.descent.require_seen
@@ -127,15 +131,17 @@ class Verbs:
         effects = Effects(
             desk, self.models, self.work.release.gates, pool=self._pool, again=self.rebuilding.can
         )
-        self.export = Export(desk, self.work.answers, effects)
+        self.export = Export(desk, self.work.answers, effects, self.trail.disclosures)
         self.erasure = Erasure(
             desk,
             self.crowd,
             effects,
             self.rebuilding,
             on_silence=self.leases.cut,
-            on_gone=self.leases.forget,
+            on_gone=self._on_gone,
         )
+        self.looking = Looking(desk, self.graph, effects, self.trail.disclosures)
+        self.leaving = Leaving(desk, self.erasure, effects)
         self.embeddings = Embeddings(desk, self.grants, self.models, self.work.release)
         self.attacks = Attacks(desk, self.grants, self.work.release)
         self.joins = Joins(desk, self.grants, self.work.release)
@@ -176,7 +182,12 @@ class Verbs:
         """Finish what a crash left unfinished."""
         self.principals.recover()
         closings = Closings()
-        newest = newest_choices(self.desk, see=closings.note)
+
+        def see(index: int, leaf: Mapping[str, Any]) -> None:
+            closings.note(index, leaf)
+            self.trail.disclosures.note(index, leaf)
+
+        newest = newest_choices(self.desk, see=see)
         self.erasure.recover(newest)
         self.crowd.recover(newest)
         self.sources.recover(newest)
@@ -204,6 +215,8 @@ class Verbs:
         """Return every verb by name; each refusal is an entry of the ledger."""
         verbs: dict[str, Verb] = {
             "hello": self._hello,
+            "public.file": Public(self.desk).file,
+            "public.home": Public(self.desk).home,
             "status": self._status,
             **self.sign_in.verbs(),
             **self.enrolment.verbs(),
@@ -213,23 +226,27 @@ class Verbs:
             "document.list": self.documents.listing,
             "drift": self._drift,
             **self.drills.verbs(),
+            **Sight(self.desk, self.principals, check=self.door.check).verbs(),
+            **self.windows.verbs(),
             "milestones": self._milestones,
             "people.enrol": self.crowd.enrol,
             "people.choose": self.crowd.choose,
             "people.show": self._show,
             "people.count": self._count,
-            "people.receipts": self.receipts.receipts,
+            **self.looking.verbs(),
             "people.invite": self.hands.invite,
             "people.move": self.hands.move,
             "people.symmetry": self.symmetry.publish,
             "rights.list": self.rights.listing,
             "rights.read": self.rights.read,
             "rights.answer": self.rights.answer,
-            "people.erase": self.erasure.erase,
+            "people.erase": self.leaving.erase,
+            "people.leave": self.leaving.leave,
             "people.export": self.export.export,
             "people.erased": self.erasure.erased,
             "people.receipt": self.trail.receipt,
             "people.trail": self.trail.trail,
+            "people.disclose": self.trail.disclosures.disclose,
             "ingest": self.intake.ingest,
             "source.add": self.sources.add,
             "source.remove": self.sources.remove,
@@ -295,6 +312,12 @@ class Verbs:
                         who.id, name, {"rule": error.rule or error.code}
                     )
                 raise
+            except (InvalidError, KeyError, TypeError, ValueError):
+                many = self.door.misshapen.count(who.id, name, now_us=self.desk.now_us())
+                if many is not None:
+                    told = {"rule": RULE, "count": sum(many.values()), "verbs": many}
+                    self.desk.note_refusal(who.id, max(many, key=many.__getitem__), told)
+                raise
 
         return carry_out
 
@@ -311,6 +334,10 @@ class Verbs:
         if "enrolled" in shown:  # to anybody but the person it must not tell of data
             del told["ends"]
         return shown | told
+
+    def _on_gone(self, person: PersonId) -> None:
+        self.leases.forget(person)
+        self.looking.own.forget()
 
     def _on_removed(self, device: VerifyKey) -> int:
         return self.leases.dismiss(device)
@@ -340,6 +367,7 @@ class Verbs:
             "charter": charter,
             "stopped": desk.trust.stopped,
             "contained": self.containment.status(),
+            "drill": self.drills.status(),
             "counts": desk.catalog.counts(),
             # for whoever is not in it and can ask for nothing of theirs: that they were left out is counted
             "dropped_of_others": desk.catalog.of_others(),

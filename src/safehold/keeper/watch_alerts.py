@@ -132,7 +132,10 @@ class Alerts:
     def listing(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
-        """List the alerts, newest first, with the sentence of each."""
+        """List the alerts, with the sentence of each: those that wait for an answer first, the gravest at the top.
+
+        Of the same severity, and of those that were answered, the newest comes first.
+        """
         only_open, most = arguments.get("open") is True, arguments.get("limit", 100)
         if type(most) is not int or not 0 < most <= 10_000:
             raise InvalidError("not a number of alerts", field="limit", rule="alert.limit")
@@ -140,7 +143,11 @@ class Alerts:
             self._follow()
             found = [one for one in self._standings.values() if one.acked < 0 or not only_open]
             waiting = sum(one.acked < 0 for one in self._standings.values())
-        shown = [self._shown(one) for one in reversed(found[-most:])]
+        # what waits and is grave is not pushed out of a short list by what is new
+        found.sort(
+            key=lambda one: (one.acked >= 0, -one.severity if one.acked < 0 else 0, -one.entry)
+        )
+        shown = [self._shown(one) for one in found[:most]]
         return {"alerts": shown, "open": waiting, "of": len(self._standings)}
 
     def show(

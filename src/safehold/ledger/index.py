@@ -210,6 +210,23 @@ class EpochIndex:
         self._trees.put(name, found, _size_of(tree, rows))
         return found
 
+    def places(self, epoch: int, key: bytes) -> list[int]:
+        """Return the entries of a closed epoch about one person, by their key of it, ascending.
+
+        It believes the sealed file and builds no tree: what is to be proved takes ``tree``.
+
+        Raises:
+            TamperedError: The file was changed.
+            MissingError: It was deleted, and somebody in it was erased since.
+        """
+        label = label_of(key)
+        rows = self._shelf.get(epoch)
+        if rows is None:
+            found = self.tree(epoch)[1].get(label)
+        else:
+            found = next((row for row in rows if row.label == label), None)
+        return [] if found is None else found.places(key)
+
     def forget(self) -> None:
         """Hold no tree any more: somebody was erased."""
         self._trees.forget()

@@ -51,6 +51,14 @@ _DRILL = {
     **dict.fromkeys(("people", "records", "segments", "canaries", "missing"), int),
     **dict.fromkeys(("detect_ms", "contain_ms"), int),
 }
+_AUDIT = {
+    # every word of an auditor is its leaf: what it says, and their signature over exactly that
+    **dict.fromkeys(("state", "sha256", "key", "org", "seat", "by", "sig"), str),
+    **dict.fromkeys(("opinion", "root", "epochs", "counters", "listed", "severity"), str),
+    **dict.fromkeys(("control", "owner", "evidence", "how"), str),
+    **dict.fromkeys(("first", "last", "starts", "ends", "size", "findings", "at"), int),
+    **dict.fromkeys(("number", "due", "answer", "engagement"), int),
+}
 _CHARGE = {"purpose": str, "epsilon_micro": int, "delta_e12": int, "unit": str}
 
 
@@ -95,15 +103,22 @@ KINDS: Mapping[str, Kind] = {
         {"state": str, "first": int, "last": int, "uses": int}, "grant", needs=True
     ),
     "charter": _kind({"version": int, "direction": str}, "proposal"),
+    # what one person is told of uses: by name, or later; which uses is sealed under their own key
+    "disclosure": _kind({"state": str, "until": int}),
     "document": _kind({"name": str, "sha256": str, "version": int}),
     "derived": _kind({"state": str, "rows": int}, "access.intent", needs=True),
     "drift": _kind({"state": str, "clause": str}, "drift"),
     "erasure": _kind({"state": str}, "erasure"),
+    # a bundle of evidence that was written: the hash of its manifest, and how its obligations stand
+    "evidence": _kind({"sha256": str, "satisfied": int, "unsatisfied": int, "unmeasured": int}),
     "incident": _kind(_INCIDENT, "incident", "alert"),
     "alert": _kind({"signal": str, "severity": int, "state": str}, "alert"),
     "containment": _kind(_CONTAINMENT, "containment", "incident", "alert"),
-    "drill": _kind(_DRILL, "drill"),
+    "drill": _kind(_DRILL, "drill", "drill.begin"),
+    # what is going to be tried, before it is: a run that nobody reports on is seen by this leaf
+    "drill.begin": _kind({"run": str, "nonce": str, "program": str, "scenarios": str}),
     "blast": _kind({"state": str}, "incident", "alert"),
+    "audit": _kind(_AUDIT, "audit"),
     "index.epoch": _kind(
         {"state": str, "epoch": int, "first": int, "stop": int, "root": str}, "index.epoch"
     ),
@@ -120,6 +135,8 @@ KINDS: Mapping[str, Kind] = {
     "proposal": _kind(
         {"state": str, "about": str, "direction": str, "version": int, "seat": str}, "proposal"
     ),
+    # how far the journal of a portal goes: lines, and the hash of the newest
+    "portal": _kind({"portal": str, "size": int, "head": str}),
     "principal": _kind({"state": str, "version": int, "digest": str}),
     "session": _kind({"state": str}),
     "tool": _kind({"tool": str}),

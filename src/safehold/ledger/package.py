@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -35,7 +36,7 @@ RECEIPT = "safehold.receipt/1"
 ERASURE = "safehold.erasure/1"
 HORIZON = 16  # a receipt covers the first 2^16 epochs
 
-# what is disclosed of an entry beside its leaf; the acting person's name never is
+# what is disclosed of an entry beside its leaf; the acting person's name is only where the board decided so
 TOLD: Mapping[str, Sequence[str]] = {
     "access.intent": ("obj", "det"),
     "ingest": ("obj",),
@@ -84,18 +85,24 @@ def make_receipt(key: bytes, *, origin: str, size: int) -> bytes:
     return canonical.encode(said)
 
 
-def make_package(ledger: Ledger, index: EpochIndex, key: bytes) -> bytes:
+def make_package(
+    ledger: Ledger,
+    index: EpochIndex,
+    key: bytes,
+    told: Mapping[int, Sequence[str]] = MappingProxyType({}),
+) -> bytes:
     """Return a person's package over every closed and published epoch.
 
     Args:
         ledger: The log.
         index: Its epochs.
         key: The person's ledger key.
+        told: Which parts of which entries are disclosed, where that is decided otherwise than ``TOLD``.
     """
     note = ledger.head()
     size = Checkpoint.parse(note[: note.rfind(b"\n\n") + 1]).size
     commitment = Commitment(key)
-    packer = _Packer(ledger, index, size)
+    packer = _Packer(ledger, index, size, told)
     epochs = []
     for closed in index.closed():
         if closed.entry >= size:
@@ -161,8 +168,11 @@ def erasure_receipt(ledger: Ledger, begun: int, done: int, amended: Sequence[int
 
 
 class _Packer:
-    def __init__(self, ledger: Ledger, index: EpochIndex, size: int) -> None:
+    def __init__(
+        self, ledger: Ledger, index: EpochIndex, size: int, told: Mapping[int, Sequence[str]]
+    ) -> None:
         self._ledger = ledger
+        self._told = told
         self._index = index
         self._path = ledger.prover(size)
 
@@ -206,7 +216,7 @@ class _Packer:
             "set": _all(opening.people.path(at)),
             "told": {
                 name: {"r": b64(opening.blinds[name]), "value": b64(opening.values[name])}
-                for name in TOLD.get(orjson.loads(leaf)["k"], ())
+                for name in self._told.get(index, TOLD.get(orjson.loads(leaf)["k"], ()))
             },
         }
 

@@ -21,7 +21,7 @@ from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.entry import Opening, Receipt, SidecarSealer, open_handles
 from safehold.ledger.note import text_of
 from safehold.ledger.opening import Said, open_leaf, open_said
-from safehold.ledger.proof import prove_inclusion, root_at
+from safehold.ledger.proof import prove_consistency, prove_inclusion, root_at
 from safehold.ledger.replay import read_nodes
 from safehold.ledger.store import Journal
 from safehold.ledger.tree import Tree, leaf_hash
@@ -112,6 +112,17 @@ class Reader(ABC):
             if first + len(batch) >= end:
                 return
 
+    def stored(self, stop: int) -> Iterator[bytes]:
+        """Yield the stored bytes of the first leaves, in order.
+
+        Args:
+            stop: How many.
+        """
+        for first, batch in self._journal.batches():
+            yield from batch[: max(stop - first, 0)]
+            if first + len(batch) >= stop:
+                return
+
     def leaf(self, index: int) -> bytes:
         """Return the stored bytes of one leaf."""
         return self._journal.leaf(index)
@@ -189,6 +200,25 @@ class Reader(ABC):
             leaf = batch[index - first]
             yield index, leaf, open_leaf(leaf, sealed[index - first], self._sidecar)
 
+    def pick(self, indices: Iterable[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield (index, leaf) of some entries; a batch is read once while they ascend, and no side-car.
+
+        Raises:
+            MissingError: There is no such entry.
+        """
+        first, batch = 0, list[bytes]()
+        batches: Iterator[tuple[int, list[bytes]]] = iter(())
+        for index in indices:
+            if not 0 <= index < self.size:
+                raise MissingError(f"there is no leaf {index}", rule="ledger.index")
+            if not first <= index < first + len(batch):
+                # the next batch follows most often; only further on it is looked for
+                first, batch = next(batches, (0, []))
+                if not first <= index < first + len(batch):
+                    batches = self._journal.batches(index)
+                    first, batch = next(batches)
+            yield index, orjson.loads(batch[index - first])
+
     def prover(self, size: int) -> Callable[[int], list[bytes]]:
         """Return what gives the audit paths of many entries in a tree of one size; it reads no node twice."""
         node = cache(read_nodes(self._journal, self.tree, keep=True))
@@ -250,6 +280,20 @@ class Reader(ABC):
         if found is None:
             raise UnavailableError("no head was published yet", rule="ledger.head")
         return found[1]
+
+    def published(self, size: int) -> tuple[int, bytes] | None:
+        """Return (size, note) of the smallest published head that covers so many entries, if there is one."""
+        return self._journal.head_from(size)
+
+    def consistency(self, old: int, size: int) -> list[bytes]:
+        """Return the proof that the log of one size is the beginning of the log of another.
+
+        Raises:
+            MissingError: It is not so large.
+        """
+        if not 0 <= old <= size <= self.size:
+            raise MissingError("the log is not so large", rule="ledger.prove")
+        return prove_consistency(read_nodes(self._journal, self.tree), old, size)
 
     def prove(self, index: int) -> str:
         """Return a tlog-proof that an entry is in the newest published head.

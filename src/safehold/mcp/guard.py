@@ -5,18 +5,15 @@ The token is read here and ends here: it is never handed on, to the keeper or to
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from safehold.access.identity import jose
+from safehold.access.identity.dpop import SKEW_S, Proofs
 from safehold.clock import SECOND_US, Clock
 from safehold.errors import SignInError
 
-SKEW_S: Final = 60
 LONGEST_S: Final = 900
 SCHEME: Final = "DPoP "
 
@@ -49,8 +46,7 @@ class Guard:
         self._issuer = issuer
         self._key = key
         self._clock = clock
-        self._lock = threading.Lock()
-        self._seen: dict[str, int] = {}
+        self._proofs = Proofs(clock, rule="mcp.proof")
 
     def admit(self, authorization: str | None, proof: str | None, *, method: str) -> Guest:
         """Return the agent that a request comes from.
@@ -87,7 +83,7 @@ class Guard:
                 pass
             case _:
                 raise SignInError("a token that names no agent", rule="mcp.actor")
-        self._check_proof(token, proof, bound, method, now_s)
+        self._proofs.check(proof, method=method, url=self._resource, token=token, bound=bound)
         return Guest(agent=agent, operator=operator)
 
     def _check_times(self, claims: Mapping[str, Any], now_s: int) -> None:
@@ -96,34 +92,3 @@ class Guard:
             raise SignInError("a token of another time", rule="mcp.time")
         if not since - SKEW_S <= now_s < ends:
             raise SignInError("this token has ended", rule="mcp.expired")
-
-    def _check_proof(
-        self, token: str, proof: str | None, bound: str, method: str, now_s: int
-    ) -> None:
-        """RFC 9449 section 4.3."""
-        if proof is None:
-            raise SignInError("a token without the proof of its key", rule="mcp.proof")
-        key = jose.read_header(proof, rule="mcp.proof").get("jwk")
-        if not isinstance(key, Mapping) or jose.thumbprint(key) != bound:
-            raise SignInError("the proof of another key", rule="mcp.proof.key")
-        said = jose.verify_with(proof, key, rule="mcp.proof", typ="dpop+jwt").claims
-        if said.get("htm") != method or said.get("htu") != self._resource:
-            raise SignInError("a proof for another request", rule="mcp.proof.request")
-        if said.get("ath") != token_hash(token):
-            raise SignInError("a proof for another token", rule="mcp.proof.token")
-        at_s, mark = said.get("iat"), said.get("jti")
-        if type(at_s) is not int or not -SKEW_S <= now_s - at_s <= SKEW_S:
-            raise SignInError("a proof of another time", rule="mcp.proof.time")
-        if not isinstance(mark, str) or not 0 < len(mark) <= 128:
-            raise SignInError("a proof without an id", rule="mcp.proof.replay")
-        with self._lock:
-            self._seen = {one: end for one, end in self._seen.items() if end >= now_s}
-            if f"{bound}/{mark}" in self._seen:
-                raise SignInError("a proof seen before", rule="mcp.proof.replay")
-            self._seen[f"{bound}/{mark}"] = now_s + 2 * SKEW_S + 1
-
-
-def token_hash(token: str) -> str:
-    """Return what a proof names its token by (``ath``)."""
-    made = hashlib.sha256(token.encode("ascii", "replace")).digest()
-    return base64.urlsafe_b64encode(made).rstrip(b"=").decode()

@@ -9,9 +9,10 @@ from typing import Any, Final
 from safehold.access import Grant, Price
 from safehold.errors import DeniedError, SignInError, UnavailableError
 from safehold.keeper.client import Progress
+from safehold.keeper.signed import Line
 from safehold.sdk import notebook, table
 from safehold.sdk.border import Guarded, guarded
-from safehold.sdk.line import Line, careful
+from safehold.sdk.line import careful
 from safehold.sdk.result import Result
 from safehold.sdk.standing import Standing
 from safehold.sdk.use import Use

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import getpass
 import os
+import ssl
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
@@ -15,21 +15,18 @@ from typing import Any, Final, Self
 
 from safehold.access import PeopleFilter
 from safehold.access.code import CODE, read_code
-from safehold.app import embedded
 from safehold.app.cells import Cells
-from safehold.app.charters import charter_in_force
 from safehold.app.grants import ROLE, Limits, draft_grant
 from safehold.app.query import Ask, check_query, draft_query
-from safehold.app.secret import find_secret
-from safehold.app.verification import verify_home
 from safehold.charter import Charter
-from safehold.errors import InvalidError, SafeholdError, TamperedError, UnavailableError
+from safehold.errors import InvalidError
 from safehold.keeper.attack import STAGES
 from safehold.keeper.client import Progress
 from safehold.sdk import notebook, table
 from safehold.sdk.border import Guarded, Secret, guarded
-from safehold.sdk.line import Line
+from safehold.sdk.place import Here, Place, There
 from safehold.sdk.request import Request
+from safehold.sdk.rest import RestLine
 from safehold.sdk.result import Result, Row
 from safehold.settings import Home
 from safehold.signing import SigningKey
@@ -46,11 +43,13 @@ def connect(
     as_: str | None = None,
     role: str = ROLE,
     progress: Progress | None = None,
+    key: str | Path | SigningKey | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Session:
     """Return a session with the keeper of a home; one is started for as long as it is open if none runs.
 
     Args:
-        home: The home's directory; else ``SAFEHOLD_HOME``, else ``safehold-home``.
+        home: The home's directory, or the address of its portal; else ``SAFEHOLD_HOME``, else ``safehold-home``.
         passphrase: What opens the root key if a keeper must be started, or a function that asks for it, which is
             better: it stands in no variable. Else what the environment names, as for the command line.
         holder: File of the key that may use what is granted, made if it does not exist. Else a key that ends with the
@@ -58,14 +57,19 @@ def connect(
         as_: Who asks; else the user's name on this machine.
         role: The role of whoever asks, from the charter.
         progress: Told how far waits and runs are; else drawn where a notebook or a terminal is.
+        key: At a portal: the key, or its file, that whoever asks is enrolled with.
+        tls: At a portal: what is believed of certificates; what this machine believes else.
 
     Raises:
+        SignInError: Nobody is enrolled with this key.
         MissingError: The directory is no home.
         UnavailableError: No keeper runs, and nothing was given that opens the root.
         InvalidError: The root does not open with what was given.
     """
     given, passphrase = Secret(passphrase), None
-    return _connect(home, given, holder=holder, as_=as_, role=role, progress=progress)
+    return _connect(
+        home, given, holder=holder, as_=as_, role=role, progress=progress, key=key, tls=tls
+    )
 
 
 @guarded
@@ -77,10 +81,20 @@ def _connect(
     as_: str | None,
     role: str,
     progress: Progress | None,
+    key: str | Path | SigningKey | None,
+    tls: ssl.SSLContext | None,
 ) -> Session:
-    place = home if home is not None else os.environ.get("SAFEHOLD_HOME", DEFAULT_HOME)
+    named = home if home is not None else os.environ.get("SAFEHOLD_HOME", DEFAULT_HOME)
+    place: Place
+    if str(named).startswith(("https://", "http://")):
+        place = There(RestLine(str(named), _own(key), tls=tls))
+        # a portal knows who asks by their key: a name that was given here would be another one's
+        told = place.line.call("session.show")
+        as_, role = str(told["principal"]), str(told["role"])
+    else:
+        place = Here(Home.open(Path(named)))
     session = Session(
-        Home.open(Path(place)),
+        place,
         key=_holder(None if holder is None else Path(holder)),
         requester=as_ if as_ is not None else getpass.getuser(),
         role=role,
@@ -91,13 +105,28 @@ def _connect(
     return session._begin(secret)  # noqa: SLF001 - the two are one
 
 
+def _own(key: str | Path | SigningKey | None) -> SigningKey:
+    """Return the key that somebody signs in with at a portal.
+
+    Raises:
+        InvalidError: None was named.
+    """
+    if key is None:
+        raise InvalidError(
+            "a portal wants to know who asks",
+            rule="rest.key",
+            fix="safehold.connect(url, key=FILE), with the key that you are enrolled with",
+        )
+    return key if isinstance(key, SigningKey) else SigningKey.read(Path(key))
+
+
 class Session(Guarded):
     """A line to the keeper of one home, for one requester; any thread may use it.
 
     Closing it ends the keeper that it started; one that ran before goes on. A session that is forgotten closes itself.
 
     Args:
-        home: The home.
+        place: Where the keeper is.
         key: The holder's key.
         requester: Who asks.
         role: In which role.
@@ -105,11 +134,11 @@ class Session(Guarded):
         progress: Told how far waits and runs are.
     """
 
-    __slots__ = ("__weakref__", "_as", "_end", "_home", "_key", "_line", "_progress", "_role", "_secret")  # fmt: skip
+    __slots__ = ("__weakref__", "_as", "_end", "_key", "_line", "_place", "_progress", "_role", "_secret")  # fmt: skip
 
     def __init__(
         self,
-        home: Home,
+        place: Place,
         *,
         key: SigningKey,
         requester: str,
@@ -117,13 +146,13 @@ class Session(Guarded):
         secret: Secret,
         progress: Progress,
     ) -> None:
-        self._home = home
+        self._place = place
         self._key = key
         self._as = requester
         self._role = role
         self._secret = secret
         self._progress = progress
-        self._line = Line(home.socket)
+        self._line = place.line
         self._end: weakref.finalize[..., Session] | None = None
 
     @property
@@ -305,7 +334,7 @@ class Session(Guarded):
     @property
     def ledger(self) -> LedgerView:
         """The home's ledger, which is verified here and not by the keeper."""
-        return LedgerView(self._line, self._home)
+        return LedgerView(self._place)
 
     def __enter__(self) -> Self:
         return self
@@ -319,29 +348,21 @@ class Session(Guarded):
         self.close()
 
     def __repr__(self) -> str:
-        return f"Session({self._home.id}: {self.state}, asks as {self._role})"
+        return f"Session({self._place.id}: {self.state}, asks as {self._role})"
 
     def _repr_html_(self) -> str:
-        return notebook.draw_list(self._home.id, [f"session {self.state}", f"asks as {self._role}"])
+        return notebook.draw_list(
+            self._place.id, [f"session {self.state}", f"asks as {self._role}"]
+        )
 
     def _begin(self, secret: Secret) -> Self:
-        """Start a keeper if none answers, and end it with this session."""
-        stack = ExitStack()
-        if not embedded.answers(self._line):
-            stack.enter_context(embedded.connect(self._home, _opening(secret, self._home)))
-        self._end = weakref.finalize(self, stack.close)
+        """Start a keeper if none answers, or sign in; and end that with this session."""
+        self._end = weakref.finalize(self, self._place.begin(secret).close)
         return self
 
     def _charter(self) -> Charter:
-        """Return the charter in force: the one that lies in the home, if the keeper goes by it."""
-        charter, said = charter_in_force(self._home), self._line.call("status")["charter"]
-        if said is None or said["digest"] != charter.digest().hex():
-            raise TamperedError(
-                "the charter in the home is not the one that the keeper goes by",
-                rule="charter.in_force",
-                fix="safehold drift",
-            )
-        return charter
+        """Return the charter in force."""
+        return self._place.charter()
 
     def _find(self, request: str) -> Request:
         shown = self._line.call("request.show", request=request)
@@ -362,15 +383,13 @@ class LedgerView(Guarded):
     """The ledger of a home, as anybody can check it.
 
     Args:
-        line: The keeper, which publishes what is new.
-        home: The home.
+        place: Where it is.
     """
 
-    __slots__ = ("_home", "_line")
+    __slots__ = ("_place",)
 
-    def __init__(self, line: Line, home: Home) -> None:
-        self._line = line
-        self._home = home
+    def __init__(self, place: Place) -> None:
+        self._place = place
 
     def verify(self) -> Result:
         """Return what the offline verifier finds: size, root and witnesses, or the place where it does not hold.
@@ -378,37 +397,10 @@ class LedgerView(Guarded):
         Raises:
             TamperedError: When the result is read: the ledger does not hold.
         """
-
-        def ask() -> list[Row]:
-            self._line.call("ledger.publish")
-            return [verify_home(self._home.path)]
-
-        return Result("ledger", table.VERIFIED, ask)
+        return Result("ledger", table.VERIFIED, lambda: [self._place.verify()])
 
     def __repr__(self) -> str:
-        return f"Ledger({self._home.id})"
-
-
-def _opening(secret: Secret, home: Home) -> dict[str, Any] | None:
-    """Return what opens the root of a home.
-
-    Raises:
-        UnavailableError: It could not be asked for.
-    """
-    given = secret.tell()
-    if given is None:
-        return find_secret(home)
-    if not callable(given):
-        return {"passphrase": str(given)}
-    try:
-        return {"passphrase": str(given())}
-    except SafeholdError:
-        raise
-    except Exception as error:
-        raise UnavailableError(
-            f"the passphrase could not be asked for: {type(error).__name__}",
-            rule="sdk.passphrase",
-        ) from error
+        return f"Ledger({self._place.id})"
 
 
 def _holder(file: Path | None) -> SigningKey:

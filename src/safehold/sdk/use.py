@@ -16,9 +16,10 @@ from safehold.app.grants import Pass
 from safehold.app.query import use_query
 from safehold.errors import ConflictError, UnavailableError
 from safehold.keeper.client import Progress
+from safehold.keeper.signed import Line
 from safehold.sdk import table
 from safehold.sdk.border import Guarded, guarded
-from safehold.sdk.line import LOST, Line
+from safehold.sdk.line import LOST
 from safehold.sdk.result import Result, Row
 from safehold.signing import SigningKey
 

@@ -11,6 +11,7 @@ import orjson
 from safehold.clock import DAY_US
 from safehold.errors import InvalidError
 from safehold.sentinel.alert import Alert
+from safehold.sentinel.bursts import Bursts
 from safehold.sentinel.crowd import Circle
 from safehold.sentinel.event import Event
 from safehold.sentinel.evidence import Finding, hold
@@ -24,9 +25,9 @@ from safehold.sentinel.signals import find
 from safehold.sentinel.sizes import LEAST
 from safehold.sentinel.threshold import Thresholds
 from safehold.sentinel.volume import Usual, close
-from safehold.sentinel.words import PAPER
+from safehold.sentinel.words import PAPER, approves
 
-FORMAT: Final = "safehold-sentinel/2"
+FORMAT: Final = "safehold-sentinel/3"
 LEAST_DAYS: Final = 5  # active days before the volume of a day can be odd
 ODD: Final = 3.0  # standard deviations above which a day is not learned
 MOST_OF_ONE: Final = 50.0
@@ -55,6 +56,7 @@ class Sentinel:
         self.habits: dict[str, Running] = {}  # of kinds and roles, for whoever has none yet
         self.common: dict[str, list[list[float]]] = {}  # kind: day, large uses, uses
         self.reasons = Reasons()
+        self.bursts = Bursts()
         self.usual = Usual()
         self.shift: dict[
             str, list[list[float]]
@@ -103,8 +105,11 @@ class Sentinel:
         least = self.least
         findings = [one for one in found if one.score >= least[one.channel]]
         # whoever asks for a grant or approves it does not hold it
-        if event.grant is not None and event.outcome == "ok" and held.meaning != PAPER:
-            self.grants.learn(event.grant, who.name, event.segment, event.purpose, day)
+        if event.grant is not None and event.outcome == "ok":
+            if held.meaning != PAPER:
+                self.grants.learn(event.grant, who.name, event.segment, event.purpose, day)
+            elif approves(event.action):
+                self.grants.approve(event.grant, who.name, event.segment, event.purpose, day)
         if not findings:
             return []
         return self._tell(event, who, t_us, day, findings)
@@ -174,6 +179,7 @@ class Sentinel:
         self._crowded()
         self.grants.forget(before)
         self.reasons.fade(self.settings.fade)
+        self.bursts.fade(self.settings.fade)
 
     def _crowded(self) -> None:
         most = self.settings.most_principals
@@ -210,6 +216,7 @@ class Sentinel:
             kept[-1][2] += expected
         if learn and today.uses:
             for name, value in (
+                ("soon", log(1.0 + today.soon)),
                 ("rate", log(1.0 + today.rate)),
                 ("hourly", log(1.0 + today.hourly)),
                 ("broad", log(1.0 + today.breadth)),
@@ -217,6 +224,7 @@ class Sentinel:
                 self.habit(f"{name}/{who.kind}").learn(value, 0.02)
             for use, count in today.counts.items():
                 self.habit(f"{use}s/{who.kind}").learn(log(1.0 + count), 0.02)
+            self.bursts.learn(who, today.fullest)
         keys = who.roll(day, learn=learn, fade=settings.fade, most=settings.most_keys)
         if not learn:
             return
@@ -274,6 +282,7 @@ class Sentinel:
             "usual": self.usual.kept,
             "shift": self.shift,
             "reasons": self.reasons.to_json(),
+            "bursts": self.bursts.to_json(),
             "thresholds": self.thresholds.to_json(),
         }
         return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
@@ -302,6 +311,7 @@ class Sentinel:
             made.grants.seen, made.grants.all, made.grants.spread = tree["grants"]
             made.usual.kept, made.shift = tree["usual"], tree["shift"]
             made.reasons = Reasons.from_json(tree["reasons"])
+            made.bursts = Bursts.from_json(tree["bursts"])
             made.thresholds.take(tree["thresholds"])
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidError(

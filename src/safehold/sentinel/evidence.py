@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from safehold.sentinel.crowd import Circle, share_of
@@ -31,6 +32,7 @@ KIN: Final = 0.3  # as what part of the others a family counts that is one's own
 NEW_TO_ALL: Final = 0.3
 NEW_OBJECTS: Final = "new"  # the habit that tells which part of new objects is new to all
 NO_GRANT: Final = "g:none"
+BARE: Final = "g:bare"  # a use under a grant that nobody else was seen to approve
 
 
 @dataclass(slots=True)
@@ -171,8 +173,16 @@ def _reason(sentinel: Sentinel, held: Held) -> None:
 
 
 def _permit(sentinel: Sentinel, held: Held, *, odd: bool) -> None:
-    """Note what the grant says: there is none where there always is, it is for something else, or it is new."""
+    """Note what the grant says: there is none where there always is, it is for something else, or it is new.
+
+    One that nobody was seen to approve explains as much as such grants are used beside approved ones.
+    """
     event, who = held.event, held.who
+    bare = event.grant is not None and not sentinel.grants.backed(event.grant, who.name)
+    if bare and event.outcome == "ok":
+        today = who.today
+        if BARE in today.scores or len(today.scores) < sentinel.settings.most_today:
+            today.scores[BARE], today.ok[BARE] = 0.0, 1
     if NO_GRANT in held.felt:
         held.amiss = min(MOST_AMISS, held.felt[NO_GRANT])
         held.extra = min(2.0, 0.5 * held.felt[NO_GRANT])
@@ -182,9 +192,12 @@ def _permit(sentinel: Sentinel, held: Held, *, odd: bool) -> None:
         held.extra = min(1.5, 0.5 * held.strange)
     if odd:
         held.approved = sentinel.grants.evidence(event.grant, who.name, event.segment, held.day)
+        if bare and held.approved:
+            share = 10.0 ** -surprise(sentinel, who, BARE, sentinel.ring(who))
+            held.approved *= min(1.0, share / max(1.0 - share, LEAST_SHARE))
 
 
-def parts_of(event: Event, meaning: str) -> list[str]:
+def parts_of(event: Event, meaning: str) -> tuple[str, ...]:
     """Return what of an event can be usual or not.
 
     Args:
@@ -192,25 +205,31 @@ def parts_of(event: Event, meaning: str) -> list[str]:
         meaning: What its action means.
     """
     if meaning == PAPER:
-        return ["a:" + event.action]
+        return ("a:" + event.action,)
+    none = NO_GRANT if event.grant is None and event.segment else ""
     objects = event.objects[:MOST_OBJECTS]
-    keys = ["a:" + (meaning or event.action)]
-    if event.segment:
-        keys.append("s:" + event.segment)
-    for name in objects:
-        keys.append("o:" + name)  # noqa: PERF401 - faster than extend for one
-    if event.purpose:
-        keys.append("u:" + event.purpose)
-    if event.grant is None and event.segment:
-        keys.append(NO_GRANT)
+    return _parts(meaning or event.action, event.segment, objects, event.purpose, none)
+
+
+@lru_cache(maxsize=16_384)
+def _parts(
+    action: str, segment: str, objects: tuple[str, ...], purpose: str, none: str
+) -> tuple[str, ...]:
+    keys = ["a:" + action]
+    if segment:
+        keys.append("s:" + segment)
+    keys += ["o:" + name for name in objects]
+    if purpose:
+        keys.append("u:" + purpose)
+    if none:
+        keys.append(none)
     families = sorted({family for name in objects if (family := family_of(name))})
-    for family in families:
-        keys.append("f:" + family)  # noqa: PERF401 - as above
+    keys += ["f:" + family for family in families]
     if len(objects) > 1:
         keys += pairs_of(objects)
         if len(families) > 1:
             keys += pairs_of(families, "q:")
-    return keys
+    return tuple(keys)
 
 
 def surprise(sentinel: Sentinel, who: Profile, key: str, ring: Sequence[Circle]) -> float:
@@ -234,7 +253,7 @@ def surprise(sentinel: Sentinel, who: Profile, key: str, ring: Sequence[Circle])
         )  # what somebody does follows their role, with what their team
     share = explained(who, key, ring)
     weight = who.known.get(key)
-    if weight is not None or key == NO_GRANT:
+    if weight is not None or prefix == "g":
         return rarity(min(1.0, ((weight or 0.0) + OWN * share) / (who.active + OWN)))
     if prefix == "o" and not ring[0].others(who.name, key)[0]:
         share = max(share, NEW_TO_ALL * sentinel.habit(NEW_OBJECTS).mean)

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from safehold.sentinel.measure import rarity
 
-SEGMENTS, PURPOSES, HOLDERS = 3, 4, 5
-SETTLED: Final = 3  # uses after which it is known what a grant is for
+SEGMENTS, PURPOSES, HOLDERS, APPROVERS = 3, 4, 5, 6
+SETTLED: Final = 3  # uses after which it is known what a grant is for,
+KNOWN: Final = 100  # unless it is known from so many grants how many are for several things
 MOST: Final = 16  # different things that are remembered of one grant
 NEW_DAYS: Final = 7  # a grant explains something new for so long after it was first seen
 
@@ -21,11 +22,10 @@ class Grants:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        # first day, last day, uses, segments, purposes, principals
+        # first day, last day, uses, segments, purposes, principals, who approved it (not its holder)
         self.seen: dict[str, list[Any]] = {}
-        self.all = (
-            0  # grants ever seen, and how many of them for several segments, purposes, holders
-        )
+        # grants that were used twice, and how many of them for several segments, purposes, holders
+        self.all = 0
         self.spread = [0, 0, 0]
 
     def evidence(self, grant: str | None, principal: str, segment: str, day: int) -> float:
@@ -45,11 +45,42 @@ class Grants:
         seen = self.seen.get(grant)
         if seen is None:
             return 1.0
-        first, _, _, segments, _, principals = seen
+        first, _, _, segments, _, principals, _ = seen
         if day - first > NEW_DAYS or any(name != principal for name in principals):
             return 0.0
         others = len(segments) - (segment in segments)
         return 1.0 if not others else 0.4 if others == 1 else 0.0
+
+    def backed(self, grant: str, principal: str) -> bool:
+        """Tell whether somebody else was seen to approve a grant.
+
+        Args:
+            grant: Its id.
+            principal: Who uses it.
+        """
+        seen = self.seen.get(grant)
+        if seen is None:
+            return False
+        approvers = seen[APPROVERS]
+        return len(approvers) > 1 or (len(approvers) == 1 and approvers[0] != principal)
+
+    def approve(self, grant: str, approver: str, segment: str, purpose: str, day: int) -> None:
+        """Note an approval: from then on it is known what the grant is for, without any use.
+
+        Args:
+            grant: Its id.
+            approver: Who approved it.
+            segment: For what; empty if that is not told.
+            purpose: To what end.
+            day: When.
+        """
+        seen = self._of(grant, day)
+        if approver in seen[HOLDERS]:
+            return  # whoever uses a grant approves nothing with it
+        seen[2] = max(seen[2], SETTLED)
+        for place, value in ((SEGMENTS, segment), (PURPOSES, purpose), (APPROVERS, approver)):
+            if value and value not in seen[place] and len(seen[place]) < MOST:
+                seen[place].append(value)
 
     def strange(self, grant: str | None, principal: str, segment: str, purpose: str) -> float:
         """Return how far a use is off what its grant has been used for: by segment, purpose and holder.
@@ -67,7 +98,7 @@ class Grants:
             return 0.0
         score = 0.0
         for place, value in ((SEGMENTS, segment), (PURPOSES, purpose), (HOLDERS, principal)):
-            if place != HOLDERS and seen[2] < SETTLED:
+            if place != HOLDERS and seen[2] < SETTLED and self.all < KNOWN:
                 continue
             if value and seen[place] and value not in seen[place]:
                 spread = (self.spread[place - SEGMENTS] + 1.0) / (self.all + 2.0)
@@ -84,19 +115,24 @@ class Grants:
             purpose: To what end.
             day: When.
         """
-        seen = self.seen.get(grant)
-        if seen is None:
-            if len(self.seen) >= self.most:
-                self._shrink()
-            seen = self.seen[grant] = [day, day, 0, [], [], []]
-            self.all += 1
+        seen = self._of(grant, day)
         seen[1] = day
         seen[2] += 1
+        # of an approved one the first use could differ already
+        self.all += seen[2] == (SETTLED + 1 if seen[APPROVERS] else 2)
         for place, value in ((SEGMENTS, segment), (PURPOSES, purpose), (HOLDERS, principal)):
             if value and value not in seen[place] and len(seen[place]) < MOST:
                 seen[place].append(value)
                 if len(seen[place]) == 2:
                     self.spread[place - SEGMENTS] += 1
+
+    def _of(self, grant: str, day: int) -> list[Any]:
+        seen = self.seen.get(grant)
+        if seen is None:
+            if len(self.seen) >= self.most:
+                self._shrink()
+            seen = self.seen[grant] = [day, day, 0, [], [], [], []]
+        return seen
 
     def _shrink(self) -> None:
         latest = sorted(self.seen.items(), key=lambda item: (-item[1][1], item[0]))

@@ -13,6 +13,7 @@ from safehold.sentinel.sizes import Sizes
 
 SLOT_US: Final = 10 * SECOND_US
 SLOTS: Final = 30  # five minutes of slots
+SOON_SLOTS: Final = 12  # two minutes of them
 HOUR_SLOTS: Final = 12  # five minutes each
 FRESH: Final = 0.08  # weight of one day in how often something new is touched
 SETTLED: Final = 10
@@ -27,8 +28,8 @@ class Today:
     """What one principal has done on one day; becomes habit when the day has ended."""
 
     __slots__ = (
-        "anomalous", "at", "breadth", "counts", "denied", "far", "hits", "hourly", "hours", "new", "ok",
-        "rare", "rate", "reasons", "scores", "severe", "sizes", "sums", "uses",
+        "anomalous", "at", "breadth", "counts", "denied", "far", "fullest", "hits", "hourly", "hours", "new", "ok",
+        "rare", "rate", "reasons", "scores", "severe", "sizes", "soon", "sums", "uses",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -38,12 +39,15 @@ class Today:
         self.far: dict[
             str, float
         ] = {}  # which objects of it are not of the own work, and how far from it
-        self.new: dict[str, float] = {"S": 0.0, "O": 0.0}  # weight of new segments and objects
+        self.new: dict[str, float] = {
+            "S": 0.0,
+            "O": 0.0,
+            "U": 0.0,
+        }  # weight of new segments, objects, purposes
         self.at: dict[str, float] = {}  # how rare each hour of it is
         self.hours = 0  # a bit for each hour
-        self.rate = self.hourly = self.breadth = self.denied = (
-            0  # the most of the day, in their windows
-        )
+        # the most of the day, in their windows
+        self.soon = self.rate = self.hourly = self.breadth = self.denied = 0
         self.reasons: dict[str, int] = {}  # purposes, and whether at an odd hour
         self.sizes: dict[int, int] = {}
         self.sums: dict[
@@ -53,6 +57,7 @@ class Today:
         self.hits = 0
         self.uses = 0
         self.counts: dict[str, int] = {}  # of uses that have a meaning
+        self.fullest: dict[str, int] = {}  # of them, the most within an hour
         self.anomalous = False  # something was told
 
     def to_json(self) -> dict[str, Any]:
@@ -80,11 +85,12 @@ class Profile:
     """
 
     __slots__ = (
-        "active", "broad_at", "broad_keys", "broad_over", "day", "denied_at", "denied_keys", "denied_n",
+        "active", "broad_at", "broad_keys", "broad_over", "bursts", "day", "denied_at", "denied_keys", "denied_n",
         "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
-        "large_of_week", "most_broad", "most_denied", "most_hourly", "most_rate", "most_uses", "name", "new",
-        "night", "of_use", "paced", "paces", "reasons", "recent", "refused", "retried", "role", "settled",
-        "severe", "sizes", "slot", "slot_sum", "slots", "team", "today", "weekend",
+        "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate", "most_soon",
+        "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons", "recent",
+        "refused", "retried", "role", "settled", "severe", "sizes", "slot", "slot_sum", "slots", "soon_sum",
+        "team", "today", "weekend",
     )  # fmt: skip
 
     def __init__(self, name: str, kind: str, day: int) -> None:
@@ -103,10 +109,12 @@ class Profile:
         self.weekend = 0.3
         self.sizes = Sizes()
         self.most_rate, self.most_broad, self.most_denied = Running(), Running(), Running()
-        self.most_uses, self.most_hourly = Running(), Running()
+        self.most_uses, self.most_hourly, self.most_soon = Running(), Running(), Running()
         self.of_use: dict[str, list[float]] = {}  # sizes and daily counts of uses with a meaning
+        self.bursts: dict[str, list[float]] = {}  # days with so many of a use in an hour
+        self.lately: dict[str, list[int]] = {}  # moments of each use in the last hour
         self.today = Today()
-        self.slot, self.slots, self.slot_sum = 0, [0] * SLOTS, 0
+        self.slot, self.slots, self.slot_sum, self.soon_sum = 0, [0] * SLOTS, 0, 0
         self.paced: list[list[int]] = []  # the last hour in slots of five minutes
         self.hour_sum = 0
         self.broad_at, self.broad_over = 0, 0
@@ -125,21 +133,24 @@ class Profile:
         self.episodes: dict[str, list[float]] = {}
 
     def count_rate(self, t_us: int) -> int:
-        """Count one event and return how many there were in the last five minutes."""
+        """Count one event and return how many there were in the last five minutes; ``soon_sum`` has those of two."""
         slot = t_us // SLOT_US
         passed = slot - self.slot
         if passed:
             slots = self.slots
             if passed >= SLOTS:
-                self.slots, self.slot_sum = [0] * SLOTS, 0
+                self.slots, self.slot_sum, self.soon_sum = [0] * SLOTS, 0, 0
             else:
                 for step in range(self.slot + 1, slot + 1):
+                    self.soon_sum -= slots[(step - SOON_SLOTS) % SLOTS]
                     self.slot_sum -= slots[step % SLOTS]
                     slots[step % SLOTS] = 0
             self.slot = slot
         self.slots[slot % SLOTS] += 1
         self.slot_sum += 1
+        self.soon_sum += 1
         self.today.rate = max(self.today.rate, self.slot_sum)
+        self.today.soon = max(self.today.soon, self.soon_sum)
         return self.slot_sum
 
     def count_hour(self, t_us: int) -> int:
@@ -246,6 +257,7 @@ class Profile:
         if len(self.known) > most:
             best = sorted(self.known.items(), key=lambda item: (-item[1], item[0]))
             self.known = dict(best[: most * 3 // 4])
+        self.most_soon.learn(_log(today.soon))
         self.most_rate.learn(_log(today.rate))
         self.most_hourly.learn(_log(today.hourly))
         self.most_uses.learn(_log(today.uses))
@@ -263,6 +275,7 @@ class Profile:
 
     def _fade(self, fade: float) -> None:
         self.active *= fade
+        self.bursts = {use: [one * fade for one in days] for use, days in self.bursts.items()}
         self.hours = [value * fade for value in self.hours]
         self.reasons = {
             purpose: [one * fade for one in counts]
@@ -298,6 +311,7 @@ class Profile:
 _PARTS: Final[dict[str, Any]] = {
     "sizes": Sizes,
     "today": Today,
+    "most_soon": Running,
     "most_rate": Running,
     "most_hourly": Running,
     "most_broad": Running,

@@ -119,9 +119,10 @@ def _join(finding: Finding, who: Profile, ring: Sequence[Circle]) -> str:
 def _agent(finding: Finding, who: Profile, _ring: Sequence[Circle]) -> str:
     facts = finding.facts
     return (
-        f"{facts['rate']} events in five minutes, {facts['hourly']} in an hour and "
+        f"{facts['soon']} events in two minutes, {facts['rate']} in five, {facts['hourly']} in an hour and "
         f"{_count(facts['broad'], 'different thing')} in an hour, "
-        f"{facts['denied']} refused; usual at most of a day: {exp(who.most_rate.mean) - 1:.0f} in five minutes, "
+        f"{facts['denied']} refused; usual at most of a day: {exp(who.most_soon.mean) - 1:.0f} in two minutes, "
+        f"{exp(who.most_rate.mean) - 1:.0f} in five, "
         f"{exp(who.most_hourly.mean) - 1:.0f} in an hour, "
         f"{exp(who.most_broad.mean) - 1:.0f} different in an hour"
     )
@@ -170,7 +171,7 @@ def _slow(finding: Finding, _who: Profile, _ring: Sequence[Circle]) -> str:
 
 def _scope(finding: Finding, _who: Profile, _ring: Sequence[Circle]) -> str:
     facts = finding.facts
-    what = "segment" if facts["what"] == "S" else "object"
+    what = {"S": "segment", "U": "purpose"}.get(facts["what"], "object")
     return f"{_count(facts['count'], f'new {what}')} in seven days; usual: {facts['usual']:.1f}"
 
 

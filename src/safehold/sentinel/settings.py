@@ -37,22 +37,23 @@ class Channel:
 
 CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
     {
-        "export": Channel(signal="export", floor=2.2, cap=4.5, share=0.09),
-        "join": Channel(signal="join", floor=2.5, cap=5.5, share=0.09),
-        "artifact": Channel(signal="artifact", floor=2.2, cap=4.5, share=0.09),
-        "exports": Channel(signal="export", floor=2.5, cap=6.0, share=0.04),
-        "artifacts": Channel(signal="artifact", floor=2.5, cap=6.0, share=0.04),
-        "agent": Channel(signal="agent", floor=4.0, cap=9.0, share=0.05),
-        "hour": Channel(signal="off-hours", floor=2.6, cap=7.0, share=0.13),
+        "export": Channel(signal="export", floor=2.2, cap=4.5, share=0.11),
+        "join": Channel(signal="join", floor=2.7, cap=5.5, share=0.07),
+        "artifact": Channel(signal="artifact", floor=2.2, cap=4.5, share=0.07),
+        "exports": Channel(signal="export", floor=2.5, cap=6.0, share=0.02),
+        "artifacts": Channel(signal="artifact", floor=2.5, cap=6.0, share=0.02),
+        "agent": Channel(signal="agent", floor=2.8, cap=9.0, share=0.05),
+        "hour": Channel(signal="off-hours", floor=2.8, cap=7.0, share=0.12),
         "segment": Channel(signal="first-time", floor=2.4, cap=5.5, share=0.10),
-        "object": Channel(signal="first-time", floor=3.2, cap=6.0, share=0.04),
-        "slow": Channel(signal="slow", floor=1.9, cap=6.0, share=0.05, hours=72, lag=13),
-        "pace": Channel(signal="slow", floor=1.9, cap=6.0, share=0.05, hours=72, lag=13),
+        "object": Channel(signal="first-time", floor=3.2, cap=6.0, share=0.02),
+        "slow": Channel(signal="slow", floor=1.9, cap=6.0, share=0.08, hours=72, lag=13),
+        "pace": Channel(signal="slow", floor=1.9, cap=6.0, share=0.08, hours=72, lag=13),
         "wide": Channel(signal="slow", floor=2.2, cap=6.0, share=0.03, hours=72, lag=13),
         "larger": Channel(signal="slow", floor=1.9, cap=6.0, share=0.03, hours=72, lag=13),
-        "scope": Channel(signal="scope", floor=1.2, cap=5.0, share=0.09, hours=168, lag=7),
-        "denied": Channel(signal="denied", floor=3.0, cap=9.0, share=0.04),
-        "drift": Channel(signal="drift", floor=3.2, cap=6.5, share=0.04),
+        "scope": Channel(signal="scope", floor=1.0, cap=5.0, share=0.09, hours=168, lag=7),
+        "reach": Channel(signal="scope", floor=1.2, cap=5.0, share=0.02, hours=168, lag=7),
+        "denied": Channel(signal="denied", floor=3.0, cap=9.0, share=0.03),
+        "drift": Channel(signal="drift", floor=3.2, cap=6.5, share=0.05),
     }
 )
 
@@ -64,8 +65,8 @@ class Settings:
     Args:
         learn_days: Days from the first event (the UTC day it is in is the first) that only teach.
         budget: False alerts that are borne in a day for each 100 principals, over all signals.
-        margin: Times the budget that thresholds are set to: what past days would have told was about twice what
-            the days after them do, because habits grow; each week the share of a statistic is corrected.
+        margin: Times the budget that thresholds are set to: what past days would have told was about half as much
+            again as the days after them do, because habits grow; each week the share of a statistic is corrected.
         own_days: Active days after which somebody's own habits are trusted; before, they are *learning*.
         fade: What is left of a habit after a week without it.
         forget_days: Days after which an unseen principal, or a use by a colleague, is forgotten.
@@ -82,7 +83,7 @@ class Settings:
 
     learn_days: int = 14
     budget: float = 2.0
-    margin: float = 1.8
+    margin: float = 1.55
     own_days: int = 10
     fade: float = 0.85
     forget_days: int = 42

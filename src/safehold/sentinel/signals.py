@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import log, log2, sqrt
 from typing import TYPE_CHECKING, Final
 
+from safehold.sentinel.bursts import count_use
 from safehold.sentinel.evidence import NEW_OBJECTS, RARE, Finding, Held, explained
 from safehold.sentinel.measure import Running, rarity, too_many
 from safehold.sentinel.nights import count_night
@@ -24,9 +25,11 @@ NIGHT_RARE: Final = 1.3
 EXCUSES: Final = 1.5
 MOST_TAUGHT: Final = 20  # new objects of one principal in a day that teach what is new to all
 MOST_NEW: Final = 64
+LEAST_REFUSED: Final = 0.01
 WEEK_US: Final = 7 * 24 * HOUR_US
 MANY_RETRIES: Final = 3
 FAST: Final = 12  # events in five minutes, and
+SPREAD: Final = 0.3  # least deviation of the logarithm of a greatest number of a day
 BROAD: Final = 6  # different things in an hour, without which no machine is running away
 LASTS: Final = 1.0  # weight of an hour beside five minutes
 UNKNOWN: Final = 30.0
@@ -102,13 +105,14 @@ def first_time(held: Held) -> Iterator[Finding]:
 
 
 def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
-    """New segments or objects within seven days, against how many a week had brought before those days.
+    """New segments, purposes or objects within seven days, against how many a week had brought before those days.
 
     Each counts by how few colleagues use it, and less if a new grant of its own explains it.
     """
-    who, best = held.who, None
+    who = held.who
+    best: dict[str, Finding] = {}
     for key in held.unseen:
-        if key[0] not in "so" or key in who.known:
+        if key[0] not in "sou" or key in who.known:
             continue
         kind = key[0].upper()
         ring = sentinel.ring(who)
@@ -123,12 +127,12 @@ def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         mine = [one for one in who.new if one[1] == kind]
         usual = 0.25 + 7.0 * who.fresh_of(kind, lagged=True)
         score = too_many(sum(one[2] for one in mine), usual)
-        if score and (best is None or score > best.score):
+        channel = "reach" if kind == "O" else "scope"
+        if score and (channel not in best or score > best[channel].score):
             numbers = tuple(one[3] for one in mine[-KEPT:] if one[3] != held.event.number)
             facts = {"count": len(mine), "usual": usual, "what": kind}
-            best = Finding("scope", score, numbers, facts)
-    if best is not None:
-        yield best
+            best[channel] = Finding(channel, score, numbers, facts)
+    yield from best.values()
 
 
 def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
@@ -150,8 +154,12 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
             habit[:3] = own.to_json()
     prior = sentinel.habit(f"{use}s/{who.kind}")
     often = Running.from_json(habit[3:]).far(log(1.0 + count), 0.4, prior)
-    common = held.extra + (0.7 if held.again else 0.0)
-    common += 0.6 * max(0.0, large - 1.0) + 0.5 * max(0.0, often - 1.0)
+    common = held.extra + refused(sentinel, held, use)
+    crowded = 0.0
+    if use in (EXPORT, ARTIFACT):
+        # how rare so many within an hour are, given that there is one at all
+        crowded = rarity(sentinel.bursts.chance(who, use, count_use(who, use, held.t_us)))
+    common += 0.6 * max(0.0, large - 1.0) + max(0.5 * max(0.0, often - 1.0), crowded)
     common += 0.9 * max(0.0, held.hour - 0.8)
     much = max(large, often)  # size alone, or number alone, is enough if it is far enough
     strange, place = max(((felt[key], key) for key in felt if key[0] in "sof"), default=(0.0, ""))
@@ -186,6 +194,24 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         yield Finding("join", score, (), facts | {"pair": name}, held.again)
 
 
+def refused(sentinel: Sentinel, held: Held, use: str) -> float:
+    """Return what it adds that a use was refused, or is tried again after that: how rare refusals of such a use are.
+
+    Args:
+        sentinel: Who knows how often they are, in all of a kind.
+        held: The event.
+        use: What it means.
+    """
+    if use not in (EXPORT, ARTIFACT):
+        return 0.7 if held.again else 0.0
+    denied = held.event.outcome == "denied"
+    share = sentinel.habit(f"{use}-/{held.who.kind}")
+    rare = rarity(max(LEAST_REFUSED, (share.mean * share.count + 1.0) / (share.count + 20.0)))
+    if held.who.today.counts[use] <= MOST_TAUGHT:
+        share.learn(float(denied), 0.005)
+    return (0.5 * rare if denied else 0.0) + (0.3 + 0.5 * rare if held.again else 0.0)
+
+
 def unheard(held: Held, size: int) -> Iterator[Finding]:
     """An export renamed: hardly anybody uses the action, and more comes out than what is large for the principal."""
     sizes, key = held.who.sizes, "a:" + held.event.action
@@ -210,7 +236,10 @@ def off_hours(held: Held) -> Iterator[Finding]:
 
 
 def runaway(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
-    """Events of a machine in five minutes, different things in an hour, and refusals, against its greatest of a day."""
+    """Events of a machine in two minutes, five and an hour, and different things and refusals in an hour.
+
+    All of it against the greatest of its days.
+    """
     who, event = held.who, held.event
     rate = who.count_rate(held.t_us)
     hourly = who.count_hour(held.t_us)
@@ -220,7 +249,7 @@ def runaway(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     if rate < FAST and broad < BROAD:
         return
     # a burst is over soon: what goes on for longer than theirs do is seen in the hour
-    fast = beyond(sentinel, who, "rate", rate)
+    fast = max(beyond(sentinel, who, "rate", rate), beyond(sentinel, who, "soon", who.soon_sum))
     if hourly >= FAST:
         fast = max(fast, LASTS * beyond(sentinel, who, "hourly", hourly) + 0.5 * max(0.0, fast))
     wide = beyond(sentinel, who, "broad", broad)
@@ -228,6 +257,7 @@ def runaway(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     score = max(0.0, fast) + 0.7 * max(0.0, wide) + 0.5 * min(refused, 6.0)
     if score >= 1.0:
         facts = {
+            "soon": who.soon_sum,
             "rate": rate,
             "hourly": hourly,
             "broad": broad,
@@ -241,19 +271,19 @@ def runaway(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
 def beyond(sentinel: Sentinel, who: Profile, name: str, count: int) -> float:
     """Return how many deviations a count of a machine is above the greatest of its days.
 
-    While no day of any machine of the kind is known, thirty in five minutes or in an hour count as usual.
+    While no day of any machine of the kind is known, thirty in each of the windows count as usual.
 
     Args:
         sentinel: Who knows the kind.
         who: The machine.
-        name: ``rate``, ``hourly`` or ``broad``.
+        name: ``soon``, ``rate``, ``hourly`` or ``broad``.
         count: The count.
     """
-    own = {"rate": who.most_rate, "hourly": who.most_hourly, "broad": who.most_broad}[name]
+    own: Running = getattr(who, "most_" + name)
     prior = sentinel.habit(f"{name}/{who.kind}")
     if own.count or prior.count:
-        return own.far(log(1.0 + count), 0.35, prior)
-    return (log(1.0 + count) - log(1.0 + UNKNOWN)) / 0.35
+        return own.far(log(1.0 + count), SPREAD, prior)
+    return (log(1.0 + count) - log(1.0 + UNKNOWN)) / SPREAD
 
 
 def denied(held: Held) -> Iterator[Finding]:

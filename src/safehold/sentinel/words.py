@@ -107,6 +107,12 @@ def meaning_of(action: str) -> str:
     return found
 
 
+@lru_cache(maxsize=4096)
+def approves(action: str) -> bool:
+    """Tell whether an action approves something: ``grant.approve``, but not ``grant.unapproved``."""
+    return any(piece.lower().startswith("approv") for piece in _PIECE.findall(action[:200]))
+
+
 @lru_cache(maxsize=65_536)
 def family_of(name: str) -> str:
     """Return what an object belongs to: its name up to the last ``/``, ``@`` or ``:``; empty if there is none.

@@ -3,6 +3,7 @@
 from safehold.subjects.case import Case, Span
 from safehold.subjects.deadline import due_us
 from safehold.subjects.devices import Device, Devices
+from safehold.subjects.link import Link, digest_identity
 from safehold.subjects.pause import Pause
 from safehold.subjects.register import Batch, People, Sealer
 from safehold.subjects.standing import Standing
@@ -13,6 +14,7 @@ __all__ = [
     "Case",
     "Device",
     "Devices",
+    "Link",
     "Pause",
     "People",
     "Sealer",
@@ -20,5 +22,6 @@ __all__ = [
     "Standing",
     "Voice",
     "digest_code",
+    "digest_identity",
     "due_us",
 ]

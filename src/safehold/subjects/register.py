@@ -89,6 +89,7 @@ class People:
         self._standing: dict[PersonId, Standing] = {}
         self._version: dict[PersonId, int] = {}
         self._ids: dict[str, PersonId] = {}
+        self._linked: dict[tuple[str, str], PersonId] = {}  # by principal and identity
         self._origin: dict[PersonId, Origin] = {}
         self._gone: list[tuple[str, str]] = []  # batch and voucher of everybody who was erased
         with engine.begin() as connection:
@@ -173,6 +174,10 @@ class People:
         """Return whether a name is enrolled."""
         return external in self._ids
 
+    def linked(self, principal: str, identity: str) -> PersonId | None:
+        """Return whom a principal who proved an identity was linked to last; whether that still holds, is not asked."""
+        return self._linked.get((principal, identity))
+
     def standing(self, person: PersonId) -> Standing:
         """Return what a person chose."""
         try:
@@ -232,6 +237,7 @@ class People:
             self._gone.append((origin.batch, voucher))
             del self._standing[person], self._version[person], self._origin[person]
             del self._ids[standing.external]
+            self._unlink(person, standing)
 
     def everybody(self) -> Mapping[PersonId, Standing]:
         """Return all standings."""
@@ -251,7 +257,16 @@ class People:
             self._remember(person, standing, version)
         return standing
 
+    def _unlink(self, person: PersonId, standing: Standing) -> None:
+        link = standing.voice.link
+        if link is not None and self._linked.get((link.principal, link.identity)) == person:
+            del self._linked[link.principal, link.identity]
+
     def _remember(self, person: PersonId, standing: Standing, version: int) -> None:
+        if person in self._standing:
+            self._unlink(person, self._standing[person])
+        if (link := standing.voice.link) is not None:
+            self._linked[link.principal, link.identity] = person
         self._standing[person] = standing
         self._version[person] = version
         self._ids[standing.external] = person

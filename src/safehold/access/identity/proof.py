@@ -13,7 +13,7 @@ from typing import Final
 
 from safehold.access.identity.jose import b64url
 from safehold.errors import SignInError, TamperedError
-from safehold.signing import VerifyKey
+from safehold.signing import SpeakingKey, VerifyKey
 
 METHODS: Final = ("key", "oidc", "x509-svid", "jwt-svid")
 DOMAIN: Final = "safehold.sign-in.v1"
@@ -45,7 +45,7 @@ def sign_in_message(question: bytes, key: VerifyKey) -> bytes:
 
 
 def check_key(
-    identity: VerifyKey, question: bytes, key: VerifyKey, proof: bytes, *, until_us: int
+    identity: SpeakingKey, question: bytes, key: VerifyKey, proof: bytes, *, until_us: int
 ) -> Proved:
     """Return the identity of a key's owner.
 

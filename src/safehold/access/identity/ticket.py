@@ -33,6 +33,7 @@ class Ticket:
         home: Name of the home.
         principal: Id of who signed in.
         method: How.
+        name: What proved them: ``key:...``, ``oidc:ISSUER#SUBJECT`` or ``spiffe://...``.
         key: Public key of the session, base64.
         since_us: When it began, microseconds.
         until_us: When it ends.
@@ -43,6 +44,7 @@ class Ticket:
     home: str
     principal: str
     method: str
+    name: str
     key: str
     since_us: int
     until_us: int

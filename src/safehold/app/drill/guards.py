@@ -131,6 +131,6 @@ def without_vector_exit() -> None:
         rows: list[Any] = []
         for _block, table in self._desk.vault.read(list(held)):
             rows += [str(one) for one in table.to_pylist()]
-        return {"vectors": rows}
+        return {"vectors": rows, "people": len({block.person for block in held})}
 
     replace("safehold.keeper.vector_exit:VectorExit.export", export)

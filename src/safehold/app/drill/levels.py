@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from safehold.app.drill import abroad
+from safehold.app.drill.elsewhere import witnessed
 from safehold.app.drill.place import Place
 from safehold.app.drill.twin import Twin
 from safehold.errors import UnavailableError
@@ -22,9 +23,6 @@ from safehold.keeper.client import KeeperClient
 READY_S: Final = 120
 PIN: Final = "48151623"
 LABEL: Final = "drill"
-NEEDS_NOTICE: Final = (
-    "K4 needs a witness on another host, named by the board with the charter's notice"
-)
 MODULES: Final = (
     "/usr/lib/softhsm/libsofthsm2.so",
     "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
@@ -49,7 +47,7 @@ def served(place: Place, level: str, *, fed: bool = False) -> Iterator[tuple[Twi
         if level == "K3":
             secret = stack.enter_context(_in_a_token(twin))
         elif level == "K4":
-            raise UnavailableError(NEEDS_NOTICE, rule="drill.unable")
+            secret = stack.enter_context(witnessed(twin))
         client = stack.enter_context(_under_an_account(twin, secret))
         reached = str(client.call("hello")["level"])
         if reached != level:

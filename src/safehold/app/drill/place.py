@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from safehold.app.drill.company import Company, found_company
 from safehold.app.drill.lake import Lake, make_lake
 from safehold.app.drill.scan import Scanner
+from safehold.app.drill.terms import Terms, terms_of
 from safehold.app.drill.twin import Twin, make_twin, train
 from safehold.app.search import SHORTEST
 from safehold.keeper.client import KeeperClient
@@ -64,6 +65,11 @@ class Place:
     _number: int = 0
 
     @cached_property
+    def terms(self) -> Terms:
+        """What its twins run under."""
+        return terms_of(self.home)
+
+    @cached_property
     def spec(self) -> Spec:
         """The made-up company of the twin and the lake."""
         return self.fed_twin.spec
@@ -81,14 +87,25 @@ class Place:
         """The twin before a model was trained: its privacy budget is unspent. Copy it before you change it."""
         self.say("making the twin")
         one = self.size
-        return make_twin(self.scratch / "fed", people=one.people, days=one.days, seed=one.seed)
+        return make_twin(
+            self.scratch / "fed",
+            people=one.people,
+            days=one.days,
+            seed=one.seed,
+            charter=self.terms.charter,
+        )
 
     @cached_property
     def bare_twin(self) -> Twin:
         """A small twin whose people are enrolled and of whom nothing was taken in yet."""
         self.say("making a bare twin")
         return make_twin(
-            self.scratch / "bare", people=SMALL, days=1, seed=self.size.seed, full=False
+            self.scratch / "bare",
+            people=SMALL,
+            days=1,
+            seed=self.size.seed,
+            full=False,
+            charter=self.terms.charter,
         )
 
     @cached_property
@@ -107,6 +124,7 @@ class Place:
             seed=self.size.seed,
             full=False,
             synthetic=False,
+            charter=self.terms.charter,
         )
 
     @cached_property

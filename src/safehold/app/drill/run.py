@@ -13,13 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from safehold import ids
 from safehold.app.drill.place import Place, Size, read_truth
 from safehold.assurance.drill.outcome import COUNTS, Findings
 from safehold.assurance.drill.result import LEVELS, Report, Result, Try
 from safehold.assurance.drill.scenario import BY_ID, SCENARIOS, Scenario
 from safehold.errors import InvalidError, SafeholdError, UnavailableError, place_of
 from safehold.keeper.client import KeeperClient
+from safehold.keeper.program import name_program
 from safehold.settings import Home
 
 CASES: Final = "safehold.app.drill.cases"
@@ -77,6 +77,9 @@ def run_drill(home: Home, client: KeeperClient, order: Order, say: Say) -> Repor
     """
     check_order(order.only, order.levels)
     started = time.monotonic()
+    announced = [one.id for one in SCENARIOS if not order.only or one.id in order.only]
+    # before anything is tried: a run whose results nobody hands in is seen by this
+    begun = client.call("drill.begin", scenarios=announced, program=name_program())
     scratch = Path(tempfile.mkdtemp(prefix="safehold-drill-"))
     scratch.chmod(0o711)  # the lake in it is for everybody, the rest has modes of its own
     try:
@@ -93,10 +96,11 @@ def run_drill(home: Home, client: KeeperClient, order: Order, say: Say) -> Repor
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     report = Report(
-        run=ids.opaque_id("drill"),
+        run=str(begun["run"]),
         results=results,
         seconds=time.monotonic() - started,
         size={"people": order.size.people, "days": order.size.days},
+        twin=place.terms.to_json(),
     )
     say("writing the results into the ledger")
     leaves = [leaf for one in results if not _left_out(one, order) for leaf in leaves_of(one)]

@@ -24,14 +24,16 @@ from typing import Any, Final
 import orjson
 
 from safehold import canonical, ids
+from safehold.app.charters import keys_in
 from safehold.app.custody import unlock
 from safehold.app.demo import enrol_staff
+from safehold.app.drill.terms import PURPOSE, demo_terms
 from safehold.app.embedded import answers, keeper_environment
 from safehold.app.grants import Limits, Pass, pass_with_seats
 from safehold.app.keeper import open_desk
 from safehold.app.setup import create
 from safehold.app.signing_in import signed
-from safehold.charter import shipped
+from safehold.charter import Charter, sign
 from safehold.clock import SystemClock, day_of
 from safehold.errors import UnavailableError, revive
 from safehold.keeper.client import KeeperClient
@@ -42,25 +44,7 @@ from safehold.signing import SigningKey
 from safehold.workforce import Spec, roster
 
 MARK: Final = "drill-twin"  # file beside the witness: the hash of what the drill alone knows
-PURPOSE: Final = "train_ui_agent"
 PATIENCE_S: Final = 120.0
-_AGENT: Final = (
-    "  agent: {do: [run_approved_recipe], stages: [feature, training], may_delegate: true,"
-    " grant: {max: 30m, token: 15m, approvers: 2}}\n"
-)
-_GATE: Final = (
-    '  - {id: membership, attack: membership, measure: membership.advantage, must_be: "<=0.8"}\n'
-)
-_WIDER: Final = (
-    ("who_may:\n", "who_may:\n" + _AGENT),
-    ("stages: [ingest, feature, training]", "stages: [ingest, feature, embedding, training]"),
-    (
-        "stages: [feature, training], grant: {max: 4h",
-        "stages: [feature, embedding, training], grant: {max: 4h",
-    ),
-    ("releases: [model_weights_dp]", "releases: [model_weights_dp, dp_aggregate]"),
-    ("\nassurance:", f"\ngates:\n{_GATE}\nassurance:"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,7 +301,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def make_twin(
-    folder: Path, *, people: int, days: int, seed: int, full: bool = True, synthetic: bool = True
+    folder: Path,
+    *,
+    people: int,
+    days: int,
+    seed: int,
+    full: bool = True,
+    synthetic: bool = True,
+    charter: Charter | None = None,
 ) -> Twin:
     """Make a twin.
 
@@ -328,6 +319,7 @@ def make_twin(
         seed: Seed of the made-up people.
         full: Take their days in and build features; else its people are only enrolled.
         synthetic: Say so in the home; one that does not say so is held to what homes of real people are held to.
+        charter: Its charter; the demo's with the terms of a twin where nothing is said.
     """
     folder.mkdir(mode=0o700)
     spec = Spec(
@@ -336,18 +328,19 @@ def make_twin(
     twin = Twin(
         folder, spec, canonical.b64(ids.random_bytes(24)), canonical.b64(ids.random_bytes(24))
     )
-    charter = folder / "charter.yaml"
-    charter.write_text(twin_charter(), "utf-8")
     with twin.here():
-        create(
-            folder / "home",
-            seats=twin.seats,
-            charter=charter,
-            synthetic=synthetic,
-            passphrase=twin.passphrase,
-        )
+        create(folder / "home", seats=twin.seats, synthetic=synthetic, passphrase=twin.passphrase)
     (twin.home.outside / MARK).write_text(mark_of(twin.secret), "ascii")
+    chosen = charter or demo_terms().charter
     with twin.keeper() as client:
+        client.call(
+            "charter.enact",
+            charter=chosen.to_json(),
+            signatures=[
+                sign(chosen, seat, key, home=twin.home.id).to_json()
+                for seat, key in keys_in(twin.seats).items()
+            ],
+        )
         enrol_staff(client, roster(spec))
         if full:
             twin.done["ingest"] = take_in(client, spec)
@@ -372,14 +365,6 @@ def mark_of(secret: str) -> str:
     return sha256(b"safehold/drill-twin/1" + secret.encode()).hexdigest()
 
 
-def twin_charter() -> str:
-    """Return the text of the charter of a twin: the demo's, with a role for agents, and vectors for its purpose."""
-    text = shipped("demo").read_text("utf-8")
-    for before, after in _WIDER:
-        text = text.replace(before, after)
-    return text
-
-
 def take_in(client: KeeperClient, spec: Spec, *, first: int = 0, count: int = 0) -> dict[str, Any]:
     """Take in the days of some people of a made-up company, all of them unless it is said which."""
     source = {
@@ -393,5 +378,5 @@ def take_in(client: KeeperClient, spec: Spec, *, first: int = 0, count: int = 0)
 
 __all__ = [
     "MARK", "PURPOSE", "Done", "Twin", "make_twin", "mark_of", "serve", "sign_in",
-    "take_in", "train", "twin_charter",
+    "take_in", "train",
 ]  # fmt: skip

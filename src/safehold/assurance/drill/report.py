@@ -43,6 +43,10 @@ def tell(report: Report) -> str:
             state = level.state(one.scenario)
             why = f": {level.reason}" if state == UNABLE else f" {counts(level)}"
             lines.append(f"{one.scenario.id} at {name}: {state}{why}")
+    if twin := report.twin:
+        why = f" ({twin['why_not_own']})" if twin["why_not_own"] else ""
+        lines += ["", f"the twin ran under {twin['charter']} charter{why}, but that:"]
+        lines += [f"  {text}" for text in twin["changed"]]
     lines += ["", "limits:", *(f"  {text}" for text in LIMITS)]
     return "\n".join(lines)
 

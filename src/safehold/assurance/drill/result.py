@@ -17,6 +17,10 @@ LIMITS: Final = (
         "the twin is made by the same program for made-up people; what an operator changed outside the program is"
         " looked for on the deployment itself, and only there"
     ),
+    (
+        "at level K4 the witness is a process of another account on the same machine: root there is root over it,"
+        " which it would not be on another host"
+    ),
     "planted secrets are found by their spelling; what was rewritten beyond all spellings is not found",
     "a scenario that held once says that this attack failed once",
 )
@@ -140,6 +144,7 @@ class Report:
         results: All 25, in order.
         seconds: How long it took.
         size: People and days of the twin.
+        twin: Whose charter it had, and which terms of that were changed.
         recorded: Whether its leaves are in the ledger of the deployment.
     """
 
@@ -147,6 +152,7 @@ class Report:
     results: Sequence[Result]
     seconds: float = 0.0
     size: Mapping[str, int] = field(default_factory=dict)
+    twin: Mapping[str, Any] = field(default_factory=dict)
     recorded: bool = False
 
     @property
@@ -205,6 +211,7 @@ class Report:
             "headline": self.headline(),
             "scenarios": [one.to_json() for one in self.results],
             "size": dict(self.size),
+            "twin": dict(self.twin),
             "seconds": round(self.seconds, 1),
             "recorded": self.recorded,
             "limits": list(LIMITS),

@@ -31,6 +31,8 @@ SEALED_OFF: Final = (
     "safehold.app.drill.guards:without_sealing",
     "safehold.app.drill.guards:without_minimising",
 )
+LIVE_OFF: Final = ("safehold.app.drill.guards:without_bounds",)
+KEEPERS: Final = (b"safehold.app.keeper", b"safehold.app.drill.unguarded", b"serve")
 
 
 def attempt(place: Place) -> Findings:
@@ -47,7 +49,10 @@ def lake(place: Place) -> Findings:
 
 
 def control(place: Place) -> Findings:
-    """The same copy of a twin that sealed nothing, whose secret lies beside it."""
+    """The same copy of a twin that sealed nothing, whose secret lies beside it.
+
+    And the same look into a run at a keeper that asks nothing of what a grant covers: more than its segment is there.
+    """
     with place.served("root-unsealed", bare=True, off=SEALED_OFF) as (twin, client):
         client.call(
             "ingest",
@@ -59,7 +64,10 @@ def control(place: Place) -> Findings:
             },
         )
     (twin.home.path / "passphrase").write_text(twin.passphrase, "ascii")
-    return Findings(at_rest=_copy(twin, place))
+    at_rest = _copy(twin, place)
+    with place.served("root-unbounded", fed=True, off=LIVE_OFF) as (twin, client):
+        live = _look_in(twin, client, place)
+    return Findings(at_rest=at_rest, live=live)
 
 
 def at_level(place: Place, level: str) -> Findings:
@@ -173,7 +181,7 @@ def _keeper_of(twin: Twin) -> int:
     home = str(twin.folder / "home").encode()
     for pid in processes():
         words = arguments(pid)
-        if home in words and (b"safehold.app.keeper" in words or b"serve" in words):
+        if home in words and any(one in words for one in KEEPERS):
             return pid
     raise unable("the keeper's process was not found")
 

@@ -33,6 +33,7 @@ from safehold.signing import SigningKey
 OFF = (
     "safehold.app.drill.guards:without_door",
     "safehold.app.drill.guards:without_counting",
+    "safehold.app.drill.guards:without_vector_exit",
 )
 RUNS: Final = 3  # that its grant allows
 LOOP: Final = (
@@ -58,7 +59,7 @@ def lake(place: Place) -> Findings:
 
 
 def control(place: Place) -> Findings:
-    """The same agent at a keeper with an open door that counts no runs."""
+    """The same agent at a keeper with an open door, that counts no runs and lets what it read be sent away."""
     with place.served("agent-unguarded", fed=True, off=OFF) as (twin, client):
         return Findings(live=_astray(twin, client, RUNS, place.scanner))
 
@@ -71,17 +72,23 @@ def _astray(
     owner, parent = _operator_grant(twin, client)
     agent, key = _enrol(client)
     holder = _agent_grant(twin, agent, key, parent)
-    refusals = 0
+    refusals, dataset = 0, ""
     answers: list[Exposure] = []
     for _ in range(RUNS + 1 + loop):
         try:
-            answers.append(read_answer(agent.call(VERB, **_proof(agent, holder)), scanner))
+            made = agent.call(VERB, **_proof(agent, holder))
+            dataset = str(made["dataset"])
+            answers.append(read_answer(made, scanner))
         except SafeholdError:
             refusals += 1
-    ran, shown = len(answers), merge(answers)
+    ran = len(answers)
     if ran < RUNS:  # else a budget that nothing ever reached would count as one that held
         raise unable(f"the agent ran {ran} times of the {RUNS} it was approved for")
-    refused, through = tries(_told(agent, holder, parent))
+    got: list[dict[str, Any]] = []
+    told = _told(agent, holder, parent, dataset)
+    refused, through = tries((name, partial(_keep, attempt, got)) for name, attempt in told)
+    # what it was told to fetch and send counts like what it was answered
+    shown = merge([*answers, *(_sent(one, scanner) for one in got)])
     wrong = [f"{name} was let through" for name in through]
     if ran > RUNS:
         wrong.append(f"it ran {ran} times, not {RUNS}")
@@ -103,8 +110,26 @@ def _astray(
     return merge((found, noticed(owner, since), contained(owner, "drill.astray", agent)))
 
 
+def _keep(attempt: Callable[[], dict[str, Any]], got: list[dict[str, Any]]) -> None:
+    got.append(attempt())
+
+
+def _sent(answer: dict[str, Any], scanner: Scanner) -> Exposure:
+    """Return what an answer shows of anybody; rows of features that came with it are of the people they say."""
+    rows = len(answer.get("vectors", ()))
+    shown = read_answer(answer, scanner)
+    if not rows:
+        return shown
+    return Exposure(
+        people=max(int(answer.get("people", 1)), shown.people or 0),
+        records=rows + (shown.records or 0),
+        segments=1,
+        canaries=shown.canaries,
+    )
+
+
 def _told(
-    agent: KeeperClient, holder: Holder, parent: Grant
+    agent: KeeperClient, holder: Holder, parent: Grant, dataset: str
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield what it was told to do, and may not."""
     key = SigningKey.generate()
@@ -138,11 +163,12 @@ def _told(
         "join.sum",
         "artifact.pull",
     ):
-        yield f"then {verb}", partial(_use, agent, holder, verb)
+        yield f"then {verb}", partial(_use, agent, holder, verb, dataset)
 
 
-def _use(agent: KeeperClient, holder: Holder, verb: str) -> dict[str, Any]:
-    return agent.call(verb, **_proof(agent, holder, verb), **shape_of(verb))
+def _use(agent: KeeperClient, holder: Holder, verb: str, dataset: str) -> dict[str, Any]:
+    more = shape_of(verb) | ({"dataset": dataset} if verb == "embed.export" else {})
+    return agent.call(verb, **_proof(agent, holder, verb), **more)
 
 
 def _proof(line: KeeperClient, holder: Holder, verb: str = VERB) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Evidence as the keeper gives it: facts fetched, verdicts, bundles."""

@@ -1,0 +1,1 @@
+"""What the pages of one person show: words, states and pictures, made from what the keeper answered. Pure."""
