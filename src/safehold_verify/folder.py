@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 from safehold_verify.errors import VerificationError
@@ -12,6 +14,11 @@ from safehold_verify.files import read_file
 MOST_FILES = 20_000
 LARGEST = 64 << 20  # bytes of one file
 LARGEST_OF_ALL = 512 << 20
+# whatever a damaged archive makes the library say
+DAMAGED = (
+    OSError, zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError, ValueError,
+)  # fmt: skip
+_PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
@@ -56,12 +63,14 @@ def _from_archive(bundle: Path) -> dict[str, bytes]:
                     raise VerificationError(
                         "a name that stands twice, or a file too large", where=one.filename
                     )
+                if one.compress_type not in _PLAIN:
+                    raise VerificationError("packed in another way", where=one.filename)
                 with archive.open(one) as file:
                     data = file.read(one.file_size + 1)
                 if len(data) != one.file_size:
                     raise VerificationError("not as long as the archive says", where=one.filename)
                 found[one.filename] = data
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except DAMAGED as error:
         raise VerificationError("neither a folder nor an archive", where=bundle.name) from error
     return found
 

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from safehold_verify.errors import VerificationError
 from safehold_verify.files import LARGEST_TEXT, read_file
+from safehold_verify.folder import DAMAGED
 
 REQUEST = "safehold.request/1"
 COPY = "safehold.copy/1"
@@ -129,7 +130,7 @@ def unpack(archive: bytes, folder: Path) -> list[str]:
                     target.write(part)
     except FileExistsError as error:
         raise VerificationError("the folder exists", where="folder") from error
-    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except DAMAGED as error:
         raise VerificationError("it does not unpack", where="copy") from error
     return [member.filename for member in members]
 

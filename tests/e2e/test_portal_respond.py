@@ -130,7 +130,7 @@ def test_every_page_is_accessible_and_fits_a_phone(portal, browser):
         browser,
         portal,
         None,
-        ["/", "/trust", "/trust-in-pages", "/sign-in", "/sign-in/key", "/no-such-page"],
+        ["/", "/trust", "/trust-in-pages", "/sign-in", "/sign-in/key", "/api", "/no-such-page"],
     )
 
 
@@ -169,3 +169,38 @@ def test_the_public_page_is_drawn(portal, browser):
     assert page.get_by_role("heading", level=1).inner_text() == "Public record"
     draw(page, "trust")
     page.close()
+
+
+@pytest.mark.parametrize("script", [True, False])
+@pytest.mark.parametrize("keys", [True, False])
+def test_an_incident_is_opened_in_all_four_ways(portal, browser, script, keys):
+    """By keyboard and by pointer, with a script and without."""
+    context = browser.new_context()
+    portal.visit(context, "enno")
+    state = context.storage_state()
+    context.close()
+    context = browser.new_context(java_script_enabled=script, storage_state=state)
+    page = context.new_page()
+    said = listen(page)
+    page.goto(f"{portal.url}/respond")
+    if keys:
+        page.get_by_text("Open an incident", exact=True).focus()
+        page.keyboard.press("Enter")
+        for _ in range(20):  # without a script nothing tells what has the focus but the page itself
+            page.keyboard.press("Tab")
+            if page.locator("textarea[name=text]:focus").count():
+                break
+        page.keyboard.type("opened by keyboard")
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if page.locator("form[action='/respond/incidents'] button:focus").count():
+                break
+        page.keyboard.press("Enter")
+    else:
+        page.get_by_text("Open an incident", exact=True).click()
+        page.get_by_label("What happened, in your words (sealed)").fill("opened by pointer")
+        page.get_by_role("button", name="Open it: every clock runs from now").click()
+    page.wait_for_url(re.compile(r"/respond/incidents/\d+\?done=saved$"))
+    assert page.get_by_role("heading", name="Clocks").is_visible()
+    assert said == []
+    context.close()

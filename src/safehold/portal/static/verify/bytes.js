@@ -81,15 +81,7 @@ export function take(text, where) {
   return raw;
 }
 
-export async function sha256(...parts) {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", join(...parts)));
-}
-
-/** Return a function that computes HMAC-SHA-256 under a key. */
-export async function hmac(key) {
-  const made = await crypto.subtle.importKey("raw", key, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-  return async (...parts) => new Uint8Array(await crypto.subtle.sign("HMAC", made, join(...parts)));
-}
+export { hmac, sha256 } from "./hash.js";
 
 const escape = (one) => {
   const short = { '"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t" }[one];
