@@ -123,7 +123,8 @@ def test_the_pages_are_accessible_and_fit_a_phone(portal, engaged, browser):
 
 
 @pytest.mark.parametrize("script", [True, False])
-def test_an_auditor_takes_the_evidence_along(portal, browser, script):
+@pytest.mark.parametrize("keys", [True, False])
+def test_an_auditor_takes_the_evidence_along(portal, browser, script, keys):
     context = browser.new_context()
     portal.visit(context, "aude")
     state = context.storage_state()
@@ -136,7 +137,7 @@ def test_an_auditor_takes_the_evidence_along(portal, browser, script):
         draw(page, "audit")
     with page.expect_download(timeout=300_000) as coming:
         button = page.get_by_role("button", name="Build the evidence and download it")
-        if script:
+        if keys:
             button.focus()
             page.keyboard.press("Enter")
         else:

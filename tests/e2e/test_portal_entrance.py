@@ -48,6 +48,10 @@ def test_a_person_signs_in_and_out(portal):
     # the cookie of before is worth nothing any more: the keeper ended the session
     again = portal.client(cookies=kept)
     assert again.post("/sign-out", data={"csrf": csrf_of(again, "/")}).status_code == 401
+    # nor for what rests with the portal itself
+    told = again.get("/api/v1/events?topics=jobs", timeout=10).text
+    assert "signed out" in told
+    assert "event: over" in told
 
 
 def test_somebody_who_is_not_enrolled_does_not_get_in(portal):

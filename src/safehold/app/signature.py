@@ -217,9 +217,9 @@ def _get(tree: Any, place: Place) -> Any:
 
 def _put(tree: Any, place: Place, value: Any) -> None:
     """Put something where it is missing."""
-    *way, last = place
-    inner = _get(tree, tuple(way))
     try:
+        *way, last = place
+        inner = _get(tree, tuple(way))
         inner[last] = value
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, ValueError) as error:
         raise InvalidError("nothing to sign", rule="signature.draft") from error

@@ -7,7 +7,7 @@ it on its way changes what the signature is about, and then it does not hold.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from safehold import canonical
@@ -19,6 +19,21 @@ from safehold.portal.visit import Sent
 FIELD: Final = "draft"
 LONGEST: Final = 65_536
 PASSKEY: Final = "passkey:"
+# what is signed here: the verbs that a signature of a kind may finish, and the arguments that go with it. A paper may
+# come from somebody else, and is handed on in the name of whoever is there: it says nothing but what was signed
+SIGNED_HERE: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
+    kind: (frozenset(verbs.split()), frozenset(arguments.split()))
+    for kind, verbs, arguments in (
+        ("choice", "people.choose people.erase", "statement signature key"),
+        ("vote", "charter.vote", "vote"),
+        ("rotation", "board.rotate", "roster"),
+        ("decision", "request.decide", "request approval"),
+        ("review", "grant.review", "review"),
+        ("stop", "stop", "order signatures"),
+        ("resume", "resume", "order signatures cause"),
+        ("disclose", "people.disclose", "order signatures"),
+    )
+}
 
 
 def show(draft: Draft, host: str) -> dict[str, Any]:
@@ -86,7 +101,8 @@ def _by_any(draft: Draft, keys: list[str], value: bytes) -> Call:
 
 def _draft(tree: Any, kind: str) -> Draft:
     made = Draft.from_json(tree)
-    if made.kind != kind:
+    verbs, arguments = SIGNED_HERE[kind]
+    if made.kind != kind or made.verb not in verbs or not set(made.arguments) <= arguments:
         raise InvalidError("this signs something else", rule="portal.signature")
     return made
 
@@ -98,4 +114,4 @@ def _json(text: str) -> Any:
         raise InvalidError("not a signature", rule="portal.signature") from error
 
 
-__all__ = ["FIELD", "show", "take"]
+__all__ = ["FIELD", "SIGNED_HERE", "show", "take"]

@@ -29,7 +29,7 @@ from safehold.portal.visit import Site
 
 VERSION: Final = "1.0.0"
 # bodies that a route itself says how large they may be
-UPLOADS: Final = ("/api/v1/sources", "/api/v1/artifacts", "/api/v1/leases", "/verify")
+UPLOADS: Final = ("/api/v1/sources", "/api/v1/artifacts", "/api/v1/leases")
 
 
 def build(

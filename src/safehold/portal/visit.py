@@ -6,8 +6,10 @@ Every page takes ``Here``; every form takes ``Sent`` as well, which checks where
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -15,6 +17,7 @@ import jinja2
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData, UploadFile
+from starlette.requests import ClientDisconnect
 
 from safehold.clock import SECOND_US, Clock
 from safehold.errors import InvalidError
@@ -28,6 +31,12 @@ from safehold.portal.words import Translate, choose_language, translator
 
 LANGUAGE: Final = "safehold-language"
 MOST_FIELDS: Final = 200
+
+
+class TooLargeError(InvalidError):
+    """The body is larger than it may be."""
+
+    status = 413
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,7 +153,10 @@ def cookie_name(name: str, settings: PortalSettings) -> str:
 
 def path_of_ours(text: str) -> str:
     """Return a path to go on to; the front page if it is none of ours."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # such as half an IPv6 address
+        return "/"
     ours = not parts.scheme and not parts.netloc and text.startswith("/")
     plain = text.isprintable() and "\\" not in text and not text.startswith("//")
     return text if ours and plain else "/"
@@ -165,7 +177,15 @@ def visit(request: Request) -> Visit:
 def address_of(request: Request) -> str:
     """Return the client's address; of IPv6 its /64."""
     host = request.client.host if request.client is not None else ""
-    return ":".join(host.split(":")[:4]) if ":" in host else host
+    try:
+        found = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(found, IPv4Address):
+        return str(found)
+    # "::" stands for any number of zeros, so the text says nothing about where the first half ends
+    mapped = found.ipv4_mapped
+    return str(mapped) if mapped is not None else str(IPv6Address(int(found) >> 64 << 64))
 
 
 class Sent:
@@ -223,6 +243,28 @@ class Sent:
         return name in self._fields
 
 
+@asynccontextmanager
+async def form_of(request: Request, *, files: int, fields: int) -> AsyncIterator[FormData]:
+    """Yield the form of a request, unchecked, and let go of its files afterwards.
+
+    Args:
+        request: The request.
+        files: How many files there may be.
+        fields: How many other fields.
+
+    Raises:
+        TooLargeError: It is too large, or ended early.
+    """
+    try:
+        form = await request.form(max_files=files, max_fields=fields)
+    except ClientDisconnect as error:
+        raise TooLargeError("the body is too large, or ended early", rule="portal.body") from error
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
 async def sent(request: Request, here: Annotated[Visit, Depends(visit)]) -> AsyncIterator[Sent]:
     """Yield the form of a request, and let go of its files afterwards.
 
@@ -230,7 +272,7 @@ async def sent(request: Request, here: Annotated[Visit, Depends(visit)]) -> Asyn
         DeniedError: It came from elsewhere, or is not of this session.
     """
     check_origin_of(request, here.site.settings.origin)
-    async with request.form(max_files=4, max_fields=MOST_FIELDS) as form:
+    async with form_of(request, files=4, fields=MOST_FIELDS) as form:
         check_form(str(form.get(FIELD, "")), here.visitor)
         yield Sent(form)
 
@@ -242,9 +284,11 @@ __all__ = [
     "Here",
     "Sent",
     "Site",
+    "TooLargeError",
     "Visit",
     "address_of",
     "cookie_name",
+    "form_of",
     "path_of_ours",
     "visit",
 ]

@@ -47,6 +47,8 @@ def endpoint(route: Route, lines: dict[str, Route]) -> Endpoint:
     async def answer(request: Request) -> Response:
         visit = ApiVisit(request)
         visit.admit()
+        if route.method != "GET":
+            visit.somebody()  # of nobody no file is taken into memory
         asked = await read(route, request)
         try:
             return await run_in_threadpool(_answer, route, lines, visit, asked)

@@ -60,6 +60,9 @@ def _grants(visit: ApiVisit) -> Any:
 
 
 def _jobs(visit: ApiVisit) -> Any:
+    visit.line.call(
+        "session.show"
+    )  # jobs rest with the portal: whether the session holds the keeper says
     jobs: Jobs = visit.site.shelf[JOBS]
     return jobs.listing(visit.somebody().principal)
 

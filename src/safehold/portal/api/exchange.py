@@ -18,6 +18,7 @@ from safehold.errors import InvalidError
 from safehold.portal.api.field import LARGEST, Given, Name, Whole
 from safehold.portal.api.page import DEFAULT, MOST
 from safehold.portal.api.route import WHOLE, Route
+from safehold.portal.visit import TooLargeError
 
 JSON: Final = "application/json"
 OCTETS: Final = "application/octet-stream"
@@ -30,12 +31,6 @@ class WrongKindError(InvalidError):
     """The body is of a kind that is not taken here."""
 
     status = 415
-
-
-class TooLargeError(InvalidError):
-    """The body is larger than it may be."""
-
-    status = 413
 
 
 @dataclass(slots=True, kw_only=True)

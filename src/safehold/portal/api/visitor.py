@@ -12,7 +12,7 @@ from typing import Final
 
 from safehold.access.identity.dpop import Proofs
 from safehold.clock import SECOND_US
-from safehold.errors import SignInError
+from safehold.errors import SafeholdError, SignInError
 from safehold.portal.identity.cookie import SESSION, Visitor
 from safehold.portal.identity.origin import check_form, check_origin_of
 from safehold.portal.visit import Visit, address_of, cookie_name
@@ -68,16 +68,17 @@ class ApiVisit(Visit):
             TooManyError: They ask too often.
         """
         limits, looks = self.site.settings.limits, self.request.method in LOOKS
-        # counted by the address first: wrong tokens cost something too
-        who = address_of(self.request)
-        visitor = self.visitor
-        if visitor is not None:
-            who = visitor.session.ticket[-32:]
-            if not looks and not self.by_token:
-                check_form(self.request.headers.get(CSRF, ""), visitor)
-        self.site.rates.take(
-            "read" if looks else "write", who, a_minute=limits.reads if looks else limits.writes
-        )
+        what, most = ("read", limits.reads) if looks else ("write", limits.writes)
+        try:
+            visitor = self.visitor
+        except SafeholdError:
+            # wrong tokens cost something too: they count for the address
+            self.site.rates.take(what, address_of(self.request), a_minute=most)
+            raise
+        who = address_of(self.request) if visitor is None else visitor.session.ticket[-32:]
+        self.site.rates.take(what, who, a_minute=most)
+        if visitor is not None and not looks and not self.by_token:
+            check_form(self.request.headers.get(CSRF, ""), visitor)
 
     def _by_token(self, header: str) -> Visitor:
         if header[: len(SCHEME)].lower() != SCHEME:

@@ -26,6 +26,7 @@ SESSION: Final = "safehold"
 START: Final = "safehold-start"
 VERSION: Final = "safehold.portal-session/1"
 TOKEN_VERSION: Final = "safehold.portal-token/1"  # noqa: S105 - a name
+START_VERSION: Final = "safehold.portal-start/1"
 START_S: Final = 600
 
 

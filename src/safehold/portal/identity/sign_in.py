@@ -20,7 +20,7 @@ from safehold.canonical import b64, unb64
 from safehold.clock import SECOND_US
 from safehold.errors import SignInError
 from safehold.keeper.signed import Line, Session
-from safehold.portal.identity.cookie import Cookies, Visitor
+from safehold.portal.identity.cookie import START_VERSION, Cookies, Visitor
 from safehold.signing import SigningKey, VerifyKey
 
 RETURN: Final = "/sign-in/return"
@@ -53,6 +53,7 @@ def begin(
         verifier=verifier,
     )
     waiting = {
+        "v": START_VERSION,
         "issuer": provider["issuer"],
         "question": question,
         "key": b64(key.seed()),
@@ -77,8 +78,10 @@ def finish(
     Raises:
         SignInError: It is the answer to another attempt, or nobody is enrolled under this identity.
     """
-    if waiting is None or not hmac.compare_digest(
-        str(waiting["state"]).encode(), said.get("state", "").encode()
+    if (
+        waiting is None
+        or "state" not in waiting
+        or not hmac.compare_digest(str(waiting["state"]).encode(), said.get("state", "").encode())
     ):
         raise SignInError(
             "this is no answer to a sign-in that began here",

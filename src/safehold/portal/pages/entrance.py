@@ -6,15 +6,30 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from safehold.canonical import b64, unb64
 from safehold.clock import SECOND_US
 from safehold.errors import MissingError, SignInError
 from safehold.keeper.signed import Session, open_with_key
 from safehold.portal.identity import sign_in
-from safehold.portal.identity.cookie import SESSION, START, START_S, Visitor
+from safehold.portal.identity.cookie import (
+    SESSION,
+    START,
+    START_S,
+    START_VERSION,
+    Visitor,
+)
 from safehold.portal.identity.origin import check_origin_of
-from safehold.portal.visit import Form, Here, Visit, address_of, cookie_name, path_of_ours
+from safehold.portal.visit import (
+    Form,
+    Here,
+    Visit,
+    address_of,
+    cookie_name,
+    form_of,
+    path_of_ours,
+)
 from safehold.signing import SigningKey
 
 router = APIRouter(include_in_schema=False)
@@ -42,12 +57,13 @@ async def be(here: Here) -> Response:
     """
     _count(here)
     check_origin_of(here.request, here.site.settings.origin)
-    async with here.request.form(max_files=0, max_fields=2) as form:
+    async with form_of(here.request, files=0, fields=2) as form:
         name, to = str(form.get("name", "")), str(form.get("to", "/"))
     file = here.site.settings.cast.get(name)
     if file is None:
         raise MissingError("there is nobody of this name in the cast", rule="portal.cast")
-    session, told = open_with_key(here.site.keeper, SigningKey.read(file))
+    # the keeper may take its time; the others' requests do not wait for it
+    session, told = await run_in_threadpool(open_with_key, here.site.keeper, SigningKey.read(file))
     return _enter(here, sign_in.visitor_of(session, told), to)
 
 
@@ -93,7 +109,12 @@ def with_key(here: Here, to: str = "/") -> Response:
         prepared=sign_in.prepare(str(question), key.public),
         to=path_of_ours(to),
     )
-    waiting = {"question": question, "key": b64(key.seed()), "to": path_of_ours(to)}
+    waiting = {
+        "v": START_VERSION,
+        "question": question,
+        "key": b64(key.seed()),
+        "to": path_of_ours(to),
+    }
     _keep(here, page, START, here.site.cookies.seal(waiting), START_S)
     return page
 
@@ -103,13 +124,14 @@ async def answer_with_key(here: Here) -> Response:
     """Take the answer of a key."""
     _count(here)
     check_origin_of(here.request, here.site.settings.origin)
-    async with here.request.form(max_files=0, max_fields=4) as form:
+    async with form_of(here.request, files=0, fields=4) as form:
         identity, _, proof = str(form.get("answer", "")).strip().rpartition(".")
     waiting = _waiting(here)
     if waiting is None or "state" in waiting or not identity:
         raise SignInError("this answers no question of ours", rule="session.state", fix="try again")
     key = SigningKey(unb64(str(waiting["key"])))
-    answer = here.site.keeper.call(
+    answer = await run_in_threadpool(
+        here.site.keeper.call,
         "session.open",
         method="key",
         identity=identity,
@@ -159,7 +181,9 @@ def _keep(here: Visit, answer: Response, name: str, value: str, age_s: int) -> N
 
 def _waiting(here: Visit) -> dict[str, object] | None:
     text = here.request.cookies.get(cookie_name(START, here.site.settings))
-    return here.site.cookies.open(text, longest_s=START_S) if text else None
+    found = here.site.cookies.open(text, longest_s=START_S) if text else None
+    # the same keys seal sessions and the API's questions: those are no beginning of ours
+    return found if found is not None and found.get("v") == START_VERSION else None
 
 
 def _count(here: Visit) -> None:
