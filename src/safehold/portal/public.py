@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from safehold import canonical
+from safehold.assurance.evidence.history import Point, point_of
 from safehold.canonical import unb64
 from safehold.charter import Charter
 from safehold.clock import SECOND_US, Clock
@@ -29,27 +30,6 @@ from safehold_verify.policy import parse_policy
 EVERY_US: Final = 2 * SECOND_US
 MOST_BUNDLES: Final = 400  # read in one look: about 100,000 entries
 MOST_POINTS: Final = 400  # remembered of one promise
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """How one promise stood at one moment.
-
-    Args:
-        entry: Index of its leaf.
-        at_ms: When, milliseconds.
-        state: ``kept``, ``broken`` or ``unmeasured``.
-        micro: What was measured, in millionths.
-        op: How it is compared.
-        bound: With what, in millionths.
-    """
-
-    entry: int
-    at_ms: int
-    state: str
-    micro: int
-    op: str
-    bound: int
 
 
 @dataclass(slots=True)
@@ -177,16 +157,7 @@ class PublicRecord:
         match kind:
             case "milestone":
                 points = shown.promises.setdefault(str(facts["promise"]), [])
-                points.append(
-                    Point(
-                        index,
-                        at_ms,
-                        state,
-                        int(facts.get("micro", 0)),
-                        str(facts["op"]),
-                        int(facts["bound"]),
-                    )
-                )
+                points.append(point_of(index, at_ms, facts))
                 del points[:-MOST_POINTS]
             case "drill":
                 scenario = str(facts.get("scenario", ""))
@@ -204,4 +175,4 @@ class PublicRecord:
                 pass
 
 
-__all__ = ["Point", "PublicRecord", "Shown"]
+__all__ = ["PublicRecord", "Shown"]

@@ -52,22 +52,32 @@ class Point:
         }
 
 
+def point_of(index: int, at_ms: int, facts: Mapping[str, Any]) -> Point:
+    """Return the measurement that a leaf of the kind ``milestone`` tells.
+
+    Args:
+        index: Of the leaf.
+        at_ms: Its time, milliseconds.
+        facts: What it says in public.
+    """
+    return Point(
+        entry=index,
+        at_ms=at_ms,
+        state=str(facts["state"]),
+        micro=facts.get("micro"),
+        op=str(facts["op"]),
+        bound=int(facts["bound"]),
+    )
+
+
 def fold(leaves: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[str, list[Point]]:
     """Return every measurement of every promise, oldest first, from the leaves of a ledger."""
     found: dict[str, list[Point]] = {}
     for index, leaf in leaves:
         if leaf["k"] == "milestone":
             facts = leaf["pub"]
-            found.setdefault(str(facts["promise"]), []).append(
-                Point(
-                    entry=index,
-                    at_ms=int(leaf["t"]),
-                    state=str(facts["state"]),
-                    micro=facts.get("micro"),
-                    op=str(facts["op"]),
-                    bound=int(facts["bound"]),
-                )
-            )
+            point = point_of(index, int(leaf["t"]), facts)
+            found.setdefault(str(facts["promise"]), []).append(point)
     return found
 
 

@@ -76,7 +76,7 @@ def _promises(shown: Shown, charter: Any) -> list[dict[str, Any]]:
                 "at_ms": newest.at_ms if newest is not None else None,
                 "entry": newest.entry if newest is not None else None,
                 "measured": newest.micro / MICRO
-                if newest and newest.state != "unmeasured"
+                if newest and newest.micro is not None and newest.state != "unmeasured"
                 else None,
                 "must": f"{SIGNS[newest.op]} {newest.bound / MICRO:g}" if newest else "",
                 "strip": draw_strip(name, [(one.at_ms, one.state) for one in points]),

@@ -151,24 +151,6 @@ class GrantShow(TypedDict):
     review: GrantShowReview
 
 
-class RequestDecide(TypedDict):
-    """What the keeper answers."""
-
-    request: str
-    requester: str
-    purpose: str
-    break_glass: bool
-    reason: str
-    state: str
-    decisions: dict[str, JsonValue]
-    agreed: int
-    needed: int
-    minutes: int
-    reach: int
-    digest: str
-    entry: int
-
-
 class RequestListRequest(TypedDict):
     """A part of it."""
 
@@ -185,6 +167,10 @@ class RequestListRequest(TypedDict):
     reach: int
     digest: str
     entry: int
+
+
+class RequestDecide(RequestListRequest):
+    """What the keeper answers: the request as it stands now."""
 
 
 class RequestList(TypedDict):
