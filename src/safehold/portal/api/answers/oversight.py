@@ -17,8 +17,8 @@ class BoardEnact(TypedDict):
     entry: int
 
 
-class BoardPropose(TypedDict):
-    """What the keeper answers."""
+class Proposed(TypedDict):
+    """What the keeper answers of every proposal."""
 
     proposal: int
     about: str
@@ -34,10 +34,15 @@ class BoardPropose(TypedDict):
     enact_from_us: int | None
     lapses_us: int | None
     allows: list[str]
+    question: dict[str, JsonValue]
+
+
+class BoardPropose(Proposed):
+    """What the keeper answers."""
+
     newcomer_signed: NotRequired[bool]
     contested: NotRequired[bool]
     change: NotRequired[dict[str, JsonValue]]
-    question: dict[str, JsonValue]
 
 
 class BoardRotate(TypedDict):
@@ -186,25 +191,10 @@ class CharterProposals(TypedDict):
     proposals: list[CharterProposalsProposal]
 
 
-class CharterPropose(TypedDict):
+class CharterPropose(Proposed):
     """What the keeper answers."""
 
-    proposal: int
-    about: str
-    direction: str
-    version: int
-    digest: str
-    proposed_by: str
-    signed: list[JsonValue]
-    refused: list[JsonValue]
-    needed: int
-    must_include: list[str]
-    notice_s: int
-    enact_from_us: int | None
-    lapses_us: int | None
-    allows: list[str]
     ends: list[str]
-    question: dict[str, JsonValue]
 
 
 class CharterVote(TypedDict):
