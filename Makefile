@@ -72,7 +72,7 @@ verifier:
 lock: $(VENV)/.dev
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra attack --extra evidence --extra sql --extra portal --no-header --no-annotate --no-emit-index-url -o requirements.txt pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra anchor --extra attack --extra evidence --extra sql --extra fast --extra kms --extra mpc --extra ner --extra portal --extra postgres --extra torch --group dev --no-header --no-annotate --no-emit-index-url -o requirements-dev.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra anchor --extra attack --extra evidence --extra sql --extra fast --extra kms --extra mpc --extra ner --extra nats --extra portal --extra postgres --extra ray --extra torch --group dev --no-header --no-annotate --no-emit-index-url -o requirements-dev.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) out

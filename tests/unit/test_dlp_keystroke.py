@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.timing import least, linear
 
 from safehold.dlp import Rules, minimise
 from safehold.dlp.keymap import OPAQUE, Op, operate, resolve
@@ -288,21 +289,18 @@ def test_origins_point_at_the_press_of_each_character():
 
 
 def test_replay_is_linear_in_hostile_input():
-    import time
-
     for make in (
         lambda n: ["a", "Backspace"] * (n // 2),
         lambda n: [*"a" * (n // 2), *["Home", "End"] * (n // 4)],
         lambda n: ["a"] * n,
         lambda n: [*"ab" * (n // 4), *["Home", "x"] * (n // 4)],
     ):
-        cost = []
-        for size in (4_000, 32_000):
-            table = events(make(size))
-            start = time.thread_time()
-            minimise("key", table, Rules(stream="key"))
-            cost.append(time.thread_time() - start)
-        assert cost[1] < 8 * 4 * max(cost[0], 0.02)
+        tables = [events(make(size)) for size in (4_000, 32_000)]
+        small, large = (
+            least(lambda table=table: minimise("key", table, Rules(stream="key")), 3)
+            for table in tables
+        )
+        assert linear(small, large, growth=8)
 
 
 def test_rows_in_any_order_and_odd_values_do_not_fail():
