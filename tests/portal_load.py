@@ -93,9 +93,9 @@ class Yard:
             found[name] = (int(parts[11]) + int(parts[12])) / tick
         return found
 
-    def cookie(self, name: str) -> str:
-        """Sign somebody in as a browser, and return its cookie."""
-        with httpx.Client(base_url=self.url, timeout=30) as client:
+    def cookie(self, name: str, *, at: str = "") -> str:
+        """Sign somebody in as a browser, and return its cookie; at an address of this machine of their own."""
+        with httpx.Client(base_url=self.url, timeout=30, transport=_from(at)) as client:
             page = client.get("/sign-in/key").text
             code = re.search(r"[A-Za-z0-9+/=_-]{43,44}\.[A-Za-z0-9+/=_-]{43,44}", page)
             assert code is not None, page
@@ -103,17 +103,17 @@ class Yard:
             client.post("/sign-in/key", data={"answer": answer})
             return client.cookies["safehold"]
 
-    def program(self, name: str) -> Bearer:
+    def program(self, name: str, *, at: str = "") -> Bearer:
         """Sign somebody in as a program."""
-        return Bearer(self, self.keys[name])
+        return Bearer(self, self.keys[name], at=at)
 
 
 class Bearer(httpx.Auth):
     """Somebody's program."""
 
-    def __init__(self, yard: Yard, key: SigningKey) -> None:
+    def __init__(self, yard: Yard, key: SigningKey, *, at: str = "") -> None:
         self.bound, self.token = SigningKey.generate(), None
-        self.http = httpx.Client(base_url=yard.url, timeout=30, auth=self)
+        self.http = httpx.Client(base_url=yard.url, timeout=30, auth=self, transport=_from(at))
         asked = self.http.post("/api/v1/sessions/questions", json={}).json()
         proof = b64(key.sign(asked["domain"], unb64(asked["message"])))
         said = {
@@ -209,6 +209,10 @@ async def _load(
     for _, writer in idle:
         writer.close()
     return Told(sorted(late), statuses)
+
+
+def _from(address: str) -> httpx.HTTPTransport | None:
+    return httpx.HTTPTransport(local_address=address) if address else None
 
 
 def _answers(port: int) -> bool:

@@ -285,12 +285,17 @@ def _shut(end: socket.socket) -> None:
 
 def find_server() -> Server:
     """Start a server; without the programs the test skips aloud, and fails under CI=true."""
+    return Server(find_programs())
+
+
+def find_programs() -> Path:
+    """Return the folder of ``initdb`` and ``postgres``; without it the test skips aloud, and fails under CI=true."""
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     for folder in folders:
         if (folder / "postgres").exists() and (folder / "initdb").exists():
-            return Server(folder)
+            return folder
     pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
 
 

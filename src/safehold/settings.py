@@ -166,6 +166,26 @@ class Home:
         return self.outside / "objects-url"
 
     @property
+    def moving_file(self) -> Path:
+        """What is being moved from where to where, while it is; no keeper starts meanwhile; outside the home."""
+        return self.outside / "moving"
+
+    @property
+    def left_file(self) -> Path:
+        """Places that a move has left behind, until they are removed; outside the home."""
+        return self.outside / "left"
+
+    @property
+    def moved(self) -> Path:
+        """Databases and objects that were files of the home until they were moved; no keeper opens them."""
+        return self.path / "moved"
+
+    @property
+    def incoming(self) -> Path:
+        """Databases that are being moved into the home, until they are whole."""
+        return self.path / "incoming"
+
+    @property
     def proved_file(self) -> Path:
         """Names the policy that was proved last, by which program; outside the home."""
         return self.outside / "proved"
@@ -174,6 +194,11 @@ class Home:
     def keeper_key(self) -> Path:
         """The key with which the keeper signs leases and gap records, outside the home."""
         return self.outside / "keeper.pub"
+
+    @property
+    def workers_file(self) -> Path:
+        """Says on which workers sandboxes run, if not on this machine; outside the home."""
+        return self.outside / "workers.json"
 
     @property
     def targets_file(self) -> Path:

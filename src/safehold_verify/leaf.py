@@ -21,7 +21,7 @@ KINDS = frozenset(
         "release", "refusal", "home", "grant.closed", "document", "drift", "milestone", "proposal",
         "gate", "artifact", "attack", "principal", "session", "tool", "request", "review", "key.change",
         "alert", "audit", "blast", "containment", "derived", "disclosure", "drill", "drill.begin",
-        "evidence", "federation", "join", "portal",
+        "compaction", "evidence", "federation", "join", "portal",
     }
 )  # fmt: skip
 RESULTS = {"access.result": "access.intent"}  # a leaf of the first kind completes one of the second

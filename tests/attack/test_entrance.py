@@ -260,7 +260,7 @@ def test_what_is_no_call_is_refused(yard, body):
     line = yard.dial(yard.house.svid(INGEST))
     import http.client
 
-    link = http.client.HTTPSConnection(*line._at, context=line._tls, timeout=10)
+    link = http.client.HTTPSConnection(*line._all[0], context=line._tls, timeout=10)
     link.request("POST", "/call", body)
     answer = link.getresponse()
     assert answer.status == 409
@@ -290,3 +290,72 @@ def test_a_suspended_workload_is_out_at_once(yard):
     yard.bench.call("principal.suspend", principal="ingest")
     with pytest.raises(DeniedError):
         line.call("session.show")
+
+
+def test_of_several_entrances_the_one_whose_keeper_leads_is_asked(yard, tmp_path):
+    svid = yard.house.svid(GATE)
+    certificate, key = yard.files(svid)
+    led = {"first": True, "second": False}
+    entrances = {
+        name: Entrance(
+            yard.line,
+            yard.server._own,
+            bundle=Bundle.read(DOMAIN, yard.house.bundle()),
+            bind="127.0.0.1:0",
+            certificate=str(certificate),
+            key=str(key),
+            clock=yard.bench.clock,
+            leads=lambda name=name: led[name],
+        )
+        for name in led
+    }
+    heard = []
+    for name, one in entrances.items():
+        answer = one.web._handler
+
+        def note(request, name=name, answer=answer):
+            if request.method == "POST":
+                heard.append(name)
+            return answer(request)
+
+        one.web._handler = note
+    mine, mine_key = yard.files(yard.house.svid(INGEST))
+    bundle = Bundle.read(DOMAIN, yard.house.bundle())
+    with entrances["first"].web.running() as first, entrances["second"].web.running() as second:
+        at = [url.removeprefix("https://") for url in (second, first)]
+        line = DistantLine(*at, server=GATE, bundle=bundle, certificate=mine, key=mine_key).signed()
+        assert line.call("session.show")["principal"] == "ingest"
+        assert set(heard) == {"first"}
+        led.update(first=False, second=True)
+        # an entrance that is there goes on; one that says its keeper went sends us to the other
+        entrances["first"]._line = Gone()
+        refused("keeper.reachable", line.call, "status")
+        heard.clear()
+        assert line.call("session.show")["principal"] == "ingest"
+        assert set(heard) == {"second"}
+        led.update(second=False)
+        entrances["second"]._line = Gone()
+        refused("keeper.reachable", line.call, "status")
+        error = refused("entrance.reachable", line.call, "status")
+        assert "nothing was asked" in error.message
+
+
+def test_an_entrance_tells_a_balancer_whether_a_keeper_leads_and_nothing_else(yard):
+    from safehold.ledger.web import Request
+
+    ask = yard.server.health
+    assert ask(Request("GET", "/health/ready", b"")).status == 200
+    yard.server._leads = lambda: False
+    assert ask(Request("GET", "/health/ready", b"")).status == 503
+    assert ask(Request("GET", "/health/live", b"")).status == 200
+    for method, path in (("POST", "/health/ready"), ("GET", "/call"), ("POST", "/call")):
+        assert ask(Request(method, path, b"{}")).status == 404
+
+
+class Gone:
+    """The line to a keeper that has gone."""
+
+    def call(self, verb, **_):
+        from safehold.errors import UnavailableError
+
+        raise UnavailableError("no keeper answers", rule="keeper.reachable")

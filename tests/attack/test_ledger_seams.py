@@ -150,7 +150,7 @@ def test_a_source_without_its_closing_leaf_does_not_keep_a_ledger_that_only_read
     def cut(*_arguments: Any) -> None:
         raise PowerCutError
 
-    monkeypatch.setattr(bench.verbs.intake, "_close", cut)
+    monkeypatch.setattr(bench.verbs.intake, "close", cut)
     with pytest.raises(PowerCutError):
         bench.take()
     bench.stop()

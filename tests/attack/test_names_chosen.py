@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.ingest_job import as_jsonl, chat_row, key_rows
+from tests.keeper_desk import chunk
 from tests.source_desk import Desk
 
 from safehold.access import prove_device
@@ -127,7 +128,7 @@ def test_what_was_recorded_under_another_choice_is_not_taken_in(
         collector.feed(as_jsonl([row | {"stream": "key"}]))
         collector.flush()
 
-    bench.workshop.scripts["ingest"] = lambda _spec: iter(())  # whatever comes in is taken
+    bench.workshop.scripts["ingest"] = lambda _spec: iter([chunk()])  # whatever comes in is taken
     record(0)
     assert collector.counters.sealed == {"key": 1}
     if late:

@@ -22,7 +22,8 @@ from tests.vaults import (
 )
 
 from safehold.errors import TamperedError
-from safehold.vault import container, header, keys, payload
+from safehold.vault import header, keys, payload
+from safehold.vault.block import open_block
 
 
 @pytest.fixture
@@ -66,9 +67,7 @@ def test_a_record_that_lies_opens_nothing(home, change):
         data = bytes(object_bytes(home, sealed)[span(block)])
         true = window_key(home, block)
         with pytest.raises(TamperedError):
-            container.open_block(
-                memoryview(data), lie, seal=object_seal(home, sealed), window_key=true
-            )
+            open_block(memoryview(data), lie, seal=object_seal(home, sealed), window_key=true)
     assert read(home, block)[0].equals(rows())
 
 
@@ -122,7 +121,7 @@ def test_a_header_forged_by_who_holds_the_metadata_key_opens_nothing(home):
             label=replace(LABEL, purposes=("halp", "train")) if b"help" in find else LABEL,
         )
         with pytest.raises(TamperedError):
-            container.open_block(
+            open_block(
                 memoryview(bytes(part)), record, seal=seal, window_key=window_key(home, block)
             )
 
@@ -154,7 +153,7 @@ def test_rows_forged_by_who_holds_every_key_of_the_block_are_found(home):
 
 def _opened(part, block, seal, window):
     record = replace(block, sha256=hashlib.sha256(part).digest())
-    return container.open_block(memoryview(part), record, seal=seal, window_key=window)
+    return open_block(memoryview(part), record, seal=seal, window_key=window)
 
 
 @pytest.mark.parametrize("length", [0, 1, 16, 2**14 + 17, 2**31, 2**32 - 1])
@@ -169,7 +168,7 @@ def test_a_header_length_out_of_bounds_is_refused_before_anything_is_opened(
     monkeypatch.setattr(keys, "decrypt", lambda *_, **__: pytest.fail("decrypted first"))
     record = replace(block, sha256=hashlib.sha256(part).digest())
     with pytest.raises(TamperedError):
-        container.open_block(memoryview(part), record, seal=seal, window_key=window)
+        open_block(memoryview(part), record, seal=seal, window_key=window)
 
 
 def test_the_commitment_is_compared_before_the_payload_is_opened(home, monkeypatch):
@@ -188,7 +187,7 @@ def test_the_commitment_is_compared_before_the_payload_is_opened(home, monkeypat
     seal, window = object_seal(home, sealed), window_key(home, block)
     told.clear()
     with pytest.raises(TamperedError) as caught:
-        container.open_block(memoryview(part), record, seal=seal, window_key=window)
+        open_block(memoryview(part), record, seal=seal, window_key=window)
     assert caught.value.rule == "block.commitment"
     assert told == ["object.header"]
 

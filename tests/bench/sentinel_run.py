@@ -56,12 +56,12 @@ def run_ours(
     return found
 
 
-def run_rivals(log: Path) -> dict[tuple[str, str, float], Score]:
+def run_rivals(log: Path, sets: tuple[str, ...] = SETS) -> dict[tuple[str, str, float], Score]:
     """Score each rival, with each set of columns and at each budget, on one log."""
     events, truth = read(log / "events.jsonl"), read(log / "truth.jsonl")
     found = {}
     for peer in RIVALS:
-        for columns in SETS:
+        for columns in sets:
             done = subprocess.run(
                 [str(PEERS), str(Path(__file__).with_name("sentinel_peers.py")), str(log / "events.jsonl"),
                  str(LEARN_DAYS), peer, columns, *map(str, BUDGETS)],
@@ -78,12 +78,18 @@ def run_rivals(log: Path) -> dict[tuple[str, str, float], Score]:
     return found
 
 
-def compare(seeds: tuple[int, ...], into: Path) -> dict[tuple[str, str, float], Score]:
+def compare(
+    seeds: tuple[int, ...],
+    into: Path,
+    *,
+    budgets: tuple[float, ...] = BUDGETS,
+    sets: tuple[str, ...] = SETS,
+) -> dict[tuple[str, str, float], Score]:
     """Add up the scores of every method over some seeds; ours is under (``sentinel``, "", budget)."""
     added: dict[tuple[str, str, float], Score] = {}
     for seed in seeds:
         log = make_log(seed, into / str(seed))
-        for name, score in {**run_ours(log), **run_rivals(log)}.items():
+        for name, score in {**run_ours(log, budgets), **run_rivals(log, sets)}.items():
             added.setdefault(name, Score()).add(score)
     return added
 

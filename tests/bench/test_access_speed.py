@@ -14,7 +14,7 @@ from dataclasses import replace
 import cedarpy
 import pytest
 from tests import boardroom
-from tests.bench.board import Board, cpu
+from tests.bench.board import Board, cpu, sized
 from tests.boardroom import HOLDER, MESSAGE, NONCE, claims, policy, present, request, token
 
 from safehold.access import AccessRequest, attenuate, authorise
@@ -25,11 +25,12 @@ from safehold.signing import SigningKey, VerifyKey
 
 pytestmark = pytest.mark.bench
 
-ROUNDS = 5
+ROUNDS = sized(5, 1)
 
 
 def least(count: int, act) -> float:
     """Return CPU-seconds of one call: the least of some rounds."""
+    count = sized(count, 5)
 
     def several() -> None:
         for _ in range(count):

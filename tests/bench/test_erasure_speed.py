@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.bench.board import Board, sized
 from tests.keeper_desk import Bench, batch, chunk, found_bench
 from tests.world import PURPOSE
 
@@ -20,7 +21,7 @@ from safehold.signing import SigningKey
 from safehold_verify.erasure import verify_erasure
 from safehold_verify.person import Person
 
-PEOPLE = 10_000
+PEOPLE = sized(10_000, 60)
 KEY_PART = ("begin", "destroy")  # the leaf, and the keys
 MOST_S = 1.0  # for the key part with its ledger entry, of the time of this process
 
@@ -59,7 +60,7 @@ def timed(bench: Bench, person: str) -> tuple[dict[str, float], dict[str, float]
     return wall, own, answer
 
 
-def test_one_of_ten_thousand_is_erased(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_of_ten_thousand_is_erased(board: Board, tmp_path: Path) -> None:
     bench = crowd(tmp_path / "bench")
     backup = tmp_path / "backup.db"
     with sqlite3.connect(bench.home.control) as base, sqlite3.connect(backup) as copy:
@@ -67,7 +68,7 @@ def test_one_of_ten_thousand_is_erased(tmp_path: Path, capsys: pytest.CaptureFix
     base.close()
     copy.close()
     fastest = float("inf")
-    for number in (17, 4711, 9999):
+    for number in (17, PEOPLE // 2, PEOPLE - 1):
         wall, own, answer = timed(bench, f"employee-{number:05}")
         keys = sum(own[step] for step in KEY_PART)
         fastest = min(fastest, keys)
@@ -76,12 +77,19 @@ def test_one_of_ten_thousand_is_erased(tmp_path: Path, capsys: pytest.CaptureFix
             f"keys with their entry {sum(wall[step] for step in KEY_PART):.2f} s ({keys:.2f} s); "
             + ", ".join(f"{step} {wall[step]:.2f}" for step in wall)
         )
-        with capsys.disabled():
-            print(f"\nerasure of one in {PEOPLE}: {line}")
+        board.note(f"erasure of one in {PEOPLE:,}: {line}")
         report = verify_erasure(answer["receipt"].encode(), bench.home.policy_file)
         assert {one.kind for one in report.effects} == {"source", "feature"}
     assert bench.call("people.count")["enrolled"] == PEOPLE - 3
-    assert fastest <= MOST_S, "of three, on a machine that others use too"
+    board.add(
+        f"erasure of one in {PEOPLE:,}: keys with their entry, the fastest of three",
+        ours=f"{fastest:.2f} CPU-s",
+        peer=f"limit {MOST_S:g} s",
+        ratio=fastest / MOST_S,
+        goal="<= 1 s",
+        met=fastest <= MOST_S,
+        most=1.5,
+    )
 
     key = SigningKey.generate()
     bench.call("source.add", person="employee-00042", device=key.public.text())
@@ -97,8 +105,7 @@ def test_one_of_ten_thousand_is_erased(tmp_path: Path, capsys: pytest.CaptureFix
         f"{time.perf_counter() - since:.2f} s ({time.process_time() - spent:.2f} s of the process)"
     )
     assert person.open((tmp_path / "copy").read_bytes())
-    with capsys.disabled():
-        print(f"a copy for one in {PEOPLE}: {took}")
+    board.note(f"a copy for one in {PEOPLE:,}: {took}")
 
     # the key database of before, beside the live root and the live epochs, opens nothing of anybody
     bench.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.bench.board import SHORT, Board, sized
 
 from safehold.catalog import DatasetLabel, Lineage
 from safehold.catalog.algebra import Inherited, join
 from safehold.db import metadata, open_engine
 
-PEOPLE, DATASETS = 10_000, 100
+PEOPLE, DATASETS = sized(10_000, 100), sized(100, 6)
 MOST_JOIN = 2.0  # times the union of the same sets of people alone
 MOST_GROWTH = 3.0  # for twice the datasets
 
@@ -26,7 +26,8 @@ pytestmark = pytest.mark.bench
 def spent(work: Callable[[], Any], rounds: int = 5) -> float:
     """Return the least seconds of this process that something takes."""
     found = []
-    gc.collect()
+    if not SHORT:
+        gc.collect()
     gc.disable()
     try:
         for _ in range(rounds):
@@ -56,9 +57,7 @@ def labels(count: int) -> list[Inherited]:
     ]
 
 
-def test_a_join_costs_what_the_union_of_its_people_costs(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_join_costs_what_the_union_of_its_people_costs(board: Board) -> None:
     some, twice = labels(DATASETS), labels(2 * DATASETS)
     plain = spent(lambda: frozenset().union(*(one.people for one in some)))
     joined = spent(lambda: join(some))
@@ -66,18 +65,20 @@ def test_a_join_costs_what_the_union_of_its_people_costs(
     made = join(some)
     assert len(made.people) == PEOPLE + DATASETS - 1
     assert made.expires == 20_000
-    with capsys.disabled():
-        print(
-            json.dumps(
-                {"union_ms": plain * 1e3, "join_ms": joined * 1e3, "twice_ms": doubled * 1e3}
-            )
-        )
-    assert joined <= MOST_JOIN * plain + 0.002
-    assert doubled <= MOST_GROWTH * joined
+    board.add(
+        f"labels of {DATASETS} datasets of {PEOPLE:,} people joined",
+        ours=f"{joined * 1e3:.1f} CPU-ms",
+        peer=f"the union of their people alone: {plain * 1e3:.1f}",
+        ratio=max(0.0, joined - 0.002) / plain,
+        goal="<= 1.2 x",
+        met=joined <= 1.2 * plain,
+        most=MOST_JOIN,
+    )
+    _twice(board, f"labels of {2 * DATASETS} datasets joined", joined, doubled)
 
 
 def test_a_chain_of_a_hundred_datasets_is_walked_in_bounded_time(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    board: Board, tmp_path: Path
 ) -> None:
     """Every row on the way is read once and its code is checked."""
     engine = open_engine(tmp_path / "control.db")
@@ -104,15 +105,22 @@ def test_a_chain_of_a_hundred_datasets_is_walked_in_bounded_time(
     half = spent(lambda: lineage.above([f"table/x:{DATASETS - 1}"]), 3)
     whole = spent(lambda: lineage.above([f"table/x:{2 * DATASETS - 1}"]), 3)
     rows = spent(lambda: list(_raw(engine)), 3)
-    with capsys.disabled():
-        print(
-            json.dumps(
-                {"walk_100_ms": half * 1e3, "walk_200_ms": whole * 1e3, "rows_ms": rows * 1e3}
-            )
-        )
+    board.note(f"reading the same rows raw: {rows * 1e3:.2f} CPU-ms")
     assert len(lineage.above([f"table/x:{2 * DATASETS - 1}"])) == 2 * DATASETS + 1
-    assert whole <= MOST_GROWTH * half
+    _twice(board, f"a chain of {2 * DATASETS} datasets walked", half, whole)
     engine.dispose()
+
+
+def _twice(board: Board, what: str, half: float, whole: float) -> None:
+    board.add(
+        what,
+        ours=f"{whole * 1e3:.1f} CPU-ms",
+        peer=f"of half as many: {half * 1e3:.1f}",
+        ratio=whole / half,
+        goal="<= 2.4 x",
+        met=whole <= 2.4 * half,
+        most=MOST_GROWTH,
+    )
 
 
 def _raw(engine: sa.Engine) -> list[Any]:

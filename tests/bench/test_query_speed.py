@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from tests.bench.board import Board
 from tests.query_desk import pointer_table
 
 from safehold.enclave import sql
@@ -25,7 +26,7 @@ MEAN = Template.of(
 )  # fmt: skip
 
 
-def test_a_release_over_fifty_thousand_rows(tmp_path: Path) -> None:
+def test_a_release_over_fifty_thousand_rows(board: Board, tmp_path: Path) -> None:
     """Goal: 3 s on a quiet machine with two cores."""
     for people in (50, 200):
         rows = 50_000 // people
@@ -62,10 +63,18 @@ def test_a_release_over_fifty_thousand_rows(tmp_path: Path) -> None:
         before = os.times()
         sql.main(spec, (memory,), lambda _header, _body=b"": None)
         spent = sum(os.times()[:4]) - sum(before[:4])
-        print(f"\n{people} people, 50,000 rows: {wall:.2f} s in a sandbox; {spent:.2f} CPU-s")
+        board.add(
+            f"a release over 50,000 rows of {people} people",
+            ours=f"{wall:.2f} s in a sandbox",
+            peer=f"the same query without one: {spent:.2f} CPU-s",
+            ratio=wall / spent,
+            goal="<= 3 s",
+            met=wall <= 3,
+            most=60.0,
+        )
 
 
-def test_reserving_is_a_fold_and_takes_no_time_of_people() -> None:
+def test_reserving_is_a_fold_and_takes_no_time_of_people(board: Board) -> None:
     """Goal: 10 ms for 5,000 people; the charge names none of them, so it is one fold whoever they are."""
     allowed = Allowed(purpose="p", epsilon_micro=10**9, delta_e12=0)
     leaves = [Charge(purpose="p", epsilon_micro=10, delta_e12=0).public() for _ in range(5_000)]
@@ -73,4 +82,13 @@ def test_reserving_is_a_fold_and_takes_no_time_of_people() -> None:
         begun = time.process_time()
         reserve(allowed, Charge(purpose="p", epsilon_micro=10, delta_e12=0), leaves[:before])
         took = (time.process_time() - begun) * 1e3
-        print(f"\nreserving for any number of people after {before:,} charges: {took:.2f} ms")
+        board.note(f"reserving for any number of people after {before:,} charges: {took:.2f} ms")
+    board.add(
+        "reserving after 5,000 charges",
+        ours=f"{took:.2f} CPU-ms",
+        peer="limit 10 ms",
+        ratio=took / 10,
+        goal="<= 10 ms",
+        met=took <= 10,
+        most=10.0,
+    )

@@ -23,7 +23,7 @@ from tests.bench.sentinel_run import (
 from tests.bench.sentinel_score import KINDS, Score, moment, read
 
 SEED = 7
-KEPT = (101, 102, 103, 104, 105)
+KEPT = (301, 302, 303, 304, 305)
 BUDGET = 2.0
 GOAL = 0.9
 
@@ -46,7 +46,12 @@ def tell(board, scores, title: str, floor: float) -> None:
             ours=f"{len(ours.found)}/{sum(ours.total.values())} at {ours.false_a_day:.1f} false a day",
             peer=f"{columns}: {len(other.found)} at {other.false_a_day:.1f}",
             ratio=ours.recall / max(other.recall, 0.01), goal=">= 90 % at <= 2 a day",
-            met=ours.recall >= GOAL and ours.false_a_day <= BUDGET, floor=floor,
+            met=ours.recall >= GOAL and ours.false_a_day <= BUDGET, floor=floor, rival=True,
+        )  # fmt: skip
+        board.add(
+            f"events judged, against {peer}", ours=f"{ours.rate:,.0f} events/CPU-s, the command",
+            peer=f"{columns}: {other.rate:,.0f}", ratio=ours.rate / other.rate, goal=">= 1 x",
+            met=ours.rate >= other.rate, floor=0.3, rival=True,
         )  # fmt: skip
     kinds = ours.by_kind()
     board.note(
@@ -61,7 +66,7 @@ def tell(board, scores, title: str, floor: float) -> None:
     board.note(
         f"by the second event: export, join, artifact {quick}; the command: {ours.rate:,.0f} events/CPU-s"
     )
-    if into := os.environ.get("SAFEHOLD_BENCH_OUT"):
+    if into := os.environ.get("SAFEHOLD_SENTINEL_OUT"):
         rows = [{"method": list(name), **score.row()} for name, score in scores.items()]
         Path(into).write_text(json.dumps(rows, indent=1))
 
@@ -70,7 +75,9 @@ def tell(board, scores, title: str, floor: float) -> None:
 def test_the_sentinel_finds_more_than_its_rivals_at_the_same_cost(board, tmp_path):
     if not PEERS.exists():
         pytest.skip("the peers are not installed: make bench")
-    tell(board, compare((SEED,), tmp_path), "attacks found, one log", floor=1.0)
+    # ours at the one budget, rivals with the columns that serve them best: all of it is under ``proof``
+    found = compare((SEED,), tmp_path, budgets=(BUDGET,), sets=("features",))
+    tell(board, found, "attacks found, one log", floor=1.0)
 
 
 @pytest.mark.proof

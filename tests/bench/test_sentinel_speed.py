@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.access_days import days_of
-from tests.bench.board import BOARD, cpu
+from tests.bench.board import BOARD, cpu, sized
 
 from safehold.sentinel import Sentinel, Settings
 
@@ -13,8 +13,8 @@ GOAL = 20_000
 
 
 def test_events_a_second():
-    events = days_of("lab", 1, days=20, people=60, each=0).events
-    crowd = days_of("lab", 2, days=10, people=300, each=0).events
+    events = days_of("lab", 1, days=sized(20, 12), people=sized(60, 8), each=0).events
+    crowd = days_of("lab", 2, days=sized(10, 8), people=sized(300, 8), each=0).events
 
     def watch(stream):
         sentinel = Sentinel(Settings(learn_days=2))

@@ -41,6 +41,7 @@ def test_a_served_keeper_works_by_itself_and_ends_cleanly(
             assert {task["task"] for task in tasks} == {
                 "publish",
                 "retention",
+                "compaction",
                 "grants",
                 "keys",
                 "reach",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.vaults import LABEL, TODAY, make_home, plain
 
 from safehold.telemetry.schema import REST
-from safehold.vault import keys, payload
+from safehold.vault import keys, pad
 from safehold.vault.header import Header, parse
 from safehold.vault.label import Label
 
@@ -127,7 +127,7 @@ def test_small_secrets_open_whole_or_not_at_all(data, aad, flip):
 @settings(max_examples=200, deadline=None)
 @given(size=st.integers(1, 2**40))
 def test_a_bucket_covers_its_size_within_an_eighth(size):
-    padded = payload.bucket(size)
+    padded = pad.bucket(size)
     assert padded >= size
-    assert padded == payload.bucket(padded)
+    assert padded == pad.bucket(padded)
     assert padded <= max(512, size * 1.125)

@@ -53,3 +53,35 @@ def test_a_received_descriptor_is_not_inherited() -> None:
             assert not os.get_inheritable(handle)
         finally:
             os.close(handle)
+
+
+HEAPS = """
+import ctypes, sys, threading
+if sys.argv[1] == "bound":
+    from safehold.app.hardening import harden
+    harden()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+together = threading.Barrier(13)
+def hold():
+    libc.malloc(ctypes.c_size_t(65_536))
+    together.wait()
+    together.wait()
+threads = [threading.Thread(target=hold) for _ in range(12)]
+for one in threads:
+    one.start()
+together.wait()
+file = ctypes.c_void_p(libc.fopen(b"heaps.xml", b"w"))
+libc.malloc_info(0, file)
+libc.fclose(file)
+together.wait()
+"""
+
+
+def test_its_threads_share_two_heaps(tmp_path: Path) -> None:
+    """Each heap keeps the most that a thread ever needed: a dozen of them keep it a dozen times."""
+    count = {}
+    for how in ("bound", "free"):
+        subprocess.run([sys.executable, "-c", HEAPS, how], check=True, timeout=600, cwd=tmp_path)
+        count[how] = (tmp_path / "heaps.xml").read_text().count("<heap nr=")
+    assert count["bound"] <= 2 < count["free"]

@@ -154,12 +154,18 @@ def test_a_clock_that_jumps_ahead_ends_the_lease() -> None:
     assert world.collector.counters.discarded == 6
 
 
-def test_a_copy_of_an_envelope_is_refused() -> None:
+def test_another_envelope_under_a_number_that_was_used_is_refused() -> None:
     world = World()
     world.type("abc")
     world.collector.flush()
+    world.collector._number = 0
+    world.type("def")
+    world.collector.flush()
+    assert len(world.received) == 1
     with pytest.raises(ConflictError):
-        world.lessor.receive(world.envelopes[0], device=DEVICE.public)
+        world.lessor.receive(world.envelopes[1], device=DEVICE.public)
+    # whoever was not heard sends the same again: the register stores it once
+    assert world.lessor.receive(world.envelopes[0], device=DEVICE.public) == world.received[0]
 
 
 def test_a_foreign_device_cannot_use_a_lease() -> None:

@@ -29,10 +29,11 @@ OPENINGS = (
     r"log_charged\(|workshop\.start\(|vault\.read\(|models\.read\(|pool\.open\(|crossing\.start\("
 )
 CHECKED = {
-    "federation", "intake", "joins", "pull", "quarantine", "release", "symmetry", "trial",
+    "federation", "intake", "joins", "packing", "pull", "quarantine", "release", "symmetry", "trial",
 }  # fmt: skip
 OWN = {"export"}  # a person's own copy goes on, whatever is contained
-OTHER = {"spending", "card"}  # where it is defined; a release record, which holds no weights
+# where it is defined; a release record, which holds no weights; envelopes, for which the way in asks; rows, for which a release does
+OTHER = {"spending", "card", "batch", "rows"}
 
 
 def held(entry: int, what: str, key: str, **more: Any) -> Held:

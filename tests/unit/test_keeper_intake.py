@@ -119,7 +119,7 @@ def test_a_stream_that_left_the_charter_does_not_keep_the_keeper_from_starting(
 ) -> None:
     """Killed before the closing leaf; the charter that was signed since does not collect the stream."""
     with monkeypatch.context() as patch:
-        patch.setattr(bench.verbs.intake, "_close", _power_cut)
+        patch.setattr(bench.verbs.intake, "close", _power_cut)
         with pytest.raises(PowerCutError):
             bench.take()
     bench.enact(bench.changed(collect=_without_pointer, purposes=_no_pointer))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import log
 
 import pytest
 from tests.sentinel_desk import HOUR, MINUTE, NOW, SETTINGS, raised, signals, use, watched
@@ -13,6 +14,7 @@ from safehold.sentinel.bursts import MOST, Bursts, count_use
 from safehold.sentinel.crowd import Circle
 from safehold.sentinel.evidence import BARE, KIN, explained
 from safehold.sentinel.grants import KNOWN, Grants
+from safehold.sentinel.measure import Running
 from safehold.sentinel.profile import Profile
 from safehold.sentinel.settings import CHANNELS
 from safehold.sentinel.threshold import LEAST_GROWN, MOST_GROWN, Thresholds
@@ -234,6 +236,20 @@ def test_two_minutes_of_a_machine_are_counted_apart_from_five():
     who.count_rate(3_600_000_000)
     assert (who.soon_sum, who.slot_sum) == (1, 1)
     assert who.today.soon == 12
+
+
+def test_two_minutes_beyond_what_was_ever_there_are_told_though_five_minutes_are_not():
+    """Days of at most 24 uses in five minutes and five in two, and then 24 in two."""
+    sentinel = watched()
+    who = sentinel.people["bot-red"]
+    for name in ("most_soon", "most_rate", "most_hourly"):
+        most: Running = getattr(who, name)
+        for _ in range(60):
+            most.learn(log(1.0 + (5 if name == "most_soon" else 24)), 0.2)
+    going = [use("bot-red", MORNING + number * 5_000_000) for number in range(24)]
+    found = [one for event in going for one in sentinel.observe(event) if one.signal == "agent"]
+    assert found
+    assert found[0].t_us - MORNING <= 2 * MINUTE
 
 
 def test_one_purpose_after_another_is_scope():

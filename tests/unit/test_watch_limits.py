@@ -229,6 +229,8 @@ def test_every_verb_that_no_agent_may_ask_is_overreach_or_no_more_than_a_look():
     }  # fmt: skip
     uses = {
         "portal.head",  # a portal says how far its own journal goes
+        # what portals leave for each other
+        "portal.begin", "portal.count", "portal.end", "portal.hold", "portal.notes", "portal.put", "portal.spend",
         "artifact.pull", "attack.canary", "enclave.run", "feature", "federate.identity", "join.psi-sum", "join.sum",
         "tool.refused",
     }  # fmt: skip

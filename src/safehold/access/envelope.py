@@ -10,6 +10,7 @@ Ed25519 signature. Lengths are big-endian.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,14 @@ _FIELDS: Final = {
     "v": int, "lease": str, "device": str, "number": int, "stream": str, "rows": int,
     "sealed_us": int,
 }  # fmt: skip
+
+# how an envelope stands with the keeper: for good, except for the last, which may be tried again
+STORED, ALREADY, REFUSED, LATER = "stored", "already", "refused", "later"
+
+
+def name_of(envelope: bytes) -> str:
+    """Return the name of an envelope: its hash, by which it is known again; 64 hexadecimal digits."""
+    return hashlib.sha256(b"safehold.envelope\0" + envelope).hexdigest()
 
 
 class LeaseKey:
@@ -123,6 +132,16 @@ def seal_envelope(
     return data + device.sign(DOMAIN, data)
 
 
+def signer_of(data: bytes) -> VerifyKey:
+    """Return the device that an envelope says it is of; nothing is checked but its shape.
+
+    Raises:
+        InvalidError: It is no envelope.
+    """
+    head, _ = _split(data)
+    return VerifyKey.from_text(_fields(head)["device"])
+
+
 def read_envelope(data: bytes, *, device: VerifyKey) -> Envelope:
     """Check an envelope's shape and signature and return it unopened.
 
@@ -136,15 +155,7 @@ def read_envelope(data: bytes, *, device: VerifyKey) -> Envelope:
     """
     head, ciphertext = _split(data)
     device.verify(DOMAIN, data[:-_SIGNATURE], data[-_SIGNATURE:])
-    value = decode(head)
-    if (
-        not isinstance(value, dict)
-        or {name: type(item) for name, item in value.items()} != _FIELDS
-        or value.pop("v") != 1
-        or min(value["number"], value["rows"], value["sealed_us"]) < 0
-    ):
-        raise InvalidError("an envelope's header does not fit", rule="envelope.header")
-    envelope = Envelope(**value, ciphertext=ciphertext)
+    envelope = Envelope(**_fields(head), ciphertext=ciphertext)
     if envelope.device != device.text():
         raise TamperedError("an envelope names another device", rule="envelope.device")
     return envelope
@@ -157,6 +168,18 @@ def open_envelope(envelope: Envelope, key: LeaseKey) -> bytes:
         TamperedError: It was sealed to another lease.
     """
     return key.open(envelope.ciphertext, _info(envelope.header()))
+
+
+def _fields(head: bytes) -> dict[str, Any]:
+    value = decode(head)
+    if (
+        not isinstance(value, dict)
+        or {name: type(item) for name, item in value.items()} != _FIELDS
+        or value.pop("v") != 1
+        or min(value["number"], value["rows"], value["sealed_us"]) < 0
+    ):
+        raise InvalidError("an envelope's header does not fit", rule="envelope.header")
+    return value
 
 
 def _info(header: bytes) -> bytes:

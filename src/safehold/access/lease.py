@@ -8,6 +8,7 @@ Formats: ``docs/reference/lease.md``.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +26,7 @@ from safehold.telemetry.schema import STREAMS
 DOMAIN: Final = "safehold.lease.v1"
 LONGEST_US: Final = 900 * SECOND_US
 SKEW_US: Final = 5 * SECOND_US  # difference of two clocks that is put up with
+MOST_NUMBERS: Final = 4096  # envelopes of one lease: more than four a second all the time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +205,7 @@ class Lessor:
         self._store = store
         self._clock = clock
         self._live: dict[str, Lease] = {}
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[str, dict[int, bytes]] = {}  # lease -> number -> which envelope had it
         self._closed: dict[str, str] = {}  # person -> why nothing is given to them
         self._dismissed: set[str] = set()  # devices that get nothing any more
         self._lock = threading.RLock()
@@ -316,7 +318,10 @@ class Lessor:
             self._closed.pop(person, None)
 
     def receive(self, data: bytes, *, device: VerifyKey) -> tuple[Lease, Envelope, bytes]:
-        """Open an envelope that was made under a live lease.
+        """Open an envelope that was made under a live lease; in whatever order they come.
+
+        The same envelope opens again, so that whoever was not answered may ask again: that its rows are stored once
+        is the register's to see to. Another one under its number does not.
 
         Args:
             data: The envelope.
@@ -324,7 +329,8 @@ class Lessor:
 
         Raises:
             DeniedError: The lease is over, was ended, or does not cover the stream.
-            ConflictError: The envelope came before.
+            ConflictError: Another envelope came under this number before.
+            InvalidError: There were too many under this lease.
             TamperedError: It was changed, or belongs to another device or lease.
         """
         with self._lock:
@@ -341,10 +347,14 @@ class Lessor:
             if envelope.stream not in lease.streams:
                 raise DeniedError("the lease does not cover this stream", rule="lease.stream")
             lease.check_time(envelope.sealed_us)
-            if envelope.number <= self._numbers.get(lease.id, -1):
-                raise ConflictError("this envelope came before", rule="lease.replay")
+            if envelope.number >= MOST_NUMBERS:
+                raise InvalidError("too many envelopes under one lease", rule="lease.number")
+            numbers = self._numbers.setdefault(lease.id, {})
+            which = hashlib.sha256(data).digest()
+            if numbers.get(envelope.number, which) != which:
+                raise ConflictError("another envelope had this number", rule="lease.replay")
             body = open_envelope(envelope, LeaseKey(self._store.get(lease.id)))
-            self._numbers[lease.id] = envelope.number
+            numbers[envelope.number] = which
             return lease, envelope, body
 
     def end_expired(self) -> None:

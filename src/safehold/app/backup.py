@@ -183,7 +183,7 @@ def _require_files(home: Home) -> None:
         raise InvalidError(
             f"of this home {' and '.join(elsewhere)} lie elsewhere",
             rule="backup.elsewhere",
-            fix="back these up where they lie, all at one moment, and the home as files",
+            fix="back these up where they lie: both databases in one dump, then the bucket, then the home as files",
         )
 
 

@@ -29,7 +29,8 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
-from safehold.keeper.relay import RELAYED, NotBegunError, relay
+from safehold.keeper.client import LEADS
+from safehold.keeper.relay import ALIVE, RELAYED, NotBegunError, relay
 from safehold.keeper.server import Report, Verb
 from safehold.ledger.files import replace_file
 from safehold.settings import Home
@@ -197,8 +198,10 @@ class Candidate(Mapping[str, Verb]):
             service.desk.engine.dispose()
 
     def __getitem__(self, name: str) -> Verb:
-        if name == RELAYED + "alive":
+        if name == ALIVE:
             return lambda _arguments, _descriptors, _report: {"alive": True}
+        if name == LEADS:
+            return lambda _arguments, _descriptors, _report: {"leads": self.leads}
         return partial(self._carry_out, name)
 
     def __iter__(self) -> Iterator[str]:

@@ -7,6 +7,7 @@ the keeper does not start: the ledger knows more.
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from safehold import db
 from safehold.app.outside import read_url, write_url
 from safehold.db.place import schema_of
-from safehold.errors import ConflictError, UnavailableError
+from safehold.errors import ConflictError, TamperedError, UnavailableError
 from safehold.settings import Home
 
 
@@ -38,21 +39,72 @@ def open_control(home: Home, *, lead: db.Lead | None = None) -> sa.Engine:
     Raises:
         UnavailableError: The database does not answer, or would not keep what it acknowledges.
     """
-    url = control_url(home)
-    if url is None:
-        engine = db.open_engine(home.control)
-    else:
-        schema = schema_of(home.origin)
-        _postgres().make_schema(url, schema=schema)
-        engine = _postgres().open_engine(url, schema=schema)
+    require_settled(home)
+    engine = engine_at(home, control_url(home))
     try:
-        db.migrate(engine)
         if lead is not None:
             db.fence(engine, db.advance(engine))
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def engine_at(home: Home, url: str | None, *, file: Path | None = None) -> sa.Engine:
+    """Open the control database of a home at a place, whatever the outside names; it has the newest tables then.
+
+    Args:
+        home: The home.
+        url: In PostgreSQL, or nothing for a file.
+        file: That file; the home's own by default.
+
+    Raises:
+        UnavailableError: The database does not answer, or would not keep what it acknowledges.
+    """
+    if url is None:
+        engine = db.open_engine(file or home.control)
+    else:
+        schema = schema_of(home.origin)
+        postgres_of().make_schema(url, schema=schema)
+        engine = postgres_of().open_engine(url, schema=schema)
+    try:
+        db.migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def require_settled(home: Home, *, since: str | None = "") -> None:
+    """Pass if a home is where its outside says, and nothing of it is under way.
+
+    Args:
+        home: The home.
+        since: What the outside named when the control database was opened; without it nothing is open yet.
+
+    Raises:
+        UnavailableError: It is being moved, or was meanwhile.
+        TamperedError: The outside names files that were moved away.
+    """
+    if home.moving_file.exists():
+        raise UnavailableError(
+            "this home is being moved, so no keeper works on it",
+            rule="migrate.unfinished",
+            fix="finish it: safehold migrate --yes; or take it back: safehold migrate --back",
+        )
+    if since not in ("", control_url(home)):
+        raise UnavailableError(
+            "this home was moved while a keeper started",
+            rule="migrate.unfinished",
+            fix="start it again",
+        )
+    moved = home.moved / home.control.name
+    if control_url(home) is None and not home.control.exists() and moved.exists():
+        raise TamperedError(
+            "the control database of this home was moved, and its outside does not say where to",
+            rule="migrate.moved",
+            fix="put back control-url, ledger-url and objects-url in the outside",
+        )
 
 
 def lead_of(home: Home, *, stand_by: bool = False) -> db.Lead | None:
@@ -71,7 +123,7 @@ def lead_of(home: Home, *, stand_by: bool = False) -> db.Lead | None:
     """
     url = control_url(home)
     if url is not None:
-        lead: db.Lead = _postgres().SessionLead(
+        lead: db.Lead = postgres_of().SessionLead(
             url, schema=schema_of(home.origin), patience_s=0.0 if stand_by else 3.0
         )
         return lead
@@ -81,7 +133,7 @@ def lead_of(home: Home, *, stand_by: bool = False) -> db.Lead | None:
 def cut(engine: sa.Engine) -> None:
     """Let nobody wait any longer for a database server that has fallen silent."""
     if engine.dialect.name == "postgresql":
-        _postgres().cut(engine)
+        postgres_of().cut(engine)
 
 
 def choose_control(home: Home, url: str) -> str:
@@ -91,20 +143,25 @@ def choose_control(home: Home, url: str) -> str:
         InvalidError: None may lie there, for example because the URL holds a password.
         ConflictError: The home has one.
     """
-    _postgres().read_url(url)
+    postgres_of().read_url(url)
     if home.control.exists():
         raise ConflictError("this home has a control database already", rule="control.url")
     write_url(home.control_url_file, url)
     return schema_of(home.origin)
 
 
-def _postgres() -> ModuleType:
+def postgres_of(rule: str = "control.url") -> ModuleType:
+    """Return the module that speaks to PostgreSQL.
+
+    Raises:
+        UnavailableError: The driver is not installed.
+    """
     try:
         from safehold.db import postgres
     except ImportError as error:
         raise UnavailableError(
             "the driver for PostgreSQL is not installed",
-            rule="control.url",
+            rule=rule,
             fix="pip install 'safehold[postgres]'",
         ) from error
     return postgres

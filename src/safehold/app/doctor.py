@@ -74,6 +74,7 @@ def examine(path: Path) -> dict[str, Any]:
         check("names", lambda: admit_names(chosen_names(Home.open(path))))
         check("keeper", lambda: _keeper(Home.open(path)))
         check("requests", lambda: _requests(Home.open(path)))
+        check("profile", lambda: _profile(Home.open(path)))
         check("objects", lambda: _objects(Home.open(path)))
         check("deadlines", lambda: _deadlines(Home.open(path)))
         check("audit", lambda: _audit(Home.open(path)))
@@ -259,6 +260,20 @@ def _objects(home: Home) -> str:
     count = sum(1 for _ in zip(range(MANY_OBJECTS), objects.names(), strict=False))
     where = "a bucket" if home.objects_url_file.exists() else "a folder of the home"
     return f"{count}{' or more' if count == MANY_OBJECTS else ''} in {where}, which answers"
+
+
+def _profile(home: Home) -> str:
+    """Say where each part lies, and whether a move was left half done."""
+    from safehold.app.profile import examine as examine_places
+
+    if home.moving_file.exists():
+        raise SafeholdError(
+            "this home is being moved, so no keeper works on it",
+            rule="migrate.unfinished",
+            fix="finish it: safehold migrate --yes; or take it back: safehold migrate --back",
+        )
+    left = "; what a move left behind is kept: safehold migrate --remove-old"
+    return examine_places(home) + (left if home.left_file.exists() else "")
 
 
 def _deadlines(home: Home) -> str:

@@ -42,6 +42,7 @@ def open_entrance(
         certificate=str(certificate),
         key=str(certificate_key),
         clock=SystemClock(),
+        leads=client.leads,
     )
 
 
@@ -69,7 +70,7 @@ def ask_from_afar(
     if not isinstance(given, dict):
         raise InvalidError("not a JSON object", rule="entrance.arguments")
     line = DistantLine(
-        at,
+        *at.split(","),
         server=server,
         bundle=_bundle(domain, bundle),
         certificate=certificate,

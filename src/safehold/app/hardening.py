@@ -14,6 +14,11 @@ from safehold.errors import UnavailableError
 PR_GET_DUMPABLE: Final = 3
 PR_SET_DUMPABLE: Final = 4
 _CAP_IPC_LOCK: Final = 14
+_ARENA_MAX, _MMAP_THRESHOLD = -8, -3  # parameters of mallopt(3)
+_ARENAS: Final = 2
+_APART: Final = (
+    1 << 20
+)  # bytes from which on an allocation goes back to the system as soon as it is freed
 _MCL: Final = 1 | 2 | 4  # MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT of mlockall(2)
 
 
@@ -56,7 +61,20 @@ def harden() -> Hardening:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         raise UnavailableError("the system lets nobody keep their memory", rule="keeper.harden")
+    bound_heaps()
     return inspect(lock=True)
+
+
+def bound_heaps() -> None:
+    """Let all threads share two heaps of the C library, where it can be told so.
+
+    By default there are eight for each core, and each keeps the most that any thread ever needed at once: with a
+    thread for each caller, what one look at everything takes was kept once for each heap.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # other C libraries have one heap
+        libc.mallopt(_ARENA_MAX, _ARENAS)
+        libc.mallopt(_MMAP_THRESHOLD, _APART)  # it grows by itself otherwise, up to 32 MiB
 
 
 def inspect(*, lock: bool = False) -> Hardening:

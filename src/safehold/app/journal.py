@@ -7,9 +7,13 @@ there, or an older one, and the ledger does not open.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from safehold.app.outside import read_url, write_url
 from safehold.errors import UnavailableError
 from safehold.ledger import Store
+from safehold.ledger.store_rows import SqliteRows
 from safehold.ledger.store_sqlite import SqliteStore
 from safehold.settings import Home
 
@@ -22,7 +26,30 @@ def store_of(home: Home) -> Store:
         UnavailableError: It names one, and the driver is not installed.
     """
     url = read_url(home.ledger_url_file, rule="ledger.url")
-    return SqliteStore(home.ledger) if url is None else _postgres(home, url)
+    return store_at(home, url)
+
+
+def store_at(home: Home, url: str | None, *, directory: Path | None = None) -> Store:
+    """Return the store of a home's journal at a place, whatever the outside names.
+
+    Args:
+        home: The home.
+        url: In PostgreSQL, or nothing for a file.
+        directory: Of that file, and of the lock; the home's own by default.
+    """
+    folder = directory or home.ledger
+    return SqliteStore(folder) if url is None else _postgres(url, folder)
+
+
+def rows_at(home: Home, url: str | None, *, directory: Path) -> Any:
+    """Return the rows of a home's journal at a place, as they lie; see ``ledger.store_rows``."""
+    if url is None:
+        return SqliteRows(directory)
+    _postgres(url, directory)  # says so if there is no driver
+
+    from safehold.ledger.store_postgres_rows import PostgresRows
+
+    return PostgresRows(url, origin=home.origin)
 
 
 def choose_database(home: Home, url: str) -> str:
@@ -31,7 +58,7 @@ def choose_database(home: Home, url: str) -> str:
     Raises:
         InvalidError: No ledger may lie there, for example because the URL holds a password.
     """
-    _postgres(home, url)
+    _postgres(url, home.ledger)
     write_url(home.ledger_url_file, url)
 
     from safehold.ledger.store_postgres_place import schema_of
@@ -39,7 +66,7 @@ def choose_database(home: Home, url: str) -> str:
     return schema_of(home.origin)
 
 
-def _postgres(home: Home, url: str) -> Store:
+def _postgres(url: str, directory: Path) -> Store:
     try:
         from safehold.ledger.store_postgres import PostgresStore
     except ImportError as error:
@@ -48,4 +75,4 @@ def _postgres(home: Home, url: str) -> Store:
             rule="ledger.url",
             fix="pip install 'safehold[postgres]'",
         ) from error
-    return PostgresStore(url, directory=home.ledger)
+    return PostgresStore(url, directory=directory)

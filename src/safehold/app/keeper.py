@@ -23,7 +23,7 @@ import sqlalchemy as sa
 
 from safehold import canonical, ids
 from safehold.app.anchors import anchor_now, summary
-from safehold.app.control import cut, lead_of, open_control
+from safehold.app.control import control_url, cut, lead_of, open_control, require_settled
 from safehold.app.crossing import PartyProcesses
 from safehold.app.custody import Custody, make_root, unlock
 from safehold.app.evidence.verbs import EvidenceVerbs
@@ -32,10 +32,11 @@ from safehold.app.gate import EgressGatekeeper, ProvenanceNotary
 from safehold.app.hardening import harden
 from safehold.app.journal import store_of
 from safehold.app.objects import objects_of
+from safehold.app.profile import told
 from safehold.app.quotes import Quotes
 from safehold.app.watch import last_seen, require_whole, watch_home
 from safehold.app.witnesses import local_witness, settle
-from safehold.app.workshop import SandboxWorkshop
+from safehold.app.workers import workshop_of
 from safehold.assurance.engagement.verbs import AuditVerbs
 from safehold.assurance.milestone import measure_all, newest
 from safehold.catalog import Catalog, Lineage
@@ -54,8 +55,8 @@ from safehold.keeper.trust import Trust
 from safehold.keeper.verbs import Verbs
 from safehold.ledger import Entry, Ledger, LogSigner, Panel, Witness
 from safehold.ledger.index import EpochIndex
-from safehold.sandbox.launch import Launcher
 from safehold.settings import Home
+from safehold.signing import SigningKey
 from safehold.subjects import Devices, People
 from safehold.vault import Records, Vault
 from safehold.vault.guarded import scrub
@@ -107,12 +108,17 @@ class Service:
         except UnavailableError as error:  # every entry is durable; the next start publishes them
             _LOG.warning("the newest entries are not cosigned yet: %s", error.rule)
         finally:
+            self.desk.workshop.close()
             if self.desk.lead is not None:
                 self.desk.lead.close()
 
     def sweep(self) -> None:
         """End what is past its retention."""
         self.verbs.retention.sweep({}, (), lambda _: None)
+
+    def compact(self) -> None:
+        """Join small blocks, for a bounded share of the time."""
+        self.verbs.compaction.turn()
 
     def close_grants(self) -> None:
         """Close the grants that have ended, with the range of their uses."""
@@ -170,6 +176,7 @@ def compose(
     workshop: Workshop | None = None,
     callers: frozenset[int] | None = None,
     lead: Lead | None = None,
+    ray: str = "",
 ) -> Service:
     """Return a keeper for a home, recovered and ready to serve.
 
@@ -180,12 +187,13 @@ def compose(
         workshop: Starts sandboxes.
         callers: User ids that may speak to it, if it has a user id that none of them has.
         lead: The right to lead, if somebody stands by who has taken it; the service gives it back.
+        ray: Where sandboxes run, instead of what the home says; see ``app.workers``.
 
     Raises:
         ConflictError: Another keeper leads.
     """
     clock = clock or SystemClock()
-    desk = open_desk(home, root, clock=clock, workshop=workshop, lead=lead)
+    desk = open_desk(home, root, clock=clock, workshop=workshop, lead=lead, ray=ray)
     try:
         verbs = Verbs(desk)
         verbs.recover()
@@ -202,6 +210,7 @@ def compose(
         verbs.watched = lambda: {
             **last_seen(home),
             **summary(home),
+            "profile": told(home),
             "incidents": incidents.papers.status(),
             "audit": audits.status(),
         }
@@ -233,15 +242,19 @@ def open_desk(
     clock: Clock,
     workshop: Workshop | None = None,
     lead: Lead | None = None,
+    ray: str = "",
 ) -> Desk:
     """Open everything a keeper works with; what was opened is closed again if it fails."""
     with ExitStack() as undo:
         lead = lead or lead_of(home)
         if lead is not None:
             undo.callback(lead.close)
+        url = control_url(home)
         engine = open_control(home, lead=lead)
         undo.callback(engine.dispose)
-        desk = _open_desk(home, root, engine, clock=clock, workshop=workshop)
+        desk = equip_desk(home, root, engine, clock=clock, workshop=workshop, ray=ray)
+        undo.callback(desk.ledger.close)
+        require_settled(home, since=url)  # no move begins from here on: the log is held
         desk.lead = lead
         if lead is not None:
             lead.also += [partial(cut, engine), desk.ledger.cut]
@@ -249,14 +262,16 @@ def open_desk(
         return desk
 
 
-def _open_desk(
+def equip_desk(
     home: Home,
     root: Root,
     engine: sa.Engine,
     *,
     clock: Clock,
-    workshop: Workshop | None,
+    workshop: Workshop | None = None,
+    ray: str = "",
 ) -> Desk:
+    """Open everything over a control database that is open already; raises as opening a ledger and a vault does."""
     vault = Vault.open(
         engine=engine, root=root, epochs=home.epochs, objects=objects_of(home), clock=clock
     )
@@ -289,7 +304,8 @@ def _open_desk(
             people=People(engine, sealer=Records(root), lookup_key=vault.derive("lookup")),
             devices=Devices(engine, sealer=Records(root), lookup_key=vault.derive("lookup")),
             trust=Trust(home, ledger, clock),
-            workshop=workshop or SandboxWorkshop(Launcher()),
+            workshop=workshop
+            or workshop_of(home, lambda: SigningKey(vault.derive("lease-signing")), ray=ray),
             gatekeeper=EgressGatekeeper(),
             notary=ProvenanceNotary(),
             examiner=ModelExaminer(),

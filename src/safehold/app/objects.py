@@ -18,7 +18,11 @@ def objects_of(home: Home) -> Objects:
         InvalidError: The outside names something else than a bucket.
         UnavailableError: There are no credentials for it.
     """
-    url = read_url(home.objects_url_file, rule="object.url")
+    return objects_at(home, read_url(home.objects_url_file, rule="object.url"))
+
+
+def objects_at(home: Home, url: str | None) -> Objects:
+    """Return the store of a home's sealed objects at a place, whatever the outside names; raises likewise."""
     if url is None:
         return Objects(home.objects)
     return Bucket(Place.parse(url), home=home.id)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from safehold.errors import InvalidError
+from safehold.vault import durable
 
 
 def read_url(file: Path, *, rule: str) -> str | None:
@@ -33,3 +34,12 @@ def write_url(file: Path, url: str) -> None:
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as text:
         text.write(url + "\n")
+
+
+def put_url(file: Path, url: str | None) -> None:
+    """Let such a file name something else, or nothing; durable when this returns."""
+    if url is None:
+        file.unlink(missing_ok=True)
+        durable.sync(file.parent)
+    else:
+        durable.replace(file, (url + "\n").encode())

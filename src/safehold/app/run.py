@@ -20,6 +20,7 @@ from safehold.app.verification import verify_home
 from safehold.errors import DeniedError, SafeholdError, in_file
 from safehold.ingest.folder import open_path
 from safehold.ingest.preview import file_source
+from safehold.keeper.abreast import side_by_side
 from safehold.keeper.client import KeeperClient, Progress
 
 
@@ -28,23 +29,25 @@ def run_job(client: KeeperClient, home: Path, plan: Plan, progress: Progress) ->
     started = time.monotonic()
     if plan.charter is not None:
         enact_for(client, home, plan.charter, seats=plan.seats)
-    taken = []
     names = None if plan.roster is None else read_names(plan.roster)
-    for number, path in enumerate(plan.sources):
-        mapping = plan.mappings[number] if number < len(plan.mappings) else None
+    # as many at once as the keeper runs sandboxes side by side; elsewhere one after the other
+    abreast = client.call("status").get("sandboxes_abreast", 1) if len(plan.sources) > 1 else 1
+
+    def take(numbered: tuple[int, Path]) -> dict[str, Any]:
+        number, path = numbered
         progress({"title": f"taking in {path.name}", "done": number, "of": len(plan.sources)})
-        taken.append(
-            ingest_file(
-                client,
-                path,
-                mapping=mapping,
-                tolerate=plan.tolerate,
-                progress=progress,
-                person=plan.person,
-                roster=names,
-            )
+        return ingest_file(
+            client,
+            path,
+            mapping=plan.mappings[number] if number < len(plan.mappings) else None,
+            tolerate=plan.tolerate,
+            progress=progress,
+            person=plan.person,
+            roster=names,
         )
-    result: dict[str, Any] = {"sources": taken}
+
+    sources = list(enumerate(plan.sources))
+    result: dict[str, Any] = {"sources": [one for _, one in side_by_side(take, sources, abreast)]}
     permit = pass_for(
         client,
         home,

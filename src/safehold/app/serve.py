@@ -36,6 +36,7 @@ def run(
     callers: Sequence[str] = (),
     drill: str = "weekly",
     sentinel: bool = True,
+    ray: str = "",
 ) -> None:
     """Serve callers until a signal asks to finish.
 
@@ -47,6 +48,7 @@ def run(
         callers: Accounts that may speak to it then, besides root.
         drill: How it drills; see ``app.drill.nightly``.
         sentinel: Let a process beside it watch who reads.
+        ray: Where sandboxes run, instead of what the home says; see ``app.workers``.
 
     Raises:
         ConflictError: A keeper of this name runs already.
@@ -61,7 +63,7 @@ def run(
     secret.clear()  # what it held is no longer needed by anybody
     candidate = Candidate(
         home,
-        lambda lead: compose(home, root, clock=clock, callers=allowed, lead=lead),
+        lambda lead: compose(home, root, clock=clock, callers=allowed, lead=lead, ray=ray),
         name=name,
     )
 
@@ -123,12 +125,16 @@ def work_by_itself(service: Service, clock: Clock, *, drill: str = "off") -> Cal
         ],
     )
     # a thread of its own: a receiver that is down holds up nothing but what is sent to it
+    # so has what is never urgent: it opens blocks for seconds at a time
+    slow = Schedule(clock, [Task("compaction", 60 * SECOND_US, service.compact)])
     outward = Schedule(clock, [Task("exports", EVERY_US, Feed(service, clock).turn)])
-    service.verbs.periodic = lambda: [*schedule.status(), *outward.status()]
+    service.verbs.periodic = lambda: [*schedule.status(), *slow.status(), *outward.status()]
     schedule.start()
+    slow.start()
     outward.start()
 
     def close() -> None:
+        slow.close()
         outward.close(patience_s=_SENDING_S)
         schedule.close()
         nightly.close()

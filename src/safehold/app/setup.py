@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safehold import canonical
+from safehold import canonical, ids
 from safehold.app.charters import enact_for
 from safehold.app.control import choose_control
 from safehold.app.embedded import start
 from safehold.app.journal import choose_database
 from safehold.app.objects import choose_bucket
+from safehold.app.profile import Places, prove, take_back
 from safehold.app.witnesses import local_witness
 from safehold.charter import Roster
 from safehold.charter.vocabulary import SEATS
 from safehold.clock import SECOND_US, SystemClock
-from safehold.errors import InvalidError, UnavailableError
+from safehold.errors import InvalidError, SafeholdError, UnavailableError
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.panel import pinned_of
 from safehold.ledger import Panel
@@ -39,7 +41,7 @@ def create(
     root: Mapping[str, Any] | None = None,
     control_url: str | None = None,
 ) -> dict[str, Any]:
-    """Make a home and say where its parts are.
+    """Make a home and say where its parts are; every place is proved before anything is made.
 
     Args:
         path: The home; it must be empty or absent.
@@ -60,6 +62,8 @@ def create(
     """
     if path.resolve() in (seats.resolve(), *seats.resolve().parents):
         raise InvalidError("seat keys do not belong into the home", rule="init.seats")
+    wanted = Places(control=control_url, journal=ledger_url, objects=objects_url)
+    prove(wanted, origin=f"safehold.local/{ids.opaque_id('home')}/audit")
     if root is not None and shares is not None:
         raise InvalidError("a root is elsewhere or in shares", rule="init.root")
     secret = dict(root) if root is not None else _secret(shares, passphrase)
@@ -79,6 +83,8 @@ def create(
     except (
         BaseException
     ):  # also an interruption: nothing stays half-made, so the same call can be made again
+        with contextlib.suppress(SafeholdError):  # a server that went away keeps an empty schema
+            take_back(home, wanted)
         home.discard()
         if not there:
             home.path.rmdir()
@@ -108,6 +114,7 @@ def _fill(
         "outside": str(home.outside),
         "seats": sorted(keys),
         "synthetic": home.synthetic,
+        "profile": Places.of(home).profile,
         **places,
     }
     with start(home, order) as ready:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -24,9 +24,10 @@ from safehold.errors import (
     MissingError,
     SafeholdError,
     TamperedError,
+    UnavailableError,
     in_file,
 )
-from safehold.ingest.collector import Collector
+from safehold.ingest.collector import Collector, LeaseClient, Unsettled
 from safehold.ingest.folder import open_path
 from safehold.ingest.preview import file_source
 from safehold.ingest.shelf import describe, shipped_mappings
@@ -38,6 +39,7 @@ from safehold.settings import Home
 from safehold.signing import SigningKey, VerifyKey
 
 PUBLIC = ".pub"
+OPEN = ".unsettled"
 PROOF = ("record", "keeper", "devices")
 
 
@@ -185,29 +187,54 @@ class KeeperLine:
         )
 
 
-def collect(client: KeeperClient, *, person: str, device: Path, events: Path) -> dict[str, Any]:
+class CollectorLine(LeaseClient, Protocol):
+    """A device's way to the keeper, by whatever carries it."""
+
+    def ask(self) -> dict[str, Any]:
+        """Return a signed lease with the rules that it names, or raise why there is none."""
+        ...
+
+    def say(self, mark: bytes) -> None:
+        """Tell the keeper, signed, how far the device has counted."""
+        ...
+
+
+def collect(
+    line: CollectorLine,
+    *,
+    person: str,
+    device: Path,
+    events: Path,
+    check: Callable[[str], None] = lambda _keeper: None,
+) -> dict[str, Any]:
     """Run the reference collector over events until they end.
 
-    The numbering goes on where this device stopped; the numbers are kept beside its key.
+    The numbering goes on where this device stopped; the numbers are kept beside its key, and so is an envelope of
+    which it is not known whether it was taken: sealed, so that only the keeper could open it.
+
+    Args:
+        line: The way to the keeper.
+        person: Whose events.
+        device: Key file of the device.
+        events: JSON lines; ``-`` for standard input.
+        check: Told the keeper's key before it is believed.
 
     Raises:
         MissingError: There is no such key file.
         DeniedError: The device is not enrolled for this person, who has not opted in, or has paused, or everything
             is stopped.
+        UnavailableError: What became of an earlier envelope cannot be found out now.
     """
-    enrol = f"safehold source add --person PERSON --device {shlex.quote(str(device))}"
-    if not device.exists():
-        raise MissingError(f"no key file {device.name}", rule="signing.key", fix=enrol)
-    key = SigningKey.read(device)
-    line = KeeperLine(client, person=person, device=key)
+    key = read_device(device)
     memory = device.with_name(device.name + ".positions")
     positions = orjson.loads(memory.read_bytes()) if memory.exists() else {}
     try:
         first = line.ask()
     except DeniedError as error:
         if error.rule == "lease.device":
-            error.fix = enrol
+            error.fix = _enrol(device)
         raise
+    check(str(first["keeper"]))
     rules: dict[str, Any] = first["rules"]
     collector = Collector(
         line,
@@ -217,15 +244,23 @@ def collect(client: KeeperClient, *, person: str, device: Path, events: Path) ->
         rules={stream: Rules.from_spec(spec) for stream, spec in rules.items()},
         clock=SystemClock(),
         positions=positions,
+        unsettled=_unsettled(device),
     )
-    line.say(collector.mark())
+    if not collector.settle():
+        raise UnavailableError(
+            "it is not known yet what became of an earlier envelope", rule="ingest.unsettled"
+        )
     try:
+        line.say(collector.mark())
         for event in _lines(events):
             collector.feed(event)
         collector.flush()
+        settled = collector.settle()
     finally:
         write_paper(memory, orjson.dumps(collector.positions))
-    line.say(collector.mark())
+        _keep(device, collector.unsettled)
+    if settled:
+        line.say(collector.mark())
     counters = collector.counters
     return {
         "sealed": dict(counters.sealed),
@@ -234,7 +269,53 @@ def collect(client: KeeperClient, *, person: str, device: Path, events: Path) ->
         "refused": dict(counters.refused),
         "not_recorded": counters.not_recorded,
         "discarded": counters.discarded,
+        "unsettled": 0 if collector.unsettled is None else collector.unsettled.rows,
     }
+
+
+def collect_here(
+    client: KeeperClient, *, person: str, device: Path, events: Path
+) -> dict[str, Any]:
+    """Run the reference collector against the keeper of this machine; see ``collect``."""
+    line = KeeperLine(client, person=person, device=read_device(device))
+    return collect(line, person=person, device=device, events=events)
+
+
+def read_device(device: Path) -> SigningKey:
+    """Return a device's key.
+
+    Raises:
+        MissingError: There is no such key file.
+    """
+    if not device.exists():
+        raise MissingError(f"no key file {device.name}", rule="signing.key", fix=_enrol(device))
+    return SigningKey.read(device)
+
+
+def _enrol(device: Path) -> str:
+    return f"safehold source add --person PERSON --device {shlex.quote(str(device))}"
+
+
+def _unsettled(device: Path) -> Unsettled | None:
+    file = device.with_name(device.name + OPEN)
+    if not file.exists():
+        return None
+    try:
+        held = orjson.loads(file.read_bytes())
+        return Unsettled(**{**held, "envelope": unb64(held["envelope"])})
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise InvalidError(
+            "not an envelope that waits", file=file.name, rule="ingest.unsettled"
+        ) from error
+
+
+def _keep(device: Path, left: Unsettled | None) -> None:
+    file = device.with_name(device.name + OPEN)
+    if left is None:
+        file.unlink(missing_ok=True)
+        return
+    held = {"stream": left.stream, "rows": left.rows, "event_us": left.event_us}
+    write_paper(file, orjson.dumps({**held, "envelope": b64(left.envelope)}))
 
 
 def names(home: Path, tier: str | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from safehold.access.code import CODE
 from safehold.errors import SafeholdError, UnavailableError
+from safehold.keeper import ports
 from safehold.keeper.ports import Frame
 from safehold.keeper.program import name_program
 from safehold.sandbox.job import Job, Limits
@@ -26,6 +27,22 @@ SILENT: Final = frozenset({"sql"})  # how they fail could be made to tell of a r
 def kind_of(recipe: str) -> str:
     """Return what runs a recipe; one that somebody wrote is named by what runs it and a hash."""
     return recipe.partition(":")[0]
+
+
+def job_of(recipe: str, spec: Mapping[str, Any], inputs: Sequence[int], *, least: str) -> Job:
+    """Return what a sandbox is asked to do for a recipe, and how much it may use."""
+    name = kind_of(recipe)
+    limits = Limits.of(name)
+    if name == CODE:
+        limits = replace(limits, wall=float(spec["seconds"]))
+        least = max(least, LEAST)
+    return Job(
+        recipe=name,
+        spec=orjson.dumps(dict(spec)),
+        inputs=tuple(inputs),
+        limits=limits,
+        least=least,
+    )
 
 
 class SandboxJob:
@@ -73,23 +90,18 @@ class SandboxWorkshop:
     @contextmanager
     def start(
         self, recipe: str, spec: Mapping[str, Any], inputs: Sequence[int], *, least: str
-    ) -> Iterator[SandboxJob]:
+    ) -> Iterator[ports.Job]:
         """Start a recipe; leaving the context kills what still runs."""
-        name = kind_of(recipe)
-        limits = Limits.of(name)
-        if name == CODE:
-            limits = replace(limits, wall=float(spec["seconds"]))
-            least = max(least, LEAST)
-        job = Job(
-            recipe=name,
-            spec=orjson.dumps(dict(spec)),
-            inputs=tuple(inputs),
-            limits=limits,
-            least=least,
-        )
-        with self._launcher.start(job) as running:
-            yield SandboxJob(running, silent=name in SILENT)
+        with self._launcher.start(job_of(recipe, spec, inputs, least=least)) as running:
+            yield SandboxJob(running, silent=kind_of(recipe) in SILENT)
 
     def pack(self, parts: Iterable[tuple[Mapping[str, Any], pa.Table]]) -> int:
         """Return a sealed, read-only memory file of tables."""
         return pack_parts(parts)
+
+    def abreast(self) -> int:
+        """Return how many sandboxes are worth starting side by side for one use."""
+        return 1
+
+    def close(self) -> None:
+        """Let go of everything; sandboxes of this machine end with their jobs."""

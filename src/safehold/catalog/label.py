@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from safehold.catalog.algebra import Inherited, join
@@ -75,7 +76,7 @@ class DatasetLabel:
             last_day=record["last_day"],
             sensitivity=record.get("sensitivity", 4),
             digest=record.get("digest", ""),
-            **{name: frozenset(record.get(name, ())) for name in _SETS},
+            **{name: _shared(tuple(record.get(name, ()))) for name in _SETS},
         )
 
     def inherited(self, people: Iterable[str] = ()) -> Inherited:
@@ -92,6 +93,12 @@ class DatasetLabel:
             sensitivity=self.sensitivity,
             **{name: getattr(self, name) for name in _SETS},
         )
+
+
+@lru_cache(maxsize=4096)
+def _shared(names: tuple[str, ...]) -> frozenset[str]:
+    """Return one set for all labels that say the same: most do, and eight sets of its own are 2 kB a label."""
+    return frozenset(names)
 
 
 _SETS = (

@@ -8,7 +8,9 @@ Doesn't: know anything that the ledger does not. Which datasets there ever were 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,6 +26,7 @@ from safehold.errors import DeniedError, MissingError, SafeholdError, TamperedEr
 SOURCE, MODEL = "source", "model"
 _MARK: Final = b"sh/lineage/v2\0"
 _VERSION: Final = 2
+_AT_ONCE: Final = 500  # rows
 _PEOPLE: Final = b"sh/lineage/people/v1\0"
 # what a row of an older version says, which carried no code
 _OLD: Final = frozenset(
@@ -100,6 +103,8 @@ class Lineage:
     def __init__(self, engine: sa.Engine, *, key: bytes) -> None:
         self._engine = engine
         self._key = key
+        self._looking = threading.Lock()
+        self._known: dict[str, tuple[bytes, Node]] = {}  # by id the digest of what was checked
 
     def add(
         self,
@@ -198,19 +203,43 @@ class Lineage:
         return list(found[dataset].parents) if found else []
 
     def look(self) -> tuple[dict[str, Node], dict[str, str]]:
-        """Return every dataset that holds, oldest first, and by id the kind of those whose rows were changed."""
+        """Return every dataset that holds, oldest first, and by id the kind of those whose rows were changed.
+
+        Every row is read each time; one that says byte for byte what it said when it was checked last is not decoded
+        again. So what stays in memory is one node a dataset, and a look makes new ones only of what is new.
+        """
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> tuple[dict[str, Node], dict[str, str]]:
+        known, fresh = self._known, {}
+        there: list[tuple[str, bytes]] = []
         with self._engine.begin() as connection:
-            rows = connection.execute(
-                sa.select(tables.dataset).order_by(tables.dataset.c.created_us)
-            ).all()
+            query = sa.select(tables.dataset).order_by(tables.dataset.c.created_us)
+            for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)):
+                mark = hashlib.sha256(row.label).digest()
+                there.append((row.id, mark))
+                held = known.get(row.id)
+                if held is None or (row.kind, row.created_us, mark) != (
+                    held[1].kind, held[1].created_us, held[0],
+                ):  # fmt: skip
+                    fresh[row.id] = row
             edges = self._edges(connection)
         nodes: dict[str, Node] = {}
         broken: dict[str, str] = {}
-        for row in rows:
+        self._known = {}
+        for name, mark in there:
+            parents = edges.pop(name, [])
+            node = None if name in fresh else known[name][1]
+            if node is not None and list(node.parents) != sorted(parents):
+                broken[name] = node.kind
+                continue
             try:
-                nodes[row.id] = self._check(row, edges.pop(row.id, []))
+                nodes[name] = node or self._check(fresh[name], parents)
             except TamperedError:
-                broken[row.id] = str(row.kind)
+                broken[name] = str(fresh[name].kind)
+            else:
+                self._known[name] = (mark, nodes[name])
         # within one microsecond in the order of their intents, so that a parent comes before its child
         found = sorted(
             nodes.values(), key=lambda one: (one.created_us, int(one.facts.get("intent", -1)))

@@ -7,6 +7,8 @@ does not hold is counted as such.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from sys import intern
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
@@ -27,7 +29,7 @@ class Held(NamedTuple):
         stream: Stream.
         segment: Segment.
         window: UTC day.
-        source: Source or build that it is of.
+        sources: Sources or build that it is of; several where several blocks were joined.
         kind: ``telemetry``, or what it was made as.
         purposes: What it may be used for.
         expires: First day on which it may no longer exist.
@@ -37,10 +39,16 @@ class Held(NamedTuple):
     stream: str
     segment: str
     window: int
-    source: str
+    sources: tuple[str, ...]
     kind: str
     purposes: tuple[str, ...]
     expires: int
+
+
+@lru_cache(maxsize=4096)
+def _shared(purposes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return one tuple for all blocks that may be used for the same."""
+    return purposes
 
 
 class Mirror:
@@ -79,14 +87,15 @@ class Mirror:
                     continue
                 known[row.id] = (
                     row.mac,
+                    # the driver makes every word anew: many blocks say the same, and keep one of each
                     Held(
-                        block.person,
-                        block.stream,
-                        block.segment,
+                        intern(block.person),
+                        intern(block.stream),
+                        intern(block.segment),
                         block.window,
-                        row.source,
-                        row.kind,
-                        tuple(block.label.purposes),
+                        tuple(sorted({intern(one) for one, _ in self._rows.parts(row)})),
+                        intern(row.kind),
+                        _shared(tuple(block.label.purposes)),
                         block.label.expires,
                     ),
                 )

@@ -13,15 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import sqlalchemy as sa
 
 from safehold import canonical
-from safehold.catalog import tables
+from safehold.catalog import parts, tables
 from safehold.catalog.label import DatasetLabel, label_blocks
-from safehold.catalog.row import Rows
+from safehold.catalog.row import MARK, Part, Rows
 from safehold.catalog.state import Extent, Sealer, SourceState, Tallies, add_tallies
 from safehold.errors import ConflictError
 from safehold.vault import SealedBlock, SealedObject
 
-STAGING, LIVE, REFUSED = "staging", "live", "refused"
-TELEMETRY, DERIVED = "telemetry", "derived"  # whatever else a block is, it is derived too
+STAGING, LIVE, REFUSED = "staging", parts.LIVE, "refused"
+TELEMETRY, DERIVED = parts.TELEMETRY, "derived"  # whatever else a block is, it is derived too
 # why events are dropped in which somebody has a part who has not opted in
 OF_OTHERS = ("counterpart", "not_consented", "not_participating", "participants_unknown")
 
@@ -39,6 +39,7 @@ class Catalog:
         self._engine = engine
         self._rows = Rows(key)
         self._tallies = Tallies(sealer)
+        self.parts = parts.Parts(engine, self._rows, self._tallies)
 
     def begin(self, source: str, *, now_us: int) -> SourceState:
         """Open a source for ingestion, or find out how far it got before.
@@ -113,20 +114,7 @@ class Catalog:
                 )
             )
             self._rows.insert(connection, source, objects, kind=TELEMETRY, state=STAGING)
-            if extents:
-                connection.execute(
-                    tables.extent.insert(),
-                    [
-                        {
-                            "source": source,
-                            "origin": extent.origin,
-                            "stream": extent.stream,
-                            "first": extent.first,
-                            "last": extent.last,
-                        }
-                        for extent in extents
-                    ],
-                )
+            parts.add_extents(connection, source, extents)
 
     def add_derived(
         self, source: str, objects: Sequence[SealedObject], *, kind: str = DERIVED
@@ -148,7 +136,7 @@ class Catalog:
                 connection.execute(
                     sa.select(tables.block.c.id)
                     .where(
-                        tables.block.c.source == source,
+                        of_sources([source]),
                         tables.block.c.state == LIVE,
                         tables.block.c.expires > after_day,
                     )
@@ -220,7 +208,7 @@ class Catalog:
         query = (
             sa.select(tables.block)
             .where(tables.block.c.person == person)
-            .order_by(tables.block.c.stream, tables.block.c.window, tables.block.c.id)
+            .order_by(tables.block.c.stream, tables.block.c.window, tables.block.c.place)
         )
         if live:
             query = query.where(tables.block.c.state == LIVE)
@@ -232,9 +220,7 @@ class Catalog:
         with self._engine.begin() as connection:
             blocks = [
                 self._rows.check(row)
-                for row in connection.execute(
-                    sa.select(tables.block).where(tables.block.c.source == source)
-                )
+                for row in connection.execute(sa.select(tables.block).where(of_sources([source])))
             ]
         return label_blocks(blocks) if blocks else None
 
@@ -253,18 +239,26 @@ class Catalog:
         Raises:
             TamperedError: A row does not carry the keeper's MAC.
         """
-        found: set[str] = set()
+        return sorted({source for parts in self.parts_of(blocks).values() for source, _ in parts})
+
+    def parts_of(self, blocks: Sequence[bytes]) -> dict[bytes, tuple[Part, ...]]:
+        """Return of which sources the rows of blocks are, in order, each row of the register checked.
+
+        Raises:
+            TamperedError: A row does not carry the keeper's MAC.
+        """
+        found: dict[bytes, tuple[Part, ...]] = {}
         column = tables.block.c
         with self._engine.begin() as connection:
             for start in range(0, len(blocks), 500):
                 for row in connection.execute(
-                    sa.select(column.kind, column.source, column.record, column.mac).where(
-                        column.id.in_(blocks[start : start + 500])
-                    )
+                    sa.select(
+                        column.id, column.kind, column.source, column.record, column.mac
+                    ).where(column.id.in_(blocks[start : start + 500]))
                 ):
                     self._rows.check_mac(row)
-                    found.add(row.source)
-        return sorted(found)
+                    found[row.id] = self._rows.parts(row)
+        return found
 
     def finish(self, source: str, tally: Mapping[str, Mapping[str, int]]) -> None:
         """Turn a source's staged blocks live, in one transaction."""
@@ -334,7 +328,7 @@ class Catalog:
             streams: Streams wanted.
             after_day: Today; blocks whose expiry is this day or earlier are left out.
             windows: First and last UTC day, inclusive.
-            sources: Sources, or builds, that they must be of.
+            sources: Sources, or builds, that they must be of; one that several were joined to is of each of theirs.
 
         Raises:
             TamperedError: A row does not carry the keeper's MAC.
@@ -347,16 +341,24 @@ class Catalog:
                 tables.block.c.stream.in_(list(streams)),
                 tables.block.c.expires > after_day,
             )
-            .order_by(tables.block.c.person, tables.block.c.window, tables.block.c.id)
+            .order_by(tables.block.c.person, tables.block.c.window, tables.block.c.place)
         )
         if windows is not None:
             query = query.where(
                 tables.block.c.window >= windows[0], tables.block.c.window <= windows[1]
             )
-        if sources is not None:
-            query = query.where(tables.block.c.source.in_(list(sources)))
+        wanted = None if sources is None else frozenset(sources)
+        if wanted is not None:
+            # not by the index of origins, which is under no MAC: of what was joined each row says whose it is
+            column = tables.block.c.source
+            query = query.where(sa.or_(column.in_(wanted), column.startswith(MARK)))
         with self._engine.begin() as connection:
-            return [self._rows.check(row) for row in connection.execute(query)]
+            return [
+                sealed
+                for row in connection.execute(query)
+                for sealed in [self._rows.check(row)]
+                if wanted is None or any(source in wanted for source, _ in self._rows.parts(row))
+            ]
 
     def expire(self, day: int) -> list[str]:
         """Forget blocks whose retention ended by a day, and return the objects that are now empty."""
@@ -372,6 +374,8 @@ class Catalog:
                 sa.select(tables.block.c.source, tables.block.c.record).where(gone)
             ).all()
             touched = {canonical.decode(row.record)["object"] for row in rows}
+            joined = sa.select(tables.block.c.id).where(gone)
+            connection.execute(tables.origin.delete().where(tables.origin.c.block.in_(joined)))
             connection.execute(tables.block.delete().where(gone))
             # an object holds blocks of one source, so those of others need not be looked at
             still: set[str] = set()
@@ -386,9 +390,10 @@ class Catalog:
         return empty
 
     def objects(self) -> set[str]:
-        """Return the names of all objects that the catalogue knows."""
+        """Return the names of all objects that the catalogue knows, with those that are still read but retired."""
+        known = sa.union_all(sa.select(tables.object_.c.name), sa.select(tables.retired.c.name))
         with self._engine.begin() as connection:
-            return set(connection.execute(sa.select(tables.object_.c.name)).scalars())
+            return set(connection.execute(known).scalars())
 
     def unnoted(self) -> list[tuple[str, dict[str, dict[str, int]]]]:
         """Return live sources whose closing leaf is not in the ledger yet."""
@@ -461,3 +466,9 @@ class Catalog:
         for table in (tables.block, tables.object_, tables.extent):
             connection.execute(table.delete().where(table.c.source == source))
         return names
+
+
+def of_sources(sources: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Return what holds of blocks in which rows of some sources lie."""
+    joined = sa.select(tables.origin.c.block).where(tables.origin.c.source.in_(sources))
+    return sa.or_(tables.block.c.source.in_(sources), tables.block.c.id.in_(joined))

@@ -50,6 +50,33 @@ block = sa.Table(
     sa.Column(
         "mac", sa.LargeBinary(32), nullable=False
     ),  # over state-free fields, keyed by the keeper
+    # in which order blocks came; rows are read in it, and one that several were joined to has that of the first
+    sa.Column("place", sa.BigInteger, index=True),
+    sa.Index("ix_block_group", "segment", "stream", "window", "person"),
+)
+
+# which sources lie in a block that several were joined to: an index, the truth is in the block's record
+origin = sa.Table(
+    "origin",
+    metadata,
+    sa.Column("block", sa.LargeBinary(16), primary_key=True),
+    sa.Column("source", sa.String(64), primary_key=True, index=True),
+)
+
+# objects whose blocks lie elsewhere now; whoever chose them before may still read them for a while
+retired = sa.Table(
+    "retired",
+    metadata,
+    sa.Column("name", sa.String(96), primary_key=True),
+    sa.Column("since_us", sa.BigInteger, nullable=False),
+)
+
+# how many compactions there were: the ledger says so too, and an older copy of this database says less
+compaction = sa.Table(
+    "compaction",
+    metadata,
+    sa.Column("one", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
 )
 
 extent = sa.Table(

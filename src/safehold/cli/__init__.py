@@ -19,6 +19,7 @@ from safehold.cli import (
     auditing,
     backup,
     board,
+    capacity,
     charter,
     containment,
     dataset,
@@ -32,11 +33,13 @@ from safehold.cli import (
     home,
     incident,
     incident_blast,
+    ingest,
     job,
     join,
     key,
     ledger,
     me,
+    migrate,
     paper,
     people,
     portal,
@@ -46,6 +49,7 @@ from safehold.cli import (
     source,
     tagger,
     watching,
+    worker,
 )
 from safehold.cli.surface import guarded
 
@@ -65,6 +69,7 @@ def build() -> typer.Typer:
     watching.register(alert.group)
     alert_targets.register(alert.group)
     for noun, group in (
+        ("capacity", capacity.group),
         ("charter", charter.group),
         ("board", board.group),
         ("containment", containment.group),
@@ -80,6 +85,7 @@ def build() -> typer.Typer:
         ("agent", agent.group),
         ("mcp", agent.server),
         ("entrance", entrance.group),
+        ("ingest", ingest.group),
         ("portal", portal.group),
         ("backup", backup.group),
         ("grant", grant.group),
@@ -95,10 +101,12 @@ def build() -> typer.Typer:
         ("ledger", ledger.group),
         ("budget", artifact.budget),
         ("evidence", evidence.group),
+        ("worker", worker.group),
     ):
         root.add_typer(group, name=noun)
     root.callback()(_options)
     home.register(root)
+    migrate.register(root)
     principal.register(root)
     drill.register(root)
     job.register(root)

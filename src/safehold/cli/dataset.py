@@ -89,3 +89,24 @@ def sweep(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
     """End what is past its retention now: keys destroyed, epochs rotated, objects removed."""
     with keeper(home) as client:
         put(client.call("dataset.sweep"), as_json=as_json)
+
+
+@group.command()
+def compact(
+    *,
+    segment: Annotated[
+        str | None, typer.Option(help="One segment, such as us-ca.key; all of them without it.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would be joined; open nothing.")
+    ] = False,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Join small blocks of one person, stream, day and label into larger ones; the rows stay the same.
+
+    A keeper that serves does it by itself, a little at a time.
+    """
+    with keeper(home) as client, progress_bar("joining blocks", quiet=as_json) as progress:
+        answer = client.call("dataset.compact", progress=progress, segment=segment, dry_run=dry_run)
+    put(answer, as_json=as_json)

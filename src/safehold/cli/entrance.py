@@ -32,10 +32,19 @@ def serve(
     certificate: Annotated[Path, typer.Option(help="The entrance's own X.509-SVID, PEM.")],
     certificate_key: Annotated[Path, typer.Option(help="The key of that certificate, PEM.")],
     bind: Annotated[str, typer.Option(help="host:port")] = "127.0.0.1:7450",
+    health: Annotated[
+        str,
+        typer.Option(
+            help="host:port where a balancer asks, without TLS, whether a keeper leads here."
+        ),
+    ] = "",
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Let workloads on other machines ask the keeper, over TLS on which both ends prove who they are."""
+    import threading
+
     from safehold.app.entrance import open_entrance
+    from safehold.ledger.web import WebServer
     from safehold.signing import SigningKey
 
     with keeper(home, bare=True) as client:
@@ -49,6 +58,9 @@ def serve(
             certificate_key=existing(certificate_key),
         )
         say(f"workloads of {domain} come in at {made.web.url}")
+        if health:
+            asked = WebServer(made.health, health)
+            threading.Thread(target=asked.serve, name="health", daemon=True).start()
         made.web.serve()
 
 
@@ -56,7 +68,12 @@ def serve(
 def ask(
     verb: Annotated[str, typer.Argument(help="What to ask the keeper for, for example status.")],
     *,
-    at: Annotated[str, typer.Option(help="host:port of the entrance.")],
+    at: Annotated[
+        str,
+        typer.Option(
+            help="host:port of the entrance; several with commas: the one whose keeper leads is asked."
+        ),
+    ],
     server: Annotated[str, typer.Option(help="The SPIFFE id that the entrance must have.")],
     domain: Annotated[str, typer.Option(help="The trust domain of both.")],
     bundle: Annotated[Path, typer.Option(help="Its SPIFFE trust bundle, JSON.")],

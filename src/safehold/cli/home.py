@@ -9,12 +9,15 @@ import typer
 
 from safehold.cli.surface import (
     DEFAULT_HOME,
+    DatabaseOption,
     HomeOption,
     JsonOption,
     Key,
     Seat,
+    SettingsOption,
     existing,
     keeper,
+    places_of,
     put,
     root_elsewhere,
     secret_of,
@@ -71,21 +74,37 @@ def init(
             " without a password."
         ),
     ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="server: PostgreSQL and a bucket, from --database and --objects, --settings or the environment."
+        ),
+    ] = "embedded",
+    database: DatabaseOption = None,
+    settings: SettingsOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Make a home: root key, board, ledger, witness. Nothing is collected before a charter is signed."""
     from safehold.app.setup import create
 
+    places = places_of(
+        profile,
+        settings=settings,
+        database=database,
+        journal=ledger_url,
+        control=control,
+        objects=objects,
+    )
     made = create(
         home,
         seats=seats,
         charter=charter,
         shares=shares,
-        ledger_url=ledger_url,
-        objects_url=objects,
+        ledger_url=places.journal,
+        objects_url=places.objects,
         root=root_elsewhere(root, unlock, make=make_key),
-        control_url=control,
+        control_url=places.control,
     )
     put(made, as_json=as_json)
 
@@ -115,6 +134,12 @@ def serve(
         bool,
         typer.Option(help="Let a process beside the keeper watch who asks for data."),
     ] = True,
+    ray: Annotated[
+        str,
+        typer.Option(
+            help="Run sandboxes on Ray, for this keeper: local:N starts N workers here, host:port joins a cluster."
+        ),
+    ] = "",
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Run the keeper and its periodic work in the foreground, until interrupted."""
@@ -141,6 +166,7 @@ def serve(
         callers=caller or (),
         drill=drills,
         sentinel=sentinel,
+        ray=ray,
     )
 
 

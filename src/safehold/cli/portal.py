@@ -27,6 +27,26 @@ def serve(
     state: Annotated[
         Path, typer.Option(help="Folder of the portal's own: its keys and its journal.")
     ] = Path("safehold-portal"),
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the keys that all portals of this home share; --state if left out."
+        ),
+    ] = None,
+    keeper_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name of a keeper that stands by, where this account may not list the home's outside."
+        ),
+    ] = None,
+    drain: Annotated[
+        float,
+        typer.Option(
+            help="Seconds between the signal to end and the last request, for a balancer.",
+            min=0,
+            max=600,
+        ),
+    ] = 0.0,
     certificate: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.")] = None,
     certificate_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
     behind: Annotated[
@@ -47,6 +67,9 @@ def serve(
         home=Home.open(home),
         origin=check_origin(origin),
         state=state,
+        keys=keys,
+        keepers=tuple(keeper_name or ()),
+        drain_s=drain,
         behind=tuple(behind or ()),
     )
     say(f"the portal is at {origin}")

@@ -119,14 +119,61 @@ def run(
         Path,
         typer.Option("--from", help="Events as JSON lines in wire form; - for standard input."),
     ] = Path("-"),
+    to: Annotated[
+        str | None,
+        typer.Option(help="URL of safehold ingest serve; no home is needed here then."),
+    ] = None,
+    authority: Annotated[
+        Path | None, typer.Option(help="Certificates that servers' must come from, PEM.")
+    ] = None,
+    keeper_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="The keeper's public key; else the first to answer is kept beside the device's."
+        ),
+    ] = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(help="Hand in through a queue: tls://host:port, or nats://127.0.0.1:port."),
+    ] = None,
+    queue_name: Annotated[str, typer.Option(help="Of the queue.")] = "safehold",
+    queue_key: Annotated[
+        Path | None, typer.Option(help="The .pub file of whoever takes from it.")
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Our certificate for the queue, PEM.")
+    ] = None,
+    certificate_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Run the reference collector: no lease, no recording; it drops, scans and seals at the edge."""
-    from safehold.app.sources import collect
+    if to is not None:
+        from safehold.app.network import Way, collect_from_afar
+        from safehold.ingest.network.queue import Place
+
+        place = (
+            None
+            if queue is None
+            else Place(
+                url=queue,
+                name=queue_name,
+                authority=authority,
+                certificate=certificate,
+                key=certificate_key,
+            )
+        )
+        way = Way(
+            front=to, authority=authority, keeper=keeper_key, queue=place, queue_key=queue_key
+        )
+        put(collect_from_afar(way, person=person, device=device, events=events), as_json=as_json)
+        return
+    if queue is not None:
+        raise typer.BadParameter("leases are asked for at --to", param_hint="--queue")
+    from safehold.app.sources import collect_here
 
     with keeper(home) as client:
-        put(collect(client, person=person, device=device, events=events), as_json=as_json)
+        put(collect_here(client, person=person, device=device, events=events), as_json=as_json)
 
 
 @group.command()

@@ -16,6 +16,7 @@ from safehold.clock import date_of
 from safehold.errors import InvalidError, SafeholdError, place_of
 
 if TYPE_CHECKING:
+    from safehold.app.profile import Places
     from safehold.keeper.client import KeeperClient, Progress
     from safehold.settings import Home
 
@@ -29,6 +30,16 @@ HolderOption = Annotated[Path | None, typer.Option(help="The key of the grant's 
 GrantSeatsOption = Annotated[
     Path | None,
     typer.Option(help="Folder of seat keys: sign the grant with them. For trying out only."),
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        help="PostgreSQL for both databases of a server profile: postgresql://user@host/database, without a password."
+    ),
+]
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(help="TOML that names the places of a server profile: database, objects."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 DEFAULT_HOME = Path("safehold-home")
@@ -223,6 +234,36 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Progress]:
 
         yield show
         bar.update(task, total=1, completed=1)
+
+
+def places_of(
+    profile: str,
+    *,
+    settings: Path | None,
+    database: str | None,
+    journal: str | None,
+    control: str | None,
+    objects: str | None,
+) -> Places:
+    """Return where the parts of a home shall lie.
+
+    Raises:
+        InvalidError: There is no such profile, or it is told of places it does not have, or of too few.
+    """
+    from safehold.app.profile import PROFILES, Places, server_places
+
+    if profile == "server":
+        given = {"database": database, "journal": journal, "control": control, "objects": objects}
+        return server_places(settings=settings, given=given)
+    if profile not in PROFILES or database is not None or settings is not None:
+        raise InvalidError(
+            "--database and --settings go with the profile server"
+            if profile in PROFILES
+            else "no such profile",
+            rule="profile.name",
+            fix=f"--profile, or --to: {' or '.join(PROFILES)}",
+        )
+    return Places(journal=journal, control=control, objects=objects)
 
 
 def existing(path: Path) -> Path:

@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -28,10 +28,14 @@ from sqlalchemy import event
 from safehold.db.lead import another_leads, lead_lost
 from safehold.db.place import check_place, lock_of, why_forgetful
 from safehold.db.trouble import say_unavailable, unavailable
-from safehold.errors import SafeholdError, UnavailableError
+from safehold.errors import ConflictError, SafeholdError, TamperedError, UnavailableError
 
+MOVED: Final = "moved_"  # before the name of a schema that a home was moved away from
 PATIENCE_S: Final = 3.0  # for the lead: a server needs a moment to notice that a session has ended
 SILENT_S = 10.0  # a server that says nothing for so long is not there, whatever its connection says
+
+SESSIONS: Final = 5  # of one keeper, kept open
+MORE_SESSIONS: Final = 10  # when many read at once; closed again
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 _SESSIONS: Final[WeakKeyDictionary[sa.Engine, WeakSet[Connection]]] = WeakKeyDictionary()
@@ -42,7 +46,8 @@ _SESSION: Final = """
 SELECT set_config('search_path', %s || ', pg_temp', false),
   set_config('idle_session_timeout', '0', false),
   set_config('lock_timeout', '30s', false),
-  current_setting('server_version_num')::int, current_setting('fsync'),
+  set_config('statement_timeout', '120s', false),
+  pg_backend_pid(), current_setting('server_version_num')::int, current_setting('fsync'),
   current_setting('full_page_writes'), current_setting('synchronous_commit'),
   current_setting('synchronous_standby_names')
 """
@@ -92,7 +97,9 @@ def open_engine(url: str, *, schema: str) -> sa.Engine:
         "postgresql+psycopg://",
         creator=connect,
         pool_pre_ping=True,  # a server that was restarted is found again, before a transaction begins
-        pool_timeout=30,
+        pool_size=SESSIONS,
+        max_overflow=MORE_SESSIONS,
+        pool_timeout=30,  # then whoever waits is told that the database is not available
         hide_parameters=True,
     )
 
@@ -128,12 +135,110 @@ def make_schema(url: str, *, schema: str) -> None:
     try:
         found = base.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (schema,))
         if found.fetchone() is None:
+            moved = base.execute(
+                "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (MOVED + schema,)
+            )
+            if moved.fetchone() is not None:
+                raise _moved()
             base.execute(f"CREATE SCHEMA {schema}".encode())
             base.commit()
     except psycopg.Error as error:
         raise _failed(error) from None
     finally:
         base.close()
+
+
+def look(url: str, *, schema: str) -> dict[str, Any]:
+    """Return what a server is and where in it a home lies; every promise of a connection was checked then.
+
+    Raises:
+        UnavailableError: It does not answer, or would not keep what it acknowledges.
+    """
+    with closing(_connect(read_url(url), schema)) as base:
+        return {"version": _version(base), "schema": schema}
+
+
+def prove(url: str, *, schema: str) -> dict[str, Any]:
+    """Pass if the control database of a home can be made on a server, and nothing of it is there; nothing is made.
+
+    Raises:
+        ConflictError: Something of this home lies there.
+        UnavailableError: The server does not answer, would not keep what it acknowledges, or lets us make no schema.
+    """
+    with closing(_connect(read_url(url), schema)) as base:
+        try:
+            return prove_room(base, schema, _version(base))
+        except psycopg.Error as error:
+            raise _failed(error) from None
+
+
+def prove_room(base: psycopg.Connection[Any], schema: str, version: str) -> dict[str, Any]:
+    """Pass if a schema can be made and is not there, nor one of that name that was moved away."""
+    names = [schema, MOVED + schema]
+    found = base.execute(
+        "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE nspname = ANY(%s)", (names,)
+    ).fetchall()
+    if found:
+        raise ConflictError(
+            "the database holds something of this home already",
+            rule="profile.there",
+            fix="safehold migrate --remove-old, or name another database",
+        )
+    may = base.execute("SELECT has_database_privilege(current_database(), 'CREATE')").fetchone()
+    if may != (True,):
+        raise UnavailableError(
+            "this role may make no schema in the database",
+            rule="profile.rights",
+            fix="GRANT CREATE ON DATABASE ... TO the role, for this once",
+        )
+    return {"version": version, "schema": schema, "durable": True}
+
+
+def set_aside(url: str, *, schema: str) -> None:
+    """Rename the schema of a home, so that no keeper finds it; nothing if that was done."""
+    _alter(url, schema, f"ALTER SCHEMA {schema} RENAME TO {MOVED}{schema}", of=schema)
+
+
+def drop(url: str, *, schema: str) -> None:
+    """Remove a schema and everything in it; nothing if it is not there."""
+    _alter(url, schema, f"DROP SCHEMA IF EXISTS {schema} CASCADE", of=schema)
+
+
+def _alter(url: str, schema: str, command: str, *, of: str) -> None:
+    with closing(_connect(read_url(url), schema)) as base:
+        try:
+            base.execute("SELECT set_config('statement_timeout', '0', true)")
+            found = base.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (of,))
+            if found.fetchone() is not None:
+                base.execute(command.encode())
+            base.commit()
+        except psycopg.Error as error:
+            raise _failed(error) from None
+
+
+def size_of(url: str, *, schema: str) -> int:
+    """Return how many bytes the tables of a schema take, indexes and all."""
+    with closing(_connect(read_url(url), schema)) as base:
+        row = base.execute(
+            "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_catalog.pg_class c"
+            " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = %s AND c.relkind = 'r'",
+            (schema,),
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+
+def _version(base: psycopg.Connection[Any]) -> str:
+    row = base.execute("SELECT current_setting('server_version')").fetchone()
+    return str(row[0]).split()[0] if row else ""
+
+
+def _moved() -> TamperedError:
+    return TamperedError(
+        "the control database of this home was moved away from here",
+        rule="migrate.moved",
+        fix="let control-url in the outside name where it lies now",
+    )
 
 
 class SessionLead:
@@ -205,7 +310,8 @@ def _connect(options: dict[str, Any], schema: str) -> Connection:
         raise _failed(error) from None
     try:
         row: tuple[Any, ...] = base.execute(_SESSION, (schema,)).fetchone() or ()
-        _, _, _, version, fsync, pages, commit, standbys = row
+        _, _, _, _, pid, version, fsync, pages, commit, standbys = row
+        _check_own(base, pid)
         _check_durable(version, fsync, pages, commit, standbys)
         # held fast for the session; what waits for a standby today waits for it tomorrow
         base.execute("SELECT set_config('synchronous_commit', %s, false)", (commit,))
@@ -222,6 +328,28 @@ def _connect(options: dict[str, Any], schema: str) -> Connection:
 def _check_durable(*settings: Any) -> None:
     if why := why_forgetful(*settings):
         raise _forgetful(*why)
+
+
+def refuse_pooled(base: psycopg.Connection[Any]) -> None:
+    """Pass if it is the server itself that answers.
+
+    A pooler gives its clients a number of its own. One that hands out sessions in turn would hand the lock that says
+    who leads to somebody else, and settings of one session to another; whether it does cannot be told from here.
+
+    Raises:
+        UnavailableError: It is a pooler.
+    """
+    row = base.execute("SELECT pg_backend_pid()").fetchone()
+    _check_own(base, row[0] if row else 0)
+
+
+def _check_own(base: psycopg.Connection[Any], pid: int) -> None:
+    if pid != base.info.backend_pid:
+        raise UnavailableError(
+            "something between us and the database answers in its place",
+            rule="db.pooled",
+            fix="connect to the server itself: a pooler cannot carry the lock that says who leads",
+        )
 
 
 def _forgetful(wrong: str, fix: str) -> UnavailableError:

@@ -57,7 +57,9 @@ def _vacuum(engine: sa.Engine) -> None:
             return
         connection.autocommit = True
         try:
+            connection.execute("SET statement_timeout = 0")  # a vacuum takes as long as it takes
             connection.execute(f"VACUUM {names}")
+            connection.execute("SET statement_timeout = '120s'")
         finally:
             connection.autocommit = False
     except Exception as error:  # noqa: BLE001 - housekeeping: the epoch has ended before this

@@ -24,7 +24,7 @@ from safehold.keeper.desk import Desk
 
 Mask = NDArray[np.bool_]
 FRESH_US: Final = 60 * SECOND_US  # what ends by the clock ends without a leaf of its own
-_WORDS: Final = ("person", "stream", "segment", "source", "kind", "purposes")
+_WORDS: Final = ("person", "stream", "segment", "sources", "kind", "purposes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +107,12 @@ class Holdings:
             self.names[field] = names
             self._column[field] = np.array([number[one] for one in values], dtype=np.int64)
         born = self._born_of(tracks)
-        by_source = np.array([born.get(one, 0) for one in self.names["source"]], dtype=np.int64)
-        self._born = by_source[self._column["source"]] if len(self._held) else by_source
+        # a block that several were joined to is there since the first of them was
+        by_source = np.array(
+            [min(born.get(one, 0) for one in several) for several in self.names["sources"]],
+            dtype=np.int64,
+        )
+        self._born = by_source[self._column["sources"]] if len(self._held) else by_source
         self._alive = self._column["expires"] > self._desk.today()
         self._seen, self._at_us = moves, now
 
@@ -149,7 +153,8 @@ class Holdings:
 
     def of_sources(self, sources: Collection[str]) -> Mask:
         """Return the blocks of some sources and builds."""
-        return self.where("source", lambda one: one in sources)
+        wanted = frozenset(sources)
+        return self.where("sources", lambda several: not wanted.isdisjoint(several))
 
     def reach(self, terms: Terms) -> tuple[Mask, list[Node]]:
         """Return the blocks that a grant covered, and the tables of several people."""
@@ -165,7 +170,9 @@ class Holdings:
             lambda one: one in everybody and terms.people.chooses(one, everybody[one].jurisdiction),
         )
         mask &= self._born <= terms.until
-        within = self.where("source", lambda one: self._within(one, terms))
+        within = self.where(
+            "sources", lambda several: all(self._within(one, terms) for one in several)
+        )
         telemetry = self.where("kind", lambda one: one == TELEMETRY)
         window = self._column["window"]
         mask &= np.where(telemetry, (terms.first <= window) & (window <= terms.last), within)
@@ -197,7 +204,7 @@ class Holdings:
         """Return the days of the telemetry among some blocks, or behind what was made of it."""
         telemetry = self.where("kind", lambda one: one == TELEMETRY)
         found = set(np.unique(self._column["window"][mask & telemetry]).tolist())
-        for source in self._words("source", mask & ~telemetry):
+        for source in self.sources(mask & ~telemetry):
             if source in self.nodes:
                 label = self.nodes[source].label
                 found |= set(range(label.first_day, label.last_day + 1))
@@ -205,7 +212,9 @@ class Holdings:
 
     def sources(self, mask: Mask) -> list[str]:
         """Return the sources and builds that some blocks are of."""
-        return self._words("source", mask)
+        return list(
+            dict.fromkeys(one for several in self._words("sources", mask) for one in several)
+        )
 
     def classes(self, mask: Mask) -> tuple[set[str], set[str]]:
         """Return the streams of telemetry in or behind some blocks, and their terms in the charter."""
@@ -213,7 +222,7 @@ class Holdings:
         terms: set[str] = set()
         telemetry = self.where("kind", lambda one: one == TELEMETRY)
         streams |= set(self._words("stream", mask & telemetry))
-        for source in self._words("source", mask):
+        for source in self.sources(mask):
             if source in self.nodes:
                 label = self.nodes[source].label
                 terms |= label.categories
@@ -276,4 +285,4 @@ class Holdings:
         return "live" if lives else "ended"
 
     def _sources(self) -> Collection[str]:
-        return set(self.names.get("source", ()))
+        return {one for several in self.names.get("sources", ()) for one in several}

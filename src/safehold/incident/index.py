@@ -33,7 +33,9 @@ VERSION: Final = 1
 EACH: Final = 1 << 16  # leaves of one file
 ENOUGH: Final = 1 << 12  # new leaves that are worth writing down
 # after one of these, what may be opened is no longer what it was
-MOVING: Final = frozenset({"ingest", "access.result", "derived", "erasure", "retention", "choice"})
+MOVING: Final = frozenset(
+    {"ingest", "access.result", "compaction", "derived", "erasure", "retention", "choice"}
+)
 
 
 class Index:

@@ -20,7 +20,7 @@ from safehold.access.lease import SKEW_US, Lease, read_lease
 from safehold.canonical import unb64
 from safehold.clock import SECOND_US, Clock
 from safehold.dlp import Rules
-from safehold.errors import InvalidError, SafeholdError
+from safehold.errors import InvalidError, SafeholdError, UnavailableError
 from safehold.ingest.admission import Roll
 from safehold.ingest.convert import convert, source_kinds
 from safehold.ingest.limits import Limits
@@ -39,6 +39,23 @@ _FOCUS: Final = b'"focus"'
 _LONGEST: Final = 3  # times as long, at most
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsettled:
+    """An envelope of which it is not known whether its rows are stored: it is sealed, and only the keeper opens it.
+
+    Args:
+        envelope: Its bytes.
+        stream: Whose numbering it goes on with.
+        rows: How many events are in it.
+        event_us: Time of the last of them.
+    """
+
+    envelope: bytes
+    stream: str
+    rows: int
+    event_us: int
+
+
 class LeaseClient(Protocol):
     """The way to the keeper."""
 
@@ -47,7 +64,11 @@ class LeaseClient(Protocol):
         ...
 
     def submit(self, envelope: bytes) -> None:
-        """Hand in an envelope, or raise why it is refused."""
+        """Hand in an envelope, or raise why it is refused.
+
+        Raises:
+            UnavailableError: Whether it was taken is not known. Any other error: it was not, and will not be.
+        """
         ...
 
 
@@ -83,6 +104,7 @@ class Collector:
         rules: Minimisation rules by stream; a lease carries the version of each.
         clock: The time.
         positions: Where the numbering of each stream goes on.
+        unsettled: An envelope that was sent before, and not answered.
     """
 
     def __init__(
@@ -95,8 +117,10 @@ class Collector:
         rules: Mapping[str, Rules],
         clock: Clock,
         positions: Mapping[str, int] | None = None,
+        unsettled: Unsettled | None = None,
     ) -> None:
         self.counters = Counters()
+        self._unsettled = unsettled
         self._client = client
         self._person = person
         self._device = device
@@ -176,7 +200,7 @@ class Collector:
         self.counters.masked.update(tally.masked)
         for stream, table in tables.items():
             if len(table) and not self._hand_in(self._lease, stream, table, event_us):
-                self._end_lease(waiting=len(table))
+                self._end_lease(waiting=0 if self._unsettled else len(table))
                 return
 
     def pause(self) -> None:
@@ -194,6 +218,30 @@ class Collector:
             at_us=self._clock.now_us(), event_us=self._event_us, positions=dict(self._positions)
         )
         return sign_mark(mark, self._device)
+
+    def settle(self) -> bool:
+        """Find out what became of an envelope that was not answered; return whether nothing is open.
+
+        Until that is known nothing is recorded: its events have their numbers, or the next ones have.
+        """
+        left = self._unsettled
+        if left is None:
+            return True
+        try:
+            self._client.submit(left.envelope)
+        except SafeholdError as error:
+            if _leaves_open(error):
+                return False
+            self.counters.discarded += left.rows  # its rows are not stored, and never will be
+        else:
+            self._count(left)
+        self._unsettled = None
+        return True
+
+    @property
+    def unsettled(self) -> Unsettled | None:
+        """An envelope of which it is not known whether its rows are stored."""
+        return self._unsettled
 
     @property
     def positions(self) -> dict[str, int]:
@@ -229,6 +277,9 @@ class Collector:
         """
         if keep is not None:
             self.flush()
+        if not self.settle():
+            self._end_lease(waiting=0)
+            return False
         try:
             lease = read_lease(self._client.obtain(), keeper=self._keeper)
             self._check_lease(lease)
@@ -322,12 +373,23 @@ class Collector:
         envelope = seal_envelope(
             header, bytes(pack(numbered)), to=unb64(lease.sealing), device=self._device
         )
+        sent = Unsettled(envelope=envelope, stream=stream, rows=len(table), event_us=event_us)
         try:
             self._client.submit(envelope)
-        except SafeholdError:
+        except SafeholdError as error:
+            self._unsettled = sent if _leaves_open(error) else None
             return False
         self._number += 1
-        self._positions[stream] = first + len(table)
-        self._event_us = max(self._event_us, event_us)
-        self.counters.sealed[stream] += len(table)
+        self._count(sent)
         return True
+
+    def _count(self, taken: Unsettled) -> None:
+        """Use up the numbers of events that the keeper has taken."""
+        self._positions[taken.stream] = self._positions.get(taken.stream, 0) + taken.rows
+        self._event_us = max(self._event_us, taken.event_us)
+        self.counters.sealed[taken.stream] += taken.rows
+
+
+def _leaves_open(error: SafeholdError) -> bool:
+    """Tell whether after an error it is not known what became of what was asked."""
+    return isinstance(error, UnavailableError) or type(error) is SafeholdError

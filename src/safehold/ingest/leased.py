@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from safehold.errors import InvalidError
 from safehold.ingest.pipeline import Order, Tally
 from safehold.ingest.rest import RestBatch, rest_batches
 from safehold.ingest.validate import SKEW_US
-from safehold.sandbox.channel import read_parts
+from safehold.sandbox.channel import slice_parts
 from safehold.telemetry.schema import STREAMS, WIRE
 
 
@@ -28,11 +28,13 @@ class LeasedChunk:
         rows: Events in it.
         tally: What became of them.
         batches: Rest form.
+        refused: The rule by which nothing of it is taken, where it is judged by itself.
     """
 
     rows: int
     tally: Tally
     batches: Sequence[RestBatch]
+    refused: str = ""
 
 
 def leased_schema(stream: str) -> pa.Schema:
@@ -41,24 +43,42 @@ def leased_schema(stream: str) -> pa.Schema:
     return pa.schema([*(item.with_nullable(nullable=True) for item in WIRE[stream]), *extra])
 
 
-def read_leased(fd: int, order: Order) -> Iterator[LeasedChunk]:
+def read_leased(fd: int, order: Order, *, apart: bool = False) -> Iterator[LeasedChunk]:
     """Yield the rest form of opened envelopes, one chunk each.
 
     Args:
         fd: Sealed memory with one part an envelope; a part's header has ``person`` and ``stream``.
         order: What the run is told to do.
+        apart: Judge each envelope by itself: what one breaks keeps no other out.
 
     Raises:
         InvalidError: A batch is not minimised far enough, holds somebody else's events, or does
             not fit.
     """
-    for number, (header, table) in enumerate(read_parts(fd)):
-        stream, person = header.get("stream"), header.get("person")
-        if stream not in STREAMS or not isinstance(person, str):
-            raise InvalidError(
-                "a leased batch names its stream and person", row=number, rule="leased.header"
-            )
-        yield _carry(str(stream), person, table, order, number)
+    for number, (header, body) in enumerate(slice_parts(fd)):
+        try:
+            yield _read(header, body, order, number)
+        except InvalidError as error:
+            if not apart:
+                raise
+            yield LeasedChunk(0, Tally(), [], error.rule or error.code)
+
+
+def _read(header: Mapping[str, Any], body: pa.Buffer, order: Order, number: int) -> LeasedChunk:
+    stream, person = header.get("stream"), header.get("person")
+    if stream not in STREAMS or not isinstance(person, str):
+        raise InvalidError(
+            "a leased batch names its stream and person", row=number, rule="leased.header"
+        )
+    try:  # bytes of a stranger: nobody has looked at them before
+        return _carry(str(stream), person, pa.ipc.open_stream(body).read_all(), order, number)
+    except (
+        pa.ArrowException,
+        OSError,
+    ) as error:  # no table, or values that are not what their type says
+        raise InvalidError(
+            f"leased batch {number} holds no table", row=number, rule="leased.body"
+        ) from error
 
 
 def _carry(stream: str, person: str, table: pa.Table, order: Order, number: int) -> LeasedChunk:

@@ -50,7 +50,7 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
     elif kind == "synthetic":
         _run_workforce(dict(source or {}), order, done, emit)
     elif kind == "leased" and len(inputs) == 1:
-        _run_leased(inputs[0], order, done, emit)
+        _run_leased(inputs[0], order, done, emit, apart=bool(spec.get("apart")))
     else:
         raise InvalidError(
             "a source is a file or leased with one input, or synthetic",
@@ -105,11 +105,18 @@ def _emit_batch(batch: RestBatch, chunk: int, emit: Emit) -> None:
     emit(header, pack(batch.table))
 
 
-def _run_leased(fd: int, order: Order, done: frozenset[int], emit: Emit) -> None:
-    rows = 0
-    for index, chunk in enumerate(read_leased(fd, order)):
+def _run_leased(fd: int, order: Order, done: frozenset[int], emit: Emit, *, apart: bool) -> None:
+    rows = refused = 0
+    for index, chunk in enumerate(read_leased(fd, order, apart=apart)):
         rows += chunk.rows
         if index in done:
+            continue
+        if chunk.refused:
+            refused += 1
+            emit(
+                {"type": "refused", "chunk": index, "row": index, "field": None,
+                 "rule": chunk.refused}
+            )  # fmt: skip
             continue
         for batch in chunk.batches:
             _emit_batch(batch, index, emit)
@@ -121,7 +128,7 @@ def _run_leased(fd: int, order: Order, done: frozenset[int], emit: Emit) -> None
                 "tally": chunk.tally.to_frame(),
             }
         )
-    emit({"type": "done", "rows_read": rows, "refused": 0, "mapping": "leased"})
+    emit({"type": "done", "rows_read": rows, "refused": refused, "mapping": "leased"})
 
 
 def _run_file(

@@ -19,6 +19,7 @@ from safehold.keeper.contained import Thing
 from safehold.keeper.desk import Desk
 from safehold.keeper.pooled import Pooled
 from safehold.keeper.ports import Passed
+from safehold.keeper.rows import Only
 from safehold.keeper.trust import Trust
 from safehold.keeper.uses import Caps
 from safehold.ledger import Entry, Receipt
@@ -91,6 +92,7 @@ class Opening:
         datasets: What is made from it has these as parents: sources, builds, tables.
         pooled: Tables of several people that are opened beside.
         touched: What all runs of it touch that could be contained.
+        only: Which rows of its blocks are opened for it, where blocks hold those of other sources too; None for all.
     """
 
     intent: Receipt
@@ -104,6 +106,7 @@ class Opening:
     datasets: tuple[str, ...]
     pooled: tuple[Pooled, ...] = ()
     touched: frozenset[Thing] = frozenset()
+    only: Only | None = None
 
 
 def bounds_of(desk: Desk, ask: Ask, asker: Asker) -> Bounds:

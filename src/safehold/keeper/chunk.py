@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from safehold.charter import Charter
 from safehold.errors import ConflictError, InvalidError
@@ -37,6 +37,7 @@ class Chunk:
         tally: What the sandbox counted in it.
         arrivals: The rows, by person, stream and day.
         moved: When somebody had moved last, by name, as it was when the source was begun.
+        parts: Of a source that is live at once, what was counted in each part of it, by name.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Chunk:
     tally: Tally
     arrivals: tuple[Arrival, ...]
     moved: Mapping[str, int]
+    parts: Mapping[str, Tally] = field(default_factory=dict)
 
 
 class Chunks:
@@ -182,6 +184,12 @@ class Chunks:
                 )
             )
         desk.trust.require_running()
+        if chunk.parts:
+            desk.catalog.parts.commit(
+                chunk.source, chunk.parts, tally=tally, objects=objects, extents=extents,
+                now_us=desk.now_us(),
+            )  # fmt: skip
+            return
         desk.catalog.commit_chunk(
             chunk.source, chunk.number, tally=tally, objects=objects, extents=extents
         )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from safehold.errors import UnavailableError, revive
+from safehold.errors import SafeholdError, UnavailableError, revive
 from safehold.keeper import wire
 
+LEADS: Final = "relayed:leads"  # each keeper answers it for itself; see ``keeper.relay``
+PATIENCE_S: Final = 1.0  # for a keeper to say whether it leads
 Progress = Callable[[dict[str, Any]], None]
 Prove = Callable[[str, dict[str, Any]], dict[str, Any]]
 
@@ -86,18 +88,32 @@ class KeeperClient:
     def _open(self) -> socket.socket:
         failed: OSError | None = None
         for path in self._paths:
-            link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
-                with wire.address(path) as address:
-                    link.connect(address)
+                return self._dial(path)
             except OSError as error:
-                link.close()
                 failed = error
-            else:
-                return link
         raise UnavailableError(
             "no keeper answers", rule="keeper.reachable", fix="safehold serve"
         ) from failed
+
+    def leads(self) -> bool:
+        """Tell whether one of these keepers leads now; one that nobody stands by for does."""
+        for path in self._paths:
+            with suppress(OSError), self._dial(path) as link:
+                if leads(link):
+                    return True
+        return False
+
+    @staticmethod
+    def _dial(path: Path) -> socket.socket:
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with wire.address(path) as address:
+                link.connect(address)
+        except BaseException:
+            link.close()
+            raise
+        return link
 
 
 @contextmanager
@@ -111,3 +127,24 @@ def _going_away() -> Iterator[None]:
             rule="keeper.reachable",
             fix="see what is there (safehold ledger tail), then ask again",
         ) from error
+
+
+def leads(link: socket.socket) -> bool:
+    """Tell whether the keeper behind a fresh connection leads; one that nobody stands by for knows no such word."""
+    link.settimeout(PATIENCE_S)
+    try:
+        wire.send(link, {"verb": LEADS, "arguments": {}})
+        received = wire.receive(link)
+    except (OSError, SafeholdError):
+        return False
+    finally:
+        link.settimeout(None)
+    if received is None:
+        return False
+    message, strangers = received
+    wire.close_all(strangers)
+    match message:
+        case {"answer": {"leads": bool(leads)}}:
+            return leads
+        case _:
+            return True

@@ -16,7 +16,7 @@ from safehold.canonical import b64, unb64
 from safehold.clock import Clock, SystemClock
 from safehold.errors import InvalidError, SignInError, UnavailableError, revive
 from safehold.keeper.client import Progress
-from safehold.keeper.entrance import METHOD, PATH, mutual
+from safehold.keeper.entrance import METHOD, PATH, READY, mutual
 from safehold.keeper.signed import Line, Session, SignedLine
 from safehold.ledger.web import split_bind
 from safehold.signing import SigningKey
@@ -29,7 +29,7 @@ class DistantLine:
     """A line on which nothing is proved but the workload's certificate; every call has a connection of its own.
 
     Args:
-        at: ``host:port`` of the entrance.
+        at: ``host:port`` of the entrances; of several the first whose keeper leads is asked.
         server: The SPIFFE id that the entrance must have.
         bundle: Of the trust domain of both.
         certificate: Our certificate chain, a PEM file.
@@ -42,15 +42,15 @@ class DistantLine:
 
     def __init__(
         self,
-        at: str,
-        *,
+        *at: str,
         server: str,
         bundle: Bundle,
         certificate: Path,
         key: Path,
         clock: Clock | None = None,
     ) -> None:
-        self._at = split_bind(at)
+        self._all = [split_bind(one) for one in at]
+        self._chosen: tuple[str, int] | None = self._all[0] if len(self._all) == 1 else None
         self._server = server
         self._bundle = bundle
         self._certificate, self._key = certificate, key
@@ -84,19 +84,14 @@ class DistantLine:
         if descriptors:
             raise InvalidError("a file cannot be handed over from afar", rule="entrance.call")
         body = orjson.dumps({"verb": verb, "arguments": arguments})
-        link = http.client.HTTPSConnection(*self._at, context=self._tls, timeout=PATIENCE_S)
+        link = self._connect()
         try:
-            link.connect()
-            self._check_server(link)
             link.sock.settimeout(None)
             link.request("POST", PATH, body, {"Content-Type": "application/json"})
             answer = link.getresponse()
             said = answer.read(LARGEST + 1)
-        except ssl.SSLCertVerificationError as error:
-            raise SignInError(
-                "what answers is not of this trust domain", rule="entrance.server"
-            ) from error
         except (OSError, http.client.HTTPException) as error:
+            self._forget()
             raise UnavailableError(
                 "the entrance does not answer, or did not let us in: whether it was carried out is not known",
                 rule="entrance.reachable",
@@ -104,7 +99,59 @@ class DistantLine:
             ) from error
         finally:
             link.close()
-        return _read(said)
+        try:
+            return _read(said)
+        except UnavailableError:
+            self._forget()  # its keeper may lead no longer
+            raise
+
+    def _forget(self) -> None:
+        if len(self._all) > 1:
+            self._chosen = None
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        """Return a connection to the entrance whose keeper leads, which has shown who it is.
+
+        Raises:
+            SignInError: What answers is not the entrance that was asked for.
+            UnavailableError: None answers; nothing was asked.
+        """
+        failed: Exception | None = None
+        for at in [self._chosen] if self._chosen is not None else self._all:
+            link = http.client.HTTPSConnection(*at, context=self._tls, timeout=PATIENCE_S)
+            try:
+                link.connect()
+                self._check_server(link)
+                if self._chosen is not None or self._leads(link):
+                    self._chosen = at
+                    return link
+                link.close()
+            except ssl.SSLCertVerificationError as error:
+                link.close()
+                raise SignInError(
+                    "what answers is not of this trust domain", rule="entrance.server"
+                ) from error
+            except (OSError, http.client.HTTPException) as error:
+                link.close()
+                failed = error
+            except BaseException:
+                link.close()
+                raise
+        if self._chosen is not None and len(self._all) > 1:
+            self._chosen = None
+            return self._connect()
+        raise UnavailableError(
+            "no entrance answers whose keeper leads, or it did not let us in: nothing was asked",
+            rule="entrance.reachable",
+            fix="see whether the entrance and its keeper are there",
+        ) from failed
+
+    @staticmethod
+    def _leads(link: http.client.HTTPSConnection) -> bool:
+        link.request("GET", READY)
+        answer = link.getresponse()
+        answer.read(LARGEST)
+        return answer.status == 200
 
     def _check_server(self, link: http.client.HTTPSConnection) -> None:
         shown = link.sock.getpeercert(binary_form=True)

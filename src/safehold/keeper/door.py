@@ -47,12 +47,13 @@ SIGNED: Final = (
     "audit.dismiss", "audit.engage", "audit.hear", "board.enact", "board.propose", "board.rotate", "board.show",
     "charter.enact", "charter.log", "charter.proposals", "charter.propose", "charter.vote", "containment.lift", "gap",
     "grant.review", "incident.close", "incident.letters", "incident.lower", "incident.notice", "incident.reached",
-    "lease.mark", "lease.obtain", "lease.submit", "people.disclose", "request.decide", "resume", "rights.answer",
-    "rights.read", "status", "stop",
+    "lease.hand-in", "lease.mark", "lease.obtain", "lease.submit", "people.disclose", "request.decide", "resume",
+    "rights.answer", "rights.read", "status", "stop",
 )  # fmt: skip
 OPERATED: Final = (
     "agent.list", "agent.suspend", "artifact.list", "artifact.show", "audit.counters", "audit.due", "audit.list",
-    "audit.show", "containment.list", "containment.preview", "dataset.lineage", "dataset.list", "dataset.sweep",
+    "audit.show", "containment.list", "containment.preview", "dataset.compact", "dataset.lineage", "dataset.list",
+    "dataset.sweep",
     "document.list", "document.publish", "drift", "drill.begin", "drill.record", "evidence.build",
     "evidence.controls", "evidence.history",
     "feature", "federate.identity", "grant.due", "grant.list",
@@ -104,7 +105,13 @@ OF_WATCHING: Final[Mapping[str, frozenset[str]]] = {
     "alert.ack": _PEOPLE,
 }
 
+# what the portals of a home leave for each other: sealed by them, for a while; whoever asks learns and opens nothing
+OF_PORTALS: Final = (
+    "portal.begin", "portal.count", "portal.end", "portal.hold", "portal.notes", "portal.put", "portal.spend",
+)  # fmt: skip
+
 KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(OF_PORTALS, frozenset({LOCAL, WORKLOAD})),
     "tool.refused": frozenset({WORKLOAD}),
     # a portal about its own journal; it opens nothing, and says nothing of anybody
     "portal.head": frozenset({LOCAL, WORKLOAD}),
@@ -210,6 +217,7 @@ UNPROVED: Final = frozenset(
         "session.ask",
         "session.open",
         "artifact.decide",
+        *OF_PORTALS,
         *SIGNED,
     }
 )

@@ -14,6 +14,7 @@ import ssl
 import threading
 from base64 import b64encode
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
@@ -26,6 +27,8 @@ from safehold.keeper.signed import Line
 from safehold.ledger.web import Limits, Request, Response, WebServer
 
 PATH: Final = "/call"
+LIVE: Final = "/health/live"
+READY: Final = "/health/ready"  # whether a keeper leads here: one that stands by on another host hands nothing on
 JSON: Final = "application/json"
 LIMITS: Final = Limits(head=8_192, body=1 << 20, connections=64, each=16)
 # what is asked to become somebody; everything else carries the session
@@ -49,6 +52,7 @@ class Entrance:
         certificate: File of our own certificate chain, PEM.
         key: File of its key, PEM.
         clock: Time.
+        leads: Tells whether a keeper that is reached from here leads.
 
     Raises:
         InvalidError: Certificate and key cannot be used, or the bundle has no roots.
@@ -64,8 +68,10 @@ class Entrance:
         certificate: str,
         key: str,
         clock: Clock,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self._line = line
+        self._leads = leads
         self._own = own
         self._bundle = bundle
         self._clock = clock
@@ -76,7 +82,22 @@ class Entrance:
         tls = mutual(ssl.PROTOCOL_TLS_SERVER, bundle, certificate=certificate, key=key)
         self.web = WebServer(self._answer, bind, tls=tls, limits=LIMITS)
 
+    def health(self, request: Request) -> Response:
+        """Answer a balancer: whether this process is there, and whether a keeper leads here; nothing else."""
+        match (request.method, request.path):
+            case ("GET", "/health/live"):
+                return Response(status=200, body=b"alive\n")
+            case ("GET", "/health/ready"):
+                led = self._leads()
+                return Response(
+                    status=200 if led else 503, body=b"ready\n" if led else b"no keeper\n"
+                )
+            case _:
+                return Response(status=404)
+
     def _answer(self, request: Request) -> Response:
+        if request.method == "GET":
+            return self.health(request)
         if (request.method, request.path) != ("POST", PATH):
             return Response(status=404)
         try:

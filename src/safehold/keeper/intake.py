@@ -13,22 +13,20 @@ import hmac
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-import pyarrow as pa
 
-from safehold.catalog import SourceState, add_tallies
+from safehold.catalog import add_tallies
 from safehold.catalog.register import LIVE
 from safehold.charter import Charter
 from safehold.dlp.named import admit_names
 from safehold.dlp.roster import Roster
 from safehold.errors import (
     ConflictError,
-    DeniedError,
     InvalidError,
     TamperedError,
     UnavailableError,
@@ -38,12 +36,13 @@ from safehold.keeper.chunk import Chunk, Chunks
 from safehold.keeper.contained import ALL, COLLECTION
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.inheritance import label_source
-from safehold.keeper.names import chosen_names, require_leased, rules_version, told_rules
+from safehold.keeper.names import chosen_names, rules_version, told_rules
 from safehold.keeper.offer import check_source, reopen, roll_entry
 from safehold.keeper.ports import Frame
 from safehold.keeper.server import Report
 from safehold.keeper.terms import least_level, streams_of
 from safehold.ledger import Entry
+from safehold.subjects import Standing
 
 _LOG = logging.getLogger(__name__)
 MOST_REFUSALS = 100  # shown of one source
@@ -137,38 +136,6 @@ class Intake:
             for item in inputs:
                 os.close(item)
 
-    def take_sealed(
-        self, name: str, header: dict[str, Any], body: bytes, report: Report, *,
-        charter: bytes, rules: Mapping[str, str],
-    ) -> dict[str, Any]:  # fmt: skip
-        """Take the opened body of an envelope in; it is checked and brought to rest in a sandbox.
-
-        What was minimised under one charter, or by some rules, is never taken in under others: those that come into
-        force while the envelope is on its way may mask more.
-
-        Args:
-            name: Hash of the envelope, hex; the same envelope is taken once.
-            header: ``person`` and ``stream``.
-            body: Arrow stream of minimised rows.
-            report: Told how far it is.
-            charter: Digest of the charter that it was recorded under.
-            rules: Versions of the rules that it was recorded by, by stream.
-
-        Raises:
-            DeniedError: Another charter is in force, or another rule.
-        """
-        try:
-            table = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
-        except (pa.ArrowException, OSError) as error:
-            raise InvalidError("an envelope holds no table", rule="leased.body") from error
-        memory = self._desk.workshop.pack([(header, table)])
-        try:
-            with self._alone(name):
-                under = (charter, rules)
-                return self._take(name, {"kind": "leased"}, [memory], {}, report, under=under)
-        finally:
-            os.close(memory)
-
     def recover(self, *, keep: set[str]) -> None:
         """Finish what a crash left: missing closing leaves, objects that nothing knows.
 
@@ -179,7 +146,7 @@ class Intake:
         desk.vault.remove(desk.catalog.drop_unfinished())
         try:
             for name, tally in desk.catalog.unnoted():
-                self._close(name, tally)
+                self.close(name, tally)
         except UnavailableError as error:  # a ledger that only reads: the next start writes it
             _LOG.warning("a source gets its closing leaf later: %s", error.rule)
         try:
@@ -196,21 +163,13 @@ class Intake:
         inputs: Sequence[int],
         arguments: dict[str, Any],
         report: Report,
-        *,
-        under: tuple[bytes, Mapping[str, str]] | None = None,
     ) -> dict[str, Any]:
         desk = self._desk
         charter = desk.trust.charter()
-        if under is not None and charter.digest() != under[0]:
-            raise DeniedError(
-                "the lease is for another agreement", rule="lease.charter", fix="obtain a new lease"
-            )
         used, mark = self._roster_used(arguments)
         orders = self.orders()
         orders["rules"] = told_rules(orders["rules"])
         version = rules_version(orders["rules"])
-        if under is not None:
-            require_leased(under[1], orders["rules"])
         state = desk.catalog.begin(name, now_us=desk.now_us())
         if state.state == LIVE:
             return {"source": name, "already": True, "tally": state.tally, "refusals": []}
@@ -226,7 +185,11 @@ class Intake:
         )
         # before the sandbox is told of people: a move in between is noticed, whatever it was told
         moved = {one.external: one.moved_us for one in desk.people.everybody().values()}
-        spec = self._spec(orders, source, arguments, state=state)
+        spec = self.spec(orders, source, begun_us=state.begun_us, done=state.done)
+        if (tolerate := arguments.get("tolerate_ppm")) is not None:
+            spec["tolerate"] = tolerate / 1_000_000
+        if roster := arguments.get("roster"):
+            spec["roster"] = roster
         least = least_level(charter, frozenset(spec["rules"]), synthetic=desk.home.synthetic)
         run = _Run(
             name=name,
@@ -260,7 +223,7 @@ class Intake:
             desk.trust.require_running()
             self._require_collected(name)
             desk.catalog.finish(name, total)
-        self._close(name, total)
+        self.close(name, total)
         return {
             "source": name,
             "already": False,
@@ -344,7 +307,8 @@ class Intake:
             case _:
                 raise TamperedError("an unknown frame", rule="ingest.frames")
 
-    def _close(self, name: str, tally: Mapping[str, Mapping[str, int]]) -> None:
+    def close(self, name: str, tally: Mapping[str, Mapping[str, int]]) -> None:
+        """Say in the ledger that a source is live, and what it is."""
         desk = self._desk
         taken = tally.get("taken", {})
         desk.log(
@@ -381,22 +345,32 @@ class Intake:
                 fix="make another home: safehold init",
             )
 
-    def _spec(
+    def spec(
         self,
         orders: Mapping[str, Any],
-        source: dict[str, Any],
-        arguments: dict[str, Any],
+        source: Mapping[str, Any],
         *,
-        state: SourceState,
+        begun_us: int,
+        done: Iterable[int] = (),
+        only: frozenset[str] | None = None,
     ) -> dict[str, Any]:
+        """Return what a sandbox that takes a source in is told.
+
+        Args:
+            orders: What the charter and the home say.
+            source: The source.
+            begun_us: When it was begun.
+            done: Chunks that are known.
+            only: The people who may be in it; everybody without.
+        """
         desk = self._desk
         stops, charter = desk.trust.stops(), desk.trust.charter()
-        spec: dict[str, Any] = {
-            "source": source,
+        return {
+            "source": dict(source),
             "rules": orders["rules"],
             "people": {
                 standing.external: entry
-                for standing in desk.people.everybody().values()
+                for standing in self._standings(only)
                 if (
                     entry := roll_entry(
                         standing,
@@ -408,17 +382,18 @@ class Intake:
                 )
                 is not None
             },
-            "now_us": state.begun_us,
+            "now_us": begun_us,
             "keep_days": orders["keep_days"],
             "policy": orders["charter"],
             "pseudonym_key": desk.vault.derive("pseudonym/wire").hex(),
-            "done": sorted(state.done),
+            "done": sorted(done),
         }
-        if (tolerate := arguments.get("tolerate_ppm")) is not None:
-            spec["tolerate"] = tolerate / 1_000_000
-        if roster := arguments.get("roster"):
-            spec["roster"] = roster
-        return spec
+
+    def _standings(self, only: frozenset[str] | None) -> list[Standing]:
+        people = self._desk.people
+        if only is None:
+            return list(people.everybody().values())
+        return [people.standing(people.find(one)) for one in sorted(only) if people.knows(one)]
 
     def _identity(self, source: Mapping[str, Any], inputs: Sequence[int]) -> str:
         # keyed: a plain digest would let a thief of the catalogue try out what somebody typed
@@ -436,12 +411,21 @@ class Intake:
 
     @contextmanager
     def _alone(self, name: str) -> Iterator[None]:
-        with self._lock:
-            if name in self._running:
-                raise ConflictError("this source is being taken in already", rule="ingest.once")
-            self._running.add(name)
+        if not self.claim([name]):
+            raise ConflictError("this source is being taken in already", rule="ingest.once")
         try:
             yield
         finally:
-            with self._lock:
-                self._running.discard(name)
+            self.release([name])
+
+    def claim(self, names: Iterable[str]) -> list[str]:
+        """Return those of some sources, or parts, that nobody else is taking in; they are ours until ``release``."""
+        with self._lock:
+            free = [name for name in names if name not in self._running]
+            self._running.update(free)
+        return free
+
+    def release(self, names: Iterable[str]) -> None:
+        """Let others take them in."""
+        with self._lock:
+            self._running.difference_update(names)

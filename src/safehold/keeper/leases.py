@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from safehold import canonical
+from safehold.access.envelope import Envelope, signer_of
 from safehold.access.gap import Head, commit_person, make_gap, read_mark
 from safehold.access.lease import Lease, Lessor, MemoryStore
 from safehold.canonical import unb64
@@ -22,6 +23,7 @@ from safehold.dlp import Rules
 from safehold.dlp.named import admit_names
 from safehold.errors import DeniedError, MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId
+from safehold.keeper.batch import COLLECTOR, Batches
 from safehold.keeper.contained import ALL, COLLECTION
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.intake import Intake
@@ -37,7 +39,6 @@ from safehold.ledger import Entry
 from safehold.signing import SigningKey, VerifyKey
 from safehold.subjects import Standing
 
-COLLECTOR = "collector"  # a kind of source
 CONTAINED = "contained"  # a reason of silence
 
 
@@ -59,6 +60,7 @@ class Leases:
         self._silences = Silences(desk.engine, sealer=desk.sealer, key=desk.vault.derive("silence"))
         self._quiet: set[PersonId] = set()  # whose recording a choice of theirs ended
         self._turning = threading.RLock()
+        self.batches = Batches(desk, intake, self.open)
         # private halves live in this process's memory only: a restart ends every lease
         self._lessor = Lessor(self._key, store=MemoryStore(), clock=desk.clock)
 
@@ -74,8 +76,7 @@ class Leases:
         self._intake.guard()
         self._intake.check_home(COLLECTOR)
         charter = desk.trust.charter()
-        person = desk.people.find(str(arguments["person"]))
-        device = self._sources.admit(person, arguments)
+        person, device = self._sources.admit(arguments)
         self.turn()
         with desk.lock:  # no leaf of a lease follows the leaf of a choice against it
             standing = desk.people.standing(person)
@@ -122,39 +123,31 @@ class Leases:
             )
         return {"lease": lease.decode(), "rules": rules, "keeper": self._key.public.text()}
 
-    def submit(
-        self, arguments: dict[str, Any], _descriptors: Sequence[int], report: Report
-    ) -> dict[str, Any]:
-        """Take an envelope in that was sealed under a live lease."""
-        desk = self._desk
-        desk.trust.require_running()
-        desk.check_time()  # a clock that was set back would stretch the lease
-        self._intake.guard()
-        self._intake.check_home(COLLECTOR)
-        data = unb64(str(arguments["envelope"]))
-        device = VerifyKey.from_text(str(arguments["device"]))
-        lease, envelope, body = self._lessor.receive(data, device=device)
+    def open(self, data: bytes, device: VerifyKey | None = None) -> tuple[Lease, Envelope, bytes]:
+        """Return an envelope that was sealed under a live lease, opened, with its lease.
+
+        Args:
+            data: The envelope.
+            device: Whose it must be; without, that it is of the device that the lease was given to is enough.
+
+        Raises:
+            DeniedError: The lease is over, or for another agreement than holds now.
+            ConflictError: Another envelope came under its number.
+            TamperedError: It was changed, or belongs to another lease.
+            InvalidError: It is no envelope.
+        """
+        lease, envelope, body = self._lessor.receive(data, device=device or signer_of(data))
         self._require_agreement(lease)
-        answer = self._intake.take_sealed(
-            hashlib.sha256(b"safehold.envelope\0" + data).hexdigest(),
-            {"person": lease.person, "stream": envelope.stream},
-            body,
-            report,
-            charter=bytes.fromhex(lease.charter),
-            rules=lease.streams,
-        )
-        return {"rows": envelope.rows, "tally": answer["tally"]}
+        return lease, envelope, body
 
     def mark(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         """Keep a device's signed word on how far it has counted."""
-        desk = self._desk
-        person = desk.people.find(str(arguments["person"]))
         device = VerifyKey.from_text(str(arguments["device"]))
         record = str(arguments["mark"]).encode()
         mark = read_mark(record, device=device)
-        self._sources.require_known(person, device)
+        person = self._sources.require_known(str(arguments["person"]), device)
         self._silences.hear(person, Said(device=device.text(), at_us=mark.at_us, record=record))
         return {"at_us": mark.at_us}
 

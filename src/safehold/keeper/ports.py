@@ -28,12 +28,27 @@ class Frame:
 
 
 class Job(Protocol):
-    """A running sandbox: its level, the kernel, what confines it, and version and hash of the program it runs."""
+    """A running sandbox, on this machine or on a worker."""
 
-    level: str
-    kernel: str
-    mechanisms: Sequence[str]
-    program: str
+    @property
+    def level(self) -> str:
+        """Its assurance level; of a sandbox elsewhere it is known, as all of these are, once that has ended."""
+        ...
+
+    @property
+    def kernel(self) -> str:
+        """Release of the kernel that it runs on."""
+        ...
+
+    @property
+    def mechanisms(self) -> Sequence[str]:
+        """What confines it."""
+        ...
+
+    @property
+    def program(self) -> str:
+        """Version and hash of the program that it runs."""
+        ...
 
     def frames(self) -> Iterator[Frame]:
         """Return what it sends, until it ends; a failure inside is raised here."""
@@ -63,6 +78,14 @@ class Workshop(Protocol):
 
     def pack(self, parts: Iterable[tuple[Mapping[str, Any], pa.Table]]) -> int:
         """Return a sealed, read-only memory file that holds tables for a recipe."""
+        ...
+
+    def abreast(self) -> int:
+        """Return how many sandboxes are worth starting side by side for one use."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; the keeper ends."""
         ...
 
 

@@ -22,6 +22,7 @@ from safehold.keeper.server import Report
 RELAYED: Final = (
     "relayed:"  # before a verb that one keeper hands to another, which answers itself or not at all
 )
+ALIVE: Final = RELAYED + "alive"  # each keeper answers it for itself, as it does
 PROBE_S: Final = (
     5.0  # how often a keeper that is slow to answer is asked whether it is there at all
 )
@@ -101,7 +102,7 @@ def _probe(path: Path, *, patience_s: float) -> None:
     with _dial(path) as link:
         link.settimeout(patience_s)
         try:
-            wire.send(link, {"verb": RELAYED + "alive", "arguments": {}})
+            wire.send(link, {"verb": ALIVE, "arguments": {}})
             if wire.receive(link) is not None and time.monotonic() <= deadline:
                 return
         except OSError:

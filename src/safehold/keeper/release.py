@@ -20,6 +20,7 @@ passes the egress gate. The caller gets counters.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,7 +49,8 @@ from safehold.keeper.desk import Desk
 from safehold.keeper.gates import EMBEDDING, Gates
 from safehold.keeper.heritage import Heritage
 from safehold.keeper.pooled import STREAM
-from safehold.keeper.ports import Beside, Passed
+from safehold.keeper.ports import Beside, Job, Passed
+from safehold.keeper.rows import only_of, read_chosen
 from safehold.keeper.run import Run
 from safehold.keeper.server import Report
 from safehold.keeper.terms import admit_recipe, least_level, sources_of
@@ -72,6 +74,7 @@ class Release:
         self.gates = Gates(desk)
         self.derived = Derived(desk)
         self._heritage = Heritage(desk, self.derived.pool)
+        self._counting = threading.Lock()  # shards of one run are opened side by side
         self._opened: dict[int, int] = {}  # blocks opened so far, by the intent of a run
         self._confined: dict[int, dict[str, Any]] = {}  # what its sandboxes were, by that intent
 
@@ -205,6 +208,7 @@ class Release:
             datasets=behind.sources,
             pooled=tuple(pooled),
             touched=touched | things(runs=[intent.index]),
+            only=only_of(desk, ask, held),
         )
 
     def _choose(self, ask: Ask) -> tuple[dict[PersonId, list[SealedBlock]], dict[str, int]]:
@@ -320,7 +324,7 @@ class Release:
             TamperedError: More were opened than it names; an incident is in the ledger.
         """
         wanted = [block for person in people for block in opening.blocks[person]]
-        for block, table in self._desk.vault.read(wanted):
+        for block, table in read_chosen(self._desk, wanted, opening.only):
             run.require_going()
             self._count(opening)
             yield (
@@ -354,7 +358,8 @@ class Release:
         """Count one more that was opened against those that the intent names."""
         intent = opening.intent.index
         named = sum(map(len, opening.blocks.values())) + len(opening.pooled)
-        count = self._opened[intent] = self._opened.get(intent, 0) + 1
+        with self._counting:
+            count = self._opened[intent] = self._opened.get(intent, 0) + 1
         if count > named:
             self._report_excess(intent, named=named, opened=count)
 
@@ -467,11 +472,8 @@ class Release:
                 desk.watching(job),
             ):
                 run.attach(job)
-                self._confined[opening.intent.index] = {
-                    "kernel": job.kernel,
-                    "mechanisms": list(job.mechanisms),
-                    "program": job.program,
-                }
+                confined = confined_by(job, self._confined.get(opening.intent.index))
+                self._confined[opening.intent.index] = confined
                 for frame in job.frames():
                     passed = gate.admit(frame)
                     if passed.kind == "progress":
@@ -530,6 +532,21 @@ class Release:
     def confined(self, intent: int) -> dict[str, Any]:
         """Return kernel, mechanisms and program of the sandboxes of a run; nothing if it had none."""
         return dict(self._confined.get(intent, {}))
+
+
+def confined_by(job: Job, before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what confined the sandboxes of a run: what all of them had, and each worker that one of them ran on.
+
+    Args:
+        job: The sandbox that is added.
+        before: What those before it were confined by.
+    """
+    now = set(job.mechanisms)
+    if before is not None:
+        shared = now & set(before["mechanisms"])
+        named = {one for one in now | set(before["mechanisms"]) if one.startswith("ray-")}
+        now = shared | named
+    return {"kernel": job.kernel, "mechanisms": sorted(now), "program": job.program}
 
 
 def _segments(blocks: Iterable[SealedBlock]) -> frozenset[str]:

@@ -22,6 +22,9 @@ from safehold.ledger import Entry
 
 _LOG = logging.getLogger(__name__)
 PATIENCE_US = 7 * DAY_US  # a source that was begun and not finished is given up after this
+REMEMBERED_US = (
+    7 * DAY_US
+)  # for so long an envelope that came is known by name; its lease ended long before
 
 
 class Retention:
@@ -54,6 +57,7 @@ class Retention:
         desk = self._desk
         today = desk.today()
         abandoned = self._intake.abandon(desk.now_us() - PATIENCE_US)
+        desk.catalog.parts.forget(desk.now_us() - REMEMBERED_US)
         answer: dict[str, Any] = {"day": today, "keys": 0, "abandoned": abandoned}
         if desk.vault.due(today):
             (intent,) = desk.log(

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from safehold.catalog.rewriting import Rewriting
 from safehold.errors import ShreddedError, TamperedError
 from safehold.keeper.desk import Desk
 from safehold.keeper.models import Models
+from safehold.keeper.packing import KIND as COMPACTION
 from safehold.keeper.watch_events import WATCH
 
 
@@ -37,10 +39,12 @@ class Closings:
             self.newest["result"] = index
         elif leaf["k"] == "derived":
             self.newest["derived"] = index
+        elif leaf["k"] == COMPACTION and facts["state"] == "done":
+            self.newest[COMPACTION] = index
 
 
-def check_register(desk: Desk, models: Models, closings: Closings) -> None:
-    """Pass if the database knows the newest source, build and model that the ledger tells of.
+def check_register(desk: Desk, models: Models, rewriting: Rewriting, closings: Closings) -> None:
+    """Pass if the database knows the newest source, build, model and join of blocks that the ledger tells of.
 
     A closing leaf follows its transaction, and transactions are durable in order; so one of each kind suffices.
 
@@ -58,12 +62,14 @@ def check_register(desk: Desk, models: Models, closings: Closings) -> None:
             said = desk.ledger.detail(index)
         except ShreddedError as error:
             raise older from error
-        if not _knows(desk, models, said):
+        if not _knows(desk, models, rewriting, said):
             raise older
 
 
-def _knows(desk: Desk, models: Models, said: Mapping[str, Any]) -> bool:
+def _knows(desk: Desk, models: Models, rewriting: Rewriting, said: Mapping[str, Any]) -> bool:
     match said:
+        case {"detail": {"compaction": int(number)}}:
+            return rewriting.number() >= number
         case {"object": str(source), "detail": {"step": "live"}}:
             return desk.catalog.is_live(source)
         case {"detail": {"node": {"id": str(made)}}}:

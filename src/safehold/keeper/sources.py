@@ -120,12 +120,12 @@ class Sources:
             ]
         }
 
-    def admit(self, person: PersonId, arguments: dict[str, Any]) -> VerifyKey:
-        """Return the device that asks for a lease.
+    def admit(self, arguments: dict[str, Any]) -> tuple[PersonId, VerifyKey]:
+        """Return the person and the device that asks for a lease.
 
         Raises:
-            DeniedError: It has not proved over a fresh nonce who it is, or is no enrolled device of the person.
-                Which of these is not told.
+            DeniedError: It has not proved over a fresh nonce who it is, is no enrolled device of the person, or there
+                is no such person. Which of these is not told: anybody may ask, over a network too.
         """
         desk = self._desk
         refused = DeniedError(
@@ -136,15 +136,17 @@ class Sources:
             unb64(str(arguments.get("proof", ""))),
             unb64(str(arguments.get("nonce", ""))),
         )
-        message = obtain_message(desk.people.standing(person).external)
+        external = str(arguments["person"])
+        message = obtain_message(external)
         try:
             check_device(device, desk.nonces.spend(nonce, desk.now_us()), message, proof)
         except SignInError as error:
             raise refused from error
         known = desk.devices.find(device.text())
-        if known is None or not _counts(known, person):
+        person = desk.people.find(external) if desk.people.knows(external) else None
+        if known is None or person is None or not _counts(known, person):
             raise refused
-        return device
+        return person, device
 
     def note_lease(self, person: PersonId, device: VerifyKey) -> None:
         """Note that a device is about to get its first lease: from now on every gap record names it."""
@@ -155,18 +157,20 @@ class Sources:
                 self._log(used)
                 self._put(used)
 
-    def require_known(self, person: PersonId, device: VerifyKey) -> None:
-        """Pass a device that is or was enrolled for a person; a stranger's word could hide or block a gap.
+    def require_known(self, external: str, device: VerifyKey) -> PersonId:
+        """Return whose device it is or was, if it is the named person's; a stranger's word could hide or block a gap.
 
         Raises:
-            DeniedError: It never was.
+            DeniedError: It never was theirs, or nobody has this name; which of these is not told.
         """
         try:
+            person = self._desk.people.find(external)
             self._of(person, device)
         except MissingError as error:
             raise DeniedError(
                 "this device is not one of this person", rule="gap.device", fix=ADD
             ) from error
+        return person
 
     def recover(self, newest: Newest) -> None:
         """Compare the register with the ledger, and finish a change that a crash cut short.

@@ -37,3 +37,18 @@ mark = sa.Table(
     sa.Column("person", sa.String(40), nullable=False, index=True),  # keyed hash
     sa.Column("record", sa.LargeBinary, nullable=False),
 )
+
+# what a portal carries out under a key that a program chose, and how it was answered; names and owners are keyed hashes
+# of the portals, answers are sealed by them, and a day later the row is gone
+answer = sa.Table(
+    "portal_answer",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("asked", sa.String(64), nullable=False),  # digest of the request
+    sa.Column("at_us", Wide, nullable=False, index=True),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+    sa.Index("portal_answer_of", "owner", "at_us"),
+)

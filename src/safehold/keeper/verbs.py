@@ -21,6 +21,7 @@ from safehold.keeper.attack import Attacks
 from safehold.keeper.caller import SOMEBODY, calling
 from safehold.keeper.choices import newest_choices
 from safehold.keeper.code import CodeRuns
+from safehold.keeper.compaction import Compaction
 from safehold.keeper.containment import Containment
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.deadlines import owed, owed_to
@@ -49,6 +50,8 @@ from safehold.keeper.looking import Looking
 from safehold.keeper.misshapen import RULE
 from safehold.keeper.models import Models
 from safehold.keeper.oversight import Oversight
+from safehold.keeper.packing import KIND as COMPACTION
+from safehold.keeper.pigeonholes import Pigeonholes
 from safehold.keeper.pooled import Pool
 from safehold.keeper.principals import Principals
 from safehold.keeper.public import Public
@@ -149,7 +152,10 @@ class Verbs:
         self.pull = Pull(desk, self.grants, self.work.answers, self.models, self.work.release.gates)
         self.quarantine = Quarantine(desk, self.models)
         self.retention = Retention(desk, self.intake, self.models, self.rebuilding, self._pool)
-        self.queries = Queries(desk, self.grants, self.work.release)
+        self.queries, self.compaction = (
+            Queries(desk, self.grants, self.work.release),
+            Compaction(desk),
+        )
         self.containment = Containment(desk, self.principals, self.grants, self.models, self.leases)
         self.watching = Watching(
             desk, self.principals, self.work.answers, contain=self.containment.begin
@@ -192,7 +198,7 @@ class Verbs:
         self.crowd.recover(newest)
         self.sources.recover(newest)
         self.work.release.derived.recover()
-        check_register(self.desk, self.models, closings)
+        check_register(self.desk, self.models, self.compaction.rewriting, closings)
         # a ledger that only reads takes none of this, and nothing is released before it does
         try:
             self.work.answers.settle()  # runs that the last keeper did not end
@@ -208,6 +214,7 @@ class Verbs:
         except UnavailableError as error:
             _LOG.warning("an erasure is carried on later: %s", error.rule)
         self.leases.recover()
+        self.compaction.recover(closings.newest.get(COMPACTION))
         keep = self.models.objects() | self._pool.objects()
         self.intake.recover(keep=keep)
 
@@ -228,6 +235,7 @@ class Verbs:
             **self.drills.verbs(),
             **Sight(self.desk, self.principals, check=self.door.check).verbs(),
             **self.windows.verbs(),
+            **Pigeonholes(self.desk).verbs(),
             "milestones": self._milestones,
             "people.enrol": self.crowd.enrol,
             "people.choose": self.crowd.choose,
@@ -252,7 +260,8 @@ class Verbs:
             "source.remove": self.sources.remove,
             "source.list": self.sources.listing,
             "lease.obtain": self.leases.obtain,
-            "lease.submit": self.leases.submit,
+            "lease.submit": self.leases.batches.submit,
+            "lease.hand-in": self.leases.batches.hand_in,
             "lease.mark": self.leases.mark,
             "gap": self.leases.gap,
             **self.requests.verbs(),
@@ -284,6 +293,7 @@ class Verbs:
             "dataset.list": self.graph.listing,
             "dataset.lineage": self.graph.lineage,
             "dataset.sweep": self.retention.sweep,
+            **self.compaction.verbs(),
             "budget.show": self._budget,
             "ledger.show": self._entry,
             "ledger.publish": self._publish,
@@ -382,6 +392,7 @@ class Verbs:
             "keeper_level": self.level.name,
             "keeper": {**self.level.payload(), "memory": self.memory()},
             "sandbox_level": desk.workshop.level(),
+            "sandboxes_abreast": desk.workshop.abreast(),
             "requests": self.rights.clock(),
             "periodic": list(self.periodic()),
             **self.watched(),

@@ -7,10 +7,7 @@ sealed under that person's own key with a label no wider than its sources'.
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +16,7 @@ import pyarrow as pa
 from safehold.access import PeopleFilter, Workload
 from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.ids import PersonId
+from safehold.keeper.abreast import Order, side_by_side
 from safehold.keeper.apart import seal_apart
 from safehold.keeper.ask import Ask, Asker, shards
 from safehold.keeper.bounds import Opening
@@ -58,8 +56,7 @@ class Work:
         self._release = Release(desk)
         self.release = self._release  # one for all verbs: it knows which runs go on
         self.answers = self._release.answers
-        self._lock = threading.Lock()
-        self._busy: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._order = Order()
 
     def feature(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], report: Report
@@ -68,7 +65,7 @@ class Work:
         purpose = _word(arguments["purpose"])
         # the charter lets an engineer operate this stage without a grant: who asks sees counters only
         asker = Asker(principal=Workload(id="pipeline", role=ENGINEER), action="operate")
-        with self._alone(purpose):
+        with self._order.alone(purpose):
             return self._build(purpose, asker, report)
 
     def feature_granted(
@@ -99,7 +96,7 @@ class Work:
                 fix="ask for a grant over all streams, columns and people",
             )
         try:
-            with self._alone(purpose):
+            with self._order.alone(purpose):
                 return self._build(purpose, admitted.asker(), report)
         finally:
             self._grants.end(admitted.entry)
@@ -127,11 +124,17 @@ class Work:
             build = f"{purpose}:{opening.intent.index}"
             rows = people = 0
             level = ""
-            groups = list(shards(opening.blocks, rows=SHARD_ROWS, people=SHARD_PEOPLE))
+            abreast = desk.workshop.abreast()
+            share = min(SHARD_PEOPLE, -(-len(opening.blocks) // abreast))
+            groups = list(shards(opening.blocks, rows=SHARD_ROWS, people=max(share, 1)))
             settings = desk.gatekeeper.settings("feature", synthetic=desk.home.synthetic)
-            for done, group in enumerate(groups):
+
+            def work(group: Sequence[PersonId]) -> tuple[list[Passed], str]:
+                return self._release.run(ask, opening, group, settings, report)
+
+            for done, (group, (passed, reached)) in enumerate(side_by_side(work, groups, abreast)):
+                level = min(level or reached, reached)  # of workers, the one that confines least
                 report({"done": done, "of": len(groups)})
-                passed, level = self._release.run(ask, opening, group, settings, report)
                 made = self._seal_features(opening, group, passed, build)
                 rows += made[0]
                 people += made[1]
@@ -179,7 +182,7 @@ class Work:
         )
         asker = admitted.asker()
         try:
-            with self._alone(purpose):  # features must not be replaced while they are read
+            with self._order.beside(purpose):  # features must not be replaced while they are read
                 return self._train(purpose, asker, report)
         finally:
             self._grants.end(admitted.entry)  # it may be used up now
@@ -285,13 +288,6 @@ class Work:
             "ledger/intent": hashlib.sha256(leaf).hexdigest(),
             **{f"dataset/{one}": self._release.gates.held(one) for one in datasets},
         }
-
-    @contextmanager
-    def _alone(self, purpose: str) -> Iterator[None]:
-        with self._lock:
-            mine = self._busy[purpose]
-        with mine:
-            yield
 
     def _ends(self, purpose: str, sources_end: int) -> int:
         desk = self._desk

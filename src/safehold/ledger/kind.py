@@ -106,6 +106,8 @@ KINDS: Mapping[str, Kind] = {
     # what one person is told of uses: by name, or later; which uses is sealed under their own key
     "disclosure": _kind({"state": str, "until": int}),
     "document": _kind({"name": str, "sha256": str, "version": int}),
+    # blocks were joined inside the keeper: begun before one is opened, made before the register says so, then done
+    "compaction": _kind({"state": str, "blocks": int, "objects": int}, "compaction"),
     "derived": _kind({"state": str, "rows": int}, "access.intent", needs=True),
     "drift": _kind({"state": str, "clause": str}, "drift"),
     "erasure": _kind({"state": str}, "erasure"),
@@ -152,7 +154,8 @@ KINDS: Mapping[str, Kind] = {
     "roster": _kind({"version": int, "change": str, "seat": str}, "proposal"),
     "release": _kind(_CHARGE, "access.intent"),
     "refusal": _kind({"rule": str, "action": str}, "access.intent", "grant"),
-    "home": _kind({"version": str, "synthetic": int, "build": str}),
+    # its first entry; later ones say that its databases and objects lie elsewhere from here on
+    "home": _kind({"version": str, "synthetic": int, "build": str, "profile": str}),
 }
 
 

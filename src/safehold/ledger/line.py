@@ -52,7 +52,7 @@ def split_url(url: str, *, what: str, rule: str, plain: bool = False) -> tuple[s
         or " " in url
     ):
         raise wrong
-    if parts.scheme == "http" and not plain and not _is_here(host):
+    if parts.scheme == "http" and not plain and not is_here(host):
         raise InvalidError(
             f"plain HTTP only reaches a {what} on this machine", rule=rule, fix="use https"
         )
@@ -94,7 +94,8 @@ def within(
         end.cancel()
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Tell whether a host is this machine, by what it is called alone."""
     if host == "localhost":
         return True
     try:

@@ -22,12 +22,14 @@ class Place:
         leave: Ends it.
         answering: Whether a request of it is being answered.
         since: When it came, or had its last answer; monotonic seconds.
+        bytes: Of the body of its request, as far as it is held.
     """
 
     house: str
     leave: Callable[[], object]
     answering: bool = False
     since: float = field(default_factory=time.monotonic)
+    bytes: int = 0
 
 
 class Places:

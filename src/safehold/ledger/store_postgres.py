@@ -24,7 +24,7 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
 from safehold.db.place import why_forgetful
-from safehold.db.postgres import cut_session
+from safehold.db.postgres import cut_session, refuse_pooled
 from safehold.errors import (
     ConflictError,
     MissingError,
@@ -75,9 +75,9 @@ class PostgresStore:
         if (self._directory / "checkpoint").exists():
             raise ConflictError("this directory holds a log already", rule="ledger.create")
         schema = schema_of(origin)
-        with closing(_connect(self._options)) as base:
+        with closing(connect(self._options)) as base:
             try:
-                _refuse_forgetful(base)
+                refuse_forgetful(base)
                 with base.transaction():
                     base.execute(sql.at(sql.TABLES, schema))
                     base.execute(sql.at(sql.NAME, schema), (origin, vkey))
@@ -87,7 +87,7 @@ class PostgresStore:
                     "the database holds this log already", rule="ledger.create"
                 ) from None
             except psycopg.Error as error:
-                raise _unavailable(error, "the ledger cannot be made") from None
+                raise unavailable(error, "the ledger cannot be made") from None
 
     def open(self, origin: str) -> PostgresJournal:
         """Take the locks, then look at what there is; see ``Store``."""
@@ -96,19 +96,19 @@ class PostgresStore:
         with ExitStack() as undo:
             held = hold_directory(self._directory)
             undo.callback(os.close, held)
-            writer = undo.enter_context(closing(_connect(self._options)))
-            reader = undo.enter_context(closing(_connect(self._options)))
+            writer = undo.enter_context(closing(connect(self._options)))
+            reader = undo.enter_context(closing(connect(self._options)))
             try:
                 _hold(writer, origin)
             except psycopg.Error as error:
-                raise _unavailable(error, "the ledger cannot be opened") from None
+                raise unavailable(error, "the ledger cannot be opened") from None
             journal = PostgresJournal(writer, reader, origin=origin, held=held)
             undo.pop_all()
         return journal
 
     def published(self, origin: str, size: int) -> bytes | None:
         """Ask for a published head through a session of its own; see ``Store``."""
-        with closing(_connect(self._options)) as base:
+        with closing(connect(self._options)) as base:
             query = sql.at(sql.HEAD_OF, schema_of(origin))
             rows = _read(base, query, (size,), int, bytes)
         return rows[0][1] if rows else None
@@ -180,7 +180,7 @@ class PostgresJournal:
                 self._sql[sql.COMMIT], self._values(batch), prepare=True
             ).fetchone()
         except errors.IntegrityError as error:
-            self._lose(_unavailable(error, "the ledger cannot commit"))
+            self._lose(unavailable(error, "the ledger cannot commit"))
             raise TamperedError(
                 "the journal holds rows that the log did not write", rule="ledger.journal"
             ) from None
@@ -188,7 +188,7 @@ class PostgresJournal:
             broken = self._writer.closed or isinstance(error, psycopg.InterfaceError)
             said = "the connection was lost: whether the commit is there is not known"
             raise self._lose(
-                _unavailable(error, said if broken else "the ledger cannot commit")
+                unavailable(error, said if broken else "the ledger cannot commit")
             ) from None
         except BaseException:
             self._lose(UnavailableError("a commit was interrupted", rule="ledger.commit"))
@@ -312,7 +312,7 @@ class PostgresJournal:
         try:
             self._writer.execute(self._sql[query], values)
         except psycopg.Error as error:
-            failed = _unavailable(error, "the ledger cannot commit")
+            failed = unavailable(error, "the ledger cannot commit")
             if self._writer.closed:
                 self._lose(failed)
             raise failed from None
@@ -347,21 +347,26 @@ def read_url(url: str) -> dict[str, Any]:
     return check_place(said)
 
 
-def _connect(options: dict[str, Any]) -> Connection:
+def connect(options: dict[str, Any]) -> Connection:
+    """Return a session of its own with the settings of a ledger."""
     try:
         base = psycopg.connect(**options, autocommit=True)
     except psycopg.Error as error:
-        raise _unavailable(error, "the database does not let us in") from None
+        raise unavailable(error, "the database does not let us in") from None
     try:
         base.execute(sql.SESSION)
     except psycopg.Error as error:
         base.close()
-        raise _unavailable(error, "the database does not answer") from None
+        raise unavailable(error, "the database does not answer") from None
     return base
 
 
-def _hold(base: Connection, origin: str) -> None:
-    """Take the lock of a log, then see that server and tables would keep it."""
+def take_lock(base: Connection, origin: str) -> None:
+    """Take the lock of a log; it lasts as long as the session.
+
+    Raises:
+        ConflictError: Another process holds it.
+    """
     # the server may need a moment to notice that a process which held it has died
     deadline = time.monotonic() + PATIENCE_S
     query, values = "SELECT pg_try_advisory_lock(%s::bigint)", (lock_of(origin),)
@@ -369,7 +374,13 @@ def _hold(base: Connection, origin: str) -> None:
         if time.monotonic() > deadline:
             raise held_by_another()
         time.sleep(0.05)
-    _refuse_forgetful(base)
+
+
+def _hold(base: Connection, origin: str) -> None:
+    """Take the lock of a log, then see that server and tables would keep it."""
+    refuse_pooled(base)
+    take_lock(base, origin)
+    refuse_forgetful(base)
     found = base.execute(sql.RELATIONS, (schema_of(origin),)).fetchall()
     if not found:
         raise MissingError("the database holds no such log", rule="ledger.open")
@@ -379,7 +390,7 @@ def _hold(base: Connection, origin: str) -> None:
         )
 
 
-def _refuse_forgetful(base: Connection) -> None:
+def refuse_forgetful(base: Connection) -> None:
     """Pass if the server keeps what it acknowledges, and hold it to that for this session."""
     row = base.execute(sql.DURABLE).fetchone() or ()
     version, fsync, whole_pages, commit, standbys = row
@@ -400,7 +411,7 @@ def _read(
         # tables that are gone or were altered, values and pages that cannot be read
         if (error.sqlstate or "")[:2] in ("22", "42", "XX") and error.sqlstate != "42501":
             raise TamperedError("the journal cannot be read", rule="ledger.journal") from None
-        raise _unavailable(error, "the journal cannot be read") from None
+        raise unavailable(error, "the journal cannot be read") from None
     if any(len(row) != len(types) for row in rows) or any(
         type(one) is not kind for row in rows for one, kind in zip(row, types, strict=True)
     ):
@@ -408,7 +419,7 @@ def _read(
     return rows
 
 
-def _unavailable(error: psycopg.Error, what: str) -> UnavailableError:
+def unavailable(error: psycopg.Error, what: str) -> UnavailableError:
     """Return an error that names the SQLSTATE: what the server says may quote rows and names."""
     return UnavailableError(
         f"{what} (SQLSTATE {error.sqlstate or 'none'})",

@@ -68,6 +68,7 @@ SELECT set_config('search_path', '', false),
   set_config('tcp_keepalives_idle', '10', false),
   set_config('tcp_keepalives_interval', '5', false),
   set_config('tcp_keepalives_count', '3', false),
+  CASE WHEN current_setting('statement_timeout') = '0' THEN set_config('statement_timeout', '120s', false) END,
   CASE WHEN current_setting('lock_timeout') = '0' THEN set_config('lock_timeout', '30s', false) END
 """
 DURABLE: Final = """

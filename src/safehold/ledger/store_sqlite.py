@@ -62,26 +62,31 @@ class SqliteStore:
     def create(self, *, origin: str, vkey: str, note: bytes) -> None:
         """Make the database beside its place and move it there; see ``Store``."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path, fresh = self._directory / JOURNAL, self._directory / f"{JOURNAL}.new"
+        path = self._directory / JOURNAL
         if path.exists() or (self._directory / "checkpoint").exists():
             raise ConflictError("this directory holds a log already", rule="ledger.create")
-        fresh.unlink(missing_ok=True)
-        base = sqlite3.connect(fresh, isolation_level=None)
-        try:
-            base.execute("PRAGMA page_size=8192")
-            base.executescript(f"BEGIN;{_TABLES}")
+        fresh = self.draft()
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as base:
+            base.execute("BEGIN")
             base.execute("INSERT INTO meta VALUES(?, ?)", (origin, vkey))
             base.execute("INSERT INTO state VALUES(1, 0, ?, 0, ?, -1)", (EMPTY, note))
             base.execute("COMMIT")
-        finally:
-            base.close()
-        fresh.chmod(0o600)
         fresh.rename(path)
         fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+    def draft(self) -> Path:
+        """Make a file with empty tables beside the place of the journal; it counts once it is renamed."""
+        fresh = self._directory / f"{JOURNAL}.new"
+        fresh.unlink(missing_ok=True)
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as base:
+            base.execute("PRAGMA page_size=8192")
+            base.executescript(f"BEGIN;{_TABLES}COMMIT;")
+        fresh.chmod(0o600)
+        return fresh
 
     def open(self, _origin: str) -> SqliteJournal:
         """Lock the directory and open what lies there; see ``Store``."""
@@ -124,8 +129,8 @@ class SqliteJournal:
             raise MissingError("there is no log in this directory", rule="ledger.open")
         self._lock_fd = hold_directory(directory)
         try:
-            self._writer = _connect(path)
-            self._reader = _connect(path)
+            self._writer = connect(path)
+            self._reader = connect(path)
         except sqlite3.Error as error:
             os.close(self._lock_fd)
             if error.sqlite_errorcode & 0xFF in _DISK:
@@ -303,7 +308,8 @@ class SqliteJournal:
             raise UnavailableError("the ledger cannot commit", rule="ledger.commit") from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file of a journal, syncing as in earnest."""
     base = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     for setting in (
         "journal_mode=WAL",

@@ -2,9 +2,9 @@
 
 It holds for every connection: a head of at most 16 KiB, a body of at most 128 KiB, a deadline from
 the first byte of a request to its last and one for taking the answer, a bounded number of requests;
-and over all of them a bounded number of connections, of one address and altogether. When all are
-taken, who waits gives way to who comes. Bytes are parsed by h11 (RFC 9112). Whatever a client
-sends, the server goes on.
+and over all of them a bounded number of connections, of one address and altogether, and of bytes
+in bodies. When all places are taken, who waits gives way to who comes. Bytes are parsed by h11
+(RFC 9112). Whatever a client sends, the server goes on.
 """
 
 from __future__ import annotations
@@ -37,29 +37,34 @@ class Limits:
     Args:
         head: Bytes of request line and headers.
         body: Bytes of a body.
+        bodies: Bytes of all bodies that are held at once; 0 sets no bound but that of the connections.
         connections: Connections at once.
         each: Connections at once from one address (of IPv6: from one /64).
         requests: Requests on one connection.
         idle_s: Seconds a connection may say nothing.
         request_s: Seconds from the first byte of a request to its last.
         answer_s: Seconds a client may take to receive an answer.
+        threads: Requests that are answered at once; more wait for their turn.
     """
 
     head: int = 16_384
     body: int = 131_072
+    bodies: int = 0
     connections: int = 256
     each: int = 64
     requests: int = 1_000
     idle_s: float = 30.0
     request_s: float = 20.0
     answer_s: float = 60.0
+    threads: int = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request, whole; names of headers in small letters, in the order they came.
 
-    ``peer`` is the certificate that the client showed and proved (DER), where the server asks for one.
+    ``peer`` is the certificate that the client showed and proved (DER), where the server asks for one; ``host`` is
+    the address that it came from.
     """
 
     method: str
@@ -67,6 +72,7 @@ class Request:
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     peer: bytes = b""
+    host: str = ""
 
     def header(self, name: str) -> str | None:
         """Return a header that was given exactly once."""
@@ -76,7 +82,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One answer: status, body, content type, how long it may be kept, and what asks for a token (RFC 9110)."""
+    """One answer: status, body, content type, how long it may be kept, what asks for a token (RFC 9110).
+
+    ``retry_s`` says in how many seconds to ask again.
+    """
 
     status: int
     body: bytes = b""
@@ -84,6 +93,7 @@ class Response:
     cache: str = "no-store"
     allow: str = ""
     challenge: str = ""
+    retry_s: int = 0
 
 
 Handler = Callable[[Request], Response]
@@ -117,7 +127,8 @@ class WebServer:
         self._ended = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self._pool = ThreadPoolExecutor(8, thread_name_prefix="web")
+        self._pool = ThreadPoolExecutor(self._limits.threads, thread_name_prefix="web")
+        self._bytes = 0  # of bodies that are held
         self._asked: set[asyncio.Event] = set()  # one for each request that is being answered
 
     @property
@@ -195,6 +206,7 @@ class WebServer:
         finally:
             if place is not None:
                 self._places.free(place)
+                self._let_go(place)
             writer.transport.abort()
 
     async def _talk(
@@ -204,13 +216,17 @@ class WebServer:
         link = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head)
         for _ in range(self._limits.requests):
             try:
-                request = await self._receive(link, reader, writer)
+                request = await self._receive(link, reader, writer, place)
             except h11.RemoteProtocolError as error:
                 hint = error.error_status_hint
                 await self._refuse(link, reader, writer, hint if 400 <= hint < 500 else 400)
                 return
             except _TooLargeError:
                 await self._refuse(link, reader, writer, 413)
+                return
+            except _FullError:
+                self._let_go(place)
+                await self._refuse(link, reader, writer, 503)
                 return
             if request is None:
                 return
@@ -224,13 +240,18 @@ class WebServer:
             finally:
                 self._asked.discard(answered)
                 answered.set()
+                self._let_go(place)
             if link.our_state is not h11.DONE or link.their_state is not h11.DONE:
                 await self._part(reader, writer)
                 return
             link.start_next_cycle()
 
     async def _receive(
-        self, link: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        link: h11.Connection,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        place: Place,
     ) -> Request | None:
         """Return the next request, or nothing if the client has ended."""
         if not link.trailing_data[0]:
@@ -251,8 +272,12 @@ class WebServer:
                     head = event
                 elif isinstance(event, h11.Data):
                     body += event.data
+                    place.bytes += len(event.data)
+                    self._bytes += len(event.data)
                     if len(body) > self._limits.body:
                         raise _TooLargeError
+                    if self._limits.bodies and self._bytes > self._limits.bodies:
+                        raise _FullError
                 elif isinstance(event, h11.EndOfMessage) and head is not None:
                     target = head.target.decode("ascii", "replace")
                     return Request(
@@ -263,9 +288,15 @@ class WebServer:
                             (name.decode(), value.decode("latin-1")) for name, value in head.headers
                         ),
                         peer=_peer(writer),
+                        host=str(writer.get_extra_info("peername")[0]),
                     )
                 else:
                     return None
+
+    def _let_go(self, place: Place) -> None:
+        """Count the body of a connection's request no longer."""
+        self._bytes -= place.bytes
+        place.bytes = 0
 
     async def _answer(self, request: Request) -> Response:
         loop = asyncio.get_running_loop()
@@ -292,6 +323,7 @@ class WebServer:
         ]
         headers += [("allow", response.allow)] if response.allow else []
         headers += [("www-authenticate", response.challenge)] if response.challenge else []
+        headers += [("retry-after", str(response.retry_s))] if response.retry_s else []
         headers += [("connection", "close")] if last else []
         parts = [link.send(h11.Response(status_code=response.status, headers=headers))]
         if response.body and not bare:
@@ -309,7 +341,8 @@ class WebServer:
         status: int,
     ) -> None:
         if link.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            said = Response(status=status, body=b"malformed or too large\n")
+            why = b"malformed or too large\n" if status < 500 else b"so much comes at once\n"
+            said = Response(status=status, body=why, retry_s=2 if status == 503 else 0)
             await self._send(link, writer, said, bare=False, last=True)
             await self._part(reader, writer)
 
@@ -324,6 +357,10 @@ class WebServer:
 
 
 class _TooLargeError(Exception):
+    pass
+
+
+class _FullError(Exception):
     pass
 
 

@@ -30,7 +30,8 @@ FOLDER: Final = "journal"
 START: Final = "0" * 64
 FLUSH_S: Final = 0.2
 MOST_WAITING: Final = 10_000
-QUIET: Final = ("/static/",)  # what is the same for everybody, and says nothing about anybody
+# what is the same for everybody, and says nothing about anybody
+QUIET: Final = ("/static/", "/health/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ from typing import Any, Final
 from safehold.access.identity import sign_call
 from safehold.canonical import b64, unb64
 from safehold.errors import SafeholdError, SignInError, UnavailableError
-from safehold.keeper.client import KeeperClient, Progress, WentAwayError
+from safehold.keeper.client import KeeperClient, Progress, WentAwayError, leads
 from safehold.keeper.signed import Line, Session
 from safehold.portal.identity.cookie import Visitor, signed_out
 from safehold.settings import Home
@@ -40,10 +40,14 @@ class KeptClient(KeeperClient):
     Args:
         path: The keeper's socket.
         others: Those of keepers that stand by.
+        find: Returns the sockets there are now; those that were named unless it is given.
     """
 
-    def __init__(self, path: Path, *others: Path) -> None:
+    def __init__(
+        self, path: Path, *others: Path, find: Callable[[], Sequence[Path]] | None = None
+    ) -> None:
         super().__init__(path, *others)
+        self._find = find or (lambda: self._paths)
         self._idle: deque[socket.socket] = deque()
         self._lock = threading.Lock()
         self._nonces: deque[tuple[float, str]] = deque()
@@ -81,6 +85,26 @@ class KeptClient(KeeperClient):
         with self._lock:
             while self._idle:
                 self._idle.pop().close()
+
+    def _open(self) -> socket.socket:
+        """Return a connection to the keeper that leads; while none says so, to one that stands by and hands on."""
+        others: list[socket.socket] = []
+        try:
+            paths = self._find()
+            for path in paths:
+                try:
+                    link = self._dial(path)
+                except OSError:
+                    continue
+                if len(paths) == 1 or leads(link):
+                    return link
+                others.append(link)
+            if others:
+                return others.pop(0)
+        finally:
+            for one in others:
+                one.close()
+        raise UnavailableError("no keeper answers", rule="keeper.reachable", fix="safehold serve")
 
     @contextmanager
     def _connect(self) -> Iterator[socket.socket]:
@@ -196,9 +220,15 @@ class SomebodysLine:
         )
 
 
-def keeper_of(home: Home) -> KeptClient:
-    """Return a bare line to the keepers of a home; the first that answers is asked."""
-    return KeptClient(*home.sockets)
+def keeper_of(home: Home, *names: str) -> KeptClient:
+    """Return a bare line to the keepers of a home; the one that leads is asked, else one that hands on.
+
+    Args:
+        home: The home.
+        names: Of keepers that stand by, if their sockets may not be looked for.
+    """
+    named = [home.socket_of(name) for name in names]
+    return KeptClient(home.socket, find=lambda: list(dict.fromkeys([*home.sockets, *named])))
 
 
 def line_of(keeper: KeptClient, visitor: Visitor | None) -> Line:

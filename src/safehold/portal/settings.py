@@ -41,7 +41,11 @@ class PortalSettings:
     Args:
         home: The home that it shows.
         origin: What people type, such as ``https://safehold.example``; the one origin that forms are taken from.
-        state: Folder of the portal's own: the key of its cookies, its journal, what it remembers of requests.
+        state: Folder of the portal's own: its key and its journal.
+        keys: Folder of the keys that seal what browsers and the keeper keep for portals: the same keys for all portals
+            of a home. The portal's own folder unless it is named.
+        keepers: Names of keepers that stand by, where the portal's account may not look for their sockets.
+        drain_s: Seconds between the signal to end and the last request that is taken: a balancer looks elsewhere then.
         limits: What one caller may take up.
         languages: Codes, the first is spoken where none of them is asked for.
         behind: Addresses of proxies whose word on the client's address is taken.
@@ -51,6 +55,9 @@ class PortalSettings:
     home: Home
     origin: str
     state: Path
+    keys: Path | None = None
+    keepers: tuple[str, ...] = ()
+    drain_s: float = 0.0
     limits: Limits = field(default_factory=Limits)
     languages: tuple[str, ...] = ("en", "de")
     behind: tuple[str, ...] = ()
@@ -59,6 +66,11 @@ class PortalSettings:
     def __post_init__(self) -> None:
         if self.cast and not self.home.synthetic:
             raise InvalidError("a cast is for made-up people alone", rule="portal.cast")
+
+    @property
+    def seals(self) -> Path:
+        """Folder of the keys that all portals of a home share."""
+        return self.keys or self.state
 
     @property
     def host(self) -> str:

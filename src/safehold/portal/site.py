@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -18,12 +19,15 @@ from safehold.errors import InvalidError
 from safehold.portal import api, pages, problem
 from safehold.portal.headers import Guarded
 from safehold.portal.heads import Heads, own_key
+from safehold.portal.health import HEALTH, Health
+from safehold.portal.health import router as health
 from safehold.portal.identity.cookie import Cookies
 from safehold.portal.journal import Journal, Journaled
 from safehold.portal.line import KeptClient, keeper_of
 from safehold.portal.meter import KeeperFigures, Metered, serve_figures
 from safehold.portal.rate import Rates
 from safehold.portal.settings import PortalSettings
+from safehold.portal.shared import Shared
 from safehold.portal.shown import FILTERS
 from safehold.portal.visit import Site
 
@@ -47,16 +51,18 @@ def build(
         clock: Tells the time.
         registry: Where requests are counted, if they are.
     """
-    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (settings.state, settings.seals):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     app = FastAPI(
         title="Safehold", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None
     )
     now = clock or SystemClock()
     app.state.site = Site(
         settings=settings,
-        keeper=keeper or keeper_of(settings.home),
-        cookies=Cookies.at(settings.state),
+        keeper=(line := keeper or keeper_of(settings.home, *settings.keepers)),
+        cookies=Cookies.at(settings.seals),
         rates=Rates(now),
+        shared=(shared := Shared(line, settings.seals)),
         clock=now,
         templates=_templates(),
         menu=pages.menu,
@@ -64,15 +70,19 @@ def build(
     problem.install(app)
     pages.mount(app)
     api.mount(app)
+    app.state.site.shelf[HEALTH] = Health(line)
+    app.include_router(health)
     journal = Journal(settings.state, now)
     app.state.site.shelf["journal"] = journal
     heads = Heads(journal, app.state.site.keeper, own_key(settings.state))
     app.router.add_event_handler("startup", heads.start)
+    app.router.add_event_handler("startup", shared.start)
 
     def close() -> None:
         journal.close()  # before its head is told for the last time
         heads.close()
         api.close(app.state.site)
+        shared.close()
         app.state.site.keeper.close()
 
     app.router.add_event_handler("shutdown", close)
@@ -136,6 +146,32 @@ async def _too_large(send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def _leaving(config: Any, site: Site) -> Any:
+    """Return a server that on the first signal says that it leaves, and ends when no balancer sends anybody any more.
+
+    Args:
+        config: Of uvicorn.
+        site: Of the portal.
+    """
+    import uvicorn  # noqa: PLC0415 - only a portal that listens needs it
+
+    health: Health = site.shelf[HEALTH]
+
+    class Leaving(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            """Leave; at once if it is asked a second time."""
+            wait_s = 0.0 if health.leaving else site.settings.drain_s
+            health.leave()
+            if wait_s <= 0:
+                super().handle_exit(sig, frame)
+                return
+            end = threading.Timer(wait_s, super().handle_exit, (sig, None))
+            end.daemon = True
+            end.start()
+
+    return Leaving(config)
+
+
 def serve(
     settings: PortalSettings,
     *,
@@ -161,7 +197,7 @@ def serve(
     app = build(settings, registry=registry)
     if registry is not None:
         serve_figures(registry, figures)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=host.strip("[]") or "127.0.0.1",
         port=int(port),
@@ -177,6 +213,7 @@ def serve(
         h11_max_incomplete_event_size=65_536,
         limit_concurrency=512,
     )
+    _leaving(config, app.state.site).run()
 
 
 __all__: list[Any] = ["build", "serve"]

@@ -6,7 +6,7 @@ Every page takes ``Here``; every form takes ``Sent`` as well, which checks where
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -20,13 +20,14 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect
 
 from safehold.clock import SECOND_US, Clock
-from safehold.errors import InvalidError
+from safehold.errors import InvalidError, UnavailableError
 from safehold.keeper.signed import Line
 from safehold.portal.identity.cookie import SESSION, Cookies, Visitor, signed_out
 from safehold.portal.identity.origin import FIELD, check_form, check_origin_of
 from safehold.portal.line import KeptClient, line_of
 from safehold.portal.rate import Rates
 from safehold.portal.settings import PortalSettings
+from safehold.portal.shared import Shared
 from safehold.portal.words import Translate, choose_language, translator
 
 LANGUAGE: Final = "safehold-language"
@@ -48,6 +49,7 @@ class Site:
         keeper: A bare line to the keeper.
         cookies: Seals sessions.
         rates: Counts requests.
+        shared: What all portals of the home know together.
         clock: Tells the time.
         templates: The pages.
         menu: Entries of the menu by role; see ``pages``.
@@ -58,6 +60,7 @@ class Site:
     keeper: KeptClient
     cookies: Cookies
     rates: Rates
+    shared: Shared
     clock: Clock
     templates: jinja2.Environment
     menu: Callable[[str | None], list[tuple[str, str]]]
@@ -172,6 +175,20 @@ def visit(request: Request) -> Visit:
         "read" if looks else "write", who, a_minute=limits.reads if looks else limits.writes
     )
     return found
+
+
+def count_sign_in(found: Visit) -> None:
+    """Count a step of signing in against the address that it comes from, at all portals of the home together.
+
+    While no keeper answers, this portal counts alone: nobody is signed in without one.
+
+    Raises:
+        TooManyError: It comes too often from there.
+    """
+    most, who = found.site.settings.limits.sign_ins, address_of(found.request)
+    found.site.rates.take("sign-in", who, a_minute=most)
+    with suppress(UnavailableError):
+        found.site.shared.count("sign-in", who, a_minute=most)
 
 
 def address_of(request: Request) -> str:

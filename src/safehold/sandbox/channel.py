@@ -6,7 +6,14 @@ The two halves live apart because the boot writes frames and must not wait for A
 from __future__ import annotations
 
 from safehold.sandbox.frame import MAX_FRAME, MAX_HEADER, Frame, read_frames, write_frame
-from safehold.sandbox.parts import check_sealed, pack_parts, read_parts, seal_bytes, seal_memory
+from safehold.sandbox.parts import (
+    check_sealed,
+    pack_parts,
+    read_parts,
+    seal_bytes,
+    seal_memory,
+    slice_parts,
+)
 
 __all__ = [
     "MAX_FRAME",
@@ -18,5 +25,6 @@ __all__ = [
     "read_parts",
     "seal_bytes",
     "seal_memory",
+    "slice_parts",
     "write_frame",
 ]

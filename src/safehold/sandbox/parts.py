@@ -57,8 +57,10 @@ def seal_bytes(data: bytes | bytearray | memoryview) -> int:
     return seal_memory(write)
 
 
-def pack_parts(parts: Iterable[tuple[Mapping[str, Any], pa.Table]]) -> int:
+def pack_parts(parts: Iterable[tuple[Mapping[str, Any], pa.Table | bytes]]) -> int:
     """Write tables and their headers to sealed memory.
+
+    What came as bytes is written as it came: whether it is a table is for the sandbox to find out.
 
     Args:
         parts: Taken one at a time; none is kept.
@@ -84,8 +86,11 @@ def pack_parts(parts: Iterable[tuple[Mapping[str, Any], pa.Table]]) -> int:
             file.write(_COUNT.pack(len(head)) + head)
             place = file.tell()
             file.write(_SIZE.pack(0))
-            with pa.ipc.new_stream(pa.PythonFile(file, mode="w"), table.schema) as stream:
-                stream.write_table(table)
+            if isinstance(table, bytes):
+                file.write(table)
+            else:
+                with pa.ipc.new_stream(pa.PythonFile(file, mode="w"), table.schema) as stream:
+                    stream.write_table(table)
             end = file.tell()
             file.seek(place)
             file.write(_SIZE.pack(end - place - _SIZE.size))

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -241,6 +242,9 @@ class RestLine:
                     raise
                 time.sleep(0.2)
                 continue
+            if left and _is_early(answer):
+                time.sleep(1.0)
+                continue
             return answer
         raise AssertionError("unreachable")
 
@@ -274,6 +278,7 @@ class RestLine:
         return "RestLine(...)"
 
 
+EARLY: Final = "api.proof.time"
 OVER: Final = frozenset({"api.token", "session.expired", "session.ended", "session.none"})
 
 
@@ -295,6 +300,11 @@ def read_ways(document: Mapping[str, Any]) -> dict[str, Way]:
                 long="202" in operation.get("responses", {}),
             )
     return found
+
+
+def _is_early(answer: Answer) -> bool:
+    """Whether a proof was refused since its keeper had just begun: nothing was done."""
+    return answer.status == HTTPStatus.UNAUTHORIZED and answer.tree().get("rule") == EARLY
 
 
 def _text(value: Any) -> str:

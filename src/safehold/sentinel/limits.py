@@ -35,8 +35,8 @@ SENDING: Final = "read_then_send"
 # verbs by which somebody changes who may do what; no agent has work that needs one
 CHANGING: Final = (
     "agent.enrol", "agent.suspend", "alert.", "artifact.decide", "artifact.import", "artifact.quarantine", "audit.",
-    "board.", "charter.", "contain", "dataset.sweep", "document.publish", "drill.", "gap", "grant.review",
-    "grant.revoke", "incident.", "ingest", "key.", "lease.", "ledger.close-epoch", "ledger.publish",
+    "board.", "charter.", "contain", "dataset.compact", "dataset.sweep", "document.publish", "drill.", "gap",
+    "grant.review", "grant.revoke", "incident.", "ingest", "key.", "lease.", "ledger.close-epoch", "ledger.publish",
     "ledger.rotate", "people.", "principal.", "request.decide", "resume", "rights.", "sentinel.", "source.", "stop",
 )  # fmt: skip
 OUTWARD: Final = ("artifact.download", "embedding.export", "join", "people.export")

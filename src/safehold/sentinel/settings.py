@@ -42,7 +42,7 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "artifact": Channel(signal="artifact", floor=2.2, cap=4.5, share=0.07),
         "exports": Channel(signal="export", floor=2.5, cap=6.0, share=0.02),
         "artifacts": Channel(signal="artifact", floor=2.5, cap=6.0, share=0.02),
-        "agent": Channel(signal="agent", floor=2.8, cap=9.0, share=0.05),
+        "agent": Channel(signal="agent", floor=2.2, cap=9.0, share=0.05),
         "hour": Channel(signal="off-hours", floor=2.8, cap=7.0, share=0.12),
         "segment": Channel(signal="first-time", floor=2.4, cap=5.5, share=0.10),
         "object": Channel(signal="first-time", floor=3.2, cap=6.0, share=0.02),
@@ -83,7 +83,7 @@ class Settings:
 
     learn_days: int = 14
     budget: float = 2.0
-    margin: float = 1.55
+    margin: float = 1.5
     own_days: int = 10
     fade: float = 0.85
     forget_days: int = 42

@@ -20,7 +20,7 @@ from typing import Any, Final
 from safehold import canonical
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, TamperedError
-from safehold.vault import keys, payload
+from safehold.vault import keys, pad
 from safehold.vault.label import Label
 from safehold.vault.objects import name_id
 
@@ -86,7 +86,7 @@ def seal_artifact_bytes(
     object_id = name_id(place)
     header = _header(name=name, segment=segment, label=label, length=len(data), place=object_id)
     one = keys.block_keys(key, block_id=object_id, header=header)
-    plain = bytearray(payload.bucket(len(data)))
+    plain = bytearray(pad.bucket(len(data)))
     plain[: len(data)] = data
     sealed = keys.encrypt(one.key, one.nonce, plain, header)
     out = b"".join((MAGIC, object_id, one.commitment, sealed))
@@ -132,7 +132,7 @@ def open_artifact_bytes(data: bytes, artifact: SealedArtifact, *, key: bytes) ->
         what="an artifact",
         rule="artifact.seal",
     )
-    if len(plain) != payload.bucket(artifact.length):
+    if len(plain) != pad.bucket(artifact.length):
         raise TamperedError("an artifact has another length", rule="artifact.length")
     return plain[: artifact.length]
 

@@ -126,6 +126,7 @@ class Bucket(Objects):
         home: Id of the home; its objects lie under it, so that no home takes another's for left over.
     """
 
+    apart = 1024 * 1024  # another request takes as long as a megabyte does
     grace_us = DAY_US  # another keeper may be about to make known what it has just stored
 
     def __init__(self, place: Place, *, home: str) -> None:
@@ -201,14 +202,25 @@ class Bucket(Objects):
         except (BaseError, OSError) as error:
             raise self._away("listed", error) from error
 
-    def prove(self) -> None:
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """See ``Objects``; the list of the store tells."""
+        try:
+            for page in obstore.list(self._store, chunk_size=1000):
+                yield from ((one["path"], one["size"]) for one in page if is_name(one["path"]))
+        except (BaseError, OSError) as error:
+            raise self._away("listed", error) from error
+
+    def prove(self) -> dict[str, bool]:
         """Store, read, find and remove an object of noise: pass if the store keeps its part.
+
+        Returns:
+            ``conditional``: it replaces nothing; ``versioned``: it keeps what is removed, as noise.
 
         Raises:
             UnavailableError: It does not answer, or lets an object be replaced.
         """
         name, data = new_name(), ids.random_bytes(64)
-        self.put(name, data)
+        versioned = self._create(name, data)
         try:
             try:
                 self._create(name, data[::-1])
@@ -228,7 +240,7 @@ class Bucket(Objects):
         try:
             self.get(name)
         except MissingError:
-            return
+            return {"conditional": True, "versioned": versioned}
         raise UnavailableError("this store does not remove what it is told to", rule="object.store")
 
     def _away(self, what: str, error: BaseException) -> UnavailableError:

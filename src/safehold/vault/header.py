@@ -14,10 +14,11 @@ import orjson
 
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, TamperedError
-from safehold.vault.label import Label
-from safehold.vault.payload import CODECS
+from safehold.vault.label import Label, SealedBlock
+from safehold.vault.payload import FLAT_CODECS, PAGED
 
-VERSION: Final = "shb/1"
+CODECS_OF: Final = {False: FLAT_CODECS, True: (PAGED,)}  # by whether the block is of version 2
+_VERSION_OF: Final = {**dict.fromkeys(FLAT_CODECS, "shb/1"), PAGED: "shb/2"}
 LARGEST_HEADER: Final = 16 * 1024  # bytes, padded
 PAD: Final = 128  # bytes
 _FIELDS: Final = frozenset(
@@ -70,26 +71,75 @@ class Header:
 
     def encode(self) -> bytes:
         """Return the header as canonical bytes, without padding."""
-        # the canonical form without a second look at types that this class and ``parse`` fix
-        return orjson.dumps(
-            {
-                "charter": b64(self.label.charter),
-                "codec": self.codec,
-                "expires": self.label.expires,
-                "generation": self.generation,
-                "jurisdiction": self.label.jurisdiction,
-                "object": self.object,
-                "purposes": list(self.label.purposes),
-                "rows": self.rows,
-                "segment": self.segment,
-                "sequence": self.sequence,
-                "stream": self.stream,
-                "tag": b64(self.tag),
-                "v": VERSION,
-                "window": self.window,
-            },
-            option=orjson.OPT_SORT_KEYS,
+        return _spell(
+            self.label,
+            codec=self.codec,
+            generation=self.generation,
+            object_id=self.object,
+            rows=self.rows,
+            segment=self.segment,
+            sequence=self.sequence,
+            stream=self.stream,
+            tag=self.tag,
+            window=self.window,
         )
+
+
+def spell(block: SealedBlock, *, tag: bytes, object_id: str, codec: str) -> bytes:
+    """Return the canonical bytes of the header that a block must have by its record.
+
+    Args:
+        block: The record, from outside the object store.
+        tag: What stands for the person.
+        object_id: Hex of the object's 16-byte name.
+        codec: How the payload is compressed, which no record holds.
+    """
+    return _spell(
+        block.label,
+        codec=codec,
+        generation=block.generation,
+        object_id=object_id,
+        rows=block.rows,
+        segment=block.segment,
+        sequence=block.sequence,
+        stream=block.stream,
+        tag=tag,
+        window=block.window,
+    )
+
+
+def _spell(
+    label: Label,
+    *,
+    codec: str,
+    generation: int,
+    object_id: str,
+    rows: int,
+    segment: str,
+    sequence: int,
+    stream: str,
+    tag: bytes,
+    window: int,
+) -> bytes:
+    # the canonical form without a second look at types that the callers fix; the names are in order
+    return orjson.dumps(
+        {
+            "charter": b64(label.charter),
+            "codec": codec,
+            "expires": label.expires,
+            "generation": generation,
+            "jurisdiction": label.jurisdiction,
+            "object": object_id,
+            "purposes": label.purposes,
+            "rows": rows,
+            "segment": segment,
+            "sequence": sequence,
+            "stream": stream,
+            "tag": b64(tag),
+            "v": _VERSION_OF[codec],
+            "window": window,
+        }
+    )
 
 
 def pad(data: bytes) -> bytes:
@@ -114,7 +164,7 @@ def parse(data: bytes) -> Header:
 
 
 def _build(record: Any) -> Header:
-    if not isinstance(record, dict) or record.keys() != _FIELDS or record["v"] != VERSION:
+    if not isinstance(record, dict) or record.keys() != _FIELDS:
         raise TamperedError("a block's header has unknown fields", rule="header.parse")
     numbers = [record[name] for name in ("expires", "generation", "rows", "sequence", "window")]
     words = [record[name] for name in ("codec", "jurisdiction", "object", "segment", "stream")]
@@ -124,7 +174,7 @@ def _build(record: Any) -> Header:
         or any(not isinstance(word, str) for word in words)
         or not isinstance(purposes, list)
         or any(not isinstance(purpose, str) for purpose in purposes)
-        or record["codec"] not in CODECS
+        or record["v"] != _VERSION_OF.get(record["codec"])
     ):
         raise TamperedError("a block's header has a field of a wrong kind", rule="header.parse")
     tag = unb64(record["tag"])

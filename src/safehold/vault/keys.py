@@ -152,6 +152,11 @@ def block_keys(window: bytes, *, block_id: bytes, header: bytes) -> BlockKeys:
     return BlockKeys(key=out[:32], nonce=out[32:44], commitment=out[44:])
 
 
+def cipher(key: bytes) -> AESGCM:
+    """Return AES-256-GCM under a key, for a key that is used more than once."""
+    return AESGCM(key)
+
+
 def encrypt(key: bytes, nonce: bytes, data: bytes | bytearray | memoryview, aad: bytes) -> bytes:
     """Return AES-256-GCM ciphertext and 16-byte tag; a (key, nonce) pair is used once."""
     return AESGCM(key).encrypt(nonce, data, aad)
@@ -163,12 +168,12 @@ def encrypt_into(key: bytes, nonce: bytes, data: memoryview, aad: bytes, into: m
 
 
 def decrypt(
-    key: bytes, nonce: bytes, data: bytes | memoryview, aad: bytes, *, what: str, rule: str
+    key: bytes | AESGCM, nonce: bytes, data: bytes | memoryview, aad: bytes, *, what: str, rule: str
 ) -> bytes:
     """Return the plaintext of ``encrypt``.
 
     Args:
-        key: AES-256 key.
+        key: AES-256 key, or its cipher.
         nonce: 12 bytes.
         data: Ciphertext and tag.
         aad: Additional data.
@@ -179,7 +184,8 @@ def decrypt(
         TamperedError: Key, nonce, ciphertext, tag or additional data are not those of the sealing.
     """
     try:
-        return AESGCM(key).decrypt(nonce, data, aad)
+        held = key if isinstance(key, AESGCM) else AESGCM(key)
+        return held.decrypt(nonce, data, aad)
     except InvalidTag:
         raise TamperedError(f"the seal of {what} does not hold", rule=rule) from None
 

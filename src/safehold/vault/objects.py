@@ -58,6 +58,8 @@ class Objects:
         path: The folder; made if it is missing.
     """
 
+    # bytes of a block from which fetching some pages of it is cheaper than fetching it whole
+    apart = 128 * 1024
     grace_us = 0  # how old an object must be before it counts as left over; nobody else writes here
 
     def __init__(self, path: Path) -> None:
@@ -79,13 +81,15 @@ class Objects:
         durable.sync(file.parent)
         durable.sync(self._path)
 
-    def _create(self, name: str, data: bytes | bytearray) -> None:
+    def _create(self, name: str, data: bytes | bytearray) -> bool:
+        """Store an object that must be new; return whether the store keeps versions."""
         try:
-            obstore.put(self._store, name, data, mode="create", use_multipart=False)
+            put = obstore.put(self._store, name, data, mode="create", use_multipart=False)
         except AlreadyExistsError as error:
             raise ConflictError("an object of this name exists", rule="object.create") from error
         except (BaseError, OSError) as error:
             raise self._away("stored", error) from error
+        return put.get("version") not in (None, "", "null")
 
     def get(self, name: str) -> bytes:
         """Return a whole object.
@@ -105,6 +109,8 @@ class Objects:
     def ranges(self, name: str, spans: Sequence[tuple[int, int]]) -> list[memoryview]:
         """Return spans of an object, each (offset, length).
 
+        Spans closer than ``apart`` are asked for at once.
+
         Raises:
             MissingError: There is no such object.
             TamperedError: The object is shorter than that.
@@ -117,6 +123,7 @@ class Objects:
                 name,
                 starts=[start for start, _ in spans],
                 lengths=[length for _, length in spans],
+                coalesce=self.apart,
             )
         except _GONE as error:
             raise _missing() from error
@@ -165,6 +172,15 @@ class Objects:
             name = f"{file.parent.name}/{file.name}"
             if is_name(name) and (before_us is None or file.stat().st_mtime_ns < before_us * 1000):
                 yield name
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield the name and the size in bytes of every object.
+
+        Raises:
+            UnavailableError: The storage does not answer.
+        """
+        for name in self.names():
+            yield name, (self._path / name).stat().st_size
 
     def _away(self, what: str, _error: BaseException) -> UnavailableError:
         return UnavailableError(f"an object could not be {what}", rule="object.store")

@@ -1,39 +1,37 @@
-"""Rows as the bytes inside a block: Arrow IPC, compressed by size, padded to a bucket.
+"""Rows as the bytes inside a block, by how many they are.
 
-Below 64 KiB the whole IPC stream is compressed at once, because compressing each small buffer costs
-ten times as much; from 64 KiB up buffers are compressed one by one, so that a reader can take some
-columns only. From 256 KiB up, columns of 32-bit and 64-bit numbers and times without nulls are
-turned: the first byte of every value, then the second of every one, and of integers and times the
-differences, since what grows by little leaves most bytes zero. Below 256 KiB undoing that costs a
-reader more than it saves. Plain length and padding are inside the seal; outside only the bucket
-shows.
+Below 64 KiB the whole Arrow IPC stream is compressed at once, because handling each small buffer
+costs more than it saves; plain length and padding are inside the seal. From 64 KiB up each column
+is packed and sealed for itself (``pack``, ``paged``), so that a reader can take some only.
 
-Source of the buckets: Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and
-Communication with PURBs", PoPETs 2019 (Padme: at most 12 % longer, falling with size).
+Two older codecs are read and not written any more: IPC whose buffers are compressed one by one, and
+the same of columns whose wide numbers were turned (the first byte of every value, then the second
+of every one, and of integers and times the differences).
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import zstandard
 from pyarrow import ipc
 
 from safehold.errors import InvalidError, TamperedError
+from safehold.vault import paged, zstd
+from safehold.vault.pad import bucket
+from safehold.vault.shape import shape_of
 
 WHOLE: Final = "z"
 BUFFERS: Final = "ipc"
 TURNED: Final = "ipc-t"
-CODECS: Final = (WHOLE, BUFFERS, TURNED)
-SMALL: Final = 64 * 1024  # bytes of Arrow data from which buffers are compressed one by one
-LARGE: Final = 256 * 1024  # bytes of Arrow data from which numbers are turned
-LARGEST: Final = 1 << 30  # bytes of plain payload
-SMALLEST_BUCKET: Final = 512  # bytes
+FLAT_CODECS: Final = (WHOLE, TURNED, BUFFERS)
+PAGED: Final = "cols"
+SMALL: Final = 64 * 1024  # bytes of Arrow data from which columns are sealed one by one
 _LENGTH_BYTES: Final = 8
+_FIRST_LOOK: Final = 1024  # rows in which every value of a dictionary is mostly seen
 _INTEGERS: Final = (
     pa.int32(), pa.uint32(), pa.int64(), pa.uint64(), pa.timestamp("us"), pa.duration("us")
 )  # fmt: skip
@@ -43,22 +41,12 @@ _WIDE: Final = {
     for kind in (*_INTEGERS, pa.float32(), pa.float64())
 }
 
-# zstd objects are not thread-safe, and making one costs more than a small block
-_local = threading.local()
+_READING: Final = ipc.IpcReadOptions(use_threads=False)
+_WRITING: Final = ipc.IpcWriteOptions(use_threads=False)
 
 
-def bucket(size: int) -> int:
-    """Return the padded length for a number of bytes."""
-    if size <= SMALLEST_BUCKET:
-        return SMALLEST_BUCKET
-    exponent = size.bit_length() - 1
-    low = exponent - exponent.bit_length()
-    mask = (1 << low) - 1
-    return (size + mask) & ~mask
-
-
-def encode(table: pa.Table) -> tuple[str, memoryview]:
-    """Return the codec and the padded bytes of a table: body, zeros, and the body's length.
+def encode(table: pa.Table) -> tuple[str, memoryview | paged.Plan]:
+    """Return the codec of a table, and its padded bytes or, packed by columns, what will be sealed.
 
     Chunks are joined, schema metadata is dropped (other tools keep names there), and dictionaries
     are cut to the values in use: a batch sliced by person would otherwise carry everybody's values
@@ -67,38 +55,33 @@ def encode(table: pa.Table) -> tuple[str, memoryview]:
     Raises:
         InvalidError: The table is too large for one block.
     """
-    table = compact(table)
-    size = table.nbytes
-    codec = WHOLE if size < SMALL else BUFFERS if size < LARGE else TURNED
-    options = ipc.IpcWriteOptions(
-        compression=pa.Codec("zstd", compression_level=1) if codec != WHOLE else None,
-        use_threads=False,
-    )
-    if codec == TURNED:
-        table = _each_wide(table, _turn)
+    batch = compact(table)
+    schema = batch.schema
+    if batch.num_rows * _least_width(schema) >= SMALL or batch.nbytes >= SMALL:
+        return PAGED, paged.plan(batch)
     sink = pa.BufferOutputStream()
-    with ipc.new_stream(sink, table.schema, options=options) as writer:
-        writer.write_table(table)
-    if codec == WHOLE:
-        body = _compressor().compress(memoryview(sink.getvalue()).cast("B"))
-        return codec, memoryview(body + _end(len(body)))
-    length = sink.tell()
-    if length > LARGEST:
-        raise InvalidError("a block holds at most 1 GiB", rule="block.size", fix="split the table")
-    sink.write(_end(length))
-    # cryptography refuses Arrow buffers, and memoryviews of them that are not bytes
-    return codec, memoryview(sink.getvalue()).cast("B")
+    with ipc.new_stream(sink, schema, options=_WRITING) as writer:
+        writer.write_batch(batch)
+    body = zstd.compressor().compress(memoryview(sink.getvalue()).cast("B"))
+    fill = bucket(len(body) + _LENGTH_BYTES) - len(body) - _LENGTH_BYTES
+    return WHOLE, memoryview(body + bytes(fill) + len(body).to_bytes(_LENGTH_BYTES, "big"))
+
+
+@lru_cache(maxsize=256)
+def _least_width(schema: pa.Schema) -> int:
+    """Return how many bytes a row takes at least; asking a table for its bytes takes far longer."""
+    return sum(shape_of(kind).width for kind in schema.types)
 
 
 def decode(
-    codec: str, data: bytes | bytearray | memoryview, *, columns: list[str] | None = None
+    codec: str, data: bytes | bytearray | memoryview, *, wanted: Sequence[str] | None = None
 ) -> pa.Table:
     """Return the table of an opened payload.
 
     Args:
         codec: How it was compressed.
         data: The bytes, with their padding.
-        columns: Columns wanted, in this order; None means all.
+        wanted: Columns wanted, in this order; None means all.
 
     Raises:
         TamperedError: The bytes are no payload, though they opened.
@@ -111,37 +94,36 @@ def decode(
     body: memoryview | bytes = view[:length]
     try:
         if codec == WHOLE:
-            size = zstandard.frame_content_size(body)
-            if not 0 <= size <= LARGEST:
-                raise TamperedError("a block expands beyond bounds", rule="block.payload")
-            body = _decompressor().decompress(body, max_output_size=size)
-        table = _read(pa.py_buffer(body), columns)
+            # what was compressed as a whole is read as a whole: columns are but views of it
+            table = _read(pa.py_buffer(zstd.expanded(body, None)), None)
+            return table if wanted is None else table.select(_known(table.schema, wanted))
+        table = _read(pa.py_buffer(body), wanted)
         return _each_wide(table, _turn_back) if codec == TURNED else table
-    except (zstandard.ZstdError, pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise TamperedError("a block's payload is damaged", rule="block.payload") from error
 
 
-def compact(table: pa.Table) -> pa.Table:
-    """Return a table of one chunk, without metadata, whose dictionaries hold used values only."""
-    if table.schema.metadata:
-        table = table.replace_schema_metadata(None)
-    if not table.num_rows:
-        return table.schema.empty_table()
-    if any(column.num_chunks != 1 for column in table.columns):
-        table = table.unify_dictionaries().combine_chunks()
-    for place, item in enumerate(table.schema):
-        if pa.types.is_dictionary(item.type):
-            column = table.column(place).chunk(0)
-            trimmed = _trim(column)
-            if trimmed is not column:
-                table = table.set_column(place, item, trimmed)
-    return table
+def compact(table: pa.Table) -> pa.RecordBatch:
+    """Return a table as one batch, without metadata, whose dictionaries hold used values only."""
+    schema = table.schema.remove_metadata() if table.schema.metadata else table.schema
+    batches = table.to_batches()
+    if len(batches) > 1:
+        batches = table.unify_dictionaries().combine_chunks().to_batches()
+    if not batches:
+        return pa.RecordBatch.from_arrays(
+            [pa.array([], kind) for kind in schema.types], schema=schema
+        )
+    columns = batches[0].columns
+    for place in _coded(schema):
+        columns[place] = _trim(columns[place])
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _end(length: int) -> bytes:
-    """Return the zeros that fill the bucket, and the length of what they follow."""
-    fill = bucket(length + _LENGTH_BYTES) - length - _LENGTH_BYTES
-    return bytes(fill) + length.to_bytes(_LENGTH_BYTES, "big")
+@lru_cache(maxsize=256)
+def _coded(schema: pa.Schema) -> tuple[int, ...]:
+    """Return which columns have a dictionary."""
+    kinds = enumerate(schema.types)
+    return tuple(place for place, kind in kinds if pa.types.is_dictionary(kind))
 
 
 def _each_wide(table: pa.Table, change: Callable[[pa.Array], pa.Array]) -> pa.Table:
@@ -152,19 +134,6 @@ def _each_wide(table: pa.Table, change: Callable[[pa.Array], pa.Array]) -> pa.Ta
             if len(column) and not column.null_count:
                 table = table.set_column(place, table.schema.field(place), change(column))
     return table
-
-
-def _turn(column: pa.Array) -> pa.Array:
-    count, unit = len(column), _WIDE[column.type.id]
-    offset = column.offset * unit.itemsize
-    values = np.frombuffer(column.buffers()[1], unit, count, offset=offset)
-    if column.type.id not in _FLOATS:
-        steps = np.empty(count, unit)
-        steps[0] = values[0]
-        np.subtract(values[1:], values[:-1], out=steps[1:])  # modulo 2^32 or 2^64: nothing is lost
-        values = steps
-    planes = np.ascontiguousarray(values.view(np.uint8).reshape(count, unit.itemsize).T)
-    return pa.Array.from_buffers(column.type, count, [None, pa.py_buffer(planes)], 0)
 
 
 def _turn_back(column: pa.Array) -> pa.Array:
@@ -185,9 +154,10 @@ def _trim(column: pa.DictionaryArray) -> pa.DictionaryArray:
     indices = column.indices
     held = (indices.drop_null() if indices.null_count else indices).to_numpy(zero_copy_only=False)
     used = np.zeros(len(values), dtype=bool)
-    used[held] = True
-    if used.all():
-        return column
+    for some in (held[:_FIRST_LOOK], held[_FIRST_LOOK:]):
+        used[some] = True
+        if used.all():
+            return column
     places = (np.cumsum(used) - 1).astype(indices.type.to_pandas_dtype())
     kept = values.filter(pa.array(used))
     if not len(held):
@@ -197,27 +167,16 @@ def _trim(column: pa.DictionaryArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(fresh, kept, ordered=column.type.ordered)
 
 
-def _read(buffer: pa.Buffer, columns: list[str] | None) -> pa.Table:
-    if columns is None:
-        return ipc.open_stream(buffer, options=ipc.IpcReadOptions(use_threads=False)).read_all()
-    schema = ipc.open_stream(buffer).schema
-    if unknown := [name for name in columns if name not in schema.names]:
-        raise InvalidError(f"{len(unknown)} columns do not exist", rule="block.columns")
-    options = ipc.IpcReadOptions(
-        included_fields=[schema.get_field_index(name) for name in columns], use_threads=False
-    )
-    return ipc.open_stream(buffer, options=options).read_all().select(columns)
+def _known(schema: pa.Schema, wanted: Sequence[str]) -> list[int]:
+    places = [schema.get_field_index(name) for name in wanted]
+    if unknown := places.count(-1):
+        raise InvalidError(f"{unknown} columns do not exist", rule="block.columns")
+    return places
 
 
-def _compressor() -> zstandard.ZstdCompressor:
-    held = getattr(_local, "compressor", None)
-    if held is None:
-        held = _local.compressor = zstandard.ZstdCompressor(level=1)
-    return held
-
-
-def _decompressor() -> zstandard.ZstdDecompressor:
-    held = getattr(_local, "decompressor", None)
-    if held is None:
-        held = _local.decompressor = zstandard.ZstdDecompressor()
-    return held
+def _read(buffer: pa.Buffer, wanted: Sequence[str] | None) -> pa.Table:
+    if wanted is None:
+        return ipc.open_stream(buffer, options=_READING).read_all()
+    places = _known(ipc.open_stream(buffer).schema, wanted)
+    options = ipc.IpcReadOptions(included_fields=places, use_threads=False)
+    return ipc.open_stream(buffer, options=options).read_all().select(list(wanted))

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final
 
 import pyarrow as pa
 
 from safehold.clock import Clock, day_of
 from safehold.errors import ShreddedError
-from safehold.vault import container
-from safehold.vault.container import ObjectSeal
+from safehold.vault.block import lay_out, likely_head, open_block, open_paged
+from safehold.vault.container import LARGEST_OBJECT, ObjectSeal, check_object
 from safehold.vault.label import Label, SealedBlock
 from safehold.vault.lookup import METADATA_KEY, Lookup, name_of_key, window_key_of
 from safehold.vault.objects import Objects
+from safehold.vault.opened import Opened
 
-BATCH_BYTES: Final = 64 << 20  # sealed bytes fetched at once while reading
+BATCH_BYTES: Final = 16 << 20  # sealed bytes fetched at once while reading
 
 
 class Reader:
@@ -39,27 +40,53 @@ class Reader:
         """Yield rows as ``Vault.read`` promises: every key is looked up before the first block opens."""
         window_keys, metadata_keys = self.keys_of(blocks)
         wanted = None if columns is None else list(columns)
-        by_object: dict[tuple[str, str], list[int]] = {}
-        for place, block in enumerate(blocks):
-            by_object.setdefault((block.object, block.segment), []).append(place)
-        for (name, segment), places in by_object.items():
+        for (name, segment), places in _by_object(blocks):
             seal = ObjectSeal(metadata_keys[segment], name)
             for batch in _batches(blocks, places):
-                parts = self._objects.ranges(
-                    name, [(blocks[place].offset, blocks[place].length) for place in batch]
-                )
-                for place, part in zip(batch, parts, strict=True):
-                    block = blocks[place]
-                    yield (
-                        block,
-                        container.open_block(
-                            part,
-                            block,
-                            seal=seal,
-                            window_key=window_keys[place],
-                            columns=wanted,
-                        ),
-                    )
+                some = [(blocks[place], window_keys[place]) for place in batch]
+                yield from self._open(name, some, seal, wanted)
+
+    def _open(
+        self,
+        name: str,
+        batch: Sequence[tuple[SealedBlock, bytes]],
+        seal: ObjectSeal,
+        wanted: list[str] | None,
+    ) -> Iterator[tuple[SealedBlock, pa.Table]]:
+        """Yield rows of blocks of one object; of long ones only what the columns wanted lie on is fetched."""
+        long = self._objects.apart if wanted is not None else LARGEST_OBJECT
+        parts = self._objects.ranges(
+            name,
+            [
+                (block.offset, block.length if block.length < long else likely_head(block.length))
+                for block, _ in batch
+            ],
+        )
+        begun: dict[int, Opened | None] = {}
+        spans: list[tuple[int, int]] = []
+        for place, (block, window_key) in enumerate(batch):
+            if len(parts[place]) == block.length:
+                continue
+            layout = lay_out(parts[place], block.length)
+            if layout is None or layout.body > len(parts[place]):
+                begun[place] = None  # of version 1, or an unusually long head: all of it
+                spans.append((block.offset, block.length))
+                continue
+            begun[place] = opened = open_paged(
+                parts[place], layout, block, seal=seal, window_key=window_key, columns=wanted
+            )
+            first = block.offset + layout.body
+            spans += [(first + begin, end - begin) for begin, end in opened.spans]
+        more = iter(self._objects.ranges(name, spans) if spans else [])
+        for place, (block, window_key) in enumerate(batch):
+            if (ready := begun.get(place)) is not None:
+                yield block, ready.table(list(islice(more, len(ready.spans))))
+                continue
+            part = next(more) if place in begun else parts[place]
+            yield (
+                block,
+                open_block(part, block, seal=seal, window_key=window_key, columns=wanted),
+            )
 
     def check(self, name: str, *, root: bytes, size: int, segment: str) -> int:
         """Check a whole object as ``Vault.check`` promises; no person's key is used."""
@@ -68,7 +95,7 @@ class Reader:
             raise ShreddedError("the segment has no keys", rule="vault.key")
         seal = ObjectSeal(held[METADATA_KEY], name)
         data = memoryview(self._objects.get(name))
-        return container.check_object(data, root=root, size=size, seal=seal)
+        return check_object(data, root=root, size=size, seal=seal)
 
     def keys_of(self, blocks: Sequence[SealedBlock]) -> tuple[list[bytes], dict[str, bytes]]:
         """Return the window key of each block, and the metadata key of each segment; all or none.
@@ -77,6 +104,7 @@ class Reader:
             ShreddedError: A key was destroyed, its epoch has ended, or the label's time is over.
         """
         window_keys: list[bytes] = [b""] * len(blocks)
+        now_us = self._clock.now_us()
         metadata_keys: dict[str, bytes] = {}
         order = sorted(range(len(blocks)), key=lambda place: blocks[place].segment)
         for segment, group in groupby(order, key=lambda place: blocks[place].segment):
@@ -87,7 +115,7 @@ class Reader:
                 raise ShreddedError("the segment has no keys", rule="vault.key")
             metadata_keys[segment] = held[METADATA_KEY]
             for place in places:
-                check_unexpired(blocks[place].label, now_us=self._clock.now_us())
+                check_unexpired(blocks[place].label, now_us=now_us)
                 key = held.get(names[place])
                 if key is None:
                     raise ShreddedError(
@@ -109,6 +137,27 @@ def check_unexpired(label: Label, *, now_us: int) -> None:
         raise ShreddedError(
             "retention has ended", rule="vault.expired", fix="the key goes with the next sweep"
         )
+
+
+def _by_object(blocks: Sequence[SealedBlock]) -> list[tuple[tuple[str, str], list[int]]]:
+    """Return objects and which places of ``blocks`` lie in them, as they are read.
+
+    A joined object may hold what comes before and what comes after a block of another one. So an object comes twice
+    where blocks of one person, stream and window would change places otherwise: their order is part of the data.
+    """
+    groups: list[tuple[tuple[str, str], list[int]]] = []
+    newest: dict[tuple[str, str], int] = {}  # the last group of an object
+    reached: dict[tuple[str, str, int], int] = {}  # the group of somebody's last block of a window
+    for place, block in enumerate(blocks):
+        item = (block.object, block.segment)
+        whose = (block.person, block.stream, block.window)
+        group = newest.get(item, -1)
+        if group < reached.get(whose, 0):
+            group = newest[item] = len(groups)
+            groups.append((item, []))
+        groups[group][1].append(place)
+        reached[whose] = group
+    return groups
 
 
 def _batches(blocks: Sequence[SealedBlock], places: Sequence[int]) -> Iterator[list[int]]:

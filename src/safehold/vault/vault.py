@@ -119,7 +119,12 @@ class Vault:
         return vault
 
     def seal(
-        self, blocks: Sequence[PlainBlock], *, segment: str, generation: int = 1
+        self,
+        blocks: Sequence[PlainBlock],
+        *,
+        segment: str,
+        generation: int = 1,
+        rewriting: bool = False,
     ) -> SealedObject:
         """Seal blocks into one new object; it is durable when this returns.
 
@@ -130,8 +135,10 @@ class Vault:
             blocks: What to seal, in order.
             segment: Segment whose keys are used.
             generation: Which rewriting of the data this is, from 1.
+            rewriting: The rows were sealed before, so their keys are there; none is made.
 
         Raises:
+            ShreddedError: The key of rows that were sealed before was destroyed.
             InvalidError: No blocks, too much data, or a label whose time is over.
             ConflictError: The key of a person was destroyed while their rows were being sealed.
         """
@@ -144,7 +151,12 @@ class Vault:
                 "a label's time is over", rule="vault.expired", fix="do not keep what has expired"
             )
         names = [name_of_key(block) for block in blocks]
-        held = self._lookup.make(segment, {*names, METADATA_KEY})
+        wanted = {*names, METADATA_KEY}
+        held = (self._lookup.find if rewriting else self._lookup.make)(segment, wanted)
+        if not wanted <= held.keys():
+            raise ShreddedError(
+                "the key of rows that are rewritten was destroyed", rule="vault.key"
+            )
         place = Place(name=objects.new_name(), segment=segment, generation=generation)
         data, sealed = container.seal_object(
             place,

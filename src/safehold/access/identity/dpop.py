@@ -2,6 +2,7 @@
 
 Holds: a proof counts for one method and address, for one token, within a minute of its time, and once. What was seen
 is kept in memory, so a proof from before this process began counts for nothing: nobody knows whether it was used.
+Where several processes take proofs, something that they share has to be told of each (``spend``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import base64
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from safehold.access.identity import jose
@@ -30,9 +31,18 @@ class Proofs:
     Args:
         clock: Time.
         rule: Name of the rule that a refusal states; what failed is put behind it.
+        spend: Called with what names a proof, and its time, once it held here: where several processes take proofs, it
+            raises if another one saw it before.
     """
 
-    def __init__(self, clock: Clock, *, rule: str) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        rule: str,
+        spend: Callable[[str, int], None] | None = None,
+    ) -> None:
+        self._elsewhere = spend
         self._clock = clock
         self._rule = rule
         self._lock = threading.Lock()
@@ -77,6 +87,8 @@ class Proofs:
         if not isinstance(number, str) or not 0 < len(number) <= 128:
             raise SignInError("a proof without an id", rule=f"{rule}.replay")
         self._spend(f"{mark}/{number}", now_s)
+        if self._elsewhere is not None:
+            self._elsewhere(f"{mark}/{number}", at_s)
         return mark
 
     def _spend(self, one: str, now_s: int) -> None:

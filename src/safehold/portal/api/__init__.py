@@ -34,9 +34,9 @@ DOCUMENT: Final = f"{PREFIX}/openapi.json"
 def mount(app: FastAPI) -> None:
     """Put the API into an application."""
     site: Site = app.state.site
-    site.shelf[PROOFS] = Proofs(site.clock, rule="api.proof")
-    site.shelf[ANSWERS] = Answers(site.settings.state, site.cookies, site.clock)
-    site.shelf[JOBS] = Jobs(site.cookies, site.clock)
+    site.shelf[PROOFS] = Proofs(site.clock, rule="api.proof", spend=site.shared.spend)
+    site.shelf[ANSWERS] = Answers(site.shared, site.cookies)
+    site.shelf[JOBS] = Jobs(site.shared, site.cookies, site.clock)
     site.shelf[STREAMS] = Streams()
 
     def add(method: str, path: str, answer: Any) -> None:
@@ -58,9 +58,7 @@ def mount(app: FastAPI) -> None:
 def close(site: Site) -> None:
     """End what goes on, and close what is open."""
     jobs: Jobs = site.shelf[JOBS]
-    answers: Answers = site.shelf[ANSWERS]
     jobs.close()
-    answers.close()
 
 
 async def _ask(request: Request) -> Response:
@@ -77,14 +75,14 @@ async def _enter(request: Request) -> Response:
 
 async def _jobs(request: Request) -> Response:
     visit = ApiVisit(request)
-    visit.admit()
+    await visit.arrive()
     jobs: Jobs = visit.site.shelf[JOBS]
     return _told(await run_in_threadpool(lambda: jobs.listing(_owner(visit))))
 
 
 async def _job(request: Request) -> Response:
     visit = ApiVisit(request)
-    visit.admit()
+    await visit.arrive()
     jobs: Jobs = visit.site.shelf[JOBS]
     name = str(request.path_params["job"])
     return _told(await run_in_threadpool(lambda: jobs.tell(_owner(visit), name)))
@@ -98,7 +96,7 @@ def _owner(visit: ApiVisit) -> str:
 
 async def _events(request: Request) -> Response:
     visit = ApiVisit(request)
-    visit.admit()
+    await visit.arrive()
     visit.somebody()
     topics = topics_of(request.query_params.get("topics", ""))
     last = request.headers.get("last-event-id", "")

@@ -61,6 +61,7 @@ BY_COMMAND: Final[Mapping[str, tuple[str, ...]]] = {
     "containment list": ("containment.list",),
     "containment preview": ("containment.preview",),
     "dataset build": ("feature", "feature.granted"),
+    "dataset compact": ("dataset.compact",),
     "dataset lineage": ("dataset.lineage",),
     "dataset list": ("dataset.list",),
     "dataset sweep": ("dataset.sweep",),
@@ -166,26 +167,29 @@ _PLACE: Final = "changes or reads a file of the home's own disk, or of a witness
 _HOUSES: Final = "opens lines between houses, from their own machines"
 WITHOUT_COMMAND: Final[Mapping[str, str]] = {
     **dict.fromkeys(
-        ("alert replay", "artifact scan", "artifact verify", "attack audit", "attack reidentify", "charter check",
+        ("alert replay", "artifact scan", "artifact verify", "attack audit", "attack reidentify", "capacity plan",
+         "charter check",
          "charter diff", "charter document", "charter explain", "charter prove", "charter schema", "dlp eval",
          "dlp redact", "dlp rules", "dlp scan", "dlp topics", "dlp train-tagger", "dlp train-topics",
          "evidence verify", "federate draft", "join rehearse",
          "paper add", "paper kinds", "paper new", "source list", "source preview"), _FILES),
     **dict.fromkeys(
         ("board key", "board sign", "charter sign", "federate card", "join identity",
-         "paper hand-in", "paper sign", "portal answer", "portal sign"), _KEYS),
+         "paper hand-in", "paper sign", "portal answer", "portal sign", "worker new"), _KEYS),
     **dict.fromkeys(("doctor", "enclave kernel", "enclave probe"), _MACHINE),
     **dict.fromkeys(
-        ("alert watch", "entrance ask", "entrance serve", "ledger monitor", "ledger serve", "ledger witness run",
-         "mcp serve", "portal serve", "serve"), _PROCESS),
+        ("alert watch", "entrance ask", "entrance serve", "ingest consume", "ingest serve",
+         "ledger monitor", "ledger serve", "ledger witness run",
+         "mcp serve", "portal serve", "serve", "worker serve"), _PROCESS),
     **dict.fromkeys(
         ("alert send", "alert targets",
          "backup create", "backup restore", "backup verify",
-         "board renew", "board replace", "board witnesses", "demo", "drill", "init",
+         "board renew", "board replace", "board witnesses", "demo", "drill", "init", "migrate",
          "ledger anchor", "ledger tail", "ledger verify", "ledger witness add", "ledger witness create",
          "ledger witness distrust", "ledger witness evidence", "ledger witness list", "ledger witness remove",
          "ledger witness require", "ledger witness show", "ledger witness trust",
-         "portal journal", "portal try", "source names"),
+         "portal journal", "portal try", "source names",
+         "worker add", "worker list", "worker remove", "worker use"),
         _PLACE),
     **dict.fromkeys(("federate node", "federate run", "join psi-sum", "join sum"), _HOUSES),
 }  # fmt: skip

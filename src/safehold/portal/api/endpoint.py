@@ -46,7 +46,7 @@ def endpoint(route: Route, lines: dict[str, Route]) -> Endpoint:
 
     async def answer(request: Request) -> Response:
         visit = ApiVisit(request)
-        visit.admit()
+        await visit.arrive()
         if route.method != "GET":
             visit.somebody()  # of nobody no file is taken into memory
         asked = await read(route, request)

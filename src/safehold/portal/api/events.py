@@ -23,6 +23,7 @@ from safehold.errors import DeniedError, InvalidError, SafeholdError, SignInErro
 from safehold.portal.api.endpoint import JOBS
 from safehold.portal.api.jobs import Jobs
 from safehold.portal.api.visitor import ApiVisit
+from safehold.portal.health import HEALTH, Health
 from safehold.portal.rate import TooManyError
 
 EVERY_S: Final = 2.0
@@ -134,6 +135,7 @@ async def stream(
         Bytes of the stream; a comment where nothing happened for a while.
     """
     streams: Streams = visit.site.shelf[STREAMS]
+    health: Health = visit.site.shelf[HEALTH]
     who = visit.somebody()
     streams.take(who.principal)
     marks, quiet, asked = read_id(last), 0.0, list(topics)
@@ -154,6 +156,10 @@ async def stream(
                 if over:
                     yield b"event: over\ndata: {}\n\n"
                     return
+            if (
+                health.leaving
+            ):  # whoever reads comes back with the id of its last event, to another portal
+                return
             await asyncio.sleep(every_s)
             quiet += every_s
             if quiet >= HEARTBEAT_S:

@@ -24,7 +24,7 @@ from safehold.portal.api.field import Base64, Given, Word
 from safehold.portal.api.visitor import ApiVisit
 from safehold.portal.identity.cookie import START_S
 from safehold.portal.identity.sign_in import visitor_of
-from safehold.portal.visit import address_of
+from safehold.portal.visit import count_sign_in
 from safehold.signing import SigningKey
 
 STATE: Final = "safehold.portal-question/1"
@@ -150,9 +150,7 @@ _NEEDED: Final = {
 
 
 def _count(visit: ApiVisit) -> None:
-    visit.site.rates.take(
-        "sign-in", address_of(visit.request), a_minute=visit.site.settings.limits.sign_ins
-    )
+    count_sign_in(visit)
 
 
 __all__ = ["Base64", "Proof", "Question", "Token", "ask", "enter"]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Final
 
+from starlette.concurrency import run_in_threadpool
+
 from safehold.access.identity.dpop import Proofs
 from safehold.clock import SECOND_US
 from safehold.errors import SafeholdError, SignInError
@@ -59,6 +61,13 @@ class ApiVisit(Visit):
             return None
         check_origin_of(self.request, self.site.settings.origin)
         return super().visitor
+
+    async def arrive(self) -> None:
+        """Admit the request; see ``admit``. While the keeper is asked about its proof, other requests go on."""
+        if self.by_token:
+            await run_in_threadpool(self.admit)
+        else:
+            self.admit()
 
     def admit(self) -> None:
         """Count the request, and pass if whoever asks may change something that way.

@@ -25,8 +25,8 @@ from safehold.portal.visit import (
     Form,
     Here,
     Visit,
-    address_of,
     cookie_name,
+    count_sign_in,
     form_of,
     path_of_ours,
 )
@@ -55,7 +55,7 @@ async def be(here: Here) -> Response:
     Raises:
         MissingError: There is no such one; in a home of real people there is no cast at all.
     """
-    _count(here)
+    await run_in_threadpool(count_sign_in, here)
     check_origin_of(here.request, here.site.settings.origin)
     async with form_of(here.request, files=0, fields=2) as form:
         name, to = str(form.get("name", "")), str(form.get("to", "/"))
@@ -70,7 +70,7 @@ async def be(here: Here) -> Response:
 @router.get("/sign-in/begin")
 def begin(here: Here, issuer: str | None = None, to: str = "/") -> Response:
     """Go to an identity provider."""
-    _count(here)
+    count_sign_in(here)
     settings = here.site.settings
     url, waiting = sign_in.begin(
         here.site.keeper,
@@ -87,7 +87,7 @@ def begin(here: Here, issuer: str | None = None, to: str = "/") -> Response:
 @router.get(sign_in.RETURN)
 def finish(here: Here) -> Response:
     """Come back from an identity provider."""
-    _count(here)
+    count_sign_in(here)
     query = here.request.query_params
     said = {name: query[name] for name in query if len(query.getlist(name)) == 1}
     visitor, to = sign_in.finish(
@@ -100,7 +100,7 @@ def finish(here: Here) -> Response:
 @router.get("/sign-in/key", response_class=HTMLResponse)
 def with_key(here: Here, to: str = "/") -> Response:
     """Show the question that a key of one's own answers: a passkey here, or a key file on the command line."""
-    _count(here)
+    count_sign_in(here)
     question, key = here.line.call("session.ask")["question"], SigningKey.generate()
     code = f"{question}.{key.public.text()}"
     page = here.page(
@@ -122,7 +122,7 @@ def with_key(here: Here, to: str = "/") -> Response:
 @router.post("/sign-in/key")
 async def answer_with_key(here: Here) -> Response:
     """Take the answer of a key."""
-    _count(here)
+    await run_in_threadpool(count_sign_in, here)
     check_origin_of(here.request, here.site.settings.origin)
     async with form_of(here.request, files=0, fields=4) as form:
         identity, _, proof = str(form.get("answer", "")).strip().rpartition(".")
@@ -184,8 +184,3 @@ def _waiting(here: Visit) -> dict[str, object] | None:
     found = here.site.cookies.open(text, longest_s=START_S) if text else None
     # the same keys seal sessions and the API's questions: those are no beginning of ours
     return found if found is not None and found.get("v") == START_VERSION else None
-
-
-def _count(here: Visit) -> None:
-    limits = here.site.settings.limits
-    here.site.rates.take("sign-in", address_of(here.request), a_minute=limits.sign_ins)

@@ -13,7 +13,7 @@ from safehold.app.drill.scan import Scanner, copy_of
 from safehold.app.drill.twin import take_in
 from safehold.assurance.drill.outcome import Exposure, Findings, join
 from safehold.settings import Home
-from safehold.vault.payload import bucket
+from safehold.vault.pad import bucket
 
 ARTIFACT = b"SHA1"  # how a sealed artifact begins
 ARTIFACT_FRAME = 4 + 16 + 32 + 16  # bytes: beginning, id, commitment, and the tag of the seal

@@ -217,6 +217,7 @@ class Status(TypedDict):
     keeper_level: str
     keeper: StatusKeeper
     sandbox_level: str
+    sandboxes_abreast: int
     requests: StatusRequests
     periodic: list[StatusPeriodicRow]
     monitor: StatusMonitor | None

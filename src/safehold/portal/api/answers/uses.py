@@ -78,6 +78,30 @@ class DatasetList(TypedDict):
     datasets: list[DatasetListDataset]
 
 
+class DatasetCompactTotals(TypedDict):
+    """A part of it."""
+
+    blocks: int
+    objects: int
+    bytes: int
+
+
+class DatasetCompact(TypedDict):
+    """What the keeper answers."""
+
+    dry_run: bool
+    runs: int
+    blocks: int
+    into: int
+    bytes: int
+    written: NotRequired[int]
+    retired: NotRequired[int]
+    passed_over: NotRequired[int]
+    removed: NotRequired[int]
+    before: DatasetCompactTotals
+    after: DatasetCompactTotals
+
+
 class DatasetSweep(TypedDict):
     """What the keeper answers."""
 

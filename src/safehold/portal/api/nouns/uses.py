@@ -82,6 +82,13 @@ class Traced(Given):
     dataset: Word | None = None
 
 
+class Compacted(Given):
+    """Where blocks are joined, and whether they are."""
+
+    segment: Word | None = None
+    dry_run: bool = False
+
+
 class Fresh(Given):
     """How many nonces."""
 
@@ -101,6 +108,9 @@ ROUTES: Final = (
           says="How each dataset stands before each gate."),
     Route(method="POST", path="/datasets/sweeps", verb="dataset.sweep", answer=told.DatasetSweep, long=True,
           says="End what is past its retention now."),
+    Route(method="POST", path="/datasets/compactions", verb="dataset.compact", given=Compacted,
+          answer=told.DatasetCompact, long=True,
+          says="Join small blocks of one person, stream, day and label into larger ones; the rows stay the same."),
     Route(method="POST", path="/datasets/features", verb="feature", given=Built, answer=told.Feature, long=True,
           says="Build the features of a purpose; the charter lets the pipeline do that without a grant."),
     Route(method="POST", path="/uses/features", verb="feature.granted", given=OfPurpose, answer=told.Feature,

@@ -4,7 +4,7 @@ import { Refused, latin, same, sha256, take } from "./bytes.js";
 
 const KINDS = new Set([
   "access.intent", "access.result", "alert", "artifact", "artifact.get", "attack", "audit", "blast", "charter",
-  "choice", "containment", "derived", "disclosure", "document", "drift", "drill", "drill.begin", "embed.export",
+  "choice", "compaction", "containment", "derived", "disclosure", "document", "drift", "drill", "drill.begin", "embed.export",
   "erasure", "evidence", "feature", "federation", "gap", "gate", "grant", "grant.closed", "home", "incident",
   "index.epoch", "ingest", "join", "key.change", "key.rotate", "lease", "milestone", "portal", "principal",
   "proposal", "refusal", "release", "request", "resume", "retention", "review", "roster", "session", "stop", "tool",

@@ -1,0 +1,1 @@
+"""How many machines a company needs: a day of arrivals, measured costs, queues, prices. It asks no home."""

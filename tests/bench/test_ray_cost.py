@@ -1,0 +1,245 @@
+"""What Ray costs: a sandbox on a worker against one here, two workers against one, ciphertext through its store.
+
+Two cores are shared with everything else, so processor time is what is asserted; wall time is printed. Who took it is
+told apart by process: the keeper (this one), Ray with its driver, the opener with its sandboxes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tests.bench.board import Board
+from tests.clusters import Shared, cluster, family
+from tests.ingest_job import NOW_US, job
+
+from safehold.app.workshop import SandboxWorkshop
+from safehold.cluster.letter import keys_of
+from safehold.cluster.seal import IN, PIECE, fresh_secret
+from safehold.errors import SafeholdError
+from safehold.sandbox.launch import Launcher
+from safehold.sandbox.parts import seal_bytes
+from safehold.workforce import Spec
+
+DAY = NOW_US // 86_400_000_000 - 1
+JOBS, PEOPLE, PACE = 6, 8, 20_000
+ROUNDS = 3
+MANY = 64 << 20
+Times = dict[str, float]
+
+
+def spec(people: int, pace: int) -> Callable[[int], dict[str, Any]]:
+    company = Spec(people=people * JOBS, days=1, start_day=DAY, seed=5, pace=pace).to_spec()
+
+    def one(number: int) -> dict[str, Any]:
+        return job(
+            {"kind": "synthetic", "spec": company, "first": number * people, "count": people}
+        )
+
+    return one
+
+
+class Meter(threading.Thread):
+    """Adds up the processor time of everything below this process, by what it is.
+
+    A sandbox's time reaches nobody's children: what confines it does not wait for it. So all of them are looked at ten
+    times a second; what a process used since the last look before its end is missed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._parts: dict[tuple[int, float], tuple[str, float]] = {}
+        self._over = threading.Event()
+        self._own = 0.0
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        while not self._over.wait(0.1):
+            self.look()
+            self._own = time.thread_time()
+
+    def look(self) -> None:
+        for pid in family():
+            try:
+                one = psutil.Process(pid)
+                told, born = one.cpu_times(), one.create_time()
+                if (pid, born) in self._parts:
+                    part = self._parts[pid, born][0]
+                else:
+                    line = " ".join(one.cmdline())
+                    above = " ".join(" ".join(other.cmdline()) for other in one.parents())
+                    part = "ray" if "cluster.driver" in line + above else "workers"
+            except (psutil.Error, OSError):
+                continue
+            with self._lock:
+                self._parts[pid, born] = part, told.user + told.system
+
+    def taken(self) -> Times:
+        self.look()
+        spent = {"keeper": time.process_time() - self._own, "ray": 0.0, "workers": 0.0}
+        with self._lock:
+            for part, seconds in self._parts.values():
+                spent[part] += seconds
+        return spent
+
+    def since(self, before: Times) -> Times:
+        now = self.taken()
+        return {name: now[name] - before[name] for name in now}
+
+    def end(self) -> None:
+        self._over.set()
+        self.join()
+
+
+@pytest.fixture(scope="module")
+def meter() -> Iterator[Meter]:
+    one = Meter()
+    one.start()
+    yield one
+    one.end()
+
+
+def run(workshop: SandboxWorkshop, made: dict[str, Any]) -> int:
+    with workshop.start("ingest", made, [], least="E0") as one:
+        return sum(1 for _ in one.frames())
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    with cluster(tmp_path_factory.mktemp("two"), width=2, memory=300 << 20) as made:
+        run(made, spec(1, 200)(0))
+        yield made
+
+
+@pytest.mark.bench
+def test_a_task_against_a_local_sandbox(board: Board, two: Shared, meter: Meter) -> None:
+    local, made = SandboxWorkshop(Launcher()), spec(1, 200)(0)
+    run(local, made)
+    run(two, made)
+    wall: dict[str, list[float]] = {"here": [], "there": []}
+    cpu: dict[str, list[float]] = {"here": [], "there": []}
+    for _ in range(ROUNDS):
+        for name, workshop in (("here", local), ("there", two)):
+            before, begun = meter.taken(), time.perf_counter()
+            run(workshop, made)
+            wall[name].append(time.perf_counter() - begun)
+            cpu[name].append(sum(meter.since(before).values()))
+    here, there = min(cpu["here"]), min(cpu["there"])
+    board.add(
+        "a small job in a sandbox on a Ray worker",
+        ours=f"{there * 1000:.0f} ms of CPU, {min(wall['there']) * 1000:.0f} ms",
+        peer=f"the same sandbox here: {here * 1000:.0f} ms of CPU, {min(wall['here']) * 1000:.0f} ms",
+        ratio=there / here,
+        goal="<= 1.5 x",
+        met=there / here <= 1.5,
+        most=3.0,
+    )
+
+
+@pytest.mark.bench
+def test_two_workers_against_one(
+    board: Board, two: Shared, meter: Meter, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    make = spec(PEOPLE, PACE)
+    found: dict[int, tuple[float, Times]] = {}
+
+    def measure(workshop: Shared, width: int) -> None:
+        run(workshop, spec(1, 200)(0))
+        before, begun = meter.taken(), time.perf_counter()
+        with ThreadPoolExecutor(JOBS) as pool:
+            frames = list(pool.map(lambda number: run(workshop, make(number)), range(JOBS)))
+        found[width] = time.perf_counter() - begun, meter.since(before)
+        assert len(set(frames)) <= JOBS
+
+    measure(two, 2)
+    with cluster(tmp_path_factory.mktemp("one"), width=1, memory=300 << 20) as one:
+        measure(one, 1)
+    (wall2, cpu2), (wall1, cpu1) = found[2], found[1]
+    total2, total1 = sum(cpu2.values()), sum(cpu1.values())
+    board.add(
+        f"{JOBS} sources on two Ray workers: all processor time",
+        ours=f"{total2:.1f} CPU-s, {wall2:.1f} s",
+        peer=f"on one worker: {total1:.1f} CPU-s, {wall1:.1f} s",
+        ratio=total2 / total1,
+        goal="<= 1.15 x",
+        met=total2 / total1 <= 1.15,
+        most=1.6,
+    )
+    board.add(
+        f"{JOBS} sources on two Ray workers: wall",
+        ours=f"{wall2:.1f} s",
+        peer=f"on one worker: {wall1:.1f} s",
+        ratio=wall1 / wall2,
+        goal=">= 1.6 x, on two free cores",
+        met=wall1 / wall2 >= 1.6,
+        floor=0.5,
+    )
+    for width, (wall, cpu) in sorted(found.items()):
+        share = ", ".join(f"{name} {spent:.2f}" for name, spent in cpu.items())
+        left = cpu["workers"] / sum(cpu.values())
+        board.note(
+            f"{width} worker(s), CPU-seconds: {share}; {left:.0%} is left for the workers;"
+            f" {sum(cpu.values()) / wall:.2f} cores in use, load of the machine {os.getloadavg()[0]:.1f}"
+        )
+    ours = cpu2["ray"] / sum(cpu2.values())
+    board.add(
+        "what Ray itself takes of that",
+        ours=f"{cpu2['ray']:.2f} CPU-s",
+        peer=f"all of it: {sum(cpu2.values()):.1f} CPU-s",
+        ratio=ours,
+        goal="<= 0.2",
+        met=ours <= 0.2,
+        most=0.5,
+    )
+
+
+@pytest.mark.bench
+def test_ciphertext_through_the_store(
+    board: Board, two: Shared, meter: Meter, tmp_path: Path
+) -> None:
+    """An input that no reader understands: it goes the whole way, and the sandbox ends at once."""
+    data = os.urandom(PIECE) * (MANY // PIECE)
+    memory = seal_bytes(data)
+    made = job({"kind": "file", "name": "a"})
+    local = SandboxWorkshop(Launcher())
+
+    def through(workshop: SandboxWorkshop) -> float:
+        before = meter.taken()
+        with (
+            pytest.raises(SafeholdError),
+            workshop.start("ingest", made, [memory], least="E0") as one,
+        ):
+            list(one.frames())
+        return sum(meter.since(before).values())
+
+    def alone() -> float:
+        keys, begun = keys_of(fresh_secret(), home="h", run="r", attempt=1), time.process_time()
+        for number in range(MANY // PIECE):
+            piece = data[number * PIECE : (number + 1) * PIECE]
+            keys.open(IN, number, keys.seal(IN, number, piece, last=False), last=False)
+        return time.process_time() - begun
+
+    begun = time.perf_counter()
+    whole = min(through(two) for _ in range(2))
+    wall = (time.perf_counter() - begun) / 2
+    here = min(through(local) for _ in range(2))
+    bare = min(alone() for _ in range(2))
+    os.close(memory)
+    way = max(whole - here, 0.001)
+    mebi = MANY >> 20
+    board.add(
+        "ciphertext to a worker, sealed, carried, opened",
+        ours=f"{mebi / way:,.0f} MiB a CPU-s ({mebi / wall:,.0f} MiB/s wall)",
+        peer=f"sealing and opening alone: {mebi / bare:,.0f} MiB a CPU-s",
+        ratio=bare / way,
+        goal=">= 0.1",
+        met=bare / way >= 0.1,
+        floor=0.01,
+    )
