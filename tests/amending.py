@@ -10,7 +10,16 @@ from typing import Any, get_args, get_origin
 from tests import boardroom
 
 from safehold.charter import record
-from safehold.charter.model import OPT_IN_BY, Category, Charter, Privacy, Purpose, RedLine, Role
+from safehold.charter.model import (
+    OPT_IN_BY,
+    Category,
+    Charter,
+    Privacy,
+    Purpose,
+    RedLine,
+    Role,
+    SetAside,
+)
 from safehold.charter.oversight import BreakGlass, Gate, Promise
 from safehold.charter.review import review
 from safehold.charter.value import Effect, Threshold
@@ -173,13 +182,24 @@ def full() -> Charter:
         purposes={
             name: replace(purpose, privacy=purpose.privacy or PRIVACY, derived_keep_days=30)
             for name, purpose in base.purposes.items()
-        },
+        }
+        | {"repair": REPAIR},
         red_lines=(*base.red_lines, PROSE),
         who_may={name: replace(role, may_delegate=False) for name, role in base.who_may.items()},
         oversight=replace(base.oversight, break_glass=GLASS),
+        set_aside=ASIDE,
     )
 
 
+ASIDE = SetAside(purpose="repair", keep_days=3, a_day=2)
+REPAIR = Purpose(
+    plain="Take in again what arrived broken.",
+    uses=Category(fides="essential.service.operations", dpv="dpv:EnforceSecurity", sh=None),
+    sources=("keys",),
+    stages=("ingest",),
+    privacy=PRIVACY,
+    releases=(),
+)
 GLASS = BreakGlass(approvers=1, seats=("security", "privacy", "legal"), max_s=600, reviews=3)
 
 

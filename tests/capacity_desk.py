@@ -1,7 +1,8 @@
 """What a chunk costs a keeper and a sandbox, measured on the real path; and a scaled day sent the same way.
 
-``python -m tests.capacity_desk measure FILE`` writes the figures that ``safehold capacity plan`` reads. Everything is
-CPU-seconds of all processes, so that a busy machine changes little.
+``python -m tests.capacity_desk measure FILE`` writes the figures that ``safehold capacity plan`` reads; ``way``
+instead of ``measure`` those of the way in alone, ``leases`` those of leases. Everything is CPU-seconds of
+all processes, so that a busy machine changes little.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tests.bench.path_desk import Bench, opened, reap, spent
+from tests.lease_desk import keeper_at
 
-from safehold.access import prove_device
-from safehold.canonical import b64, unb64
 from safehold.clock import SystemClock, day_of
 from safehold.ingest.limits import Limits
-from safehold.keeper.sources import obtain_message
-from safehold.signing import SigningKey
 from safehold.workforce import Spec, person_day
 
 STREAMS = ("key", "pointer")
@@ -161,12 +159,13 @@ def path_at(folder: Path) -> Iterator[Road]:
 
 
 TURNS = 2
+DEVICES, CALLS = 200, 2_000
 # people in a chunk, events of each
 SHAPES = ((1, 200), (120, 500), (120, 50), (60, 2_000), (20, 20_000), (10, 100_000))
 
 
-def measure(folder: Path) -> tuple[list[Spent], tuple[float, float]]:
-    """Return what chunks of different shapes take, each twice; and a lease."""
+def measure(folder: Path) -> list[Spent]:
+    """Return what chunks of different shapes take, each twice."""
     made = tables(SEED_OF_COSTS, 4, pace=300_000)
     found = []
     with path_at(folder) as path:
@@ -176,32 +175,40 @@ def measure(folder: Path) -> tuple[list[Spent], tuple[float, float]]:
                 for people, each in SHAPES:
                     name = f"{stream[0]}{people}x{each}t{turn}-"
                     found.append(path.take(stream, shaped(made[stream], name, people, each)))
-        return found, lease_cost(path)
+        return found
 
 
-def lease_cost(road: Road, *, devices: int = 40, prefix: str = "device") -> tuple[float, float]:
-    """Return CPU-seconds of the keeper for one lease (nonce and all), and entries of the ledger."""
-    verbs = road.bench.service.verbs.table()
+def leases(folder: Path, *, devices: int = DEVICES) -> dict[str, float]:
+    """Return what renewals take of a keeper that is a process of its own, by the names that a file of costs has."""
+    with keeper_at(folder, people=devices) as keeper:
+        keeper.renewals(
+            1, batch=devices
+        )  # of first leases nothing is counted: once in the life of a device
+        nonce = keeper.nonce_s(CALLS)
+        alone, many = keeper.renewals(TURNS, batch=1), keeper.renewals(20 * TURNS, batch=devices)
 
-    def ask(verb: str, **given: Any) -> dict[str, Any]:
-        return verbs[verb](given, (), lambda _: None)
+    def parts(one: float, each: float) -> tuple[float, float]:
+        """Return what a call and a lease take, of what a lease takes in calls of one and of all."""
+        lease = (each * devices - one) / (devices - 1)
+        return max(0.0, one - lease), max(0.0, lease)
 
-    names = [f"{prefix}{number}" for number in range(devices)]
-    road.enrol(names)
-    keys = [SigningKey.generate() for _ in names]
-    for name, key in zip(names, keys, strict=True):
-        ask("source.add", person=name, device=key.public.text(), evidence="bench")
-    size = road.bench.service.desk.ledger.size
-    took = 0.0
-    for name, key in zip(names, keys, strict=True):
-        start = time.process_time()
-        nonce = unb64(ask("nonce")["nonce"])
-        took += time.process_time() - start
-        proof = b64(prove_device(key, nonce, obtain_message(name)))
-        start = time.process_time()
-        ask("lease.obtain", person=name, device=key.public.text(), nonce=b64(nonce), proof=proof)
-        took += time.process_time() - start
-    return took / devices, (road.bench.service.desk.ledger.size - size) / devices
+    call_ms, lease_ms = parts(alone.cpu_ms, many.cpu_ms)
+    return {
+        "keeper.nonce_call_s": nonce,
+        "keeper.lease_call_s": call_ms / 1_000,
+        "keeper.lease_s": lease_ms / 1_000,
+        "ledger.lease_call_entries": alone.entries,
+        "ledger.lease_bytes": parts(alone.bytes, many.bytes)[1],
+    }
+
+
+LEASES = {
+    "keeper.nonce_call_s": "CPU-seconds of a call for nonces",
+    "keeper.lease_call_s": "of a call for leases, whoever is in it",
+    "keeper.lease_s": "of each lease in it, a renewal",
+    "ledger.lease_call_entries": "entries of the ledger for a call",
+    "ledger.lease_bytes": "bytes of the ledger for each lease in it, beside the entry",
+}
 
 
 def chunks_of(events: int) -> int:
@@ -240,13 +247,17 @@ def fit(found: list[Spent]) -> dict[str, Any]:
     }
 
 
-def figures(found: list[Spent], lease: tuple[float, float]) -> dict[str, dict[str, Any]]:
+def figures(found: list[Spent], lease: Mapping[str, float]) -> dict[str, dict[str, Any]]:
     """Return what was measured as a file of costs has it."""
     told: dict[str, dict[str, Any]] = {}
 
     def put(name: str, value: float, what: str) -> None:
         told[name] = {"value": float(f"{value:.5g}"), "from": "measured", "what": what}
 
+    for name, what in LEASES.items():
+        put(name, lease[name], what)
+    if not found:
+        return told
     costs = fit(found)
     for role in ("sandbox", "keeper"):
         put(
@@ -278,8 +289,6 @@ def figures(found: list[Spent], lease: tuple[float, float]) -> dict[str, dict[st
                     value,
                     "bytes at rest of a block of so many events that were read, L3",
                 )
-    put("keeper.lease_s", lease[0], "CPU-seconds of a lease, its nonce included")
-    put("ledger.lease_entries", lease[1], "entries of the ledger for a lease")
     per_chunk = [
         (one.entries - 3) / (chunks_of(one.events) - 1)
         for one in found
@@ -293,20 +302,31 @@ def figures(found: list[Spent], lease: tuple[float, float]) -> dict[str, dict[st
 
 
 def main(arguments: list[str]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        found, lease = measure(Path(folder))
-    for one in found:
-        print(one, file=sys.stderr)
-    place = Path(arguments[1])
+    what, place = arguments[0], Path(arguments[1])
     old = json.loads(place.read_text("utf-8"))["figures"] if place.exists() else {}
-    rest = {name: one for name, one in old.items() if one["from"] != "measured"}
-    told = {
+    with tempfile.TemporaryDirectory() as folder:
+        told = dict(old) if what == "leases" else {}
+        if what in {"leases", "measure"}:
+            lent = leases(Path(folder))
+        else:
+            lent = {name: float(old[name]["value"]) for name in LEASES}
+        if what == "leases":
+            told |= figures([], lent)
+        else:
+            (Path(folder) / "way").mkdir()
+            found = measure(Path(folder) / "way")
+            for one in found:
+                print(one, file=sys.stderr)
+            told = figures(found, lent) | {
+                name: one for name, one in old.items() if one["from"] != "measured"
+            }
+    whole = {
         "version": "safehold-costs/1",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{os.cpu_count()} shared cores, {platform.machine()}, Python {platform.python_version()}",
-        "figures": figures(found, lease) | rest,
+        "figures": told,
     }
-    place.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    place.write_text(json.dumps(whole, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

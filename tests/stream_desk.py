@@ -196,7 +196,7 @@ def front(bench: Bench, **changes: Any) -> Iterator[tuple[str, Front, Faulty]]:
     made = Front(line, bind="127.0.0.1:0", **changes)
     with made.web.running() as url:
         yield url, made, line
-    made.combiner.close()
+    made.close()
 
 
 class Recorder:

@@ -19,6 +19,8 @@ from safehold.errors import InvalidError
 
 LARGEST = 2**53 - 1
 _dumps, _SORTED = orjson.dumps, orjson.OPT_SORT_KEYS
+_STRICT = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER  # which refuses 2^53 and more
+_PLAIN = frozenset((str, int))
 
 
 def encode(value: Any) -> bytes:
@@ -28,8 +30,16 @@ def encode(value: Any) -> bytes:
         InvalidError: The value holds a float, a key that is not ASCII text, an integer of 2^53 or more, or
             text that is not valid Unicode.
     """
-    if type(value) is not dict or not _is_flat(value):
-        _check(value, 0)
+    if type(value) is dict and _PLAIN.issuperset(map(type, value.values())):
+        # Texts and numbers alone, as nearly always: the encoder itself refuses what the profile
+        # does, but for keys that are not ASCII.
+        try:
+            data = _dumps(value, option=_STRICT)
+            if data.isascii() or all(map(str.isascii, value)):
+                return data
+        except (orjson.JSONEncodeError, TypeError):
+            pass  # the check says what is wrong
+    _check(value, 0)
     try:
         return _dumps(value, option=_SORTED)
     except (orjson.JSONEncodeError, TypeError) as error:
@@ -74,17 +84,6 @@ def unb64(text: str) -> bytes:
     if b64(data) != text:
         raise InvalidError("not canonical base64", rule="canonical.base64")
     return data
-
-
-def _is_flat(value: dict[Any, Any]) -> bool:
-    """Tell whether a mapping holds only texts and small numbers, as nearly all do; those are in the profile."""
-    for key, item in value.items():
-        if type(key) is not str or not key.isascii():
-            return False
-        kind = type(item)
-        if kind is not str and (kind is not int or not -LARGEST <= item <= LARGEST):
-            return False
-    return True
 
 
 def _check(value: Any, depth: int) -> None:

@@ -171,6 +171,11 @@ class Home:
         return self.outside / "moving"
 
     @property
+    def restoring_file(self) -> Path:
+        """Which backup is being put back and where to, while it is; no keeper starts meanwhile; outside the home."""
+        return self.outside / "restoring"
+
+    @property
     def left_file(self) -> Path:
         """Places that a move has left behind, until they are removed; outside the home."""
         return self.outside / "left"
@@ -258,6 +263,7 @@ class Home:
 
         Raises:
             ConflictError: The directory is a home already, or holds other files.
+            InvalidError: Its outside would lie inside it.
         """
         path = path.resolve()
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -267,6 +273,12 @@ class Home:
                 f"{path.name} is not empty", rule="home.empty", fix="choose a new directory"
             )
         home = cls(path, name := ids.opaque_id("home"), _outside(name), synthetic)
+        if home.outside.resolve().is_relative_to(path):
+            raise InvalidError(
+                "the outside of this home would lie inside it",
+                rule="home.outside",
+                fix="let SAFEHOLD_OUTSIDE name a place that does not travel with the home",
+            )
         home.outside.mkdir(parents=True, mode=0o700)
         for folder in (home.ledger, home.objects, home.witness, home.epochs):
             folder.mkdir(mode=0o700)

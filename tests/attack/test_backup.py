@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from tests.keeper_desk import CROWD, copy_bench, found_bench
+from tests.keeper_desk import CROWD, Bench, copy_bench, found_bench
 
+from safehold import canonical
 from safehold.app import backup
+from safehold.app.profile import Places
 from safehold.errors import ConflictError, InvalidError, MissingError, SafeholdError, TamperedError
+from safehold.settings import Home
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +152,6 @@ def test_what_is_no_backup_or_has_no_room_is_said(bench, tmp_path):
     place = Path(backup.create(bench.home, tmp_path / "backups")["backup"])
     with pytest.raises(ConflictError):
         backup.restore(place, bench.home.path)
-    bench.home.ledger_url_file.write_text("postgresql:///x\n")
-    with pytest.raises(InvalidError, match="the journal"):
-        backup.create(bench.home, tmp_path / "backups")
 
 
 def test_what_is_restored_is_what_was_checked(bench, tmp_path, monkeypatch):
@@ -185,3 +187,136 @@ def test_a_backup_inside_the_home_is_refused(bench):
     with pytest.raises(InvalidError) as caught:
         backup.create(bench.home, bench.home.path / "documents" / "backups")
     assert caught.value.rule == "backup.inside"
+
+
+def test_while_a_keeper_works_nothing_is_put_back(bench, tmp_path, postgres):
+    """The outside would name other places under a keeper that writes to the old ones."""
+    bench.start()
+    place = Path(backup.create(bench.home, tmp_path / "backups")["backup"])
+    for places in (None, Places(control=postgres.url(postgres.new_database()))):
+        with pytest.raises(ConflictError) as caught:
+            backup.restore(place, tmp_path / "second", places)
+        assert caught.value.rule == "keeper.one"
+    assert not (tmp_path / "second").exists()
+    assert Places.of(bench.home) == Places()
+    bench.stop()
+    backup.restore(place, tmp_path / "second")
+
+
+def test_what_comes_back_is_its_owners_alone_and_can_be_written(bench, tmp_path):
+    """From a place where everybody reads and nobody writes, such as a disc."""
+    place = Path(backup.create(bench.home, tmp_path / "backups")["backup"])
+    for one in (*place.rglob("*"), place):
+        one.chmod(0o555 if one.is_dir() else 0o4444)
+    shutil.rmtree(bench.home.path)
+    backup.restore(place, bench.home.path)
+    for one in (bench.home.path, *bench.home.path.rglob("*")):
+        assert one.stat().st_mode & 0o7777 == (0o700 if one.is_dir() else 0o600), one.name
+
+
+@pytest.mark.parametrize("what", ["objects", "file"])
+def test_a_home_with_a_link_is_not_copied(bench, tmp_path, what):
+    """Left out, its objects would be missing in a backup that says that it is whole."""
+    home = bench.home
+    if what == "objects":
+        shutil.move(home.objects, tmp_path / "volume")
+        home.objects.symlink_to(tmp_path / "volume")
+    else:
+        (tmp_path / "secret").write_text("x")
+        home.documents.mkdir(exist_ok=True)
+        (home.documents / "more").symlink_to(tmp_path / "secret")
+    with pytest.raises(InvalidError) as caught:
+        backup.create(home, tmp_path / "backups")
+    assert caught.value.rule == "backup.link"
+    assert not list((tmp_path / "backups").iterdir())
+
+
+def test_a_home_is_not_made_around_its_outside(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAFEHOLD_OUTSIDE", str(tmp_path / "home" / "state"))
+    with pytest.raises(InvalidError) as caught:
+        Home.create(tmp_path / "home")
+    assert caught.value.rule == "home.outside"
+    assert not list((tmp_path / "home").iterdir())
+
+
+def test_a_home_that_holds_its_outside_is_not_copied(bench, tmp_path, monkeypatch):
+    inside = bench.home.path / "state"
+    shutil.move(bench.home.outside.parent, inside)
+    monkeypatch.setenv("SAFEHOLD_OUTSIDE", str(inside))
+    with pytest.raises(InvalidError) as caught:
+        backup.create(Home.open(bench.home.path), tmp_path / "backups")
+    assert caught.value.rule == "backup.outside"
+
+
+def test_names_of_folders_may_hold_what_means_something_in_a_uri(bench, tmp_path, monkeypatch):
+    odd = tmp_path / "50%25 #1?mode=rw"
+    shutil.move(bench.home.path, odd / "home")
+    home = Home.open(odd / "home")
+    place = Path(backup.create(home, odd / "backups")["backup"])
+    assert backup.verify(place)["home"] == home.id
+    shutil.rmtree(home.path)
+    backup.restore(place, home.path)
+    restored = Bench(odd, home, bench.root, bench.clock, bench.seats)
+    monkeypatch.setattr("tests.keeper_desk.outside", nullcontext)
+    assert restored.start().blocks() == dict.fromkeys(CROWD, 1)
+    restored.stop()
+
+
+def test_a_home_that_lost_a_database_is_told_so(bench, tmp_path):
+    bench.home.control.unlink()
+    with pytest.raises(MissingError) as caught:
+        backup.create(bench.home, tmp_path / "backups")
+    assert caught.value.rule == "backup.missing"
+    assert not list((tmp_path / "backups").iterdir())
+
+
+@pytest.mark.parametrize("said", [5, [], [1], ["1", "x"], [-1, "x"], [1, "x", 2], None, {}])
+def test_a_manifest_that_says_nonsense_of_a_file_is_damaged(bench, tmp_path, said):
+    place = Path(backup.create(bench.home, tmp_path / "backups")["backup"])
+    rewrite(place, {"charter.json": said})
+    with pytest.raises(TamperedError) as caught:
+        backup.restore(place, tmp_path / "new")
+    assert caught.value.rule == "backup.manifest"
+
+
+def rewrite(place: Path, changes: dict[str, object]) -> None:
+    """Let the manifest say something else of files."""
+    record = json.loads((place / "manifest.json").read_text())
+    record["files"].update(changes)
+    (place / "manifest.json").write_bytes(canonical.encode(record))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "rule"),
+    [
+        ("control.db", b"no database" * 100, "backup.database"),
+        (
+            "home.json",
+            b'{"id":"home_other","synthetic":true,"v":"safehold-home/1"}',
+            "backup.home",
+        ),
+    ],
+)
+def test_parts_that_are_something_else_are_refused_though_the_manifest_fits(
+    bench, tmp_path, name, data, rule
+):
+    place = Path(backup.create(bench.home, tmp_path / "backups")["backup"])
+    (place / name).write_bytes(data)
+    rewrite(place, {name: [len(data), hashlib.sha256(data).hexdigest()]})
+    (bench.home.outside.parent / "home_other").mkdir()
+    with pytest.raises(TamperedError) as caught:
+        backup.restore(place, tmp_path / "new")
+    assert caught.value.rule == rule
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_place_that_is_a_link_or_lies_in_the_backup_or_in_no_folder(bench, tmp_path):
+    place = Path(backup.create(bench.home, tmp_path / "backups")["backup"])
+    with pytest.raises(InvalidError) as caught:
+        backup.restore(place, place / "home")
+    assert caught.value.rule == "backup.inside"
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "volume")
+    backup.restore(place, tmp_path / "link")
+    assert Home.open(tmp_path / "volume").id == bench.home.id
+    backup.restore(place, tmp_path / "no" / "folder" / "home")

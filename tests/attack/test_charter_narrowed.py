@@ -126,13 +126,13 @@ def test_no_lease_follows_the_leaf_of_a_stop(
     """A stop comes between the question whether anything is stopped and the leaf of the lease."""
     world.add(person, DEVICE)
     sources, stops = world.service.verbs.sources, []  # type: ignore[union-attr]
-    real = sources.note_lease
+    real = sources.first_of
 
-    def stopped(*arguments: object) -> None:
-        real(*arguments)  # type: ignore[arg-type]
+    def stopped(*arguments: object) -> object:
         stops.append(world.call("stop", **world.order("stop", "hr"))["entry"])
+        return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sources, "note_lease", stopped)
+    monkeypatch.setattr(sources, "first_of", stopped)
     assert raised(lambda: world.obtain(person, DEVICE)).rule == "oversight.stop"
     after = [leaf["k"] for _, leaf in world.desk.ledger.leaves(stops[0] + 1)]
     assert "lease" not in after

@@ -218,15 +218,14 @@ def test_a_removal_between_the_check_and_the_lease(world: World, person: str) ->
     Both hold one lock, so another thread would wait; the same one comes in between, and finds the second guard.
     """
     verbs = world.service.verbs  # type: ignore[union-attr]
-    leases = verbs.leases
-    note = leases._sources.note_lease
+    put = verbs.sources.put_first
 
     def late(*arguments: Any) -> None:
-        note(*arguments)
+        put(*arguments)
         gone = {"person": person, "device": DEVICE.public.text()}
         verbs.sources.remove(gone, (), lambda _: None)
 
-    leases._sources.note_lease = late  # type: ignore[method-assign]
+    verbs.sources.put_first = late  # type: ignore[method-assign]
     error = raised(lambda: world.obtain(person, DEVICE))
     assert (error.code, error.rule) == ("denied", "lease.device")
 

@@ -56,13 +56,13 @@ def test_a_crash_between_leaf_and_row_is_finished_from_the_ledger(
     somebody = people[0]
     for act, lives in ((world.add, True), (world.obtain, True), (world.remove, False)):
         devices = world.desk.devices
-        put, devices.put = devices.put, _cut  # type: ignore[method-assign]
+        put, devices.put_all = devices.put_all, _cut  # type: ignore[method-assign]
         raised(lambda act=act: act(somebody, DEVICE))
         if act == world.remove:
             # nothing is given any more, although the row still says it is enrolled
             error = raised(lambda: world.obtain(somebody, DEVICE))
             assert error.rule == "lease.device"
-        devices.put = put  # type: ignore[method-assign]
+        devices.put_all = put  # type: ignore[method-assign]
         world.restart()
         if lives:
             assert world.call("source.list", person=somebody)["devices"]

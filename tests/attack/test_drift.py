@@ -285,6 +285,30 @@ def test_a_register_that_cannot_be_compared_is_not_taken_for_a_clean_one(
     assert "clear" not in states
 
 
+def test_a_store_that_is_down_is_no_difference_and_no_clean_look_either(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.take("ana")
+    compare = bench.verbs.drift._register
+
+    def fail(*_arguments: Any) -> Any:
+        raise UnavailableError("the database is silent", rule="db.unavailable")
+
+    monkeypatch.setattr(bench.verbs.drift, "_register", fail)
+    wait(bench, FIVE_MINUTES)
+    for number in range(2):  # the look before does not stand in for it
+        with pytest.raises(UnavailableError) as caught:
+            bench.take("ana", name=f"more{number}", first=10)
+        assert caught.value.rule == "db.unavailable"
+    let_off(bench, monkeypatch)
+    monkeypatch.setattr(bench.verbs.drift, "_register", compare)
+    assert refused(bench).rule == "drift.participation.applies_equally_to"
+    states = [
+        leaf["pub"]["state"] for _, leaf in bench.desk.ledger.leaves() if leaf["k"] == "drift"
+    ]
+    assert states == ["found"]
+
+
 def test_a_keeper_that_starts_anew_looks_before_it_records(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

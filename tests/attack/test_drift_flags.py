@@ -40,6 +40,7 @@ ONE_VALUE = {  # the language knows one value only
     "oversight.break_glass",
     "participation.opt_in_by",  # said only where it is not the default
     "purposes.train_ui_agent.privacy.unit",
+    "set_aside",  # takes a purpose of its own beside it, so it does not change alone
 }
 OTHERS = ("L1", "L2", "dropped", "class_only", "speech", "hr", "badge", "words", "ticket", "US-CA", "DE",
           "direct", "query", "metrics_dp", "identifiers", "read_rows", "operate", "sh:prompt", "dpv:Marketing",

@@ -157,7 +157,7 @@ def test_a_copy_holds_all_there_is_in_files_that_anything_reads(asking: Asking) 
 
 
 def test_every_stream_has_a_category() -> None:
-    assert {*STREAMS, "feature", "embedding"} == CCPA.keys()
+    assert {*STREAMS, "feature", "embedding", "set_aside"} == CCPA.keys()
 
 
 def test_the_proof_in_a_copy_holds_and_tells_of_the_copy_itself(

@@ -74,7 +74,7 @@ def test_a_collector_hands_in_over_http_and_says_how_far_it_counted(bench: Bench
         recorder.line.close()
     assert recorder.sealed > 0
     assert [seq for _, seq in events_of(bench)] == list(range(recorder.sealed))
-    assert set(line.asked) == {"nonce", "lease.obtain", "lease.hand-in", "lease.mark"}
+    assert set(line.asked) == {"nonce", "lease.obtain-many", "lease.hand-in", "lease.mark"}
 
 
 @pytest.mark.parametrize("how", ["before", "after"])
@@ -481,6 +481,6 @@ def test_one_site_of_many_addresses_is_one_client() -> None:
     said = [
         one._answer(Request("GET", READY, b"", host=f"2001:db8::{at:x}")).status for at in range(3)
     ]
-    one.combiner.close()
+    one.close()
     assert said == [200, 200, 429]
     one.web._socket.close()

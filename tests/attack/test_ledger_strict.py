@@ -82,14 +82,14 @@ def test_when_a_block_is_opened_the_witness_knows_the_intent(
 ) -> None:
     monkeypatch.setattr(desk_module, "COSIGN_S", 60.0)
     known: list[int] = []
-    real = bench.desk.vault.read
+    real = bench.desk.vault.read_batches
 
     def read(blocks: Any) -> Any:
         note = Witness(bench.home.witness).head(bench.desk.ledger.origin)
         known.append(Checkpoint.parse(text_of(note or b"")).size)
         return real(blocks)
 
-    monkeypatch.setattr(type(bench.desk.vault), "read", lambda _vault, blocks: read(blocks))
+    monkeypatch.setattr(type(bench.desk.vault), "read_batches", lambda _vault, blocks: read(blocks))
     size = bench.desk.ledger.size
     bench.call("feature", purpose=PURPOSE)
     intent = size + bench.leaves(size).index("access.intent")

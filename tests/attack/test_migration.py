@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-import sqlalchemy as sa
 from tests.keeper_desk import Bench, found_bench
+from tests.kept import Kept, portrait, same
 from tests.key_crashing import OLD, cheap, open_bench
-from tests.moving import go
+from tests.moving import go, moved
 from tests.postgres import Server
 from tests.seaweed import Weed
 from tests.world import outside
 
-import safehold_verify
 from safehold.app import keeper
 from safehold.app.objects import objects_at
 from safehold.app.profile import PARTS, Places
 from safehold.app.relocation import go_back, plan, remove_old
 from safehold.app.relocation.record import Record
 from safehold.app.verification import verify_home
-from safehold.catalog import tables as catalog
-from safehold.db import rows as control_rows
 from safehold.errors import (
     ConflictError,
     InvalidError,
@@ -36,7 +32,6 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
-from safehold.ledger.package import make_package, make_receipt
 from safehold.settings import Home
 from safehold.vault.kms import sealed
 
@@ -79,32 +74,6 @@ def home_of(path: Path) -> Home:
         return Home.open(path / "home")
 
 
-def portrait(bench: Bench) -> dict[str, Any]:
-    """Everything that a move must leave as it is: leaves, side-cars, tables, objects, and what opens."""
-    desk = bench.desk
-    journal = desk.ledger._journal
-    size = desk.ledger.size
-    with desk.engine.execution_options(reading=True).begin() as connection:
-        blocks = [tuple(row) for row in connection.execute(sa.select(catalog.block).order_by("id"))]
-    digests = control_rows.digest_tables(desk.engine)
-    digests.pop("lead")
-    store = desk.vault._objects
-    opened = {}
-    for block in desk.catalog.blocks(kind="telemetry", streams=("pointer",), after_day=0):
-        for header, table in desk.vault.read([block]):
-            opened[block.block_id.hex()] = (header.person, table.to_pylist())
-    return {
-        "leaves": [journal.leaf(index) for index in range(size)],
-        "sidecars": [journal.sidecar(index) for index in range(size)],
-        "identity": journal.identity(),
-        "heads": journal.head_from(1),
-        "blocks": blocks,
-        "tables": digests,
-        "objects": {name: store.get(name) for name in store.names()},
-        "opened": opened,
-    }
-
-
 def lead_number(bench: Bench) -> int:
     with bench.desk.engine.begin() as connection:
         return int(connection.exec_driver_sql("SELECT number FROM lead").scalar_one_or_none() or 0)
@@ -116,41 +85,6 @@ def looked_at(path: Path) -> tuple[dict[str, Any], int]:
         return portrait(bench), lead_number(bench)
     finally:
         bench.stop()
-
-
-@dataclass
-class Kept:
-    """What somebody outside has kept of a home: to be checked again at any time, offline."""
-
-    path: Path
-    head: bytes
-    receipt: bytes
-    leaf: bytes
-    counted: int
-
-    @classmethod
-    def of(cls, bench: Bench, path: Path) -> Kept:
-        desk = bench.desk
-        (person,) = desk.subjects([desk.people.find("ana")])
-        desk.index.close()
-        desk.ledger.publish()
-        path.mkdir()
-        (path / "package.json").write_bytes(make_package(desk.ledger, desk.index, person.key, {}))
-        (path / "one.tlog-proof").write_text(desk.ledger.prove(3))
-        receipt = make_receipt(person.key, origin=desk.ledger.origin, size=desk.ledger.size)
-        return cls(
-            path, desk.ledger.head(), receipt, desk.ledger._journal.leaf(3), desk.ledger.size
-        )
-
-    def check(self, home: Home, *, packages: Sequence[Path] = ()) -> None:
-        """Check everything of it against what the home says now."""
-        report = safehold_verify.verify_log(home.ledger, home.policy_file, heads=[self.head])
-        assert report.size >= self.counted
-        proof = self.path / "one.tlog-proof"
-        safehold_verify.verify_proof(proof, home.policy_file, leaf=self.leaf)
-        for package in (self.path, *packages):
-            found = safehold_verify.verify_package(package, home.policy_file, receipt=self.receipt)
-            assert found.payload()["entries" if "entries" in found.payload() else "uses"]
 
 
 def test_there_and_back_every_proof_holds(path: Path, server: Places) -> None:
@@ -196,13 +130,6 @@ def test_there_and_back_every_proof_holds(path: Path, server: Places) -> None:
     with outside(path):
         assert verify_home(home.path)["verified"] is True
         assert remove_old(home)["removed"]["objects"] == "a bucket"
-
-
-def same(before: dict[str, Any], after: dict[str, Any]) -> None:
-    for name in ("leaves", "sidecars"):
-        assert after[name][: len(before[name])] == before[name], name
-    for name in ("identity", "blocks", "tables", "objects", "opened", "heads"):
-        assert after[name] == before[name], name
 
 
 def test_a_home_that_moved_goes_on(path: Path, server: Places) -> None:
@@ -416,3 +343,78 @@ def test_the_plan_changes_nothing_and_says_what_is_copied(path: Path, server: Pl
     with pytest.raises(InvalidError) as refused:
         plan_of(path, EMBEDDED)
     assert refused.value.rule == "migrate.there"
+
+
+def test_from_one_server_to_another_and_the_old_one_is_refused(
+    path: Path, server: Places, postgres: Server, weed: Weed
+) -> None:
+    """Straight, without the home in between; every proof holds and nothing works at the old place."""
+    home = home_of(path)
+    go(path, server)
+    with outside(path):
+        remove_old(home)
+    bench = open_bench(path, OLD)
+    kept = Kept.of(bench, path / "kept")
+    before = portrait(bench)
+    bench.stop()
+    url = postgres.url(postgres.new_database())
+    other = Places(control=url, journal=url, objects=weed.url(weed.bucket(), weed.prefix()))
+    assert plan_of(path, other)["copied"]["journal"]["from"] == "PostgreSQL"
+    done = go(path, other)
+    assert (done["from"], done["to"], done["moved"]) == ("server", "server", [*PARTS])
+    assert Places.of(home) == other
+    bench = open_bench(path, OLD)
+    same(before, portrait(bench))
+    bench.stop()
+    kept.check(home)
+    assert server.control is not None
+    home.control_url_file.write_text(server.control + "\n")
+    with pytest.raises(TamperedError) as refused:
+        open_bench(path, OLD)
+    assert refused.value.rule == "migrate.moved"
+    home.control_url_file.write_text(url + "\n")
+    with outside(path):
+        assert remove_old(home)["removed"]["objects"] == "a bucket"
+        assert verify_home(home.path)["verified"] is True
+    assert not list(objects_at(home, server.objects).names())
+    bench = open_bench(path, OLD)
+    assert {*portrait(bench)["objects"]} == {*before["objects"]}
+    bench.stop()
+
+
+@pytest.mark.parametrize(
+    ("part", "rule"),
+    [("control", "keeper.lead"), ("journal", "ledger.lock"), ("objects", "migrate.same")],
+)
+def test_two_names_of_one_server_are_no_move(
+    path: Path, server: Places, weed: Weed, part: str, rule: str
+) -> None:
+    """The copy is begun by removing what is left of an earlier one: that must never be what is to be copied."""
+    home = home_of(path)
+    if part == "objects":  # a full bucket is refused for being full
+        with outside(path):
+            for name in list(objects_at(home, None).names()):
+                objects_at(home, None).delete(name)
+    go(path, server)
+    with outside(path):
+        remove_old(home)
+    url = server.to_json()[part]
+    assert url is not None
+    alias = (
+        url.replace("127.0.0.1", "localhost") if part == "objects" else f"{url}&connect_timeout=9"
+    )
+    assert alias != url
+    other = moved(server, **{part: alias})
+    with pytest.raises(ConflictError) as refused:
+        go(path, other)
+    assert refused.value.rule == rule
+    assert not home.moving_file.exists()
+    if part != "objects":
+        Record.begin(home, other)  # nor where a move has begun
+        with pytest.raises(ConflictError) as refused:
+            go(path, other)
+        assert refused.value.rule == rule
+        with outside(path):
+            Record.forget(home.moving_file)
+    bench = open_bench(path, OLD)
+    bench.stop()

@@ -130,19 +130,19 @@ def judge(path: Path, to: Places, blocks: dict[str, int], size: int, *, back: bo
     profile, found, now = works(path)
     assert (profile, found) == (to.profile, blocks)
     assert now > size
-    kinds = notes_of(path)
-    assert kinds == 1, "the move is noted once, however often it was begun"
+    assert notes_of(path, size) == 1, "the move is noted once, however often it was begun"
     refuses_old(path, home)
     with outside(path):
         remove_old(home)
     assert works(path)[:2] == (to.profile, blocks)
 
 
-def notes_of(path: Path) -> int:
+def notes_of(path: Path, since: int) -> int:
+    """Count the moves noted since the ledger had a size: a home that comes back has moved before."""
     bench = open_bench(path, OLD)
     found = sum(
         1
-        for _, leaf in bench.desk.ledger.leaves(1)
+        for _, leaf in bench.desk.ledger.leaves(since)
         if leaf["k"] == "home" and leaf.get("pub", {}).get("profile")
     )
     bench.stop()
@@ -195,7 +195,7 @@ def each(tmp_path: Path, run: Callable[[Path, int], bool]) -> int:
 
 @pytest.mark.proof
 def test_killed_at_every_step_there_and_back(yards: Yards, tmp_path: Path) -> None:
-    """Every step of the move both ways, once taken back where that is possible, and once gone on with."""
+    """Every step of the move both ways and from one server to another, once taken back where that is possible, and once gone on with."""
     blocks = {"ana": 1, "bo": 1, "cy": 1}
 
     def there(path: Path, at: int) -> bool:
@@ -218,7 +218,19 @@ def test_killed_at_every_step_there_and_back(yards: Yards, tmp_path: Path) -> No
         judge(path, EMBEDDED, blocks, size, back=bool(at % 2))
         return True
 
-    for name, run in (("there", there), ("back", back)):
+    def between(path: Path, at: int) -> bool:
+        yards.copy(path)
+        go(path, yards.server())
+        with outside(path):
+            remove_old(home_of(path))
+        size = works(path)[2]
+        to = yards.server()
+        if not yards.crash(path, to, at):
+            return False
+        judge(path, to, blocks, size, back=bool(at % 2))
+        return True
+
+    for name, run in (("there", there), ("back", back), ("between servers", between)):
         folder = tmp_path / name
         folder.mkdir()
         found = each(folder, run)
@@ -227,8 +239,11 @@ def test_killed_at_every_step_there_and_back(yards: Yards, tmp_path: Path) -> No
 
 
 @pytest.mark.proof
-def test_killed_at_every_call_that_a_disk_can_tell_apart(yards: Yards, tmp_path: Path) -> None:
-    """Every fsync, rename, link and removal of the process that moves, there; every third way also back."""
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_killed_at_every_call_that_a_disk_can_tell_apart(
+    yards: Yards, tmp_path: Path, way: str
+) -> None:
+    """Every fsync, rename, link and removal of the process that moves; every third is taken back, if it can be."""
     blocks = {"ana": 1, "bo": 1, "cy": 1}
 
     def there(path: Path, at: int) -> bool:
@@ -240,6 +255,17 @@ def test_killed_at_every_call_that_a_disk_can_tell_apart(yards: Yards, tmp_path:
         judge(path, to, blocks, size, back=at % 3 == 0)
         return True
 
-    found = each(tmp_path, there)
-    print(f"killed at {found} calls")
+    def back(path: Path, at: int) -> bool:
+        yards.copy(path)
+        go(path, yards.server())
+        with outside(path):
+            remove_old(home_of(path))
+        size = works(path)[2]
+        if not yards.crash(path, EMBEDDED, at, mode="every"):
+            return False
+        judge(path, EMBEDDED, blocks, size, back=at % 3 == 0)
+        return True
+
+    found = each(tmp_path, {"there": there, "back": back}[way])
+    print(f"{way}: killed at {found} calls")
     assert found > len(STEPS)

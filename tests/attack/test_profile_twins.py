@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.portraits import LEFT_OUT, portrait_of
 from tests.postgres import Server
 from tests.seaweed import Weed
-from tests.twins import LEFT_OUT, do_the_job, make_twin, moment, spec_of
+from tests.twins import do_the_job, make_twin, moment, spec_of
 
 from safehold.app.profile import Places
 
@@ -30,7 +31,7 @@ def both(
         twin = make_twin(tmp_path / name, places, spec=spec, at_us=at_us)
         try:
             do_the_job(twin, spec, train=train)
-            found[name] = twin.portrait()
+            found[name] = portrait_of(twin)
         finally:
             twin.stop()
         took[name] = time.monotonic() - begun
@@ -68,7 +69,7 @@ def test_the_whole_demo_is_the_same_in_files_and_on_servers(
         f"examples {one['training']['count']}, norm of the clipped sum {one['training']['norm']:.6f}"
     )
     print(
-        f"shares {len(one['queries']['query']['shares'])}, sums {one['queries']['query']['sums'][:1]}"
+        f"shares {len(one['queries']['query']['shares'])}, before noise {one['queries']['query']['sums']}"
     )
     print({name: round(seconds, 1) for name, seconds in took.items()})
     for name, why in LEFT_OUT.items():

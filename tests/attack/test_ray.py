@@ -103,16 +103,17 @@ def test_features_are_the_same_on_two_workers_as_on_this_machine(
 
 
 class Axe:
-    """Kills something at the moment when the driver has said a certain word for the first time."""
+    """Kills something at the moment when the driver has said a certain word for the first time, or the nth."""
 
-    def __init__(self, farm: Farm, word: str, strike: Callable[[], None]) -> None:
-        self._hear, self._word, self._strike = farm.hear, word, strike
+    def __init__(self, farm: Farm, word: str, strike: Callable[[], None], *, nth: int = 1) -> None:
+        self._hear, self._word, self._strike, self._left = farm.hear, word, strike, nth
         self._lock = threading.Lock()
         self.struck = False
 
     def __call__(self, header: dict[str, Any], body: bytes) -> None:
         with self._lock:
-            mine = header.get("say") == self._word and not self.struck
+            self._left -= header.get("say") == self._word
+            mine = not self._left and not self.struck
             self.struck = self.struck or mine
         if mine:
             self._strike()

@@ -31,6 +31,7 @@ class Group:
 GROUPS: Final[dict[str, Group]] = {
     "ingest": Group("the way in", ("whole_path", "text_path", "path_memory", "ingest_speed", "workforce_speed"), 420),
     "store": Group("sealed blocks and keys", ("vault_speed", "store_encrypted"), 240),
+    "compaction": Group("small blocks joined", ("compaction_speed",), 90),
     "ledger": Group("the ledger and its proofs", ("ledger_append", "ledger_pymerkle", "verify_speed", "ledger_postgres"), 240),
     "policy": Group("decisions", ("policy_peers", "access_speed", "charter_prove", "difference_speed"), 150),
     "enclave": Group("the sandbox and what runs in it", ("sandbox_cost", "sandbox_gvisor", "query_speed"), 120),
@@ -46,7 +47,12 @@ GROUPS: Final[dict[str, Group]] = {
         {"SAFEHOLD_BLAST_ENTRIES": "50000", "SAFEHOLD_LOOKING_ENTRIES": "50000", "SAFEHOLD_PACKAGE_ENTRIES": "50000",
          "SAFEHOLD_PACKAGE_PEOPLE": "200"},
     ),
-    "portal": Group("pages and API", ("portal_speed",), 90, {"SAFEHOLD_PORTAL_SECONDS": "8"}),
+    "portal": Group(
+        "pages and API, and two portals behind a balancer", ("portal_speed", "balancer_speed"), 150,
+        {"SAFEHOLD_PORTAL_SECONDS": "8"},
+    ),
+    "network": Group("devices over HTTP and through a queue", ("network_ingest", "lease_speed"), 120),
+    "cluster": Group("sandboxes on a cluster of workers", ("ray_cost",), 120),
     "erasure": Group("erasure", ("erasure_speed",), 180),
     "keys": Group("roots and rotations", ("key_speed",), 120),
     "keepers": Group("two keepers", ("two_keepers",), 150, {"SAFEHOLD_KEEPERS_SECONDS": "2"}),

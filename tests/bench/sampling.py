@@ -119,7 +119,8 @@ def ingestion() -> None:
 
 def keeper() -> None:
     """The keeper's part: many small blocks, where sealing, catalogue and ledger show."""
-    from tests.capacity_desk import SEED_OF_COSTS, lease_cost, path_at, shaped, tables
+    from tests.capacity_desk import SEED_OF_COSTS, path_at, shaped, tables
+    from tests.lease_desk import Verbs, enrolled, one_by_one, together
 
     made = tables(SEED_OF_COSTS, 2, pace=100_000)
     with tempfile.TemporaryDirectory() as folder, path_at(Path(folder)) as road:
@@ -132,12 +133,15 @@ def keeper() -> None:
 
         sampled("keeper, 400 blocks of 200 keys", take)
 
-        def lend() -> None:
-            nonlocal number
-            number += 1
-            lease_cost(road, devices=40, prefix=f"d{number}-")
-
-        sampled("keeper, 40 devices enrolled and their leases", lend)
+        line, names = Verbs(road.bench.service.verbs.table()), [f"d{one}" for one in range(200)]
+        road.enrol(names)
+        devices = enrolled(line, names)
+        one_by_one(line, devices)  # the first of each is another thing
+        sampled("keeper, 200 leases, one by one", lambda: one_by_one(line, devices))
+        sampled(
+            "keeper, 2,000 leases, 200 together",
+            lambda: [together(line, devices) for _ in range(10)],
+        )
 
 
 def ledger() -> None:

@@ -113,7 +113,7 @@ def test_what_the_network_costs(board: Board, served: Bench, nats_server: Nats) 
         by_http = rate(post, ENVELOPES * ROWS)
         for line in lines:
             line.close()
-    front.combiner.close()
+    front.close()
 
     broker = Broker(nats_server.place(), limits=Limits(bytes=256 << 20))
     broker.prepare()

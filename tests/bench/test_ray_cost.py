@@ -14,18 +14,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
+from tests.attack.test_ray_shards import COUNT, talk
 from tests.bench.board import Board
 from tests.clusters import Shared, cluster, family
 from tests.ingest_job import NOW_US, job
+from tests.unit.test_enclave_train import parts
 
 from safehold.app.workshop import SandboxWorkshop
 from safehold.cluster.letter import keys_of
 from safehold.cluster.seal import IN, PIECE, fresh_secret
+from safehold.enclave.model import Shape
+from safehold.enclave.vocabulary import WORKFORCE
 from safehold.errors import SafeholdError
 from safehold.sandbox.launch import Launcher
-from safehold.sandbox.parts import seal_bytes
+from safehold.sandbox.parts import pack_parts, seal_bytes
 from safehold.workforce import Spec
 
 DAY = NOW_US // 86_400_000_000 - 1
@@ -197,6 +202,38 @@ def test_two_workers_against_one(
         goal="<= 0.2",
         met=ours <= 0.2,
         most=0.5,
+    )
+
+
+@pytest.mark.bench
+def test_a_step_of_a_shard_against_an_errand_for_it(
+    board: Board, two: Shared, meter: Meter
+) -> None:
+    """What one round of a training over several workers costs beside the sums themselves."""
+    words, many = WORKFORCE, 100
+    shape = Shape(tokens=len(words.tokens), apps=len(words.apps))
+    memory, spec_ = pack_parts(parts(COUNT)), dict(words.to_spec())
+    weights = np.zeros(shape.parameters)
+
+    def go(rounds: int) -> tuple[float, float]:
+        before, begun = meter.taken(), time.perf_counter()
+        with two.talk("train.shard", spec_, [memory], least="E0") as shard:
+            talk(shard, weights, rounds=rounds)
+        return sum(meter.since(before).values()), time.perf_counter() - begun
+
+    go(1)
+    once = min(go(1) for _ in range(ROUNDS))
+    often = min(go(1 + many) for _ in range(ROUNDS))
+    os.close(memory)
+    step, wall = ((often[at] - once[at]) / many for at in (0, 1))
+    board.add(
+        f"a step of one shard of a training, {shape.parameters:,} numbers there and back",
+        ours=f"{step * 1000:.1f} ms of CPU, {wall * 1000:.1f} ms",
+        peer=f"an errand of its own for it: {once[0] * 1000:.0f} ms of CPU, {once[1] * 1000:.0f} ms",
+        ratio=step / once[0],
+        goal="<= 0.1",
+        met=step / once[0] <= 0.1,
+        most=0.3,
     )
 
 

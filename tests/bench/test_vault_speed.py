@@ -247,23 +247,28 @@ def test_a_hundred_thousand_small_blocks(board, tmp_path):
         assert pa.concat_tables(found).num_rows == 300 * len(blocks)
 
     def scan():
+        batches = [batch for _, batch in home.vault.read_batches(blocks)]
+        assert pa.Table.from_batches(batches).num_rows == 300 * len(blocks)
+
+    def scan_tables():
         tables = [table for _, table in home.vault.read(blocks)]
         assert pa.concat_tables(tables).num_rows == 300 * len(blocks)
 
-    at = {unpack_only: float("inf"), scan: float("inf")}
+    at = {unpack_only: float("inf"), scan: float("inf"), scan_tables: float("inf")}
     for _ in range(4):
         for work, least in at.items():
             at[work] = min(least, cpu(work, rounds=1))
     each = {work: taken / len(blocks) * 1e6 for work, taken in at.items()}
-    board.add(
-        f"scan of {len(blocks):,} blocks of 9 KB, all columns",
-        ours=f"{each[scan]:.1f} CPU-us each",
-        peer=f"the same payloads unpacked, no seals: {each[unpack_only]:.1f}",
-        ratio=each[scan] / each[unpack_only],
-        goal="<= 40 us each",
-        met=each[scan] <= 40,
-        most=4.0,
-    )
+    for how, work in (("", scan), (", a table of each", scan_tables)):
+        board.add(
+            f"scan of {len(blocks):,} blocks of 9 KB, all columns{how}",
+            ours=f"{each[work]:.1f} CPU-us each",
+            peer=f"the same payloads unpacked, no seals: {each[unpack_only]:.1f}",
+            ratio=each[work] / each[unpack_only],
+            goal="<= 40 us each",
+            met=each[work] <= 40,
+            most=4.0,
+        )
 
 
 def test_one_person_among_ten_thousand(board, tmp_path):

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from tests.chaos.inside import begin
+
+from safehold.app.hardening import bound_heaps
 
 
 def note_releases(file: Path) -> None:
@@ -44,8 +47,10 @@ def note_releases(file: Path) -> None:
 
 def main() -> None:
     """Note releases in the file named first, and do what follows as ``safehold`` does."""
+    bound_heaps()  # as ``serve`` does first of all; the instrument loads what loads Arrow
     note_releases(Path(sys.argv[1]))
     del sys.argv[1]
+    begin()
     from safehold.cli import main as run
 
     run()

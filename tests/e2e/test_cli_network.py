@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,17 @@ from tests.command_line import (
     write_people,
     write_sources,
 )
+from tests.lease_desk import Device
 from tests.nats import Nats, find_nats
 from tests.web_desk import Authority
 
+from safehold.access.lease import Lease, read_lease
 from safehold.ingest.network.broker import Broker
+from safehold.ingest.network.line import HttpLine
 from safehold.ingest.network.queue import Place
+from safehold.keeper.client import KeeperClient
+from safehold.settings import Home
+from safehold.signing import SigningKey, VerifyKey
 
 PERSON = "emp-00000"
 
@@ -138,6 +145,53 @@ def test_collector_over_http_and_through_a_queue(
         assert broker.waiting() == 0
         broker.close()
         consumer.end()
+    finally:
+        front.end()
+
+
+def test_devices_that_ask_at_the_same_time_meet_in_few_entries(
+    world: World, keeper: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several of each person; then the keeper is killed, and starts with what the ledger tells of all of them."""
+    people = [
+        line.split(",")[0] for line in (world.root / "people.csv").read_text().splitlines()[1:]
+    ]
+    monkeypatch.setenv("SAFEHOLD_OUTSIDE", str(world.root / "outside"))
+    line = KeeperClient(Home.open(world.home).socket)
+    devices = [
+        Device(one, SigningKey.generate()).enrol(line) for one in people * (24 // len(people))
+    ]
+    front = Process(world, "ingest", "serve", "--bind", "127.0.0.1:0", said="hand in at")
+    url = front.line.rpartition(" ")[2]
+
+    def ask(device: Device) -> Lease:
+        way = HttpLine(url, person=device.person, device=device.key)
+        try:
+            said = way.ask()
+        finally:
+            way.close()
+        return read_lease(said["lease"].encode(), keeper=VerifyKey.from_text(said["keeper"]))
+
+    def all_ask() -> int:
+        """Have all ask at once, and return by how many entries the ledger grew."""
+        size = int(line.call("status")["ledger"]["size"])
+        with ThreadPoolExecutor(len(devices)) as pool:
+            leases = list(pool.map(ask, devices))
+        assert [(one.person, one.device) for one in leases] == [
+            (one.person, one.public) for one in devices
+        ]
+        return int(line.call("status")["ledger"]["size"]) - size
+
+    try:
+        assert all_ask() > len(devices), "the first of each has an entry of its own"
+        assert all_ask() < len(devices)
+        keeper.kill()
+        assert all_ask() < len(devices)
+        found = world.ask("source", "devices", people[0])["devices"]
+        assert all(
+            one["first_lease_us"] for one in found if one["key"] in {d.public for d in devices}
+        )
+        world.run("ledger", "verify")
     finally:
         front.end()
 

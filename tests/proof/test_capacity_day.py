@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from tests.capacity_desk import SEED_OF_DAY, STREAMS, Spent, path_at, tables
+from tests.lease_desk import keeper_at
 
 from safehold.app.capacity.costs import read_costs
 from safehold.app.capacity.queues import serve
-from safehold.app.capacity.work import File, Work, work_of
+from safehold.app.capacity.work import File, Work, calls_of, work_of
+from safehold.ingest.network.front import LEASES_EVERY_S, MOST_LEASES
 
 # of 80,000 people; each makes as many events as there, and the day is sent hour by hour
 PEOPLE = int(os.environ.get("SAFEHOLD_DAY_PEOPLE", "40"))
@@ -25,6 +27,8 @@ TOLERANCE = {
     "sealed": 0.35,
     "chunks": 0.10,
     "entries": 0.10,
+    "leases": 0.35,
+    "ledger": 0.10,
     "p50": 0.5,
     "p99": 0.35,
 }
@@ -123,6 +127,27 @@ def test_a_scaled_day_takes_what_the_model_says(tmp_path: Path) -> None:
     print(f"{sum(one.events for one in found.done):,} events in {len(found.done)} files, "
           f"{sum(one.wall_s for one in found.done):.0f} s on the clock")  # fmt: skip
     compare(found)
+
+
+@pytest.mark.proof
+def test_an_hour_of_leases_takes_what_the_model_says(tmp_path: Path) -> None:
+    """Renewals of the busiest minute of 80,000 people, in calls of as many as meet at one of two fronts then."""
+    costs, rate = read_costs(), 38.0
+    calls = calls_of(rate, every_s=LEASES_EVERY_S, most=MOST_LEASES)
+    with keeper_at(tmp_path, people=100) as keeper:
+        keeper.renewals(1, batch=100)  # the first of each device is another thing
+        was = keeper.renewals(20, batch=round(rate / calls))
+    in_call = calls / rate
+    said = {
+        "leases": costs["keeper.lease_s"] + in_call * costs["keeper.lease_call_s"],
+        "entries": in_call * costs["ledger.lease_call_entries"],
+        "ledger": costs["ledger.lease_bytes"] + in_call * costs["ledger.entry_bytes"],
+    }
+    found = {"leases": was.cpu_ms / 1_000, "entries": was.entries, "ledger": was.bytes}
+    for name, one in found.items():
+        off = (said[name] - one) / one
+        print(f"{name:8} was {one:10.5f}  said {said[name]:10.5f}  off {off:+.0%}")
+        assert abs(off) <= TOLERANCE[name], name
 
 
 def test_a_few_hours_of_a_few_people_take_what_the_model_says(tmp_path: Path) -> None:

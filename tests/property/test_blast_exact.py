@@ -93,7 +93,7 @@ class World:
         self._watch()
 
     def _watch(self) -> None:
-        vault, read = self.bench.desk.vault, self.bench.desk.vault.read
+        vault, read = self.bench.desk.vault, self.bench.desk.vault.read_batches
 
         def spy(blocks: Any, **more: Any):
             for block, table in read(blocks, **more):
@@ -101,7 +101,7 @@ class World:
                     self._now.read.add((block.person, block.segment, block.stream, block.window))
                 yield block, table
 
-        vault.read = spy  # type: ignore[method-assign]
+        vault.read_batches = spy  # type: ignore[method-assign]
 
     @property
     def here(self) -> list[str]:

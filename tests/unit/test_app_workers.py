@@ -9,6 +9,7 @@ import pytest
 
 from safehold.app.ray_workshop import RayWorkshop
 from safehold.app.workers import (
+    OpenerHere,
     Workers,
     add_worker,
     choose_workers,
@@ -100,3 +101,16 @@ def test_the_level_that_is_told_is_the_least_of_all_that_may_run_it(home: Home) 
     assert isinstance(made, RayWorkshop)
     assert (made.level(), made.abreast()) == ("E0", 3)
     made.close()
+
+
+def test_a_keeper_that_is_killed_leaves_no_folder_of_its_opener() -> None:
+    here = OpenerHere("home_x", KEY.public)
+    here.ready()
+    folder, process = here.path.parent, here._process
+    assert folder.is_dir()
+    assert process is not None
+    assert process.stdin is not None
+    process.stdin.close()  # all that a killed keeper does
+    assert process.wait(60) == 0
+    assert not folder.exists()
+    here.close()

@@ -34,6 +34,11 @@ def test_every_file_of_a_group_is_there_and_belongs_to_one() -> None:
     assert group_of(HERE / "test_ledger_append.py") == "ledger"
     assert group_of(HERE / "test_of_tomorrow.py") == MORE
     assert all(find_files(group) for group in GROUPS)
+    assert not find_files(MORE)  # what no group names would have one limit for all of it
+
+
+def test_no_group_may_take_a_third_of_the_time_of_all() -> None:
+    assert max(group.limit_s for group in GROUPS.values()) < 60 * runner.MINUTES / 3
 
 
 def test_a_ratio_below_its_floor_fails_after_all_rows_were_made() -> None:

@@ -17,7 +17,7 @@ from safehold.app.capacity.day import MINUTES, Day
 from safehold.app.capacity.plan import Setting, load_of, people_of_one_keeper, plan
 from safehold.app.capacity.price import Prices, bill, read_prices
 from safehold.app.capacity.queues import arrivals, serve, times
-from safehold.app.capacity.work import CHUNK, File, work_of
+from safehold.app.capacity.work import CHUNK, File, calls_of, work_of
 from safehold.ingest.limits import Limits
 
 COSTS = read_costs()
@@ -124,6 +124,40 @@ def test_gathering_longer_takes_less_of_the_keeper() -> None:
     assert busy == sorted(busy, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("rate", "every_s", "most"),
+    [(0.3, 0.25, 256), (4.0, 0.25, 256), (38.0, 0.25, 256), (38.0, 0.1, 32), (900.0, 0.25, 32), (5.0, 0.0, 9)],
+)  # fmt: skip
+def test_so_many_calls_bring_requests_that_come_by_chance(
+    rate: float, every_s: float, most: int
+) -> None:
+    """As the front gathers them: at once if nobody went just before, else with everybody who came since."""
+    came = np.cumsum(np.random.default_rng(3).exponential(1 / rate, 20_000))
+    calls, begun, at = 0, -every_s, 0
+    while at < len(came):
+        free = begun + every_s
+        full = came[min(at + most, len(came)) - 1] if at + most <= len(came) else np.inf
+        begun = max(float(came[at]), min(free, float(full)))
+        waiting = int(np.searchsorted(came, begun, side="right"))
+        at = min(max(waiting, at + 1), at + most)
+        calls += 1
+    said = calls_of(rate, every_s=every_s, most=most)
+    assert calls / float(came[-1]) == pytest.approx(said, rel=0.05)
+
+
+def test_leases_together_take_less_and_fewer_fronts_gather_more() -> None:
+    day = Day(people=80_000)
+    settings = (Setting(fronts=1), Setting(), Setting(fronts=20), Setting(together=False))
+    loads = [load_of(COSTS, day, one) for one in settings]
+    cores = [one.parts["leases"] for one in loads]
+    assert cores == sorted(cores)
+    assert cores[1] < cores[3] / 3
+    assert [one.entries for one in loads] == sorted(one.entries for one in loads)
+    assert [one.ledger for one in loads] == sorted(one.ledger for one in loads)
+    assert calls_of(0.0, every_s=0.25, most=9) == 0.0
+    assert raised(lambda: Setting(fronts=0)).rule == "capacity.setting"
+
+
 def test_a_bill_is_the_sum_of_its_parts_and_follows_the_table(tmp_path: Path) -> None:
     roles = {"keeper": {"nodes": 2.0}, "sandbox": {"nodes": 3.0}}
     storage = {"days_1_gb": 10.0, "ledger_gb_a_year": 100.0}
@@ -180,6 +214,8 @@ def test_each_figure_says_where_it_comes_from() -> None:
         "keeper.file_s",
         "keeper.chunk_s",
         "keeper.block_s",
+        "keeper.lease_call_s",
         "keeper.lease_s",
+        "keeper.nonce_call_s",
         "sandbox.file_s",
     } <= measured

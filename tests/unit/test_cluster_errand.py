@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -245,10 +246,11 @@ def test_the_driver_sees_no_file_of_the_home_and_nothing_of_its_outside(tmp_path
         one.write_bytes(b"x")
     for ray in ("local:1", "head:6379"):
         add_worker(home, "w", WORKER.public, level="E2")
-        farm = workshop_of(home, lambda: KEEPER, ray=ray).farm  # type: ignore[attr-defined]
-        driver = object.__new__(farm_module._Driver)
-        driver._farm, driver._cluster = farm, farm.cluster
-        confined = driver._confine()
+        with closing(workshop_of(home, lambda: KEEPER, ray=ray)) as made:
+            farm = made.farm  # type: ignore[attr-defined]
+            driver = object.__new__(farm_module._Driver)
+            driver._farm, driver._cluster = farm, farm.cluster
+            confined = driver._confine()
         assert confined, "bubblewrap is there"
         look = "import pathlib, sys; print([pathlib.Path(one).exists() for one in sys.argv[1:]])"
         for prefix, seen in ((confined, "[False, False]"), ([], "[True, True]")):

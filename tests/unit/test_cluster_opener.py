@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -15,9 +17,11 @@ import pytest
 from safehold.cluster import opener as opener_module
 from safehold.cluster.carrier import Carrier, CarrierError
 from safehold.cluster.letter import Worker, keys_of, read_claim, write_warrant
-from safehold.cluster.opener import Identity, Opener
+from safehold.cluster.line import Line, LineError
+from safehold.cluster.opener import Identity, Opener, _Tether
 from safehold.cluster.parcel import pack_job, read_end, read_told
 from safehold.cluster.seal import BACK, IN, Keys, fresh_secret
+from safehold.errors import TamperedError
 from safehold.sandbox.job import Job, Limits
 from safehold.sandbox.launch import Launcher
 from safehold.signing import SigningKey
@@ -222,6 +226,42 @@ def test_without_the_keepers_word_a_sandbox_ends_whatever_the_carrier_says(
         time.sleep(0.05)
     with pytest.raises(CarrierError):
         list(trip.stream)
+
+
+def test_a_number_that_is_none_does_not_let_a_sandbox_go_on_without_the_keeper(
+    served: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever carries letters writes what it likes; it must not end the one thread that holds the tether."""
+    monkeypatch.setattr(opener_module, "TETHER_S", 1.0)
+    trip = Trip(served, "run_14", name="sleep", more=b',"seconds":600')
+    trip.warrant()
+    assert next(trip.stream)[0] == "piece"
+    trip.tell("ask", b"x" * 32, 1 << 90)  # larger than any nonce
+    end = time.monotonic() + 10
+    while sandboxes():
+        assert time.monotonic() < end, "nobody holds it any more"
+        time.sleep(0.05)
+    with pytest.raises(CarrierError):
+        list(trip.stream)
+
+
+def test_a_word_that_was_overtaken_neither_ends_an_attempt_nor_holds_it() -> None:
+    keys = Keys(b"s" * 32, b"place")
+    tether = _Tether(keys, time.monotonic())
+    tether.hear(4_000, keys.word("going", 4_000))
+    left = tether.left_s()
+    for number in (2_000, 4_000, 2_000):
+        tether.hear(number, keys.word("going", number))
+    assert left - 1.0 < tether.left_s() <= left
+    with pytest.raises(TamperedError):
+        tether.hear(2_001, keys.word("going", 2_000))
+
+
+def test_a_header_that_is_nested_too_deep_ends_a_line() -> None:
+    text = b"[" * 60_000
+    line = Line(io.BytesIO(struct.pack(">II", len(text), 0) + text), io.BytesIO())
+    with pytest.raises(LineError):
+        line.read()
 
 
 def test_words_that_were_held_back_hold_a_sandbox_no_longer_than_when_they_were_said(

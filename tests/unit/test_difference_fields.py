@@ -44,6 +44,8 @@ MORE = [
     "who_may.<name>.grant.budget.runs",
     "oversight.break_glass.seats",
     "oversight.break_glass.max",
+    "set_aside.keep",
+    "set_aside.a_day",
     "oversight.narrow.approve",
     "oversight.narrow.must_include",
     "oversight.narrow.notice",
@@ -197,6 +199,7 @@ def test_everything_else_counts_as_wider_whatever_becomes_of_it():
         "who_may.<name>.grant",
         "who_may.<name>.grant.budget",
         "oversight.break_glass",
+        "set_aside",
     }
     for leaf in LEAVES:
         if leaf.pattern not in ranked | optional and not leaf.pattern.endswith(("].id", "].what")):

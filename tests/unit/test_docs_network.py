@@ -9,8 +9,8 @@ import pytest
 from safehold.access import cover, envelope
 from safehold.app.network import KEEPER
 from safehold.app.sources import OPEN
-from safehold.ingest.network import answer, combine, front, queue
-from safehold.keeper import batch
+from safehold.ingest.network import answer, combine, front, gather, queue
+from safehold.keeper import batch, leasing
 from safehold.keeper.retention import REMEMBERED_US
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/network-ingest.md").read_text("utf-8")
@@ -32,6 +32,9 @@ MIB = 1 << 20
         f"| requests of one address | {front.A_MINUTE} a minute",
         f"| bytes that wait for the keeper | {combine.WAITING // MIB} MiB;",
         f"| envelopes in one batch for the keeper | {combine.MOST}, {combine.LARGEST // MIB} MiB |",
+        f"| requests for leases in one call of the keeper | {front.MOST_LEASES}; while others ask too, a call every {front.LEASES_EVERY_S} s |",
+        f"| requests for nonces in one call of the keeper | {front.MOST_NONCES}; likewise, every {front.NONCES_EVERY_S} s |",
+        f"| requests that wait for either | {gather.WAITING:,}, and {gather.PATIENCE_S:.0f} s;",
         f"up to {batch.MOST} envelopes and {batch.LARGEST // MIB} MiB",
         f"one leaf in {batch.TOLD_US // 1_000_000 if batch.TOLD_US != 10_000_000 else 'ten'} seconds",
         f"| bytes of the stream | {queue.Limits().bytes >> 30} GiB",
@@ -54,6 +57,16 @@ def test_the_page_says_so(said: str) -> None:
 def test_names_are_remembered_for_as_long_as_the_page_says() -> None:
     assert REMEMBERED_US == 7 * 86_400_000_000
     assert "remembered for seven days" in PAGE
+
+
+def test_the_page_about_leases_says_so() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/lease.md").read_text("utf-8")
+    for said in (
+        f"`{leasing.MANY}` takes `asked`: a list of 1 to {leasing.MOST} requests",
+        f"All are {leasing.PAD} bytes long before they are sealed",
+        "`lease.batch`",
+    ):
+        assert said in page
 
 
 def test_what_the_front_hands_on_fits_into_a_batch_of_the_keeper() -> None:

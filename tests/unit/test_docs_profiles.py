@@ -50,6 +50,14 @@ def test_every_rule_of_a_move_is_explained() -> None:
     assert {one for one in found if f"`{one}`" not in PAGE} == set()
 
 
+def test_every_rule_of_a_backup_is_explained() -> None:
+    found = set()
+    for file in [*(ROOT / "src/safehold/app/backup").glob("*.py"), ROOT / "src/safehold/app/control.py"]:  # fmt: skip
+        found |= set(re.findall(r'rule="(backup\.[a-z]+)"', file.read_text("utf-8")))
+    assert found
+    assert {one for one in found if f"`{one}`" not in PAGE} == set()
+
+
 def test_every_setting_is_named() -> None:
     for name in SETTINGS:
         assert f"SAFEHOLD_{name.upper()}_URL" in PAGE

@@ -25,11 +25,9 @@ from safehold.keeper.containing import Wish, read_order, write_order
 
 KEEPER = Path(safehold.__file__).parent / "keeper"
 # what opens something, or starts something that could; and where that is done, each with its own check
-OPENINGS = (
-    r"log_charged\(|workshop\.start\(|vault\.read\(|models\.read\(|pool\.open\(|crossing\.start\("
-)
+OPENINGS = r"log_charged\(|workshop\.start\(|vault\.read(_batches)?\(|models\.read\(|pool\.open\(|crossing\.start\("
 CHECKED = {
-    "federation", "intake", "joins", "packing", "pull", "quarantine", "release", "symmetry", "trial",
+    "federation", "intake", "joins", "packing", "pull", "quarantine", "release", "repair", "symmetry", "trial",
 }  # fmt: skip
 OWN = {"export"}  # a person's own copy goes on, whatever is contained
 # where it is defined; a release record, which holds no weights; envelopes, for which the way in asks; rows, for which a release does

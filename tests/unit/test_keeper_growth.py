@@ -96,3 +96,13 @@ def test_blocks_that_say_the_same_keep_one_word(bench: Bench, device: Device) ->
     for field in ("person", "stream", "segment", "kind", "purposes"):
         values = [getattr(one, field) for one in blocks]
         assert len({id(one) for one in values}) == len(set(values)), field
+
+
+def test_leases_that_say_the_same_keep_one_word(bench: Bench, device: Device) -> None:
+    live = bench.verbs.leases._lessor._live
+    known = set(live)
+    for _ in range(2):
+        device.renew()
+    one, other = (lease for name, lease in live.items() if name not in known)
+    for field in ("charter", "person", "device", "streams", "apps"):
+        assert getattr(one, field) is getattr(other, field), field

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ledger_desk import DESKS, START_US, Desk, desk_over, entry, intent
+from tests.ledger_desk import DESKS, START_US, Desk, Sealer, desk_over, entry, intent
 
 import safehold_verify as verifier
 from safehold.clock import FixedClock
@@ -25,10 +27,10 @@ from safehold.errors import (
 from safehold.ledger import Ledger, LogSigner, Subject
 from safehold.ledger import publisher as publisher_module
 from safehold.ledger.draft import draft
-from safehold.ledger.entry import aad_of, unseal
+from safehold.ledger.entry import OLD_SIDECAR_MARK, SIDECAR_MARK, Seal, aad_of, unseal
 from safehold.ledger.opening import open_leaf
 from safehold.ledger.sequencer import LARGEST_GROUP, Request
-from safehold.ledger.subjects import epoch_key
+from safehold.ledger.subjects import epoch_key, label_of
 from safehold.ledger.tree import leaf_hash
 
 
@@ -90,6 +92,49 @@ def test_the_side_car_is_bound_to_its_leaf_without_a_circle(desk: Desk) -> None:
     desk.edit("UPDATE sidecar SET body = ?", body[half:] + body[:half])
     with desk.open() as ledger, pytest.raises(TamperedError, match="not the one its leaf names"):
         ledger.detail(0)
+
+
+class _FormerSealer(Sealer):
+    """Seals as the ledger did when a side-car was bound to the hash of its leaf."""
+
+    def batch(self, *, segment: str, month: int) -> Seal:
+        seal = super().batch(segment=segment, month=month)
+
+        def former(secrets: Sequence[bytes], bound: Sequence[bytes]) -> list[bytes]:
+            bare = [one.removeprefix(SIDECAR_MARK) for one in bound]
+            return seal(secrets, [OLD_SIDECAR_MARK + hashlib.sha256(one).digest() for one in bare])
+
+        return former
+
+
+def test_side_cars_bound_to_the_hash_of_their_leaf_still_open(desk: Desk) -> None:
+    former = desk.sealer = _FormerSealer()
+    person = Subject(key=b"k" * 32, flags=5)
+    with desk.open() as ledger:
+        ledger.append([entry(1), entry(2, subjects=[person])])
+    desk.sealer = Sealer()
+    desk.sealer.keys = former.keys
+    assert all(one.startswith(OLD_SIDECAR_MARK) for one in former.aads)
+    with desk.open() as ledger:
+        assert ledger.detail(0)["actor"] == "actor-1"
+        ledger.append([entry(3)])
+        assert ledger.detail(2)["actor"] == "actor-3"
+        label = label_of(epoch_key(person.key, 0))
+        assert ledger.handles(1, epoch=0)[1] == {label[:16]: 5}
+        other = ledger.leaf(0).replace(b'"rows":1', b'"rows":7')
+        with pytest.raises(TamperedError, match="does not open"):  # bound to its leaf all the same
+            open_leaf(other, ledger._journal.sidecar(0) or b"", desk.sealer)
+
+
+def test_a_side_car_does_not_open_for_a_leaf_that_says_something_else(desk: Desk) -> None:
+    with desk.open() as ledger:
+        ledger.append([entry(1)])
+        leaf, sealed = ledger.leaf(0), ledger._journal.sidecar(0) or b""
+        for old, new in ((b'"rows":1', b'"rows":7'), (b'"k":"ingest"', b'"k":"feature"')):
+            other = leaf.replace(old, new)
+            assert other != leaf
+            with pytest.raises(TamperedError, match="does not open"):
+                open_leaf(other, sealed, desk.sealer)
 
 
 def test_the_nonce_of_a_side_car_is_no_part_of_a_blinding_value(desk: Desk) -> None:

@@ -50,6 +50,8 @@ def test_only_listed_recipes_start(launcher):
         "reidentify",
         "sql",
         "train",
+        "train.lead",
+        "train.shard",
     ]
     for recipe in ("os", "sandbox_jobs", "safehold.sandbox.check", "", "INGEST"):
         with pytest.raises(DeniedError) as caught:

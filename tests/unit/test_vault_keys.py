@@ -384,3 +384,21 @@ def test_orphans_can_be_listed_and_removed(tmp_path):
         store.get(name)
     with pytest.raises(MissingError):
         store.ranges(name, [(0, 1)])
+
+
+def test_keys_of_many_windows_are_what_hkdf_and_hmac_say():
+    import hmac
+
+    person, label = b"p" * 32, b"l" * 32
+    many = keys.WindowKeys(person)
+    for window in (0, 1, 20_000):
+        info = b"safehold/window/1" + window.to_bytes(8, "big") + label
+        assert many.of(window, label) == keys.hkdf(person, salt=b"", info=info)
+        assert many.of(window, label) == keys.window_key(person, window=window, label=label)
+    for size in (0, 1, 55, 64, 200):
+        data = bytes(range(size))
+        assert keys.hmac_of(person, data) == hmac.digest(person, data, "sha256")
+    for size in (0, 31, 33, 64, 65):
+        with pytest.raises(InvalidError):
+            keys.hmac_of(bytes(size), b"")
+    assert "p" * 8 not in repr(many)

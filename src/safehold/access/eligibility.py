@@ -14,10 +14,13 @@ from safehold.access.grant import Grant, check_grant
 from safehold.access.policy import AccessRequest, authorise
 from safehold.charter import Policy
 from safehold.charter.model import GrantRule
+from safehold.charter.vocabulary import REPAIR
 from safehold.errors import DeniedError
 
 CROWD: Final = 1_000_000_000
 BEST: Final = "E4"
+# a query that nobody reviewed is asked for by its kind alone; a repair is an act of whoever operates the way in
+_ACTIONS: Final[dict[tuple[str, ...], str]] = {("sql",): "query", (REPAIR,): "operate"}
 
 
 def check_eligible(grant: Grant, policy: Policy, *, now_us: int) -> GrantRule:
@@ -58,8 +61,7 @@ def _use(grant: Grant, rule: GrantRule, policy: Policy, segment: str, now_us: in
     charter = policy.charter
     request = AccessRequest(
         principal=grant.requester,
-        # a query that nobody reviewed is asked for by its kind alone
-        action="query" if grant.recipes == ("sql",) else "run_approved_recipe",
+        action=_ACTIONS.get(grant.recipes, "run_approved_recipe"),
         purpose=grant.purpose,
         stage="",
         now_us=now_us,

@@ -9,9 +9,12 @@ Formats: ``docs/reference/lease.md``.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from sys import intern
 from typing import Final, Protocol
 
 from safehold.access.envelope import Envelope, LeaseKey, open_envelope, read_envelope
@@ -146,6 +149,20 @@ def _is_time(given: object) -> bool:
             return False
 
 
+@lru_cache(maxsize=256)  # rules change with the charter, and limits with a device
+def _rules(said: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """Return one mapping for all leases that say this."""
+    return dict(said)
+
+
+@lru_cache(maxsize=256)
+def _limits(
+    said: tuple[tuple[str, tuple[str, ...] | None], ...],
+) -> Mapping[str, tuple[str, ...] | None]:
+    """Return one mapping for all leases that say this."""
+    return dict(said)
+
+
 class KeyStore(Protocol):
     """Where the private halves of leases lie, wrapped."""
 
@@ -205,6 +222,7 @@ class Lessor:
         self._store = store
         self._clock = clock
         self._live: dict[str, Lease] = {}
+        self._ends: list[tuple[int, str]] = []  # a heap of when each is over; some ended before
         self._numbers: dict[str, dict[int, bytes]] = {}  # lease -> number -> which envelope had it
         self._closed: dict[str, str] = {}  # person -> why nothing is given to them
         self._dismissed: set[str] = set()  # devices that get nothing any more
@@ -239,27 +257,24 @@ class Lessor:
         """
         with self._lock:
             self.end_expired()
-            if device.text() in self._dismissed:
-                raise DeniedError("this device was removed", rule="lease.device")
-            reason = self._closed.get(person) or self._closed.get("")
-            if reason is not None:
-                raise DeniedError(
-                    "no lease is given now", rule=f"lease.{reason}", fix="wait until it is resumed"
-                )
+            self.require_open(person=person, device=device)
             if not 0 < length_us <= LONGEST_US:
                 raise InvalidError("a lease lasts 15 minutes at most", rule="lease.length")
             secret = LeaseKey.generate()
             now = self._clock.now_us()
             lease = Lease(
                 id=new_id("lea"),
-                charter=charter.hex(),
-                person=person,
-                device=device.text(),
-                streams=dict(streams),
-                apps={
-                    stream: None if (limit := (apps or {}).get(stream)) is None else tuple(limit)
-                    for stream in streams
-                },
+                # leases of a quarter of an hour are kept, and most say the same: they keep one of each word
+                charter=intern(charter.hex()),
+                person=intern(person),
+                device=intern(device.text()),
+                streams=_rules(tuple(streams.items())),
+                apps=_limits(
+                    tuple(
+                        (one, None if (limit := (apps or {}).get(one)) is None else tuple(limit))
+                        for one in streams
+                    )
+                ),
                 silences=tuple((start, end) for start, end in silences),
                 quiet={
                     stream: tuple((start, end) for start, end in times)
@@ -271,7 +286,23 @@ class Lessor:
             )
             self._store.put(lease.id, secret.raw())
             self._live[lease.id] = lease
+            heapq.heappush(self._ends, (lease.until_us, lease.id))
             return lease.sign(self._key)
+
+    def require_open(self, *, person: str, device: VerifyKey) -> None:
+        """Pass if a device could be given a lease of a person now, as far as is known here.
+
+        Raises:
+            DeniedError: The person paused, everything is stopped, or the device was dismissed.
+        """
+        with self._lock:
+            if device.text() in self._dismissed:
+                raise DeniedError("this device was removed", rule="lease.device")
+            reason = self._closed.get(person) or self._closed.get("")
+            if reason is not None:
+                raise DeniedError(
+                    "no lease is given now", rule=f"lease.{reason}", fix="wait until it is resumed"
+                )
 
     def close(self, *, reason: str, person: str = "") -> int:
         """End all leases of a person (without one: of everybody), give no new one, return how many.
@@ -357,14 +388,18 @@ class Lessor:
             numbers[envelope.number] = which
             return lease, envelope, body
 
+    def lives(self, lease: str) -> bool:
+        """Return whether a lease is neither over nor ended: by a choice, a stop, or the removal of its device."""
+        with self._lock:
+            self.end_expired()
+            return lease in self._live
+
     def end_expired(self) -> None:
         """Destroy the keys of leases that are over."""
         with self._lock:
             now = self._clock.now_us()
-            for lease in [
-                item.id for item in self._live.values() if item.until_us + SKEW_US <= now
-            ]:
-                self._destroy(lease)
+            while self._ends and self._ends[0][0] + SKEW_US <= now:
+                self._destroy(heapq.heappop(self._ends)[1])
 
     def _destroy(self, lease: str) -> None:
         self._store.destroy(lease)

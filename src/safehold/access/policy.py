@@ -173,7 +173,8 @@ def _refusal(
         order = {rule.id: place for place, rule in enumerate(policy.rules)}
         first = min(guards, key=lambda rule: order[rule.id])
         kind = ConsentError if first.id == "guard.consent" else DeniedError
-        return kind(first.plain, rule=f"charter.{first.id}", fix=_FIX.get(first.id))
+        name = first.id.partition("/")[0]  # one promise may be several rules
+        return kind(first.plain, rule=f"charter.{name}", fix=_FIX.get(name))
     missing = missing_terms(policy, question, entities, action=request.action)
     return DeniedError(
         f"nothing in the charter allows this{missing.words()}",

@@ -83,15 +83,11 @@ def require_settled(home: Home, *, since: str | None = "") -> None:
         since: What the outside named when the control database was opened; without it nothing is open yet.
 
     Raises:
-        UnavailableError: It is being moved, or was meanwhile.
+        UnavailableError: It is being moved, or was meanwhile; or a backup of it is being put back.
         TamperedError: The outside names files that were moved away.
     """
-    if home.moving_file.exists():
-        raise UnavailableError(
-            "this home is being moved, so no keeper works on it",
-            rule="migrate.unfinished",
-            fix="finish it: safehold migrate --yes; or take it back: safehold migrate --back",
-        )
+    require_unmoved(home)
+    require_restored(home)
     if since not in ("", control_url(home)):
         raise UnavailableError(
             "this home was moved while a keeper started",
@@ -104,6 +100,34 @@ def require_settled(home: Home, *, since: str | None = "") -> None:
             "the control database of this home was moved, and its outside does not say where to",
             rule="migrate.moved",
             fix="put back control-url, ledger-url and objects-url in the outside",
+        )
+
+
+def require_unmoved(home: Home) -> None:
+    """Pass if no move of a home is under way.
+
+    Raises:
+        UnavailableError: One is.
+    """
+    if home.moving_file.exists():
+        raise UnavailableError(
+            "this home is being moved, so no keeper works on it",
+            rule="migrate.unfinished",
+            fix="finish it: safehold migrate --yes; or take it back: safehold migrate --back",
+        )
+
+
+def require_restored(home: Home) -> None:
+    """Pass if no backup of a home is being put back.
+
+    Raises:
+        UnavailableError: One is.
+    """
+    if home.restoring_file.exists():
+        raise UnavailableError(
+            "a backup of this home is being put back, so no keeper works on it",
+            rule="backup.unfinished",
+            fix="finish it: the same safehold backup restore again; or take it back: with --back",
         )
 
 

@@ -264,14 +264,11 @@ def _objects(home: Home) -> str:
 
 def _profile(home: Home) -> str:
     """Say where each part lies, and whether a move was left half done."""
+    from safehold.app.control import require_restored, require_unmoved
     from safehold.app.profile import examine as examine_places
 
-    if home.moving_file.exists():
-        raise SafeholdError(
-            "this home is being moved, so no keeper works on it",
-            rule="migrate.unfinished",
-            fix="finish it: safehold migrate --yes; or take it back: safehold migrate --back",
-        )
+    require_unmoved(home)
+    require_restored(home)
     left = "; what a move left behind is kept: safehold migrate --remove-old"
     return examine_places(home) + (left if home.left_file.exists() else "")
 

@@ -96,7 +96,9 @@ def keeper_environment() -> dict[str, str]:
         *("AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"),
         *("SSL_CERT_FILE", "SOFTHSM2_CONF"),
     )
-    return {name: os.environ[name] for name in keep if name in os.environ}
+    # what ``bound_heaps`` would say too late: as the keeper begins, Arrow is loaded
+    heaps = {"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    return {name: os.environ[name] for name in keep if name in os.environ} | heaps
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

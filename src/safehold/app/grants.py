@@ -28,13 +28,17 @@ from safehold.keeper.code import VERB as CODE_VERB
 from safehold.keeper.desk import segment_name
 from safehold.keeper.embeddings import EMBED, EMBEDDING, HEAD, NEAR
 from safehold.keeper.grants import use_message
+from safehold.keeper.repair import RECIPE as REPAIR
+from safehold.keeper.repair import STAGE as REPAIR_STAGE
+from safehold.keeper.repair import VERB as REPAIR_VERB
 from safehold.keeper.signed import Line
 from safehold.keeper.terms import sources_of
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
 RECIPES = (
-    "train", "federate", "reidentify", "feature", CODE, "join", "membership", "pull", EMBED, NEAR, HEAD
+    "train", "federate", "reidentify", "feature", CODE, "join", "membership", "pull", EMBED, NEAR, HEAD,
+    REPAIR,
 )  # fmt: skip
 SPEND = frozenset({"train", "federate", "join", NEAR, HEAD})
 ROLE = "data_scientist"
@@ -78,8 +82,17 @@ class Pass:
         """Build features; the charter lets the pipeline do that without a grant."""
         return client.call("feature", progress=progress, purpose=purpose)
 
-    def train(self, client: Line, purpose: str, progress: Progress) -> dict[str, Any]:
-        """Train under the grant and return the figures."""
+    def train(
+        self, client: Line, purpose: str, progress: Progress, *, workers: int = 1
+    ) -> dict[str, Any]:
+        """Train under the grant and return the figures.
+
+        Args:
+            client: A line to the keeper.
+            purpose: The purpose.
+            progress: Told how far it is.
+            workers: Sandboxes that add up gradients, beside the one that leads.
+        """
         nonce = unb64(client.call("nonce")["nonce"])
         answer = client.call(
             "train",
@@ -88,8 +101,15 @@ class Pass:
             token=self.holder.token,
             nonce=b64(nonce),
             proof=b64(self.holder.prove(nonce, use_message("train", purpose))),
+            workers=workers,
         )
         return {**answer, **_figures(answer["metrics"])}
+
+    def repair(self, client: Line, progress: Progress) -> dict[str, Any]:
+        """Judge again what was set aside, and return how many came in, and by which rules the others were refused."""
+        return client.call(
+            REPAIR_VERB, progress=progress, **self.prove(client, REPAIR_VERB, REPAIR)
+        )
 
     def embed(
         self,
@@ -249,8 +269,9 @@ def draft_grant(
             stage = EMBEDDING
         case _ if recipe in (NEAR, HEAD):
             streams, stage = (EMBEDDING,), EMBEDDING if recipe == NEAR else "training"
-        case "join":
-            streams, stage = tuple(sorted(sources)), "private_join"
+        case "join" | "repair":
+            streams = tuple(sorted(sources))
+            stage = REPAIR_STAGE if recipe == REPAIR else "private_join"
         case _:
             raise InvalidError("no such recipe", rule="request.recipe", fix=", ".join(RECIPES))
     segments = tuple(

@@ -15,10 +15,10 @@ PR_GET_DUMPABLE: Final = 3
 PR_SET_DUMPABLE: Final = 4
 _CAP_IPC_LOCK: Final = 14
 _ARENA_MAX, _MMAP_THRESHOLD = -8, -3  # parameters of mallopt(3)
-_ARENAS: Final = 2
-_APART: Final = (
-    1 << 20
-)  # bytes from which on an allocation goes back to the system as soon as it is freed
+_ARENAS: Final = 1
+# bytes from which on an allocation goes back to the system as soon as it is freed
+_APART: Final = 32 << 10
+_ARROW_POOL: Final = "ARROW_DEFAULT_MEMORY_POOL"  # read once, when Arrow is loaded
 _MCL: Final = 1 | 2 | 4  # MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT of mlockall(2)
 
 
@@ -66,15 +66,21 @@ def harden() -> Hardening:
 
 
 def bound_heaps() -> None:
-    """Let all threads share two heaps of the C library, where it can be told so.
+    """Let all threads, and Arrow, share the one heap that can give memory back while it is locked.
 
-    By default there are eight for each core, and each keeps the most that any thread ever needed at once: with a
-    thread for each caller, what one look at everything takes was kept once for each heap.
+    Other heaps return a page by telling the system that its content is not needed (``MADV_DONTNEED``), which it
+    refuses for locked memory: so each keeps for good the most that its threads ever needed at once. The first heap
+    shrinks from its end (``brk``), and what was mapped apart goes as a whole (``munmap``), locked or not. By default
+    there are eight heaps for each core, and Arrow brings an allocator of its own that keeps what it had.
+
+    To be called before anything is imported that starts threads or is Arrow: a heap that there is stays in use, and
+    Arrow asks once. Later it does what is left to do.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # other C libraries have one heap
         libc.mallopt(_ARENA_MAX, _ARENAS)
         libc.mallopt(_MMAP_THRESHOLD, _APART)  # it grows by itself otherwise, up to 32 MiB
+    os.environ[_ARROW_POOL] = "system"
 
 
 def inspect(*, lock: bool = False) -> Hardening:

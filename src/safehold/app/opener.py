@@ -5,6 +5,7 @@ As a child it reads one JSON line from standard input, answers ``{"ready": true}
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -102,6 +103,10 @@ def main() -> int:
     while os.read(0, 4096):
         pass
     opener.close()
+    with contextlib.suppress(
+        OSError
+    ):  # the keeper may have been killed, and made this folder for the socket alone
+        Path(order["path"]).parent.rmdir()
     return 0
 
 

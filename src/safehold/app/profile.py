@@ -25,7 +25,7 @@ PROFILES: Final = ("embedded", "server")
 PARTS: Final = ("control", "journal", "objects")
 SETTINGS: Final = ("database", *PARTS)
 _RULES: Final = {"control": "control.url", "journal": "ledger.url", "objects": "object.url"}
-_PROBE: Final = "home_probe"  # a home that is never made: under it the bucket is tried
+PROBE: Final = "home_probe"  # a home that is never made: under it the bucket is tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ def prove(places: Places, *, origin: str) -> dict[str, dict[str, Any]]:
     if places.journal is not None:
         found["journal"] = _journal().PostgresRows(places.journal, origin=origin).prove()
     if places.objects is not None:
-        found["objects"] = Bucket(BucketPlace.parse(places.objects), home=_PROBE).prove()
+        found["objects"] = Bucket(BucketPlace.parse(places.objects), home=PROBE).prove()
     return found
 
 

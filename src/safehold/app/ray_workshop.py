@@ -9,7 +9,9 @@ from typing import Any, Final
 from safehold.app.workshop import SandboxWorkshop, job_of, kind_of
 from safehold.cluster.errand import Errand
 from safehold.cluster.farm import Farm
-from safehold.keeper.ports import Frame, Job
+from safehold.cluster.talk import Talk
+from safehold.errors import UnavailableError
+from safehold.keeper.ports import Frame, Job, Talker
 from safehold.keeper.program import name_program
 from safehold.sandbox.job import LEVELS
 from safehold.sandbox.launch import Launcher
@@ -19,6 +21,7 @@ from safehold.sandbox.launch import Launcher
 SENT: Final = frozenset(
     {"ingest", "feature", "train", "embed", "embed.head", "membership", "canary", "reidentify"}
 )
+SHARD: Final = "train.shard"
 
 
 class RayJob:
@@ -55,6 +58,48 @@ class RayJob:
     def kill(self) -> None:
         """End it at once."""
         self._errand.kill()
+
+
+class RayTalker(RayJob):
+    """A sandbox on a worker that is asked while it runs.
+
+    What it was confined by is what all attempts had that answered so far; each of them counts, unlike those of a job
+    that says everything at its end.
+    """
+
+    def __init__(self, talk: Talk) -> None:
+        super().__init__(talk)
+        self._talk = talk
+
+    @property
+    def level(self) -> str:
+        """The least assurance level of its attempts."""
+        return min((one.level for one in self._talk.rans()), key=LEVELS.index)
+
+    @property
+    def mechanisms(self) -> Sequence[str]:
+        """What confined all of its attempts, on which workers, and how many there were."""
+        rans = self._talk.rans()
+        shared = set.intersection(*(set(one.mechanisms) for one in rans))
+        return (
+            *sorted(shared),
+            *sorted({f"ray-worker:{one.worker}" for one in rans}),
+            f"ray-attempt:{rans[-1].attempts}",
+        )
+
+    def tell(self, header: Mapping[str, Any], body: bytes) -> None:
+        """Refuse: whoever is on a worker is asked.
+
+        Raises:
+            UnavailableError: Always.
+        """
+        del header, body
+        raise UnavailableError("a sandbox on a worker is asked, not told", rule="cluster.question")
+
+    def ask(self, header: Mapping[str, Any], body: bytes, *, remember: bool) -> Frame:
+        """Return what it answers; an attempt that is lost is made again, and asked again."""
+        answer = self._talk.ask(header, body, remember=remember)
+        return Frame(answer.header, answer.body)
 
 
 class RayWorkshop(SandboxWorkshop):
@@ -100,6 +145,26 @@ class RayWorkshop(SandboxWorkshop):
             yield RayJob(errand)
         finally:
             errand.close()
+
+    @contextmanager
+    def talk(
+        self, recipe: str, spec: Mapping[str, Any], inputs: Sequence[int], *, least: str
+    ) -> Iterator[Talker]:
+        """Start a recipe that is told more while it runs; the lead of a training stays on this machine."""
+        if recipe != SHARD:
+            with super().talk(recipe, spec, inputs, least=least) as local:
+                yield local
+            return
+        least = max(least, self.level(), key=LEVELS.index)
+        talk = Talk(self._farm, job_of(recipe, spec, inputs, least=least), least=least)
+        try:
+            yield RayTalker(talk)
+        finally:
+            talk.close()
+
+    def most_together(self) -> int:
+        """Return how many workers there are: shards that wait for each other must all have a place."""
+        return self._farm.cluster.width
 
     def abreast(self) -> int:
         """Return how many workers there are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,12 +16,14 @@ from safehold.errors import SafeholdError, UnavailableError
 from safehold.keeper import ports
 from safehold.keeper.ports import Frame
 from safehold.keeper.program import name_program
-from safehold.sandbox.job import Job, Limits
+from safehold.sandbox.frame import pack_frame
+from safehold.sandbox.job import TALKERS, Job, Limits
 from safehold.sandbox.launch import Launcher
 from safehold.sandbox.parts import pack_parts
 from safehold.sandbox.running import Running
 
 LEAST: Final = "E1"  # code that nobody reviewed never runs unconfined, whoever the data is of
+TOGETHER: Final = 16  # sandboxes of one machine that wait for each other
 SILENT: Final = frozenset({"sql"})  # how they fail could be made to tell of a row
 
 
@@ -42,6 +45,7 @@ def job_of(recipe: str, spec: Mapping[str, Any], inputs: Sequence[int], *, least
         inputs=tuple(inputs),
         limits=limits,
         least=least,
+        talks=name in TALKERS,
     )
 
 
@@ -51,6 +55,7 @@ class SandboxJob:
     def __init__(self, running: Running, *, silent: bool = False) -> None:
         self._running = running
         self._silent = silent
+        self._telling = threading.Lock()
         self.level: str = running.confined.level
         self.kernel: str = running.confined.kernel
         self.mechanisms: Sequence[str] = running.confined.mechanisms
@@ -71,6 +76,20 @@ class SandboxJob:
     def kill(self) -> None:
         """End it at once."""
         self._running.kill()
+
+    def tell(self, header: Mapping[str, Any], body: bytes) -> None:
+        """Hand it one message."""
+        with self._telling:
+            for part in pack_frame(header, body):
+                self._running.tell(part)
+
+    def ask(self, header: Mapping[str, Any], body: bytes, *, remember: bool) -> Frame:
+        """Return what it answers; of this machine none is lost and started again, so nothing is remembered."""
+        del remember
+        self.tell(header, body)
+        for frame in self._running.frames():
+            return Frame(frame.header, memoryview(frame.body))
+        raise UnavailableError("the job ended before its answer", rule="sandbox.stopped")
 
 
 class SandboxWorkshop:
@@ -94,6 +113,18 @@ class SandboxWorkshop:
         """Start a recipe; leaving the context kills what still runs."""
         with self._launcher.start(job_of(recipe, spec, inputs, least=least)) as running:
             yield SandboxJob(running, silent=kind_of(recipe) in SILENT)
+
+    @contextmanager
+    def talk(
+        self, recipe: str, spec: Mapping[str, Any], inputs: Sequence[int], *, least: str
+    ) -> Iterator[ports.Talker]:
+        """Start a recipe that is told more while it runs; leaving the context kills what still runs."""
+        with self._launcher.start(job_of(recipe, spec, inputs, least=least)) as running:
+            yield SandboxJob(running)
+
+    def most_together(self) -> int:
+        """Return how many sandboxes may go on at once that wait for each other."""
+        return TOGETHER
 
     def pack(self, parts: Iterable[tuple[Mapping[str, Any], pa.Table]]) -> int:
         """Return a sealed, read-only memory file of tables."""

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from safehold import canonical
 from safehold.catalog import parts, tables
+from safehold.catalog.aside import Aside
 from safehold.catalog.label import DatasetLabel, label_blocks
 from safehold.catalog.row import MARK, Part, Rows
 from safehold.catalog.state import Extent, Sealer, SourceState, Tallies, add_tallies
@@ -40,6 +41,7 @@ class Catalog:
         self._rows = Rows(key)
         self._tallies = Tallies(sealer)
         self.parts = parts.Parts(engine, self._rows, self._tallies)
+        self.aside = Aside(engine, self._rows, self._drop)
 
     def begin(self, source: str, *, now_us: int) -> SourceState:
         """Open a source for ingestion, or find out how far it got before.

@@ -24,6 +24,7 @@ from typing import Any
 
 import cedarpy
 
+from safehold.charter.granted import OPERATE, repairs, takes_grant
 from safehold.charter.model import Charter, Role
 from safehold.charter.redline import forms
 from safehold.charter.review import check_meaning
@@ -168,6 +169,12 @@ def _guards(charter: Charter) -> Iterator[Rule]:
     def guard(name: str, plain: str, actions: Iterable[str], *conditions: str) -> Rule:
         return _parts(f"guard.{name}", GUARD, plain)(among(tuple(actions)), *conditions)
 
+    def granted(name: str, plain: str, *conditions: str) -> Iterator[Rule]:
+        part = _parts(f"guard.{name}", GUARD, plain)
+        yield part(among(GRANTED), *conditions)
+        for purpose in repairs(charter):
+            yield part(among(OPERATE), f"context.purpose == {ref('Purpose', purpose)}", *conditions)
+
     known = refs("Purpose", sorted(charter.purposes))
     places = refs("Place", sorted(set(charter.jurisdictions)))
     yield guard(
@@ -204,40 +211,35 @@ def _guards(charter: Charter) -> Iterator[Rule]:
         DATA,
         "!resource.synthetic && context.assurance < resource.assurance",
     )
-    yield guard("grant", "Nobody has standing access", GRANTED, "!context.granted")
-    yield guard(
+    yield from granted("grant", "Nobody has standing access", "!context.granted")
+    yield from granted(
         "grant-purpose",
         "A grant is for one purpose",
-        GRANTED,
         "context.grant_purpose != context.purpose",
     )
-    yield guard(
+    yield from granted(
         "grant-stage",
         "A grant names its stages",
-        GRANTED,
         "!context.grant_stages.contains(context.stage)",
     )
-    yield guard(
+    yield from granted(
         "grant-what",
         "A grant names its data",
-        GRANTED,
         "!context.grant_what.containsAll(resource.what)",
     )
-    yield guard(
+    yield from granted(
         "grant-segment",
         "A grant names its segments",
-        GRANTED,
         "!context.grant_segments.contains(resource.segment)",
     )
-    yield guard("grant-expired", "A grant ends", GRANTED, "context.now >= context.grant_expires")
-    yield guard(
+    yield from granted("grant-expired", "A grant ends", "context.now >= context.grant_expires")
+    yield from granted(
         "grant-holder",
         "A grant belongs to one key",
-        GRANTED,
         'context.grant_holder != context.holder || context.holder == ""',
     )
-    yield guard(
-        "grant-role", "A grant belongs to one role", GRANTED, "context.grant_role != principal.role"
+    yield from granted(
+        "grant-role", "A grant belongs to one role", "context.grant_role != principal.role"
     )
     yield Rule(
         id="guard.agent-operator",
@@ -286,10 +288,9 @@ def _guards(charter: Charter) -> Iterator[Rule]:
         )
     for name, role in sorted(charter.who_may.items()):
         if role.grant is not None:
-            yield guard(
+            yield from granted(
                 f"approvers-{name}",
                 f"A grant of {name} has {charter.least_approvals(name)} approvals",
-                GRANTED,
                 f"principal.role == {ref('Role', name)}",
                 f"context.grant_approvals < {charter.least_approvals(name)}",
             )
@@ -356,7 +357,7 @@ def _uses(
             f"{refs('What', purpose.covers())}.containsAll(resource.what)",
             "resource.purposes.contains(context.purpose)",
         ]
-        if action in GRANTED:
+        if takes_grant(charter, action, title):
             conditions += [
                 "context.granted",
                 "context.grant_purpose == context.purpose",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import chain, product
 from typing import Any, Final
 
 from safehold.charter import types as names
 from safehold.charter.favourable import Datasets, favourable, member, principal, uid
+from safehold.charter.granted import OPERATE, repairs
 from safehold.charter.model import Charter, RedLine
 from safehold.charter.redline import forms
 from safehold.charter.types import NONE, OTHER
@@ -63,7 +64,10 @@ class Grid:
         for name, (actions, use, data) in _GUARDS.items():
             if name == "gates" and not self.charter.gates:
                 continue
-            yield f"guard.{name}", f"without {name}", self._spoilt(actions, use, data)
+            spoilt = self._spoilt(actions, use, data)
+            if actions is GRANTED:
+                spoilt = chain(spoilt, self._repairs(use, data))
+            yield f"guard.{name}", f"without {name}", spoilt
         if names.dataset_gates(self.charter):
             yield (
                 "guard.data-gates",
@@ -82,7 +86,10 @@ class Grid:
                 yield (
                     f"guard.approvers-{name}",
                     f"fewer approvals than {name} needs",
-                    self._spoilt(GRANTED, few, {}, role=name),
+                    chain(
+                        self._spoilt(GRANTED, few, {}, role=name),
+                        self._repairs(few, {}, role=name),
+                    ),
                 )
         for action in self.actions:
             yield f"guard.closed-{action}", f"{action} by other roles", self._closed(action)
@@ -131,6 +138,7 @@ class Grid:
             other = granted if granted != purpose else NONE
             use = {"grant_purpose": member("Purpose", other)}
             yield self.request(action, who, stage=stage, purpose=purpose, use=use)
+        yield from self._repairs({"grant_purpose": member("Purpose", NONE)}, {})
 
     def _crossings(self, written: RedLine) -> Iterator[Request]:
         line = forms(written)
@@ -170,6 +178,7 @@ class Grid:
         *,
         role: str | None = None,
         stages: Sequence[str] = STAGES,
+        purposes: Sequence[str] = (),
     ) -> Iterator[Request]:
         # a request by nobody the charter names has no grant role to spoil
         people = [
@@ -177,8 +186,17 @@ class Grid:
             for who in self.principals
             if role in (None, who[0]) and not ("grant_role" in use and who[0] == OTHER)
         ]
-        for action, (who, stage, purpose) in self._each(actions, people, stages, self.purposes):
+        for action, (who, stage, purpose) in self._each(
+            actions, people, stages, purposes or self.purposes
+        ):
             yield self.request(action, who, stage=stage, purpose=purpose, use=use, data=data)
+
+    def _repairs(
+        self, use: Mapping[str, Any], data: Mapping[str, Any], *, role: str | None = None
+    ) -> Iterator[Request]:
+        """Yield what opens what was set aside, which takes a grant as well."""
+        if mends := repairs(self.charter):
+            yield from self._spoilt(OPERATE, use, data, role=role, purposes=mends)
 
     def _closed(self, action: str) -> Iterator[Request]:
         people = [who for who in self.principals if not self._able(who[0], action)]

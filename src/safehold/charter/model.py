@@ -24,6 +24,7 @@ from safehold.charter.vocabulary import (
     DLP_GROUPS,
     INTERNAL,
     RELEASES,
+    REPAIR,
     SILOS,
     STAGES,
 )
@@ -219,6 +220,18 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """Malformed messages of leased devices are kept for a while, sealed under the key of whose device it is.
+
+    Without this clause none is. ``review`` says what the purpose must be like.
+    """
+
+    purpose: str = key(value.one_of(REPAIR))
+    keep_days: int = key(value.days, key="keep")
+    a_day: int = key(value.integer)  # messages of one person that may be set aside on one day
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectRule:
     """What the charter says about one stream, for those who record and minimise it.
 
@@ -279,6 +292,7 @@ class Charter:
     audit: Audit = key()
     gates: tuple[Gate, ...] = key(default=())
     assurance: Assurance = key(default=Assurance())
+    set_aside: SetAside | None = key(default=None, later=True)
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:
@@ -359,9 +373,12 @@ class Charter:
         return self.item(what).keep_days
 
     def purposes_of(self, what: str) -> tuple[str, ...]:
-        """Return the purposes that may use a stream, sorted."""
+        """Return the purposes that may use a stream, sorted; what is set aside has its own, which nothing else has."""
         named = STREAM_TO_WHAT.get(what, what)
-        return tuple(sorted(n for n, purpose in self.purposes.items() if named in purpose.covers()))
+        aside = None if self.set_aside is None else self.set_aside.purpose
+        return tuple(
+            sorted(n for n, one in self.purposes.items() if named in one.covers() and n != aside)
+        )
 
     def purpose(self, name: str) -> Purpose:
         """Return a purpose.

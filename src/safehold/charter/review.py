@@ -33,6 +33,8 @@ BY_ITSELF: Final = MappingProxyType(
 MINUTE_S: Final = 60
 LONGEST_EMERGENCY_S: Final = 15 * MINUTE_S
 LEAST_REVIEWS: Final = 2
+LONGEST_ASIDE_DAYS: Final = 14
+MOST_ASIDE: Final = 64
 _TIMED: Final = ("L0", "L1", "L2")  # levels at which keys keep some of their times
 
 
@@ -61,6 +63,7 @@ def review(charter: Charter) -> Iterator[Problem]:
     yield from _terms(charter)
     yield from _collected(charter)
     yield from _purposes(charter)
+    yield from _set_aside(charter)
     yield from _red_lines(charter)
     yield from _roles(charter)
     yield from _oversight(charter)
@@ -212,12 +215,56 @@ def _purposes(charter: Charter) -> Iterator[Problem]:
                 message="uses data that is not collected",
                 rule="charter.purpose.from",
             )
-        if purpose.privacy is None and set(purpose.sources) - set(INTERNAL):
+        # what is set aside for repair leaves in no form, so nothing of it is counted against a budget
+        aside = charter.set_aside is not None and charter.set_aside.purpose == name
+        if purpose.privacy is None and set(purpose.sources) - set(INTERNAL) and not aside:
             yield Problem(
                 field=field,
                 message="a purpose that uses people's data states its privacy budget",
                 rule="charter.purpose.privacy",
             )
+
+
+def _set_aside(charter: Charter) -> Iterator[Problem]:
+    """Yield what is wrong with the clause by which malformed messages are kept: few, briefly, to be taken in again."""
+    aside = charter.set_aside
+    if aside is None:
+        return
+    purpose = charter.purposes.get(aside.purpose)
+    for key, wrong, message, rule in (
+        (
+            "purpose",
+            purpose is None,
+            "names a purpose that the charter does not have",
+            "charter.set_aside.purpose",
+        ),
+        (
+            "purpose",
+            purpose is not None
+            and (
+                purpose.stages != ("ingest",)
+                or bool(purpose.releases)
+                or purpose.derived_keep_days is not None
+                or not {*purpose.sources}.isdisjoint(INTERNAL)
+            ),
+            "what is set aside may only be taken in again: stage ingest alone, no releases, nothing derived",
+            "charter.set_aside.only",
+        ),
+        (
+            "keep",
+            not 1 <= aside.keep_days <= LONGEST_ASIDE_DAYS,
+            f"what is set aside is kept for 1 to {LONGEST_ASIDE_DAYS} days",
+            "charter.set_aside.keep",
+        ),
+        (
+            "a_day",
+            not 1 <= aside.a_day <= MOST_ASIDE,
+            f"1 to {MOST_ASIDE} messages of a person are set aside on one day",
+            "charter.set_aside.a_day",
+        ),
+    ):
+        if wrong:
+            yield Problem(field=f"set_aside.{key}", message=message, rule=rule)
 
 
 def _red_lines(charter: Charter) -> Iterator[Problem]:

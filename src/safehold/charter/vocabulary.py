@@ -33,6 +33,7 @@ SILOS: Final = ("hr", "badge", "payroll", "medical")
 SEATS: Final = ("security", "privacy", "legal", "hr", "ml_lead", "employee_representative")
 INTERNAL: Final = ("access_log",)  # what a purpose may use though no recorder collects it
 DERIVED: Final = "feature"
+REPAIR: Final = "repair"  # the one purpose of what is set aside
 ASSURANCE: Final = ("E0", "E1", "E2", "E3", "E4")
 MEASURES: Final = (  # what a promise can be measured by in this version
     "audit.days_since",

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, put
+from safehold.cli.surface import (
+    DEFAULT_HOME,
+    DatabaseOption,
+    HomeOption,
+    JsonOption,
+    SettingsOption,
+    existing,
+    places_of,
+    put,
+)
 
 group = typer.Typer(
     no_args_is_help=True,
@@ -42,10 +51,40 @@ def verify(place: Place, *, as_json: JsonOption = False) -> None:
 def restore(
     place: Place,
     *,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="Where its parts go: server or embedded; where its outside says by default."
+        ),
+    ] = None,
+    database: DatabaseOption = None,
+    settings: SettingsOption = None,
+    objects: Annotated[
+        str | None, typer.Option(help="Bucket: s3://BUCKET/PREFIX?endpoint=https://HOST.")
+    ] = None,
+    back: Annotated[
+        bool, typer.Option("--back", help="Take back a restore that broke off before its end.")
+    ] = False,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Put a checked backup where a home was; a keeper starts on it only if its witnesses saw nothing newer."""
     from safehold.app.backup import restore as put_back
+    from safehold.app.backup import take_back
+    from safehold.errors import InvalidError
 
-    put(put_back(existing(place), home), as_json=as_json)
+    if back:
+        put(take_back(existing(place)), as_json=as_json)
+        return
+    places = None
+    if to is not None:
+        places = places_of(
+            to, settings=settings, database=database, journal=None, control=None, objects=objects
+        )
+    elif (database, settings, objects) != (None, None, None):
+        raise InvalidError(
+            "--database, --settings and --objects go with --to server",
+            rule="cli.options",
+            fix="safehold backup restore --help",
+        )
+    put(put_back(existing(place), home, places), as_json=as_json)

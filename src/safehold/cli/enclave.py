@@ -47,6 +47,13 @@ def train(
     grant: Annotated[Path | None, typer.Option(help="An approved request.")] = None,
     holder: HolderOption = None,
     seats: GrantSeatsOption = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Sandboxes among which people are divided; more than one needs a lead beside.",
+        ),
+    ] = 1,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,7 +65,7 @@ def train(
 
     with keeper(home) as client, progress_bar("training", quiet=as_json) as progress:
         permit = demand_pass(client, home, purpose=purpose, grant=grant, holder=holder, seats=seats)
-        put(permit.train(client, purpose, progress), as_json=as_json)
+        put(permit.train(client, purpose, progress, workers=workers), as_json=as_json)
 
 
 def warn_below(level: str) -> None:

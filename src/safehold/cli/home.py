@@ -143,6 +143,10 @@ def serve(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Run the keeper and its periodic work in the foreground, until interrupted."""
+    from safehold.app.hardening import bound_heaps
+
+    bound_heaps()  # before what follows loads Arrow, and whatever starts threads
+
     from safehold.app.drill.nightly import HOW
     from safehold.app.serve import run
     from safehold.errors import InvalidError, UnavailableError

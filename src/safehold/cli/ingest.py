@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from safehold.cli.surface import DEFAULT_HOME, HomeOption, JsonOption, existing, put, say
+from safehold.cli.surface import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    existing,
+    keeper,
+    progress_bar,
+    put,
+    say,
+)
 
 group = typer.Typer(
     no_args_is_help=True, help="Ingestion over the network: HTTP for devices, and a queue (NATS)."
@@ -78,3 +87,26 @@ def consume(
         ready=lambda: say(f"taking from the queue {name}"),
     )
     put(counted, as_json=as_json)
+
+
+@group.command()
+def aside(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Show how many malformed messages are set aside, by rule, stream and day; of nobody, and nothing of them."""
+    with keeper(home) as client:
+        put(client.call("ingest.aside"), as_json=as_json)
+
+
+@group.command()
+def repair(
+    *,
+    grant: Annotated[Path, typer.Option(help="An approved request for the recipe repair.")],
+    holder: Annotated[Path, typer.Option(help="The holder's key.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge again what was set aside: what holds now is stored, the rest stays sealed until its day."""
+    from safehold.app.grants import demand_pass
+
+    with keeper(home) as client, progress_bar("judging", quiet=as_json) as progress:
+        permit = demand_pass(client, home, purpose="repair", grant=grant, holder=holder)
+        put(permit.repair(client, progress), as_json=as_json)

@@ -113,6 +113,10 @@ def serve(
     ] = None,
 ) -> None:
     """Open what a keeper sends to this worker, in sandboxes, until interrupted; Ray only carries it."""
+    from safehold.app.hardening import bound_heaps
+
+    bound_heaps()  # before what follows loads Arrow, and whatever starts threads
+
     from pwd import getpwnam
 
     from safehold.app.opener import open_for, run

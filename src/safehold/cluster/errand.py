@@ -58,7 +58,7 @@ class _LostError(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class _Heard:
+class Heard:
     """What was heard of an attempt so far."""
 
     held: Held
@@ -72,11 +72,16 @@ class _Heard:
 class Errand:
     """Carries one job.
 
+    Attributes:
+        keeps: Whether what comes back waits until all of it is there.
+
     Args:
         farm: Carries it.
         job: What to run; its inputs stay open until ``close``.
         least: Lowest assurance level that its worker may reach.
     """
+
+    keeps = True
 
     def __init__(self, farm: Farm, job: Job, *, least: str) -> None:
         self._farm, self._job, self._least = farm, job, least
@@ -191,7 +196,7 @@ class Errand:
         held = Held(self._run, number, keys)
         with self._lock:
             self._attempts.append(held)
-        spool = Spool(keys)
+        spool = Spool(keys, keep=self.keeps)
         try:
             self._farm.hold(held)
             self._send(held)
@@ -222,7 +227,7 @@ class Errand:
         self._farm.write({"do": "go", **held.place})
 
     def _receive(self, held: Held, secret: bytes, spool: Spool) -> None:
-        heard = _Heard(held, secret, spool)
+        heard = Heard(held, secret, spool)
         while not (heard.whole and held.gone):
             said, body = self._next(held, heard)
             if said in {"over", "lost"} or not self._take(heard, said, body):
@@ -236,7 +241,7 @@ class Errand:
                 raise TamperedError("a worker did not say what confined it", rule="cluster.parcel")
             self._ran, self._spool = heard.ran, spool
 
-    def _take(self, heard: _Heard, said: str, body: bytes) -> bool:
+    def _take(self, heard: Heard, said: str, body: bytes) -> bool:
         """Take one message; return whether there is more to come."""
         held = heard.held
         match said:
@@ -257,7 +262,7 @@ class Errand:
                 return False
         return True
 
-    def _read(self, heard: _Heard, piece: bytes, *, last: bool) -> None:
+    def _read(self, heard: Heard, piece: bytes, *, last: bool) -> None:
         kind, held = piece[:1], heard.held
         if kind == ENDED and last:
             error = read_end(piece)
@@ -279,7 +284,7 @@ class Errand:
         elif kind != FRAMES or last:
             raise TamperedError("a worker sent something else", rule="cluster.parcel")
 
-    def _next(self, held: Held, heard: _Heard) -> tuple[str, bytes]:
+    def _next(self, held: Held, heard: Heard) -> tuple[str, bytes]:
         """Return what the driver said next of an attempt; ``over`` once nothing more is to be expected."""
         while True:
             until = heard.until

@@ -62,7 +62,7 @@ class Line:
             raise LineError("a message is too large")
         try:
             header = json.loads(self._exactly(first))
-        except ValueError:
+        except (ValueError, RecursionError):  # a header may be nested as deep as it is long
             raise LineError("a header is no JSON") from None
         if not isinstance(header, dict):
             raise LineError("a header is no JSON object")

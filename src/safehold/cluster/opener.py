@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import socket
 import struct
 import threading
@@ -32,9 +33,9 @@ from typing import Final
 from safehold.cluster.letter import Claim, keys_of, read_warrant
 from safehold.cluster.line import Line, LineError
 from safehold.cluster.parcel import FRAMES, Unpacker, end, tell
-from safehold.cluster.seal import BACK, IN, PIECE, Keys, TaskKey
+from safehold.cluster.seal import ASKED, BACK, IN, PIECE, Keys, TaskKey
 from safehold.errors import SafeholdError, TamperedError, UnavailableError
-from safehold.sandbox.frame import HEAD, Frame, dump_header
+from safehold.sandbox.frame import pack_frame
 from safehold.sandbox.job import Job
 from safehold.sandbox.launch import Launcher
 from safehold.sandbox.running import Running
@@ -43,6 +44,7 @@ from safehold.signing import SigningKey, VerifyKey
 _LOG = logging.getLogger(__name__)
 TETHER_S: Final = 20.0  # without the keeper's word
 GONE_S: Final = 15.0  # for what an earlier attempt left to be gone
+MOST_ASKED: Final = 128  # pieces of a question that wait: the keeper asks one thing at a time
 _TIME: Final = struct.Struct("ll")  # timeval: SO_RCVTIMEO of socket(7)
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: SO_PEERCRED of unix(7)
 
@@ -120,15 +122,18 @@ class _Tether:
         return self._deadline - time.monotonic()
 
     def hear(self, number: object, word: bytes) -> None:
-        """Take the next word: its number is how long after the keeper's answer it was said, milliseconds.
+        """Take a word: its number is how long after the keeper's answer it was said, milliseconds.
+
+        One that a later one has overtaken, as Ray keeps no order, changes nothing.
 
         Raises:
             TamperedError: It is none.
         """
-        if type(number) is not int or number <= self._heard:
+        if type(number) is not int:
             raise TamperedError("a word of an attempt does not hold", rule="cluster.word")
         self._keys.require_word(word, "going", number)
-        self._heard, self._deadline = number, self._since + number / 1000 + TETHER_S
+        if number > self._heard:
+            self._heard, self._deadline = number, self._since + number / 1000 + TETHER_S
 
 
 class Opener:
@@ -290,6 +295,7 @@ class _Work:
     def __init__(self, attempt: _Attempt, keys: Keys, tether: _Tether, launcher: Launcher) -> None:
         self._attempt, self._keys, self._tether, self._launcher = attempt, keys, tether, launcher
         self._count = 0
+        self._asked = _Asked(keys)
 
     def run(self, job: Job) -> None:
         """Start the sandbox, send what it says, and return when nothing of it is left."""
@@ -301,6 +307,8 @@ class _Work:
         attempt = self._attempt
         with running:
             attempt.attach(running)
+            if job.talks:
+                threading.Thread(target=self._asked.hand, args=(running,), daemon=True).start()
             listener = threading.Thread(target=self._hold, daemon=True)
             listener.start()
             confined = running.confined
@@ -314,7 +322,7 @@ class _Work:
                 )
             )
             try:
-                self._carry(running)
+                self._carry(running, whole=not job.talks)
             except SafeholdError as error:
                 self._send(end(error), last=True)
             else:
@@ -322,11 +330,12 @@ class _Work:
             finally:
                 running.kill()
                 running.wait()
+                self._asked.close()
 
-    def _carry(self, running: Running) -> None:
+    def _carry(self, running: Running, *, whole: bool) -> None:
         held = bytearray(FRAMES)
         for frame in running.frames():
-            for part in _wire(frame):
+            for part in pack_frame(frame.header, frame.body):
                 view = memoryview(part)
                 while view:
                     room = PIECE - len(held)
@@ -335,6 +344,9 @@ class _Work:
                     if len(held) == PIECE:
                         self._send(bytes(held))
                         held = bytearray(FRAMES)
+            if not whole and len(held) > 1:  # somebody waits for it
+                self._send(bytes(held))
+                held = bytearray(FRAMES)
         if len(held) > 1:
             self._send(bytes(held))
 
@@ -345,21 +357,63 @@ class _Work:
 
     def _hold(self) -> None:
         """Read the keeper's words; without them the sandbox ends."""
-        attempt, tether = self._attempt, self._tether
+        end = (
+            self._attempt.end
+        )  # whatever a carrier made of a message: then nobody listens any more
         try:
-            while (left := tether.left_s()) > 0:
-                attempt.wait_at_most(left)
-                header, body = attempt.line.read()
-                if header.get("do") == "end":
-                    attempt.kill()
-                    return
-                tether.hear(header.get("number"), body)
+            if self._listen():
+                end = self._attempt.kill
         except (LineError, SafeholdError, OSError):
             pass
-        attempt.end()
+        finally:
+            end()
+
+    def _listen(self) -> bool:
+        """Return once its word has not come, or, with true, once it asks for the end."""
+        attempt, tether = self._attempt, self._tether
+        while (left := tether.left_s()) > 0:
+            attempt.wait_at_most(left)
+            header, body = attempt.line.read()
+            match header.get("do"):
+                case "end":
+                    return True
+                case "ask":
+                    self._asked.take(header.get("number"), body)
+                case _:
+                    tether.hear(header.get("number"), body)
+        return False
 
 
-def _wire(frame: Frame) -> tuple[bytes, memoryview]:
-    """Return a frame as it stands on the wire out of a sandbox."""
-    head = dump_header(frame.header)
-    return HEAD.pack(4 + len(head) + len(frame.body), len(head)) + head, frame.body
+class _Asked:
+    """What the keeper tells a sandbox while it runs, put in its order: Ray does not keep it."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys, self._next = keys, 0
+        self._early: dict[int, bytes] = {}
+        self._due: queue.Queue[bytes | None] = queue.Queue()
+
+    def take(self, number: object, sealed: bytes) -> None:
+        """Take one piece.
+
+        Raises:
+            TamperedError: It is none of the keeper's, or too many wait.
+        """
+        if type(number) is not int or number < self._next or number in self._early:
+            raise TamperedError("a piece of a question came twice", rule="cluster.piece")
+        if number >= self._next + MOST_ASKED:  # and none is so far ahead that it is no nonce
+            raise TamperedError("a piece of a question is far ahead", rule="cluster.piece")
+        if len(self._early) + self._due.qsize() >= MOST_ASKED:
+            raise TamperedError("too many pieces of a question wait", rule="cluster.piece")
+        self._early[number] = self._keys.open(ASKED, number, sealed, last=False)
+        while (piece := self._early.pop(self._next, None)) is not None:
+            self._next += 1
+            self._due.put(piece)
+
+    def hand(self, running: Running) -> None:
+        """Hand pieces to the sandbox until ``close``; keeper's words are read meanwhile."""
+        while (piece := self._due.get()) is not None:
+            running.tell(piece)
+
+    def close(self) -> None:
+        """Hand on nothing more."""
+        self._due.put(None)

@@ -45,6 +45,7 @@ def pack_job(job: Job) -> Iterator[bytes]:
             "recipe": job.recipe,
             "limits": asdict(job.limits),
             "least": job.least,
+            "talks": job.talks,
             "spec": len(job.spec),
             "inputs": sizes,
         }
@@ -111,6 +112,7 @@ class Unpacker:
             inputs=tuple(self._sealed(one) for one in self._files),
             limits=Limits(**header["limits"]),
             least=str(header["least"]),
+            talks=header["talks"] is True,
         )
 
     def _begin(self) -> bool:

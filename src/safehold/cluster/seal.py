@@ -1,9 +1,10 @@
 """Parcels: a stream of bytes, sealed in pieces, for one attempt and one direction.
 
-One secret of 32 random bytes belongs to one attempt. Three keys come from it (HKDF-SHA256, RFC 5869): for what goes
-in, for what comes back, and for the short words by which keeper and opener hold on to each other. A piece is sealed
-with AES-256-GCM; its nonce is its number and whether it is the last one (the STREAM construction of Hoang,
-Reyhanitabar, Rogaway and Vizár 2015), so pieces can be neither swapped, repeated nor cut off.
+One secret of 32 random bytes belongs to one attempt. Four keys come from it (HKDF-SHA256, RFC 5869): for what goes
+in, for what comes back, for what is asked on the way, and for the short words by which keeper and opener hold on to
+each other. A piece is sealed with AES-256-GCM; its nonce is its number and whether it is the last one (the STREAM
+construction of Hoang, Reyhanitabar, Rogaway and Vizár 2015), so pieces can be neither swapped, repeated nor cut off.
+Questions have no last piece: that one is cut off leaves a question without an answer, and nothing else.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ SECRET: Final = 32
 TAG: Final = 16
 IN: Final = b"in"
 BACK: Final = b"back"
+ASKED: Final = b"asked"
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _LABEL: Final = b"safehold.cluster.v1\0"
 
@@ -43,7 +45,7 @@ class Keys:
         if len(secret) != SECRET:
             raise InvalidError("the secret of an attempt has 32 bytes", rule="cluster.secret")
         self._place = place
-        self._pieces = {way: AESGCM(self._derive(secret, way)) for way in (IN, BACK)}
+        self._pieces = {way: AESGCM(self._derive(secret, way)) for way in (IN, BACK, ASKED)}
         self._word = self._derive(secret, b"word")
 
     def seal(self, way: bytes, number: int, data: bytes | memoryview, *, last: bool) -> bytes:

@@ -22,10 +22,11 @@ class Spool:
 
     Args:
         keys: Of the attempt that sends them.
+        keep: Whether they wait; of a job that talks each is handed on as it comes.
     """
 
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
+    def __init__(self, keys: Keys, *, keep: bool = True) -> None:
+        self._keys, self._keep = keys, keep
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``close``
         self._count = 0
 
@@ -38,7 +39,8 @@ class Spool:
         piece = self._keys.open(BACK, self._count, sealed, last=last)
         if not piece:
             raise TamperedError("a piece of a parcel is empty", rule="cluster.parcel")
-        self._file.write(_HEAD.pack(len(sealed), last) + sealed)
+        if self._keep:
+            self._file.write(_HEAD.pack(len(sealed), last) + sealed)
         self._count += 1
         return piece
 

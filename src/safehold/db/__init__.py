@@ -6,7 +6,7 @@ commits, and nothing is ever tried again behind the caller's back.
 """
 
 from safehold.db.lead import FileLead, Lead, advance, fence
-from safehold.db.migration import NEWEST, migrate
+from safehold.db.migration import NEWEST, migrate, revision
 from safehold.db.schema import Wide, metadata
 from safehold.db.scrub import truncate_wal
 from safehold.db.sqlite import open_engine
@@ -21,5 +21,6 @@ __all__ = [
     "metadata",
     "migrate",
     "open_engine",
+    "revision",
     "truncate_wal",
 ]

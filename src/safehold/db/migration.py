@@ -32,11 +32,15 @@ def migrate(engine: sa.Engine, revision: str = "head") -> None:
             command.downgrade(config, revision)
 
 
-def _revision(engine: sa.Engine) -> str | None:
+def revision(connection: sa.Connection) -> str | None:
     """Return the version that a database says it has, or None for an empty one."""
-    with engine.begin() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars()
-        versions = [str(one) for one in found]
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars()
+    versions = [str(one) for one in found]
     return versions[0] if len(versions) == 1 else None
+
+
+def _revision(engine: sa.Engine) -> str | None:
+    with engine.begin() as connection:
+        return revision(connection)

@@ -57,7 +57,13 @@ def carry(source: sa.Engine, target: sa.Engine, *, told: Callable[[int], None]) 
         target: At the same version of the tables.
         told: How many rows came since the last call.
     """
-    with source.execution_options(reading=True).begin() as old, target.begin() as new:
+    with source.execution_options(reading=True).begin() as old:
+        carry_seen(old, target, told=told)
+
+
+def carry_seen(old: sa.Connection, target: sa.Engine, *, told: Callable[[int], None]) -> None:
+    """Copy every row that a reading transaction sees; otherwise as ``carry``."""
+    with target.begin() as new:
         for table in metadata.sorted_tables:
             for some in _sorted(old, table).mappings().partitions(_AT_ONCE):
                 new.execute(sa.insert(table), [dict(row) for row in some])

@@ -20,7 +20,8 @@ PATIENCE_S = 30  # for the write lock; beyond it the database is not available
 def open_engine(path: Path) -> sa.Engine:
     """Open (or make) the SQLite control database at a path."""
     engine = sa.create_engine(
-        f"sqlite:///{path}",
+        # a name may hold what means something in a URL
+        sa.URL.create("sqlite", database=str(path)),
         connect_args={"check_same_thread": False, "timeout": PATIENCE_S},
         hide_parameters=True,
     )

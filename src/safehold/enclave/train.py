@@ -20,22 +20,14 @@ import pyarrow as pa
 from safetensors.numpy import save
 
 from safehold.enclave.action import SCHEMA, Actions
-from safehold.enclave.model import ARCHITECTURE, Examples, Shape, make_examples, predict
-from safehold.enclave.score import (
-    Score,
-    count_person,
-    guess_bigram,
-    guess_majority,
-    score_exact,
-    score_private,
-    top1_error,
-)
+from safehold.enclave.model import ARCHITECTURE, Examples, Shape, make_examples
+from safehold.enclave.scoring import score_noisy, score_plain
 from safehold.enclave.training import Trained, gather_people, train, train_without_privacy
 from safehold.enclave.vocabulary import Vocabulary
 from safehold.errors import DeniedError, InvalidError, TamperedError
-from safehold.privacy.account import calibrate, epsilon_pld, epsilon_rdp
+from safehold.privacy.account import Plan, calibrate, epsilon_pld, epsilon_rdp
 from safehold.privacy.audit.trial import audit_algorithm
-from safehold.privacy.release import pick_places, shuffle_people
+from safehold.privacy.release import shuffle_people
 from safehold.sandbox.channel import read_parts
 
 Emit = Callable[..., None]
@@ -87,6 +79,11 @@ class Settings:
     rate_micro: int
     actions_per_person: int
     held_out: frozenset[str] | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes of the model."""
+        return Shape(tokens=len(self.vocabulary.tokens), apps=len(self.vocabulary.apps))
 
     @classmethod
     def from_spec(cls, raw: Mapping[str, Any]) -> Settings:
@@ -154,9 +151,62 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
         TamperedError: What would train here does not keep a promise it states.
     """
     settings = Settings.from_spec(spec)
-    shape = Shape(tokens=len(settings.vocabulary.tokens), apps=len(settings.vocabulary.apps))
-    names, people = _read_people(inputs, settings.vocabulary, shape)
+    shape = settings.shape
+    names, people = read_people(inputs, settings.vocabulary, shape)
     trained_on, held_out = _split(people, settings, names)
+    plan = plan_of(settings)
+    arrays = gather_people(trained_on, shape, most=settings.actions_per_person)
+
+    def fit(progress: Callable[[int], None]) -> Trained:
+        return train(
+            arrays, shape, plan=plan, clip=settings.clip_micro / 1e6, rate=settings.rate_micro / 1e6,
+            progress=progress,
+        )  # fmt: skip
+
+    def exact(model: Trained) -> dict[str, Any]:
+        plain = train_without_privacy(arrays, shape, plan=plan, rate=settings.rate_micro / 1e6)
+        return score_plain(model, plain, trained_on, held_out, shape=shape, settings=settings)
+
+    conclude(
+        settings, plan, fit, held_out, trained=len(trained_on), emit=emit,
+        exact=exact if settings.synthetic else None,
+    )  # fmt: skip
+
+
+def plan_of(settings: Settings) -> Plan:
+    """Return rounds, sampling and noise that keep the promise of a run."""
+    return calibrate(
+        epsilon_micro=settings.epsilon_micro,
+        delta_e12=settings.delta_e12,
+        rounds=settings.rounds,
+        sampling_ppm=settings.sampling_ppm,
+    )
+
+
+def conclude(
+    settings: Settings,
+    plan: Plan,
+    fit: Callable[[Callable[[int], None]], Trained],
+    held_out: list[Examples],
+    *,
+    trained: int,
+    emit: Emit,
+    exact: Callable[[Trained], dict[str, Any]] | None = None,
+) -> None:
+    """Audit the trainer, train, score, and send figures and model.
+
+    Args:
+        settings: What was asked.
+        plan: Rounds, sampling and noise.
+        fit: Trains; told whom to tell how far it is.
+        held_out: Who only scores.
+        trained: How many people it trains on.
+        emit: Writes one frame.
+        exact: Returns exact figures, about people who are made up.
+
+    Raises:
+        TamperedError: What would train here does not keep a promise it states.
+    """
     emit({"type": "progress", "done": 0, "of": settings.rounds})
     require_audited()
 
@@ -164,17 +214,8 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
         if done % 5 == 0 or done == settings.rounds:
             emit({"type": "progress", "done": done, "of": settings.rounds})
 
-    plan = calibrate(
-        epsilon_micro=settings.epsilon_micro,
-        delta_e12=settings.delta_e12,
-        rounds=settings.rounds,
-        sampling_ppm=settings.sampling_ppm,
-    )
-    arrays = gather_people(trained_on, shape, most=settings.actions_per_person)
-    model = train(
-        arrays, shape, plan=plan, clip=settings.clip_micro / 1e6, rate=settings.rate_micro / 1e6,
-        progress=progress,
-    )  # fmt: skip
+    model = fit(progress)
+    shape = settings.shape
     metrics: dict[str, Any] = {
         "type": "metrics",
         "unit": "person",
@@ -187,20 +228,17 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit) -> None:
         "clip": settings.clip_micro / 1e6,
         "rounds": settings.rounds,
         "sampling_ppm": settings.sampling_ppm,
-        "people": len(people),
-        "trained": len(trained_on),
+        "people": trained + len(held_out),
+        "trained": trained,
         "held_out": len(held_out),
         "actions_per_person": settings.actions_per_person,
         "tokens": shape.tokens,
         "parameters": shape.parameters,
         "audit": "passed",
-        **_score_private(model, held_out, shape, settings),
+        **score_noisy(model, held_out, shape, settings),
     }
-    if settings.synthetic:
-        plain = train_without_privacy(arrays, shape, plan=plan, rate=settings.rate_micro / 1e6)
-        metrics["plain"] = _score_plain(
-            model, plain, trained_on, held_out, shape=shape, settings=settings
-        )
+    if exact is not None:
+        metrics["plain"] = exact(model)
     emit(metrics)
     body = write_model(model, settings.vocabulary)
     emit(
@@ -241,9 +279,14 @@ def write_model(model: Trained, vocabulary: Vocabulary) -> bytes:
     return data
 
 
-def _read_people(
+def read_people(
     inputs: Sequence[int], vocabulary: Vocabulary, shape: Shape
 ) -> tuple[list[str], list[Examples]]:
+    """Return names, in their order, and the examples of each of them.
+
+    Raises:
+        InvalidError: A part is not a person's features.
+    """
     # as numbers at once: a table of its own for each of many people is mostly overhead
     found: dict[str, list[Actions]] = {}
     for fd in inputs:
@@ -285,7 +328,7 @@ def _split(
     if settings.held_out is not None:
         scores = [name in settings.held_out for name in names]
         trains = [one for one, held in zip(people, scores, strict=True) if not held]
-        _require_enough(len(trains), least=least)
+        require_enough(len(trains), least=least)
         return trains, [one for one, held in zip(people, scores, strict=True) if held]
     held = max(least, round(len(people) * settings.held_out_ppm / 1e6))
     if len(people) < 2 * least:
@@ -293,83 +336,20 @@ def _split(
     if settings.synthetic and held == 0:
         # exact figures about made-up people need no crowd to hide in
         held = max(0, min(round(len(people) * settings.held_out_ppm / 1e6), len(people) - least))
-    _require_enough(len(people) - held, least=least)
+    require_enough(len(people) - held, least=least)
     order = shuffle_people(len(people))
     return [people[at] for at in order[held:]], [people[at] for at in order[:held]]
 
 
-def _require_enough(trains: int, *, least: int) -> None:
+def require_enough(trains: int, *, least: int) -> None:
+    """Pass if there are enough people to train on.
+
+    Raises:
+        DeniedError: There are not.
+    """
     if trains < least:
         raise DeniedError(
             f"{trains} people are too few to train on: the charter asks for {least}",
             rule="charter.min_people",
             fix="wait until more people take part",
         )
-
-
-def _cap(held_out: list[Examples], most: int) -> list[tuple[Examples, Any]]:
-    lengths = np.array([len(one.target) for one in held_out], dtype=np.int64)
-    return list(zip(held_out, pick_places(lengths, most=most), strict=True))
-
-
-def _score_private(
-    model: Trained, held_out: list[Examples], shape: Shape, settings: Settings
-) -> dict[str, Any]:
-    if len(held_out) < settings.min_people:
-        return {"top1": None, "macro_f1": None, "macro_over": None, "top1_error": None}
-    noise = calibrate(epsilon_micro=settings.epsilon_micro, delta_e12=settings.delta_e12)
-    vectors = [
-        count_person(
-            one.target[at], predict(model.weights, model.bias, one.slots[at], shape),
-            tokens=shape.tokens,
-        )
-        for one, at in _cap(held_out, settings.actions_per_person)
-    ]  # fmt: skip
-    score = score_private(np.stack(vectors), multiplier=noise.multiplier)
-    error = top1_error(people=len(held_out), multiplier=noise.multiplier)
-    return {**_figures(score), "top1_error": round(error, 4)}
-
-
-def _score_plain(
-    model: Trained,
-    plain: Trained,
-    trained_on: list[Examples],
-    held_out: list[Examples],
-    *,
-    shape: Shape,
-    settings: Settings,
-) -> dict[str, Any]:
-    """Return exact figures of all models on the same examples; the people are made up."""
-    if not held_out:
-        return {}
-    tokens = shape.tokens
-    majority = guess_majority(trained_on, tokens=tokens)
-    bigram = guess_bigram(trained_on, tokens=tokens)
-    guesses: dict[str, Callable[[Examples, Any], Any]] = {
-        "private": lambda one, at: predict(model.weights, model.bias, one.slots[at], shape),
-        "non_private": lambda one, at: predict(plain.weights, plain.bias, one.slots[at], shape),
-        "majority": lambda _, at: np.full(len(at), majority, dtype=np.int32),
-        "bigram": lambda one, at: bigram[one.last[at]].astype(np.int32),
-    }
-    capped = _cap(held_out, settings.actions_per_person)
-    return {
-        name: _figures(
-            score_exact(
-                np.stack(
-                    [
-                        count_person(one.target[at], guess(one, at), tokens=tokens)
-                        for one, at in capped
-                    ]
-                )
-            )
-        )
-        for name, guess in guesses.items()
-    }
-
-
-def _figures(score: Score) -> dict[str, float | int]:
-    return {
-        "top1": round(score.top1, 4),
-        "macro_f1": round(score.macro_f1, 4),
-        "macro_over": score.macro_over,
-    }

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from safehold.enclave.gradient import first_rows
 from safehold.enclave.model import SCALE, Examples, Floats, Shape
@@ -19,7 +20,7 @@ from safehold.privacy.account import Plan
 from safehold.privacy.release import Noise, draw_gaussian, pick_places
 from safehold.privacy.training.course import Clip, Steps
 from safehold.privacy.training.descent import train_private
-from safehold.privacy.training.learner import People
+from safehold.privacy.training.learner import Learner, People
 from safehold.privacy.training.slots import SlotLearner
 
 
@@ -41,13 +42,20 @@ def learner_of(shape: Shape) -> SlotLearner:
     return SlotLearner(rows=shape.rows + 1, classes=shape.tokens)
 
 
-def gather_people(examples: Sequence[Examples], shape: Shape, *, most: int) -> People:
+def gather_people(
+    examples: Sequence[Examples],
+    shape: Shape,
+    *,
+    most: int,
+    places: Sequence[NDArray[np.int64]] | None = None,
+) -> People:
     """Return each person's examples in arrays of public shape, drawn at random where there are more.
 
     Args:
         examples: One entry per person.
         shape: Sizes of the model.
         most: Cap on the examples of one person; also the second size of each array.
+        places: Which of them count, where that was drawn elsewhere; at most ``most`` of each person.
 
     Returns:
         ``rows`` and ``values`` (people x examples x slots and the bias), ``target`` and ``weight`` (people x
@@ -59,13 +67,15 @@ def gather_people(examples: Sequence[Examples], shape: Shape, *, most: int) -> P
     target = np.zeros((count, most), np.int32)
     weight = np.zeros((count, most), np.float32)
     first = first_rows(shape)
-    lengths = np.array([len(person.target) for person in examples], dtype=np.int64)
-    for at, places in enumerate(pick_places(lengths, most=most)):
-        if taken := len(places):
-            rows[at, :taken, :-1] = examples[at].slots[places] + first
+    if places is None:
+        lengths = np.array([len(person.target) for person in examples], dtype=np.int64)
+        places = pick_places(lengths, most=most)
+    for at, chosen in enumerate(places):
+        if taken := len(chosen):
+            rows[at, :taken, :-1] = examples[at].slots[chosen] + first
             values[at, :taken, :-1] = SCALE
             values[at, :taken, -1] = 1.0
-            target[at, :taken] = examples[at].target[places]
+            target[at, :taken] = examples[at].target[chosen]
             weight[at, :taken] = 1.0 / taken
     return {"rows": rows, "values": values, "target": target, "weight": weight}
 
@@ -79,6 +89,7 @@ def train(
     rate: float,
     noise: Noise = draw_gaussian,
     progress: Callable[[int], None] = lambda _: None,
+    learner: Learner | None = None,
 ) -> Trained:
     """Train with the promise of a plan.
 
@@ -90,9 +101,10 @@ def train(
         rate: Step size.
         noise: Where noise comes from; only tests pass another one.
         progress: Told the number of rounds done.
+        learner: Adds up people's gradients, where that is done elsewhere.
     """
     made = train_private(
-        learner_of(shape),
+        learner_of(shape) if learner is None else learner,
         people,
         plan=plan,
         clip=Clip(bound=clip),
@@ -108,8 +120,19 @@ def train_without_privacy(people: People, shape: Shape, *, plan: Plan, rate: flo
 
     It is a baseline on made-up people only.
     """
-    # no gradient is longer: an example's rows times its errors, whose norm is at most that of one right and one wrong
-    longest = math.sqrt(2 * (SCALE**2 * len(shape.slots) + 1))
     return train(
-        people, shape, plan=plan, clip=longest, rate=rate, noise=lambda size, _: np.zeros(size)
+        people,
+        shape,
+        plan=plan,
+        clip=longest_gradient(shape),
+        rate=rate,
+        noise=lambda size, _: np.zeros(size),
     )
+
+
+def longest_gradient(shape: Shape) -> float:
+    """Return the largest L2 norm that any person's gradient can have before it is clipped.
+
+    An example's rows times its errors, whose norm is at most that of one right and one wrong; weights add up to 1.
+    """
+    return math.sqrt(2 * (SCALE**2 * len(shape.slots) + 1))

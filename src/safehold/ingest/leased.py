@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,9 @@ from safehold.ingest.validate import SKEW_US
 from safehold.sandbox.channel import slice_parts
 from safehold.telemetry.schema import STREAMS, WIRE
 
+MALFORMED: Final = frozenset({"leased.body", "leased.schema", "wire.missing"})  # refusals of form
+_JUDGED: Final = ("person", "minim", "app", "t")  # columns by which the other rules judge
+
 
 @dataclass(frozen=True, slots=True)
 class LeasedChunk:
@@ -29,12 +32,16 @@ class LeasedChunk:
         tally: What became of them.
         batches: Rest form.
         refused: The rule by which nothing of it is taken, where it is judged by itself.
+        malformed: It is refused for its form alone: nothing in it, as far as it can be read, breaks another rule.
+        oldest: Of what is malformed, the day (UTC) of its oldest row; where none can be read, today.
     """
 
     rows: int
     tally: Tally
     batches: Sequence[RestBatch]
     refused: str = ""
+    malformed: bool = False
+    oldest: int = 0
 
 
 def leased_schema(stream: str) -> pa.Schema:
@@ -61,7 +68,9 @@ def read_leased(fd: int, order: Order, *, apart: bool = False) -> Iterator[Lease
         except InvalidError as error:
             if not apart:
                 raise
-            yield LeasedChunk(0, Tally(), [], error.rule or error.code)
+            rule = error.rule or error.code
+            oldest = _oldest_harmless(header, body, order) if rule in MALFORMED else None
+            yield LeasedChunk(0, Tally(), [], rule, oldest is not None, oldest or 0)
 
 
 def _read(header: Mapping[str, Any], body: pa.Buffer, order: Order, number: int) -> LeasedChunk:
@@ -79,6 +88,81 @@ def _read(header: Mapping[str, Any], body: pa.Buffer, order: Order, number: int)
         raise InvalidError(
             f"leased batch {number} holds no table", row=number, rule="leased.body"
         ) from error
+
+
+def _oldest_harmless(header: Mapping[str, Any], body: pa.Buffer, order: Order) -> int | None:
+    """Return the day of the oldest row of a batch, if nothing but its form speaks against it.
+
+    What is no table from its first byte on tells nothing. Of a table every rule is tried on the values that can be
+    read, also where the rest of it is broken. One that lacks a column that the rules judge by, or a value in it, or has
+    anything that no rule looks at, cannot be judged, and counts as breaking them.
+    """
+    stream, person = header.get("stream"), header.get("person")
+    known = stream in order.rules and isinstance(person, str)
+    if not known or order.roll.agreed(str(person), str(stream)) is None:
+        return None
+    source, today = pa.BufferReader(body), order.now_us // DAY_US
+    try:
+        reader = pa.ipc.open_stream(source)
+    except (pa.ArrowException, OSError):
+        return today
+    rows, whole = _readable(reader)
+    if not _can_be_judged(str(stream), reader.schema) or (whole and source.tell() != len(body)):
+        return None  # something follows the table
+    table = pa.Table.from_batches(rows, schema=reader.schema)
+    try:
+        table.validate(full=True)
+        _check_judged(table)
+        _check_values(str(stream), str(person), table, order, 0)
+        silent = _silent(str(stream), str(person), table, order)
+    except (InvalidError, pa.ArrowException):
+        return None
+    if silent.any():
+        return None
+    return min(
+        (one // DAY_US for one in table.column("t").cast(pa.int64()).to_pylist()), default=today
+    )
+
+
+def _readable(reader: pa.ipc.RecordBatchStreamReader) -> tuple[list[pa.RecordBatch], bool]:
+    """Return the rows up to where a table breaks off, and whether it does not."""
+    rows: list[pa.RecordBatch] = []
+    try:
+        rows.extend(reader)
+    except (pa.ArrowException, OSError):
+        return rows, False
+    return rows, True
+
+
+def _check_judged(table: pa.Table) -> None:
+    """Pass if no value is missing by which the other rules judge.
+
+    Raises:
+        InvalidError: One is.
+    """
+    for name in ("person", "minim", "t"):
+        if table.column(name).null_count:
+            raise _breaks(0, "wire.missing", name)
+
+
+def _can_be_judged(stream: str, schema: pa.Schema) -> bool:
+    """Tell whether the rules look at everything that a table of this schema can hold."""
+    wanted = {item.name: item.type for item in leased_schema(stream)}
+    names, judged = schema.names, [one for one in (*_JUDGED, "field_kind") if one in wanted]
+    return (
+        len(set(names)) == len(names)
+        and set(names) <= wanted.keys()
+        and all(one in names and schema.field(one).type == wanted[one] for one in judged)
+        and all(item.type == wanted[item.name] or _is_plain(item.type) for item in schema)
+        and not schema.metadata
+        and not any(item.metadata for item in schema)
+    )
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Tell whether a type is a number, a time, nothing, or a text that is looked into as it stands."""
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(texts or pa.types.is_primitive(kind) or pa.types.is_null(kind))
 
 
 def _carry(stream: str, person: str, table: pa.Table, order: Order, number: int) -> LeasedChunk:
@@ -111,41 +195,49 @@ def _silent(stream: str, person: str, table: pa.Table, order: Order) -> np.ndarr
 
 
 def _check_batch(stream: str, person: str, table: pa.Table, order: Order, number: int) -> None:
-    def refuse(rule: str, field: str) -> InvalidError:
-        return InvalidError(
-            f"leased batch {number} breaks a rule", rule=rule, row=number, field=field
-        )
-
     wanted = leased_schema(stream)
     if table.schema.names != wanted.names or any(
         table.schema.field(item.name).type != item.type for item in wanted
     ):
-        raise refuse("leased.schema", "")
+        raise _breaks(number, "leased.schema", "")
     table.validate(full=True)
     needed = [item.name for item in WIRE[stream] if not item.nullable]
     for name in (*needed, "sens", "minim"):
         if table.column(name).null_count:
-            raise refuse("wire.missing", name)
+            raise _breaks(number, "wire.missing", name)
+    _check_values(stream, person, table, order, number)
+
+
+def _check_values(stream: str, person: str, table: pa.Table, order: Order, number: int) -> None:
+    """Hold what a batch says against the rules, whatever its form.
+
+    Raises:
+        InvalidError: It breaks one.
+    """
     if not len(table):
         return
     if table.column("person").unique().to_pylist() != [person]:
-        raise refuse("leased.person", "person")
+        raise _breaks(number, "leased.person", "person")
     if int(np.min(table.column("minim").to_numpy())) < int(order.rules[stream].level):
-        raise refuse("leased.level", "minim")
+        raise _breaks(number, "leased.level", "minim")
     if stream == "key" and any(
         map(is_password_field, table.column("field_kind").unique().to_pylist())
     ):
-        raise refuse("leased.password", "field_kind")
+        raise _breaks(number, "leased.password", "field_kind")
     if pictured_events(table).any():
-        raise refuse("leased.image", "")
+        raise _breaks(number, "leased.image", "")
     apps = order.rules[stream].apps
     if apps is not None and not apps.issuperset(
         (name or "").lower() for name in table.column("app").unique().to_pylist()
     ):
-        raise refuse("leased.app", "app")
+        raise _breaks(number, "leased.app", "app")
     t = table.column("t").cast(pa.int64()).to_numpy()
     if t.min() < 0 or t.max() > order.now_us + SKEW_US:
-        raise refuse("leased.time", "t")
+        raise _breaks(number, "leased.time", "t")
     keep: Any = order.keep_days.get(stream)
     if keep is not None and t.min() // DAY_US + keep <= order.now_us // DAY_US:
-        raise refuse("leased.expired", "t")
+        raise _breaks(number, "leased.expired", "t")
+
+
+def _breaks(number: int, rule: str, field: str) -> InvalidError:
+    return InvalidError(f"leased batch {number} breaks a rule", rule=rule, row=number, field=field)

@@ -115,7 +115,7 @@ def _run_leased(fd: int, order: Order, done: frozenset[int], emit: Emit, *, apar
             refused += 1
             emit(
                 {"type": "refused", "chunk": index, "row": index, "field": None,
-                 "rule": chunk.refused}
+                 "rule": chunk.refused, "malformed": chunk.malformed, "oldest": chunk.oldest}
             )  # fmt: skip
             continue
         for batch in chunk.batches:

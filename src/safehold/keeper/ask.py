@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from safehold.access import EVERYBODY, Claims, Demand, PeopleFilter, Principal
+from safehold.catalog.aside import ASIDE
+from safehold.catalog.register import TELEMETRY
 from safehold.dlp.feature import Feature
 from safehold.errors import DeniedError
 from safehold.ids import PersonId
 from safehold.keeper.contained import Thing
 from safehold.keeper.uses import Caps
 from safehold.vault import SealedBlock
+
+RECORDED: Final = frozenset(
+    {TELEMETRY, ASIDE}
+)  # kinds that were recorded, and not made from what was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +29,8 @@ class Ask:
 
     Args:
         recipe: Which approved recipe is to run.
-        kind: ``telemetry``, ``derived`` for features, or a kind of derived dataset: ``table``, ``vectors``.
+        kind: ``telemetry``, ``set_aside``, ``derived`` for features, or a kind of derived dataset: ``table``,
+            ``vectors``.
         streams: Streams wanted.
         purpose: The one stated purpose.
         stage: Stage of the charter, such as ``feature`` or ``training``.

@@ -31,6 +31,7 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.keeper.arrival import Arrival, read_batch, read_chunk, read_refusal
+from safehold.keeper.aside import SettingAside
 from safehold.keeper.caller import caller
 from safehold.keeper.chunk import Chunk, Chunks
 from safehold.keeper.contained import ALL, COLLECTION
@@ -76,13 +77,17 @@ class Batches:
         desk: What the keeper works with.
         intake: How telemetry comes in.
         opening: Opens an envelope under a live lease.
+        lives: Tells whether a lease is live, by its id.
     """
 
-    def __init__(self, desk: Desk, intake: Intake, opening: Open) -> None:
+    def __init__(
+        self, desk: Desk, intake: Intake, opening: Open, lives: Callable[[str], bool]
+    ) -> None:
         self._desk = desk
         self._intake = intake
         self._open = opening
         self._chunks = Chunks(desk)
+        self._aside = SettingAside(desk, lives)
         self._telling = threading.Lock()
         self._told_us = -TOLD_US
         self._untold: dict[str, int] = {}
@@ -166,9 +171,7 @@ class Batches:
             self._guard()
             desk.ledger.check_health()
             admit_names(chosen_names(desk.home))
-            charter = desk.trust.charter()
-            orders = self._intake.orders()
-            orders["rules"] = told_rules(orders["rules"])
+            terms = self._terms()
         except SafeholdError as error:
             found |= {name: failed(error) for name in fresh}
             return
@@ -176,15 +179,50 @@ class Batches:
         for name, data in fresh.items():
             try:
                 lease, envelope, body = self._open(data, device)
-                if lease.charter != charter.digest().hex():
-                    raise another_agreement()
-                require_leased(lease.streams, orders["rules"])
+                _require_agreement(lease, terms)
             except SafeholdError as error:
                 found[name] = failed(error)
             else:
                 parts.append(Part(name=name, lease=lease, stream=envelope.stream, body=body))
         if parts:
-            self._carry(parts, found, _Terms(charter, orders), report)
+            self._carry(parts, found, terms, report)
+            refused = [one for one in parts if one.refused and found[one.name].state == REFUSED]
+            self._aside.take(refused, terms.charter)
+
+    def retry(self, parts: Sequence[Part], report: Report) -> dict[str, Outcome]:
+        """Judge again what was set aside, as if it came now, and return what became of each, by name.
+
+        Its lease has ended; that it was live when the message came was looked at then. What it was recorded under must
+        still be what is in force.
+        """
+        by_name = {one.name: one for one in parts}
+        ours = self._intake.claim(by_name)
+        found: dict[str, Outcome] = {}
+        try:
+            self._guard()
+            self._desk.ledger.check_health()
+            admit_names(chosen_names(self._desk.home))
+            terms = self._terms()
+            known = self._desk.catalog.parts.known(list(by_name))
+            found |= {name: Outcome(ALREADY, tally) for name, tally in known.items()}
+            fresh = []
+            for name in [one for one in ours if one not in found]:
+                try:
+                    _require_agreement(by_name[name].lease, terms)
+                except SafeholdError as error:
+                    found[name] = failed(error)
+                else:
+                    fresh.append(by_name[name])
+            if fresh:
+                self._carry(fresh, found, terms, report)
+        finally:
+            self._intake.release(ours)
+        return found
+
+    def _terms(self) -> _Terms:
+        orders = self._intake.orders()
+        orders["rules"] = told_rules(orders["rules"])
+        return _Terms(self._desk.trust.charter(), orders)
 
     def _carry(
         self,
@@ -202,6 +240,7 @@ class Batches:
                 for some in (parts[:half], parts[half:]):
                     for one in some:
                         one.arrivals, one.tally, one.refused = [], None, ""
+                        one.malformed = False
                     self._carry(some, found, terms, report)
                 return
             found |= {one.name: failed(error) for one in parts}
@@ -308,7 +347,13 @@ class Batches:
                             part.arrivals, part.tally, pending = pending, tally, []
                         case "refused":
                             refusal = read_refusal(frame)
-                            part_of(parts, refusal["row"]).refused = refusal["rule"]
+                            part = part_of(parts, refusal["row"])
+                            part.refused = refusal["rule"]
+                            oldest = frame.header.get("oldest")
+                            part.malformed = (
+                                frame.header.get("malformed") is True and type(oldest) is int
+                            )
+                            part.oldest = oldest if type(oldest) is int else 0
                         case "done":
                             pass
                         case _:
@@ -359,3 +404,14 @@ class Batches:
             "rules": many,
         }
         desk.note_refusal(caller().id, "lease.hand-in", detail)
+
+
+def _require_agreement(lease: Lease, terms: _Terms) -> None:
+    """Pass what was recorded under the charter and the rules in force.
+
+    Raises:
+        DeniedError: It was recorded under others.
+    """
+    if lease.charter != terms.charter.digest().hex():
+        raise another_agreement()
+    require_leased(lease.streams, terms.orders["rules"])

@@ -43,10 +43,10 @@ class Bounds:
     check: Callable[[Demand], object] | None = None
     demand: Demand | None = None
 
-    def project(self, stream: str, table: pa.Table) -> pa.Table:
-        """Return a table without the columns beyond the grant."""
+    def project(self, stream: str, rows: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:
+        """Return rows without the columns beyond the grant."""
         names = self.columns.get(stream)
-        return table if names is None else table.select(list(names))
+        return rows if names is None else rows.select(list(names))
 
     def send(self, trust: Trust, intent: int, passed: Passed) -> None:
         """Count what a run sends, before it counts as sent.

@@ -291,6 +291,7 @@ class Crowd:
         desk = self._desk
         if choice in FORGETS:
             # before the register: no crash may leave features of streams that were taken back
+            desk.vault.remove(desk.catalog.aside.drop_of(person))
             desk.catalog.forget_derived(person)
         desk.people.change(person, how)
         self._unfinished.pop(person, None)

@@ -23,8 +23,8 @@ from safehold.errors import (
 )
 from safehold.ids import PersonId
 from safehold.keeper.contained import Thing
-from safehold.keeper.crossing import Crossing, Party
-from safehold.keeper.ports import Custodian, Examiner, Gatekeeper, Job, Notary, Workshop
+from safehold.keeper.crossing import Crossing
+from safehold.keeper.ports import Custodian, Ending, Examiner, Gatekeeper, Notary, Workshop
 from safehold.keeper.rotation import Rotation
 from safehold.keeper.run import Run
 from safehold.keeper.trust import Trust
@@ -100,7 +100,7 @@ class Desk:
     local: tuple[str, ...] = ()
     lock: threading.RLock = field(default_factory=threading.RLock)
     turn: Turn = field(init=False)
-    jobs: set[Job | Party] = field(default_factory=set)
+    jobs: set[Ending] = field(default_factory=set)
     nonces: Nonces = field(default_factory=Nonces)
     gone: set[str] = field(default_factory=set)
     erasing: dict[PersonId, str] = field(default_factory=dict)
@@ -136,7 +136,7 @@ class Desk:
                 )
 
     @contextmanager
-    def watching(self, job: Job | Party) -> Iterator[None]:
+    def watching(self, job: Ending) -> Iterator[None]:
         """Let a stop end a job while it runs."""
         self.jobs.add(job)
         try:

@@ -47,8 +47,8 @@ SIGNED: Final = (
     "audit.dismiss", "audit.engage", "audit.hear", "board.enact", "board.propose", "board.rotate", "board.show",
     "charter.enact", "charter.log", "charter.proposals", "charter.propose", "charter.vote", "containment.lift", "gap",
     "grant.review", "incident.close", "incident.letters", "incident.lower", "incident.notice", "incident.reached",
-    "lease.hand-in", "lease.mark", "lease.obtain", "lease.submit", "people.disclose", "request.decide", "resume",
-    "rights.answer", "rights.read", "status", "stop",
+    "lease.hand-in", "lease.mark", "lease.obtain", "lease.obtain-many", "lease.submit", "people.disclose",
+    "request.decide", "resume", "rights.answer", "rights.read", "status", "stop",
 )  # fmt: skip
 OPERATED: Final = (
     "agent.list", "agent.suspend", "artifact.list", "artifact.show", "audit.counters", "audit.due", "audit.list",
@@ -57,7 +57,8 @@ OPERATED: Final = (
     "document.list", "document.publish", "drift", "drill.begin", "drill.record", "evidence.build",
     "evidence.controls", "evidence.history",
     "feature", "federate.identity", "grant.due", "grant.list",
-    "grant.revoke", "grant.show", "ingest", "key.list", "ledger.audit", "ledger.close-epoch", "ledger.publish",
+    "grant.revoke", "grant.show", "ingest", "ingest.aside", "key.list", "ledger.audit",
+    "ledger.close-epoch", "ledger.publish",
     "ledger.rotate", "ledger.show", "milestones", "principal.list", "principal.suspend", "request.list",
     "source.list",
 )  # fmt: skip
@@ -119,6 +120,8 @@ KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
     "contain": _OPERATE,
     # code of somebody's own: the grant that names it decides, and no agent has one
     "enclave.run": _OPERATE,
+    # what was set aside is judged again: the grant decides, and no agent has one
+    "ingest.repair": _OPERATE,
     **dict.fromkeys(OPEN, _ANYBODY),
     **OF_WATCHING,
     **dict.fromkeys((*SIGNED, *OPERATED, *JOINED), _OPERATE),

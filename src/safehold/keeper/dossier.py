@@ -10,6 +10,7 @@
     notice.md               the notice of the charter in force
     telemetry/STREAM.parquet and .jsonl
     features/SEGMENT.parquet and .jsonl
+    set-aside/SEGMENT.parquet and .jsonl    messages of their devices that were malformed, as they came
     trail/package.json      proof that the list of uses is complete, for `safehold-verify package`
     trail/receipt.json
 """
@@ -30,6 +31,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from safehold.catalog.aside import ASIDE
 from safehold.charter import Charter
 from safehold.charter.legal.notice import privacy_notice
 from safehold.ids import PersonId
@@ -62,7 +64,9 @@ CCPA: Final = {
     "metric": "professional or employment-related information (I)",
     "feature": "inferences drawn from the above (K)",
     "embedding": "inferences drawn from the above (K)",
+    ASIDE: "internet or other electronic network activity (F)",
 }
+_FOLDERS: Final = {"feature": "features", "embedding": "features", ASIDE: "set-aside"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +192,7 @@ class Dossier:
         if not held.tables:
             return
         table = pa.concat_tables(held.tables, promote_options="default").unify_dictionaries()
-        folder = "features" if stream in ("feature", "embedding") else "telemetry"
+        folder = _FOLDERS.get(stream, "telemetry")
         stem = f"{folder}/{segment}"
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")

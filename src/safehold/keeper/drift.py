@@ -88,8 +88,8 @@ class Drift:
         """Compare now, note what is new in the ledger, and return every difference.
 
         Raises:
-            UnavailableError: A difference was found or settled and the ledger takes no word of it; recording has
-                ended all the same.
+            UnavailableError: A store that is compared cannot be reached: nothing is recorded until it was. Or a
+                difference was found or settled and the ledger takes no word of it; recording has ended all the same.
         """
         desk = self._desk
         with desk.lock:
@@ -112,6 +112,7 @@ class Drift:
 
         Raises:
             DeniedError: It is not; the rule names the clause.
+            UnavailableError: It could not be compared, since a store is down.
         """
         with self._desk.lock:
             last = self._checked_us
@@ -145,6 +146,8 @@ class Drift:
         try:
             for one in self._compare():
                 found[one] = None
+        except UnavailableError:
+            raise  # a store that is down differs from nothing, and no look is no clean look either
         except Exception:  # noqa: BLE001 - whatever stands in the way must not pass for a clean look
             sentence = "what runs cannot be compared with what was signed"
             found[Found(clause="charter", sentence=sentence)] = None
@@ -251,6 +254,9 @@ class Drift:
         except TamperedError:
             sentence = "the register of people is not what they chose themselves"
             return (Found(clause=clause, sentence=sentence),), now
+        except UnavailableError:
+            self._register_us = None  # compared before anything is recorded again
+            raise
         except Exception:  # noqa: BLE001 - whatever stands in the way must not pass for a clean look
             sentence = "the register of people cannot be compared with their choices"
             return (

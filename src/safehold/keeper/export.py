@@ -26,6 +26,8 @@ from typing import Any, Final
 
 from safehold import canonical
 from safehold.canonical import unb64
+from safehold.catalog.aside import ASIDE
+from safehold.charter.vocabulary import REPAIR
 from safehold.clock import DAY_US
 from safehold.errors import (
     ConflictError,
@@ -294,7 +296,8 @@ class Export:
         dossier = Dossier(portrait, now_us=desk.now_us())
         by_part: dict[tuple[str, str], list[SealedBlock]] = {}
         for block in blocks:
-            by_part.setdefault((block.stream, block.segment), []).append(block)
+            kept = ASIDE if block.label.purposes == (REPAIR,) else block.stream
+            by_part.setdefault((kept, block.segment), []).append(block)
         for done, part in enumerate(sorted(by_part)):
             report({"done": done, "of": len(by_part)})
             for block, table in desk.vault.read(by_part[part]):

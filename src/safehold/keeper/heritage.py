@@ -8,10 +8,9 @@ from dataclasses import replace
 from safehold.catalog import DatasetLabel
 from safehold.catalog.algebra import Inherited, join
 from safehold.catalog.label import write_label
-from safehold.catalog.register import TELEMETRY
 from safehold.errors import DeniedError
 from safehold.ids import PersonId
-from safehold.keeper.ask import Ask, Asker
+from safehold.keeper.ask import RECORDED, Ask, Asker
 from safehold.keeper.bounds import Bounds
 from safehold.keeper.days import Behind
 from safehold.keeper.desk import Desk
@@ -40,7 +39,7 @@ class Heritage:
         Raises:
             DeniedError: It may not; the rule says why.
         """
-        if ask.kind == TELEMETRY or ask.within is None:
+        if ask.kind in RECORDED or ask.within is None:
             return []
         judged = self._judge.judge(ask, asker, ask.within)
         found: list[Pooled] = []
@@ -92,7 +91,7 @@ class Heritage:
         """
         desk = self._desk
         charter = desk.trust.charter()
-        if ask.kind == TELEMETRY:
+        if ask.kind in RECORDED:
             made = of_telemetry(charter, held, bounds.columns)
         else:
             judged = self._judge.judge(ask, asker, behind.sources)
@@ -102,5 +101,5 @@ class Heritage:
         made = replace(made, people=frozenset(map(str, people)))
         if ask.makes is not None:
             told = told_by(ask.makes, charter)
-            made = replace(made, tells=told if ask.kind == TELEMETRY else told | made.tells)
+            made = replace(made, tells=told if ask.kind in RECORDED else told | made.tells)
         return write_label(made, digest=desk.lineage.digest(made.people))

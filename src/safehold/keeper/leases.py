@@ -19,16 +19,13 @@ from safehold.access.envelope import Envelope, signer_of
 from safehold.access.gap import Head, commit_person, make_gap, read_mark
 from safehold.access.lease import Lease, Lessor, MemoryStore
 from safehold.canonical import unb64
-from safehold.dlp import Rules
-from safehold.dlp.named import admit_names
 from safehold.errors import DeniedError, MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId
-from safehold.keeper.batch import COLLECTOR, Batches
+from safehold.keeper.batch import Batches
 from safehold.keeper.contained import ALL, COLLECTION
 from safehold.keeper.desk import Desk, segment_name
 from safehold.keeper.intake import Intake
-from safehold.keeper.names import chosen_names
-from safehold.keeper.offer import quiet_streams, silences
+from safehold.keeper.leasing import Leasing
 from safehold.keeper.personal import seal_personal
 from safehold.keeper.server import Report
 from safehold.keeper.silence import EVERYBODY, Said, Silence, Silences, quiet_pair
@@ -60,68 +57,12 @@ class Leases:
         self._silences = Silences(desk.engine, sealer=desk.sealer, key=desk.vault.derive("silence"))
         self._quiet: set[PersonId] = set()  # whose recording a choice of theirs ended
         self._turning = threading.RLock()
-        self.batches = Batches(desk, intake, self.open)
         # private halves live in this process's memory only: a restart ends every lease
         self._lessor = Lessor(self._key, store=MemoryStore(), clock=desk.clock)
-
-    def obtain(
-        self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        """Give a lease for one device of one person, or say why not."""
-        desk = self._desk
-        desk.trust.require_running()
-        desk.ledger.check_health()
-        desk.check_time()
-        admit_names(chosen_names(desk.home))
-        self._intake.guard()
-        self._intake.check_home(COLLECTOR)
-        charter = desk.trust.charter()
-        person, device = self._sources.admit(arguments)
-        self.turn()
-        with desk.lock:  # no leaf of a lease follows the leaf of a choice against it
-            standing = desk.people.standing(person)
-            allowed = standing.allowed(at_us=desk.now_us())
-            if standing.jurisdiction not in charter.jurisdictions:
-                raise DeniedError(
-                    "nothing is collected where this person works", rule="charter.place"
-                )
-            allowed &= recorded_streams(charter, standing)
-            orders = self._intake.orders()["rules"]
-            rules = {stream: spec for stream, spec in orders.items() if stream in allowed}
-            kept = {one: spec for one, spec in rules.items() if self._collects(standing, one)}
-            if rules and not kept:
-                desk.trust.contained.require_collected(
-                    (segment_name(standing.jurisdiction, stream), stream) for stream in rules
-                )
-            rules = kept  # of what is left somebody may still be recorded
-            if not rules:
-                raise DeniedError(
-                    "the charter collects nothing of this person", rule="charter.collect"
-                )
-            hashes = {stream: Rules.from_spec(spec).version for stream, spec in rules.items()}
-            self._sources.note_lease(person, device)
-            (subject,) = desk.subjects([person])
-            said = {"device": device.key_id, "streams": hashes}
-            desk.trust.log_running(  # no lease follows the leaf of a stop
-                Entry(
-                    kind="lease",
-                    actor="device",
-                    object="recording",
-                    detail={"sealed": seal_personal(subject.key, said)},
-                    charter=charter.digest(),
-                    subjects=[subject],
-                )
-            )
-            lease = self._lessor.grant(
-                person=standing.external,
-                device=device,
-                charter=charter.digest(),
-                streams=hashes,
-                apps={stream: spec["apps"] for stream, spec in rules.items()},
-                silences=silences(standing, desk.trust.stops()),
-                quiet=quiet_streams(standing, hashes, desk.trust.contained),
-            )
-        return {"lease": lease.decode(), "rules": rules, "keeper": self._key.public.text()}
+        self.leasing = Leasing(
+            desk, intake, sources, self._lessor, key=self._key.public, turn=self.turn
+        )
+        self.batches = Batches(desk, intake, self.open, self._lessor.lives)
 
     def open(self, data: bytes, device: VerifyKey | None = None) -> tuple[Lease, Envelope, bytes]:
         """Return an envelope that was sealed under a live lease, opened, with its lease.
@@ -256,9 +197,7 @@ class Leases:
         charter = desk.trust.charter() if desk.trust.digest() else None
         now = desk.now_us()
         with self._turning:
-            for person, standing in desk.people.everybody().items():
-                if not any(one.asked_us is not None for one in standing.pauses):
-                    continue
+            for person, standing in desk.people.planned().items():
                 reason = silent_because(charter, standing, at_us=now)
                 with contextlib.suppress(MissingError):  # erased meanwhile
                     if reason is not None and person not in self._quiet:
@@ -343,10 +282,6 @@ class Leases:
         """Destroy the keys of leases that are over."""
         self.turn()
         self._lessor.end_expired()
-
-    def _collects(self, standing: Standing, stream: str) -> bool:
-        segment = segment_name(standing.jurisdiction, stream)
-        return self._desk.trust.contained.collects(segment, stream)
 
     def _require_agreement(self, lease: Lease) -> None:
         desk = self._desk

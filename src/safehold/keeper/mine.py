@@ -1,9 +1,10 @@
 """The verbs by which a person looks at every entry about them: page by page, and each with its proof.
 
 Holds: what is told of an entry is what the person's package discloses of it too: what was done, when, for which
-purpose, by which recipe, in which role somebody asked, under which approval, and what came of it. Who asked, and what
-is told later, is as the board decided for this person and this entry (``disclosure``). Nothing is told of anybody
-else: not even how many others an entry is about.
+purpose, by which recipe, in which role somebody asked, under which approval, and what came of it; of a lease
+beside that the device and the streams, which the person's own key alone opens. Who asked, and what is told later, is
+as the board decided for this person and this entry (``disclosure``). Nothing is told of anybody else: not even how
+many others an entry is about.
 Does not hold: that the list is complete; the package proves that (``people.trail``).
 """
 
@@ -22,6 +23,7 @@ from safehold.ids import PersonId
 from safehold.keeper.desk import Desk
 from safehold.keeper.disclosure import ACTOR, Disclosures
 from safehold.keeper.journey import Journey
+from safehold.keeper.leasing import read_said
 from safehold.keeper.own import Columns, Own
 from safehold.keeper.personal import open_personal
 from safehold.keeper.server import Report
@@ -213,6 +215,8 @@ class Mine:
                 told = self._decision_of(person, opening)
             case "ingest":
                 told = {"source": opening.object}
+            case "lease":
+                told = self._lease_of(person, opening)
             case "incident":
                 step = str(leaf.get("pub", {}).get("step", ""))
                 told = {"incident": opening.object, "step": step}
@@ -269,6 +273,12 @@ class Mine:
         (subject,) = self._desk.subjects([person])
         said = open_personal(subject.key, opening.detail["sealed"])
         return {"decision": said["what"], "until_us": said["until_us"]}
+
+    def _lease_of(self, person: PersonId, opening: Opening) -> dict[str, Any]:
+        """Return which device was allowed to record this person, and in which streams; of others nothing opens."""
+        (subject,) = self._desk.subjects([person])
+        said = read_said(subject.key, opening.detail)
+        return {"device": said["device"], "streams": sorted(said["streams"])}
 
     def _choice_of(self, person: PersonId, opening: Opening) -> dict[str, Any]:
         if "sealed" not in opening.detail:

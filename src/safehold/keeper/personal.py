@@ -32,18 +32,23 @@ def handle_of(key: bytes, name: str) -> str:
     return hmac.digest(key, _HANDLE + name.encode(), "sha256")[:16].hex()
 
 
-def seal_personal(key: bytes, record: dict[str, Any]) -> str:
+def seal_personal(key: bytes, record: dict[str, Any], *, pad: int = PAD) -> str:
     """Return a record as base64 text that opens with the person's ledger key alone.
+
+    Args:
+        key: The person's ledger key.
+        record: What is sealed.
+        pad: Bytes that every such record has, and none has more.
 
     Raises:
         InvalidError: It is longer than what others take.
     """
     plain = canonical.encode(record)
-    if len(plain) > PAD:  # a longer leaf would tell what it holds
+    if len(plain) > pad:  # a longer leaf would tell what it holds
         raise InvalidError(
             "this is too long to be recorded", rule="subjects.size", fix="shorten it"
         )
-    plain += b" " * (-len(plain) % PAD)
+    plain += b" " * (pad - len(plain))
     return b64(keys.seal_bytes(hmac.digest(key, _KEY, "sha256"), plain, aad=_AAD))
 
 

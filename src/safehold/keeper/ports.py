@@ -27,6 +27,14 @@ class Frame:
     body: memoryview
 
 
+class Ending(Protocol):
+    """What a stop, an erasure or a containment can end."""
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+
 class Job(Protocol):
     """A running sandbox, on this machine or on a worker."""
 
@@ -59,6 +67,24 @@ class Job(Protocol):
         ...
 
 
+class Talker(Job, Protocol):
+    """A sandbox that is told more while it runs."""
+
+    def tell(self, header: Mapping[str, Any], body: bytes) -> None:
+        """Hand it one message, as the answer to one of its frames."""
+        ...
+
+    def ask(self, header: Mapping[str, Any], body: bytes, *, remember: bool) -> Frame:
+        """Return what it answers to one question; one at a time.
+
+        Args:
+            header: Header of the question.
+            body: Its body.
+            remember: Whether one that takes its place, where it is lost, must be told this as well.
+        """
+        ...
+
+
 class Workshop(Protocol):
     """Start recipes in sandboxes."""
 
@@ -74,6 +100,16 @@ class Workshop(Protocol):
         Raises:
             UnavailableError: This machine reaches no level of at least ``least``.
         """
+        ...
+
+    def talk(
+        self, recipe: str, spec: Mapping[str, Any], inputs: Sequence[int], *, least: str
+    ) -> AbstractContextManager[Talker]:
+        """Start a recipe that is told more while it runs; else as ``start``."""
+        ...
+
+    def most_together(self) -> int:
+        """Return how many sandboxes may go on at once that wait for each other."""
         ...
 
     def pack(self, parts: Iterable[tuple[Mapping[str, Any], pa.Table]]) -> int:

@@ -31,6 +31,7 @@ import pyarrow as pa
 
 from safehold import ids
 from safehold.access import AccessRequest, authorise
+from safehold.catalog.aside import ASIDE
 from safehold.charter import Charter
 from safehold.clock import DAY_US
 from safehold.errors import (
@@ -40,7 +41,7 @@ from safehold.errors import (
 )
 from safehold.ids import PersonId
 from safehold.keeper.answers import Answers
-from safehold.keeper.ask import Ask, Asker
+from safehold.keeper.ask import RECORDED, Ask, Asker
 from safehold.keeper.bounds import Bounds, Opening, bounds_of, demand_of, refuse
 from safehold.keeper.contained import things
 from safehold.keeper.days import Behind, look_behind, sources_digest
@@ -137,8 +138,10 @@ class Release:
         held = [block for blocks in chosen.values() for block in blocks]
         for one in pooled:
             chosen |= {person: [] for person in sorted(one.people - chosen.keys())}
-        derived = ask.kind != "telemetry"
+        derived = ask.kind not in RECORDED
         behind = self._heritage.add(look_behind(desk, held, derived=derived), pooled)
+        if ask.kind == ASIDE:  # single messages: of no source, and nothing is made of them
+            behind = replace(behind, sources=())
         if derived:
             behind = replace(behind, gates=self.gates.passed(behind.sources))
             if EMBEDDING in ask.streams:
@@ -315,7 +318,7 @@ class Release:
 
     def open(
         self, opening: Opening, people: Sequence[PersonId], run: Run
-    ) -> Iterator[tuple[dict[str, Any], pa.Table]]:
+    ) -> Iterator[tuple[dict[str, Any], pa.Table | pa.RecordBatch]]:
         """Return the opened tables of some of the people, under their run-scoped names.
 
         Every block that the vault opens is counted against those that the intent names.
@@ -326,7 +329,8 @@ class Release:
         wanted = [block for person in people for block in opening.blocks[person]]
         for block, table in read_chosen(self._desk, wanted, opening.only):
             run.require_going()
-            self._count(opening)
+            self._desk.trust.require_running()  # opening the rows of many takes long
+            self.count(opening)
             yield (
                 {
                     "person": opening.aliases[PersonId(block.person)],
@@ -343,7 +347,7 @@ class Release:
                     fix="ask again",
                 )
             run.require_going()
-            self._count(opening)
+            self.count(opening)
             yield (
                 {
                     "person": "",
@@ -354,8 +358,12 @@ class Release:
                 opening.bounds.project(STREAM, self.derived.pool.open(one)),
             )
 
-    def _count(self, opening: Opening) -> None:
-        """Count one more that was opened against those that the intent names."""
+    def count(self, opening: Opening) -> None:
+        """Count one more that was opened against those that the intent names.
+
+        Raises:
+            TamperedError: It is more than it names; an incident is in the ledger.
+        """
         intent = opening.intent.index
         named = sum(map(len, opening.blocks.values())) + len(opening.pooled)
         with self._counting:
@@ -407,21 +415,29 @@ class Release:
         Returns:
             What passed the gate, and the assurance level of the sandbox.
         """
-        desk = self._desk
-        desk.trust.require_running()
-        charter = desk.trust.charter()
-        if charter.digest() != opening.charter:
-            raise DeniedError(
-                "the charter has changed since this was decided",
-                rule="charter.changed",
-                fix="ask again",
-            )
+        charter = self.require_same(opening)
         if least_people is not None:
             ask = replace(ask, least_people=least_people)
         with self.going(opening, people) as going:
             return self._run(
                 ask, opening, going, spec, report=report, charter=charter, beside=beside or Beside()
             )
+
+    def require_same(self, opening: Opening) -> Charter:
+        """Return the charter in force, if it is the one that this was decided under and nothing is stopped.
+
+        Raises:
+            DeniedError: It is not, or something is.
+        """
+        self._desk.trust.require_running()
+        charter = self._desk.trust.charter()
+        if charter.digest() != opening.charter:
+            raise DeniedError(
+                "the charter has changed since this was decided",
+                rule="charter.changed",
+                fix="ask again",
+            )
+        return charter
 
     @contextmanager
     def going(self, opening: Opening, people: Sequence[PersonId]) -> Iterator[Run]:
@@ -472,8 +488,7 @@ class Release:
                 desk.watching(job),
             ):
                 run.attach(job)
-                confined = confined_by(job, self._confined.get(opening.intent.index))
-                self._confined[opening.intent.index] = confined
+                self.confine(opening.intent.index, job)
                 for frame in job.frames():
                     passed = gate.admit(frame)
                     if passed.kind == "progress":
@@ -528,6 +543,10 @@ class Release:
                 outcome="ok",
                 detail={**detail, **self.confined(intent), "blocks": self._opened.get(intent, 0)},
             )
+
+    def confine(self, intent: int, job: Job) -> None:
+        """Add a sandbox to what those of a run were confined by."""
+        self._confined[intent] = confined_by(job, self._confined.get(intent))
 
     def confined(self, intent: int) -> dict[str, Any]:
         """Return kernel, mechanisms and program of the sandboxes of a run; nothing if it had none."""

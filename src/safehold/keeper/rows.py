@@ -39,7 +39,7 @@ def only_of(desk: Desk, ask: Ask, blocks: Sequence[SealedBlock]) -> Only | None:
 
 def read_chosen(
     desk: Desk, blocks: Sequence[SealedBlock], only: Only | None
-) -> Iterator[tuple[SealedBlock, pa.Table]]:
+) -> Iterator[tuple[SealedBlock, pa.RecordBatch]]:
     """Return the rows of blocks that were chosen.
 
     Args:
@@ -51,11 +51,11 @@ def read_chosen(
         ConflictError: A block was joined with others since, and what it lay in is gone.
     """
     try:
-        for block, table in desk.vault.read(blocks):
+        for block, batch in desk.vault.read_batches(blocks):
             if only is None:
-                yield block, table
+                yield block, batch
             else:
-                yield block, _of(table, only.parts[block.block_id], only.sources)
+                yield block, _of(batch, only.parts[block.block_id], only.sources)
     except MissingError as error:
         names = {block.block_id for block in blocks}
         if desk.catalog.parts_of(sorted(names)).keys() == names:
@@ -67,13 +67,13 @@ def read_chosen(
         ) from error
 
 
-def _of(table: pa.Table, parts: Sequence[Part], sources: frozenset[str]) -> pa.Table:
+def _of(batch: pa.RecordBatch, parts: Sequence[Part], sources: frozenset[str]) -> pa.RecordBatch:
     """Return the rows that are of some sources."""
     if all(source in sources for source, _ in parts):
-        return table
+        return batch
     kept, at = [], 0
     for source, count in parts:
         if source in sources:
-            kept.append(table.slice(at, count))
+            kept.append(batch.slice(at, count))
         at += count
-    return pa.concat_tables(kept) if kept else table.slice(0, 0)
+    return pa.concat_batches(kept) if kept else batch.slice(0, 0)

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable
 from safehold.errors import DeniedError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.contained import Thing
-from safehold.keeper.crossing import Party
-from safehold.keeper.ports import Job
+from safehold.keeper.ports import Ending
 
 PATIENCE_S = 30.0  # for a killed sandbox and its memory to be gone
 
@@ -27,12 +26,12 @@ class Run:
         self.touched = touched
         self.ended = False
         self._why: Callable[[], DeniedError] | None = None
-        self._job: Job | Party | None = None
+        self._job: Ending | None = None
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.get_ident()
 
-    def attach(self, job: Job | Party) -> None:
+    def attach(self, job: Ending) -> None:
         """Let an erasure or a containment end this sandbox; one that came before ends it now."""
         with self._lock:
             self._job = job

@@ -64,6 +64,8 @@ class Part:
     arrivals: list[Arrival] = field(default_factory=list)
     tally: Tally | None = None
     refused: str = ""
+    malformed: bool = False  # for its form alone
+    oldest: int = 0  # day of the oldest row of what is malformed
 
 
 def part_of(parts: Sequence[Part], number: int) -> Part:

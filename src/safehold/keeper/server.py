@@ -25,6 +25,21 @@ _LOG = logging.getLogger(__name__)
 _UCRED = struct.Struct("3i")
 
 
+def require_silent(path: Path) -> None:
+    """Pass if no keeper answers on a socket; one that was abandoned does not.
+
+    Raises:
+        ConflictError: One does.
+    """
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
+        try:
+            with wire.address(path) as address:
+                probe.connect(address)
+        except OSError:
+            return
+    raise ConflictError("a keeper is running already", rule="keeper.one", fix="stop it first")
+
+
 class Server:
     """Answer callers until it is closed.
 
@@ -67,17 +82,8 @@ class Server:
             self._path.unlink()
 
     def _bind(self) -> None:
-        if self._path.exists():
-            probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                with wire.address(self._path) as address:
-                    probe.connect(address)
-            except OSError:
-                self._path.unlink()
-            else:
-                raise ConflictError("a keeper is running already", rule="keeper.one")
-            finally:
-                probe.close()
+        require_silent(self._path)
+        self._path.unlink(missing_ok=True)
         # others may knock only if some of them may come in; who it is the kernel says
         old = os.umask(0o177 if self._allowed <= {0, os.getuid()} else 0o111)
         try:

@@ -6,7 +6,7 @@ who asks. Enrolment, first lease and removal are in the ledger before they count
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from safehold.ids import PersonId
 from safehold.keeper.choices import DEVICE, Newest, choice_leaf, device_changes
 from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
-from safehold.ledger import Receipt
+from safehold.ledger import Entry, Receipt
 from safehold.signing import VerifyKey
 from safehold.subjects import Device
 
@@ -148,14 +148,40 @@ class Sources:
             raise refused
         return person, device
 
-    def note_lease(self, person: PersonId, device: VerifyKey) -> None:
-        """Note that a device is about to get its first lease: from now on every gap record names it."""
-        with self._desk.lock:
-            known = self._of(person, device)
-            if known.used_us is None and known.removed_us is None:
-                used = replace(known, used_us=self._desk.now_us())
-                self._log(used)
-                self._put(used)
+    def require_counting(self, person: PersonId, device: VerifyKey) -> None:
+        """Pass if a device that was admitted still is one of the person's: it may have been removed since.
+
+        Raises:
+            DeniedError: It is not.
+        """
+        known = self._desk.devices.find(device.text())
+        if known is None or not _counts(known, person):
+            raise DeniedError("this device was removed", rule="lease.device", fix=ADD)
+
+    def first_of(
+        self, person: PersonId, device: VerifyKey, before: Sequence[Device]
+    ) -> tuple[Device, Entry] | None:
+        """Return a device that is about to get its first lease, and the leaf that says so before it does.
+
+        From then on every gap record names it. Nothing is returned of one that had a lease. Whoever asks holds the
+        desk's lock until the leaf is durable and ``put_first`` was called.
+
+        Args:
+            person: Whose.
+            device: The device.
+            before: Those whose leaves go into the ledger in front of this one, in the same commit.
+        """
+        known = self._of(person, device)
+        if known.used_us is not None or any(one.key == known.key for one in before):
+            return None
+        used = replace(known, used_us=self._desk.now_us())
+        return used, self._leaf(used, {}, ahead=sum(one.person == person for one in before))
+
+    def put_first(self, devices: Sequence[Device]) -> None:
+        """Write devices that get their first lease; what says so is in the ledger already."""
+        held = self._desk.devices
+        if devices:
+            held.put_all([(one, held.version(one.key) + 1) for one in devices])
 
     def require_known(self, external: str, device: VerifyKey) -> PersonId:
         """Return whose device it is or was, if it is the named person's; a stranger's word could hide or block a gap.
@@ -205,15 +231,19 @@ class Sources:
         return known
 
     def _log(self, device: Device, **more: str) -> Receipt:
+        (receipt,) = self._desk.log(self._leaf(device, more))
+        return receipt
+
+    def _leaf(self, device: Device, more: Mapping[str, str], *, ahead: int = 0) -> Entry:
+        """Return the leaf of a change, with so many others of the person's devices just in front of it."""
         record = {
             "choice": DEVICE,
             "device": device.to_record(),
             "version": self._desk.devices.version(device.key) + 1,
             **more,
         }
-        name = f"device/{device_changes(self._desk, device.person) + 1}"
-        (receipt,) = self._desk.log(choice_leaf(self._desk, device.person, name, record))
-        return receipt
+        name = f"device/{device_changes(self._desk, device.person) + 1 + ahead}"
+        return choice_leaf(self._desk, device.person, name, record)
 
     def _put(self, device: Device) -> None:
         self._desk.devices.put(device, version=self._desk.devices.version(device.key) + 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -81,10 +81,18 @@ class Spending(ABC):
         Raises:
             DeniedError: Everything is stopped; nothing was appended.
         """
+        (receipt,) = self.log_all_running([entry])
+        return receipt
+
+    def log_all_running(self, entries: Sequence[Entry]) -> Sequence[Receipt]:
+        """Append entries in one commit, all or none, unless a stop is in force.
+
+        Raises:
+            DeniedError: Everything is stopped; nothing was appended.
+        """
         with self._lock:
             self.require_running()
-            (receipt,) = self._ledger.append([entry])
-            return receipt
+            return self._ledger.append(entries)
 
     def log_charged(
         self, entry: Entry, charge: Charge | None, *, caps: Caps | None = None, rows: int = 0

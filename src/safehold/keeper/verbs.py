@@ -59,6 +59,7 @@ from safehold.keeper.pull import Pull
 from safehold.keeper.quarantine import Quarantine
 from safehold.keeper.query import Queries
 from safehold.keeper.rebuilding import Rebuilding
+from safehold.keeper.repair import Repair
 from safehold.keeper.requests import Requests
 from safehold.keeper.retention import Retention
 from safehold.keeper.rights import Rights
@@ -259,11 +260,13 @@ class Verbs:
             "source.add": self.sources.add,
             "source.remove": self.sources.remove,
             "source.list": self.sources.listing,
-            "lease.obtain": self.leases.obtain,
+            "lease.obtain": self.leases.leasing.obtain,
+            "lease.obtain-many": self.leases.leasing.obtain_many,
             "lease.submit": self.leases.batches.submit,
             "lease.hand-in": self.leases.batches.hand_in,
             "lease.mark": self.leases.mark,
             "gap": self.leases.gap,
+            **Repair(self.desk, self.grants, self.work.release, self.leases.batches).verbs(),
             **self.requests.verbs(),
             **self.sessions.verbs(),
             **self.federation.verbs(),

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 
 from safehold.charter import Charter
 from safehold.clock import day_of
-from safehold.keeper.ask import Ask
+from safehold.keeper.ask import RECORDED, Ask
 from safehold.keeper.terms import end_of, opted_in
 from safehold.subjects import Standing
 from safehold.vault import SealedBlock
@@ -33,7 +33,7 @@ def why_withheld(
         places: Where the charter collects.
         today: UTC day number.
     """
-    label, fresh = block.label, ask.kind == "telemetry"
+    label, fresh = block.label, ask.kind in RECORDED
     rules = (  # the first that holds
         ("subjects.proxy", not opted_in(charter, standing)),
         ("subjects.stream", fresh and block.stream not in allowed),

@@ -28,6 +28,7 @@ from safehold.keeper.planting import plan_training
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
+from safehold.keeper.team import Teams, read_workers, require_few
 from safehold.keeper.terms import derived_expiry, sources_of
 from safehold.keeper.trial import note_inapplicable
 from safehold.telemetry.schema import REST
@@ -56,6 +57,7 @@ class Work:
         self._release = Release(desk)
         self.release = self._release  # one for all verbs: it knows which runs go on
         self.answers = self._release.answers
+        self._teams = Teams(desk, self._release)
         self._order = Order()
 
     def feature(
@@ -176,6 +178,7 @@ class Work:
     ) -> dict[str, Any]:
         """Train the next-action model of a purpose with person-level differential privacy."""
         purpose = _word(arguments["purpose"])
+        workers = read_workers(arguments.get("workers", 1), self._desk)
         admitted = self._grants.admit(
             arguments,
             Use(verb="train", purpose=purpose, stage="training", recipe="train", stream=FEATURE),
@@ -183,14 +186,15 @@ class Work:
         asker = admitted.asker()
         try:
             with self._order.beside(purpose):  # features must not be replaced while they are read
-                return self._train(purpose, asker, report)
+                return self._train(purpose, asker, report, workers=workers)
         finally:
             self._grants.end(admitted.entry)  # it may be used up now
 
-    def _train(self, purpose: str, asker: Asker, report: Report) -> dict[str, Any]:
+    def _train(self, purpose: str, asker: Asker, report: Report, *, workers: int) -> dict[str, Any]:
         desk = self._desk
         allowed = desk.trust.allowed(purpose)
         least = desk.trust.least_people(purpose)
+        require_few(workers, least)
         ask = Ask(
             recipe="train",
             kind="derived",
@@ -215,9 +219,14 @@ class Work:
                 "sampling_ppm": share_of(len(opening.blocks)),
             }
             datasets, label = opening.datasets, opening.label
-            passed, level = self._release.run(
-                ask, opening, sorted(opening.blocks), spec, report, beside=plan.beside
-            )
+            if workers > 1:
+                passed, level = self._teams.run(
+                    ask, opening, spec, report, plan=plan, workers=workers
+                )
+            else:
+                passed, level = self._release.run(
+                    ask, opening, sorted(opening.blocks), spec, report, beside=plan.beside
+                )
             metrics = counted(_only(passed, "metrics").values, planted=len(plan.beside.names))
             model = _only(passed, "model").body
             with desk.lock:  # an erasure finds the model, or the model finds the erasure

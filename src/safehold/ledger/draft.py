@@ -39,9 +39,11 @@ LARGEST_DETAIL = 1 << 20  # bytes of canonical detail
 LARGEST_NUMBER = 2**53 - 1
 
 _ACT, _OBJ, _DET = (COMMIT_MARK + name.encode() + b"\0" for name in FIELDS)
+_AT_ONCE = 256  # entries sealed in one go: what is made on the way fits the cache of a core
 _MOST_PUBLIC = 4_096  # public facts remembered as checked
 _sha256 = hashlib.sha256
 _u32 = struct.Struct(">I").pack
+_blinds = struct.Struct("32s32s32s").iter_unpack
 _LENGTHS = tuple(map(_u32, range(LARGEST_TEXT + 1)))
 _NO_KEY = _u32(0)
 _NO_PEOPLE = bytes(16)  # no nonce, no items, no padding, no handles
@@ -68,7 +70,7 @@ class Drafts:
         segments: Segment of each.
         heads: Each leaf up to the place of ``ct``.
         middles: Each leaf from behind ``ct`` to the place of ``sub``.
-        secrets: Each side-car up to the people.
+        secrets: Each side-car as it is about nobody.
         refs: The earlier leaf that an entry completes, by number of the entry.
         keys: Hashes of idempotency keys, by number of the entry.
         subjects: Whom an entry is about, by number of the entry; most are about nobody.
@@ -138,40 +140,41 @@ class Drafts:
             InvalidError: A leaf is longer than 65,535 bytes.
         """
         end = b'","t":%d,"v":"%b"}' % (at_ms, VERSION.encode())
-        nobody = _NOBODY + end
-        rests = [middle + nobody for middle in self.middles]
-        plain = [secret + _NO_PEOPLE for secret in self.secrets]
-        for at, people in self.people.items():
-            rests[at] = self.middles[at] + b2a_base64(people.root, newline=False) + end
-        bound = [
-            SIDECAR_MARK + _sha256(head + rest).digest()
-            for head, rest in zip(self.heads, rests, strict=True)
-        ]
-        for at, people in self.people.items():
-            (hidden,) = hide_for(people.epoch)([_pad_handles(people)], [bound[at]])
-            plain[at] = self.secrets[at] + _pack_people(people, hidden)
-        sealed = self._seal(plain, bound, seal_for)
+        made = Written([], [], [])
+        for first in range(0, len(self), _AT_ONCE):
+            some = range(first, min(first + _AT_ONCE, len(self)))
+            leaves, sealed = self._write_some(some, end, seal_for, hide_for)
+            if max(map(len, leaves)) > LARGEST_ENTRY:
+                raise InvalidError("a leaf is longer than 65,535 bytes", rule="ledger.entry.size")
+            made.leaves.extend(leaves)
+            made.sealed.extend(sealed)
+            made.hashes.extend(leaf_hashes(leaves))
+        return made
+
+    def _write_some(
+        self,
+        some: range,
+        end: bytes,
+        seal_for: Callable[[str], Seal],
+        hide_for: Callable[[int], Seal],
+    ) -> tuple[list[bytes], list[bytes]]:
+        """Return some leaves and their side-cars: so few that what leads to them is still at hand."""
+        first, stop = some.start, some.stop
+        heads, plain, nobody = self.heads[first:stop], self.secrets[first:stop], _NOBODY + end
+        rests = [middle + nobody for middle in self.middles[first:stop]]
+        people = [(at, self.people[at]) for at in some if at in self.people] if self.people else []
+        for at, one in people:
+            rests[at - first] = self.middles[at] + b2a_base64(one.root, newline=False) + end
+        bound = [SIDECAR_MARK + head + rest for head, rest in zip(heads, rests, strict=True)]
+        for at, one in people:
+            (hidden,) = hide_for(one.epoch)([_pad_handles(one)], [bound[at - first]])
+            plain[at - first] = plain[at - first][: -len(_NO_PEOPLE)] + _pack_people(one, hidden)
+        sealed = _seal(self.segments[first:stop], plain, bound, seal_for)
         leaves = [
             head + b2a_base64(_sha256(one).digest(), newline=False) + rest
-            for head, one, rest in zip(self.heads, sealed, rests, strict=True)
+            for head, one, rest in zip(heads, sealed, rests, strict=True)
         ]
-        if max(map(len, leaves), default=0) > LARGEST_ENTRY:
-            raise InvalidError("a leaf is longer than 65,535 bytes", rule="ledger.entry.size")
-        return Written(leaves, sealed, leaf_hashes(leaves))
-
-    def _seal(
-        self, plain: list[bytes], bound: list[bytes], seal_for: Callable[[str], Seal]
-    ) -> list[bytes]:
-        names = dict.fromkeys(self.segments)
-        if len(names) == 1:
-            return seal_for(self.segments[0])(plain, bound)
-        sealed = [b""] * len(plain)
-        for name in names:
-            which = [at for at, segment in enumerate(self.segments) if segment == name]
-            some = seal_for(name)([plain[at] for at in which], [bound[at] for at in which])
-            for at, one in zip(which, some, strict=True):
-                sealed[at] = one
-        return sealed
+        return leaves, sealed
 
 
 def draft(entries: Sequence[Entry], epoch: int = 0) -> Drafts:
@@ -186,8 +189,10 @@ def draft(entries: Sequence[Entry], epoch: int = 0) -> Drafts:
     """
     made = Drafts()
     heads, middles, secrets = made.heads, made.middles, made.secrets
+    sha256, base64, join = _sha256, b2a_base64, b"".join
     noise = ids.random_bytes(96 * len(entries))  # one system call for all blinding values
-    for number, entry in enumerate(entries):
+    for number, (entry, blinds) in enumerate(zip(entries, _blinds(noise), strict=True)):
+        act_blind, obj_blind, det_blind = blinds
         behind_act, behind_det, behind_obj, needs_ref = _frame(
             entry.kind, entry.segment, entry.charter
         )
@@ -201,31 +206,45 @@ def draft(entries: Sequence[Entry], epoch: int = 0) -> Drafts:
         detail = _detail(entry.detail)
         key = _NO_KEY
         if entry.key:
-            digest = made.keys[number] = _sha256(entry.key.encode()).digest()
+            digest = made.keys[number] = sha256(entry.key.encode()).digest()
             key = _u32(len(digest)) + digest
         if entry.subjects:
             made.subjects[number] = entry.subjects
         if entry.kind == EPOCH_KIND:
             made.facts[number] = entry.public, entry.ref
-        blind = noise[number * 96 : number * 96 + 96]
-        act = _sha256(blind[:32] + _ACT + actor).digest()
-        obj = _sha256(blind[32:64] + _OBJ + thing).digest()
-        det = _sha256(blind[64:] + _DET + detail).digest()
-        heads.append(b'{"act":"' + b2a_base64(act, newline=False) + behind_act)
-        det, obj = b2a_base64(det, newline=False), b2a_base64(obj, newline=False)
-        middles.append(b"".join((b'","det":"', det, behind_det, obj, b'"', public, behind_obj)))
+        act = base64(sha256(act_blind + _ACT + actor).digest(), newline=False)
+        obj = base64(sha256(obj_blind + _OBJ + thing).digest(), newline=False)
+        det = base64(sha256(det_blind + _DET + detail).digest(), newline=False)
+        heads.append(b'{"act":"' + act + behind_act)
+        middles.append(join((b'","det":"', det, behind_det, obj, b'"', public, behind_obj)))
         parts = (
-            b"\2\0\0\0\x60", blind,
+            b"\2\0\0\0\x60", act_blind, obj_blind, det_blind,
             key,
             _LENGTHS[len(actor)], actor,
             _LENGTHS[len(thing)], thing,
             _u32(len(detail)), detail,
+            _NO_PEOPLE,
         )  # fmt: skip
-        secrets.append(b"".join(parts))
+        secrets.append(join(parts))
     made.kinds = [entry.kind for entry in entries]
     made.segments = [entry.segment for entry in entries]
     made.gather(epoch)
     return made
+
+
+def _seal(
+    segments: list[str], plain: list[bytes], bound: list[bytes], seal_for: Callable[[str], Seal]
+) -> list[bytes]:
+    names = dict.fromkeys(segments)
+    if len(names) == 1:
+        return seal_for(segments[0])(plain, bound)
+    sealed = [b""] * len(plain)
+    for name in names:
+        which = [at for at, segment in enumerate(segments) if segment == name]
+        some = seal_for(name)([plain[at] for at in which], [bound[at] for at in which])
+        for at, one in zip(which, some, strict=True):
+            sealed[at] = one
+    return sealed
 
 
 @lru_cache(1024)  # kinds and segments are few, and one charter is in force
@@ -252,7 +271,7 @@ _checked: dict[tuple[str, bytes], bytes] = {}
 def _public(kind: str, facts: Mapping[str, int | str]) -> bytes:
     """Return the public facts as they stand in a leaf; those that were checked once come fast."""
     try:
-        said = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
+        said = orjson.dumps(facts)  # in their order: sorting them costs more than a second entry
     except TypeError:
         said = b""  # the check says what is wrong
     if (text := _checked.get((kind, said))) is not None:

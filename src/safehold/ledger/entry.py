@@ -2,8 +2,8 @@
 
 A leaf holds no personal data in the clear. Actor, object and detail are each committed to with 32
 fresh random bytes; the values and those bytes go to a sealed side-car whose key can be destroyed.
-The side-car is bound to its leaf by the hash of the leaf *without* ``ct``: with it, the hash would
-have to contain itself.
+The side-car is bound to its leaf by the leaf *without* ``ct``: that hash is one of the side-car, and
+cannot be known before it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from safehold.ledger.subjects import HANDLE, Subject, SubjectSet
 
 FIELDS = ("act", "obj", "det")  # the order of the blinding values in a side-car
 INDEX_SEGMENT = "@index"  # of the side-car keys under which handles of an epoch are hidden
-SIDECAR_MARK = b"sh/sidecar/v1"
+SIDECAR_MARK = b"sh/sidecar/v2"
+OLD_SIDECAR_MARK = b"sh/sidecar/v1"  # bound to a hash of the leaf
 COMMIT_MARK = b"sh/commit/v1/"
 SEGMENT = re.compile(r"[A-Za-z0-9._:/@-]{0,128}")
 
@@ -137,10 +138,39 @@ def aad_of(leaf: bytes) -> bytes:
     Raises:
         TamperedError: The bytes are no leaf of this version.
     """
+    return SIDECAR_MARK + _bare(leaf)
+
+
+def open_bound(
+    leaf: bytes, sidecar: SidecarSealer, *, segment: str, month: int, sealed: bytes
+) -> bytes:
+    """Return what was sealed for a leaf, bound to it as it is now or as it was before.
+
+    Args:
+        leaf: Its stored bytes.
+        sidecar: Opens it.
+        segment: Segment whose key sealed it.
+        month: Month of that key; for handles of people, the epoch.
+        sealed: What was sealed.
+
+    Raises:
+        ShreddedError: The key was destroyed.
+        TamperedError: They do not belong together, or the bytes are no leaf of this version.
+    """
+    bare = _bare(leaf)
+    try:
+        return sidecar.open(segment=segment, month=month, sealed=sealed, aad=SIDECAR_MARK + bare)
+    except TamperedError:
+        old = OLD_SIDECAR_MARK + _sha256(bare).digest()
+        return sidecar.open(segment=segment, month=month, sealed=sealed, aad=old)
+
+
+def _bare(leaf: bytes) -> bytes:
+    """Return a leaf without the hash of its side-car."""
     bare, found = _CT.subn(rb"\1\2", leaf, count=1)
     if not found:
         raise TamperedError("a leaf names no side-car", rule="ledger.leaf")
-    return SIDECAR_MARK + _sha256(bare).digest()
+    return bare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,9 +255,7 @@ def open_handles(
     """
     if not opening.people.items:
         return {}
-    plain = sidecar.open(
-        segment=INDEX_SEGMENT, month=epoch, sealed=opening.hidden, aad=aad_of(leaf)
-    )
+    plain = open_bound(leaf, sidecar, segment=INDEX_SEGMENT, month=epoch, sealed=opening.hidden)
     data = plain[4 : 4 + int.from_bytes(plain[:4], "big")]
     step = HANDLE + 1
     return {data[at : at + HANDLE]: data[at + HANDLE] for at in range(0, len(data), step)}

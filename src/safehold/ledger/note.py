@@ -6,6 +6,7 @@ note; a signature of an unknown key is ignored.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ LARGEST_NOTE = 1_000_000  # bytes, as in golang.org/x/mod/sumdb/note
 MOST_SIGNATURES = 100
 
 _DASH = "\N{EM DASH} "
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")  # every control character but the end of a line
 
 __all__ = [
     "COSIGNATURE",
@@ -73,7 +75,7 @@ def split_note(note: bytes) -> tuple[bytes, list[Signature]]:
         whole = note.decode()
     except UnicodeDecodeError as error:
         raise wrong from error
-    if any(ord(character) < 0x20 and character != "\n" for character in whole):
+    if _CONTROL.search(whole):
         raise wrong
     lines = note[cut + 2 : -1].decode().split("\n")
     if len(lines) > MOST_SIGNATURES:

@@ -12,7 +12,7 @@ import orjson
 
 from safehold import canonical
 from safehold.errors import TamperedError
-from safehold.ledger.entry import Opening, SidecarSealer, aad_of, unseal, unseal_values
+from safehold.ledger.entry import Opening, SidecarSealer, open_bound, unseal, unseal_values
 
 
 def open_leaf(leaf: bytes, sealed: bytes, sidecar: SidecarSealer) -> Opening:
@@ -25,8 +25,8 @@ def open_leaf(leaf: bytes, sealed: bytes, sidecar: SidecarSealer) -> Opening:
     said = orjson.loads(leaf)
     if canonical.b64(hashlib.sha256(sealed).digest()) != said["ct"]:
         raise TamperedError("a side-car is not the one its leaf names", rule="ledger.sidecar")
-    plaintext = sidecar.open(
-        segment=said["seg"], month=month_of(said["t"]), sealed=sealed, aad=aad_of(leaf)
+    plaintext = open_bound(
+        leaf, sidecar, segment=said["seg"], month=month_of(said["t"]), sealed=sealed
     )
     return unseal(leaf, plaintext)
 
@@ -57,8 +57,8 @@ def open_said(leaf: bytes, said: Mapping[str, Any], sealed: bytes, sidecar: Side
     """
     if canonical.b64(hashlib.sha256(sealed).digest()) != said["ct"]:
         raise TamperedError("a side-car is not the one its leaf names", rule="ledger.sidecar")
-    plaintext = sidecar.open(
-        segment=said["seg"], month=month_of(said["t"]), sealed=sealed, aad=aad_of(leaf)
+    plaintext = open_bound(
+        leaf, sidecar, segment=said["seg"], month=month_of(said["t"]), sealed=sealed
     )
     values = unseal_values(said, plaintext)
     return Said(values[0].decode(), values[1].decode(), orjson.loads(values[2]))

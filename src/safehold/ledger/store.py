@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from safehold.ledger.tile import unpack_entries
 from safehold.ledger.tree import Tile, Tree
 
 LOCK = "journal.lock"
+_u32 = struct.Struct(">I").pack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +208,9 @@ def unpack_batch(at: int, count: int, body: bytes, *, expected: int | None) -> l
 
 def pack_sidecars(sealed: list[bytes]) -> bytes:
     """Return sealed side-cars one after the other, each behind its length in four bytes."""
-    return b"".join([len(one).to_bytes(4, "big") + one for one in sealed])
+    parts = sealed * 2
+    parts[::2], parts[1::2] = map(_u32, map(len, sealed)), sealed
+    return b"".join(parts)
 
 
 def unpack_sidecars(body: bytes) -> list[bytes]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 
 from safehold.db.postgres import MOVED, prove_room, refuse_pooled
-from safehold.errors import ConflictError
+from safehold.errors import ConflictError, MissingError
 from safehold.ledger import store_postgres_sql as sql
 from safehold.ledger.store_postgres import (
     connect,
@@ -101,16 +101,12 @@ class PostgresRows:
 
     def rows(self, table: str) -> Iterator[Row]:
         """See ``Rows``; a few at a time, from one snapshot."""
-        columns = TABLES[table]
-        query = f"SELECT {', '.join(columns)} FROM @.{table} ORDER BY {columns[0]}"  # noqa: S608 - names of ours
-        with (
-            closing(self._connect()) as base,
-            base.transaction(),
-            base.cursor(name="carried", binary=True) as cursor,
-        ):
-            cursor.itersize = _AT_ONCE
-            cursor.execute(sql.at(query, self._schema))
-            yield from admit_rows(table, cursor)
+        with closing(self._connect()) as base, base.transaction():
+            yield from _rows(base, self._schema, table)
+
+    def read(self) -> Reading:
+        """Return a session that can see every table as it stands at one moment, while a keeper goes on."""
+        return Reading(self._connect(), self._schema)
 
     def fill(self, source: Source) -> None:
         """See ``Rows``: schema, tables and rows in one transaction.
@@ -177,6 +173,58 @@ class PostgresRows:
             base.close()
             raise
         return base
+
+
+class Reading:
+    """One session that reads a journal.
+
+    Args:
+        base: The session; ``close`` ends it.
+        schema: Of the log.
+    """
+
+    def __init__(self, base: psycopg.Connection[Any], schema: str) -> None:
+        self._base, self._schema = base, schema
+
+    def begin(self) -> None:
+        """See the journal as it stands now, from now on.
+
+        Raises:
+            UnavailableError: The server does not answer.
+        """
+        try:
+            self._base.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self._base.execute("SELECT 1")  # takes the snapshot
+        except psycopg.Error as error:
+            raise unavailable(error, "the database does not answer") from None
+
+    def rows(self, table: str) -> Iterator[Row]:
+        """Yield the rows of a table, in order, a few at a time.
+
+        Raises:
+            MissingError: The database holds no such log.
+            UnavailableError: The server does not answer.
+        """
+        try:
+            yield from _rows(self._base, self._schema, table)
+        except psycopg.errors.UndefinedTable:
+            raise MissingError("the database holds no such log", rule="ledger.open") from None
+        except psycopg.Error as error:
+            raise unavailable(error, "the database does not answer") from None
+
+    def close(self) -> None:
+        """End the session."""
+        self._base.close()
+
+
+def _rows(base: psycopg.Connection[Any], schema: str, table: str) -> Iterator[Row]:
+    """Yield the rows of a table from the snapshot of a transaction that has begun."""
+    columns = TABLES[table]
+    query = f"SELECT {', '.join(columns)} FROM @.{table} ORDER BY {columns[0]}"  # noqa: S608 - names of ours
+    with base.cursor(name="carried", binary=True) as cursor:
+        cursor.itersize = _AT_ONCE
+        cursor.execute(sql.at(query, schema))
+        yield from admit_rows(table, cursor)
 
 
 def _version(base: psycopg.Connection[Any]) -> str:

@@ -156,7 +156,7 @@ def divide(plan: Plan, *, first_ppm: int) -> tuple[Plan, Plan]:
     return first, rest
 
 
-def seats_for(plan: Plan, count: int) -> int:
+def seats_for(plan: Plan, count: int, *, parts: int = 1) -> int:
     """Return how many people a round needs seats for: fewer than all of a large crowd.
 
     The chance that any round of the run draws more is so small that, weighed with 1 + e^epsilon (a
@@ -166,13 +166,14 @@ def seats_for(plan: Plan, count: int) -> int:
     Args:
         plan: Rounds, sampling and promise.
         count: Number of people, which is public.
+        parts: Into how many parts people are cut, each with seats of its own; the chance is that of any of them.
     """
     if plan.sampling_ppm == WHOLE_PPM:
         return count
     share, epsilon = plan.sampling_ppm / 1e6, plan.epsilon_micro / 1e6
     # in logarithms: e^epsilon may be large and what is left of delta very small
     paid = math.log(_SPARE * plan.delta) - epsilon - math.log1p(math.exp(-epsilon))
-    rarest = min(math.log(_RAREST), paid) - math.log(plan.rounds)
+    rarest = min(math.log(_RAREST), paid) - math.log(plan.rounds) - math.log(parts)
     low, high = math.ceil(share * count), count
     while low < high:
         middle = (low + high) // 2

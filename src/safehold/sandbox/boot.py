@@ -100,7 +100,9 @@ def _run(config: Mapping[str, Any], spec: bytes, egress: int) -> int:
 
     try:
         recipe = importlib.import_module(config["module"])
-        recipe.main(orjson.loads(spec), tuple(config["inputs"]), emit)
+        told = config.get("told")
+        more = () if told is None else (told,)
+        recipe.main(orjson.loads(spec), tuple(config["inputs"]), emit, *more)
     except SafeholdError as error:
         last, status = {"type": "error", **error.payload()}, 1
     except BaseException:  # noqa: BLE001 - a traceback could carry values, so nothing of it leaves

@@ -59,6 +59,24 @@ def write_frame(fd: int, header: Mapping[str, Any], body: Body | Any = b"") -> i
     Raises:
         InvalidError: The header or the frame does not fit the wire form; nothing was written.
     """
+    head, view = pack_frame(header, body)
+    length = len(head) + len(view)
+    pending = [memoryview(head), view]
+    while pending:
+        written = os.writev(fd, pending)
+        while pending and written >= len(pending[0]):
+            written -= len(pending.pop(0))
+        if pending:
+            pending[0] = pending[0][written:]
+    return length
+
+
+def pack_frame(header: Mapping[str, Any], body: Body | Any = b"") -> tuple[bytes, memoryview]:
+    """Return a frame as it stands on the wire: what comes before its body, and the body.
+
+    Raises:
+        InvalidError: The header or the frame does not fit the wire form.
+    """
     head = dump_header(header)
     if not isinstance(header.get("type"), str):
         raise InvalidError("a frame header needs a type", rule="sandbox.frame.type")
@@ -70,14 +88,7 @@ def write_frame(fd: int, header: Mapping[str, Any], body: Body | Any = b"") -> i
             rule="sandbox.frame.size",
             fix="emit smaller batches",
         )
-    pending = [memoryview(HEAD.pack(length, len(head)) + head), view]
-    while pending:
-        written = os.writev(fd, pending)
-        while pending and written >= len(pending[0]):
-            written -= len(pending.pop(0))
-        if pending:
-            pending[0] = pending[0][written:]
-    return 4 + length
+    return HEAD.pack(length, len(head)) + head, view
 
 
 def read_frames(fd: int, *, budget: int, largest: int = MAX_FRAME) -> Iterator[Frame]:

@@ -27,10 +27,13 @@ MIB = 1 << 20
 GIB = 1 << 30
 
 CODE = "code"
+TALKERS = frozenset({"train.lead", "train.shard"})  # they ask each other, and the keeper carries it
 RECIPES = {
     "ingest": "safehold.ingest.recipe",
     "feature": "safehold.enclave.feature",
     "train": "safehold.enclave.train",
+    "train.lead": "safehold.enclave.lead",
+    "train.shard": "safehold.enclave.shard",
     "federate": "safehold.enclave.federate",
     "join": "safehold.federation.measure",
     "reidentify": "safehold.assurance.reidentify.recipe",
@@ -103,7 +106,10 @@ class Limits:
                     nofile=1024,
                     egress=256 * MIB,
                 )
-            case "train" | "reidentify" | "membership" | "embed" | "embed.near" | "embed.head":
+            case (
+                "train" | "train.lead" | "train.shard" | "reidentify" | "membership"
+                | "embed" | "embed.near" | "embed.head"
+            ):  # fmt: skip
                 return cls(
                     address_space=64 * GIB,
                     memory=16 * GIB,
@@ -111,7 +117,8 @@ class Limits:
                     wall=172_800.0,
                     nofile=1024,
                     pids=512,
-                    egress=1 * GIB,
+                    # what talkers say goes to each other; what leaves is judged by the gate as of any training
+                    egress=1 << 50 if recipe in TALKERS else 1 * GIB,
                     frame=256 * MIB,
                 )
             case "code":
@@ -144,6 +151,7 @@ class Job:
         limits: What it may use.
         least: Lowest assurance level it may run at.
         cells: Read end of a pipe from which it takes more code; only where all of its data is the caller's.
+        talks: Whether it is told more while it runs; see ``TALKERS``.
     """
 
     recipe: str
@@ -152,6 +160,7 @@ class Job:
     limits: Limits
     least: str = "E3"
     cells: int | None = None
+    talks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from safehold.errors import DeniedError, UnavailableError
-from safehold.sandbox.job import CODE, RECIPES, Job, Probe, check_level
+from safehold.sandbox.job import CODE, RECIPES, TALKERS, Job, Probe, check_level
 from safehold.sandbox.layout import Layout, find_layout
 from safehold.sandbox.probe import find_mechanisms
 from safehold.sandbox.running import Running
@@ -52,6 +52,8 @@ class Launcher:
             )
         if job.cells is not None and job.recipe != CODE:
             raise DeniedError("a recipe takes no code from outside", rule="sandbox.cells")
+        if job.talks and job.recipe not in TALKERS:
+            raise DeniedError("a recipe is told nothing while it runs", rule="sandbox.talks")
         mechanisms, probe = find_mechanisms()
         if not check_level(job.least, probe.level):
             raise UnavailableError(

@@ -57,7 +57,7 @@ def seal_bytes(data: bytes | bytearray | memoryview) -> int:
     return seal_memory(write)
 
 
-def pack_parts(parts: Iterable[tuple[Mapping[str, Any], pa.Table | bytes]]) -> int:
+def pack_parts(parts: Iterable[tuple[Mapping[str, Any], pa.Table | pa.RecordBatch | bytes]]) -> int:
     """Write tables and their headers to sealed memory.
 
     What came as bytes is written as it came: whether it is a table is for the sandbox to find out.
@@ -90,7 +90,7 @@ def pack_parts(parts: Iterable[tuple[Mapping[str, Any], pa.Table | bytes]]) -> i
                 file.write(table)
             else:
                 with pa.ipc.new_stream(pa.PythonFile(file, mode="w"), table.schema) as stream:
-                    stream.write_table(table)
+                    stream.write(table)
             end = file.tell()
             file.seek(place)
             file.write(_SIZE.pack(end - place - _SIZE.size))

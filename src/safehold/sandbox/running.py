@@ -38,6 +38,7 @@ class Running:
         confined: Level and mechanisms it was started with.
         marker: What its ``started`` frame must list.
         group: Its control groups; removed here.
+        told: Where it is told more while it runs; closed here.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Running:
         confined: Probe,
         marker: list[str],
         group: Group,
+        told: int | None = None,
     ) -> None:
         self._process = process
         self._egress = egress
@@ -59,6 +61,8 @@ class Running:
         self._marker = marker
         self._group = group
         self._bounded = "memory-watch" not in confined.mechanisms
+        self._told = told
+        self._telling = threading.Lock()
         self._lock = threading.Lock()
         self._begun = time.monotonic()
         self._seconds = 0.0
@@ -92,6 +96,13 @@ class Running:
     def kill(self) -> None:
         """End the job now, with everything it started."""
         self._stop("stopped")
+
+    def tell(self, data: bytes | memoryview) -> None:
+        """Hand more bytes to a job that talks; waits until it has taken them, and drops them once it has ended."""
+        left = memoryview(data)
+        with self._telling, contextlib.suppress(BrokenPipeError):
+            while left and self._told is not None:
+                left = left[os.write(self._told, left) :]
 
     def wait(self) -> Outcome:
         """Read the rest of the frames away, wait for the end and say how it was."""
@@ -209,6 +220,10 @@ class Running:
         os.close(self._printed_fd)
         os.close(self._pidfd)
         self._over.set()
+        with self._telling:  # whoever still tells it something has found the pipe broken by now
+            if self._told is not None:
+                os.close(self._told)
+                self._told = None
 
     def _drain(self, poll: select.poll) -> None:
         data = os.read(self._printed_fd, 1 << 16)

@@ -118,6 +118,12 @@ def start_job(job: Job, module: str, plan: Plan) -> Running:
         _widen(egress)
         inside = held & INSIDE
         more = () if job.cells is None else (job.cells,)
+        inner_told = told = None
+        if job.talks:
+            inner_told, told = os.pipe2(os.O_CLOEXEC)
+            opened += [inner_told, told]
+            _widen(told)
+            more = (*more, inner_told)
         if "namespaces" not in held:
             inside |= {"parent"}
         marker = sorted(inside)
@@ -125,6 +131,7 @@ def start_job(job: Job, module: str, plan: Plan) -> Running:
             "module": module,
             "egress": inner,
             "inputs": list(job.inputs),
+            "told": inner_told,
             "keep": [inner, *job.inputs, *more],
             "mechanisms": marker,
             "limits": _rlimits(limits, shared="namespaces" not in held),
@@ -150,7 +157,7 @@ def start_job(job: Job, module: str, plan: Plan) -> Running:
         _close(opened)
         group.remove()
         raise
-    _close([inner, inner_printed, config])
+    _close([inner, inner_printed, config, *(() if inner_told is None else (inner_told,))])
     return Running(
         process,
         egress=egress,
@@ -163,6 +170,7 @@ def start_job(job: Job, module: str, plan: Plan) -> Running:
         ),
         marker=marker,
         group=group,
+        told=told,
     )
 
 

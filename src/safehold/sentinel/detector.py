@@ -19,6 +19,7 @@ from safehold.sentinel.grants import Grants
 from safehold.sentinel.measure import Running
 from safehold.sentinel.nights import Reasons
 from safehold.sentinel.profile import Profile
+from safehold.sentinel.runs import settle
 from safehold.sentinel.sentence import severity_of, tell
 from safehold.sentinel.settings import HOUR_US, Settings
 from safehold.sentinel.signals import find
@@ -27,7 +28,7 @@ from safehold.sentinel.threshold import Thresholds
 from safehold.sentinel.volume import Usual, close
 from safehold.sentinel.words import PAPER, approves
 
-FORMAT: Final = "safehold-sentinel/3"
+FORMAT: Final = "safehold-sentinel/4"
 LEAST_DAYS: Final = 5  # active days before the volume of a day can be odd
 ODD: Final = 3.0  # standard deviations above which a day is not learned
 MOST_OF_ONE: Final = 50.0
@@ -225,6 +226,8 @@ class Sentinel:
             for use, count in today.counts.items():
                 self.habit(f"{use}s/{who.kind}").learn(log(1.0 + count), 0.02)
             self.bursts.learn(who, today.fullest)
+            if today.runs:
+                settle(self, who, today.runs)
         keys = who.roll(day, learn=learn, fade=settings.fade, most=settings.most_keys)
         if not learn:
             return

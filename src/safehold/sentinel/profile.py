@@ -29,7 +29,7 @@ class Today:
 
     __slots__ = (
         "anomalous", "at", "breadth", "counts", "denied", "far", "fullest", "hits", "hourly", "hours", "new", "ok",
-        "rare", "rate", "reasons", "scores", "severe", "sizes", "soon", "sums", "uses",
+        "rare", "rate", "reasons", "runs", "scores", "severe", "sizes", "soon", "sums", "uses",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -58,6 +58,7 @@ class Today:
         self.uses = 0
         self.counts: dict[str, int] = {}  # of uses that have a meaning
         self.fullest: dict[str, int] = {}  # of them, the most within an hour
+        self.runs: list[list[float]] = []  # of uses in a row: how many, and how long they took
         self.anomalous = False  # something was told
 
     def to_json(self) -> dict[str, Any]:
@@ -89,7 +90,8 @@ class Profile:
         "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
         "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate", "most_soon",
         "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons", "recent",
-        "refused", "retried", "role", "settled", "severe", "sizes", "slot", "slot_sum", "slots", "soon_sum",
+        "refused", "retried", "role", "run", "run_pace", "run_seen", "run_uses",
+        "settled", "severe", "sizes", "slot", "slot_sum", "slots", "soon_sum",
         "team", "today", "weekend",
     )  # fmt: skip
 
@@ -131,6 +133,9 @@ class Profile:
         self.large_of_week: list[list[int]] = []  # the same of the last of all uses
         self.paces: dict[str, Pace] = {}  # numbers of each day
         self.episodes: dict[str, list[float]] = {}
+        self.run: list[int] = []  # moments of the last uses of a machine without a pause
+        self.run_uses, self.run_pace = 0, Running()
+        self.run_seen = [0.0, 0.0, 0.0, 0.0]  # runs of so many uses
 
     def count_rate(self, t_us: int) -> int:
         """Count one event and return how many there were in the last five minutes; ``soon_sum`` has those of two."""
@@ -317,6 +322,7 @@ _PARTS: Final[dict[str, Any]] = {
     "most_broad": Running,
     "most_denied": Running,
     "most_uses": Running,
+    "run_pace": Running,
 }
 
 

@@ -118,6 +118,11 @@ def _join(finding: Finding, who: Profile, ring: Sequence[Circle]) -> str:
 
 def _agent(finding: Finding, who: Profile, _ring: Sequence[Circle]) -> str:
     facts = finding.facts
+    if swift := facts.get("swift"):
+        return (
+            f"{swift.uses} events in a row within {swift.took_s:.0f} s; "
+            f"usual for so many in a row: {swift.usual_s:.0f} s"
+        )
     return (
         f"{facts['soon']} events in two minutes, {facts['rate']} in five, {facts['hourly']} in an hour and "
         f"{_count(facts['broad'], 'different thing')} in an hour, "

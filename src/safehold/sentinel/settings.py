@@ -43,6 +43,7 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "exports": Channel(signal="export", floor=2.5, cap=6.0, share=0.02),
         "artifacts": Channel(signal="artifact", floor=2.5, cap=6.0, share=0.02),
         "agent": Channel(signal="agent", floor=2.2, cap=9.0, share=0.05),
+        "swift": Channel(signal="agent", floor=2.3, cap=6.0, share=0.02),
         "hour": Channel(signal="off-hours", floor=2.8, cap=7.0, share=0.12),
         "segment": Channel(signal="first-time", floor=2.4, cap=5.5, share=0.10),
         "object": Channel(signal="first-time", floor=3.2, cap=6.0, share=0.02),

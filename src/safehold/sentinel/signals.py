@@ -11,6 +11,7 @@ from safehold.sentinel.evidence import NEW_OBJECTS, RARE, Finding, Held, explain
 from safehold.sentinel.measure import Running, rarity, too_many
 from safehold.sentinel.nights import count_night
 from safehold.sentinel.profile import KEPT, Profile
+from safehold.sentinel.runs import quick
 from safehold.sentinel.settings import HOUR_US
 from safehold.sentinel.sizes import LEAST
 from safehold.sentinel.volume import slow
@@ -238,7 +239,7 @@ def off_hours(held: Held) -> Iterator[Finding]:
 def runaway(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     """Events of a machine in two minutes, five and an hour, and different things and refusals in an hour.
 
-    All of it against the greatest of its days.
+    All of it against the greatest of its days; and how fast the last uses in a row came, against its other runs.
     """
     who, event = held.who, held.event
     rate = who.count_rate(held.t_us)
@@ -246,6 +247,7 @@ def runaway(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     keep(who.recent, event.number)
     key = event.segment + "\x1f" + (event.objects[0] if event.objects else "")
     broad = who.count_breadth(held.t_us, key, sentinel.settings.most_today)
+    swift = quick(sentinel, who, held.t_us)
     if rate < FAST and broad < BROAD:
         return
     # a burst is over soon: what goes on for longer than theirs do is seen in the hour
@@ -255,7 +257,7 @@ def runaway(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     wide = beyond(sentinel, who, "broad", broad)
     refused = too_many(who.denied_n + who.retried, usual_denied(who))
     score = max(0.0, fast) + 0.7 * max(0.0, wide) + 0.5 * min(refused, 6.0)
-    if score >= 1.0:
+    if score >= 1.0 or swift.score >= 1.0:
         facts = {
             "soon": who.soon_sum,
             "rate": rate,
@@ -265,7 +267,9 @@ def runaway(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
             "retried": who.retried,
         }
         numbers = tuple(who.recent[-KEPT:-1])
-        yield Finding("agent", score, numbers, facts, who.retried >= MANY_RETRIES)
+        again = who.retried >= MANY_RETRIES
+        yield Finding("agent", score, numbers, facts, again)
+        yield Finding("swift", swift.score, numbers, {"swift": swift}, again)
 
 
 def beyond(sentinel: Sentinel, who: Profile, name: str, count: int) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,12 +67,12 @@ class Devices:
         self._lock = threading.RLock()
         self._devices: dict[str, Device] = {}
         self._version: dict[str, int] = {}
+        self._owned: dict[PersonId, set[str]] = {}  # whose which are, so that nobody looks at all
         with engine.begin() as connection:
             for row in connection.execute(sa.select(tables.device)):
                 plain = sealer.open(row.sealed, aad=_aad(row.id, row.version))
                 device = Device.from_record(canonical.decode(plain.rstrip(b"\0")))
-                self._devices[device.key] = device
-                self._version[device.key] = row.version
+                self._remember(device, row.version)
 
     def find(self, key: str) -> Device | None:
         """Return the device with a public key (base64), if it was ever enrolled."""
@@ -88,7 +88,8 @@ class Devices:
 
     def of(self, person: PersonId) -> list[Device]:
         """Return the devices of a person, oldest first."""
-        mine = [one for one in list(self._devices.values()) if one.person == person]
+        with self._lock:
+            mine = [self._devices[key] for key in self._owned.get(person, ())]
         return sorted(mine, key=lambda one: (one.added_us, one.key))
 
     def used_by(self, person: PersonId) -> list[tuple[int, Device]]:
@@ -102,21 +103,22 @@ class Devices:
         Raises:
             ConflictError: It does not follow.
         """
+        self.put_all([(device, version)])
+
+    def put_all(self, devices: Sequence[tuple[Device, int]]) -> None:
+        """Write some devices with their versions in one transaction, all or none.
+
+        Raises:
+            ConflictError: A version does not follow the one that is held; nothing was written.
+        """
         with self._lock:
-            held = self.version(device.key)
-            if version != held + 1:
+            if any(version != self.version(one.key) + 1 for one, version in devices):
                 raise ConflictError("the register of devices has gone on", rule="source.version")
-            name = self._name(device.key)
-            plain = canonical.encode(device.to_record())
-            plain += b"\0" * (-len(plain) % PAD)
-            sealed = self._sealer.seal(plain, aad=_aad(name, version))
-            change: sa.Insert | sa.Update = tables.device.insert().values(id=name)
-            if held:
-                change = tables.device.update().where(tables.device.c.id == name)
             with self._engine.begin() as connection:
-                connection.execute(change.values(sealed=sealed, version=version))
-            self._devices[device.key] = device
-            self._version[device.key] = version
+                for one, version in devices:
+                    connection.execute(self._change(one, version))
+            for one, version in devices:
+                self._remember(one, version)
 
     def forget(self, person: PersonId) -> None:
         """Delete the devices of a person who was erased; their keys may then stand for somebody else."""
@@ -129,6 +131,21 @@ class Devices:
                     )
             for key in gone:
                 del self._devices[key], self._version[key]
+            self._owned.pop(person, None)
+
+    def _remember(self, device: Device, version: int) -> None:
+        self._devices[device.key], self._version[device.key] = device, version
+        self._owned.setdefault(device.person, set()).add(device.key)
+
+    def _change(self, device: Device, version: int) -> sa.Insert | sa.Update:
+        name = self._name(device.key)
+        plain = canonical.encode(device.to_record())
+        plain += b"\0" * (-len(plain) % PAD)
+        sealed = self._sealer.seal(plain, aad=_aad(name, version))
+        change: sa.Insert | sa.Update = tables.device.insert().values(id=name)
+        if version > 1:
+            change = tables.device.update().where(tables.device.c.id == name)
+        return change.values(sealed=sealed, version=version)
 
     def _name(self, key: str) -> str:
         return (

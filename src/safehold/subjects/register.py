@@ -90,6 +90,9 @@ class People:
         self._version: dict[PersonId, int] = {}
         self._ids: dict[str, PersonId] = {}
         self._linked: dict[tuple[str, str], PersonId] = {}  # by principal and identity
+        self._planned: set[PersonId] = (
+            set()
+        )  # who has, or had, a pause that begins or ends by itself
         self._origin: dict[PersonId, Origin] = {}
         self._gone: list[tuple[str, str]] = []  # batch and voucher of everybody who was erased
         with engine.begin() as connection:
@@ -238,10 +241,16 @@ class People:
             del self._standing[person], self._version[person], self._origin[person]
             del self._ids[standing.external]
             self._unlink(person, standing)
+            self._planned.discard(person)
 
     def everybody(self) -> Mapping[PersonId, Standing]:
         """Return all standings."""
         return dict(self._standing)
+
+    def planned(self) -> Mapping[PersonId, Standing]:
+        """Return the standings of those who ever planned a pause: one that begins later, or ends by itself."""
+        with self._lock:
+            return {person: self._standing[person] for person in self._planned}
 
     def change(self, person: PersonId, how: Callable[[Standing], Standing]) -> Standing:
         """Replace a person's standing by what ``how`` makes of it, durably."""
@@ -267,6 +276,10 @@ class People:
             self._unlink(person, self._standing[person])
         if (link := standing.voice.link) is not None:
             self._linked[link.principal, link.identity] = person
+        if any(pause.asked_us is not None for pause in standing.pauses):
+            self._planned.add(person)
+        else:
+            self._planned.discard(person)
         self._standing[person] = standing
         self._version[person] = version
         self._ids[standing.external] = person

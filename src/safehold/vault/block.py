@@ -40,6 +40,7 @@ class HeaderSeal(Protocol):
     """What ``container.ObjectSeal`` does for headers."""
 
     id: bytes
+    speller: headers.Speller
 
     def seal(self, number: int, data: bytes) -> bytes:
         """Seal what stands at a numbered place."""
@@ -139,25 +140,52 @@ def open_block(
     """
     layout = lay_out(data, len(data))
     if layout is None:
-        _check_digest(hashlib.sha256(data).digest(), block)
-        raw, codec, one = _check_front(data, block, seal, window_key)
-        plain = keys.decrypt(
-            one.key,
-            one.nonce,
-            data[HEAD_BYTES + _header_length(data) :],
-            _additional(raw, block.block_id, block.sequence, codec),
-            what="a block",
-            rule="block.seal",
-        )
-        table = payload.decode(codec, plain, wanted=columns)
-        if table.num_rows != block.rows:
-            raise TamperedError("a block has another number of rows", rule="block.rows")
-        return table
+        codec, plain = open_flat(data, block, seal=seal, window_key=window_key)
+        return flat_table(codec, plain, block, columns)
     if len(data) != block.length:
         raise TamperedError("a sealed block is not the expected one", rule="block.digest")
     opened = open_paged(data, layout, block, seal=seal, window_key=window_key, columns=columns)
     body = data[layout.body :]
     return opened.table([body[begin:end] for begin, end in opened.spans])
+
+
+def open_flat(
+    data: memoryview, block: SealedBlock, *, seal: HeaderSeal, window_key: bytes
+) -> tuple[str, bytes | memoryview]:
+    """Return the codec of a block of version 1 and the stream of its rows, after every check before it.
+
+    Args:
+        data: The sealed block.
+        block: What it must be, from outside the object store.
+        seal: The object's seal.
+        window_key: Key of the person, stream, window and label in ``block``.
+
+    Raises:
+        TamperedError: Anything differs from what was sealed or from what the caller expects.
+    """
+    _check_digest(hashlib.sha256(data).digest(), block)
+    end = HEAD_BYTES + _header_length(data)
+    raw, codec, one = _check_front(data, end, block, seal, window_key)
+    additional = _additional(raw, block.block_id, block.sequence, codec)
+    plain = keys.decrypt(
+        one.key, one.nonce, data[end:], additional, what="a block", rule="block.seal"
+    )
+    return codec, payload.unwrap(codec, plain)
+
+
+def flat_table(
+    codec: str, plain: bytes | memoryview, block: SealedBlock, columns: Sequence[str] | None
+) -> pa.Table:
+    """Return the rows of what ``open_flat`` opened.
+
+    Raises:
+        TamperedError: They are not what the record says.
+        InvalidError: A column does not exist.
+    """
+    table = payload.read(codec, plain, columns)
+    if table.num_rows != block.rows:
+        raise TamperedError("a block has another number of rows", rule="block.rows")
+    return table
 
 
 def open_paged(
@@ -185,11 +213,12 @@ def open_paged(
     """
     head = data[: layout.body]
     _check_digest(paged.digest_of(head, layout.end), block)
-    raw, codec, one = _check_front(head, block, seal, window_key)
+    start = HEAD_BYTES + _header_length(head)
+    raw, codec, one = _check_front(head, start, block, seal, window_key)
     opened = Opened(
         head,
         layout,
-        start=HEAD_BYTES + _header_length(head),
+        start=start,
         seal=PartSeal(one.key, one.nonce, _additional(raw, block.block_id, block.sequence, codec)),
         wanted=columns,
     )
@@ -257,35 +286,32 @@ def _check_digest(found: bytes, block: SealedBlock) -> None:
 
 
 def _check_front(
-    data: memoryview, block: SealedBlock, seal: HeaderSeal, window_key: bytes
+    data: memoryview, end: int, block: SealedBlock, seal: HeaderSeal, window_key: bytes
 ) -> tuple[bytes, str, keys.BlockKeys]:
-    """Return the header in the clear, its codec and the block's keys, after every check of them."""
-    end = HEAD_BYTES + _header_length(data)
+    """Return the header in the clear, which goes to ``end``, its codec and the block's keys, after every check."""
     if end + keys.TAG_BYTES > len(data):
         raise _out_of_bounds()
     clear = seal.open(FIRST_NONCE + block.sequence, data[HEAD_BYTES:end])
-    raw = clear.rstrip(b" ")
-    if headers.pad(raw) != clear:
-        raise TamperedError("a block's header is malformed", rule="header.parse")
-    is_paged = bool(int.from_bytes(data[48:52], "big") & PAGED)
-    codec = _compare(raw, block, seal, window_key, is_paged=is_paged)
-    block_id = bytes(data[:16])
-    one = keys.block_keys(window_key, block_id=block_id, header=raw)
-    if block_id != block.block_id or not hmac.compare_digest(one.commitment, data[16:48]):
+    raw, codec = _compare(clear, block, seal, window_key, is_paged=data[48] >= 0x80)
+    one = keys.block_keys(window_key, block_id=block.block_id, header=raw)
+    if data[:16] != block.block_id or not hmac.compare_digest(one.commitment, data[16:48]):
         raise TamperedError("a block is sealed under another key", rule="block.commitment")
     return raw, codec, one
 
 
 def _compare(
-    raw: bytes, block: SealedBlock, seal: HeaderSeal, window_key: bytes, *, is_paged: bool
-) -> str:
-    """Return the codec of a header that says what the record says."""
+    clear: bytes, block: SealedBlock, seal: HeaderSeal, window_key: bytes, *, is_paged: bool
+) -> tuple[bytes, str]:
+    """Return a header that says what the record says, without its padding, and its codec."""
     tag = keys.person_tag(window_key, block.person)
-    object_id = seal.id.hex()
     # what the record makes of a header is compared as bytes: that is every check at once
     for codec in headers.CODECS_OF[is_paged]:
-        if headers.spell(block, tag=tag, object_id=object_id, codec=codec) == raw:
-            return codec
+        raw = seal.speller.spell(block, tag=tag, codec=codec)
+        if headers.pad(raw) == clear:
+            return raw, codec
+    raw = clear.rstrip(b" ")
+    if headers.pad(raw) != clear:
+        raise TamperedError("a block's header is malformed", rule="header.parse")
     header = headers.parse(raw)
     if not hmac.compare_digest(header.tag, tag):
         raise TamperedError("a block belongs to another person or label", rule="header.tag")
@@ -294,7 +320,7 @@ def _compare(
         ("segment", header.segment, block.segment),
         ("window", header.window, block.window),
         ("label", header.label, block.label),
-        ("object", header.object, object_id),
+        ("object", header.object, seal.id.hex()),
         ("generation", header.generation, block.generation),
         ("sequence", header.sequence, block.sequence),
         ("rows", header.rows, block.rows),

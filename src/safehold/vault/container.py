@@ -83,6 +83,7 @@ class ObjectSeal:
     def __init__(self, metadata_key: bytes, name: str) -> None:
         self.id = name_id(name)
         self.preamble = MAGIC + self.id
+        self.speller = headers.Speller(self.id.hex())
         key = keys.hkdf(metadata_key, salt=self.id, info=b"safehold/object/1")
         self._cipher = keys.cipher(key)
 
@@ -96,9 +97,10 @@ class ObjectSeal:
         Raises:
             TamperedError: Changed, moved, or from another object or segment.
         """
+        nonce = number.to_bytes(12, "big")
         return keys.decrypt(
             self._cipher,
-            number.to_bytes(12, "big"),
+            nonce,
             data,
             self.preamble,
             what="a header or an index",
@@ -142,12 +144,12 @@ def seal_object(
             generation=place.generation,
             window_key=window_key,
         )
-        at = len(out)
-        if at + draft.length > LARGEST_OBJECT - LARGEST_INDEX:
+        at, length = len(out), draft.length
+        if at + length > LARGEST_OBJECT - LARGEST_INDEX:
             raise InvalidError(
                 "an object holds at most 2 GiB", rule="object.size", fix="seal fewer blocks"
             )
-        out += bytes(draft.length)
+        out += bytes(length)
         with memoryview(out) as view:
             digest = draft.write(view[at:])
         tags.append(draft.tag)
@@ -162,7 +164,7 @@ def seal_object(
                 label=block.label,
                 object=place.name,
                 offset=at,
-                length=draft.length,
+                length=length,
                 rows=draft.rows,
                 sha256=digest,
                 generation=place.generation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -63,16 +63,47 @@ def name_of_key(block: PlainBlock | SealedBlock) -> KeyName:
     return KeyName(PERSON, block.person, block.stream, block.label.expires)
 
 
-def window_key_of(person_key: bytes, block: PlainBlock | SealedBlock) -> bytes:
-    """Return the key of a block's window, bound to its label."""
-    label = block.label
-    return keys.window_key(
-        person_key,
-        window=block.window,
-        label=keys.label_hash(
-            purposes=label.purposes,
-            jurisdiction=label.jurisdiction,
-            expires=label.expires,
-            charter=label.charter,
-        ),
-    )
+def names_of_keys(blocks: Iterable[PlainBlock | SealedBlock]) -> list[KeyName]:
+    """Return which key each block is sealed under; neighbours under one key share its name."""
+    found: list[KeyName] = []
+    name = METADATA_KEY
+    for block in blocks:
+        if (
+            block.person != name.owner
+            or block.stream != name.stream
+            or block.label.expires != name.period
+        ):
+            name = name_of_key(block)
+        found.append(name)
+    return found
+
+
+def window_keys_of(
+    held: Mapping[KeyName, bytes],
+    names: Sequence[KeyName],
+    blocks: Sequence[PlainBlock | SealedBlock],
+) -> list[bytes]:
+    """Return the key of each block's window, bound to its label.
+
+    Args:
+        held: Keys by name; each of ``names`` is there.
+        names: Of the key of each block.
+        blocks: The blocks.
+    """
+    found: list[bytes] = []
+    known: dict[KeyName, keys.WindowKeys] = {}
+    label, hashed = None, b""
+    for name, block in zip(names, blocks, strict=True):
+        if block.label is not label:
+            label = block.label
+            hashed = keys.label_hash(
+                purposes=label.purposes,
+                jurisdiction=label.jurisdiction,
+                expires=label.expires,
+                charter=label.charter,
+            )
+        one = known.get(name)
+        if one is None:
+            one = known[name] = keys.WindowKeys(held[name])
+        found.append(one.of(block.window, hashed))
+    return found

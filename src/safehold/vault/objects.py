@@ -117,12 +117,13 @@ class Objects:
             UnavailableError: The storage does not answer.
         """
         name_id(name)
+        runs = _joined(spans)
         try:
             parts = obstore.get_ranges(
                 self._store,
                 name,
-                starts=[start for start, _ in spans],
-                lengths=[length for _, length in spans],
+                starts=[start for start, _ in runs],
+                lengths=[length for _, length in runs],
                 coalesce=self.apart,
             )
         except _GONE as error:
@@ -132,9 +133,17 @@ class Objects:
             if self._size(name) < max(start + length for start, length in spans):
                 raise _cut_short() from error
             raise self._away("read", error) from error
-        if any(len(part) != length for part, (_, length) in zip(parts, spans, strict=True)):
+        if any(len(part) != length for part, (_, length) in zip(parts, runs, strict=True)):
             raise _cut_short()
-        return [memoryview(part).cast("B") for part in parts]
+        views = iter([memoryview(part).cast("B") for part in parts])
+        found: list[memoryview] = []
+        view, begin, end = memoryview(b""), 0, -1
+        for start, length in spans:
+            if start != end:
+                view, begin = next(views), start
+            end = start + length
+            found.append(view[start - begin : end - begin])
+        return found
 
     def _size(self, name: str) -> int:
         try:
@@ -187,6 +196,19 @@ class Objects:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(hidden)"
+
+
+def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return spans in which neighbours that touch are one: a folder is asked once for each."""
+    runs: list[tuple[int, int]] = []
+    begin, end = 0, -1
+    for start, length in spans:
+        if start != end:
+            if end >= 0:
+                runs.append((begin, end - begin))
+            begin = start
+        end = start + length
+    return [*runs, (begin, end - begin)] if end >= 0 else runs
 
 
 def _missing() -> MissingError:

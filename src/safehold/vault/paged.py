@@ -16,10 +16,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
@@ -30,7 +31,7 @@ from safehold.vault import zstd
 from safehold.vault.keys import TAG_BYTES
 from safehold.vault.pack import Packed, pack
 from safehold.vault.pad import bucket
-from safehold.vault.shape import PIECE
+from safehold.vault.shape import PIECE, Shape, shape_of
 
 PAGE: Final = 8192  # bytes
 HASH_BYTES: Final = 32
@@ -44,6 +45,8 @@ FRONT: Final = struct.Struct(">BxHIIQ")  # version, columns, bytes of schema, pi
 COLUMN: Final = struct.Struct(">BBHIII")  # flags, planes, pieces, nulls, words, bytes
 _LENGTH: Final = struct.Struct(">I")
 _COUNTER: Final = 4  # last bytes of a nonce, where the number of the part goes
+
+_local = threading.local()
 
 Span = tuple[int, int]  # first byte and the one after the last
 
@@ -66,7 +69,8 @@ class PartSeal:
     def seal_into(self, number: int, data: bytes | memoryview, into: memoryview) -> None:
         """Write ciphertext and tag of one part; each number is used once."""
         count = _LENGTH.pack(number)
-        self._cipher.encrypt_into(self._nonce(number), data, self._context + count, into)
+        nonce = self._fixed + _LENGTH.pack(self._counter ^ number)
+        self._cipher.encrypt_into(nonce, data, self._context + count, into)
 
     def open(self, number: int, data: memoryview) -> bytes:
         """Return one part.
@@ -76,12 +80,10 @@ class PartSeal:
         """
         count = _LENGTH.pack(number)
         try:
-            return self._cipher.decrypt(self._nonce(number), data, self._context + count)
+            nonce = self._fixed + _LENGTH.pack(self._counter ^ number)
+            return self._cipher.decrypt(nonce, data, self._context + count)
         except InvalidTag:
             raise TamperedError("the seal of a block does not hold", rule="block.seal") from None
-
-    def _nonce(self, number: int) -> bytes:
-        return self._fixed + _LENGTH.pack(self._counter ^ number)
 
     def __repr__(self) -> str:
         return "PartSeal(hidden)"
@@ -93,17 +95,13 @@ class Plan:
 
     directory: bytes
     parts: list[bytes]
+    head: int  # bytes before the body
     body: int  # bytes
 
     @property
     def length(self) -> int:
         """Bytes that it takes, sealed."""
         return self.head + self.body
-
-    @property
-    def head(self) -> int:
-        """Bytes before the body."""
-        return 4 + len(self.directory) + TAG_BYTES + HASH_BYTES * _pages(self.body)
 
     def write(self, into: memoryview, seal: PartSeal) -> None:
         """Seal everything into its place and hash its pages."""
@@ -126,22 +124,61 @@ class Plan:
         )
 
 
-def plan(batch: pa.RecordBatch) -> Plan:
-    """Pack a batch without metadata, whose dictionaries hold used values only.
+class Form(NamedTuple):
+    """What a schema says of every table of it.
+
+    Args:
+        schema: The schema.
+        shapes: How each column is packed.
+        coded: Which columns have a dictionary.
+        width: Bytes that a row takes at least; asking a table for its bytes takes far longer.
+        described: The schema as it rests.
+    """
+
+    schema: pa.Schema
+    shapes: tuple[Shape, ...]
+    coded: tuple[int, ...]
+    width: int
+    described: bytes
+
+
+def form_of(schema: pa.Schema) -> Form:
+    """Return what a schema says; block after block has the same one, and hashing it takes far longer."""
+    held: Form | None = getattr(_local, "form", None)
+    if held is None or not held.schema.equals(schema, check_metadata=True):
+        held = _local.form = _form_of(schema)
+    return held
+
+
+@lru_cache(maxsize=256)  # schemas are few and say nothing of anybody
+def _form_of(schema: pa.Schema) -> Form:
+    kinds = schema.types
+    shapes = tuple(map(shape_of, kinds))
+    return Form(
+        schema,
+        shapes,
+        tuple(place for place, kind in enumerate(kinds) if pa.types.is_dictionary(kind)),
+        sum(shape.width for shape in shapes),
+        zstd.compressor().compress(memoryview(schema.serialize()).cast("B")),
+    )
+
+
+def plan(form: Form, rows: int, columns: Sequence[pa.Array]) -> Plan:
+    """Pack columns of one schema without metadata, whose dictionaries hold used values only.
 
     Raises:
         InvalidError: It is too large for one block.
     """
-    packed = [pack(column) for column in batch.columns]
-    directory = _write_directory(batch.schema, batch.num_rows, packed)
+    packed = [pack(column, shape) for column, shape in zip(columns, form.shapes, strict=True)]
+    directory = _write_directory(form.described, rows, packed)
     body = bucket(sum(len(one.data) + TAG_BYTES for one in packed) + TAG_BYTES)
     if body > LARGEST_BODY or len(directory) > LARGEST_DIRECTORY:
         raise InvalidError("a block holds at most 1 GiB", rule="block.size", fix="split the table")
-    return Plan(directory=directory, parts=[one.data for one in packed], body=body)
+    head = 4 + len(directory) + TAG_BYTES + HASH_BYTES * _pages(body)
+    return Plan(directory=directory, parts=[one.data for one in packed], head=head, body=body)
 
 
-def _write_directory(schema: pa.Schema, rows: int, packed: list[Packed]) -> bytes:
-    described = _describe(schema)
+def _write_directory(described: bytes, rows: int, packed: list[Packed]) -> bytes:
     pieces = b"".join([one.pieces for one in packed])
     front = FRONT.pack(VERSION, len(packed), len(described), len(pieces) // PIECE.size, rows)
     table = [
@@ -157,11 +194,6 @@ def _write_directory(schema: pa.Schema, rows: int, packed: list[Packed]) -> byte
     ]
     out = b"".join((front, described, *table, pieces))
     return out + bytes(-(len(out) + TAG_BYTES) % PAD)
-
-
-@lru_cache(maxsize=256)  # schemas are few and say nothing of anybody
-def _describe(schema: pa.Schema) -> bytes:
-    return zstd.compressor().compress(memoryview(schema.serialize()).cast("B"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ of every one, and of integers and times the differences).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -21,8 +21,8 @@ from pyarrow import ipc
 
 from safehold.errors import InvalidError, TamperedError
 from safehold.vault import paged, zstd
+from safehold.vault.pack import numbers_of
 from safehold.vault.pad import bucket
-from safehold.vault.shape import shape_of
 
 WHOLE: Final = "z"
 BUFFERS: Final = "ipc"
@@ -31,7 +31,7 @@ FLAT_CODECS: Final = (WHOLE, TURNED, BUFFERS)
 PAGED: Final = "cols"
 SMALL: Final = 64 * 1024  # bytes of Arrow data from which columns are sealed one by one
 _LENGTH_BYTES: Final = 8
-_FIRST_LOOK: Final = 1024  # rows in which every value of a dictionary is mostly seen
+_LOOKS: Final = (0, 64, 1024, None)  # in the first rows every value of a dictionary is mostly seen
 _INTEGERS: Final = (
     pa.int32(), pa.uint32(), pa.int64(), pa.uint64(), pa.timestamp("us"), pa.duration("us")
 )  # fmt: skip
@@ -55,22 +55,19 @@ def encode(table: pa.Table) -> tuple[str, memoryview | paged.Plan]:
     Raises:
         InvalidError: The table is too large for one block.
     """
-    batch = compact(table)
-    schema = batch.schema
-    if batch.num_rows * _least_width(schema) >= SMALL or batch.nbytes >= SMALL:
-        return PAGED, paged.plan(batch)
+    form, columns = _columns(table)
+    rows, schema = table.num_rows, form.schema
+    if rows * form.width >= SMALL:
+        return PAGED, paged.plan(form, rows, columns)
+    batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+    if batch.nbytes >= SMALL:
+        return PAGED, paged.plan(form, rows, columns)
     sink = pa.BufferOutputStream()
     with ipc.new_stream(sink, schema, options=_WRITING) as writer:
         writer.write_batch(batch)
     body = zstd.compressor().compress(memoryview(sink.getvalue()).cast("B"))
     fill = bucket(len(body) + _LENGTH_BYTES) - len(body) - _LENGTH_BYTES
     return WHOLE, memoryview(body + bytes(fill) + len(body).to_bytes(_LENGTH_BYTES, "big"))
-
-
-@lru_cache(maxsize=256)
-def _least_width(schema: pa.Schema) -> int:
-    """Return how many bytes a row takes at least; asking a table for its bytes takes far longer."""
-    return sum(shape_of(kind).width for kind in schema.types)
 
 
 def decode(
@@ -87,16 +84,29 @@ def decode(
         TamperedError: The bytes are no payload, though they opened.
         InvalidError: A column does not exist.
     """
-    view = memoryview(data)
-    length = int.from_bytes(view[-_LENGTH_BYTES:], "big")
-    if not 0 < length <= len(view) - _LENGTH_BYTES or bucket(length + _LENGTH_BYTES) != len(view):
+    return read(codec, unwrap(codec, data), wanted)
+
+
+def unwrap(codec: str, data: bytes | bytearray | memoryview) -> bytes | memoryview:
+    """Return the stream of an opened payload: without padding and, if it was compressed whole, expanded.
+
+    Raises:
+        TamperedError: The bytes are no payload, though they opened.
+    """
+    length = int.from_bytes(data[-_LENGTH_BYTES:], "big")
+    if not 0 < length <= len(data) - _LENGTH_BYTES or bucket(length + _LENGTH_BYTES) != len(data):
         raise TamperedError("a block's length does not fit its bucket", rule="block.payload")
-    body: memoryview | bytes = view[:length]
+    body = memoryview(data)[:length]
+    return zstd.expanded(body, None) if codec == WHOLE else body
+
+
+def read(codec: str, body: bytes | memoryview, wanted: Sequence[str] | None) -> pa.Table:
+    """Return the table of what ``unwrap`` returned; raises as ``decode`` does."""
     try:
         if codec == WHOLE:
             # what was compressed as a whole is read as a whole: columns are but views of it
-            table = _read(pa.py_buffer(zstd.expanded(body, None)), None)
-            return table if wanted is None else table.select(_known(table.schema, wanted))
+            table = _read(pa.py_buffer(body), None)
+            return table if wanted is None else table.select(places_of(table.schema, wanted))
         table = _read(pa.py_buffer(body), wanted)
         return _each_wide(table, _turn_back) if codec == TURNED else table
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -105,25 +115,23 @@ def decode(
 
 def compact(table: pa.Table) -> pa.RecordBatch:
     """Return a table as one batch, without metadata, whose dictionaries hold used values only."""
-    schema = table.schema.remove_metadata() if table.schema.metadata else table.schema
+    form, columns = _columns(table)
+    return pa.RecordBatch.from_arrays(columns, schema=form.schema)
+
+
+def _columns(table: pa.Table) -> tuple[paged.Form, list[pa.Array]]:
+    """Return the columns of a table in one piece each, and what their schema says, without metadata."""
+    schema = table.schema
+    form = paged.form_of(schema.remove_metadata() if schema.metadata else schema)
     batches = table.to_batches()
     if len(batches) > 1:
         batches = table.unify_dictionaries().combine_chunks().to_batches()
     if not batches:
-        return pa.RecordBatch.from_arrays(
-            [pa.array([], kind) for kind in schema.types], schema=schema
-        )
+        return form, [pa.array([], kind) for kind in form.schema.types]
     columns = batches[0].columns
-    for place in _coded(schema):
+    for place in form.coded:
         columns[place] = _trim(columns[place])
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-@lru_cache(maxsize=256)
-def _coded(schema: pa.Schema) -> tuple[int, ...]:
-    """Return which columns have a dictionary."""
-    kinds = enumerate(schema.types)
-    return tuple(place for place, kind in kinds if pa.types.is_dictionary(kind))
+    return form, columns
 
 
 def _each_wide(table: pa.Table, change: Callable[[pa.Array], pa.Array]) -> pa.Table:
@@ -151,13 +159,17 @@ def _turn_back(column: pa.Array) -> pa.Array:
 
 def _trim(column: pa.DictionaryArray) -> pa.DictionaryArray:
     values = column.dictionary
-    indices = column.indices
-    held = (indices.drop_null() if indices.null_count else indices).to_numpy(zero_copy_only=False)
+    if column.null_count:
+        held = column.indices.drop_null().to_numpy(zero_copy_only=False)
+    else:
+        unit = np.dtype(f"i{column.type.index_type.bit_width // 8}")
+        held = numbers_of(column.buffers()[1], unit, column.offset, len(column))
     used = np.zeros(len(values), dtype=bool)
-    for some in (held[:_FIRST_LOOK], held[_FIRST_LOOK:]):
-        used[some] = True
+    for begin, end in pairwise(_LOOKS):
+        used[held[begin:end]] = True
         if used.all():
             return column
+    indices = column.indices
     places = (np.cumsum(used) - 1).astype(indices.type.to_pandas_dtype())
     kept = values.filter(pa.array(used))
     if not len(held):
@@ -167,7 +179,12 @@ def _trim(column: pa.DictionaryArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(fresh, kept, ordered=column.type.ordered)
 
 
-def _known(schema: pa.Schema, wanted: Sequence[str]) -> list[int]:
+def places_of(schema: pa.Schema, wanted: Sequence[str]) -> list[int]:
+    """Return where columns stand.
+
+    Raises:
+        InvalidError: One does not exist.
+    """
     places = [schema.get_field_index(name) for name in wanted]
     if unknown := places.count(-1):
         raise InvalidError(f"{unknown} columns do not exist", rule="block.columns")
@@ -177,6 +194,6 @@ def _known(schema: pa.Schema, wanted: Sequence[str]) -> list[int]:
 def _read(buffer: pa.Buffer, wanted: Sequence[str] | None) -> pa.Table:
     if wanted is None:
         return ipc.open_stream(buffer, options=_READING).read_all()
-    places = _known(ipc.open_stream(buffer).schema, wanted)
+    places = places_of(ipc.open_stream(buffer).schema, wanted)
     options = ipc.IpcReadOptions(included_fields=places, use_threads=False)
     return ipc.open_stream(buffer, options=options).read_all().select(list(wanted))

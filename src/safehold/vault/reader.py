@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby, islice
+from itertools import islice
 from typing import Final
 
 import pyarrow as pa
@@ -13,9 +13,10 @@ from safehold.errors import ShreddedError
 from safehold.vault.block import lay_out, likely_head, open_block, open_paged
 from safehold.vault.container import LARGEST_OBJECT, ObjectSeal, check_object
 from safehold.vault.label import Label, SealedBlock
-from safehold.vault.lookup import METADATA_KEY, Lookup, name_of_key, window_key_of
+from safehold.vault.lookup import METADATA_KEY, Lookup, names_of_keys, window_keys_of
 from safehold.vault.objects import Objects
 from safehold.vault.opened import Opened
+from safehold.vault.together import Together
 
 BATCH_BYTES: Final = 16 << 20  # sealed bytes fetched at once while reading
 
@@ -37,7 +38,21 @@ class Reader:
     def read(
         self, blocks: Sequence[SealedBlock], *, columns: Sequence[str] | None = None
     ) -> Iterator[tuple[SealedBlock, pa.Table]]:
-        """Yield rows as ``Vault.read`` promises: every key is looked up before the first block opens."""
+        """Yield rows as ``Vault.read`` promises."""
+        for block, rows in self._rows(blocks, columns):
+            yield block, rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
+
+    def read_batches(
+        self, blocks: Sequence[SealedBlock], *, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[SealedBlock, pa.RecordBatch]]:
+        """Yield rows as ``Vault.read_batches`` promises."""
+        for block, rows in self._rows(blocks, columns):
+            yield block, rows if isinstance(rows, pa.RecordBatch) else _batch_of(rows)
+
+    def _rows(
+        self, blocks: Sequence[SealedBlock], columns: Sequence[str] | None
+    ) -> Iterator[tuple[SealedBlock, pa.Table | pa.RecordBatch]]:
+        """Yield rows in the form that costs least; every key is looked up before the first block opens."""
         window_keys, metadata_keys = self.keys_of(blocks)
         wanted = None if columns is None else list(columns)
         for (name, segment), places in _by_object(blocks):
@@ -52,7 +67,7 @@ class Reader:
         batch: Sequence[tuple[SealedBlock, bytes]],
         seal: ObjectSeal,
         wanted: list[str] | None,
-    ) -> Iterator[tuple[SealedBlock, pa.Table]]:
+    ) -> Iterator[tuple[SealedBlock, pa.Table | pa.RecordBatch]]:
         """Yield rows of blocks of one object; of long ones only what the columns wanted lie on is fetched."""
         long = self._objects.apart if wanted is not None else LARGEST_OBJECT
         parts = self._objects.ranges(
@@ -78,15 +93,24 @@ class Reader:
             first = block.offset + layout.body
             spans += [(first + begin, end - begin) for begin, end in opened.spans]
         more = iter(self._objects.ranges(name, spans) if spans else [])
+        together = Together(seal, wanted)
         for place, (block, window_key) in enumerate(batch):
-            if (ready := begun.get(place)) is not None:
-                yield block, ready.table(list(islice(more, len(ready.spans))))
+            ready = begun.get(place) if begun else None
+            part = next(more) if place in begun and ready is None else parts[place]
+            if ready is None and together.take(part, block, window_key):
+                if together.full:
+                    yield from together.done()
                 continue
-            part = next(more) if place in begun else parts[place]
-            yield (
-                block,
-                open_block(part, block, seal=seal, window_key=window_key, columns=wanted),
-            )
+            if together.waiting:
+                yield from together.done()
+            if ready is not None:
+                yield block, ready.table(list(islice(more, len(ready.spans))))
+            else:
+                yield (
+                    block,
+                    open_block(part, block, seal=seal, window_key=window_key, columns=wanted),
+                )
+        yield from together.done()
 
     def check(self, name: str, *, root: bytes, size: int, segment: str) -> int:
         """Check a whole object as ``Vault.check`` promises; no person's key is used."""
@@ -104,39 +128,53 @@ class Reader:
             ShreddedError: A key was destroyed, its epoch has ended, or the label's time is over.
         """
         window_keys: list[bytes] = [b""] * len(blocks)
-        now_us = self._clock.now_us()
+        today = day_of(self._clock.now_us())
         metadata_keys: dict[str, bytes] = {}
-        order = sorted(range(len(blocks)), key=lambda place: blocks[place].segment)
-        for segment, group in groupby(order, key=lambda place: blocks[place].segment):
-            places = list(group)
-            names = {place: name_of_key(blocks[place]) for place in places}
-            held = self._lookup.find(segment, {*names.values(), METADATA_KEY})
+        groups: dict[str, list[int]] = {}
+        for place, block in enumerate(blocks):
+            groups.setdefault(block.segment, []).append(place)
+        for segment, places in sorted(groups.items()):
+            some = [blocks[place] for place in places]
+            names = names_of_keys(some)
+            held = self._lookup.find(segment, {*names, METADATA_KEY})
             if METADATA_KEY not in held:
                 raise ShreddedError("the segment has no keys", rule="vault.key")
             metadata_keys[segment] = held[METADATA_KEY]
-            for place in places:
-                check_unexpired(blocks[place].label, now_us=now_us)
-                key = held.get(names[place])
-                if key is None:
+            label = None
+            for name, block in zip(names, some, strict=True):
+                if block.label is not label:
+                    label = block.label
+                    check_unexpired(label, today=today)
+                if name not in held:
                     raise ShreddedError(
                         "the key of a block was destroyed, by erasure or at the end of retention",
                         rule="vault.key",
                         fix="leave the person, or the window, out of the request",
                     )
-                window_keys[place] = window_key_of(key, blocks[place])
+            for place, key in zip(places, window_keys_of(held, names, some), strict=True):
+                window_keys[place] = key
         return window_keys, metadata_keys
 
 
-def check_unexpired(label: Label, *, now_us: int) -> None:
+def check_unexpired(label: Label, *, today: int) -> None:
     """Pass while a label's retention runs.
 
     Raises:
         ShreddedError: It has ended, although the key may still be there.
     """
-    if label.expires <= day_of(now_us):
+    if label.expires <= today:
         raise ShreddedError(
             "retention has ended", rule="vault.expired", fix="the key goes with the next sweep"
         )
+
+
+def _batch_of(table: pa.Table) -> pa.RecordBatch:
+    batches = table.combine_chunks().to_batches()
+    if len(batches) == 1:
+        return batches[0]
+    return pa.RecordBatch.from_arrays(
+        [column.combine_chunks() for column in table.columns], schema=table.schema
+    )
 
 
 def _by_object(blocks: Sequence[SealedBlock]) -> list[tuple[tuple[str, str], list[int]]]:

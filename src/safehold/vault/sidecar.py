@@ -18,7 +18,9 @@ from safehold.vault.keyring import LEDGER_SEGMENT, SIDECAR, KeyName, check_segme
 
 _VERSION: Final = b"\x02"  # 1 derived a key for each detail
 _PAD: Final = 64  # bytes; the length of a detail says little
-_PADDING: Final = tuple(map(bytes, range(_PAD)))
+_SHORT: Final = 1_024  # bytes; what stands around a detail shorter than this is at hand
+_LENGTHS: Final = tuple(size.to_bytes(4, "big") for size in range(_SHORT))
+_PADDINGS: Final = tuple(bytes(-(size + 4) % _PAD) for size in range(_SHORT))
 
 
 Seal = Callable[[Sequence[bytes], Sequence[bytes]], list[bytes]]
@@ -62,10 +64,11 @@ class Sidecar:
         place, series = _place(segment, month), keys.Series(key, front=_VERSION)
 
         def seal(secrets: Sequence[bytes], bound: Sequence[bytes]) -> list[bytes]:
-            sizes = map(len, secrets)
             plain = [
-                size.to_bytes(4, "big") + secret + _PADDING[-(size + 4) % _PAD]
-                for size, secret in zip(sizes, secrets, strict=True)
+                _LENGTHS[size] + secret + _PADDINGS[size]
+                if (size := len(secret)) < _SHORT
+                else size.to_bytes(4, "big") + secret + bytes(-(size + 4) % _PAD)
+                for secret in secrets
             ]
             return series.seal(plain, [place + one for one in bound])
 

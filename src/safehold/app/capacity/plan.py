@@ -17,8 +17,22 @@ from safehold.app.capacity.costs import Costs
 from safehold.app.capacity.day import MINUTES, Curve, Day, at_work
 from safehold.app.capacity.price import Prices, bill
 from safehold.app.capacity.queues import Waited, arrivals, serve, times
-from safehold.app.capacity.work import File, Habits, Nightly, Work, nightly_of, work_of
+from safehold.app.capacity.work import (
+    File,
+    Habits,
+    Nightly,
+    Work,
+    calls_of,
+    nightly_of,
+    work_of,
+)
 from safehold.errors import InvalidError
+from safehold.ingest.network.front import (
+    LEASES_EVERY_S,
+    MOST_LEASES,
+    MOST_NONCES,
+    NONCES_EVERY_S,
+)
 
 GATEWAYS: Final = "gateways"
 DEVICES: Final = "devices"
@@ -40,6 +54,8 @@ class Setting:
         node_cores: Of a machine.
         node_gb: Memory of a machine.
         retention_days: How long blocks stay.
+        fronts: Between devices and the keeper; each asks for the leases of all who come to it in the same moment.
+        together: Whether they do; otherwise each device costs a call.
         habits: What is done beside.
         seed: Of the simulation.
     """
@@ -51,6 +67,8 @@ class Setting:
     node_cores: int = 8
     node_gb: int = 32
     retention_days: int = 30
+    fronts: int = 2
+    together: bool = True
     habits: Habits = field(default_factory=Habits)
     seed: int = 7
 
@@ -59,7 +77,14 @@ class Setting:
             self.way not in {GATEWAYS, DEVICES}
             or not 0.05 <= self.limit <= 0.95
             or not 0.1 <= self.batch_minutes <= 24 * 60
-            or min(self.gateway_people, self.node_cores, self.node_gb, self.retention_days) < 1
+            or min(
+                self.gateway_people,
+                self.node_cores,
+                self.node_gb,
+                self.retention_days,
+                self.fronts,
+            )
+            < 1
         ):
             raise InvalidError("nobody can be set up like that", rule="capacity.setting")
 
@@ -78,6 +103,7 @@ class Load:
         chunks: A day.
         sealed: Bytes a day.
         entries: A day.
+        ledger: Bytes of it, a day.
     """
 
     sandbox: Curve
@@ -90,6 +116,7 @@ class Load:
     chunks: float
     sealed: float
     entries: float
+    ledger: float
 
 
 def load_of(costs: Costs, day: Day, setting: Setting) -> Load:
@@ -127,9 +154,15 @@ def load_of(costs: Costs, day: Day, setting: Setting) -> Load:
     share = working / working.sum()
     leases = working * setting.habits.leases / 3600
     pages = share * day.people * setting.habits.pages / 60
-    lease_cores = leases * costs["keeper.lease_s"]
+    calls = _calls(leases, setting, every_s=LEASES_EVERY_S, most=MOST_LEASES)
+    nonces = _calls(leases, setting, every_s=NONCES_EVERY_S, most=MOST_NONCES)
+    lease_cores = (
+        leases * costs["keeper.lease_s"]
+        + calls * costs["keeper.lease_call_s"]
+        + nonces * costs["keeper.nonce_call_s"]
+    )
     page_cores = pages * costs["keeper.page_s"]
-    entries += float(leases.sum()) * 60 * costs["ledger.lease_entries"]
+    entries += float(calls.sum()) * 60 * costs["ledger.lease_call_entries"]
     busiest = int(np.argmax(keeper + lease_cores + page_cores))
     return Load(
         sandbox=sandbox,
@@ -146,7 +179,16 @@ def load_of(costs: Costs, day: Day, setting: Setting) -> Load:
         chunks=chunks,
         sealed=sealed,
         entries=entries,
+        ledger=entries * costs["ledger.entry_bytes"]
+        + float(leases.sum()) * 60 * costs["ledger.lease_bytes"],
     )
+
+
+def _calls(asked: Curve, setting: Setting, *, every_s: float, most: int) -> Curve:
+    """Return the calls a second that all fronts make for so many requests a second."""
+    every = every_s if setting.together else 0.0
+    each = [calls_of(float(one) / setting.fronts, every_s=every, most=most) for one in asked]
+    return setting.fronts * np.array(each)
 
 
 def servers_of(load: Load, setting: Setting) -> int:
@@ -218,7 +260,7 @@ def plan(costs: Costs, day: Day, setting: Setting, prices: Prices) -> dict[str, 
     roles = _roles(costs, load, setting, servers, night)
     busy = {name: float(one["busy"]) for name, one in roles.items()}
     storage = {f"days_{days}_gb": load.sealed * days / 1e9 for days in (1, 30, 90)} | {
-        "ledger_gb_a_year": load.entries * costs["ledger.entry_bytes"] * 365 / 1e9
+        "ledger_gb_a_year": load.ledger * 365 / 1e9
     }
     return {
         "people": day.people,

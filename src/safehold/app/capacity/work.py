@@ -87,6 +87,23 @@ def rest_of(costs: Costs, stream: str, events: float) -> float:
     return inside * max(1.0, events / most)
 
 
+def calls_of(rate: float, *, every_s: float, most: int) -> float:
+    """Return how many calls a second bring so many requests a second that come by chance.
+
+    A call takes everybody who came since the one before, which began so long ago at least; who comes when nobody did
+    is brought at once. So from one to the next passes that time, and where nobody came in it the time until somebody
+    does.
+
+    Args:
+        rate: Requests a second.
+        every_s: Seconds from one call to the next, at least.
+        most: Requests in one call.
+    """
+    if rate <= 0:
+        return 0.0
+    return max(1 / (every_s + math.exp(-rate * every_s) / rate), rate / most)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habits:
     """What people and machines do on a day beside making events.

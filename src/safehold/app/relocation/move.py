@@ -17,14 +17,14 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Final
 
 from safehold import db
-from safehold.app.control import engine_at, postgres_of
+from safehold.app.control import engine_at, postgres_of, require_restored
 from safehold.app.custody import unlock
 from safehold.app.journal import rows_at
 from safehold.app.keeper import equip_desk
 from safehold.app.outside import put_url
 from safehold.app.profile import Places
 from safehold.app.relocation.parts import part_of
-from safehold.app.relocation.plan import admit, kind_of, require_quiet, units
+from safehold.app.relocation.plan import admit, kind_of, require_quiet, require_two_buckets, units
 from safehold.app.relocation.proof import prove_control, prove_journal, prove_objects
 from safehold.app.relocation.record import COPYING, SWITCHING, Record
 from safehold.clock import SystemClock
@@ -63,6 +63,7 @@ def move(
         UnavailableError: A place does not answer; the same call goes on.
     """
     with _alone(home) as held:
+        require_restored(home)
         record = Record.find(home)
         if record is None and new is None:
             raise MissingError("no move is under way", rule="migrate.none")
@@ -73,7 +74,7 @@ def move(
                 fix="finish it: safehold migrate --yes; or take it back: safehold migrate --back",
             )
         held.hold(Places.of(home) if record is None else record.old)
-        held.hold(new if record is None else record.new, log=False)
+        held.hold_new(new if record is None else record.new)
         with closing(unlock(home, secret)) as root:
             if record is None and new is not None:
                 fresh = Record(id="", old=Places.of(home), new=new, step=COPYING)
@@ -141,6 +142,7 @@ def remove_old(home: Home) -> dict[str, Any]:
         raise MissingError("no move has left anything behind", rule="migrate.none")
     if home.moving_file.exists():
         raise ConflictError("a move is under way", rule="migrate.unfinished")
+    require_two_buckets(record)
     for name in record.parts:
         part_of(name, home, record.old).remove(moved=True)
     shutil.rmtree(home.moved, ignore_errors=True)
@@ -254,22 +256,40 @@ class _Held:
 
     def __init__(self, home: Home, undo: ExitStack) -> None:
         self._home, self._undo = home, undo
-        self._servers: set[str | None] = set()
+        self._servers: set[str] = set()
+        self._logs: set[str] = set()
         self._ledger = undo.enter_context(ExitStack())
         undo.callback(db.FileLead(home.lead_file).close)
         self._ledger.callback(os.close, hold_directory(home.ledger))
 
-    def hold(self, places: Places | None, *, log: bool = True) -> None:
-        """Hold what servers say of who leads, and of who writes; a log that is being copied is opened to prove it."""
+    def hold(self, places: Places) -> None:
+        """Hold what servers say of who leads, and of who writes, at the old place."""
+        self._hold_lead(places)
+        if places.journal is not None:
+            rows = rows_at(self._home, places.journal, directory=self._home.ledger)
+            self._ledger.enter_context(closing(rows.hold()))
+            self._logs.add(places.journal)
+
+    def hold_new(self, places: Places | None) -> None:
+        """Hold who leads at the new place; a log that is copied there is opened to prove it, so it is only asked for.
+
+        Two names of one database are found here: what holds it already is this process. So no copy is ever begun by
+        removing what is to be copied.
+
+        Raises:
+            ConflictError: Somebody has it.
+        """
         if places is None:
             return
+        self._hold_lead(places)
+        if places.journal is not None and places.journal not in self._logs:
+            rows_at(self._home, places.journal, directory=self._home.ledger).hold().close()
+
+    def _hold_lead(self, places: Places) -> None:
         if places.control is not None and places.control not in self._servers:
             lead = postgres_of().SessionLead(places.control, schema=schema_of(self._home.origin))
             self._undo.callback(lead.close)
-        if places.journal is not None and log:
-            rows = rows_at(self._home, places.journal, directory=self._home.ledger)
-            self._ledger.enter_context(closing(rows.hold()))
-        self._servers.add(places.control)
+            self._servers.add(places.control)
 
     def let_go_of_ledger(self) -> None:
         """Let the ledger be opened at its new place; the right to lead stays ours."""

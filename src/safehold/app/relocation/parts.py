@@ -28,7 +28,7 @@ from safehold.settings import Home
 from safehold.vault import Objects, durable
 
 Told = Callable[[int], None]
-_TOGETHER: Final = 8  # objects in memory at once, and as many requests to a bucket
+TOGETHER: Final = 8  # objects in memory at once, and as many requests to a bucket
 
 
 def fold(file: Path) -> None:
@@ -79,9 +79,10 @@ def put_away(old: Path, new: Path) -> None:
         durable.sync(new.parent)
 
 
-def _some(names: Iterable[str]) -> Iterator[list[str]]:
+def some(names: Iterable[str]) -> Iterator[list[str]]:
+    """Yield names a few at a time, as many as are carried at once."""
     waiting = iter(names)
-    while found := list(islice(waiting, _TOGETHER)):
+    while found := list(islice(waiting, TOGETHER)):
         yield found
 
 
@@ -249,8 +250,8 @@ class ObjectsPart:
                     ) from None
             return len(data)
 
-        with ThreadPoolExecutor(_TOGETHER) as pool:
-            for names in _some(source.names()):
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            for names in some(source.names()):
                 for size in pool.map(carry, names):
                     told(size)
 
@@ -262,8 +263,8 @@ class ObjectsPart:
             data = store.get(name)
             return name, hashlib.sha256(data).digest(), data[-36:-4]
 
-        with ThreadPoolExecutor(_TOGETHER) as pool:
-            for names in _some(sorted(store.names())):
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            for names in some(sorted(store.names())):
                 yield from pool.map(one, names)
 
     def set_aside(self) -> None:
@@ -281,8 +282,8 @@ class ObjectsPart:
             shutil.rmtree(self._home.moved / self._home.objects.name, ignore_errors=True)
             return
         store = self.store
-        with ThreadPoolExecutor(_TOGETHER) as pool:
-            for names in _some(list(store.names())):
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            for names in some(list(store.names())):
                 list(pool.map(store.delete, names))
 
 

@@ -9,15 +9,19 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from safehold import ids
 from safehold.app.control import engine_at
 from safehold.app.journal import rows_at
-from safehold.app.profile import PARTS, Places, prove
+from safehold.app.profile import PARTS, PROBE, Places, prove
 from safehold.app.relocation.parts import part_of, require_vacant
 from safehold.app.relocation.record import COPYING, Record
 from safehold.db.rows import count_rows, sealed_erasures
-from safehold.errors import ConflictError, InvalidError, UnavailableError
+from safehold.errors import ConflictError, InvalidError, MissingError, UnavailableError
 from safehold.ledger.store_sqlite import JOURNAL
 from safehold.settings import Home
+from safehold.vault import Bucket
+from safehold.vault import Place as BucketPlace
+from safehold.vault.objects import new_name
 
 _HEADROOM: Final = 1.25  # of the disk, for copies that lie in the home
 
@@ -26,7 +30,7 @@ def plan(home: Home, new: Places) -> dict[str, Any]:
     """Return what a move would copy, from where to where, and what was found there; nothing is changed.
 
     Raises:
-        InvalidError: Nothing would move, or it is no move between the home and servers.
+        InvalidError: Nothing would move.
         ConflictError: Something of this home lies at a new place, or an old one was not removed yet.
         UnavailableError: A place does not answer, or would not keep its part.
     """
@@ -42,13 +46,7 @@ def admit(home: Home, record: Record) -> dict[str, Any]:
     moving = record.parts
     if not moving:
         raise InvalidError("the home lies there already", rule="migrate.there")
-    old, new = record.old.to_json(), record.new.to_json()
-    if any(old[part] is not None and new[part] is not None for part in moving):
-        raise InvalidError(
-            "from one server to another a home moves by way of the home",
-            rule="migrate.servers",
-            fix="safehold migrate --to embedded, then --to server; or move the server's own data and edit the outside",
-        )
+    new = record.new.to_json()
     if home.left_file.exists() or home.moved.exists():
         raise ConflictError(
             "an earlier move has left its old places behind",
@@ -70,6 +68,7 @@ def admit(home: Home, record: Record) -> dict[str, Any]:
             rule="migrate.objects",
             fix="name an empty place, or remove them",
         )
+    require_two_buckets(record)
     coming = sum(size for name, size in _sizes(home, record).items() if new[name] is None)
     free = shutil.disk_usage(home.path).free
     if coming * _HEADROOM > free:
@@ -79,6 +78,34 @@ def admit(home: Home, record: Record) -> dict[str, Any]:
             fix="make room on the disk of the home",
         )
     return found
+
+
+def require_two_buckets(record: Record) -> None:
+    """Pass unless the objects go from one bucket to another and both names mean the same one.
+
+    Whoever removes what was left behind would remove the living objects then.
+
+    Raises:
+        ConflictError: They do.
+    """
+    if record.old.objects is None or record.new.objects is None or "objects" not in record.parts:
+        return
+    # of a home that is never made, so that nobody takes it for an object of this one
+    old, new = (
+        Bucket(BucketPlace.parse(url), home=PROBE)
+        for url in (record.old.objects, record.new.objects)
+    )
+    name = new_name()
+    new.put(name, ids.random_bytes(64))
+    try:
+        old.get(name)
+    except MissingError:
+        return
+    finally:
+        new.delete(name)
+    raise ConflictError(
+        "both URLs name the same bucket", rule="migrate.same", fix="name another bucket or prefix"
+    )
 
 
 def require_quiet(home: Home) -> None:

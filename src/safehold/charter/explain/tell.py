@@ -171,6 +171,14 @@ def _recorded(charter: Charter) -> Iterator[Line]:
     for item in charter.collect:
         yield from _item(item)
         yield _line(BREAK)
+    if (aside := charter.set_aside) is not None:
+        purpose = charter.purposes.get(aside.purpose)  # the review refuses a charter without it
+        yield _line("aside.what", what=("what", () if purpose is None else purpose.sources))
+        yield _line("aside.sealed")
+        yield _line("aside.keep", days=("days", aside.keep_days))
+        yield _line("aside.a_day", a_day=("number", aside.a_day))
+        yield _line("aside.purpose", purpose=("name", aside.purpose))
+        yield _line("aside.never")
 
 
 def _item(item: Collect) -> Iterator[Line]:

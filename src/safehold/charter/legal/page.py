@@ -93,6 +93,10 @@ def kept(charter: Charter) -> list[tuple[str, str]]:
     for name, one in charter.purposes.items():
         if one.derived_keep_days is not None:
             rows.append((f"what is made for {name}", said("days", one.derived_keep_days)))
+    if charter.set_aside is not None:
+        rows.append(
+            ("broken messages, sealed until they end", said("days", charter.set_aside.keep_days))
+        )
     return rows
 
 

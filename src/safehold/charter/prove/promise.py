@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from safehold.charter import terms
+from safehold.charter.granted import OPERATE, repairs, takes_grant
 from safehold.charter.model import Charter, RedLine
 from safehold.charter.prove.symbol import Symbols, Term, Truth
 from safehold.charter.prove.translate import both, every, negate, some
@@ -203,6 +204,20 @@ def _for(actions: tuple[str, ...], breach: Callable[[View], Truth]) -> Callable[
     return lambda view: breach(view) if view.action in actions else False
 
 
+def _granted(charter: Charter, breach: Callable[[View], Truth]) -> Callable[[View], Truth]:
+    """Return a predicate that only holds of what takes a grant."""
+
+    def of(view: View) -> Truth:
+        if view.action in GRANTED:
+            return breach(view)
+        mends = repairs(charter)
+        if view.action not in OPERATE or not mends:
+            return False
+        return both(view.among("context.purpose", mends), breach(view))
+
+    return of
+
+
 def _or(names: tuple[str, ...]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
@@ -300,7 +315,7 @@ def _grants(charter: Charter) -> Iterator[Promise]:
          lambda view: view.term("context.grant_role") != view.term("principal.role")),
     ):  # fmt: skip
         yield Promise(
-            id=f"guard.{name}", kind=GUARD, plain=plain, how=how, breach=_for(GRANTED, breach)
+            id=f"guard.{name}", kind=GUARD, plain=plain, how=how, breach=_granted(charter, breach)
         )
     for name, role in sorted(charter.who_may.items()):
         if role.grant is not None:
@@ -309,7 +324,7 @@ def _grants(charter: Charter) -> Iterator[Promise]:
                 kind=GUARD,
                 plain=f"A grant of {name} has {charter.least_approvals(name)} approvals",
                 how=f"with fewer than {charter.least_approvals(name)} approvals",
-                breach=_for(GRANTED, _approvals(name, charter.least_approvals(name))),
+                breach=_granted(charter, _approvals(name, charter.least_approvals(name))),
             )
 
 
@@ -414,7 +429,7 @@ def _purposes(charter: Charter, view: View, stages: tuple[str, ...]) -> Iterator
             view.only("resource.what", purpose.covers()),
             view.among("resource.purposes", (title,)),
         ]
-        if view.action in GRANTED:
+        if takes_grant(charter, view.action, title):
             way += [
                 view.term("context.granted"),
                 view.among("context.grant_purpose", (title,)),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from safehold.charter import terms
+from safehold.charter.granted import takes_grant
 from safehold.charter.model import Charter
 from safehold.charter.prove.request import Request
 from safehold.charter.redline import forms
@@ -80,7 +81,7 @@ def _forbids(charter: Charter, word: str, stated: str) -> bool:
 def _guards(charter: Charter, asked: Request) -> Iterator[str]:
     if asked.action in DATA:
         yield from _on_data(charter, asked)
-    if asked.action in GRANTED:
+    if takes_grant(charter, asked.action, asked.text("context.purpose")):
         yield from _on_grant(charter, asked)
     role = asked.text("principal.role")
     if asked.kind == "Agent":
@@ -187,7 +188,7 @@ def _for_purpose(charter: Charter, asked: Request) -> bool:
     fits = name in asked.group("resource.purposes") and asked.group("resource.what") <= set(
         purpose.covers()
     )
-    if asked.action not in GRANTED:
+    if not takes_grant(charter, asked.action, name):
         return fits
     return (
         fits

@@ -7,15 +7,16 @@ mark. So whoever breaks in here can drop and delay, and read which device asks f
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import orjson
 
 from safehold.clock import Clock, SystemClock
-from safehold.errors import InvalidError, SafeholdError, UnavailableError
+from safehold.errors import InvalidError, SafeholdError, UnavailableError, revive
 from safehold.ingest.network.answer import KIND, LARGEST, split_envelopes
 from safehold.ingest.network.combine import Combiner, Line
+from safehold.ingest.network.gather import Gatherer
 from safehold.ingest.network.pace import Pace
 from safehold.ledger.line import is_here
 from safehold.ledger.places import house_of
@@ -34,6 +35,10 @@ LIMITS: Final = Limits(
 )  # fmt: skip
 SMALL: Final = 16_384  # bytes of a request that is JSON
 A_MINUTE: Final = 600
+NONCES_EVERY_S: Final = 0.1  # at least from one call for nonces to the next while others ask too
+LEASES_EVERY_S: Final = 0.25
+MOST_LEASES: Final = 256  # that one call asks for; the keeper takes no more
+MOST_NONCES: Final = 32
 _LEASE: Final = {"person", "device", "nonce", "proof"}
 _MARK: Final = {"person", "device", "mark"}
 
@@ -73,6 +78,12 @@ class Front:
         self._line = line
         self._pace = Pace(clock or SystemClock(), a_minute=a_minute)
         self.combiner = Combiner(line)
+        self._nonces = Gatherer(
+            self._ask_nonces, most=MOST_NONCES, every_s=NONCES_EVERY_S, name="nonces"
+        )
+        self._leases = Gatherer(
+            self._ask_leases, most=MOST_LEASES, every_s=LEASES_EVERY_S, name="leases"
+        )
         self._routes: dict[tuple[str, str], Callable[[Request], dict[str, Any]]] = {
             ("POST", NONCES): self._nonce,
             ("POST", LEASES): self._lease,
@@ -81,6 +92,11 @@ class Front:
             ("GET", READY): self._ready,
         }
         self.web = WebServer(self._answer, bind, tls=tls, limits=limits)
+
+    def close(self) -> None:
+        """Take no more; what waits is still brought to the keeper."""
+        for one in (self.combiner, self._nonces, self._leases):
+            one.close()
 
     def _answer(self, request: Request) -> Response:
         route = self._routes.get((request.method, request.path))
@@ -97,11 +113,29 @@ class Front:
             return _said(error.status, error.payload())
 
     def _nonce(self, _request: Request) -> dict[str, Any]:
-        return {"nonce": self._line.call("nonce")["nonce"]}
+        return {"nonce": self._nonces.ask(None)}
 
     def _lease(self, request: Request) -> dict[str, Any]:
-        said = self._line.call("lease.obtain", **_texts(request, _LEASE))
-        return {name: said[name] for name in ("lease", "rules", "keeper")}
+        return self._leases.ask(_texts(request, _LEASE))
+
+    def _ask_nonces(self, asked: Sequence[None]) -> list[str | SafeholdError]:
+        if len(asked) == 1:
+            return [str(self._line.call("nonce")["nonce"])]
+        return [str(one) for one in self._line.call("nonce", count=len(asked))["nonces"]]
+
+    def _ask_leases(self, asked: Sequence[dict[str, str]]) -> list[dict[str, Any] | SafeholdError]:
+        said = self._line.call("lease.obtain-many", asked=list(asked))
+        rules, keeper = said["rules"], said["keeper"]
+        return [
+            revive(one["error"])
+            if "error" in one
+            else {
+                "lease": one["lease"],
+                "rules": {stream: rules[stream] for stream in one["streams"]},
+                "keeper": keeper,
+            }
+            for one in said["answers"]
+        ]
 
     def _envelopes(self, request: Request) -> dict[str, Any]:
         if request.header("content-type") != KIND:

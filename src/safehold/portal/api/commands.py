@@ -78,6 +78,8 @@ BY_COMMAND: Final[Mapping[str, tuple[str, ...]]] = {
     "grant revoke": ("grant.revoke",),
     "grant show": ("grant.show",),
     "incident action": ("incident.action",),
+    "ingest aside": ("ingest.aside",),
+    "ingest repair": ("ingest.repair",),
     "incident assign": ("incident.assign",),
     "incident blast": ("incident.blast",),
     "incident cause": ("incident.cause",),

@@ -68,6 +68,7 @@ WITHOUT: Final[Mapping[str, str]] = {
     "federate.done": "a silo asks its own keeper, by the entrance for workloads",
     # thousands of collectors at once come in by their own server, which holds no right
     "lease.hand-in": "safehold ingest serve and safehold ingest consume hand batches in",
+    "lease.obtain-many": "safehold ingest serve asks for many devices at once",
     # the portal's own
     "portal.head": "the portal writes the head of its own journal",
     **dict.fromkeys(

@@ -83,6 +83,7 @@ _COMMANDS = {
     "train": "safehold enclave train --purpose {purpose}",
     "reidentify": "safehold attack dataset --purpose {purpose}",
     "membership": "safehold attack membership --purpose {purpose}",
+    "repair": "safehold ingest repair",
     "pull": "safehold artifact pull ARTIFACT --out FOLDER --purpose {purpose}",
     "embed": "safehold enclave embed --stream STREAM --purpose {purpose}",
     "embed.near": "safehold enclave near --text TEXT --purpose {purpose}",

@@ -163,7 +163,7 @@ def control(place: Place) -> Findings:
 
 def without_silence() -> None:
     """Let leases live on, and let nobody know of pauses and stops."""
-    for name in ("offer:silences", "leases:silences"):
+    for name in ("offer:silences", "leasing:silences"):
         replace(f"safehold.keeper.{name}", lambda *_: [])
     for name in ("close", "end", "end_all"):
         replace(f"safehold.access.lease:Lessor.{name}", lambda *_, **__: 0)

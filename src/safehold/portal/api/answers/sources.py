@@ -18,6 +18,35 @@ class Ingest(TypedDict):
     level: NotRequired[str]
 
 
+class IngestAsideCount(TypedDict):
+    """A part of it."""
+
+    rule: str
+    stream: str
+    day: int
+    messages: int
+
+
+class IngestAside(TypedDict):
+    """What the keeper answers."""
+
+    allowed: bool
+    keep_days: int
+    a_day: int
+    messages: int
+    counts: list[IngestAsideCount]
+
+
+class IngestRepair(TypedDict):
+    """What the keeper answers."""
+
+    states: dict[str, JsonValue]
+    rules: dict[str, JsonValue]
+    left_out: dict[str, JsonValue]
+    intent: int
+    entry: int
+
+
 class LeaseMark(TypedDict):
     """What the keeper answers."""
 

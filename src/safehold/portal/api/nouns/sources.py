@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints
 
 from safehold.portal.api.answers import sources as told
-from safehold.portal.api.field import Base64, Given, Signed, Text, Value, Word
+from safehold.portal.api.field import Base64, Given, Permit, Signed, Text, Value, Word
 from safehold.portal.api.route import Route
 
 
@@ -68,6 +68,10 @@ class Marked(Given):
 ROUTES: Final = (
     Route(method="POST", path="/sources", verb="ingest", given=Uploaded, answer=told.Ingest, upload=True, long=True,
           again=True, says="Take a file in; it is read in a sandbox, minimised, and sealed per person."),
+    Route(method="GET", path="/sources/set-aside", verb="ingest.aside", answer=told.IngestAside,
+          says="How many malformed messages are set aside, by rule, stream and day."),
+    Route(method="POST", path="/sources/repairs", verb="ingest.repair", given=Permit, answer=told.IngestRepair,
+          long=True, says="Judge again, under a grant, what was set aside."),
     Route(method="GET", path="/devices", verb="source.list", given=Whose, answer=told.SourceList,
           says="The devices of a person, or how many there are."),
     Route(method="POST", path="/devices", verb="source.add", given=Device, answer=told.SourceAdd, again=True,

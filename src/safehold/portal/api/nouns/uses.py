@@ -25,6 +25,12 @@ class OfPurpose(Permit):
     purpose: Word
 
 
+class Trained(OfPurpose):
+    """Over how many sandboxes a training is spread."""
+
+    workers: Annotated[int, Field(ge=1, le=1024)] = 1
+
+
 class Attacked(OfPurpose):
     """Which dataset of a purpose is attacked, and with what."""
 
@@ -115,7 +121,7 @@ ROUTES: Final = (
           says="Build the features of a purpose; the charter lets the pipeline do that without a grant."),
     Route(method="POST", path="/uses/features", verb="feature.granted", given=OfPurpose, answer=told.Feature,
           long=True, says="Build features under a grant."),
-    Route(method="POST", path="/uses/trainings", verb="train", given=OfPurpose, answer=told.Train, long=True,
+    Route(method="POST", path="/uses/trainings", verb="train", given=Trained, answer=told.Train, long=True,
           says="Train under a grant, with differential privacy."),
     Route(method="POST", path="/uses/queries", verb="query", given=Asked, answer=told.Query, long=True,
           says="Ask for figures with noise."),
