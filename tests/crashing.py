@@ -110,6 +110,14 @@ class Yard:
             text=True,
         )
 
+    def kills(self, job: Job) -> bool:
+        """Run a worker that dies at a step; return whether it came that far, and not to its end."""
+        status, acks = self.run(job)
+        if status == 0:
+            return False
+        assert status == -signal.SIGKILL, (status, acks)
+        return True
+
     def run(self, job: Job, *, kill: Callable[[Acks], bool] | None = None) -> tuple[int, Acks]:
         """Run one worker; return its exit status (negative: the signal) and what it said.
 
