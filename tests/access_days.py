@@ -94,13 +94,14 @@ class Company:
             )
             late.joined = random.randint(6, days - 4)
             self.people.append(late)
-        self.pairs = {
+        pairs = {
             (a, b)
             for team in self.of_team
             for a in team
             for b in team
             if a < b and random.random() < 0.5
         }
+        self.pairs = sorted(pairs)  # a set of strings has another order in each process
         self.artifacts = [[f"model-{team}-{n}" for n in range(4)] for team in range(self.teams)]
         self.reorganised = days * 2 // 3
         self.holidays = {random.randint(3, days - 1) for _ in range(2)}

@@ -6,7 +6,10 @@ The figures of the goal are measured on days by another author; these keep the s
 from __future__ import annotations
 
 import json
+import os
 import statistics
+import subprocess
+import sys
 
 import pytest
 from tests.access_days import ATTACKS, Days, days_of
@@ -82,3 +85,31 @@ def test_an_hour_of_somebody_elses_log_is_learning(shared_data):
         events.append(event_of(tree, number, file.name))
     assert [alert for event in in_order(events) for alert in sentinel.observe(event)] == []
     assert sentinel.learning
+
+
+SAID = """
+import hashlib
+from tests.access_days import days_of
+from safehold.sentinel import Sentinel, Settings
+
+days = days_of("office", 4, days=24, people=12, learn=10, each=1)
+sentinel = Sentinel(Settings(learn_days=10))
+alerts = [alert for event in days.events for alert in sentinel.observe(event)]
+assert alerts
+print(hashlib.sha256(repr((days.events, alerts)).encode()).hexdigest())
+"""
+
+
+def test_the_same_days_and_alerts_in_every_process():
+    """What is told must not depend on how a process orders its sets: a replay by another must tell the same."""
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", SAID],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "4", "5")
+    }
+    assert len(said) == 1
