@@ -50,8 +50,8 @@ class Keeper:
         service = compose(home, bench.root, clock=bench.clock, workshop=self.workshop, lead=lead)
         service.desk.gatekeeper = OpenGatekeeper()
         release = service.verbs.work._release
-        decide = release.decide
-        release.decide = lambda ask, asker: decide(  # type: ignore[method-assign]
+        decide = release.decision.decide
+        release.decision.decide = lambda ask, asker: decide(  # type: ignore[method-assign]
             replace(ask, price=(1, 1)) if self.cheap and ask.price != (0, 0) else ask, asker
         )
         self.began.append(service)

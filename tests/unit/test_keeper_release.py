@@ -104,13 +104,13 @@ def test_one_run_is_one_run_for_two_who_ask_at_once(bench: Bench) -> None:
     holder = bench.pass_(max_runs=1)
     uses = [bench.use(holder), bench.use(holder)]
     together = threading.Barrier(2)
-    choose = bench.verbs.work._release._choose
+    choose = bench.verbs.work._release.decision._choose
     ends: list[Any] = []
 
     def choosing(ask: Any) -> Any:
         return choose(ask)
 
-    bench.verbs.work._release._choose = choosing
+    bench.verbs.work._release.decision._choose = choosing
 
     def ask(use: dict[str, Any]) -> None:
         together.wait(300)
@@ -149,14 +149,14 @@ def test_a_grant_that_was_revoked_or_used_up_meanwhile_gets_no_intent(bench: Ben
 
 
 def test_no_intent_follows_a_stop(bench: Bench) -> None:
-    choose = bench.verbs.work._release._choose
+    choose = bench.verbs.work._release.decision._choose
 
     def stopped(ask: Any) -> Any:
         chosen = choose(ask)
         bench.desk.trust.order("stop", bench.order("stop"))
         return chosen
 
-    bench.verbs.work._release._choose = stopped
+    bench.verbs.work._release.decision._choose = stopped
     assert raised(lambda: build(bench)).rule == "oversight.stop"
     assert "access.intent" not in bench.leaves()
 
@@ -183,7 +183,7 @@ def test_a_choice_waits_for_no_decision_and_none_is_missed(bench: Bench) -> None
 def test_who_left_after_the_intent_is_not_opened(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decide = bench.verbs.work._release.decide
+    decide = bench.verbs.work._release.decision.decide
 
     def leaving(*arguments: Any) -> Any:
         opening = decide(*arguments)
@@ -198,7 +198,7 @@ def test_who_left_after_the_intent_is_not_opened(
 def test_too_few_that_are_left_end_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     build(bench)
     holder = bench.pass_()
-    decide = bench.verbs.work._release.decide
+    decide = bench.verbs.work._release.decision.decide
 
     def leaving(*arguments: Any) -> Any:
         opening = decide(*arguments)
@@ -213,7 +213,7 @@ def test_too_few_that_are_left_end_the_run(bench: Bench, monkeypatch: pytest.Mon
 def test_a_charter_that_changed_after_the_intent_ends_the_run(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decide = bench.verbs.work._release.decide
+    decide = bench.verbs.work._release.decision.decide
 
     def changing(*arguments: Any) -> Any:
         opening = decide(*arguments)
