@@ -13,7 +13,7 @@ from tests.stream_desk import PEOPLE
 
 from safehold.access import EVERYBODY, PeopleFilter, Price, approve
 from safehold.access.proof import Holder
-from safehold.app.grants import draft_grant
+from safehold.app.draft import draft_grant
 from safehold.canonical import b64, unb64
 from safehold.catalog.aside import ASIDE
 from safehold.charter import Charter

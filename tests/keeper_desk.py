@@ -19,8 +19,8 @@ from tests.world import PASSPHRASE, PURPOSE, outside
 from safehold import canonical
 from safehold.access import approve
 from safehold.access.proof import Holder
+from safehold.app.draft import draft_grant
 from safehold.app.gate import EgressGatekeeper
-from safehold.app.grants import draft_grant
 from safehold.app.journal import choose_database
 from safehold.app.keeper import Service, compose, found
 from safehold.app.setup import first_roster, seat_keys

@@ -22,7 +22,7 @@ from tests.seated import enact, founding, priced
 
 from safehold import canonical
 from safehold.access import Grant, Holder, approve, prove_device
-from safehold.app.grants import draft_grant
+from safehold.app.draft import draft_grant
 from safehold.app.keeper import Service, compose, found
 from safehold.app.setup import first_roster, seat_keys
 from safehold.app.workshop import SandboxWorkshop

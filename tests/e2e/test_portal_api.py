@@ -17,7 +17,7 @@ from tests.portal_desk import found_served, portal_of
 from tests.served import PURPOSE, REASON
 
 from safehold.access import PeopleFilter
-from safehold.app.grants import draft_grant
+from safehold.app.draft import draft_grant
 from safehold.errors import ConflictError, TamperedError
 from safehold.portal.api.document import describe
 from safehold.portal.api.table import LINES

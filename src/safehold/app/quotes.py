@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from safehold.access import Grant, PeopleFilter, check_people
 from safehold.access.eligibility import check_eligible
-from safehold.app.grants import Limits, draft_grant
+from safehold.app.draft import Limits, draft_grant
 from safehold.clock import SECOND_US, day_of
 from safehold.errors import DeniedError, InvalidError, SafeholdError
 from safehold.keeper.caller import caller

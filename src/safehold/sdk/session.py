@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 from safehold.access import PeopleFilter
 from safehold.access.code import CODE, read_code
 from safehold.app.cells import Cells
-from safehold.app.grants import ROLE, Limits, draft_grant
+from safehold.app.draft import ROLE, Limits, draft_grant
 from safehold.app.query import Ask, check_query, draft_query
 from safehold.charter import Charter
 from safehold.errors import InvalidError
