@@ -357,7 +357,7 @@ def test_features_whose_days_are_no_longer_told_are_not_used(bench: Bench) -> No
 def _minted(bench: Bench, key: SigningKey, **changes: Any) -> Holder:
     """A capability for the newest grant, changed, as who stole the minting key would make it."""
     name = bench.call("grant.list")["grants"][-1]["id"]
-    approved = bench.verbs.grants._approve(bench.verbs.grants._record(name))
+    approved = bench.verbs.grants._approve(bench.verbs.grants.records.record(name))
     forged = replace(approved, grant=replace(approved.grant, **changes))
     now = bench.clock.now_us()
     token = mint(forged, bench.verbs.grants.minting.seed, begun_us=now, now_us=now)

@@ -253,7 +253,9 @@ class Responder:
             holdings,
             meant,
             by_grant=target.by_grant,
-            filters=lambda row: self._grants.meant(tracks.words[int(tracks["grants"]["id"][row])]),
+            filters=lambda row: self._grants.records.meant(
+                tracks.words[int(tracks["grants"]["id"][row])]
+            ),
             people=index.people,
         )
         return was, could

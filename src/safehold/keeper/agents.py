@@ -307,7 +307,7 @@ class Agents:
         if name == who.id and not who.proved:
             raise SignInError("you are signed out", rule="session.none", fix="safehold sign-in")
         return {
-            "grants": self._grants.counted(name),
+            "grants": self._grants.records.counted(name),
             "ledger": self._desk.ledger.size,
             "stopped": self._desk.trust.stopped,
         }
