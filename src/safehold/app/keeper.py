@@ -316,7 +316,7 @@ def equip_desk(
                 home.index,
                 sidecar=vault.sidecar,
                 secret=vault.derive("index-padding"),
-                keys=lambda: vault.living_subjects().values(),
+                keys=lambda: vault.subjects.living().values(),
             ),
             panel=panel,
             local=tuple(local.vkeys),
