@@ -439,7 +439,7 @@ def test_a_crash_leaves_all_of_it_or_nothing(
         case "leaf":
             monkeypatch.setattr(type(made), "_turn_live", crash)
         case "live":
-            monkeypatch.setattr(type(desk.catalog), "turn_live", crash)
+            monkeypatch.setattr(type(desk.catalog.builds), "turn_live", crash)
     with pytest.raises(KeyboardInterrupt):
         pool(bench, "first") if form == "pooled" else apart(bench, "first")
     monkeypatch.undo()

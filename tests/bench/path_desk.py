@@ -27,6 +27,7 @@ import pytest
 from safehold.app.keeper import Service, compose, unlock
 from safehold.app.setup import create
 from safehold.catalog import Catalog
+from safehold.catalog.extents import Extents
 from safehold.charter import shipped
 from safehold.ledger import Ledger
 from safehold.settings import Home
@@ -39,7 +40,7 @@ PHASES = (
     (Vault, "seal", "sealing"),
     (Ledger, "append", "ledger"),
     (Catalog, "commit_chunk", "catalogue"),
-    (Catalog, "overlap", "catalogue"),
+    (Extents, "overlap", "catalogue"),
 )
 
 

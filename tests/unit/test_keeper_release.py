@@ -275,7 +275,7 @@ def test_who_comes_back_begins_anew(bench: Bench) -> None:
 def test_a_build_counts_whole_or_not_at_all(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     first = build(bench)["dataset"]
     with monkeypatch.context() as patch:
-        patch.setattr(bench.desk.catalog, "replace_derived", _fail)
+        patch.setattr(bench.desk.catalog.builds, "replace", _fail)
         with pytest.raises(ZeroDivisionError):
             build(bench)
     assert bench.blocks("derived") == dict.fromkeys(CROWD, 1)

@@ -370,12 +370,14 @@ class Batches:
         """Refuse envelopes whose events came before, in another source or earlier in this batch."""
         delivered: dict[tuple[bytes, str], list[Extent]] = {}
         taken = [one for one in parts if not one.refused]
-        known = self._desk.catalog.overlap(
+        known = self._desk.catalog.extents.overlap(
             "", [extent for one in taken for rows in one.arrivals for extent in rows.extents]
         )
         for part in taken:
             extents = [extent for rows in part.arrivals for extent in rows.extents]
-            twice = known is not None and self._desk.catalog.overlap("", extents) is not None
+            twice = (
+                known is not None and self._desk.catalog.extents.overlap("", extents) is not None
+            )
             twice = twice or any(
                 one.first <= extent.last and extent.first <= one.last
                 for extent in extents

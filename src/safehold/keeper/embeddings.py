@@ -146,7 +146,7 @@ class Embeddings:
             )
             with desk.lock:
                 desk.trust.contained.require_free(opening.touched)
-                desk.catalog.settle_derived(build)
+                desk.catalog.builds.settle(build)
                 state, shown = record_vectors(
                     self._release.gates,
                     Attacked(
@@ -163,7 +163,7 @@ class Embeddings:
                     actor=asker.principal.id,
                 )
                 if state == PASSED:
-                    desk.vault.remove(desk.catalog.replace_derived(family, keep=build))
+                    desk.vault.remove(desk.catalog.builds.replace(family, keep=build))
                 receipt = self._release.close(
                     ask,
                     opening,

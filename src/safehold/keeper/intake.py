@@ -143,7 +143,7 @@ class Intake:
             keep: Objects that something other than the catalogue knows.
         """
         desk = self._desk
-        desk.vault.remove(desk.catalog.drop_unfinished())
+        desk.vault.remove(desk.catalog.builds.drop_unfinished())
         try:
             for name, tally in desk.catalog.unnoted():
                 self.close(name, tally)
