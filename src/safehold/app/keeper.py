@@ -86,7 +86,7 @@ class Service:
     @property
     def level(self) -> str:
         """How well it is kept from other users of this machine."""
-        return self.verbs.level.name
+        return self.verbs.status.level.name
 
     def serve(self) -> None:
         """Answer callers until ``close``."""
@@ -200,14 +200,14 @@ def compose(
         verbs.milestones = lambda anew: [
             one.to_json() for one in (measure_all(verbs) if anew else newest(verbs))
         ]
-        verbs.own_user = callers is not None
+        verbs.status.own_user = callers is not None
         verbs.federation.masking = _masking
         responder = Responder(verbs)
         incidents = IncidentVerbs(verbs, responder)
         audits = AuditVerbs(verbs)
         verbs.beside |= responder.verbs() | incidents.verbs() | audits.verbs()
         verbs.beside |= EvidenceVerbs(verbs).verbs() | Quotes(desk).verbs()
-        verbs.watched = lambda: {
+        verbs.status.watched = lambda: {
             **last_seen(home),
             **summary(home),
             "profile": told(home),
@@ -420,7 +420,7 @@ def main(arguments: list[str]) -> int:
             root = unlock(home, order["secret"])
         del order, line
         service = compose(home, root)
-        service.verbs.memory = kept.payload
+        service.verbs.status.memory = kept.payload
         if not fresh:
             sweep_first(service)
     except SafeholdError as error:

@@ -68,7 +68,7 @@ def run(
     )
 
     def accompany(service: Service) -> Callable[[], None]:
-        service.verbs.memory = kept.payload
+        service.verbs.status.memory = kept.payload
         end = work_by_itself(service, clock, drill=drill)
         if not sentinel:
             return end
@@ -128,7 +128,7 @@ def work_by_itself(service: Service, clock: Clock, *, drill: str = "off") -> Cal
     # so has what is never urgent: it opens blocks for seconds at a time
     slow = Schedule(clock, [Task("compaction", 60 * SECOND_US, service.compact)])
     outward = Schedule(clock, [Task("exports", EVERY_US, Feed(service, clock).turn)])
-    service.verbs.periodic = lambda: [*schedule.status(), *slow.status(), *outward.status()]
+    service.verbs.status.periodic = lambda: [*schedule.status(), *slow.status(), *outward.status()]
     schedule.start()
     slow.start()
     outward.start()
