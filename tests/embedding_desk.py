@@ -35,7 +35,7 @@ from safehold.charter import Charter
 from safehold.enclave.embedding import recipe as embedding_recipe
 from safehold.enclave.embedding.exposure import expose
 from safehold.ingest.rest import pack
-from safehold.keeper.embeddings import EMBED
+from safehold.keeper.encoder import EMBED
 from safehold.keeper.grants import use_message
 from safehold.keeper.ports import Frame
 from safehold.sandbox.job import RECIPES as MODULES

@@ -18,7 +18,9 @@ from safehold.federation.measure import READ
 from safehold.keeper.attack import STAGES
 from safehold.keeper.code import STAGES as CODE_STAGES
 from safehold.keeper.desk import segment_name
-from safehold.keeper.embeddings import EMBED, EMBEDDING, HEAD, NEAR
+from safehold.keeper.embeddings import HEAD, NEAR
+from safehold.keeper.encoder import EMBED
+from safehold.keeper.gates import EMBEDDING
 from safehold.keeper.repair import RECIPE as REPAIR
 from safehold.keeper.repair import STAGE as REPAIR_STAGE
 from safehold.keeper.terms import sources_of
