@@ -22,7 +22,8 @@ from safehold.access.proof import Holder
 from safehold.app.draft import draft_grant
 from safehold.app.gate import EgressGatekeeper
 from safehold.app.journal import choose_database
-from safehold.app.keeper import Service, compose, found
+from safehold.app.keeper import compose, found
+from safehold.app.service import Service
 from safehold.app.setup import first_roster, seat_keys
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter, Signature

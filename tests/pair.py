@@ -11,7 +11,8 @@ from typing import Any
 from tests.keeper_desk import Bench, OpenGatekeeper, ScriptedWorkshop
 
 from safehold.app.candidate import Candidate
-from safehold.app.keeper import Service, compose
+from safehold.app.keeper import compose
+from safehold.app.service import Service
 from safehold.canonical import b64, unb64
 from safehold.db import Lead
 from safehold.errors import SafeholdError

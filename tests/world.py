@@ -23,7 +23,8 @@ from tests.seated import enact, founding, priced
 from safehold import canonical
 from safehold.access import Grant, Holder, approve, prove_device
 from safehold.app.draft import draft_grant
-from safehold.app.keeper import Service, compose, found
+from safehold.app.keeper import compose, found
+from safehold.app.service import Service
 from safehold.app.setup import first_roster, seat_keys
 from safehold.app.workshop import SandboxWorkshop
 from safehold.canonical import b64, unb64

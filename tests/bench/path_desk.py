@@ -24,7 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from safehold.app.keeper import Service, compose, unlock
+from safehold.app.keeper import compose, unlock
+from safehold.app.service import Service
 from safehold.app.setup import create
 from safehold.catalog import Catalog
 from safehold.catalog.extents import Extents

@@ -15,8 +15,9 @@ from safehold.app.custody import unlock
 from safehold.app.drill.nightly import FIRST_US, Nightly
 from safehold.app.feed import EVERY_US, Feed
 from safehold.app.hardening import clear_environment, harden
-from safehold.app.keeper import Service, compose
+from safehold.app.keeper import compose
 from safehold.app.schedule import Schedule, Task
+from safehold.app.service import Service
 from safehold.clock import DAY_US, SECOND_US, Clock, SystemClock
 from safehold.errors import InvalidError
 from safehold.keeper.server import Server
