@@ -47,7 +47,7 @@ from safehold.errors import SafeholdError, UnavailableError
 from safehold.incident.responder import Responder
 from safehold.incident.verbs import IncidentVerbs
 from safehold.keeper.desk import Desk
-from safehold.keeper.federation import Masking
+from safehold.keeper.masking import Masking
 from safehold.keeper.ports import Workshop
 from safehold.keeper.rotation import LOG_KEY, Rotation, split_seeds
 from safehold.keeper.server import Server
