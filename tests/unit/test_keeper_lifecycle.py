@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.keeper_desk import Bench, copy_bench, found_bench
-from tests.key_crashing import NEW, OLD, cheap
+from tests.cheap_home import cheap_home
+from tests.keeper_desk import Bench, copy_bench
+from tests.key_crashing import NEW, OLD
 from tests.key_services import PIN, TOKEN, SoftHsm, Transit, find_softhsm
 from tests.world import PASSPHRASE, outside
 
@@ -32,18 +33,12 @@ from safehold.errors import (
 )
 from safehold.keeper.lifecycle import FIXED
 from safehold.vault import keyring
-from safehold.vault.kms import sealed
 from safehold.vault.reroot import check_marker
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sealed, "Cost", sealed.Cost)
-        cheap()
-        bench = found_bench(tmp_path_factory.mktemp("made"))
-        bench.start()
-        bench.take(first=0)
+    with cheap_home(tmp_path_factory.mktemp("made")) as bench:
         bench.stop()
         yield bench
 
