@@ -103,7 +103,7 @@ def test_a_misspelt_name_is_refused_and_not_told_as_nothing(
 def test_the_schedule_keeps_up(bench: Bench) -> None:
     close = work_by_itself(bench.service, bench.clock)
     try:
-        assert "reach" in {one["task"] for one in bench.verbs.periodic()}
+        assert "reach" in {one["task"] for one in bench.verbs.status.periodic()}
     finally:
         close()
 

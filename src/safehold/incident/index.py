@@ -96,7 +96,7 @@ class Index:
 
     def _know(self) -> None:
         """Ask who is there."""
-        held = self._desk.vault.living_subjects()
+        held = self._desk.vault.subjects.living()
         self._living = {self._tag(key): key for key in held.values()}
         self._who = {self._tag(key): person for person, key in held.items()}
         self._labels.clear()

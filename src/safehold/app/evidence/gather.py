@@ -184,7 +184,7 @@ def _keys(verbs: Verbs) -> Keys:
     listed = verbs.lifecycle.listing({}, (), _silent)["levels"]
     levels: dict[str, Mapping[str, Any]] = {one["level"]: one for one in listed}
     enrolled = {str(one) for one in desk.people.everybody()}
-    level = verbs.level.payload()
+    level = verbs.status.level.payload()
     numbers: Mapping[str, int] = levels["row"]["numbers"]
     return Keys(
         root=str(levels["root"]["kept"]),
