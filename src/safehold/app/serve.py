@@ -14,7 +14,12 @@ from safehold.app.companion import Companion
 from safehold.app.custody import unlock
 from safehold.app.drill.nightly import FIRST_US, Nightly
 from safehold.app.feed import EVERY_US, Feed
-from safehold.app.hardening import clear_environment, harden
+from safehold.app.hardening import (
+    clear_environment,
+    harden,
+    settle_objects,
+    unsettle_objects,
+)
 from safehold.app.keeper import Service, compose
 from safehold.app.schedule import Schedule, Task
 from safehold.clock import DAY_US, SECOND_US, Clock, SystemClock
@@ -69,15 +74,17 @@ def run(
 
     def accompany(service: Service) -> Callable[[], None]:
         service.verbs.memory = kept.payload
+        settle_objects()
         end = work_by_itself(service, clock, drill=drill)
-        if not sentinel:
-            return end
-        companion = Companion(home, name, service.verbs.door.admit_sentinel)
-        companion.start()
+        companion = Companion(home, name, service.verbs.door.admit_sentinel) if sentinel else None
+        if companion is not None:
+            companion.start()
 
         def leave() -> None:
-            companion.close()
+            if companion is not None:
+                companion.close()
             end()
+            unsettle_objects()
 
         return leave
 

@@ -72,7 +72,6 @@ class Holdings:
         self._column: dict[str, NDArray[np.int64]] = {}
         self.nodes: dict[str, Node] = {}
         self.broken: dict[str, str] = {}
-        self._below: dict[str, list[str]] = {}
         self._born: NDArray[np.int64] = np.zeros(0, np.int64)
         self._alive: Mask = np.zeros(0, dtype=bool)
 
@@ -93,10 +92,6 @@ class Holdings:
             return
         self._held = self._mirror.refresh()
         self.nodes, self.broken = self._desk.lineage.look()
-        self._below = {}
-        for name, node in self.nodes.items():
-            for parent in node.parents:
-                self._below.setdefault(parent, []).append(name)
         for at, field in enumerate(Held._fields):
             values = [one[at] for one in self._held]
             if field not in _WORDS:
@@ -239,15 +234,8 @@ class Holdings:
         return int(np.count_nonzero(mask))
 
     def below(self, names: Iterable[str]) -> list[str]:
-        """Return what was made of some datasets, however often in between."""
-        found: dict[str, None] = {}
-        waiting = list(names)
-        while waiting:
-            for child in self._below.get(waiting.pop(), ()):
-                if child not in found:
-                    found[child] = None
-                    waiting.append(child)
-        return list(found)
+        """Return what was made of some datasets, however often in between; oldest first."""
+        return self._desk.lineage.outlook.below(names, self.nodes)
 
     def above(self, names: Iterable[str]) -> set[str]:
         """Return some datasets and what they were made from."""
