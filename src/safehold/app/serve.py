@@ -74,17 +74,15 @@ def run(
 
     def accompany(service: Service) -> Callable[[], None]:
         service.verbs.memory = kept.payload
-        settle_objects()
         end = work_by_itself(service, clock, drill=drill)
-        companion = Companion(home, name, service.verbs.door.admit_sentinel) if sentinel else None
-        if companion is not None:
-            companion.start()
+        if not sentinel:
+            return end
+        companion = Companion(home, name, service.verbs.door.admit_sentinel)
+        companion.start()
 
         def leave() -> None:
-            if companion is not None:
-                companion.close()
+            companion.close()
             end()
-            unsettle_objects()
 
         return leave
 
@@ -111,6 +109,7 @@ def run(
 
 def work_by_itself(service: Service, clock: Clock, *, drill: str = "off") -> Callable[[], None]:
     """Do the periodic work of a keeper that leads; what is returned ends it."""
+    settle_objects()
     nightly = Nightly(service.desk, clock, how=drill)
     schedule = Schedule(
         clock,
@@ -145,5 +144,6 @@ def work_by_itself(service: Service, clock: Clock, *, drill: str = "off") -> Cal
         outward.close(patience_s=_SENDING_S)
         schedule.close()
         nightly.close()
+        unsettle_objects()
 
     return close
