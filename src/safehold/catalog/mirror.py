@@ -79,7 +79,7 @@ class Mirror:
         for itself is a piece, and one place for each block that is there.
         """
         known = self._known
-        with self._engine.begin() as connection:
+        with self._engine.execution_options(reading=True).begin() as connection:
             column = tables.block.c
             there = sa.select(column.id, column.mac).where(column.state == LIVE)
             same: set[bytes] = set()  # the names that are known already: none is made anew
