@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -179,7 +180,7 @@ class Lineage:
             MissingError: It is not registered.
             TamperedError: Its row or an edge of it was changed.
         """
-        with self._engine.begin() as connection:
+        with self._reading() as connection:
             found = self._find(connection, [dataset])
         if not found:
             raise MissingError("no such dataset", rule="catalog.dataset")
@@ -195,7 +196,7 @@ class Lineage:
         Raises:
             TamperedError: Its row or an edge of it was changed.
         """
-        with self._engine.begin() as connection:
+        with self._reading() as connection:
             found = self._find(connection, [dataset])
         return list(found[dataset].parents) if found else []
 
@@ -218,7 +219,7 @@ class Lineage:
         """
         found: dict[str, Node] = {}
         waiting = set(datasets)
-        with self._engine.begin() as connection:
+        with self._reading() as connection:
             while waiting:
                 now = self._find(connection, sorted(waiting))
                 if now.keys() != waiting:
@@ -255,7 +256,7 @@ class Lineage:
     def old_sources(self) -> dict[str, DatasetLabel]:
         """Return sources whose rows an older version wrote, without a code, with what they say."""
         found: dict[str, DatasetLabel] = {}
-        with self._engine.begin() as connection:
+        with self._reading() as connection:
             for row in connection.execute(
                 sa.select(tables.dataset).where(tables.dataset.c.kind == SOURCE)
             ):
@@ -281,6 +282,9 @@ class Lineage:
     def digest(self, people: Iterable[str]) -> str:
         """Return what commits to a set of people; without the key nobody can try names."""
         return hmac.digest(self._key, _PEOPLE + canonical.encode(sorted(people)), "sha256").hex()
+
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        return self._engine.execution_options(reading=True).begin()
 
     def _find(self, connection: sa.Connection, names: Sequence[str]) -> dict[str, Node]:
         found: dict[str, Node] = {}

@@ -101,28 +101,34 @@ class Holdings:
             number = {name: index for index, name in enumerate(names)}
             self.names[field] = names
             self._column[field] = np.array([number[one] for one in values], dtype=np.int64)
-        born = self._born_of(tracks)
+        born, find = self._born_of(tracks), tracks.words.find
+
+        def since(source: str) -> int:
+            number = find(source)
+            return int(born[number]) if 0 <= number < len(born) else 0
+
         # a block that several were joined to is there since the first of them was
         by_source = np.array(
-            [min(born.get(one, 0) for one in several) for several in self.names["sources"]],
-            dtype=np.int64,
+            [min(map(since, several)) for several in self.names["sources"]], dtype=np.int64
         )
         self._born = by_source[self._column["sources"]] if len(self._held) else by_source
         self._alive = self._column["expires"] > self._desk.today()
         self._seen, self._at_us = moves, now
 
     @staticmethod
-    def _born_of(tracks: Tracks) -> dict[str, int]:
-        """Return since when each source or build was there, milliseconds; what no leaf tells of was there always."""
-        found: dict[str, int] = {}
-        known, uses = tracks["born"], tracks["uses"]
-        for what, at in zip(known["what"].tolist(), known["at"].tolist(), strict=True):
-            found.setdefault(tracks.words[what], at)
-        made = tracks["made"]
-        at_of = uses["at"]
-        for row, what in zip(made["row"].tolist(), made["what"].tolist(), strict=True):
-            if row >= 0:
-                found.setdefault(tracks.words[what], int(at_of[row]))
+    def _born_of(tracks: Tracks) -> NDArray[np.int64]:
+        """Return since when each source or build was there, milliseconds, by its number as a word.
+
+        What no leaf tells of was there always: 0.
+        """
+        known, made, uses = tracks["born"], tracks["made"], tracks["uses"]
+        rows, things, sources, at = made["row"], made["what"], known["what"], known["at"]
+        of_use, told = uses["at"], (rows >= 0) & (things >= 0)
+        # words last: whoever reads leaves meanwhile adds some
+        found = np.zeros(len(tracks.words.all), dtype=np.int64)
+        # of several the first counts, and what was taken in before what was made: so it is written last
+        found[things[told][::-1]] = of_use[rows[told][::-1]]
+        found[sources[sources >= 0][::-1]] = at[sources >= 0][::-1]
         return found
 
     def all(self) -> Mask:
