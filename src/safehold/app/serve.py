@@ -14,7 +14,12 @@ from safehold.app.companion import Companion
 from safehold.app.custody import unlock
 from safehold.app.drill.nightly import FIRST_US, Nightly
 from safehold.app.feed import EVERY_US, Feed
-from safehold.app.hardening import clear_environment, harden
+from safehold.app.hardening import (
+    clear_environment,
+    harden,
+    settle_objects,
+    unsettle_objects,
+)
 from safehold.app.keeper import compose
 from safehold.app.schedule import Schedule, Task
 from safehold.app.service import Service
@@ -105,6 +110,7 @@ def run(
 
 def work_by_itself(service: Service, clock: Clock, *, drill: str = "off") -> Callable[[], None]:
     """Do the periodic work of a keeper that leads; what is returned ends it."""
+    settle_objects()
     nightly = Nightly(service.desk, clock, how=drill)
     schedule = Schedule(
         clock,
@@ -139,5 +145,6 @@ def work_by_itself(service: Service, clock: Clock, *, drill: str = "off") -> Cal
         outward.close(patience_s=_SENDING_S)
         schedule.close()
         nightly.close()
+        unsettle_objects()
 
     return close

@@ -211,7 +211,7 @@ class Index:
             seal = self._desk.vault.sidecar.batch(segment=INDEX_SEGMENT, month=epoch)
             for number in range(first, len(self._starts)):
                 start, stop = number * EACH, min((number + 1) * EACH, tracks.done)
-                plain = orjson.dumps(self._part(number))
+                plain = orjson.dumps(self._part(number), option=orjson.OPT_SERIALIZE_NUMPY)
                 plain += b" " * (-len(plain) % _PAD)
                 (sealed,) = seal([plain], [self._bound(number, start, stop)])
                 head = epoch.to_bytes(4, "big") + stop.to_bytes(8, "big")

@@ -198,7 +198,7 @@ def _keys(verbs: Verbs) -> Keys:
 
 
 def _datasets(verbs: Verbs) -> tuple[tuple[Dataset, ...], int]:
-    nodes, broken = verbs.desk.lineage.look()
+    nodes, broken = verbs.desk.lineage.look(whole=True)
     shown = verbs.graph.lineage({}, (), _silent)["lineage"]
     status = {one["id"]: one["status"] for one in shown}
     found = tuple(
