@@ -138,6 +138,12 @@ def test_whole_columns_are_the_same(count: int):
     assert (leaves, hashes) == press.finish_plainly(heads, secrets, rests)
     assert fast.leaf_hashes(leaves) == hashes
     assert fast.leaf_hashes(one for one in leaves) == hashes
+    for width in (2, 4):
+        assert fast.pack(leaves, width) == press.pack_plainly(leaves, width)
+    for way in (fast.pack, press.pack_plainly):
+        assert way([], 2) == b""
+        with pytest.raises(OverflowError):
+            way([b"", bytes(65_536)], 2)
     row = b"".join(hashes)
     for cut in (len(row), len(row) - 1, 32, 31, 0):
         assert fast.fold(row[:cut]) == press.fold_plainly(row[:cut])
@@ -215,6 +221,10 @@ def test_what_does_not_fit_is_refused():
         (fast.leaf_hashes, (["a"],)),
         (fast.leaf_hashes, (3,)),
         (fast.fold, (bytearray(64),)),
+        (fast.pack, ([b""], 0)),
+        (fast.pack, ([b""], 5)),
+        (fast.pack, ((b"",), 2)),
+        (fast.pack, ([""], 2)),
         (seal, (bytes(31), b"", 0, b"", 1, [b""], [b""])),
         (seal, (bytes(32), b"", 0, b"", 0, [b""], [b""])),
         (seal, (bytes(32), b"", 0, b"", 1, [b""], [])),

@@ -37,7 +37,7 @@ from safehold.ledger.tree import EMPTY
 LARGEST_DETAIL = 1 << 20  # bytes of canonical detail
 LARGEST_NUMBER = 2**53 - 1
 
-_AT_ONCE = 256  # entries sealed in one go: what is made on the way fits the cache of a core
+_AT_ONCE = 1_024  # entries sealed in one go: what is made on the way stays near
 _MOST_PUBLIC = 4_096  # public facts remembered as checked
 _sha256 = hashlib.sha256
 _u32 = struct.Struct(">I").pack
