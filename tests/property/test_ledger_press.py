@@ -252,6 +252,24 @@ def test_an_error_of_a_check_comes_through_and_leaves_nothing_behind():
         assert sys.getrefcount(wrong.actor) < before + 5  # the newest error holds one
 
 
+def test_a_compiled_module_of_another_version_is_left_alone():
+    story = (
+        "import sys, types\n"
+        "for name in ('safehold.ledger._press', 'safehold.vault._series'):\n"
+        "    sys.modules[name] = types.ModuleType(name)\n"
+        "    sys.modules[name].VERSION = 0\n"
+        "from safehold.ledger import press\n"
+        "from safehold.vault import keys\n"
+        "assert not press.COMPILED and press.draft is press.draft_plainly\n"
+        "assert keys.seal_all is keys.seal_plainly\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", story],
+        check=True,
+        env=os.environ | {"PYTHONPATH": ":".join(sys.path)},
+    )
+
+
 def test_without_what_is_compiled_a_ledger_is_the_same(tmp_path):
     """A log that one way wrote is opened, continued and proved by the other."""
     story = (

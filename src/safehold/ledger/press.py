@@ -159,7 +159,8 @@ def pack_plainly(things: list[bytes], width: int, /) -> bytes:
 
 pack = pack_plainly
 draft, bind, finish = draft_plainly, bind_plainly, finish_plainly
-leaf_hashes, fold = hash_plainly, fold_plainly
+leaf_hashes: Callable[[Sequence[bytes]], list[bytes]] = hash_plainly
+fold: Callable[[bytes], bytes] = fold_plainly
 try:
     from safehold.ledger import _press
 except ImportError:

@@ -21,9 +21,9 @@ HASH = 32  # bytes
 EMPTY = hashlib.sha256(b"").digest()
 
 # of entries, the RFC 6962 hash of each
-leaf_hashes: Callable[[Sequence[bytes]], list[bytes]] = press.leaf_hashes
+leaf_hashes = press.leaf_hashes
 # of a run of hashes, the next level, joined; an odd last one is left out
-fold: Callable[[bytes], bytes] = press.fold
+fold = press.fold
 _sha256 = hashlib.sha256
 _ROWS: Held[bytes, list[bytes]] = Held(64 << 20)  # of the newest million entries
 

@@ -40,6 +40,7 @@ from safehold.errors import InvalidError, TamperedError
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
+SERIES_VERSION: Final = 1  # of the compiled module that this fits to
 SERIES_MOST: Final = 1 << 16  # secrets under one derived key; GCM with a counter allows 2^32
 _SHA256: Final = hashes.SHA256()
 _HASH_BYTES: Final = 32
@@ -323,7 +324,7 @@ try:
 except ImportError:
     pass
 else:
-    if _series.VERSION == 1:  # another one was left by an older checkout
+    if _series.VERSION == SERIES_VERSION:  # another one was left by an older checkout
         seal_all = _series.seal
 
 
