@@ -10,7 +10,8 @@ DEMO ?= out/demo
 
 .PHONY: demo test check proof bench verifier lock clean setup setup-dev setup-flower
 
-$(VENV)/.runtime: requirements.txt pyproject.toml
+# two modules of the ledger are in C: with gcc, python3-dev and libssl-dev they are compiled here, without them Python does their work
+$(VENV)/.runtime: requirements.txt pyproject.toml hatch_build.py $(wildcard src/safehold/*/*.[ch])
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the pinned packages into $(VENV) ..." >&2
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -21,6 +22,8 @@ LARGEST = 2**53 - 1
 _dumps, _SORTED = orjson.dumps, orjson.OPT_SORT_KEYS
 _STRICT = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER  # which refuses 2^53 and more
 _PLAIN = frozenset((str, int))
+# of a mapping of ASCII texts to texts and integers alone; raises TypeError where it has no such form
+encode_plain = partial(_dumps, option=_STRICT)
 
 
 def encode(value: Any) -> bytes:
@@ -34,7 +37,7 @@ def encode(value: Any) -> bytes:
         # Texts and numbers alone, as nearly always: the encoder itself refuses what the profile
         # does, but for keys that are not ASCII.
         try:
-            data = _dumps(value, option=_STRICT)
+            data = encode_plain(value)
             if data.isascii() or all(map(str.isascii, value)):
                 return data
         except (orjson.JSONEncodeError, TypeError):

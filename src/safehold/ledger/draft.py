@@ -20,9 +20,8 @@ import orjson
 
 from safehold import canonical, ids
 from safehold.errors import InvalidError
+from safehold.ledger import press
 from safehold.ledger.entry import (
-    COMMIT_MARK,
-    FIELDS,
     SEGMENT,
     SIDECAR_MARK,
     Entry,
@@ -30,22 +29,18 @@ from safehold.ledger.entry import (
 )
 from safehold.ledger.epoch import EPOCH_KIND
 from safehold.ledger.kind import KINDS, VERSION, check_public
+from safehold.ledger.press import LARGEST_TEXT
 from safehold.ledger.subjects import HANDLE, Subject, SubjectSet, gather
 from safehold.ledger.tile import LARGEST_ENTRY
-from safehold.ledger.tree import EMPTY, leaf_hashes
+from safehold.ledger.tree import EMPTY
 
-LARGEST_TEXT = 4_096  # bytes of an actor or an object
 LARGEST_DETAIL = 1 << 20  # bytes of canonical detail
 LARGEST_NUMBER = 2**53 - 1
 
-_ACT, _OBJ, _DET = (COMMIT_MARK + name.encode() + b"\0" for name in FIELDS)
-_AT_ONCE = 256  # entries sealed in one go: what is made on the way fits the cache of a core
+_AT_ONCE = 1_024  # entries sealed in one go: what is made on the way stays near
 _MOST_PUBLIC = 4_096  # public facts remembered as checked
 _sha256 = hashlib.sha256
 _u32 = struct.Struct(">I").pack
-_blinds = struct.Struct("32s32s32s").iter_unpack
-_LENGTHS = tuple(map(_u32, range(LARGEST_TEXT + 1)))
-_NO_KEY = _u32(0)
 _NO_PEOPLE = bytes(16)  # no nonce, no items, no padding, no handles
 _NOBODY = b2a_base64(EMPTY, newline=False)
 
@@ -110,6 +105,27 @@ class Drafts:
             for at, subjects in self.subjects.items()
         }
 
+    def note(self, number: int, entry: Entry) -> tuple[bytes, bytes]:
+        """Keep what few entries have, and return what a leaf and a side-car say of it.
+
+        Raises:
+            InvalidError: A reference is missing, or cannot be.
+        """
+        public = _public(entry.kind, entry.public) if entry.public else b""
+        if entry.ref is not None:
+            public += b',"ref":%d' % _ref(entry.kind, entry.ref)
+            self.refs[number] = entry.ref
+        elif KINDS[entry.kind].needs_ref:
+            raise InvalidError(f"{entry.kind} must name its intent", rule="ledger.ref", field="ref")
+        key = b""
+        if entry.key:
+            key = self.keys[number] = _sha256(entry.key.encode()).digest()
+        if entry.subjects:
+            self.subjects[number] = entry.subjects
+        if entry.kind == EPOCH_KIND:
+            self.facts[number] = entry.public, entry.ref
+        return public, key
+
     def pick(self, numbers: Sequence[int]) -> Drafts:
         """Return some of the entries, in the order given, without their keys and references."""
         places = list(enumerate(numbers))
@@ -143,12 +159,12 @@ class Drafts:
         made = Written([], [], [])
         for first in range(0, len(self), _AT_ONCE):
             some = range(first, min(first + _AT_ONCE, len(self)))
-            leaves, sealed = self._write_some(some, end, seal_for, hide_for)
-            if max(map(len, leaves)) > LARGEST_ENTRY:
+            part = self._write_some(some, end, seal_for, hide_for)
+            if max(map(len, part.leaves)) > LARGEST_ENTRY:
                 raise InvalidError("a leaf is longer than 65,535 bytes", rule="ledger.entry.size")
-            made.leaves.extend(leaves)
-            made.sealed.extend(sealed)
-            made.hashes.extend(leaf_hashes(leaves))
+            made.leaves.extend(part.leaves)
+            made.sealed.extend(part.sealed)
+            made.hashes.extend(part.hashes)
         return made
 
     def _write_some(
@@ -157,24 +173,21 @@ class Drafts:
         end: bytes,
         seal_for: Callable[[str], Seal],
         hide_for: Callable[[int], Seal],
-    ) -> tuple[list[bytes], list[bytes]]:
+    ) -> Written:
         """Return some leaves and their side-cars: so few that what leads to them is still at hand."""
         first, stop = some.start, some.stop
         heads, plain, nobody = self.heads[first:stop], self.secrets[first:stop], _NOBODY + end
-        rests = [middle + nobody for middle in self.middles[first:stop]]
+        rests, bound = press.bind(SIDECAR_MARK, heads, self.middles[first:stop], nobody)
         people = [(at, self.people[at]) for at in some if at in self.people] if self.people else []
         for at, one in people:
-            rests[at - first] = self.middles[at] + b2a_base64(one.root, newline=False) + end
-        bound = [SIDECAR_MARK + head + rest for head, rest in zip(heads, rests, strict=True)]
-        for at, one in people:
-            (hidden,) = hide_for(one.epoch)([_pad_handles(one)], [bound[at - first]])
-            plain[at - first] = plain[at - first][: -len(_NO_PEOPLE)] + _pack_people(one, hidden)
+            spot = at - first
+            rests[spot] = self.middles[at] + b2a_base64(one.root, newline=False) + end
+            bound[spot] = SIDECAR_MARK + heads[spot] + rests[spot]
+            (hidden,) = hide_for(one.epoch)([_pad_handles(one)], [bound[spot]])
+            plain[spot] = plain[spot][: -len(_NO_PEOPLE)] + _pack_people(one, hidden)
         sealed = _seal(self.segments[first:stop], plain, bound, seal_for)
-        leaves = [
-            head + b2a_base64(_sha256(one).digest(), newline=False) + rest
-            for head, one, rest in zip(heads, sealed, rests, strict=True)
-        ]
-        return leaves, sealed
+        leaves, hashes = press.finish(heads, sealed, rests)
+        return Written(leaves, sealed, hashes)
 
 
 def draft(entries: Sequence[Entry], epoch: int = 0) -> Drafts:
@@ -188,46 +201,18 @@ def draft(entries: Sequence[Entry], epoch: int = 0) -> Drafts:
         InvalidError: Unknown kind, wrong type or size, or a reference that its kind cannot have.
     """
     made = Drafts()
-    heads, middles, secrets = made.heads, made.middles, made.secrets
-    sha256, base64, join = _sha256, b2a_base64, b"".join
     noise = ids.random_bytes(96 * len(entries))  # one system call for all blinding values
-    for number, (entry, blinds) in enumerate(zip(entries, _blinds(noise), strict=True)):
-        act_blind, obj_blind, det_blind = blinds
-        behind_act, behind_det, behind_obj, needs_ref = _frame(
-            entry.kind, entry.segment, entry.charter
-        )
-        public = _public(entry.kind, entry.public) if entry.public else b""
-        if entry.ref is not None:
-            public += b',"ref":%d' % _ref(entry.kind, entry.ref)
-            made.refs[number] = entry.ref
-        elif needs_ref:
-            raise InvalidError(f"{entry.kind} must name its intent", rule="ledger.ref", field="ref")
-        actor, thing = _text(entry.actor, "actor"), _text(entry.object, "object")
-        detail = _detail(entry.detail)
-        key = _NO_KEY
-        if entry.key:
-            digest = made.keys[number] = sha256(entry.key.encode()).digest()
-            key = _u32(len(digest)) + digest
-        if entry.subjects:
-            made.subjects[number] = entry.subjects
-        if entry.kind == EPOCH_KIND:
-            made.facts[number] = entry.public, entry.ref
-        act = base64(sha256(act_blind + _ACT + actor).digest(), newline=False)
-        obj = base64(sha256(obj_blind + _OBJ + thing).digest(), newline=False)
-        det = base64(sha256(det_blind + _DET + detail).digest(), newline=False)
-        heads.append(b'{"act":"' + act + behind_act)
-        middles.append(join((b'","det":"', det, behind_det, obj, b'"', public, behind_obj)))
-        parts = (
-            b"\2\0\0\0\x60", act_blind, obj_blind, det_blind,
-            key,
-            _LENGTHS[len(actor)], actor,
-            _LENGTHS[len(thing)], thing,
-            _u32(len(detail)), detail,
-            _NO_PEOPLE,
-        )  # fmt: skip
-        secrets.append(join(parts))
-    made.kinds = [entry.kind for entry in entries]
-    made.segments = [entry.segment for entry in entries]
+    made.kinds, made.segments, made.heads, made.middles, made.secrets = press.draft(
+        entries,
+        noise,
+        orjson.dumps,
+        canonical.encode_plain,
+        _frame,
+        _public,
+        made.note,
+        _text,
+        _detail,
+    )
     made.gather(epoch)
     return made
 
@@ -249,7 +234,7 @@ def _seal(
 
 @lru_cache(1024)  # kinds and segments are few, and one charter is in force
 def _frame(kind: str, segment: str, charter: bytes) -> tuple[bytes, bytes, bytes, bool]:
-    """Return what stands in a leaf behind act, det and obj, and whether a reference must."""
+    """Return what stands in a leaf behind act, det and obj, and whether the kind asks for more."""
     known = KINDS.get(kind)
     if known is None:
         raise InvalidError("a leaf of an unknown kind", rule="ledger.kind", field="kind")
@@ -261,7 +246,7 @@ def _frame(kind: str, segment: str, charter: bytes) -> tuple[bytes, bytes, bytes
         b'","chr":"%b","ct":"' % b2a_base64(charter, newline=False),
         b'","k":"%b","obj":"' % kind.encode(),
         b',"seg":"%b","sub":"' % segment.encode(),
-        known.needs_ref,
+        known.needs_ref or kind == EPOCH_KIND,
     )
 
 

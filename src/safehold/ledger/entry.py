@@ -18,13 +18,13 @@ import orjson
 
 from safehold import canonical
 from safehold.errors import TamperedError
+from safehold.ledger.press import COMMIT_MARK
 from safehold.ledger.subjects import HANDLE, Subject, SubjectSet
 
 FIELDS = ("act", "obj", "det")  # the order of the blinding values in a side-car
 INDEX_SEGMENT = "@index"  # of the side-car keys under which handles of an epoch are hidden
 SIDECAR_MARK = b"sh/sidecar/v2"
 OLD_SIDECAR_MARK = b"sh/sidecar/v1"  # bound to a hash of the leaf
-COMMIT_MARK = b"sh/commit/v1/"
 SEGMENT = re.compile(r"[A-Za-z0-9._:/@-]{0,128}")
 
 _CT = re.compile(rb'("ct":")[A-Za-z0-9+/]{43}=(")')

@@ -85,12 +85,17 @@ def _each(work: Callable[[_T], object], things: Sequence[_T]) -> None:
     The disk takes syncs that come together as one; one after the other they take ten times as long.
     And a thread that comes back from the disk waits for its turn beside those that append.
     """
-    if len(things) < _THREADS:
-        for thing in things:
+
+    def work_through(some: Sequence[_T]) -> None:
+        for thing in some:
             work(thing)
+
+    if len(things) < _THREADS:
+        work_through(things)
         return
     with ThreadPoolExecutor(_THREADS, "ledger-files") as pool:
-        for _ in pool.map(work, things):
+        # a share for each thread: handing over thing by thing costs as much as a short write
+        for _ in pool.map(work_through, [things[at::_THREADS] for at in range(_THREADS)]):
             pass
 
 

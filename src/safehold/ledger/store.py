@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from safehold.errors import ConflictError, TamperedError
+from safehold.ledger import press
 from safehold.ledger.tile import unpack_entries
 from safehold.ledger.tree import Tile, Tree
 
 LOCK = "journal.lock"
-_u32 = struct.Struct(">I").pack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,9 +207,7 @@ def unpack_batch(at: int, count: int, body: bytes, *, expected: int | None) -> l
 
 def pack_sidecars(sealed: list[bytes]) -> bytes:
     """Return sealed side-cars one after the other, each behind its length in four bytes."""
-    parts = sealed * 2
-    parts[::2], parts[1::2] = map(_u32, map(len, sealed)), sealed
-    return b"".join(parts)
+    return press.pack(sealed, 4)
 
 
 def unpack_sidecars(body: bytes) -> list[bytes]:

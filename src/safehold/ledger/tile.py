@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator
 
 from safehold.errors import InvalidError, TamperedError
+from safehold.ledger import press
 from safehold.ledger.tree import HEIGHT, WIDTH
 
-_u16 = struct.Struct(">H").pack
 LARGEST_ENTRY = 65_535  # bytes: an entry bundle counts them in 16 bits
 
 
@@ -52,12 +51,9 @@ def pack_entries(entries: Iterable[bytes]) -> bytes:
     Raises:
         InvalidError: An entry is longer than 65,535 bytes.
     """
-    held = list(entries)
-    parts = held * 2  # a length and an entry in turns: joining them pair by pair would copy twice
     try:
-        parts[::2], parts[1::2] = map(_u16, map(len, held)), held
-        return b"".join(parts)
-    except struct.error as error:
+        return press.pack(list(entries), 2)
+    except OverflowError as error:
         raise InvalidError(
             "a leaf is longer than 65,535 bytes", rule="ledger.entry.size"
         ) from error

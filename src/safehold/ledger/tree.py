@@ -8,11 +8,11 @@ leaves nothing to undo.
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from safehold.errors import InvalidError
+from safehold.ledger import press
 from safehold.ledger.held import Held
 
 HEIGHT = 8  # tlog-tiles fixes the height of a tile
@@ -20,10 +20,11 @@ WIDTH = 1 << HEIGHT
 HASH = 32  # bytes
 EMPTY = hashlib.sha256(b"").digest()
 
+# of entries, the RFC 6962 hash of each
+leaf_hashes = press.leaf_hashes
+# of a run of hashes, the next level, joined; an odd last one is left out
+fold = press.fold
 _sha256 = hashlib.sha256
-# Taking up a hash behind its first byte is faster than joining that byte to what is hashed.
-_leaf, _node = _sha256(b"\0"), _sha256(b"\1")
-_pairs = struct.Struct(f"{2 * HASH}s").iter_unpack
 _ROWS: Held[bytes, list[bytes]] = Held(64 << 20)  # of the newest million entries
 
 Tile = tuple[int, int, bytes]  # level, number, 8,192 bytes
@@ -37,33 +38,9 @@ def leaf_hash(data: bytes) -> bytes:
     return _sha256(b"\0" + data).digest()
 
 
-def leaf_hashes(entries: Sequence[bytes]) -> list[bytes]:
-    """Return the hash of each entry."""
-    found: list[bytes] = []
-    fresh, keep = _leaf.copy, found.append
-    for data in entries:
-        one = fresh()
-        one.update(data)
-        keep(one.digest())
-    return found
-
-
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of two subtrees (RFC 6962 section 2.1)."""
     return _sha256(b"\1" + left + right).digest()
-
-
-def fold(hashes: bytes) -> bytes:
-    """Return the next level of a run of hashes; an odd last one is left out."""
-    if odd := len(hashes) % (2 * HASH):
-        hashes = hashes[:-odd]
-    found: list[bytes] = []
-    fresh, keep = _node.copy, found.append
-    for (pair,) in _pairs(hashes):
-        one = fresh()
-        one.update(pair)
-        keep(one.digest())
-    return b"".join(found)
 
 
 def merkle_root(leaves: Sequence[bytes]) -> bytes:

@@ -23,9 +23,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import islice
+from threading import Lock
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -40,6 +40,7 @@ from safehold.errors import InvalidError, TamperedError
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
+SERIES_VERSION: Final = 1  # of the compiled module that this fits to
 SERIES_MOST: Final = 1 << 16  # secrets under one derived key; GCM with a counter allows 2^32
 _SHA256: Final = hashes.SHA256()
 _HASH_BYTES: Final = 32
@@ -255,40 +256,76 @@ class Series(_Hidden):
         most: Secrets sealed before another fresh key is derived.
     """
 
-    __slots__ = ("_front", "_key", "_most", "_now")
+    __slots__ = ("_front", "_key", "_lock", "_most", "_next", "_now")
 
     def __init__(self, key: bytes, *, front: bytes = b"", most: int = SERIES_MOST) -> None:
         self._key = key
         self._front = front
         self._most = most
-        self._now = self._fresh()
+        self._lock = Lock()
+        self._next = most  # so that the first secret gets the first fresh key
+        self._now = b"", b""
 
-    def _fresh(self) -> tuple[bytes, AESGCM, Iterator[int]]:
-        salt = ids.random_bytes(_SALT_BYTES)
-        return salt, AESGCM(_series_key(self._key, salt)), iter(range(self._most))
+    def _take(self, count: int) -> tuple[bytes, bytes, range]:
+        """Return a salt, its key, and at most so many numbers that nobody else gets."""
+        with self._lock:
+            if self._next == self._most:
+                salt = ids.random_bytes(_SALT_BYTES)
+                self._now, self._next = (salt, _series_key(self._key, salt)), 0
+            numbers = range(self._next, min(self._next + count, self._most))
+            self._next = numbers.stop
+            return *self._now, numbers
 
-    def seal(self, secrets: Sequence[bytes], aads: Sequence[bytes]) -> list[bytes]:
+    def seal(
+        self, secrets: Sequence[bytes], aads: Sequence[bytes], *, place: bytes = b"", pad: int = 1
+    ) -> list[bytes]:
         """Return of each secret: front, salt, number in four bytes, ciphertext and tag.
+
+        What is encrypted is the secret behind its length in four bytes, and zeros.
 
         Args:
             secrets: What to hide.
             aads: Additional data of each.
+            place: Stands before the additional data of all.
+            pad: Zeros are added up to a multiple of this many bytes.
         """
         found: list[bytes] = []
-        while len(found) < len(secrets):
-            salt, cipher, numbers = self._now  # read at once, so that they belong together
-            left = len(secrets) - len(found)
-            some = list(islice(numbers, left))  # every number is handed out once, to any thread
-            if len(some) < left:
-                self._now = self._fresh()
-            counts = map(_u32, some)
-            encrypt, zeros, first = cipher.encrypt, _SERIES_ZEROS, len(found)
-            front = self._front + salt
-            found += [
-                front + count + encrypt(zeros + count, secret, aad)
-                for count, secret, aad in zip(counts, secrets[first:], aads[first:], strict=False)
-            ]
+        while left := len(secrets) - len(found):
+            salt, key, numbers = self._take(left)
+            some = slice(len(found), len(found) + len(numbers))
+            found += seal_all(
+                key, self._front + salt, numbers.start, place, pad, secrets[some], aads[some]
+            )
         return found
+
+
+def seal_plainly(  # noqa: PLR0917 - that of series.c
+    key: bytes,
+    front: bytes,
+    first: int,
+    place: bytes,
+    pad: int,
+    secrets: Sequence[bytes],
+    aads: Sequence[bytes],
+    /,
+) -> list[bytes]:
+    """Return secrets sealed under one key and the numbers from ``first`` on."""
+    encrypt, found = AESGCM(key).encrypt, []
+    for number, (secret, aad) in enumerate(zip(secrets, aads, strict=True), first):
+        count, size = _u32(number), len(secret)
+        plain = _u32(size) + secret + bytes(-(size + 4) % pad)
+        found.append(front + count + encrypt(_SERIES_ZEROS + count, plain, place + aad))
+    return found
+
+
+seal_all = seal_plainly
+try:
+    from safehold.vault import _series
+except ImportError:
+    pass
+else:
+    if _series.VERSION == SERIES_VERSION:  # another one was left by an older checkout
+        seal_all = _series.seal
 
 
 def open_series(key: bytes, sealed: bytes, *, aad: bytes) -> bytes:
@@ -300,7 +337,7 @@ def open_series(key: bytes, sealed: bytes, *, aad: bytes) -> bytes:
     if len(sealed) < _SALT_BYTES + 4 + TAG_BYTES:
         raise TamperedError("a sealed secret is cut short", rule="keys.sealed")
     salt, count = sealed[:_SALT_BYTES], sealed[_SALT_BYTES : _SALT_BYTES + 4]
-    return decrypt(
+    plain = decrypt(
         _series_key(key, salt),
         _SERIES_ZEROS + count,
         sealed[_SALT_BYTES + 4 :],
@@ -308,6 +345,7 @@ def open_series(key: bytes, sealed: bytes, *, aad: bytes) -> bytes:
         what="a sealed secret",
         rule="keys.sealed",
     )
+    return plain[4 : 4 + int.from_bytes(plain[:4], "big")]
 
 
 def _series_key(key: bytes, salt: bytes) -> bytes:

@@ -18,9 +18,6 @@ from safehold.vault.keyring import LEDGER_SEGMENT, SIDECAR, KeyName, check_segme
 
 _VERSION: Final = b"\x02"  # 1 derived a key for each detail
 _PAD: Final = 64  # bytes; the length of a detail says little
-_SHORT: Final = 1_024  # bytes; what stands around a detail shorter than this is at hand
-_LENGTHS: Final = tuple(size.to_bytes(4, "big") for size in range(_SHORT))
-_PADDINGS: Final = tuple(bytes(-(size + 4) % _PAD) for size in range(_SHORT))
 
 
 Seal = Callable[[Sequence[bytes], Sequence[bytes]], list[bytes]]
@@ -64,13 +61,7 @@ class Sidecar:
         place, series = _place(segment, month), keys.Series(key, front=_VERSION)
 
         def seal(secrets: Sequence[bytes], bound: Sequence[bytes]) -> list[bytes]:
-            plain = [
-                _LENGTHS[size] + secret + _PADDINGS[size]
-                if (size := len(secret)) < _SHORT
-                else size.to_bytes(4, "big") + secret + bytes(-(size + 4) % _PAD)
-                for secret in secrets
-            ]
-            return series.seal(plain, [place + one for one in bound])
+            return series.seal(secrets, bound, place=place, pad=_PAD)
 
         return seal
 
@@ -86,8 +77,7 @@ class Sidecar:
             raise ShreddedError("the details of this month were destroyed", rule="sidecar.key")
         if sealed[:1] != _VERSION:
             raise TamperedError("a side-car entry has an unknown version", rule="sidecar.version")
-        plain = keys.open_series(key, sealed[1:], aad=_place(segment, month) + aad)
-        return plain[4 : 4 + int.from_bytes(plain[:4], "big")]
+        return keys.open_series(key, sealed[1:], aad=_place(segment, month) + aad)
 
     def forget(self) -> None:
         """Drop every key from memory."""
