@@ -193,7 +193,7 @@ def test_kinds_of_data_beyond_the_grant(shared: Bench) -> None:
     name = pool(
         shared, "keys", ask(streams=frozenset({"key"})), features=made_of("key.kind")
     ).dataset
-    judge = release(shared)._heritage._judge
+    judge = release(shared).decision._heritage._judge
 
     class Claims:
         streams = frozenset({"feature", "pointer"})

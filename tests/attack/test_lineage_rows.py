@@ -158,7 +158,7 @@ def test_the_algebra_is_what_opens(shared: Bench) -> None:
     narrow = replace(node, label=replace(node.label, purposes=frozenset({OTHER})))
     rewrite(shared, narrow)
     assert refused(shared, ask("table", name)) == "lineage.purpose"
-    held = release(shared)._heritage._judge._label(narrow)
+    held = release(shared).decision._heritage._judge._label(narrow)
     assert isinstance(held, Inherited)
     assert held.purposes == {OTHER}
 

@@ -153,7 +153,7 @@ def test_a_keeper_that_dies_between_any_two_steps_loses_and_doubles_nothing(
     assert bench.desk.catalog.unnoted() == []
 
 
-def test_a_server_that_is_killed_keeps_what_it_took(bench: Bench, made: Bench) -> None:
+def test_a_server_that_is_killed_keeps_what_it_took(bench: Bench) -> None:
     server = find_nats()
     try:
         place = server.place()

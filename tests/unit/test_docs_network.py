@@ -10,7 +10,7 @@ from safehold.access import cover, envelope
 from safehold.app.network import KEEPER
 from safehold.app.sources import OPEN
 from safehold.ingest.network import answer, combine, front, gather, queue
-from safehold.keeper import batch, leasing
+from safehold.keeper import batch, leasing, refusals
 from safehold.keeper.retention import REMEMBERED_US
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/network-ingest.md").read_text("utf-8")
@@ -36,7 +36,7 @@ MIB = 1 << 20
         f"| requests for nonces in one call of the keeper | {front.MOST_NONCES}; likewise, every {front.NONCES_EVERY_S} s |",
         f"| requests that wait for either | {gather.WAITING:,}, and {gather.PATIENCE_S:.0f} s;",
         f"up to {batch.MOST} envelopes and {batch.LARGEST // MIB} MiB",
-        f"one leaf in {batch.TOLD_US // 1_000_000 if batch.TOLD_US != 10_000_000 else 'ten'} seconds",
+        f"one leaf in {refusals.TOLD_US // 1_000_000 if refusals.TOLD_US != 10_000_000 else 'ten'} seconds",
         f"| bytes of the stream | {queue.Limits().bytes >> 30} GiB",
         f"| bytes of a message | {queue.Limits().message // MIB} MiB;",
         f"| a message waits | {queue.Limits().age_s // 60} minutes;",

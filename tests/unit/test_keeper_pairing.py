@@ -372,7 +372,7 @@ def test_a_grant_closed_after_admission_gets_no_intent(
         assert bench.desk.trust.close_grant(last_grant(bench), entry, state="expired")
         return decide(*arguments)
 
-    monkeypatch.setattr(bench.verbs.work._release, "decide", closing)
+    monkeypatch.setattr(bench.verbs.work._release.decision, "decide", closing)
     size = bench.desk.ledger.size
     assert raised(lambda: train(bench, holder)).rule == "grant.closed"
     assert "access.intent" not in bench.leaves(size)

@@ -190,7 +190,7 @@ def test_who_left_after_the_intent_is_not_opened(
         bench.call("people.choose", person="bo", choice="pause")
         return opening
 
-    monkeypatch.setattr(bench.verbs.work._release, "decide", leaving)
+    monkeypatch.setattr(bench.verbs.work._release.decision, "decide", leaving)
     assert build(bench)["people"] == ALL - 1
     assert len(bench.workshop.packed[-1]) == ALL - 1
 
@@ -206,7 +206,7 @@ def test_too_few_that_are_left_end_the_run(bench: Bench, monkeypatch: pytest.Mon
             bench.call("people.choose", person=one, choice="pause")
         return opening
 
-    monkeypatch.setattr(bench.verbs.work._release, "decide", leaving)
+    monkeypatch.setattr(bench.verbs.work._release.decision, "decide", leaving)
     assert raised(lambda: train(bench, holder)).rule == "purpose.min_people"
 
 
@@ -220,7 +220,7 @@ def test_a_charter_that_changed_after_the_intent_ends_the_run(
         bench.enact(bench.changed())
         return opening
 
-    monkeypatch.setattr(bench.verbs.work._release, "decide", changing)
+    monkeypatch.setattr(bench.verbs.work._release.decision, "decide", changing)
     assert raised(lambda: build(bench)).rule == "charter.changed"
 
 
