@@ -166,6 +166,17 @@ def files(spec, inputs, emit):
         emit({"type": "size", "size": (Path(folder) / "a").stat().st_size})
 
 
+def threads(spec, inputs, emit):
+    """Say how many threads NumPy will take for one product, as it reads it when it is loaded."""
+    emit(
+        {
+            "type": "threads",
+            "told": os.environ.get("OPENBLAS_NUM_THREADS"),
+            "late": "numpy" in sys.modules,
+        }
+    )
+
+
 def view(spec, inputs, emit):
     """Say what can be seen of the machine."""
 

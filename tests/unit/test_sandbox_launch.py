@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -165,11 +166,23 @@ def test_a_job_sees_almost_nothing(launcher, tmp_path):
         "TZ",
         "JAX_PLATFORMS",
         "MALLOC_ARENA_MAX",
+        "OPENBLAS_NUM_THREADS",
         "PWD",
         "LC_CTYPE",
     }
     assert not seen["etc"] or set(seen["etc"]) <= {"ld.so.cache"}
     assert seen["home"] is None or seen["home"] == []
+
+
+@pytest.mark.parametrize(
+    ("recipe", "told"), [("ingest", "1"), ("train", "1"), ("train.shard", "1"), ("code", None)]
+)
+def test_a_recipe_multiplies_in_one_thread_and_the_code_of_others_in_as_many_as_it_likes(
+    launcher, recipe, told
+):
+    limits = replace(LIMITS, threads=Limits.of(recipe).threads)
+    (frame,), _ = run(launcher, "threads", limits=limits)
+    assert frame.header == {"type": "threads", "told": told, "late": False}
 
 
 def test_sealed_parts_reach_a_job(launcher):

@@ -380,4 +380,6 @@ def _environment(folder: Path, *, local: bool) -> dict[str, str]:
         "RAY_ROTATION_BACKUP_COUNT": "1",
         "RAY_task_events_report_interval_ms": "0",
         "RAY_enable_metrics_collection": "0",
+        # carriers only carry; at Ray's 15 they wait behind the very sandboxes that wait for them
+        "RAY_worker_niceness": "0",
     }

@@ -98,6 +98,8 @@ def _run(config: Mapping[str, Any], spec: bytes, egress: int) -> int:
         with lock:
             write_frame(egress, header, body)
 
+    if threads := config.get("threads"):  # before anything loads NumPy
+        os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
     try:
         recipe = importlib.import_module(config["module"])
         told = config.get("told")

@@ -67,6 +67,9 @@ class Limits:
         shared: Bytes of its shared memory.
         words: True if an error of its own is told in its words; of code that nobody reviewed it is not.
         shown: Bytes of what it prints that are kept for whoever started it; only where all of its data is theirs.
+        threads: Threads of one product of matrices (OpenBLAS); 0 for as many as there are cores. A recipe multiplies
+            small ones: two threads that wait for each other take longer than the product, and on a worker the other
+            cores are somebody else's. And a sum is the same bits on every machine.
     """
 
     address_space: int = 4 * GIB
@@ -83,6 +86,7 @@ class Limits:
     shared: int = MIB
     words: bool = True
     shown: int = 0
+    threads: int = 1
 
     @classmethod
     def of(cls, recipe: str) -> Limits:
@@ -135,6 +139,7 @@ class Limits:
                     stderr=16 * MIB,
                     shared=64 * MIB,
                     words=False,
+                    threads=0,
                 )
             case _:
                 return cls()

@@ -137,6 +137,7 @@ def start_job(job: Job, module: str, plan: Plan) -> Running:
             "limits": _rlimits(limits, shared="namespaces" not in held),
             "rules": command.file_rules(plan.layout, private="namespaces" in held),
             "abi": abi,
+            "threads": limits.threads,
         }
         config = seal_bytes(orjson.dumps(head) + b"\n" + job.spec)
         opened.append(config)
