@@ -13,8 +13,8 @@ from tests.keeper_desk import CROWD, PURPOSE, Bench, found_bench, script_trainin
 from tests.world import raised
 
 from safehold.access import Grant, Holder, Human, PeopleFilter, Price, approve
+from safehold.app.draft import draft_grant
 from safehold.app.gate import EgressGatekeeper
-from safehold.app.grants import draft_grant
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter, Roster
 from safehold.errors import SafeholdError

@@ -12,7 +12,7 @@ from tests.world import PURPOSE
 
 from safehold import canonical
 from safehold.access import Grant, Holder, Price, approve
-from safehold.app.grants import draft_grant
+from safehold.app.draft import draft_grant
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.clock import SECOND_US

@@ -10,17 +10,9 @@ from typing import Any, get_args, get_origin
 from tests import boardroom
 
 from safehold.charter import record
-from safehold.charter.model import (
-    OPT_IN_BY,
-    Category,
-    Charter,
-    Privacy,
-    Purpose,
-    RedLine,
-    Role,
-    SetAside,
-)
+from safehold.charter.model import Category, Charter, Privacy, Purpose, RedLine, Role, SetAside
 from safehold.charter.oversight import BreakGlass, Gate, Promise
+from safehold.charter.participation import OPT_IN_BY
 from safehold.charter.review import review
 from safehold.charter.value import Effect, Threshold
 from safehold.charter.vocabulary import (

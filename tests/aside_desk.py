@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 from tests.keeper_desk import Bench, found_bench
 from tests.seated import changed, founding
-from tests.stream_desk import PEOPLE
+from tests.stream_desk import PEOPLE, Device
 
 from safehold.access import EVERYBODY, PeopleFilter, Price, approve
 from safehold.access.proof import Holder
-from safehold.app.grants import draft_grant
+from safehold.app.draft import draft_grant
 from safehold.canonical import b64, unb64
 from safehold.catalog.aside import ASIDE
 from safehold.charter import Charter
@@ -33,6 +33,8 @@ REPAIR = {
 CLAUSE = {"purpose": "repair", "keep_days": 3, "a_day": 2}
 GRANT = {"max_s": 14_400, "token_s": 3_600, "approvers": 2, "reason": "ticket", "budget": None}
 GARBAGE = b"no table at all"
+# what is said to whoever hands one in
+BODY, SCHEMA = ("refused", "leased.body"), ("refused", "leased.schema")
 
 
 def setting_aside(charter: Charter, **clause: Any) -> Charter:
@@ -60,9 +62,10 @@ def without(table: pa.Table, name: str) -> pa.Table:
     return table.drop_columns([name])
 
 
-def hand_in(bench: Bench, *envelopes: bytes) -> list[tuple[str, str]]:
-    said = bench.call("lease.hand-in", envelopes=[b64(one) for one in envelopes])
-    return [(one["state"], one.get("rule", "")) for one in said["answers"]]
+def spoilt(device: Device, **columns: Any) -> bytes:
+    """Return a table that lacks a column and breaks a rule as well."""
+    table = without(device.table(**columns), "code")
+    return bytes(device.seal(table))
 
 
 def aside(bench: Bench) -> dict[str, int]:

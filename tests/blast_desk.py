@@ -65,7 +65,7 @@ def make_history(
         bench.pass_()
     known = {one["entry"]: one["id"] for one in bench.call("grant.list")["grants"]}
     history = History(bench, names, known)
-    keys = dict(zip(names, bench.desk.vault.subject_keys(names), strict=True))
+    keys = dict(zip(names, bench.desk.vault.subjects.keys(names), strict=True))
     for batch in _batches(history, chance, keys, entries=entries, crowd=crowd, at_once=at_once):
         bench.desk.ledger.append(batch)
     return history

@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 from tests.ingest_job import NOW_US, key_rows, rules_spec
 
-from safehold.access.lease import Lessor, MemoryStore
+from safehold.access.keystore import MemoryStore
+from safehold.access.lease import Lessor
 from safehold.clock import FixedClock
 from safehold.dlp import Rules
 from safehold.ingest.collector import Collector

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from tests.keeper_desk import Bench
+from tests.agency import with_agents
+from tests.keeper_desk import CROWD, PURPOSE, Bench, found_bench
+from tests.world import raised
 
 from safehold.charter import Signature
+from safehold.clock import DAY_US
 from safehold.errors import SafeholdError
 from safehold.keeper.containing import domain_of, write_order
 from safehold.signing import SigningKey
 
 WIDE = ("privacy", "employee_representative", "legal", "hr", "ml_lead")
+KEY = SigningKey(b"s" * 32)  # of somebody whose data it is
+SHE = CROWD[0]
+SEGMENT = "us-ca.pointer"
+OTHER = "us-wa.pointer"  # nothing lies in it
+
+
+def found_held(path: Path) -> Bench:
+    """Make a home with agents, a crowd's rows and what was derived of them; somebody has a key of their own."""
+    bench = found_bench(path, people=CROWD, charter=with_agents()).start()
+    bench.call("source.add", person=SHE, device=KEY.public.text())
+    bench.clock.advance(4 * DAY_US)
+    bench.take(*CROWD)
+    bench.call("feature", purpose=PURPOSE)
+    bench.stop()
+    return bench
 
 
 def ordered(
@@ -72,3 +91,16 @@ def rule_of(act: Callable[[], Any]) -> str | None:
     except SafeholdError as error:
         return error.rule or error.code
     return None
+
+
+def refuses(bench: Bench, rule: str, verb: str, /, **arguments: Any) -> SafeholdError:
+    """Pass if a verb is refuses by a rule and neither contains nor lifts anything."""
+    before = bench.call("containment.list")
+    error = raised(lambda: bench.call(verb, **arguments))
+    assert error.rule == rule, error.message
+    assert bench.call("containment.list") == before
+    return error
+
+
+def narrow(what: str = "segment", target: str = OTHER) -> dict[str, str]:
+    return {"what": what, "target": target, "reason": "a test"}

@@ -7,13 +7,57 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import orjson
+from tests.ingest_job import key_rows
 from tests.world import World, raised
 
+from safehold.app.sources import KeeperLine
+from safehold.dlp import Rules
 from safehold.errors import DeniedError
-from safehold.signing import SigningKey
+from safehold.ingest.collector import Collector
+from safehold.signing import SigningKey, VerifyKey
 
 DEVICE = SigningKey(b"d" * 32)
 OTHER = SigningKey(b"o" * 32)
+
+
+class Recorder:
+    """The reference collector of one person on a device of theirs, on the keeper's own clock."""
+
+    def __init__(self, world: World, person: str, device: SigningKey = DEVICE) -> None:
+        self.world = world
+        self.person = person
+        world.add(person, device)
+        self.line = KeeperLine(world.client, person=person, device=device)
+        first = self.line.ask()
+        self.collector = Collector(
+            self.line,
+            person=person,
+            device=device,
+            keeper=VerifyKey.from_text(first["keeper"]),
+            rules={name: Rules.from_spec(spec) for name, spec in first["rules"].items()},
+            clock=world.clock,
+        )
+        self.number = 0
+
+    def type(self, text: str) -> None:
+        for row in key_rows(text, person=self.person):
+            self.world.later(seconds=0.05)
+            self.number += 1
+            at = {"t": self.world.clock.now_us(), "mono": self.number * 1000, "seq": self.number}
+            self.collector.feed(orjson.dumps({"stream": "key", **row, **at}))
+
+    def hand_in(self, text: str) -> None:
+        """Type, and seal what was typed at once."""
+        self.type(text)
+        self.collector.flush()
+
+    def say(self) -> None:
+        self.line.say(self.collector.mark())
+
+    @property
+    def sealed(self) -> int:
+        return sum(self.collector.counters.sealed.values())
 
 
 def refused(world: World, person: str, device: SigningKey, **changes: Any) -> None:

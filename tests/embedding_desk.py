@@ -27,15 +27,15 @@ from tests.seated import founding
 
 from safehold import canonical
 from safehold.access.proof import Holder
+from safehold.app.draft import draft_grant
 from safehold.app.embedding import RECIPES
 from safehold.app.gate import EgressGatekeeper
-from safehold.app.grants import draft_grant
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.enclave.embedding import recipe as embedding_recipe
 from safehold.enclave.embedding.exposure import expose
 from safehold.ingest.rest import pack
-from safehold.keeper.embeddings import EMBED
+from safehold.keeper.encoder import EMBED
 from safehold.keeper.grants import use_message
 from safehold.keeper.ports import Frame
 from safehold.sandbox.job import RECIPES as MODULES

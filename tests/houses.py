@@ -32,8 +32,8 @@ from tests.seated import founding
 
 from safehold import canonical
 from safehold.access.proof import Holder
+from safehold.app.draft import draft_grant
 from safehold.app.gate import EgressGatekeeper
-from safehold.app.grants import draft_grant
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.federation.group import POINT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,15 +13,16 @@ import pyarrow as pa
 from tests import control_place
 from tests.control_place import Control
 from tests.seated import enact, founding, priced
-from tests.world import PASSPHRASE, PURPOSE, outside
+from tests.world import PASSPHRASE, PURPOSE, copy_home, outside
 
 from safehold import canonical
 from safehold.access import approve
 from safehold.access.proof import Holder
+from safehold.app.draft import draft_grant
 from safehold.app.gate import EgressGatekeeper
-from safehold.app.grants import draft_grant
 from safehold.app.journal import choose_database
-from safehold.app.keeper import Service, compose, found
+from safehold.app.keeper import compose, found
+from safehold.app.service import Service
 from safehold.app.setup import first_roster, seat_keys
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter, Signature
@@ -394,8 +394,7 @@ def script_training(bench: Bench) -> None:
 
 
 def copy_bench(made: Bench, path: Path) -> Bench:
-    for name in ("home", "outside"):
-        shutil.copytree(made.path / name, path / name)
+    copy_home(made.path, path)
     with outside(path):
         home = Home.open(path / "home")
     control = made.control.copy()

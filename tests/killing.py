@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from tests.world import outside
+from tests.world import copy_home, outside
 
 from safehold.app.embedded import connect
 from safehold.app.keeper import open_desk
@@ -54,9 +54,7 @@ class Office:
     def copy(self, path: Path) -> Path:
         """Return a folder with a copy of home and outside."""
         shutil.rmtree(path, ignore_errors=True)
-        for name in ("home", "outside"):
-            shutil.copytree(self.path / name, path / name)
-        return path
+        return copy_home(self.path, path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ from typing import Any
 import pyarrow as pa
 from tests.keeper_desk import Bench, batch, chunk, copy_bench, found_bench, passed
 from tests.seated import founding
-from tests.world import PURPOSE
+from tests.world import PURPOSE, raised
 
 from safehold import canonical
 from safehold.access import Workload
+from safehold.catalog.lineage import Node
 from safehold.charter import Charter
 from safehold.dlp.feature import Feature
+from safehold.errors import DeniedError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Opening
@@ -174,3 +176,37 @@ def erase(bench: Bench, person: str = SHE) -> dict[str, Any]:
 
 def statuses(answer: Mapping[str, Any]) -> dict[str, str]:
     return {one["id"]: one["status"] for one in answer["effects"]}
+
+
+def refused(bench: Bench, wanted: Any, asker: Any = ENGINEER) -> str:
+    """Return the rule by which a use is refused; nothing was opened, and the ledger has it."""
+    packed, size = len(bench.workshop.packed), bench.desk.ledger.size
+
+    def use() -> None:
+        with opened(bench, wanted, asker):
+            pass
+
+    error = raised(use)
+    assert isinstance(error, DeniedError | TamperedError)
+    assert len(bench.workshop.packed) == packed, "nothing was opened"
+    if isinstance(error, DeniedError):
+        (refusal,) = [i for i, leaf in bench.desk.ledger.leaves(size) if leaf["k"] == "refusal"]
+        assert error.entry == refusal
+        assert bench.desk.ledger.detail(refusal)["detail"]["rule"] == error.rule
+    assert "access.intent" not in bench.leaves(size)
+    return error.rule or ""
+
+
+def deep(bench: Bench) -> tuple[str, str, str]:
+    """Return a table of several people, one made of it, and one made of that."""
+    first = pool(bench, "first").dataset
+    second = pool(bench, "second", ask("table", first)).dataset
+    return first, second, pool(bench, "third", ask("table", second)).dataset
+
+
+def rewrite(bench: Bench, node: Node) -> None:
+    """Write a row as only the keeper can."""
+    with bench.desk.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE dataset SET label = ? WHERE id = ?", (bench.desk.lineage._write(node), node.id)
+        )

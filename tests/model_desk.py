@@ -23,8 +23,8 @@ from tests.seated import founding
 
 from safehold import canonical
 from safehold.access.proof import Holder
+from safehold.app.draft import draft_grant
 from safehold.app.gate import EgressGatekeeper
-from safehold.app.grants import draft_grant
 from safehold.app.model_gates import MODEL_RECIPES
 from safehold.assurance.canary.plant import CANDIDATES
 from safehold.canonical import b64, unb64

@@ -11,7 +11,8 @@ from typing import Any
 from tests.keeper_desk import Bench, OpenGatekeeper, ScriptedWorkshop
 
 from safehold.app.candidate import Candidate
-from safehold.app.keeper import Service, compose
+from safehold.app.keeper import compose
+from safehold.app.service import Service
 from safehold.canonical import b64, unb64
 from safehold.db import Lead
 from safehold.errors import SafeholdError
@@ -50,8 +51,8 @@ class Keeper:
         service = compose(home, bench.root, clock=bench.clock, workshop=self.workshop, lead=lead)
         service.desk.gatekeeper = OpenGatekeeper()
         release = service.verbs.work._release
-        decide = release.decide
-        release.decide = lambda ask, asker: decide(  # type: ignore[method-assign]
+        decide = release.decision.decide
+        release.decision.decide = lambda ask, asker: decide(  # type: ignore[method-assign]
             replace(ask, price=(1, 1)) if self.cheap and ask.price != (0, 0) else ask, asker
         )
         self.began.append(service)

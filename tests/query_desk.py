@@ -30,8 +30,8 @@ from tests.seated import changed, founding, priced
 from safehold import canonical
 from safehold.access import Holder, PeopleFilter, approve
 from safehold.access.code import SQL
+from safehold.app.draft import Limits
 from safehold.app.gate import EgressGatekeeper
-from safehold.app.grants import Limits
 from safehold.app.query import Ask, draft_query
 from safehold.app.workshop import SandboxWorkshop, kind_of
 from safehold.canonical import b64, unb64

@@ -15,7 +15,7 @@ from tests.key_crashing import OLD, cheap, open_bench
 from tests.moving import go, note_places, places_beside
 from tests.postgres import Server
 from tests.seaweed import Weed
-from tests.world import outside
+from tests.world import copy_home, outside
 
 from safehold.app import backup
 from safehold.app.objects import objects_at
@@ -66,8 +66,7 @@ class Company:
 
     def copy(self, path: Path) -> Company:
         """Copy it while nobody uses it: files, the database by the server's own means, every object."""
-        for name in ("home", "outside"):
-            shutil.copytree(self.path / name, path / name)
+        copy_home(self.path, path)
         name = self.postgres.new_database(self.database)
         made = Company(path, self.postgres, self.weed, name, fresh_bucket(self.weed))
         old, new = (objects_at(one.home, one.objects) for one in (self, made))

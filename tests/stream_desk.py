@@ -285,3 +285,9 @@ def events_of(bench: Bench) -> list[tuple[str, int]]:
         for block, table in desk.vault.read(blocks)
         for seq in table.column("seq").to_pylist()
     )
+
+
+def hand_in(bench: Bench, *envelopes: bytes) -> list[tuple[str, str]]:
+    """Hand envelopes in at once; return what became of each, and by which rule."""
+    said = bench.call("lease.hand-in", envelopes=[b64(one) for one in envelopes])
+    return [(one["state"], one.get("rule", "")) for one in said["answers"]]

@@ -1,7 +1,8 @@
-"""A certificate for tests of HTTPS, made on the spot."""
+"""For tests of HTTP: a question and its answer, and certificates made on the spot."""
 
 from __future__ import annotations
 
+import http.client
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -89,3 +90,21 @@ class Authority:
             .not_valid_after(now + timedelta(days=30))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         )
+
+
+SLOW = 0.5  # seconds
+
+
+def ask(
+    url: str, method: str, path: str, body: bytes = b"", **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    """Ask a server once; return status, headers by their small names, and body."""
+    host = url.removeprefix("http://")
+    link = http.client.HTTPConnection(host, timeout=300)
+    try:
+        link.request(method, path, body=body or None, headers=headers)
+        answer = link.getresponse()
+        named = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, named, answer.read()
+    finally:
+        link.close()

@@ -22,8 +22,9 @@ from tests.seated import enact, founding, priced
 
 from safehold import canonical
 from safehold.access import Grant, Holder, approve, prove_device
-from safehold.app.grants import draft_grant
-from safehold.app.keeper import Service, compose, found
+from safehold.app.draft import draft_grant
+from safehold.app.keeper import compose, found
+from safehold.app.service import Service
 from safehold.app.setup import first_roster, seat_keys
 from safehold.app.workshop import SandboxWorkshop
 from safehold.canonical import b64, unb64
@@ -307,8 +308,7 @@ def found_world(path: Path) -> World:
 
 def copy_world(made: World, path: Path) -> World:
     """Return a copy of a stopped company in another folder; it is not started."""
-    for name in ("home", "outside"):
-        shutil.copytree(made.path / name, path / name)
+    copy_home(made.path, path)
     with outside(path):
         home = Home.open(path / "home")
     return World(
@@ -319,6 +319,13 @@ def copy_world(made: World, path: Path) -> World:
         made.seats,
         RecordingWorkshop(),
     )
+
+
+def copy_home(made: Path, path: Path) -> Path:
+    """Copy a home that nobody has open, with what lies outside it, into a folder; return the folder."""
+    for name in ("home", "outside"):
+        shutil.copytree(made / name, path / name)
+    return path
 
 
 @contextmanager

@@ -12,14 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from safehold.sdk.session import connect
+    from safehold.sdk.connection import connect
 
 __all__ = ["connect"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "connect":
-        from safehold.sdk.session import connect  # noqa: PLC0415 - only who uses it loads it
+        from safehold.sdk.connection import connect  # noqa: PLC0415 - only who uses it loads it
 
         return connect
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

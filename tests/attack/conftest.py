@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.keeper_desk import Bench, copy_bench
+from tests.stream_desk import Device, Line, begin, found_stream
 from tests.voices import Voice, enrol, found_voices
 from tests.world import World, copy_world, found_world, outside
 
 from safehold.keeper.intake import Intake
 from safehold.signing import SigningKey
+
+if TYPE_CHECKING:
+    from tests.nats import Nats
+
+    from safehold.ingest.network.broker import Broker
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +55,38 @@ def twin(made_world: World, tmp_path: Path) -> Iterator[World]:
     with outside(copy.path):
         yield copy.start()
     copy.stop()
+
+
+@pytest.fixture(scope="session")
+def made_stream(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A home whose people have devices that hand envelopes in."""
+    return found_stream(tmp_path_factory.mktemp("stream"))
+
+
+@pytest.fixture
+def stream_bench(made_stream: Bench, tmp_path: Path) -> Iterator[Bench]:
+    one = begin(copy_bench(made_stream, tmp_path))
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def device(stream_bench: Bench) -> Device:
+    """A device of Ana's."""
+    return Device(Line(stream_bench), stream_bench)
+
+
+@pytest.fixture
+def broker(nats_server: Nats) -> Iterator[Broker]:
+    """A queue of its own, with short limits."""
+    from tests.queue_desk import SHORT
+
+    from safehold.ingest.network.broker import Broker
+
+    one = Broker(nats_server.place(), limits=SHORT)
+    one.prepare()
+    yield one
+    one.close()
 
 
 @pytest.fixture(scope="session")

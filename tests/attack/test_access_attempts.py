@@ -52,7 +52,7 @@ def forged(office: Office, owner: Holder, **changes: Any) -> Holder:
     """Return what somebody with the minting key would make of a grant."""
     grants = office.bench.verbs.grants
     name = office.call("grant.list")["grants"][0]["id"]
-    approved = grants._approve(grants._record(name))
+    approved = grants._approve(grants.records.record(name))
     now = office.bench.clock.now_us()
     other = replace(approved, grant=replace(approved.grant, **changes))
     return Holder(mint(other, grants.minting.seed, begun_us=now, now_us=now), owner._key)

@@ -333,7 +333,7 @@ def test_a_restart_forgets_none_of_it(fresh):
     fresh.bench.restart()
     script_training(fresh.bench)
     trust, grants = fresh.bench.desk.trust, fresh.bench.verbs.grants
-    entry, above = grants.find(fresh.below_ana.id), grants.find(fresh.grant.id)
+    entry, above = grants.records.find(fresh.below_ana.id), grants.records.find(fresh.grant.id)
     assert trust.above(entry) == [above]
     refuse(fresh, "grant.epsilon", fresh.train, fresh.ana, fresh.holder)
 

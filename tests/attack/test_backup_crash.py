@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.cheap_home import cheap_home
 from tests.crashing import Job, Yard
-from tests.keeper_desk import found_bench
-from tests.key_crashing import OLD, cheap, open_bench
+from tests.key_crashing import OLD, open_bench
 from tests.postgres import Server
 from tests.restoring import Company, note_restore
 from tests.seaweed import Weed
@@ -21,7 +21,6 @@ from safehold.app.profile import Places
 from safehold.app.verification import verify_home
 from safehold.errors import MissingError, UnavailableError
 from safehold.settings import Home
-from safehold.vault.kms import sealed
 
 STEPS = (
     *("begun", "carried control", "compared control", "carried journal", "compared journal"),
@@ -57,13 +56,7 @@ class Lost:
 def lost(
     tmp_path_factory: pytest.TempPathFactory, postgres: Server, weed_server: Weed
 ) -> Iterator[Lost]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sealed, "Cost", sealed.Cost)
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(weed_server.credentials))
-        cheap()
-        bench = found_bench(tmp_path_factory.mktemp("made"))
-        bench.start()
-        bench.take(first=0)
+    with cheap_home(tmp_path_factory.mktemp("made"), weed_server) as bench:
         size = bench.desk.ledger.size
         bench.stop()
         yard = Yard("tests.restoring")

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.keeper_desk import found_bench
+from tests.cheap_home import cheap_home
 from tests.kept import Kept, portrait, same
-from tests.key_crashing import OLD, cheap, open_bench
+from tests.key_crashing import OLD, open_bench
 from tests.moving import go
 from tests.postgres import Server
 from tests.restoring import Company, fresh_bucket, raise_at
@@ -37,7 +37,6 @@ from safehold.errors import (
 )
 from safehold.settings import Home
 from safehold.vault import Bucket
-from safehold.vault.kms import sealed
 
 FILES = Places()
 
@@ -47,13 +46,7 @@ def made(
     tmp_path_factory: pytest.TempPathFactory, postgres: Server, weed_server: Weed
 ) -> Iterator[Company]:
     """A home on servers with people, blocks and somebody who was erased."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sealed, "Cost", sealed.Cost)
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(weed_server.credentials))
-        cheap()
-        bench = found_bench(tmp_path_factory.mktemp("made"))
-        bench.start()
-        bench.take(first=0)
+    with cheap_home(tmp_path_factory.mktemp("made"), weed_server) as bench:
         bench.call("people.erase", person="cy", evidence="a letter")
         bench.desk.ledger.publish()
         bench.stop()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.keeper_desk import Bench, copy_bench
+from tests.keeper_desk import Bench
 from tests.seated import wider
-from tests.stream_desk import Device, Line, RecipeWorkshop, begin, events_of, found_stream, rows_of
+from tests.stream_desk import Device, RecipeWorkshop, events_of, hand_in, rows_of
 from tests.world import raised
 
 from safehold.access.envelope import name_of
@@ -29,26 +27,9 @@ from safehold.keeper.sealed import failed, may_be_of_one
 from safehold.signing import SigningKey
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return found_stream(tmp_path_factory.mktemp("stream"))
-
-
 @pytest.fixture
-def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
-    one = begin(copy_bench(made, tmp_path))
-    yield one
-    one.stop()
-
-
-@pytest.fixture
-def device(bench: Bench) -> Device:
-    return Device(Line(bench), bench)
-
-
-def hand_in(bench: Bench, *envelopes: bytes) -> list[tuple[str, str]]:
-    said = bench.call("lease.hand-in", envelopes=[b64(one) for one in envelopes])
-    return [(one["state"], one.get("rule", "")) for one in said["answers"]]
+def bench(stream_bench: Bench) -> Bench:
+    return stream_bench
 
 
 STORED, ALREADY = ("stored", ""), ("already", "")

@@ -19,7 +19,7 @@ from safehold import canonical
 from safehold.access import Agent, Grant, Human, PeopleFilter, Workload, authorise, check_grant
 from safehold.access.grant import MINUTE_US, WAIT_US
 from safehold.access.review import Review, review
-from safehold.app.grants import Limits, draft_grant
+from safehold.app.draft import Limits, draft_grant
 from safehold.charter import Charter, compile  # noqa: A004
 from safehold.charter.prove import prove
 from safehold.charter.review import review as problems

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.attack.test_silence import DEVICE, Recorder
+from tests.devices import DEVICE, Recorder
 from tests.seated import wider
 from tests.world import World, raised
 

@@ -91,7 +91,7 @@ def test_a_charter_that_lets_operators_opt_in_does_not_speak_over_a_key_and_can_
             del narrower["participation"]["opt_in_by"]
             one.enact(Charter.from_json(narrower))
             raised(lambda: one.call("feature", purpose=PURPOSE))
-            assert not one.verbs.work.release._choose(_ask())[0]
+            assert not one.verbs.work.release.decision._choose(_ask())[0]
             error = raised(lambda: one.ingest(batch(BO, one.today - 1), chunk(), name="more"))
             assert "nobody on the roll" in error.message
         finally:

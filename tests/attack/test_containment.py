@@ -163,7 +163,9 @@ class Doors:
         return self.office.vote(self.asked, "privacy")
 
     def _mint(self) -> Any:
-        said = self.bench.verbs.grants.stated(self.bench.verbs.grants.find(self.grant("train")))
+        said = self.bench.verbs.grants.records.stated(
+            self.bench.verbs.grants.records.find(self.grant("train"))
+        )
         return self.bench.call("grant.enact", grant=said.to_json())
 
     def _ingest(self) -> Any:

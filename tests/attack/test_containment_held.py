@@ -10,39 +10,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.agency import Agency, with_agents
+from tests.agency import Agency
 from tests.attack.test_export import Asking
-from tests.containing import WIDE, contain, lift, ordered
+from tests.containing import (
+    KEY,
+    OTHER,
+    SEGMENT,
+    SHE,
+    contain,
+    found_held,
+    lift,
+    narrow,
+    ordered,
+    refuses,
+)
 from tests.identities import human, workload
-from tests.keeper_desk import CROWD, PURPOSE, Bench, copy_bench, found_bench, script_training
+from tests.keeper_desk import CROWD, PURPOSE, Bench, copy_bench, script_training
 from tests.seated import changed
 from tests.world import outside, raised
 
 from safehold.charter.difference.watch import WATCH
-from safehold.clock import DAY_US, SECOND_US
-from safehold.errors import DeniedError, MissingError, QuorumError, SafeholdError
+from safehold.errors import DeniedError, MissingError
 from safehold.keeper.contained import KINDS
-from safehold.keeper.containing import Wish, domain_of
-from safehold.keeper.order import ORDER_LIFE_US, RESUME_LIFE_US
+from safehold.keeper.containing import Wish
 from safehold.ledger import Entry
-from safehold.signing import SigningKey
-
-KEY = SigningKey(b"s" * 32)  # of somebody whose data it is
-SHE = CROWD[0]
-SEGMENT = "us-ca.pointer"
-OTHER = "us-wa.pointer"  # nothing lies in it
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    path = tmp_path_factory.mktemp("held")
-    bench = found_bench(path, people=CROWD, charter=with_agents()).start()
-    bench.call("source.add", person=SHE, device=KEY.public.text())
-    bench.clock.advance(4 * DAY_US)
-    bench.take(*CROWD)
-    bench.call("feature", purpose=PURPOSE)
-    bench.stop()
-    return bench
+    return found_held(tmp_path_factory.mktemp("held"))
 
 
 @pytest.fixture
@@ -67,190 +63,6 @@ def shared(made: Bench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Be
 @pytest.fixture
 def house(bench: Bench) -> Agency:
     return Agency(bench)
-
-
-def refused(bench: Bench, rule: str, verb: str, /, **arguments: Any) -> SafeholdError:
-    """Pass if a verb is refused by a rule and neither contains nor lifts anything."""
-    before = bench.call("containment.list")
-    error = raised(lambda: bench.call(verb, **arguments))
-    assert error.rule == rule, error.message
-    assert bench.call("containment.list") == before
-    return error
-
-
-def narrow(what: str = "segment", target: str = OTHER) -> dict[str, str]:
-    return {"what": what, "target": target, "reason": "a test"}
-
-
-# --- orders -----------------------------------------------------------------------------------------
-
-
-def test_an_order_that_no_seat_signed_contains_nothing(shared: Bench) -> None:
-    stranger = dict.fromkeys(shared.seats, SigningKey.generate())
-    for order in (
-        ordered(shared, "contain", **narrow()),
-        ordered(shared, "contain", "hr", keys=stranger, **narrow()),
-        ordered(shared, "contain", "hr", domain="safehold.stop.v1", **narrow()),
-        ordered(shared, "contain", "hr", domain=domain_of("lift"), **narrow()),
-    ):
-        assert isinstance(refused(shared, "containment.contain", "contain", **order), QuorumError)
-
-
-def test_an_order_of_another_home_or_time_contains_nothing(shared: Bench) -> None:
-    now = shared.clock.now_us()
-    for order in (
-        ordered(shared, "contain", "hr", home="home_of_others", **narrow()),
-        ordered(shared, "contain", "hr", at_us=now - ORDER_LIFE_US - 1, **narrow()),
-        ordered(shared, "contain", "hr", at_us=now + 10 * SECOND_US, **narrow()),
-        ordered(shared, "lift", "hr", entry=3, reason="a test"),
-        ordered(shared, "contain", "hr", **narrow()) | {"order": "{}"},
-    ):
-        error = refused(shared, "containment.order", "contain", **order)
-        assert error.exit_code in (2, 3)
-
-
-def test_an_order_is_no_more_than_what_was_signed(shared: Bench) -> None:
-    order = ordered(shared, "contain", "hr", **narrow())
-    other = order | {"order": order["order"].replace(OTHER, SEGMENT)}
-    refused(shared, "containment.contain", "contain", **other)
-    # what stands beside an order counts for nothing
-    made = shared.call("contain", **order, what="segment", target=SEGMENT, reason="x")
-    assert made["target"] == OTHER
-    lift(shared, made["entry"])
-
-
-def test_an_order_to_contain_counts_once(bench: Bench) -> None:
-    order = ordered(bench, "contain", "hr", **narrow())
-    made = bench.call("contain", **order)
-    assert bench.call("contain", **order) == made | {"already": True}
-    lift(bench, made["entry"])
-    refused(bench, "containment.order", "contain", **order)
-
-
-@pytest.mark.parametrize(
-    ("what", "target"), [("segment", OTHER), ("purpose", PURPOSE), ("collection", "key")]
-)
-def test_what_is_wide_is_lifted_by_as_many_as_widen(bench: Bench, what: str, target: str) -> None:
-    entry = contain(bench, what, target)["entry"]
-    for seats in ((), ("privacy",), ("privacy", "security"), WIDE[:4], ("security", *WIDE[1:])):
-        order = ordered(bench, "lift", *seats, entry=entry, reason="over")
-        refused(bench, "containment.lift", "containment.lift", **order)
-    lift(bench, entry, *WIDE)
-    assert bench.call("containment.list") == {"containments": []}
-
-
-def test_what_is_narrow_is_lifted_by_two_of_whom_one_watches(bench: Bench) -> None:
-    human(bench.call, "bo")
-    entry = contain(bench, "principal", "bo")["entry"]
-    for seats in (("privacy",), ("security",), ("legal", "hr"), ("hr", "ml_lead", "legal")):
-        order = ordered(bench, "lift", *seats, entry=entry, reason="over")
-        refused(bench, "containment.lift", "containment.lift", **order)
-    lift(bench, entry, "security", "hr")
-
-
-def test_an_order_to_lift_counts_once_and_for_one_containment(bench: Bench) -> None:
-    first = contain(bench, "segment", OTHER)["entry"]
-    order = ordered(bench, "lift", *WIDE, entry=first, reason="over")
-    bench.call("containment.lift", **order)
-    second = contain(bench, "segment", OTHER)["entry"]
-    assert second > first
-    refused(bench, "containment.order", "containment.lift", **order)
-    for spoilt, rule in (
-        (
-            ordered(bench, "lift", *WIDE, entry=second, reason="x", target=SEGMENT),
-            "containment.order",
-        ),
-        (
-            ordered(bench, "lift", *WIDE, entry=second, reason="x", what="purpose"),
-            "containment.order",
-        ),
-        (ordered(bench, "lift", *WIDE, entry=second, reason="x", of=3), "containment.order"),
-        (ordered(bench, "lift", *WIDE, entry=first, reason="again"), "containment.missing"),
-        (ordered(bench, "lift", *WIDE, entry=10**6, reason="x"), "containment.missing"),
-        (ordered(bench, "lift", *WIDE, entry=second, reason="x", home="other"), "containment.order"),
-        (
-            ordered(
-                bench, "lift", *WIDE, entry=second, reason="x",
-                at_us=bench.clock.now_us() - RESUME_LIFE_US - 1,
-            ),
-            "containment.order",
-        ),
-        (
-            ordered(
-                bench, "lift", *WIDE, entry=second, reason="x", domain="safehold.resume.v1",
-            ),
-            "containment.lift",
-        ),
-        (ordered(bench, "contain", *WIDE, **narrow()), "containment.order"),
-    ):  # fmt: skip
-        refused(bench, rule, "containment.lift", **spoilt)
-
-
-def test_signatures_without_end_keep_nobody_waiting(bench: Bench) -> None:
-    """Each takes its time to verify, and those of a lifting are counted while all else waits."""
-    entry = contain(bench, "segment", OTHER)["entry"]
-    order = ordered(bench, "lift", *WIDE, entry=entry, reason="over")
-    wrong = order["signatures"][0] | {"seat": "hr"}
-    refused(
-        bench,
-        "quorum.signatures",
-        "containment.lift",
-        **order | {"signatures": [wrong] * 65 + order["signatures"]},
-    )
-    assert bench.call("containment.lift", **order)["lifted"] == entry
-
-
-def test_whoever_is_contained_counts_for_nothing_when_it_is_lifted(bench: Bench) -> None:
-    human(bench.call, "privacy")  # the person who holds that seat
-    entry = contain(bench, "principal", "privacy")["entry"]
-    other = contain(bench, "segment", OTHER)["entry"]
-    for mine, seats in ((entry, ("privacy", "hr")), (other, WIDE)):
-        order = ordered(bench, "lift", *seats, entry=mine, reason="over")
-        refused(bench, "containment.lift", "containment.lift", **order)
-    # they still narrow
-    assert contain(bench, "purpose", PURPOSE, "privacy")["already"] is False
-    lift(bench, entry, "security", "hr")
-    lift(bench, other)
-
-
-def test_whoever_operates_takes_no_vote_of_the_board(bench: Bench) -> None:
-    """Else one caller could contain all of it, and nobody would ever lift anything again."""
-    for seat in ("privacy", "security", "legal"):
-        human(bench.call, seat)
-    own = bench.call("contain", **narrow("principal", "privacy"))["entry"]
-    for seat in ("security", "legal"):
-        bench.call("contain", **narrow("principal", seat))
-    other = contain(bench, "segment", OTHER)["entry"]
-    order = ordered(bench, "lift", "privacy", "hr", entry=own, reason="over")
-    refused(bench, "containment.lift", "containment.lift", **order)  # nobody for themselves
-    lift(bench, other)
-    lift(bench, own, "security", "hr")
-
-
-def test_a_containment_by_whoever_operates_is_no_shield_from_a_seats(bench: Bench) -> None:
-    human(bench.call, "privacy")
-    first = bench.call("contain", **narrow("principal", "privacy"))["entry"]
-    second = contain(bench, "principal", "privacy")
-    assert second["already"] is False
-    assert contain(bench, "principal", "privacy")["already"] is True
-    assert bench.call("contain", **narrow("principal", "privacy"))["entry"] == second["entry"]
-    other = contain(bench, "segment", OTHER)["entry"]
-    bench.restart()
-    for entry, seats in ((first, ("privacy", "hr")), (other, WIDE)):
-        order = ordered(bench, "lift", *seats, entry=entry, reason="over")
-        refused(bench, "containment.lift", "containment.lift", **order)
-    lift(bench, second["entry"], "security", "hr")
-    assert bench.desk.trust.contained.find(("principal", "privacy")), "the other one holds still"
-    lift(bench, other)
-    lift(bench, first, "security", "hr")
-    assert bench.desk.trust.contained.find(("principal", "privacy")) is None
-
-
-def test_an_expired_board_contains_and_lifts_nothing(bench: Bench) -> None:
-    bench.clock.advance(366 * DAY_US)
-    entry = contain(bench, "segment", OTHER)["entry"]
-    order = ordered(bench, "lift", *WIDE, entry=entry, reason="over")
-    refused(bench, "roster.expired", "containment.lift", **order)
 
 
 # --- who ----------------------------------------------------------------------------------------------
@@ -347,7 +159,7 @@ def test_nobody_blinds_those_who_watch(shared: Bench) -> None:
     charter = shared.charter()
     assert WATCH in charter.purposes
     order = ordered(shared, "contain", *shared.seats, **narrow("purpose", WATCH))
-    assert isinstance(refused(shared, "containment.watch", "contain", **order), DeniedError)
+    assert isinstance(refuses(shared, "containment.watch", "contain", **order), DeniedError)
 
 
 @pytest.mark.parametrize(
@@ -360,11 +172,11 @@ def test_nobody_blinds_those_who_watch(shared: Bench) -> None:
 def test_what_is_not_there_is_not_contained(shared: Bench, what: str, target: str) -> None:
     size = shared.desk.ledger.size
     for verb in ("contain", "containment.preview"):
-        error = refused(shared, "containment.missing", verb, **narrow(what, target))
+        error = refuses(shared, "containment.missing", verb, **narrow(what, target))
         assert isinstance(error, MissingError)
         assert error.fix
     order = ordered(shared, "contain", "hr", **narrow(what, target))
-    refused(shared, "containment.missing", "contain", **order)
+    refuses(shared, "containment.missing", "contain", **order)
     assert shared.desk.ledger.size == size
 
 

@@ -366,7 +366,7 @@ def test_a_token_is_let_in_nowhere(bench: Bench, what: str) -> None:
     error = raised(lambda: bench.verbs.grants.admit(bench.use(holder), use_of))
     assert error.rule == f"containment.{what}"
     ((_, leaf),) = bench.desk.ledger.leaves(error.entry, error.entry + 1)
-    assert (leaf["k"], leaf["ref"]) == ("refusal", bench.verbs.grants.find(grant))
+    assert (leaf["k"], leaf["ref"]) == ("refusal", bench.verbs.grants.records.find(grant))
 
 
 def test_a_sandbox_of_something_contained_does_not_begin(bench: Bench) -> None:

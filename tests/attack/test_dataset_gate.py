@@ -28,8 +28,8 @@ from tests.world import raised
 
 from safehold import canonical
 from safehold.access.proof import Holder
+from safehold.app.draft import draft_grant
 from safehold.app.gate import EgressGatekeeper
-from safehold.app.grants import draft_grant
 from safehold.assurance.reidentify.attackers import KINDS
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter

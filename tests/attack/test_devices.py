@@ -9,16 +9,14 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.devices import DEVICE, OTHER, edit, refused
-from tests.ingest_job import key_rows
+from tests.devices import DEVICE, OTHER, Recorder, edit, refused
 from tests.world import World, outside, raised
 
 from safehold.access.gap import Mark, sign_mark
 from safehold.access.proof import POP_DOMAIN, prove_device
-from safehold.app.sources import KeeperLine, check_gap, write_gap
+from safehold.app.sources import check_gap, write_gap
 from safehold.canonical import b64, unb64
 from safehold.clock import SECOND_US
-from safehold.dlp import Rules
 from safehold.errors import (
     DeniedError,
     InvalidError,
@@ -26,10 +24,9 @@ from safehold.errors import (
     SafeholdError,
     SignInError,
 )
-from safehold.ingest.collector import Collector
 from safehold.keeper.silence import Silences
 from safehold.keeper.sources import obtain_message
-from safehold.signing import SigningKey, VerifyKey
+from safehold.signing import SigningKey
 
 pytestmark = pytest.mark.usefixtures("collectors_are_let_in")
 
@@ -163,52 +160,28 @@ def test_a_malformed_enrolment_isrefused(
 # -- a removal ends recording at once --------------------------------------------------------------
 
 
-class Recorder:
-    """The reference collector on one device."""
-
-    def __init__(self, world: World, person: str, device: SigningKey) -> None:
-        world.add(person, device)
-        self.world, self.person, self.device = world, person, device
-        self.line = KeeperLine(world.client, person=person, device=device)
-        first = self.line.ask()
-        self.collector = Collector(
-            self.line,
-            person=person,
-            device=device,
-            keeper=VerifyKey.from_text(first["keeper"]),
-            rules={name: Rules.from_spec(spec) for name, spec in first["rules"].items()},
-            clock=world.clock,
-        )
-        self.number = 0
-        self.say()
-
-    def type(self, text: str) -> None:
-        for row in key_rows(text, person=self.person):
-            self.world.later(seconds=0.05)
-            self.number += 1
-            at = {"t": self.world.clock.now_us(), "mono": self.number * 1000, "seq": self.number}
-            self.collector.feed(orjson.dumps({"stream": "key", **row, **at}))
-        self.collector.flush()
-
-    def say(self) -> None:
-        self.line.say(self.collector.mark())
+def recording(world: World, person: str, device: SigningKey) -> Recorder:
+    """Return a recorder on an enrolled device, which has said that it begins."""
+    made = Recorder(world, person, device)
+    made.say()
+    return made
 
 
 def test_a_removal_ends_live_leases(world: World, person: str, people: list[str]) -> None:
-    recorder, other = Recorder(world, person, DEVICE), Recorder(world, person, OTHER)
+    recorder, other = recording(world, person, DEVICE), recording(world, person, OTHER)
     kept: list[bytes] = []
     submit = recorder.line.submit
     recorder.line.submit = kept.append  # type: ignore[method-assign]
-    recorder.type("sealed in time, sent too late")
+    recorder.hand_in("sealed in time, sent too late")
     assert kept
     answer = world.remove(person, DEVICE)
     assert answer["leases_ended"] >= 1
     assert raised(lambda: submit(kept[0])).rule == "lease.dead"
     rows = int(world.call("status")["counts"]["rows"])
     recorder.line.submit = submit  # type: ignore[method-assign]
-    recorder.type("and more of it")
+    recorder.hand_in("and more of it")
     assert int(world.call("status")["counts"]["rows"]) == rows
-    other.type("the other device goes on")
+    other.hand_in("the other device goes on")
     assert int(world.call("status")["counts"]["rows"]) > rows
 
 
@@ -265,8 +238,10 @@ def test_a_device_that_was_removed_in_the_silence_must_speak(
 ) -> None:
     """Whoever recorded on a device in the pause cannot hide that by removing it afterwards."""
     out = tmp_path / "gap.json"
-    recorder, other = Recorder(world, person, DEVICE), Recorder(world, person, OTHER)
-    recorder.type("before")
+    recorder, other = recording(world, person, DEVICE), recording(world, person, OTHER)
+    recorder.say()
+    other.say()
+    recorder.hand_in("before")
     world.later(seconds=1)
     world.choose(person, "pause")
     world.later(seconds=1)
@@ -287,8 +262,8 @@ def test_a_gap_names_every_device_that_ever_had_a_lease(
 ) -> None:
     out = tmp_path / "gap.json"
     lost, never, later = (SigningKey.generate() for _ in range(3))
-    recorder = Recorder(world, person, DEVICE)
-    Recorder(world, person, lost)
+    recorder = recording(world, person, DEVICE)
+    recording(world, person, lost)
     world.add(person, never)  # enrolled, but without a lease
     world.later(seconds=1)
     world.remove(person, lost)
@@ -300,7 +275,7 @@ def test_a_gap_names_every_device_that_ever_had_a_lease(
     recorder.say()
     world.choose(person, "resume")
     world.later(seconds=1)
-    Recorder(world, person, later).type("this one is new")
+    recording(world, person, later).hand_in("this one is new")
     shown = _gap(world, person, out)
     assert (shown["devices"], shown["absent"]) == (1, 2)
     assert _named(out) == {one.public.text() for one in (DEVICE, lost, later)}
@@ -311,7 +286,7 @@ def test_a_gap_names_every_device_that_ever_had_a_lease(
 def test_marks_that_vanish_from_the_database_do_not_hide_a_device(
     world: World, person: str, tmp_path: Path
 ) -> None:
-    recorder, _ = Recorder(world, person, DEVICE), Recorder(world, person, OTHER)
+    recorder, _ = recording(world, person, DEVICE), recording(world, person, OTHER)
     world.later(seconds=1)
     world.choose(person, "pause")
     world.later(seconds=1)

@@ -43,9 +43,10 @@ from safehold.enclave.embedding.head import head_header
 from safehold.enclave.embedding.text import words_of
 from safehold.errors import DeniedError, SafeholdError, TamperedError
 from safehold.ingest.rest import pack
-from safehold.keeper import embeddings
+from safehold.keeper import vector_making
 from safehold.keeper.door import KINDS_OF
-from safehold.keeper.embeddings import EMBED, EXPORT, HEAD, NEAR
+from safehold.keeper.embeddings import EXPORT, HEAD, NEAR
+from safehold.keeper.encoder import EMBED
 from safehold.keeper.ports import Frame
 
 KEY = "embedding"
@@ -565,7 +566,7 @@ def test_a_contained_set_answers_nothing_and_none_that_is_contained_takes_its_pl
     assert raised(lambda: near(bench)).rule == "containment.dataset"
     assert raised(lambda: ask(bench, HEAD)).rule == "containment.dataset"
     lift(bench, entry)
-    seal = embeddings.seal_apart
+    seal = vector_making.seal_apart
     entries: list[int] = []
 
     def sealing(*arguments: Any, **named: Any) -> Any:
@@ -573,7 +574,7 @@ def test_a_contained_set_answers_nothing_and_none_that_is_contained_takes_its_pl
         entries.append(contain(bench, "purpose", PURPOSE)["entry"])
         return made
 
-    monkeypatch.setattr(embeddings, "seal_apart", sealing)
+    monkeypatch.setattr(vector_making, "seal_apart", sealing)
     # nothing else looks between the last of it sealed and its end
     assert raised(lambda: embed(bench)).rule == "containment.purpose"
     monkeypatch.undo()

@@ -113,7 +113,7 @@ def forms(bench: Bench, candidate: bytes) -> Iterator[bytes]:
         bench.desk.vault.derive(f"pseudonym/{one}")
         for one in ("us-ca.pointer", "us-ca.key", "wire")
     ]
-    keys += bench.desk.vault.living_subjects().values()
+    keys += bench.desk.vault.subjects.living().values()
     digests = [hashlib.sha256(candidate).digest(), hashlib.sha256(b"\0" + candidate).digest()]
     digests += [hmac.digest(key, candidate, "sha256") for key in keys]
     yield candidate
@@ -140,7 +140,7 @@ def test_nothing_that_is_stored_leads_to_who_was_erased(bench: Bench) -> None:
     device = lived(bench)
     before = bench.call("people.trail", person=HE)
     person = str(bench.desk.people.find(SHE))
-    key = bench.desk.vault.living_subjects()[person]
+    key = bench.desk.vault.subjects.living()[person]
     seen = stored(bench)
     # the search finds her while she is here, in every way that it is made
     assert person.encode() in seen
@@ -160,7 +160,7 @@ def test_nothing_that_is_stored_leads_to_who_was_erased(bench: Bench) -> None:
     assert any(one.encode() in seen for one in everybody), "the others are still found"
     # of all keys that are left none gives any of her items
     desk = bench.desk
-    keys = desk.vault.living_subjects().values()
+    keys = desk.vault.subjects.living().values()
     nobody = 0
     for index, _ in desk.ledger.leaves():
         people = desk.ledger.opening(index).people

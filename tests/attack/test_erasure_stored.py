@@ -77,7 +77,7 @@ def test_no_file_holds_a_byte_of_who_was_erased(
     look_on(bench, authority)
     kept = {"home": bench.home.path, "outside": bench.home.outside, "scratch": scratch}
     person = str(bench.desk.people.find(SHE))
-    key = bench.desk.vault.living_subjects()[person]
+    key = bench.desk.vault.subjects.living()[person]
 
     before = files(**kept)
     for name in ("home/control.db", "home/control.db-wal", "home/ledger/journal.db"):
@@ -145,7 +145,7 @@ def test_no_table_and_no_file_of_postgresql_leads_to_who_was_erased(
     device = lived(bench).public.text()
     bench.desk.ledger.publish()
     person = str(bench.desk.people.find(SHE))
-    key = bench.desk.vault.living_subjects()[person]
+    key = bench.desk.vault.subjects.living()[person]
     assert not (bench.home.ledger / "journal.db").exists()
     erase(bench)
     bench.restart()

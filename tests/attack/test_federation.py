@@ -16,7 +16,7 @@ from tests.keeper_desk import PURPOSE
 
 from safehold import canonical
 from safehold.app.federate import GrantedKeeper, vocabulary_of
-from safehold.app.grants import Pass
+from safehold.app.permit import Pass
 from safehold.canonical import b64
 from safehold.clock import SECOND_US
 from safehold.errors import (

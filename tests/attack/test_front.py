@@ -8,7 +8,6 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,8 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.keeper_desk import Bench, copy_bench
-from tests.stream_desk import Device, Line, Recorder, begin, events_of, found_stream, front
+from tests.keeper_desk import Bench
+from tests.stream_desk import Device, Line, Recorder, events_of, front
 from tests.web_desk import certificate
 from tests.world import raised
 
@@ -53,16 +52,9 @@ from safehold.ledger.web import Limits, Request, tls_context
 from safehold.signing import SigningKey
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return found_stream(tmp_path_factory.mktemp("stream"))
-
-
 @pytest.fixture
-def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
-    one = begin(copy_bench(made, tmp_path))
-    yield one
-    one.stop()
+def bench(stream_bench: Bench) -> Bench:
+    return stream_bench
 
 
 def test_a_collector_hands_in_over_http_and_says_how_far_it_counted(bench: Bench) -> None:

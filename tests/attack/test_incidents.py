@@ -366,7 +366,7 @@ def test_the_list_is_exactly_who_was_opened_and_tells_nobody_else(
     office.call("incident.note", incident=one, text="p05 too", scope={"grants": [newest]})
     assert office.listed(one, tmp_path)["people_named"] == set(CROWD) - left
     told = office.sign(one, "notice", "privacy", sent)["entry"]
-    keys = office.bench.desk.vault.living_subjects()
+    keys = office.bench.desk.vault.subjects.living()
     names = {
         person: known.external for person, known in office.bench.desk.people.everybody().items()
     }

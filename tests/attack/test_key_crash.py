@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.cheap_home import cheap_home
 from tests.crashing import Job, Yard
-from tests.keeper_desk import Bench, found_bench
-from tests.key_crashing import NEW, OLD, cheap, open_bench
-from tests.world import outside
+from tests.keeper_desk import Bench
+from tests.key_crashing import NEW, OLD, open_bench
+from tests.world import copy_home, outside
 
 from safehold.app.verification import verify_home
 from safehold.errors import SignInError
-from safehold.vault.kms import sealed
 
 POINTS = {
     # step -> whether the change went through when the keeper is opened again
@@ -49,12 +49,7 @@ SHORT = {"root": ("begun", "turned", "adopt"), "segment": ("rewrap",), "mint": (
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sealed, "Cost", sealed.Cost)
-        cheap()
-        bench = found_bench(tmp_path_factory.mktemp("made"))
-        bench.start()
-        bench.take(first=0)
+    with cheap_home(tmp_path_factory.mktemp("made")) as bench:
         bench.stop()
         yield bench
 
@@ -68,9 +63,7 @@ def yard() -> Iterator[Yard]:
 
 def copied(made: Bench, path: Path) -> Path:
     path.mkdir()
-    for name in ("home", "outside"):
-        shutil.copytree(made.path / name, path / name)
-    return path
+    return copy_home(made.path, path)
 
 
 def reopened(path: Path) -> tuple[Bench, bool]:

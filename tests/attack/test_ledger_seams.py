@@ -361,7 +361,7 @@ def test_an_erasure_that_failed_halfway_is_no_drift(bench: Bench) -> None:
     with pytest.raises(UnavailableError):
         erase(bench)
     she = bench.desk.people.find(SHE)
-    assert she not in bench.desk.vault.living_subjects()
+    assert she not in bench.desk.vault.subjects.living()
     bench.verbs.crowd.check()
     # only for as long as it is under way: a row whose keys are gone without that is another register
     request = bench.desk.erasing.pop(she)

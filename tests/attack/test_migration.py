@@ -11,13 +11,14 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.keeper_desk import Bench, found_bench
+from tests.cheap_home import cheap_home
+from tests.keeper_desk import Bench
 from tests.kept import Kept, portrait, same
-from tests.key_crashing import OLD, cheap, open_bench
+from tests.key_crashing import OLD, open_bench
 from tests.moving import go, moved
 from tests.postgres import Server
 from tests.seaweed import Weed
-from tests.world import outside
+from tests.world import copy_home, outside
 
 from safehold.app import keeper
 from safehold.app.objects import objects_at
@@ -33,18 +34,12 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.settings import Home
-from safehold.vault.kms import sealed
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """A home with people, blocks, a withdrawal, an ended epoch of the index, and a package that was handed out."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sealed, "Cost", sealed.Cost)
-        cheap()
-        bench = found_bench(tmp_path_factory.mktemp("made"))
-        bench.start()
-        bench.take(first=0)
+    with cheap_home(tmp_path_factory.mktemp("made")) as bench:
         bench.take("ana", first=50, name="b")
         bench.call("people.erase", person="cy", evidence="a letter")
         bench.desk.index.close()
@@ -55,9 +50,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 @pytest.fixture
 def path(made: Bench, tmp_path: Path) -> Path:
-    for name in ("home", "outside"):
-        shutil.copytree(made.path / name, tmp_path / name)
-    return tmp_path
+    return copy_home(made.path, tmp_path)
 
 
 @pytest.fixture

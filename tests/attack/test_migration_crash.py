@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.cheap_home import cheap_home
 from tests.crashing import Job, Yard
-from tests.keeper_desk import Bench, found_bench
-from tests.key_crashing import OLD, cheap, open_bench
+from tests.keeper_desk import Bench
+from tests.key_crashing import OLD, open_bench
 from tests.moving import go, note_places
 from tests.postgres import Server
 from tests.seaweed import Weed
-from tests.world import outside
+from tests.world import copy_home, outside
 
 from safehold.app.profile import Places
 from safehold.app.relocation import go_back, remove_old
@@ -22,7 +23,6 @@ from safehold.app.relocation.record import COPYING, SWITCHING, Record
 from safehold.app.verification import verify_home
 from safehold.errors import ConflictError, SafeholdError
 from safehold.settings import Home
-from safehold.vault.kms import sealed
 
 STEPS = (
     *("begun", "journal", "control", "objects", "proved", "switched"),
@@ -50,9 +50,7 @@ class Yards:
         )
 
     def copy(self, path: Path) -> Path:
-        for name in ("home", "outside"):
-            shutil.copytree(self.made.path / name, path / name)
-        return path
+        return copy_home(self.made.path, path)
 
     def crash(self, path: Path, to: Places, at: int, mode: str = "steps") -> bool:
         """Move and die at a step; return whether it came that far."""
@@ -65,13 +63,7 @@ class Yards:
 def yards(
     tmp_path_factory: pytest.TempPathFactory, postgres: Server, weed_server: Weed
 ) -> Iterator[Yards]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sealed, "Cost", sealed.Cost)
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(weed_server.credentials))
-        cheap()
-        bench = found_bench(tmp_path_factory.mktemp("made"))
-        bench.start()
-        bench.take(first=0)
+    with cheap_home(tmp_path_factory.mktemp("made"), weed_server) as bench:
         bench.stop()
         yard = Yard("tests.moving")
         yield Yards(bench, yard, postgres, weed_server)

@@ -36,7 +36,7 @@ from tests.world import raised
 from safehold import canonical
 from safehold.access import PeopleFilter, Price, approve
 from safehold.access.proof import Holder
-from safehold.app.grants import draft_grant
+from safehold.app.draft import draft_grant
 from safehold.catalog import tables
 from safehold.clock import SECOND_US
 from safehold.errors import ERRORS

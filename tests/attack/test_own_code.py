@@ -17,8 +17,8 @@ from safehold.access import Price, approve, check_grant
 from safehold.access.code import name_code
 from safehold.access.principal import Agent
 from safehold.access.proof import Holder
+from safehold.app.draft import draft_grant
 from safehold.app.gate import EgressGatekeeper
-from safehold.app.grants import draft_grant
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.errors import SafeholdError, TamperedError, UnavailableError

@@ -13,7 +13,8 @@ from tests.world import PURPOSE, World, raised
 
 from safehold.access import Holder, Price, approve
 from safehold.access.code import name_code
-from safehold.app.grants import Pass, draft_grant
+from safehold.app.draft import draft_grant
+from safehold.app.permit import Pass
 from safehold.keeper.program import name_program
 from safehold.signing import SigningKey
 

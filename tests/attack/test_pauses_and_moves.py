@@ -4,60 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.keeper_desk import Bench, batch, chunk, copy_bench
+from tests.rights_desk import ANA, KEYS, SECOND, found_rights, lease_of, people_in
 from tests.voices import (
     STREAMS,
     Voice,
     enrol,
-    found_voices,
-    strict,
 )
 from tests.world import PURPOSE, outside, raised
 
 from safehold import canonical
-from safehold.access.proof import prove_device
-from safehold.canonical import b64, unb64
+from safehold.canonical import unb64
 from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import (
     BudgetSpentError,
 )
-from safehold.keeper.sources import obtain_message
 from safehold.signing import SigningKey
-
-ANA = "ana"
-OTHERS = ("bo", "cy")
-KEYS: dict[str, SigningKey] = {}  # of the people of the home that each test has a copy of
-SECOND = "check_tools"
-
-
-def _charter() -> Any:
-    """The tests' charter with a second purpose over pointers alone."""
-
-    def two(purposes: dict[str, Any]) -> dict[str, Any]:
-        second = {
-            **purposes[PURPOSE],
-            "sources": ["pointer"],
-            "releases": ["model_weights_dp", "dp_aggregate"],
-        }
-        return {**purposes, SECOND: second}
-
-    return strict(purposes=two)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """A home where somebody takes part, beside two others, with a day of rows."""
-    bench = found_voices(tmp_path_factory.mktemp("rights"), _charter()).start()
-    voices = enrol(bench, ANA, *OTHERS)
-    for one in voices.values():
-        one.choose("consent", streams=STREAMS)
-    bench.take(ANA, *OTHERS)
-    KEYS.update({name: one.key for name, one in voices.items()})
-    bench.stop()
-    return bench
+    return found_rights(tmp_path_factory.mktemp("rights"))
 
 
 @pytest.fixture
@@ -71,21 +40,6 @@ def bench(made: Bench, tmp_path: Path) -> Iterator[Bench]:
 @pytest.fixture
 def ana(bench: Bench) -> Voice:
     return Voice(bench, ANA, KEYS[ANA])
-
-
-def _people(bench: Bench, purpose: str = PURPOSE) -> int:
-    return bench.call("feature", purpose=purpose)["people"]
-
-
-def _lease(bench: Bench, device: SigningKey, person: str = ANA) -> dict[str, Any]:
-    nonce = unb64(bench.call("nonce")["nonce"])
-    return bench.call(
-        "lease.obtain",
-        person=person,
-        device=device.public.text(),
-        nonce=b64(nonce),
-        proof=b64(prove_device(device, nonce, obtain_message(person))),
-    )
 
 
 @pytest.fixture
@@ -104,25 +58,25 @@ def test_a_planned_pause_begins_and_ends_by_itself(
     now = bench.clock.now_us()
     start, end = now + 600 * SECOND_US, now + 1200 * SECOND_US
     ana.choose("pause", start_us=start, end_us=end)
-    lease = _lease(bench, device)
+    lease = lease_of(bench, device)
     body = unb64(canonical.decode(lease["lease"].encode())["body"])
     assert [start, end] in canonical.decode(body)["silences"], "the collector is told"
-    assert _people(bench) == 3
+    assert people_in(bench) == 3
     bench.clock.at_us = start
-    assert raised(lambda: _lease(bench, device)).rule == "subjects.paused"
+    assert raised(lambda: lease_of(bench, device)).rule == "subjects.paused"
     bench.verbs.leases.expire()
     assert not bench.verbs.leases._lessor._live, "the lease ended with the moment"
-    assert _people(bench) == 2
+    assert people_in(bench) == 2
     bench.clock.at_us = end
-    _lease(bench, device)
-    assert _people(bench) == 3
+    lease_of(bench, device)
+    assert people_in(bench) == 3
 
 
 def test_a_pause_that_began_holds_for_a_clock_that_was_set_back(bench: Bench, ana: Voice) -> None:
     now = bench.clock.now_us()
     ana.choose("pause", end_us=now + 3600 * SECOND_US)
     bench.clock.at_us = now - 60 * SECOND_US
-    assert _people(bench) == 2
+    assert people_in(bench) == 2
 
 
 @pytest.mark.parametrize("end", [None, 3600])
@@ -131,11 +85,11 @@ def test_a_pause_is_ended_before_its_time(
 ) -> None:
     now = bench.clock.now_us()
     ana.choose("pause", **({} if end is None else {"end_us": now + end * SECOND_US}))
-    assert raised(lambda: _lease(bench, device)).rule == "subjects.paused"
+    assert raised(lambda: lease_of(bench, device)).rule == "subjects.paused"
     bench.clock.advance(60 * SECOND_US)
     ana.choose("resume")
-    _lease(bench, device)
-    assert _people(bench) == 3
+    lease_of(bench, device)
+    assert people_in(bench) == 3
 
 
 def test_a_planned_pause_is_given_up_only_when_that_is_said(bench: Bench, ana: Voice) -> None:
@@ -153,9 +107,9 @@ def test_a_pause_survives_a_restart_in_the_middle(
     end = bench.clock.now_us() + 600 * SECOND_US
     ana.choose("pause", end_us=end)
     bench.restart()
-    assert raised(lambda: _lease(bench, device)).rule == "subjects.paused"
+    assert raised(lambda: lease_of(bench, device)).rule == "subjects.paused"
     bench.clock.at_us = end
-    _lease(bench, device)
+    lease_of(bench, device)
 
 
 # --- moves ----------------------------------------------------------------------------------------
@@ -164,11 +118,11 @@ def test_a_pause_survives_a_restart_in_the_middle(
 def test_a_move_within_the_charter_seals_new_data_under_the_new_place_and_old_stays(
     bench: Bench, ana: Voice, device: SigningKey
 ) -> None:
-    _lease(bench, device)
+    lease_of(bench, device)
     answer = bench.call("people.move", person=ANA, jurisdiction="US-WA")
     assert answer["in_charter"]
     assert not bench.verbs.leases._lessor._live, "what a lease agreed to was about the old place"
-    _lease(bench, device)
+    lease_of(bench, device)
     bench.take(ANA, name="after", first=50)
     places = {
         block.label.jurisdiction
@@ -176,7 +130,7 @@ def test_a_move_within_the_charter_seals_new_data_under_the_new_place_and_old_st
         if block.person == bench.desk.people.find(ANA)
     }
     assert places == {"US-CA", "US-WA"}
-    assert _people(bench) == 3
+    assert people_in(bench) == 3
     told = ana.checked()[-1]
     assert (told.choice, told.by, told.said["jurisdiction"]) == ("move", "operator", "US-WA")
 
@@ -200,20 +154,20 @@ def test_where_the_charter_collects_nothing_recording_ends_at_once_and_the_place
     bench: Bench, ana: Voice, device: SigningKey
 ) -> None:
     """S09: a person moves from US-CA to DE."""
-    _lease(bench, device)
+    lease_of(bench, device)
     answer = bench.call("people.move", person=ANA, jurisdiction="DE")
     assert (answer["place"], answer["in_charter"]) == ("DE", False)
     assert "no such place" in answer["recording"]
     assert not bench.verbs.leases._lessor._live
-    assert raised(lambda: _lease(bench, device)).rule == "charter.place"
+    assert raised(lambda: lease_of(bench, device)).rule == "charter.place"
     error = raised(lambda: bench.ingest(batch(ANA, bench.today, first=30), chunk(), name="late"))
     assert "nobody on the roll" in error.message
-    assert (_people(bench), bench.blocks()[ANA]) == (2, 1), "what was sealed stays sealed"
+    assert (people_in(bench), bench.blocks()[ANA]) == (2, 1), "what was sealed stays sealed"
     # an operator does not bring her back; nor does a keeper that starts again
     bench.restart()
     back = raised(lambda: bench.call("people.move", person=ANA, jurisdiction="US-CA"))
     assert back.rule == "subjects.proxy"
-    assert raised(lambda: _lease(bench, device)).rule == "charter.place"
+    assert raised(lambda: lease_of(bench, device)).rule == "charter.place"
 
 
 def test_somebody_who_was_swept_in_from_abroad_is_left_out_since_that_day(
@@ -222,7 +176,7 @@ def test_somebody_who_was_swept_in_from_abroad_is_left_out_since_that_day(
     bench.take(ANA, days_ago=3, name="b", first=10)
     answer = bench.call("people.move", person=ANA, jurisdiction="US-WA", since_day=bench.today - 2)
     assert answer["withheld"] == len(STREAMS)
-    _people(bench)
+    people_in(bench)
     mine = [one["window"] for one in bench.workshop.packed[-1]]
     assert sorted(mine) == [bench.today - 3, bench.today - 1, bench.today - 1]
 

@@ -18,7 +18,7 @@ from tests.served import PURPOSE, REASON
 
 from safehold import canonical
 from safehold.access import PeopleFilter
-from safehold.app.grants import draft_grant
+from safehold.app.draft import draft_grant
 from safehold.charter import Charter
 from safehold.keeper.door import ACTIONS_OF, KINDS_OF, OPEN_TO_OWN, OWN
 from safehold.portal.api.document import describe

@@ -140,7 +140,7 @@ def _secrets(world: World) -> dict[str, bytes]:
         )
     }
     secrets["log signing seed"] = vault.open_secret("ledger-signing-seed")
-    secrets |= {f"subject key {at}": key for at, key in enumerate(vault.subject_keys(people))}
+    secrets |= {f"subject key {at}": key for at, key in enumerate(vault.subjects.keys(people))}
     return secrets
 
 

@@ -8,20 +8,16 @@ from typing import Any
 
 import pytest
 from tests.keeper_desk import Bench, batch, chunk, copy_bench
+from tests.rights_desk import ANA, KEYS, SECOND, found_rights, lease_of, people_in
 from tests.voices import (
     STREAMS,
     Voice,
     answer_case,
-    enrol,
-    found_voices,
     read_case,
-    strict,
 )
 from tests.world import PURPOSE, outside, raised
 
-from safehold.access.proof import prove_device
 from safehold.assurance.measure import take
-from safehold.canonical import b64, unb64
 from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import (
     DeniedError,
@@ -29,40 +25,12 @@ from safehold.errors import (
     MissingError,
     QuorumError,
 )
-from safehold.keeper.sources import obtain_message
 from safehold.signing import SigningKey
-
-ANA = "ana"
-OTHERS = ("bo", "cy")
-KEYS: dict[str, SigningKey] = {}  # of the people of the home that each test has a copy of
-SECOND = "check_tools"
-
-
-def _charter() -> Any:
-    """The tests' charter with a second purpose over pointers alone."""
-
-    def two(purposes: dict[str, Any]) -> dict[str, Any]:
-        second = {
-            **purposes[PURPOSE],
-            "sources": ["pointer"],
-            "releases": ["model_weights_dp", "dp_aggregate"],
-        }
-        return {**purposes, SECOND: second}
-
-    return strict(purposes=two)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """A home where somebody takes part, beside two others, with a day of rows."""
-    bench = found_voices(tmp_path_factory.mktemp("rights"), _charter()).start()
-    voices = enrol(bench, ANA, *OTHERS)
-    for one in voices.values():
-        one.choose("consent", streams=STREAMS)
-    bench.take(ANA, *OTHERS)
-    KEYS.update({name: one.key for name, one in voices.items()})
-    bench.stop()
-    return bench
+    return found_rights(tmp_path_factory.mktemp("rights"))
 
 
 @pytest.fixture
@@ -78,21 +46,6 @@ def ana(bench: Bench) -> Voice:
     return Voice(bench, ANA, KEYS[ANA])
 
 
-def _people(bench: Bench, purpose: str = PURPOSE) -> int:
-    return bench.call("feature", purpose=purpose)["people"]
-
-
-def _lease(bench: Bench, device: SigningKey, person: str = ANA) -> dict[str, Any]:
-    nonce = unb64(bench.call("nonce")["nonce"])
-    return bench.call(
-        "lease.obtain",
-        person=person,
-        device=device.public.text(),
-        nonce=b64(nonce),
-        proof=b64(prove_device(device, nonce, obtain_message(person))),
-    )
-
-
 @pytest.fixture
 def device(bench: Bench, ana: Voice) -> SigningKey:
     key = SigningKey.generate()
@@ -104,24 +57,24 @@ def device(bench: Bench, ana: Voice) -> SigningKey:
 
 
 def test_an_objection_ends_one_purpose_at_once_and_no_other(bench: Bench, ana: Voice) -> None:
-    assert (_people(bench), _people(bench, SECOND)) == (3, 3)
+    assert (people_in(bench), people_in(bench, SECOND)) == (3, 3)
     asked = ana.choose("object", purposes=[SECOND], text="it is about me alone")
     assert ANA not in bench.blocks("derived"), "what was made for it is forgotten"
-    assert (_people(bench), _people(bench, SECOND)) == (3, 2)
+    assert (people_in(bench), people_in(bench, SECOND)) == (3, 2)
     assert asked["due_us"] > bench.clock.now_us()
     answer_case(bench, asked["case"], "upheld", "legal")
-    assert _people(bench, SECOND) == 2, "an objection that is upheld stays"
+    assert people_in(bench, SECOND) == 2, "an objection that is upheld stays"
     assert not bench.call("rights.list")["requests"]
 
 
 def test_of_a_stream_that_serves_no_purpose_any_more_nothing_is_recorded(
     bench: Bench, ana: Voice, device: SigningKey
 ) -> None:
-    assert set(_lease(bench, device)["rules"]) == {"key", "pointer"}
+    assert set(lease_of(bench, device)["rules"]) == {"key", "pointer"}
     ana.choose("object", purposes=[PURPOSE])
-    assert set(_lease(bench, device)["rules"]) == {"pointer"}
+    assert set(lease_of(bench, device)["rules"]) == {"pointer"}
     ana.choose("object", purposes=[SECOND])
-    assert raised(lambda: _lease(bench, device)).rule == "charter.collect"
+    assert raised(lambda: lease_of(bench, device)).rule == "charter.collect"
     error = raised(lambda: bench.ingest(batch(ANA, bench.today - 1), chunk(), name="more"))
     assert "nobody on the roll" in error.message
 
@@ -134,9 +87,9 @@ def test_an_objection_is_refused_only_by_the_seats_that_every_widening_takes(
         error = raised(lambda seats=seats: answer_case(bench, case, "refused", *seats))
         assert isinstance(error, QuorumError), repr(error)
         assert error.rule == "rights.against"
-    assert _people(bench, SECOND) == 2
+    assert people_in(bench, SECOND) == 2
     answer_case(bench, case, "refused", "privacy", "employee_representative")
-    assert _people(bench, SECOND) == 3
+    assert people_in(bench, SECOND) == 3
     told = ana.checked()[-1]
     assert (told.choice, told.said["outcome"], told.said["text"]) == (
         "answer",
@@ -145,7 +98,7 @@ def test_an_objection_is_refused_only_by_the_seats_that_every_widening_takes(
     )
     assert told.by == "seat:employee_representative seat:privacy"
     ana.choose("withdraw")  # whatever the board says
-    assert _people(bench, SECOND) == 2
+    assert people_in(bench, SECOND) == 2
 
 
 def test_an_answer_is_to_one_request_of_this_home_and_counts_once(bench: Bench, ana: Voice) -> None:
@@ -164,8 +117,8 @@ def test_opting_in_again_takes_an_objection_back(bench: Bench, ana: Voice) -> No
     ana.choose("object", purposes=[SECOND])
     ana.choose("consent", streams=STREAMS, purposes=[SECOND])
     assert not bench.call("rights.list")["requests"]
-    assert _people(bench, SECOND) == 3
-    assert _people(bench) == 2, "and what was not named is not opted in to"
+    assert people_in(bench, SECOND) == 3
+    assert people_in(bench) == 2, "and what was not named is not opted in to"
 
 
 # --- who reads what somebody asked ----------------------------------------------------------------
@@ -192,34 +145,34 @@ def test_a_request_is_read_by_a_seat_alone_and_the_person_sees_who_read_it(
 def test_a_restriction_withholds_every_key_and_ends_recording_until_it_is_lifted(
     bench: Bench, ana: Voice, device: SigningKey
 ) -> None:
-    _lease(bench, device)
+    lease_of(bench, device)
     blocks = bench.blocks()[ANA]
     ana.choose("restrict", text="the place is wrong")
-    assert (_people(bench), bench.blocks()[ANA]) == (2, blocks), "sealed, and not used"
-    assert raised(lambda: _lease(bench, device)).rule == "subjects.restricted"
+    assert (people_in(bench), bench.blocks()[ANA]) == (2, blocks), "sealed, and not used"
+    assert raised(lambda: lease_of(bench, device)).rule == "subjects.restricted"
     assert not bench.verbs.leases._lessor._live
     bench.clock.advance(DAY_US)
     ana.choose("lift")
-    assert _people(bench) == 3
+    assert people_in(bench) == 3
     (quiet,) = bench.desk.people.standing(bench.desk.people.find(ANA)).pauses
     assert quiet.end_us is not None
     assert quiet.end_us - quiet.start_us == DAY_US, "and nothing from meanwhile is ever taken"
-    _lease(bench, device)
+    lease_of(bench, device)
 
 
 def test_a_restriction_is_lifted_for_somebody_only_by_the_board(bench: Bench, ana: Voice) -> None:
     case = ana.choose("restrict")["case"]
     assert raised(lambda: answer_case(bench, case, "lifted", "legal")).rule == "rights.against"
-    assert _people(bench) == 2
+    assert people_in(bench) == 2
     answer_case(bench, case, "kept")
-    assert _people(bench) == 2
+    assert people_in(bench) == 2
     bench.clock.advance(SECOND_US)
     ana.choose("lift")
     bench.clock.advance(SECOND_US)
     again = ana.choose("restrict")["case"]
     bench.clock.advance(SECOND_US)
     answer_case(bench, again, "lifted", "privacy", "employee_representative")
-    assert _people(bench) == 3
+    assert people_in(bench) == 3
 
 
 # --- correction -----------------------------------------------------------------------------------
@@ -229,18 +182,18 @@ def test_a_restriction_is_lifted_for_somebody_only_by_the_board(bench: Bench, an
 def test_what_is_contested_is_left_out_at_once_and_stays_so(
     bench: Bench, ana: Voice, outcome: str
 ) -> None:
-    _people(bench)
+    people_in(bench)
     yesterday = bench.today - 1
     bench.take(ANA, days_ago=2, name="b", first=10)
     asked = ana.choose("correct", about=["attribution"], days=[["pointer", yesterday, yesterday]])
     assert ANA not in bench.blocks("derived")
-    _people(bench)
+    people_in(bench)
     windows = {(one["person"], one["window"]) for one in bench.workshop.packed[-1]}
     assert len(windows) == 3
     assert yesterday - 1 in {window for _, window in windows}, "another day of hers is used"
     read_case(bench, asked["case"], "legal")
     answer_case(bench, asked["case"], outcome)
-    _people(bench)
+    people_in(bench)
     assert {(window) for _, window in windows} == {
         one["window"] for one in bench.workshop.packed[-1]
     }
@@ -249,9 +202,9 @@ def test_what_is_contested_is_left_out_at_once_and_stays_so(
 def test_a_correction_that_is_refused_lets_the_days_be_used_again(bench: Bench, ana: Voice) -> None:
     day = bench.today - 1
     case = ana.choose("correct", about=["label"], days=[["pointer", day, day]])["case"]
-    assert _people(bench) == 2
+    assert people_in(bench) == 2
     answer_case(bench, case, "refused", "privacy", "employee_representative")
-    assert _people(bench) == 3
+    assert people_in(bench) == 3
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tests.keeper_desk import CROWD, PURPOSE, Bench, copy_bench, found_bench
 from tests.seated import signed_roster
 from tests.world import raised
 
-from safehold.app.grants import draft_grant
+from safehold.app.draft import draft_grant
 from safehold.charter.turnover import next_roster
 from safehold.errors import DeniedError
 from safehold.keeper import door

@@ -17,7 +17,7 @@ from tests.world import PURPOSE
 from safehold import canonical
 from safehold.access.identity import sign_in_message
 from safehold.access.identity.jose import b64url
-from safehold.app.grants import draft_grant
+from safehold.app.draft import draft_grant
 from safehold.app.occasion import facts_of
 from safehold.app.papers import read_answer
 from safehold.app.signable import KINDS, prepare

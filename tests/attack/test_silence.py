@@ -9,13 +9,13 @@ from typing import Any
 import orjson
 import pytest
 from tests.containing import contain, lift
+from tests.devices import DEVICE, Recorder
 from tests.ingest_job import key_rows
 from tests.world import World, outside, raised
 
 from safehold.access.envelope import seal_envelope
-from safehold.app.sources import KeeperLine, check_gap, write_gap
+from safehold.app.sources import check_gap, write_gap
 from safehold.canonical import b64
-from safehold.dlp import Rules
 from safehold.errors import (
     DeniedError,
     InvalidError,
@@ -23,48 +23,11 @@ from safehold.errors import (
     SafeholdError,
     TamperedError,
 )
-from safehold.ingest.collector import Collector
 from safehold.keeper.silence import EVERYBODY
 from safehold.keeper.tables import silence as silence_table
-from safehold.signing import SigningKey, VerifyKey
+from safehold.signing import SigningKey
 
 pytestmark = pytest.mark.usefixtures("collectors_are_let_in")
-
-DEVICE = SigningKey(b"d" * 32)
-
-
-class Recorder:
-    """The reference collector of one person, on the keeper's own clock."""
-
-    def __init__(self, world: World, person: str) -> None:
-        self.world = world
-        self.person = person
-        world.add(person, DEVICE)
-        self.line = KeeperLine(world.client, person=person, device=DEVICE)
-        first = self.line.ask()
-        self.collector = Collector(
-            self.line,
-            person=person,
-            device=DEVICE,
-            keeper=VerifyKey.from_text(first["keeper"]),
-            rules={name: Rules.from_spec(spec) for name, spec in first["rules"].items()},
-            clock=world.clock,
-        )
-        self.number = 0
-
-    def type(self, text: str) -> None:
-        for row in key_rows(text, person=self.person):
-            self.world.later(seconds=0.05)
-            self.number += 1
-            at = {"t": self.world.clock.now_us(), "mono": self.number * 1000, "seq": self.number}
-            self.collector.feed(orjson.dumps({"stream": "key", **row, **at}))
-
-    def say(self) -> None:
-        self.line.say(self.collector.mark())
-
-    @property
-    def sealed(self) -> int:
-        return sum(self.collector.counters.sealed.values())
 
 
 @pytest.fixture

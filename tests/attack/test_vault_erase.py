@@ -23,15 +23,15 @@ def home(request, tmp_path):
 @pytest.mark.parametrize("home", STORES, indirect=True)
 def test_the_erased_opens_nothing_and_the_others_everything(home):
     sealed = home.vault.seal([plain("psn_a"), plain("psn_b")], segment="de")
-    before = home.vault.subject_key("psn_a"), home.vault.subject_key("psn_b")
+    before = home.vault.subjects.key("psn_a"), home.vault.subjects.key("psn_b")
     done = home.vault.shred(person="psn_a")
     assert done.keys == 2  # one stream, one subject key
     assert done.segments == ("@subjects", "de")
     gone, kept = sealed.blocks
     assert not opens(home.vault, gone)
     assert opens(home.vault, kept)
-    assert home.vault.subject_key("psn_b") == before[1]
-    assert home.vault.subject_key("psn_a") != before[0]
+    assert home.vault.subjects.key("psn_b") == before[1]
+    assert home.vault.subjects.key("psn_a") != before[0]
     assert home.vault.check(sealed.name, root=sealed.root, size=sealed.size, segment="de") == 2
 
 
@@ -47,7 +47,7 @@ def test_one_lost_key_stops_a_reading_before_the_first_row(home):
 
 def test_erased_bytes_are_in_no_file_of_the_database(home):
     home.vault.seal([plain(f"psn_{i}") for i in range(50)], segment="de")
-    home.vault.subject_key("psn_7")
+    home.vault.subjects.key("psn_7")
     wrapped = wrapped_keys(home, owner="psn_7") + wrapped_keys(home, owner="psn_8")
     assert len(wrapped) == 3
     assert all(one in raw_files(home) for one in wrapped)
@@ -71,8 +71,8 @@ def test_without_the_scrubbing_the_bytes_would_stay(home, monkeypatch):
 @pytest.mark.parametrize("home", STORES, indirect=True)
 def test_a_backup_with_the_live_root_opens_nothing_after_an_erasure(home):
     sealed = home.vault.seal([plain("psn_a"), plain("psn_b")], segment="de")
-    home.vault.subject_key("psn_a")
-    artifact = home.vault.seal_artifact("art_1", b"model", label=LABEL, segment="de")
+    home.vault.subjects.key("psn_a")
+    artifact = home.vault.artifacts.seal("art_1", b"model", label=LABEL, segment="de")
     copy = home.copy_home("backup")
     assert opens(home.open(copy), sealed.blocks[0])  # the copy was good
     home.vault.shred(person="psn_a")
@@ -81,9 +81,9 @@ def test_a_backup_with_the_live_root_opens_nothing_after_an_erasure(home):
         with pytest.raises(ShreddedError):
             list(restored.read([block]))
     with pytest.raises(ShreddedError):
-        restored.subject_key("psn_a")
+        restored.subjects.key("psn_a")
     with pytest.raises(ShreddedError):
-        restored.read_artifact(artifact)
+        restored.artifacts.read(artifact)
     with pytest.raises(ShreddedError):
         restored.shred(person="psn_b")
     # opening the copy destroyed nothing that is alive
@@ -210,16 +210,16 @@ def test_shredding_nobody_changes_no_epoch(home):
 
 @pytest.mark.parametrize("home", STORES, indirect=True)
 def test_an_artifact_ends_by_name_and_by_day(home):
-    one = home.vault.seal_artifact("art_1", b"one" * 999, label=LABEL, segment="de")
-    two = home.vault.seal_artifact("art_2", b"two", label=LABEL, segment="de")
-    assert home.vault.read_artifact(one) == b"one" * 999
+    one = home.vault.artifacts.seal("art_1", b"one" * 999, label=LABEL, segment="de")
+    two = home.vault.artifacts.seal("art_2", b"two", label=LABEL, segment="de")
+    assert home.vault.artifacts.read(one) == b"one" * 999
     home.vault.shred(artifact="art_1")
     with pytest.raises(ShreddedError):
-        home.vault.read_artifact(one)
-    assert home.vault.read_artifact(two) == b"two"
+        home.vault.artifacts.read(one)
+    assert home.vault.artifacts.read(two) == b"two"
     home.vault.shred(expired_on=LABEL.expires)
     with pytest.raises(ShreddedError):
-        home.vault.read_artifact(two)
+        home.vault.artifacts.read(two)
 
 
 def test_a_side_car_month_ends_with_its_key(home):

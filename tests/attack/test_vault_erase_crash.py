@@ -52,8 +52,8 @@ def test_a_crash_at_any_step_is_finished_by_reopening(tmp_path, step, skip):
     home = make_home(tmp_path, killer)
     sealed = home.vault.seal([plain(f"psn_{i}") for i in range(4)], segment="de")
     other = home.vault.seal([plain("psn_0"), plain("psn_9")], segment="us")
-    kept_subject = home.vault.subject_key("psn_1")
-    home.vault.subject_key("psn_0")
+    kept_subject = home.vault.subjects.key("psn_1")
+    home.vault.subjects.key("psn_0")
     copy = home.copy_home("backup")
     erased = wrapped_keys(home, owner="psn_0")
     killer.step, killer.skip = step, skip
@@ -72,7 +72,7 @@ def test_a_crash_at_any_step_is_finished_by_reopening(tmp_path, step, skip):
     assert not opens(again, sealed.blocks[0])
     assert not opens(again, other.blocks[0])
     assert all(opens(again, block) for block in (*sealed.blocks[1:], other.blocks[1]))
-    assert again.subject_key("psn_1") == kept_subject
+    assert again.subjects.key("psn_1") == kept_subject
     with home.engine.begin() as connection:
         assert connection.execute(sa.select(tables.rotation)).all() == []
         secrets = set(connection.execute(sa.select(tables.segment.c.secret)).scalars())

@@ -24,9 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from safehold.app.keeper import Service, compose, unlock
+from safehold.app.keeper import compose, unlock
+from safehold.app.service import Service
 from safehold.app.setup import create
 from safehold.catalog import Catalog
+from safehold.catalog.extents import Extents
 from safehold.charter import shipped
 from safehold.ledger import Ledger
 from safehold.settings import Home
@@ -39,7 +41,7 @@ PHASES = (
     (Vault, "seal", "sealing"),
     (Ledger, "append", "ledger"),
     (Catalog, "commit_chunk", "catalogue"),
-    (Catalog, "overlap", "catalogue"),
+    (Extents, "overlap", "catalogue"),
 )
 
 

@@ -194,7 +194,7 @@ def test_erasing_one_person_among_ten_thousand(board, tmp_path):
     with home.engine.begin() as connection:
         home.vault._keyring.make(connection, "de", names)
     for i in range(100):
-        home.vault.subject_key(f"psn_{i}")
+        home.vault.subjects.key(f"psn_{i}")
 
     def find():
         assert len(home.vault._lookup.find("de", set(names))) == 10_000

@@ -56,6 +56,6 @@ def test_leaves_become_events(tmp_path, board: Board) -> None:
         for event in told:
             judge.observe(event)
         rates.append(len(told) / (time.process_time() - began))
-    board.notes.append(
+    board.note(
         f"watching: {rates[0]:,.0f} events a CPU-second are judged, {rates[1]:,.0f} by the limits alone"
     )

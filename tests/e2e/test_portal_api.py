@@ -17,7 +17,7 @@ from tests.portal_desk import found_served, portal_of
 from tests.served import PURPOSE, REASON
 
 from safehold.access import PeopleFilter
-from safehold.app.grants import draft_grant
+from safehold.app.draft import draft_grant
 from safehold.errors import ConflictError, TamperedError
 from safehold.portal.api.document import describe
 from safehold.portal.api.table import LINES
@@ -29,20 +29,14 @@ from safehold.signing import SigningKey
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("api")
-        patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-        yield found_served(folder / "made")
+def made(apart):
+    return found_served(apart / "made")
 
 
 @pytest.fixture(scope="module")
-def portal(made, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("served")
-        patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-        with portal_of(made, folder) as found:
-            yield found
+def portal(made, apart):
+    with portal_of(made, apart) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

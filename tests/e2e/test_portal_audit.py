@@ -8,24 +8,15 @@ import re
 import pytest
 from tests.audit_desk import Audited
 from tests.pages import check_pages, draw, listen
-from tests.portal_desk import browser_running, csrf_of, found_served, portal_of, post
+from tests.portal_desk import csrf_of, found_served, portal_of, post
 
 from safehold_verify import VerificationError, verify_evidence
 
 
 @pytest.fixture(scope="module")
-def portal(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("audit")
-        patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-        with portal_of(found_served(folder / "made"), folder) as found:
-            found.bench.call("milestones", measure=True)
-            yield found
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with browser_running() as found:
+def portal(apart):
+    with portal_of(found_served(apart / "made"), apart) as found:
+        found.bench.call("milestones", measure=True)
         yield found
 
 

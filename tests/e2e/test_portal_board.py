@@ -19,7 +19,7 @@ from tests.board_desk import (
 from tests.command_line import command
 from tests.keeper_desk import CROWD, PURPOSE
 from tests.pages import check_pages, draw, listen, press_until
-from tests.portal_desk import browser_running, found_served, portal_of, post
+from tests.portal_desk import found_served, portal_of, post
 from tests.seated import asked, say
 
 from safehold.app.papers import signed_line
@@ -27,19 +27,10 @@ from safehold.signing import SigningKey, speaking_key
 
 
 @pytest.fixture(scope="module")
-def portal(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("board")
-        patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-        with portal_of(found_served(folder / "made"), folder) as found:
-            enrol_seats(found)
-            found.bench.call("milestones", measure=True)
-            yield found
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with browser_running() as found:
+def portal(apart):
+    with portal_of(found_served(apart / "made"), apart) as found:
+        enrol_seats(found)
+        found.bench.call("milestones", measure=True)
         yield found
 
 

@@ -13,11 +13,8 @@ from safehold.portal.settings import PortalSettings
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cast")
-        patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-        yield found_served(folder / "made")
+def made(apart):
+    return found_served(apart / "made")
 
 
 def planted_in(truth) -> set[str]:

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from tests.portal_desk import browser_running, csrf_of, found_served, portal_of, post
+from tests.portal_desk import csrf_of, found_served, portal_of, post
 
 from safehold.portal.headers import CSP
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("portal")
-        patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-        yield found_served(folder / "made")
+def made(apart):
+    return found_served(apart / "made")
 
 
 @pytest.fixture(scope="module")
-def portal(made, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("served")
-        patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-        with portal_of(made, folder) as found:
-            yield found
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with browser_running() as found:
+def portal(made, apart):
+    with portal_of(made, apart) as found:
         yield found
 
 

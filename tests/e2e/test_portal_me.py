@@ -34,11 +34,8 @@ PAGES = ("/me", "/me/uses?sort=all", "/me/pictures", "/me/choices", "/me/receipt
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("me-made")
-        patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-        yield found_company(folder / "made")
+def made(apart):
+    return found_company(apart / "made")
 
 
 def served(made, folder):

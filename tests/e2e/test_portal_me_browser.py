@@ -8,7 +8,6 @@ import zipfile
 import pytest
 from tests.me_desk import HERS, MINE, OTHERS, MyPortal, entries_on, found_company, my_portal_of
 from tests.pages import check_pages, draw, listen, press_until
-from tests.portal_desk import browser_running
 
 PAGES = ("/me", "/me/uses?sort=all", "/me/pictures", "/me/choices", "/me/receipts", "/me/copy",
          "/me/verify", "/me/keys")  # fmt: skip
@@ -17,19 +16,10 @@ DRAWN = {"/me": "me", "/me/uses": "me-uses", "/me/pictures": "me-pictures", "/me
 
 
 @pytest.fixture(scope="module")
-def portal(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("me-browser")
-        patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-        with my_portal_of(found_company(folder / "made"), folder) as found:
-            found.join("emil", MINE)
-            found.join("eva", HERS)
-            yield found
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with browser_running() as found:
+def portal(apart):
+    with my_portal_of(found_company(apart / "made"), apart) as found:
+        found.join("emil", MINE)
+        found.join("eva", HERS)
         yield found
 
 

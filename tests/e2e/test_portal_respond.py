@@ -6,24 +6,15 @@ import re
 
 import pytest
 from tests.pages import check_pages, draw, listen, press_until
-from tests.portal_desk import browser_running, found_served, portal_of, post
+from tests.portal_desk import found_served, portal_of, post
 
 CANARY = "reason-canary-31f0"
 
 
 @pytest.fixture(scope="module")
-def portal(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("respond")
-        patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-        with portal_of(found_served(folder / "made"), folder) as found:
-            found.bench.call("milestones", measure=True)
-            yield found
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with browser_running() as found:
+def portal(apart):
+    with portal_of(found_served(apart / "made"), apart) as found:
+        found.bench.call("milestones", measure=True)
         yield found
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tests.me_desk import HERS, MINE, OTHERS, found_company, my_portal_of
 from tests.pages import check_pages, listen
-from tests.portal_desk import browser_running, post
+from tests.portal_desk import post
 
 from safehold_verify import VerificationError, parse_policy, verify_package
 from safehold_verify.leaf import KINDS
@@ -33,12 +33,9 @@ BATCH = """async (cases) => {
 
 
 @pytest.fixture(scope="module")
-def portal(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("verify")
-        patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-        with my_portal_of(found_company(folder / "made"), folder) as found:
-            yield found
+def portal(apart):
+    with my_portal_of(found_company(apart / "made"), apart) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +60,6 @@ def files(portal, tmp_path_factory) -> dict[str, Path]:
     assert "group oversight 1 local\n" in text
     found["policy"].write_text(text.replace("1 local\n", "1 local-2\n"))
     return found
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with browser_running() as found:
-        yield found
 
 
 @pytest.fixture

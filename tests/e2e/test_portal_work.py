@@ -11,7 +11,7 @@ from tests.board_desk import draft_in, enrol_seats, give_passkeys, sign_here, to
 from tests.identities import Somebody
 from tests.keeper_desk import CROWD, PURPOSE
 from tests.pages import check_pages, draw, press_until
-from tests.portal_desk import browser_running, csrf_of, found_served, portal_of, post
+from tests.portal_desk import csrf_of, found_served, portal_of, post
 from tests.served import TOP1
 
 from safehold.access import Holder
@@ -28,14 +28,11 @@ ASKED = {"purpose": PURPOSE, "recipe": "train", "days": "30", "minutes": "120", 
 
 
 @pytest.fixture(scope="module")
-def portal(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("work")
-        patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-        with portal_of(found_served(folder / "made"), folder) as found:
-            enrol_seats(found, ml_lead="data_scientist")
-            found.bench.call("feature", purpose=PURPOSE)
-            yield found
+def portal(apart):
+    with portal_of(found_served(apart / "made"), apart) as found:
+        enrol_seats(found, ml_lead="data_scientist")
+        found.bench.call("feature", purpose=PURPOSE)
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +42,6 @@ def bo(portal):
     names = [made.name, f"oidc:{portal.provider.issuer}#sub-bo"]
     portal.bench.call("principal.enrol", principal="bo", kind="human", role="data_scientist", names=names)  # fmt: skip
     return made.sign_in()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with browser_running() as found:
-        yield found
 
 
 def ask_for(portal, key, *, who="bo", **changes):

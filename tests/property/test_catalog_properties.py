@@ -89,10 +89,10 @@ def test_a_chunk_counts_once_and_a_source_whole(engine: Any, numbers: list[int],
 def test_an_edited_row_is_refused_and_names_do_not_match_by_wildcard(engine: Any) -> None:
     wipe(engine)
     catalog = Catalog(engine, key=KEY, sealer=SEALER)
-    catalog.add_derived("train_ui:1", [sealed(1, 9)])
-    catalog.add_derived("trainXui:1", [sealed(2, 9)])
-    assert catalog.replace_derived("trainXui", keep="trainXui:1") == []
-    assert catalog.replace_derived("train_ui", keep="train_ui:2") == ["obj1"]
+    catalog.builds.add("train_ui:1", [sealed(1, 9)])
+    catalog.builds.add("trainXui:1", [sealed(2, 9)])
+    assert catalog.builds.replace("trainXui", keep="trainXui:1") == []
+    assert catalog.builds.replace("train_ui", keep="train_ui:2") == ["obj1"]
     assert catalog.objects() == {"obj2"}
     assert len(catalog.blocks(kind="derived", streams=["key"], after_day=0)) == 1
     with engine.begin() as connection:

@@ -16,13 +16,14 @@ from tests.policy_maker import PolicyMaker, RequestMaker, decide, evaluate, eval
 from safehold import charter as charters
 from safehold.charter.prove import est
 from safehold.charter.prove import shape as shapes
-from safehold.charter.prove.promise import View, may_be_allowed, promises
+from safehold.charter.prove.promise import may_be_allowed, promises
 from safehold.charter.prove.proof import _allowed
 from safehold.charter.prove.reference import judge
 from safehold.charter.prove.request import Judge
 from safehold.charter.prove.shape import Shape
 from safehold.charter.prove.symbol import Symbols
 from safehold.charter.prove.translate import Translator, negate, words
+from safehold.charter.prove.view import View
 from safehold.charter.prove.witness import read
 
 SEED = 20261126

@@ -9,7 +9,8 @@ from tests.ingest_job import NOW_US
 
 from safehold.access.envelope import seal_envelope
 from safehold.access.gap import MARK_DOMAIN, read_mark
-from safehold.access.lease import DOMAIN, LONGEST_US, Lease, Lessor, MemoryStore, read_lease
+from safehold.access.keystore import MemoryStore
+from safehold.access.lease import DOMAIN, LONGEST_US, Lease, Lessor, read_lease
 from safehold.access.record import open_record, sign_record
 from safehold.canonical import unb64
 from safehold.clock import FixedClock

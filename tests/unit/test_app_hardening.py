@@ -172,3 +172,31 @@ def test_a_keeper_for_one_command_begins_with_bound_heaps() -> None:
     )  # fmt: skip
     assert done.stdout.decode().strip() == "system"
     assert keeper_environment()["MALLOC_ARENA_MAX"] == "1"
+
+
+LETS_GO = """
+import gc, sys, weakref
+from safehold.app.hardening import settle_objects, unsettle_objects
+class Circle: pass
+def lets_go(settle):
+    there = [[] for _ in range(800_000)]  # as a keeper begins with
+    gc.collect()
+    if settle:
+        settle_objects()
+    one = Circle()
+    one.itself, seen = one, weakref.ref(one)
+    gc.collect(1)  # it has survived
+    del one
+    more = [[] for _ in range(150_000)]  # in the course of some minutes
+    return seen() is None
+print(lets_go(False), lets_go(True), gc.get_freeze_count() > 0)
+unsettle_objects()
+print(gc.get_freeze_count())
+"""
+
+
+def test_what_is_over_is_freed_though_much_is_there() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LETS_GO], check=True, timeout=600, capture_output=True
+    )
+    assert done.stdout.decode().split() == ["False", "True", "True", "0"]

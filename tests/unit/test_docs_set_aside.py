@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from safehold.charter.review import LONGEST_ASIDE_DAYS, MOST_ASIDE
+from safehold.charter.set_aside import LONGEST_ASIDE_DAYS, MOST_ASIDE
 from safehold.ingest.leased import MALFORMED
 from safehold.keeper import aside, repair
 

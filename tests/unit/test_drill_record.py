@@ -13,7 +13,8 @@ from safehold.assurance.drill.outcome import Exposure, Findings
 from safehold.assurance.drill.result import Result, Try
 from safehold.assurance.drill.scenario import BY_ID
 from safehold.assurance.drilled import NIGHT_US, NOBODY, count_drilled, worse_of
-from safehold.assurance.measure import count_exposed_people, count_open_records, names, take
+from safehold.assurance.exposed import count_open_records
+from safehold.assurance.measure import count_exposed_people, names, take
 from safehold.assurance.measured import Measured
 from safehold.errors import ConflictError, InvalidError, MissingError
 from safehold.ids import opaque_id

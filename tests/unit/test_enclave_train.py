@@ -324,6 +324,19 @@ def test_a_trainer_that_breaks_its_promise_trains_nothing(monkeypatch):
     assert caught.value.rule == "enclave.train.audit"
 
 
+def test_a_trainer_that_draws_otherwise_trains_nothing(monkeypatch):
+    """Whoever draws who takes part is looked at for that too; a shard, which draws nobody, is not."""
+
+    def first(count, *, ppm):
+        return np.arange(count) < count * ppm // 1_000_000
+
+    monkeypatch.setattr(descent, "sample_people", first)
+    with pytest.raises(TamperedError) as caught:
+        train.require_audited()
+    assert caught.value.rule == "enclave.train.audit"
+    train.require_audited(draws=False)
+
+
 def test_exact_figures_need_made_up_people():
     metrics = next(h for h, _ in recipe(70, synthetic=False, rounds=2) if h["type"] == "metrics")
     assert "plain" not in metrics

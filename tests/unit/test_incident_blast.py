@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sys
 from collections.abc import Iterator
@@ -103,9 +104,11 @@ def test_a_misspelt_name_is_refused_and_not_told_as_nothing(
 def test_the_schedule_keeps_up(bench: Bench) -> None:
     close = work_by_itself(bench.service, bench.clock)
     try:
-        assert "reach" in {one["task"] for one in bench.verbs.periodic()}
+        assert "reach" in {one["task"] for one in bench.verbs.status.periodic()}
+        assert gc.get_freeze_count()  # what is there at the beginning is looked through no more
     finally:
         close()
+    assert not gc.get_freeze_count()
 
 
 def flip(file: Path) -> None:

@@ -27,7 +27,7 @@ KEEPER = Path(safehold.__file__).parent / "keeper"
 # what opens something, or starts something that could; and where that is done, each with its own check
 OPENINGS = r"log_charged\(|workshop\.start\(|vault\.read(_batches)?\(|models\.read\(|pool\.open\(|crossing\.start\("
 CHECKED = {
-    "federation", "intake", "joins", "packing", "pull", "quarantine", "release", "repair", "symmetry", "trial",
+    "decision", "federation", "intake", "joins", "packing", "pull", "quarantine", "release", "repair", "symmetry", "trial",
 }  # fmt: skip
 OWN = {"export"}  # a person's own copy goes on, whatever is contained
 # where it is defined; a release record, which holds no weights; envelopes, for which the way in asks; rows, for which a release does

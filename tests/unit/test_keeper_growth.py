@@ -12,6 +12,7 @@ from tests.stream_desk import Device, Line, begin, found_stream
 
 from safehold.access.lease import LONGEST_US, SKEW_US
 from safehold.canonical import b64
+from safehold.catalog import tables
 from safehold.catalog.mirror import Mirror
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.server import Server
@@ -106,3 +107,27 @@ def test_leases_that_say_the_same_keep_one_word(bench: Bench, device: Device) ->
     one, other = (lease for name, lease in live.items() if name not in known)
     for field in ("charter", "person", "device", "streams", "apps"):
         assert getattr(one, field) is getattr(other, field), field
+
+
+def test_the_register_in_memory_is_kept_up_without_reading_it_anew(
+    bench: Bench, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work(bench, device, 3 * CYCLES)
+    mirror = Mirror(bench.desk.engine, key=bench.desk.vault.derive("catalog-mac"))
+    before = mirror.refresh()
+    names = {id(name) for name in mirror._known}
+    checked: list[object] = []
+    check = mirror._rows.check
+    monkeypatch.setattr(mirror._rows, "check", lambda row: checked.append(row.id) or check(row))
+    assert mirror.refresh() == before
+    assert {id(name) for name in mirror._known} == names
+    assert not checked
+    bench.ingest(batch("cy", bench.today - 1, first=10**6), chunk(rows=2), name="one more")
+    after = mirror.refresh()
+    assert (after[: len(before)], len(after)) == (before, len(before) + 1)
+    assert len(checked) == 1
+    with bench.desk.engine.begin() as connection:  # gone, as with an erasure or a join
+        connection.execute(tables.block.delete().where(tables.block.c.id == checked[0]))
+    assert mirror.refresh() == before
+    assert len(mirror._known) == len(before)
+    assert len({id(one.sources) for one in before}) == len({one.sources for one in before})

@@ -365,7 +365,7 @@ def test_a_grant_closed_after_admission_gets_no_intent(
     """The check at admission is repeated in the step that appends the intent."""
     build(bench)
     holder = bench.pass_()
-    decide = bench.verbs.work._release.decide
+    decide = bench.verbs.work._release.decision.decide
 
     def closing(*arguments: Any) -> Any:
         entry = Entry(kind="grant.closed", actor="keeper", object="", detail={})

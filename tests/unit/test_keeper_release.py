@@ -104,13 +104,13 @@ def test_one_run_is_one_run_for_two_who_ask_at_once(bench: Bench) -> None:
     holder = bench.pass_(max_runs=1)
     uses = [bench.use(holder), bench.use(holder)]
     together = threading.Barrier(2)
-    choose = bench.verbs.work._release._choose
+    choose = bench.verbs.work._release.decision._choose
     ends: list[Any] = []
 
     def choosing(ask: Any) -> Any:
         return choose(ask)
 
-    bench.verbs.work._release._choose = choosing
+    bench.verbs.work._release.decision._choose = choosing
 
     def ask(use: dict[str, Any]) -> None:
         together.wait(300)
@@ -149,14 +149,14 @@ def test_a_grant_that_was_revoked_or_used_up_meanwhile_gets_no_intent(bench: Ben
 
 
 def test_no_intent_follows_a_stop(bench: Bench) -> None:
-    choose = bench.verbs.work._release._choose
+    choose = bench.verbs.work._release.decision._choose
 
     def stopped(ask: Any) -> Any:
         chosen = choose(ask)
         bench.desk.trust.order("stop", bench.order("stop"))
         return chosen
 
-    bench.verbs.work._release._choose = stopped
+    bench.verbs.work._release.decision._choose = stopped
     assert raised(lambda: build(bench)).rule == "oversight.stop"
     assert "access.intent" not in bench.leaves()
 
@@ -183,7 +183,7 @@ def test_a_choice_waits_for_no_decision_and_none_is_missed(bench: Bench) -> None
 def test_who_left_after_the_intent_is_not_opened(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decide = bench.verbs.work._release.decide
+    decide = bench.verbs.work._release.decision.decide
 
     def leaving(*arguments: Any) -> Any:
         opening = decide(*arguments)
@@ -198,7 +198,7 @@ def test_who_left_after_the_intent_is_not_opened(
 def test_too_few_that_are_left_end_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     build(bench)
     holder = bench.pass_()
-    decide = bench.verbs.work._release.decide
+    decide = bench.verbs.work._release.decision.decide
 
     def leaving(*arguments: Any) -> Any:
         opening = decide(*arguments)
@@ -213,7 +213,7 @@ def test_too_few_that_are_left_end_the_run(bench: Bench, monkeypatch: pytest.Mon
 def test_a_charter_that_changed_after_the_intent_ends_the_run(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decide = bench.verbs.work._release.decide
+    decide = bench.verbs.work._release.decision.decide
 
     def changing(*arguments: Any) -> Any:
         opening = decide(*arguments)
@@ -275,7 +275,7 @@ def test_who_comes_back_begins_anew(bench: Bench) -> None:
 def test_a_build_counts_whole_or_not_at_all(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     first = build(bench)["dataset"]
     with monkeypatch.context() as patch:
-        patch.setattr(bench.desk.catalog, "replace_derived", _fail)
+        patch.setattr(bench.desk.catalog.builds, "replace", _fail)
         with pytest.raises(ZeroDivisionError):
             build(bench)
     assert bench.blocks("derived") == dict.fromkeys(CROWD, 1)
@@ -357,7 +357,7 @@ def test_features_whose_days_are_no_longer_told_are_not_used(bench: Bench) -> No
 def _minted(bench: Bench, key: SigningKey, **changes: Any) -> Holder:
     """A capability for the newest grant, changed, as who stole the minting key would make it."""
     name = bench.call("grant.list")["grants"][-1]["id"]
-    approved = bench.verbs.grants._approve(bench.verbs.grants._record(name))
+    approved = bench.verbs.grants._approve(bench.verbs.grants.records.record(name))
     forged = replace(approved, grant=replace(approved.grant, **changes))
     now = bench.clock.now_us()
     token = mint(forged, bench.verbs.grants.minting.seed, begun_us=now, now_us=now)

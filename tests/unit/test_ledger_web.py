@@ -1,4 +1,4 @@
-"""The witness and the static log behind HTTP: every status to the letter, and clients that misbehave."""
+"""The witness behind HTTP: every status to the letter, and clients that misbehave."""
 
 from __future__ import annotations
 
@@ -8,50 +8,29 @@ import http.client
 import json
 import multiprocessing
 import socket
-import ssl
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ledger_desk import ORIGIN, START_US, Desk, entry
+from tests.ledger_desk import ORIGIN, START_US
 from tests.unit.test_ledger_witness import LOG, head, proof, tree
-from tests.web_desk import certificate
+from tests.web_desk import SLOW, ask, certificate
 
-import safehold_verify as verifier
 from safehold.clock import FixedClock
-from safehold.errors import InvalidError, UnavailableError
+from safehold.errors import InvalidError
 from safehold.ledger import LogSigner, Witness
 from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.note import open_note
-from safehold.ledger.static import StaticLog
-from safehold.ledger.tree import EMPTY, leaf_hash
+from safehold.ledger.tree import EMPTY
 from safehold.ledger.vkey import VKey
 from safehold.ledger.web import Limits, Request, Response, WebServer, tls_context
 from safehold.ledger.witness import SIZE_TYPE
-from safehold.ledger.witness_client import HttpWitness, check_url
 from safehold.ledger.witness_server import WitnessService
 
 VECTORS = Path(__file__).parents[1] / "interop" / "vectors" / "ledger"
 MARK = hashlib.sha256(ORIGIN.encode()).hexdigest()
-SLOW = 0.5  # seconds
-
-
-def ask(
-    url: str, method: str, path: str, body: bytes = b"", **headers: str
-) -> tuple[int, dict[str, str], bytes]:
-    host = url.removeprefix("http://")
-    link = http.client.HTTPConnection(host, timeout=300)
-    try:
-        link.request(method, path, body=body or None, headers=headers)
-        answer = link.getresponse()
-        named = {name.lower(): value for name, value in answer.getheaders()}
-        return answer.status, named, answer.read()
-    finally:
-        link.close()
 
 
 def raw(url: str, data: bytes, *, timeout: float = 300) -> bytes:
@@ -348,308 +327,3 @@ def test_only_one_of_many_that_race_is_cosigned(
     kept = witness.head(ORIGIN)
     assert kept is not None
     assert kept.startswith(Checkpoint(ORIGIN, winners[0], tree(winners[0]).root()).text())
-
-
-# --- the client
-
-
-def client(url: str, witness: Witness, **changes: Any) -> HttpWitness:
-    return HttpWitness(url, **{"vkeys": witness.vkeys, "timeout_s": 300, **changes})
-
-
-def test_the_client_is_a_witness_like_the_local_one(url: str, witness: Witness) -> None:
-    far = client(f"{url}/w", witness)
-    assert (far.name, far.vkey) == (witness.name, witness.vkey)
-    assert far.head(ORIGIN) is None
-    answer = far.add_checkpoint(0, [], head(3))
-    assert answer.status == 200
-    _, held = open_note(head(3) + answer.body, [VKey.parse(one) for one in witness.vkeys])
-    assert set(held.values()) == {START_US // 1_000_000}
-    assert far.head(ORIGIN) == witness.head(ORIGIN)
-    assert (far.add_checkpoint(0, [], head(5)).status, far.add_checkpoint(0, [], head(5)).body) == (
-        409,
-        b"3\n",
-    )
-    assert far.add_checkpoint(3, [], head(5)).status == 422
-    only_one = client(f"{url}/w", witness, vkeys=[witness.vkey])
-    answer = only_one.add_checkpoint(3, proof(3, 5), head(5))
-    assert answer.body.count(b"\n") == 1  # lines of keys that are not pinned are left out
-
-
-def test_another_witness_in_its_place_is_not_believed(
-    url: str, witness: Witness, tmp_path: Path
-) -> None:
-    other = Witness.create(tmp_path / "x", name=witness.name, logs=[LOG.vkey.text()])
-    far = client(f"{url}/w", witness, vkeys=other.vkeys)
-    with pytest.raises(UnavailableError, match="pinned key"):
-        far.add_checkpoint(0, [], head(3))
-    with pytest.raises(UnavailableError, match="pinned key"):
-        far.head(ORIGIN)
-
-
-def body(data: bytes, status: int = 200, kind: str = "text/plain") -> Response:
-    return Response(status=status, body=data, kind=kind)
-
-
-def test_strange_answers_are_unavailable(witness: Witness) -> None:
-    witness.add_checkpoint(0, [], head(3))
-    right = witness.head(ORIGIN) or b""
-    swapped = witness.add_checkpoint(3, proof(3, 5), head(5)).body  # cosigns another head
-    says = [body(b"")]
-
-    with WebServer(lambda _request: says[0], "127.0.0.1:0").running() as url:
-        far = client(url, witness)
-        for strange in (
-            body(b""),
-            body(b"x" * 300_000),
-            body("— dpo.example AAAAAAA=\n".encode()),
-            body(swapped),
-            body(right, status=301),
-            body(b"", status=204),
-            body(b"3\n", status=409),  # not the content type
-            body(b"03\n", status=409, kind=SIZE_TYPE),
-            body(b"\xff", status=409, kind=SIZE_TYPE),
-            body(b"", status=500),
-        ):
-            says[0] = strange
-            with pytest.raises(UnavailableError):
-                far.add_checkpoint(0, [], head(3))
-        for strange in (
-            body(b""),
-            body(right, status=301),
-            body(right.replace(b"\n3\n", b"\n4\n")),
-        ):
-            says[0] = strange
-            with pytest.raises(UnavailableError):
-                far.head(ORIGIN)
-        says[0] = body(right)
-        assert far.head(ORIGIN) == right
-        with pytest.raises(UnavailableError, match="another log"):
-            far.head("example.com/other")
-
-
-def test_a_witness_that_drips_is_given_up(witness: Witness) -> None:
-    """Each byte comes in time, the whole never: the deadline is over the whole."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        ended = threading.Event()
-
-        def drip() -> None:
-            link, _ = listener.accept()
-            with link:
-                while not ended.wait(SLOW / 10):
-                    try:
-                        link.sendall(b"HTTP/1.1 200 OK\r\n"[:1])
-                    except OSError:
-                        return
-
-        thread = threading.Thread(target=drip)
-        thread.start()
-        far = client(f"http://127.0.0.1:{listener.getsockname()[1]}", witness, timeout_s=SLOW)
-        with pytest.raises(UnavailableError):
-            far.head(ORIGIN)
-        ended.set()
-        thread.join()
-
-
-def test_nothing_there_is_unavailable(witness: Witness) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(UnavailableError):
-            WebServer(lambda _request: Response(status=200), f"127.0.0.1:{port}")
-    with socket.socket() as deaf:  # keeps its port, and nobody listens
-        deaf.bind(("127.0.0.1", 0))
-        with pytest.raises(UnavailableError):
-            client(f"http://127.0.0.1:{deaf.getsockname()[1]}", witness).head(ORIGIN)
-
-
-def test_certificates_are_verified(witness: Witness, tmp_path: Path) -> None:
-    chain, key = certificate(tmp_path, "localhost")
-    service = WitnessService(witness)
-    with WebServer(service, "127.0.0.1:0", tls=tls_context(str(chain), str(key))).running() as url:
-        here = url.replace("127.0.0.1", "localhost")
-        with pytest.raises(UnavailableError):
-            client(here, witness).head(ORIGIN)  # nobody vouches for it
-        trusting = ssl.create_default_context(cafile=str(chain))
-        assert client(here, witness, tls=trusting).add_checkpoint(0, [], head(3)).status == 200
-        with pytest.raises(UnavailableError):
-            client(url, witness, tls=trusting).head(ORIGIN)  # another host's certificate
-    with pytest.raises(InvalidError):
-        tls_context(str(key), str(key))
-
-
-def test_urls_and_keys_of_a_witness(witness: Witness) -> None:
-    assert check_url("https://w.example/a/") == ("w.example", 443, "/a", True)
-    assert check_url("http://[::1]:81") == ("::1", 81, "", False)
-    for wrong in (
-        "http://w.example",
-        "ftp://x",
-        "https://",
-        "https://u@x",
-        "https://x/?q",
-        "https://x/#f",
-        "https://x:y",
-        "w.example",
-        "https://x/\r\nA: b",
-    ):
-        with pytest.raises(InvalidError):
-            check_url(wrong)
-    for keys in ([], [LOG.vkey.text()], [witness.vkey, LOG.lattice.text()]):
-        with pytest.raises(InvalidError):
-            HttpWitness("https://x", vkeys=keys)
-    for wrong in ("7380", "x:", ":1", "x:99999", "x:-1"):
-        with pytest.raises(InvalidError):
-            WebServer(lambda _request: Response(status=200), wrong)
-
-
-# --- the static log
-
-
-class Follower:
-    """A client written from tlog-tiles alone: it fetches what a checkpoint names and checks it all."""
-
-    def __init__(self, url: str, keys: list[str]) -> None:
-        self.url, self.keys = url, keys
-
-    def get(self, path: str) -> bytes:
-        status, headers, data = ask(self.url, "GET", path)
-        assert status == 200, path
-        if path == "/checkpoint":
-            assert headers["content-type"] == "text/plain; charset=utf-8"
-            assert headers["cache-control"] == "no-store"
-        else:
-            assert headers["content-type"] == "application/octet-stream"
-            assert "immutable" in headers["cache-control"]
-        return data
-
-    def head(self) -> tuple[int, bytes]:
-        note = verifier.open_note(self.get("/checkpoint"), self.keys)
-        known = verifier.parse_checkpoint(note.text)
-        return known.size, known.root
-
-    def leaves(self, size: int) -> list[bytes]:
-        found: list[bytes] = []
-        for number in range(-(-size // 256)):
-            width = min(256, size - number * 256)
-            data, at = self.get(f"/tile/entries/{number:03d}" + self.part(width)), 0
-            while at < len(data):
-                end = at + 2 + int.from_bytes(data[at : at + 2], "big")
-                found.append(data[at + 2 : end])
-                at = end
-            assert len(found) == number * 256 + width
-            hashes = self.get(f"/tile/0/{number:03d}" + self.part(width))
-            assert hashes == b"".join(
-                hashlib.sha256(b"\0" + one).digest() for one in found[number * 256 :]
-            )
-        if size > 256:
-            ups = self.get("/tile/1/000" + self.part(size // 256))
-            for number in range(size // 256):
-                assert ups[number * 32 : number * 32 + 32] == self.root(
-                    [leaf_hash(one) for one in found[number * 256 : number * 256 + 256]]
-                )
-        return found
-
-    @staticmethod
-    def part(width: int) -> str:
-        return "" if width == 256 else f".p/{width}"
-
-    @staticmethod
-    def root(hashes: list[bytes]) -> bytes:
-        """RFC 6962 2.1, without a thought for speed."""
-        if len(hashes) < 2:
-            return hashes[0] if hashes else hashlib.sha256(b"").digest()
-        half = 1 << ((len(hashes) - 1).bit_length() - 1)
-        return hashlib.sha256(
-            b"\1" + Follower.root(hashes[:half]) + Follower.root(hashes[half:])
-        ).digest()
-
-
-def test_a_foreign_client_follows_while_the_log_grows(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
-    with desk.open() as ledger:
-        ledger.append([entry(at) for at in range(40)])
-        ledger.publish()
-        with WebServer(StaticLog(desk.directory), "127.0.0.1:0").running() as url:
-            follower = Follower(url, [desk.signer.vkey.text()])
-            seen: list[bytes] = []
-            for grow in (3, 200, 1, 20, 300):
-                size, root = follower.head()
-                ledger.append([entry(at) for at in range(grow)])
-                ledger.publish()  # what the checkpoint above names is dropped from the export
-                found = follower.leaves(size)
-                assert Follower.root([leaf_hash(one) for one in found]) == root
-                assert found[: len(seen)] == seen
-                seen = found
-            assert follower.head()[0] == ledger.size == 564
-
-
-def test_the_static_log_serves_nothing_else(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
-    with desk.open() as ledger:
-        ledger.append([entry(at) for at in range(300)])
-    secret = tmp_path / "secret"
-    secret.write_bytes(b"not for you")
-    (desk.directory / "tile" / "0" / "005").symlink_to(secret)
-    (desk.directory / "tile" / "2").symlink_to(tmp_path)
-    (desk.directory / "tile" / "3").mkdir()
-    (desk.directory / "tile" / "3" / "000").mkdir()
-    with WebServer(StaticLog(desk.directory), "127.0.0.1:0").running() as url:
-        assert ask(url, "GET", "/tile/0/000")[0] == 200
-        assert ask(url, "GET", "/tile/0/001.p/44")[0] == 200
-        assert ask(url, "GET", "/tile/entries/001.p/7")[0] == 200
-        for path in (
-            "/",
-            "/journal.db",
-            "/journal.lock",
-            "/.export/lock",
-            "/tile",
-            "/tile/",
-            "/tile/0/000/",
-            "/tile/0/005",
-            "/tile/2/secret",
-            "/tile/2/000",
-            "/tile/3/000",
-            "/tile/0/../../journal.db",
-            "/tile/0/..%2f..%2fjournal.db",
-            "//checkpoint",
-            "/checkpoint?x",
-            "/CHECKPOINT",
-            "/tile/0/x000/000",
-            "/tile/00/000",
-            "/tile/0/0",
-            "/tile/64/000",
-            "/tile/0/000.p/256",
-            "/tile/0/000.p/0",
-            "/tile/0/001.p/45",
-            "/tile/0/001",
-            "/tile/0/x999/x999/x999/x999/x999/999",
-            "/tile/entries/001.p/07",
-        ):
-            assert ask(url, "GET", path)[0] == 404, path
-        assert ask(url, "POST", "/checkpoint", b"x")[0] == 405
-    from safehold.errors import MissingError
-
-    with pytest.raises(MissingError):
-        StaticLog(tmp_path / "w")
-
-
-def test_what_was_asked_before_the_end_is_answered():
-    came = threading.Event()
-
-    def slow(_request: Request) -> Response:
-        came.set()
-        time.sleep(0.3)
-        return Response(status=200, body=b"still\n")
-
-    server = WebServer(slow, "127.0.0.1:0")
-    said: list[bytes] = []
-
-    def ask() -> None:
-        with urllib.request.urlopen(server.url, timeout=60) as page:  # noqa: S310
-            said.append(page.read())
-
-    asking = threading.Thread(target=ask)
-    with server.running():
-        asking.start()
-        assert came.wait(60)
-    asking.join(60)
-    assert said == [b"still\n"]

@@ -98,4 +98,4 @@ def test_what_is_gone_is_forgotten(lineage: Lineage, engine: sa.Engine) -> None:
         connection.execute(edge.delete())
         connection.execute(dataset.delete())
     assert lineage.look() == ({}, {})
-    assert not lineage._known
+    assert not any(lineage.outlook._nodes)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.keeper_desk import Bench, copy_bench, found_bench
 
-from safehold.assurance import measure
+from safehold.assurance import exposed, measure
 from safehold.assurance.measure import Measured
 from safehold.assurance.milestone import judge, measure_all, newest
 from safehold.charter.compile import build
@@ -238,9 +238,9 @@ def test_an_index_that_leaves_somebody_out_is_missing(bench: Bench) -> None:
 
 def test_a_stored_file_that_can_be_read_is_found(bench: Bench) -> None:
     bench.take("ana")
-    assert measure.count_open_records(bench.verbs).micro == 0
+    assert exposed.count_open_records(bench.verbs).micro == 0
     bench.home.objects.joinpath("left").write_text("one\ntwo\n")
-    assert (measure.count_open_records(bench.verbs).micro or 0) >= 2 * MICRO
+    assert (exposed.count_open_records(bench.verbs).micro or 0) >= 2 * MICRO
 
 
 @contextmanager
@@ -260,12 +260,12 @@ def test_a_home_that_others_may_read_is_found(
 ) -> None:
     with open_home() as place:
         monkeypatch.setattr(bench.desk, "home", replace(bench.home, path=place))
-        reached, how = measure._reach_as_nobody(bench.desk)
+        reached, how = exposed._reach_as_nobody(bench.desk)
     assert reached == 1, how
 
 
 def test_rows_that_a_grant_would_show_are_found(bench: Bench) -> None:
-    assert measure.count_open_segments(bench.verbs).micro == 0
+    assert exposed.count_open_segments(bench.verbs).micro == 0
     trust = bench.desk.trust
     rules = [
         replace(rule, head="permit(principal, action, resource)", terms=())
@@ -275,7 +275,7 @@ def test_rows_that_a_grant_would_show_are_found(bench: Bench) -> None:
         if not rule.id.startswith(("red_line.", "guard."))
     ]
     trust._enacted._policy = build(trust.charter(), rules)
-    found = measure.count_open_segments(bench.verbs)
+    found = exposed.count_open_segments(bench.verbs)
     charter = bench.charter()
     assert found.micro == MICRO * len(charter.jurisdictions) * len(charter.collect)
 
@@ -296,23 +296,23 @@ def test_every_measure_of_the_shipped_charters_can_be_taken() -> None:
 
 def test_a_trial_that_failed_is_no_zero(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(measure, "_REACH", "raise SystemExit(3)")
-    found = measure.count_open_records(bench.verbs)
+    monkeypatch.setattr(exposed, "_REACH", "raise SystemExit(3)")
+    found = exposed.count_open_records(bench.verbs)
     assert found.micro is None
     assert "nothing could be tried" in found.sentence
     assert states(bench)["company-wide"] == "unmeasured"
     # what was found on another way counts all the same
     bench.home.objects.joinpath("left").write_text("one\ntwo\n")
-    assert (measure.count_open_records(bench.verbs).micro or 0) >= 2 * MICRO
+    assert (exposed.count_open_records(bench.verbs).micro or 0) >= 2 * MICRO
 
 
 def test_a_keeper_that_is_not_root_reads_the_modes(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    found = measure.count_open_records(bench.verbs)
+    found = exposed.count_open_records(bench.verbs)
     assert found.micro == 0
     assert "modes" in found.sentence
     with open_home() as place:
         monkeypatch.setattr(bench.desk, "home", replace(bench.home, path=place))
-        assert measure._reach_as_nobody(bench.desk)[0] == 1
+        assert exposed._reach_as_nobody(bench.desk)[0] == 1

@@ -40,6 +40,33 @@ def test_a_tenth_less_noise_breaks_the_promise():
     assert gaussian_delta(0.9 * plan.multiplier, 4.0) > 1e-6
 
 
+COSTS = {
+    "straight": (lambda z: 3.0 / z, 2.0),
+    "bent": (lambda z: 4.0 / z + 9.0 / z**3, 0.01),
+    "cliff": (lambda z: 1.0 if z > 37.5 else math.inf, 1.0),
+    "step": (lambda z: 0.5 if z > 0.3 else 7.0, 1.0),
+    "no number": (lambda z: math.nan if z < 5.0 else 0.0, 1.0),
+    "gaussian": (lambda z: gaussian_delta(z, 0.01), 1e-12),
+}
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_the_least_noise_is_found_from_above_in_a_few_looks(name):
+    cost, goal = COSTS[name]
+    looked = []
+
+    def look(noise):
+        looked.append(noise)
+        return cost(noise)
+
+    found = account._search(look, goal)
+    assert cost(found) <= goal
+    assert not cost(found / 1.0001) <= goal
+    assert len(looked) <= 3 * 17 + 20
+    if name in {"straight", "bent"}:
+        assert len(looked) <= 16
+
+
 def test_an_unconfirmed_plan_is_refused(monkeypatch):
     monkeypatch.setattr(account, "epsilon_pld", lambda plan: 4.1)
     with pytest.raises(account.SafeholdError, match="disagree"):

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import typer
 from jax_privacy.auditing import CanaryScoreAuditor, Explicit
+from scipy.stats import binom
 from tests.broken import GROSS, SUBTLE
 
 from safehold.cli.audit import audit
 from safehold.errors import InvalidError
+from safehold.privacy.account import calibrate, epsilon_pld, epsilon_rdp
 from safehold.privacy.audit.judge import ALARM, judge_noise
 from safehold.privacy.audit.one_run import doubt, epsilon_at_least
-from safehold.privacy.audit.probe import Setting, canaries, train_probe, train_slots
+from safehold.privacy.audit.probe import CLAIM, Setting, canaries, train_probe, train_slots
 from safehold.privacy.audit.trial import audit_algorithm, audit_training
 from safehold.privacy.release import draw_gaussian
 from safehold.privacy.training.matrix import calibrate_matrix
@@ -33,6 +35,19 @@ def test_what_is_shipped_passes(name):
     assert {one["test"] for one in record["tests"]} >= {"noise", "canaries"}
     assert any("Who takes part" in line for line in record["limits"]) == (name == "bandmf")
     assert ("sampling_varies" in {one["test"] for one in record["tests"]}) == (name != "bandmf")
+
+
+def test_the_usual_claim_is_the_least_noise_that_both_accountants_confirm():
+    found = calibrate(
+        epsilon_micro=CLAIM.epsilon_micro, delta_e12=CLAIM.delta_e12, rounds=CLAIM.rounds,
+        sampling_ppm=CLAIM.sampling_ppm,
+    )  # fmt: skip
+    assert found.multiplier / 1.0002 <= CLAIM.multiplier <= found.multiplier * 1.0002
+    assert epsilon_rdp(CLAIM) <= CLAIM.epsilon_micro / 1e6
+    assert epsilon_pld(CLAIM) <= CLAIM.epsilon_micro / 1e6
+    assert PLAN == Setting().plan() == Setting(crowd=0).plan() == CLAIM
+    other = Setting(epsilon_micro=2_000_000).plan()
+    assert other.multiplier < CLAIM.multiplier
 
 
 # which test has to see it; a break may show in others too
@@ -138,6 +153,14 @@ def test_doubt_is_a_binomial_tail_and_grows_with_delta():
     assert doubt(canaries=10, guesses=10, right=5, epsilon=5.0, delta=0.0) > 0.99
     with pytest.raises(InvalidError):
         doubt(canaries=10, guesses=10, right=11, epsilon=1.0, delta=0.0)
+
+
+@pytest.mark.parametrize("chance", [0.5, 0.731, 1.0])
+@pytest.mark.parametrize("right", [0, 1, 60, 99, 100])
+def test_doubt_is_the_tail_of_scipys_binomial(right, chance):
+    epsilon = 64.0 if chance == 1.0 else np.log(chance / (1 - chance))
+    found = doubt(canaries=200, guesses=100, right=right, epsilon=epsilon, delta=0.0)
+    assert found == pytest.approx(binom.sf(right - 1, 100, 1 / (1 + np.exp(-epsilon))), rel=1e-9)
 
 
 def test_noise_is_tested_down_to_its_claim():

@@ -101,7 +101,7 @@ def test_threads_that_seal_the_same_new_person_agree_on_one_key(home):
             for window in range(3):
                 block = plain("psn_new", window=TODAY - window, table=rows(seed=number))
                 sealed.append((number, home.vault.seal([block], segment="new")))
-                home.vault.subject_key("psn_new")
+                home.vault.subjects.key("psn_new")
         except Exception as error:
             failures.append(repr(error))
 
@@ -247,10 +247,10 @@ def test_the_index_tag_of_a_person_differs_by_window():
 
 
 def test_subject_keys_are_lasting_and_of_one_person(home):
-    key = home.vault.subject_key("psn_a")
+    key = home.vault.subjects.key("psn_a")
     assert len(key) == 32
-    assert home.open().subject_key("psn_a") == key
-    assert home.vault.subject_key("psn_b") != key
+    assert home.open().subjects.key("psn_a") == key
+    assert home.vault.subjects.key("psn_b") != key
 
 
 def test_secrets_are_kept_by_name(home):
@@ -277,8 +277,8 @@ def test_secrets_are_kept_by_name(home):
 
 
 def test_an_artifact_is_bound_to_its_record(home):
-    record = home.vault.seal_artifact("art_1", b"weights" * 500, label=LABEL, segment="de")
-    assert home.open().read_artifact(record) == b"weights" * 500
+    record = home.vault.artifacts.seal("art_1", b"weights" * 500, label=LABEL, segment="de")
+    assert home.open().artifacts.read(record) == b"weights" * 500
     data = bytearray(home.object_file(record.object).read_bytes())
     assert b"weights" not in data
     for lie in (
@@ -287,13 +287,13 @@ def test_an_artifact_is_bound_to_its_record(home):
         replace(record, sha256=b"\0" * 32),
     ):
         with pytest.raises(TamperedError):
-            home.vault.read_artifact(lie)
+            home.vault.artifacts.read(lie)
     with pytest.raises(InvalidError):
-        home.vault.read_artifact(replace(record, sha256=b""))
+        home.vault.artifacts.read(replace(record, sha256=b""))
     with pytest.raises(ConflictError):
-        home.vault.seal_artifact("art_1", b"again", label=LABEL, segment="de")
+        home.vault.artifacts.seal("art_1", b"again", label=LABEL, segment="de")
     with pytest.raises(InvalidError):
-        home.vault.seal_artifact("art_2", b"", label=LABEL, segment="de")
+        home.vault.artifacts.seal("art_2", b"", label=LABEL, segment="de")
     import hashlib
 
     for at in (0, 5, 21, 60, len(data) - 1):
@@ -301,9 +301,9 @@ def test_an_artifact_is_bound_to_its_record(home):
         bad[at] ^= 1
         home.object_file(record.object).write_bytes(bad)
         with pytest.raises(TamperedError):
-            home.vault.read_artifact(record)
+            home.vault.artifacts.read(record)
         with pytest.raises(TamperedError):
-            home.vault.read_artifact(replace(record, sha256=hashlib.sha256(bad).digest()))
+            home.vault.artifacts.read(replace(record, sha256=hashlib.sha256(bad).digest()))
 
 
 @pytest.mark.parametrize(

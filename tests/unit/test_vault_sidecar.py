@@ -106,8 +106,8 @@ def test_what_hides_handles_ends_with_an_erasure_and_not_with_a_month(home):
         except ShreddedError:
             return False
 
-    vault.subject_key("psn_a")
-    kept = vault.subject_key("psn_b")
+    vault.subjects.key("psn_a")
+    kept = vault.subjects.key("psn_b")
     vault.shred(sidecar_before=202608)
     assert opens(4)
     assert opens(5)
@@ -116,4 +116,4 @@ def test_what_hides_handles_ends_with_an_erasure_and_not_with_a_month(home):
     vault.shred(person="psn_a", handles_before=5)
     assert not opens(4)
     assert opens(5)
-    assert vault.living_subjects() == {"psn_b": kept}
+    assert vault.subjects.living() == {"psn_b": kept}

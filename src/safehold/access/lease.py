@@ -15,13 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from sys import intern
-from typing import Final, Protocol
+from typing import Final
 
 from safehold.access.envelope import Envelope, LeaseKey, open_envelope, read_envelope
+from safehold.access.keystore import KeyStore
 from safehold.access.record import open_record, sign_record
 from safehold.canonical import b64, unb64
 from safehold.clock import SECOND_US, Clock
-from safehold.errors import ConflictError, DeniedError, InvalidError, MissingError
+from safehold.errors import ConflictError, DeniedError, InvalidError
 from safehold.ids import new_id
 from safehold.signing import SigningKey, VerifyKey
 from safehold.telemetry.schema import STREAMS
@@ -161,48 +162,6 @@ def _limits(
 ) -> Mapping[str, tuple[str, ...] | None]:
     """Return one mapping for all leases that say this."""
     return dict(said)
-
-
-class KeyStore(Protocol):
-    """Where the private halves of leases lie, wrapped."""
-
-    def put(self, name: str, secret: bytes) -> None:
-        """Keep a secret."""
-        ...
-
-    def get(self, name: str) -> bytes:
-        """Return a secret; ``MissingError`` when it is gone."""
-        ...
-
-    def destroy(self, name: str) -> None:
-        """Destroy a secret; nothing happens when it is gone."""
-        ...
-
-
-class MemoryStore:
-    """A key store that forgets everything when the process ends."""
-
-    def __init__(self) -> None:
-        self._secrets: dict[str, bytes] = {}
-
-    def put(self, name: str, secret: bytes) -> None:
-        """Keep a secret."""
-        self._secrets[name] = secret
-
-    def get(self, name: str) -> bytes:
-        """Return a secret.
-
-        Raises:
-            MissingError: It is gone.
-        """
-        try:
-            return self._secrets[name]
-        except KeyError as error:
-            raise MissingError("the key of this lease is gone", rule="lease.key") from error
-
-    def destroy(self, name: str) -> None:
-        """Destroy a secret; nothing happens when it is gone."""
-        self._secrets.pop(name, None)
 
 
 class Lessor:
@@ -405,8 +364,3 @@ class Lessor:
         self._store.destroy(lease)
         self._live.pop(lease, None)
         self._numbers.pop(lease, None)
-
-
-__all__ = [
-    "DOMAIN", "LONGEST_US", "KeyStore", "Lease", "Lessor", "MemoryStore", "read_lease",
-]  # fmt: skip

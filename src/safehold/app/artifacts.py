@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import safehold_verify
 from safehold import canonical
-from safehold.app.grants import Pass
 from safehold.app.paper import add_signature, get_order, put_order
+from safehold.app.permit import Pass
 from safehold.canonical import unb64
 from safehold.clock import SystemClock
 from safehold.enclave.manifest import BESIDE, SIGNATURE, verify_files

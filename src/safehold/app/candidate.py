@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from safehold.app.control import lead_of
-from safehold.app.keeper import Service
+from safehold.app.service import Service
 from safehold.db import Lead
 from safehold.errors import (
     ConflictError,

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from safehold.app.grants import Pass
+from safehold.app.permit import Pass
 from safehold.canonical import b64, unb64
 from safehold.clock import SystemClock
 from safehold.enclave.artifact import Provenance, sign_provenance

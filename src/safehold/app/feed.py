@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from safehold.app import exports
-from safehold.app.keeper import Service
 from safehold.app.outbox import Outbox
+from safehold.app.service import Service
 from safehold.clock import SECOND_US, Clock
 from safehold.errors import InvalidError
 from safehold.incident.export.finding import ALERT, INCIDENT

@@ -18,7 +18,7 @@ from safehold.errors import ConflictError, InvalidError, UnavailableError
 from safehold.ids import random_bytes
 
 if TYPE_CHECKING:
-    from safehold.app.grants import Pass
+    from safehold.app.permit import Pass
     from safehold.keeper.client import KeeperClient, Progress
 
 LARGEST_PEM: Final = 1 << 20

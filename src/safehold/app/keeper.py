@@ -13,7 +13,6 @@ import os
 import sys
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import orjson
 import sqlalchemy as sa
 
 from safehold import canonical, ids
-from safehold.app.anchors import anchor_now, summary
+from safehold.app.anchors import summary
 from safehold.app.control import control_url, cut, lead_of, open_control, require_settled
 from safehold.app.crossing import PartyProcesses
 from safehold.app.custody import Custody, make_root, unlock
@@ -34,7 +33,8 @@ from safehold.app.journal import store_of
 from safehold.app.objects import objects_of
 from safehold.app.profile import told
 from safehold.app.quotes import Quotes
-from safehold.app.watch import last_seen, require_whole, watch_home
+from safehold.app.service import Service, sweep_first
+from safehold.app.watch import last_seen
 from safehold.app.witnesses import local_witness, settle
 from safehold.app.workers import workshop_of
 from safehold.assurance.engagement.verbs import AuditVerbs
@@ -47,7 +47,7 @@ from safehold.errors import SafeholdError, UnavailableError
 from safehold.incident.responder import Responder
 from safehold.incident.verbs import IncidentVerbs
 from safehold.keeper.desk import Desk
-from safehold.keeper.federation import Masking
+from safehold.keeper.masking import Masking
 from safehold.keeper.ports import Workshop
 from safehold.keeper.rotation import LOG_KEY, Rotation, split_seeds
 from safehold.keeper.server import Server
@@ -61,111 +61,6 @@ from safehold.subjects import Devices, People
 from safehold.vault import Records, Vault
 from safehold.vault.guarded import scrub
 from safehold.vault.kms import Root
-
-_LOG = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Service:
-    """A composed keeper.
-
-    Args:
-        desk: What it works with.
-        verbs: What it can be asked for.
-        responder: Knows how far an incident reaches.
-        incidents: How they stand.
-        server: Its door, unless it is asked through that of a keeper that stands by.
-    """
-
-    desk: Desk
-    verbs: Verbs
-    responder: Responder
-    incidents: IncidentVerbs
-    server: Server | None
-
-    @property
-    def level(self) -> str:
-        """How well it is kept from other users of this machine."""
-        return self.verbs.level.name
-
-    def serve(self) -> None:
-        """Answer callers until ``close``."""
-        if self.server is not None:
-            self.server.serve()
-
-    def close(self) -> None:
-        """Take no more callers."""
-        if self.server is not None:
-            self.server.close()
-
-    def finish(self) -> None:
-        """Publish what is left and let go of everything; the right to lead goes last."""
-        self.close()
-        self.responder.index.save()
-        self.verbs.watching.watch.close_all()
-        try:
-            self.desk.ledger.close()
-        except UnavailableError as error:  # every entry is durable; the next start publishes them
-            _LOG.warning("the newest entries are not cosigned yet: %s", error.rule)
-        finally:
-            self.desk.workshop.close()
-            if self.desk.lead is not None:
-                self.desk.lead.close()
-
-    def sweep(self) -> None:
-        """End what is past its retention."""
-        self.verbs.retention.sweep({}, (), lambda _: None)
-
-    def compact(self) -> None:
-        """Join small blocks, for a bounded share of the time."""
-        self.verbs.compaction.turn()
-
-    def close_grants(self) -> None:
-        """Close the grants that have ended, with the range of their uses."""
-        self.verbs.grants.close_ended()
-
-    def compare(self) -> None:
-        """Compare what runs with what the board signed; a difference stops recording."""
-        self.verbs.drift.check()
-
-    def measure(self) -> None:
-        """Measure every promise of the charter, and put what came out in the ledger."""
-        if self.desk.trust.digest():
-            measure_all(self.verbs)
-
-    def watch(self) -> None:
-        """Let the home's own monitor take a turn.
-
-        Raises:
-            TamperedError: The published record does not hold.
-        """
-        require_whole(watch_home(self.desk.home, clock=self.desk.clock))
-
-    def anchor(self) -> None:
-        """Have the newest head attested outside, once a day, by every anchor of the home."""
-        anchor_now(self.desk.home, clock=self.desk.clock, only_due=True)
-
-    def close_epoch(self) -> None:
-        """Close the present epoch of the ledger."""
-        self.desk.index.close()
-
-    def keep_up(self) -> None:
-        """Read what came since, so that whoever asks how far an incident reaches waits for little."""
-        self.responder.keep_up()
-        self.verbs.looking.keep_up()
-
-    def close_readings(self) -> None:
-        """Write the results of readings of the ledger that are over."""
-        self.verbs.watching.watch.close_over()
-
-    def forget_keys(self) -> None:
-        """Forget segment keys whose minutes are over, and a minting key whose hour is."""
-        self.desk.vault.forget_old()
-        self.verbs.grants.minting.retire()
-
-    def expire_leases(self) -> None:
-        """Forget the keys of leases whose time is over."""
-        self.verbs.leases.expire()
 
 
 def compose(
@@ -200,14 +95,14 @@ def compose(
         verbs.milestones = lambda anew: [
             one.to_json() for one in (measure_all(verbs) if anew else newest(verbs))
         ]
-        verbs.own_user = callers is not None
+        verbs.status.own_user = callers is not None
         verbs.federation.masking = _masking
         responder = Responder(verbs)
         incidents = IncidentVerbs(verbs, responder)
         audits = AuditVerbs(verbs)
         verbs.beside |= responder.verbs() | incidents.verbs() | audits.verbs()
         verbs.beside |= EvidenceVerbs(verbs).verbs() | Quotes(desk).verbs()
-        verbs.watched = lambda: {
+        verbs.status.watched = lambda: {
             **last_seen(home),
             **summary(home),
             "profile": told(home),
@@ -316,7 +211,7 @@ def equip_desk(
                 home.index,
                 sidecar=vault.sidecar,
                 secret=vault.derive("index-padding"),
-                keys=lambda: vault.living_subjects().values(),
+                keys=lambda: vault.subjects.living().values(),
             ),
             panel=panel,
             local=tuple(local.vkeys),
@@ -389,17 +284,6 @@ def origin_of(home: Home) -> str:
     return home.origin
 
 
-def sweep_first(service: Service) -> None:
-    """End what is past its retention before anybody is answered.
-
-    A home that is only ever opened for one command at a time has no schedule; its keys must end all the same.
-    """
-    try:
-        service.sweep()
-    except UnavailableError as error:  # a ledger that only reads: nothing is released either
-        _LOG.warning("nothing was swept: %s", error.rule)
-
-
 def main(arguments: list[str]) -> int:
     """Run as a process of its own."""
     kept = harden()
@@ -420,7 +304,7 @@ def main(arguments: list[str]) -> int:
             root = unlock(home, order["secret"])
         del order, line
         service = compose(home, root)
-        service.verbs.memory = kept.payload
+        service.verbs.status.memory = kept.payload
         if not fresh:
             sweep_first(service)
     except SafeholdError as error:

@@ -12,7 +12,8 @@ from safehold.access import Grant, Holder, Human, PeopleFilter
 from safehold.access.code import SQL
 from safehold.access.grant import MINUTE_US, WAIT_US
 from safehold.app.charters import charter_in_force
-from safehold.app.grants import ROLE, Limits, demand_pass
+from safehold.app.draft import ROLE, Limits
+from safehold.app.grants import demand_pass
 from safehold.app.requests import file_request, read_paper
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter

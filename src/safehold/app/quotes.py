@@ -12,12 +12,13 @@ from typing import Any, Final
 
 from safehold.access import Grant, PeopleFilter, check_people
 from safehold.access.eligibility import check_eligible
-from safehold.app.grants import Limits, draft_grant
+from safehold.app.draft import Limits, draft_grant
 from safehold.clock import SECOND_US, day_of
 from safehold.errors import DeniedError, InvalidError, SafeholdError
 from safehold.keeper.caller import caller
 from safehold.keeper.desk import Desk
-from safehold.keeper.embeddings import EMBED, HEAD, NEAR
+from safehold.keeper.embeddings import HEAD, NEAR
+from safehold.keeper.encoder import EMBED
 from safehold.keeper.pricing import price_grant, price_narrower
 from safehold.keeper.server import Report, Verb
 from safehold.signing import SigningKey, VerifyKey

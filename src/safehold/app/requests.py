@@ -18,7 +18,7 @@ from safehold.app.paper import write_paper
 from safehold.clock import SystemClock
 from safehold.errors import InvalidError
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.requests import VERSION
+from safehold.keeper.request import VERSION
 from safehold.settings import Home
 from safehold.signing import SigningKey
 

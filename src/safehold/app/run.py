@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from safehold.app.charters import enact_for
-from safehold.app.grants import Pass, pass_for
+from safehold.app.grants import pass_for
+from safehold.app.permit import Pass
 from safehold.app.plan import Plan
 from safehold.app.roster import read_names
 from safehold.app.verification import verify_home

@@ -14,9 +14,15 @@ from safehold.app.companion import Companion
 from safehold.app.custody import unlock
 from safehold.app.drill.nightly import FIRST_US, Nightly
 from safehold.app.feed import EVERY_US, Feed
-from safehold.app.hardening import clear_environment, harden
-from safehold.app.keeper import Service, compose
+from safehold.app.hardening import (
+    clear_environment,
+    harden,
+    settle_objects,
+    unsettle_objects,
+)
+from safehold.app.keeper import compose
 from safehold.app.schedule import Schedule, Task
+from safehold.app.service import Service
 from safehold.clock import DAY_US, SECOND_US, Clock, SystemClock
 from safehold.errors import InvalidError
 from safehold.keeper.server import Server
@@ -68,7 +74,7 @@ def run(
     )
 
     def accompany(service: Service) -> Callable[[], None]:
-        service.verbs.memory = kept.payload
+        service.verbs.status.memory = kept.payload
         end = work_by_itself(service, clock, drill=drill)
         if not sentinel:
             return end
@@ -104,6 +110,7 @@ def run(
 
 def work_by_itself(service: Service, clock: Clock, *, drill: str = "off") -> Callable[[], None]:
     """Do the periodic work of a keeper that leads; what is returned ends it."""
+    settle_objects()
     nightly = Nightly(service.desk, clock, how=drill)
     schedule = Schedule(
         clock,
@@ -128,7 +135,7 @@ def work_by_itself(service: Service, clock: Clock, *, drill: str = "off") -> Cal
     # so has what is never urgent: it opens blocks for seconds at a time
     slow = Schedule(clock, [Task("compaction", 60 * SECOND_US, service.compact)])
     outward = Schedule(clock, [Task("exports", EVERY_US, Feed(service, clock).turn)])
-    service.verbs.periodic = lambda: [*schedule.status(), *slow.status(), *outward.status()]
+    service.verbs.status.periodic = lambda: [*schedule.status(), *slow.status(), *outward.status()]
     schedule.start()
     slow.start()
     outward.start()
@@ -138,5 +145,6 @@ def work_by_itself(service: Service, clock: Clock, *, drill: str = "off") -> Cal
         outward.close(patience_s=_SENDING_S)
         schedule.close()
         nightly.close()
+        unsettle_objects()
 
     return close

@@ -6,72 +6,30 @@ to look at (nobody was erased yet, nothing was ever stopped) there is no figure:
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from itertools import product
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
-import pyarrow as pa
-
-from safehold.access import AccessRequest, authorise
-from safehold.access.claims import Claims
-from safehold.access.principal import Agent, Human, Principal
 from safehold.assurance.audited import count_days_since, count_open_findings
 from safehold.assurance.drilled import (
-    NIGHT_US,
-    NIGHTLY,
     NOBODY,
     WEEK_US,
-    WEEKLY,
     count_drilled,
-    worse_of,
 )
+from safehold.assurance.exposed import count_open_records, count_open_segments
 from safehold.assurance.incidents import count_late, time_containment
 from safehold.assurance.measured import Measured
-from safehold.assurance.reach import reachable
 from safehold.assurance.risk import largest_bound
-from safehold.canonical import b64
-from safehold.charter import Charter
 from safehold.charter.value import MICRO
-from safehold.charter.vocabulary import ROWS, STAGES
-from safehold.clock import DAY_US, SECOND_US
+from safehold.clock import SECOND_US
 from safehold.errors import MissingError, SafeholdError, TamperedError
-from safehold.ids import random_bytes
 from safehold.keeper.choices import newest_choices
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import Desk
 from safehold.keeper.verbs import Verbs
 from safehold.keeper.watch_events import WATCH
-from safehold.signing import SigningKey
-from safehold.telemetry.schema import REST, WHAT_TO_STREAM
 
 HOUR_S: Final = 3600
 PATIENCE_US: Final = HOUR_S * SECOND_US  # a use that has no result after this is missing one
-SAMPLE: Final = 64  # sealed objects that are tried to be read
 ENDINGS: Final = frozenset({"access.result", "train.end", "release", "feature", "ingest"})
-_REACH: Final = """
-import os, socket, sys
-os.setgroups([])
-os.setgid(65534)
-os.setuid(65534)
-reached = 0
-for place in sys.argv[2:]:
-    for folder, _, files in os.walk(place):
-        for name in files:
-            try:
-                open(os.path.join(folder, name), 'rb').close()
-                reached += 1
-            except OSError:
-                pass
-try:
-    socket.socket(socket.AF_UNIX).connect(sys.argv[1])
-    reached += 1
-except OSError:
-    pass
-print(reached)
-"""
 
 
 def count_drift(verbs: Verbs) -> Measured:
@@ -218,179 +176,6 @@ def _made_of_nothing(desk: Desk) -> tuple[int, int]:
     return unknown, unreadable
 
 
-def count_open_records(verbs: Verbs) -> Measured:
-    """Measure ``replay.any_employee_records``: rows somebody without a grant gets, from a door or from a file.
-
-    What the newest drill had of S01 counts beside, and the worse of the two stands.
-    """
-    return worse_of(_count_open_records(verbs), count_drilled(verbs, "records", NIGHTLY, NIGHT_US))
-
-
-def _count_open_records(verbs: Verbs) -> Measured:
-    desk, rows, doors = verbs.desk, 0, 0
-    train = verbs.table()["train"]
-    for purpose in desk.trust.charter().purposes:
-        for token in ("", b64(random_bytes(256))):
-            doors += 1
-            nonce = verbs.table()["nonce"]({}, (), _silent)["nonce"]
-            asked = {"purpose": purpose, "token": token, "nonce": nonce, "proof": b64(bytes(64))}
-            try:
-                train(asked, (), _silent)
-            except SafeholdError:
-                continue
-            rows += 1
-    files = _sample(desk.home.objects)
-    rows += sum(_readable_rows(file) for file in files)
-    reached, how = _reach_as_nobody(desk)
-    found = rows + (reached or 0)
-    return Measured(
-        # what could not be tried is no zero; what was found all the same counts
-        micro=None if reached is None and not found else found * MICRO,
-        sentence=(
-            f"{doors} requests were made without a grant, {len(files)} stored objects were read as they"
-            f" lie, {how}"
-        ),
-    )
-
-
-def _reach_as_nobody(desk: Desk) -> tuple[int | None, str]:
-    """Return how many files and doors of the home another user reaches, if that can be told, and how it was tried."""
-    if os.geteuid() != 0:
-        reached = len(set(reachable([desk.home.path, desk.home.outside, desk.home.socket])))
-        return reached, (
-            "and the modes of every file and of the socket were read, since only root can try them as another user"
-        )
-    places = [desk.home.path, desk.home.outside]
-    tried = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _REACH, str(desk.home.socket), *map(str, places)],
-        cwd="/",
-        capture_output=True,
-        check=False,
-        env={},
-        timeout=HOUR_S,
-    )
-    if tried.returncode != 0 or not tried.stdout.strip().isdigit():
-        return None, "and nothing could be tried as another user"
-    return int(tried.stdout), "and another user of this machine tried every file and the socket"
-
-
-def count_open_segments(verbs: Verbs) -> Measured:
-    """Measure ``replay.max_segments_exposed``: segments whose rows one grant would show.
-
-    The widest grant that the charter can give to each role is stolen, with its holder's key, and every action that
-    shows rows is tried with it in every stage on every segment. What the newest drill had of S14, S15 and S25 counts
-    beside, and the worse of the two stands.
-    """
-    return worse_of(_count_open_segments(verbs), count_drilled(verbs, "segments", WEEKLY, WEEK_US))
-
-
-def _count_open_segments(verbs: Verbs) -> Measured:
-    desk = verbs.desk
-    charter, policy = desk.trust.charter(), desk.trust.policy()
-    segments = [
-        (segment_name(place, WHAT_TO_STREAM[item.what]), place, item.what)
-        for place, item in product(charter.jurisdictions, charter.collect)
-    ]
-    most = tried = 0
-    for principal, purpose, claims in _widest(desk, charter, [name for name, _, _ in segments]):
-        shown: set[str] = set()
-        for (segment, place, what), action, stage in product(segments, ROWS, STAGES):
-            tried += 1
-            try:
-                authorise(
-                    policy,
-                    AccessRequest(
-                        principal=principal,
-                        action=action,
-                        purpose=purpose,
-                        stage=stage,
-                        now_us=desk.now_us(),
-                        segment=segment,
-                        streams=(WHAT_TO_STREAM[what],),
-                        purposes=(purpose,),
-                        jurisdictions=(place,),
-                        expires_us=desk.now_us() + DAY_US,
-                        people=1_000_000,
-                        consent=True,
-                        synthetic=desk.home.synthetic,
-                        assurance="E4",
-                        claims=claims,
-                        holder=claims.holder.text(),
-                    ),
-                )
-            except SafeholdError:
-                continue
-            shown.add(segment)
-        most = max(most, len(shown))
-    return Measured(
-        micro=most * MICRO,
-        sentence=f"{tried} requests for rows were made with the widest grants there can be",
-    )
-
-
-def _widest(
-    desk: Desk, charter: Charter, segments: list[str]
-) -> Iterator[tuple[Principal, str, Claims]]:
-    holder = SigningKey.generate().public
-    for role, purpose in product(charter.who_may, charter.purposes):
-        if charter.who_may[role].grant is None:
-            continue
-        principal: Principal = (
-            Agent(id="thief", operator="thief") if role == "agent" else Human(id="thief", role=role)
-        )
-        yield (
-            principal,
-            purpose,
-            Claims(
-                grant="grt_probe",
-                charter=desk.trust.digest().hex(),
-                principal=principal,
-                holder=holder,
-                purpose=purpose,
-                segments=frozenset(segments),
-                streams=frozenset(WHAT_TO_STREAM.values()),
-                columns=frozenset(
-                    f"{stream}.{name}" for stream, schema in REST.items() for name in schema.names
-                ),
-                stages=frozenset(STAGES),
-                recipes=frozenset(),
-                people="",
-                first_day=0,
-                last_day=desk.today(),
-                max_runs=1,
-                max_rows=2**53 - 1,
-                max_bytes=2**53 - 1,
-                max_per_hour=1,
-                epsilon_micro=2**53 - 1,
-                depth=0,
-                parent="",
-                approvals=6,
-                grant_expires_us=desk.now_us() + DAY_US,
-                expires_us=desk.now_us() + DAY_US,
-                revocation_ids=(),
-            ),
-        )
-
-
-def _sample(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    step = max(1, len(files) // SAMPLE)
-    return files[::step][:SAMPLE]
-
-
-def _readable_rows(file: Path) -> int:
-    """Return how many rows a stored file shows to whoever reads it: as Arrow, or as lines of text."""
-    data = file.read_bytes()
-    try:
-        return int(pa.ipc.open_stream(pa.py_buffer(data)).read_all().num_rows)
-    except (pa.ArrowException, OSError, ValueError):
-        pass
-    try:
-        return data.decode("utf-8").count("\n") + 1 if data else 0
-    except UnicodeDecodeError:
-        return 0
-
-
 def read_risk(verbs: Verbs) -> Measured:
     """Measure ``reidentify.top1``: the largest upper bound of whom an attack recognises in what the home holds."""
     micro, sentence = largest_bound(verbs.work.release.gates.listing())
@@ -427,10 +212,6 @@ MEASURES: Final[dict[str, Callable[[Verbs], Measured]]] = {
     "incident.p100_hours_to_contain": time_containment,
     "incident.open_past_clock": count_late,
 }
-
-
-def _silent(_progress: Mapping[str, object]) -> None:
-    """Take no note of progress."""
 
 
 def take(measure: str, verbs: Verbs) -> Measured:

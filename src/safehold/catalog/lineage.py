@@ -8,10 +8,9 @@ Doesn't: know anything that the ledger does not. Which datasets there ever were 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from safehold import canonical
 from safehold.canonical import b64, unb64
 from safehold.catalog import tables
 from safehold.catalog.label import DatasetLabel
+from safehold.catalog.outlook import AT_ONCE, Outlook, stream
 from safehold.errors import DeniedError, MissingError, SafeholdError, TamperedError
 
 SOURCE, MODEL = "source", "model"
@@ -42,7 +42,7 @@ class Node:
         id: Its id.
         kind: ``source``, ``feature``, ``table``, ``vectors``, ``model`` or ``aggregate``.
         label: What it inherits.
-        parents: What it was made from, sorted.
+        parents: What it was made from, sorted: a tuple, or ``Parents``, which equals it.
         created_us: When, microseconds.
         facts: Small facts: ``intent``, ``purpose``, ``mode``, ``recipe``, ``rows``.
         release: Epsilon (millionths) and delta (1e-12) of what a declared declassifier made; None of anything else.
@@ -52,7 +52,7 @@ class Node:
     id: str
     kind: str
     label: DatasetLabel
-    parents: tuple[str, ...]
+    parents: Sequence[str]
     created_us: int
     facts: Mapping[str, Any] = field(default_factory=dict)
     release: Mapping[str, int] | None = None
@@ -103,8 +103,7 @@ class Lineage:
     def __init__(self, engine: sa.Engine, *, key: bytes) -> None:
         self._engine = engine
         self._key = key
-        self._looking = threading.Lock()
-        self._known: dict[str, tuple[bytes, Node]] = {}  # by id the digest of what was checked
+        self.outlook = Outlook(engine, self._open)
 
     def add(
         self,
@@ -162,17 +161,16 @@ class Lineage:
                 rule="lineage.parents",
                 fix="register what it was made from first",
             )
-        above = self._find(connection, node.parents)
-        if above.keys() != set(node.parents):
-            raise DeniedError("made from something that nobody knows", rule="lineage.parents")
-        node = inherit_from(node, above.values())
+        node = inherit_from(node, self._each(connection, node.parents))
         connection.execute(
             tables.dataset.insert().values(
                 id=node.id, kind=node.kind, label=self._write(node), created_us=node.created_us
             )
         )
-        for parent in node.parents:
-            connection.execute(tables.edge.insert().values(parent=parent, child=node.id))
+        edges = [{"parent": parent, "child": node.id} for parent in node.parents]
+        for start in range(0, len(edges), _AT_ONCE):
+            connection.execute(tables.edge.insert(), edges[start : start + _AT_ONCE])
+        self.outlook.note(node.id)
         return node
 
     def node(self, dataset: str) -> Node:
@@ -182,7 +180,7 @@ class Lineage:
             MissingError: It is not registered.
             TamperedError: Its row or an edge of it was changed.
         """
-        with self._engine.begin() as connection:
+        with self._reading() as connection:
             found = self._find(connection, [dataset])
         if not found:
             raise MissingError("no such dataset", rule="catalog.dataset")
@@ -198,53 +196,19 @@ class Lineage:
         Raises:
             TamperedError: Its row or an edge of it was changed.
         """
-        with self._engine.begin() as connection:
+        with self._reading() as connection:
             found = self._find(connection, [dataset])
         return list(found[dataset].parents) if found else []
 
-    def look(self) -> tuple[dict[str, Node], dict[str, str]]:
+    def look(self, *, whole: bool = False) -> tuple[dict[str, Node], dict[str, str]]:
         """Return every dataset that holds, oldest first, and by id the kind of those whose rows were changed.
 
-        Every row is read each time; one that says byte for byte what it said when it was checked last is not decoded
-        again. So what stays in memory is one node a dataset, and a look makes new ones only of what is new.
-        """
-        with self._looking:
-            return self._look()
+        What it returns is not to be changed: it is the same again until something is new. See ``outlook``.
 
-    def _look(self) -> tuple[dict[str, Node], dict[str, str]]:
-        known, fresh = self._known, {}
-        there: list[tuple[str, bytes]] = []
-        with self._engine.begin() as connection:
-            query = sa.select(tables.dataset).order_by(tables.dataset.c.created_us)
-            for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)):
-                mark = hashlib.sha256(row.label).digest()
-                there.append((row.id, mark))
-                held = known.get(row.id)
-                if held is None or (row.kind, row.created_us, mark) != (
-                    held[1].kind, held[1].created_us, held[0],
-                ):  # fmt: skip
-                    fresh[row.id] = row
-            edges = self._edges(connection)
-        nodes: dict[str, Node] = {}
-        broken: dict[str, str] = {}
-        self._known = {}
-        for name, mark in there:
-            parents = edges.pop(name, [])
-            node = None if name in fresh else known[name][1]
-            if node is not None and list(node.parents) != sorted(parents):
-                broken[name] = node.kind
-                continue
-            try:
-                nodes[name] = node or self._check(fresh[name], parents)
-            except TamperedError:
-                broken[name] = str(fresh[name].kind)
-            else:
-                self._known[name] = (mark, nodes[name])
-        # within one microsecond in the order of their intents, so that a parent comes before its child
-        found = sorted(
-            nodes.values(), key=lambda one: (one.created_us, int(one.facts.get("intent", -1)))
-        )
-        return {one.id: one for one in found}, broken | dict.fromkeys(edges, "lost")
+        Args:
+            whole: Read every row again, and not only what is new and the next piece of the rest.
+        """
+        return self.outlook.look(whole=whole)
 
     def above(self, datasets: Iterable[str]) -> dict[str, Node]:
         """Return datasets and everything that they were made from.
@@ -255,7 +219,7 @@ class Lineage:
         """
         found: dict[str, Node] = {}
         waiting = set(datasets)
-        with self._engine.begin() as connection:
+        with self._reading() as connection:
             while waiting:
                 now = self._find(connection, sorted(waiting))
                 if now.keys() != waiting:
@@ -292,7 +256,7 @@ class Lineage:
     def old_sources(self) -> dict[str, DatasetLabel]:
         """Return sources whose rows an older version wrote, without a code, with what they say."""
         found: dict[str, DatasetLabel] = {}
-        with self._engine.begin() as connection:
+        with self._reading() as connection:
             for row in connection.execute(
                 sa.select(tables.dataset).where(tables.dataset.c.kind == SOURCE)
             ):
@@ -313,34 +277,54 @@ class Lineage:
                 .where(tables.dataset.c.id == source)
                 .values(label=self._write(node))
             )
+        self.outlook.note(source)
 
     def digest(self, people: Iterable[str]) -> str:
         """Return what commits to a set of people; without the key nobody can try names."""
         return hmac.digest(self._key, _PEOPLE + canonical.encode(sorted(people)), "sha256").hex()
 
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        return self._engine.execution_options(reading=True).begin()
+
     def _find(self, connection: sa.Connection, names: Sequence[str]) -> dict[str, Node]:
         found: dict[str, Node] = {}
-        for start in range(0, len(names), 500):
-            some = list(names[start : start + 500])
+        for start in range(0, len(names), _AT_ONCE):
+            some = list(names[start : start + _AT_ONCE])
             edges = self._edges(connection, some)
-            for row in connection.execute(
-                sa.select(tables.dataset).where(tables.dataset.c.id.in_(some))
-            ):
+            query = sa.select(tables.dataset).where(tables.dataset.c.id.in_(some))
+            for row in stream(connection, query, AT_ONCE):
                 found[row.id] = self._check(row, edges.get(row.id, []))
         return found
 
-    def _edges(
-        self, connection: sa.Connection, children: Sequence[str] | None = None
-    ) -> dict[str, list[str]]:
-        query = sa.select(tables.edge)
-        if children is not None:
-            query = query.where(tables.edge.c.child.in_(children))
+    def _each(self, connection: sa.Connection, names: Sequence[str]) -> Iterator[Node]:
+        """Yield datasets, some at a time.
+
+        Raises:
+            DeniedError: Nobody knows one of them.
+            TamperedError: The row of one was changed.
+        """
+        for start in range(0, len(names), _AT_ONCE):
+            some = names[start : start + _AT_ONCE]
+            found = self._find(connection, some)
+            if found.keys() != set(some):
+                raise DeniedError("made from something that nobody knows", rule="lineage.parents")
+            yield from found.values()
+
+    def _edges(self, connection: sa.Connection, children: Sequence[str]) -> dict[str, list[str]]:
+        query = sa.select(tables.edge).where(tables.edge.c.child.in_(children))
         edges: dict[str, list[str]] = {}
         for row in connection.execute(query):
             edges.setdefault(row.child, []).append(row.parent)
         return edges
 
     def _check(self, row: Any, parents: Sequence[str]) -> Node:
+        node = self._open(row)
+        if sorted(parents) != list(node.parents):
+            raise TamperedError("a row of the lineage was changed", rule="catalog.lineage")
+        return node
+
+    def _open(self, row: Any) -> Node:
+        """Return what a row says, whatever its edges say; raises ``TamperedError``."""
         changed = TamperedError("a row of the lineage was changed", rule="catalog.lineage")
         try:
             said = canonical.decode(row.label)
@@ -349,8 +333,7 @@ class Lineage:
             node = Node.from_record(said)
         except (SafeholdError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise changed from error
-        shown = (row.id, row.kind, row.created_us, sorted(parents))
-        if not good or shown != (node.id, node.kind, node.created_us, list(node.parents)):
+        if not good or (row.id, row.kind, row.created_us) != (node.id, node.kind, node.created_us):
             raise changed
         return node
 

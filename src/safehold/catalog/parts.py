@@ -12,6 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from safehold.catalog import tables
+from safehold.catalog.extents import add_extents
 from safehold.catalog.row import Rows
 from safehold.catalog.state import Extent, Tallies
 from safehold.errors import ConflictError
@@ -106,21 +107,3 @@ class Parts:
                 )
             ).rowcount
         return gone
-
-
-def add_extents(connection: sa.Connection, source: str, extents: Sequence[Extent]) -> None:
-    """Remember which sequence numbers a source has delivered, in the caller's transaction."""
-    if extents:
-        connection.execute(
-            tables.extent.insert(),
-            [
-                {
-                    "source": source,
-                    "origin": extent.origin,
-                    "stream": extent.stream,
-                    "first": extent.first,
-                    "last": extent.last,
-                }
-                for extent in extents
-            ],
-        )

@@ -15,14 +15,16 @@ import sqlalchemy as sa
 from safehold import canonical
 from safehold.catalog import parts, tables
 from safehold.catalog.aside import Aside
+from safehold.catalog.builds import STAGING, Builds, forget_source
+from safehold.catalog.extents import Extents, add_extents
 from safehold.catalog.label import DatasetLabel, label_blocks
 from safehold.catalog.row import MARK, Part, Rows
 from safehold.catalog.state import Extent, Sealer, SourceState, Tallies, add_tallies
 from safehold.errors import ConflictError
 from safehold.vault import SealedBlock, SealedObject
 
-STAGING, LIVE, REFUSED = "staging", parts.LIVE, "refused"
-TELEMETRY, DERIVED = parts.TELEMETRY, "derived"  # whatever else a block is, it is derived too
+LIVE, REFUSED = parts.LIVE, "refused"
+TELEMETRY = parts.TELEMETRY
 # why events are dropped in which somebody has a part who has not opted in
 OF_OTHERS = ("counterpart", "not_consented", "not_participating", "participants_unknown")
 
@@ -41,6 +43,8 @@ class Catalog:
         self._rows = Rows(key)
         self._tallies = Tallies(sealer)
         self.parts = parts.Parts(engine, self._rows, self._tallies)
+        self.extents = Extents(engine)
+        self.builds = Builds(engine, self._rows)
         self.aside = Aside(engine, self._rows, self._drop)
 
     def begin(self, source: str, *, now_us: int) -> SourceState:
@@ -116,20 +120,7 @@ class Catalog:
                 )
             )
             self._rows.insert(connection, source, objects, kind=TELEMETRY, state=STAGING)
-            parts.add_extents(connection, source, extents)
-
-    def add_derived(
-        self, source: str, objects: Sequence[SealedObject], *, kind: str = DERIVED
-    ) -> None:
-        """Make derived blocks known; they are staged until the whole build replaces the last one, or is turned live."""
-        with self._engine.begin() as connection:
-            self._rows.insert(connection, source, objects, kind=kind, state=STAGING)
-
-    def turn_live(self, connection: sa.Connection, source: str) -> None:
-        """Turn the staged blocks of something derived live, in the caller's transaction."""
-        connection.execute(
-            tables.block.update().where(tables.block.c.source == source).values(state=LIVE)
-        )
+            add_extents(connection, source, extents)
 
     def lives(self, source: str, *, after_day: int) -> bool:
         """Return whether anything of a source or of something derived is there beyond a day."""
@@ -154,37 +145,6 @@ class Catalog:
                 sa.select(sa.func.count()).where(tables.block.c.source == source)
             ).scalar_one()
         return count
-
-    def replace_derived(self, purpose: str, keep: str) -> list[str]:
-        """Turn a build live and forget the earlier ones of its purpose; return their objects."""
-        with self._engine.begin() as connection:
-            connection.execute(
-                tables.block.update().where(tables.block.c.source == keep).values(state=LIVE)
-            )
-            earlier = tables.object_.c.source
-            sources = connection.execute(
-                sa.select(earlier)
-                .where(earlier.startswith(f"{purpose}:", autoescape=True), earlier != keep)
-                .distinct()
-            ).scalars()
-            return [name for source in list(sources) for name in self._forget(connection, source)]
-
-    def settle_derived(self, build: str) -> None:
-        """Turn a build live and leave the earlier ones of its purpose as they are."""
-        with self._engine.begin() as connection:
-            connection.execute(
-                tables.block.update().where(tables.block.c.source == build).values(state=LIVE)
-            )
-
-    def drop_unfinished(self) -> list[str]:
-        """Forget builds that a crash cut short, and return their objects; no build may be under way."""
-        with self._engine.begin() as connection:
-            sources = connection.execute(
-                sa.select(tables.block.c.source)
-                .where(tables.block.c.kind != TELEMETRY, tables.block.c.state == STAGING)
-                .distinct()
-            ).scalars()
-            return [name for source in list(sources) for name in self._forget(connection, source)]
 
     def waiting(self, before_us: int) -> list[str]:
         """Return sources that were begun before a moment and never finished."""
@@ -225,15 +185,6 @@ class Catalog:
                 for row in connection.execute(sa.select(tables.block).where(of_sources([source])))
             ]
         return label_blocks(blocks) if blocks else None
-
-    def forget_derived(self, person: str) -> None:
-        """Forget what was derived from one person; the next build leaves out what they left out."""
-        with self._engine.begin() as connection:
-            connection.execute(
-                tables.block.delete().where(
-                    tables.block.c.kind != TELEMETRY, tables.block.c.person == person
-                )
-            )
 
     def sources_of(self, blocks: Sequence[bytes]) -> list[str]:
         """Return the sources (or earlier builds) that hold these blocks, each row checked.
@@ -282,7 +233,7 @@ class Catalog:
             ).scalar()
             if state == LIVE:
                 raise ConflictError("a live source is not discarded", rule="catalog.live")
-            names = self._forget(connection, source)
+            names = forget_source(connection, source)
             connection.execute(tables.chunk.delete().where(tables.chunk.c.source == source))
             connection.execute(
                 tables.source.update()
@@ -290,29 +241,6 @@ class Catalog:
                 .values(state=REFUSED, noted=False)
             )
         return names
-
-    def overlap(self, source: str, extents: Iterable[Extent]) -> Extent | None:
-        """Return the first extent that another source has delivered already, if any."""
-        wanted = list(extents)
-        column = tables.extent.c
-        delivered: dict[tuple[bytes, str], list[tuple[int, int]]] = {}
-        with self._engine.begin() as connection:
-            for start in range(0, len(wanted), 500):
-                some = wanted[start : start + 500]
-                for row in connection.execute(
-                    sa.select(column.origin, column.stream, column.first, column.last).where(
-                        column.origin.in_({extent.origin for extent in some}),
-                        column.source != source,
-                        column.last >= min(extent.first for extent in some),
-                        column.first <= max(extent.last for extent in some),
-                    )
-                ):
-                    delivered.setdefault((row.origin, row.stream), []).append((row.first, row.last))
-        for extent in wanted:
-            for first, last in delivered.get((extent.origin, extent.stream), ()):
-                if first <= extent.last and last >= extent.first:
-                    return extent
-        return None
 
     def blocks(
         self,
@@ -458,16 +386,6 @@ class Catalog:
             ).all()
         dropped = (self._tallies.open(row.id, None, row.tally).get("dropped", {}) for row in rows)
         return sum(one.get(reason, 0) for one in dropped for reason in OF_OTHERS)
-
-    def _forget(self, connection: sa.Connection, source: str) -> list[str]:
-        names = list(
-            connection.execute(
-                sa.select(tables.object_.c.name).where(tables.object_.c.source == source)
-            ).scalars()
-        )
-        for table in (tables.block, tables.object_, tables.extent):
-            connection.execute(table.delete().where(table.c.source == source))
-        return names
 
 
 def of_sources(sources: Sequence[str]) -> sa.ColumnElement[bool]:

@@ -97,7 +97,7 @@ class Rewriting:
         if segment is not None:
             query = query.where(column.segment == segment)
         with self._reading() as connection:
-            for row in connection.execute(query):
+            for row in connection.execute(query.execution_options(yield_per=_MANY)):
                 yield Group(
                     segment=row.segment,
                     stream=row.stream,

@@ -7,13 +7,14 @@ under, or contains a forbidden term is refused, and so is data whose category to
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from safehold.charter import terms
 from safehold.charter.model import Category, Charter, Collect
+from safehold.charter.problem import Problem
 from safehold.charter.redline import falls_short, forms
+from safehold.charter.set_aside import review_set_aside
 from safehold.charter.vocabulary import DATA, GRANTED, INTERNAL, ROWS, SEATS, SELF
 from safehold.errors import InvalidError
 
@@ -33,26 +34,7 @@ BY_ITSELF: Final = MappingProxyType(
 MINUTE_S: Final = 60
 LONGEST_EMERGENCY_S: Final = 15 * MINUTE_S
 LEAST_REVIEWS: Final = 2
-LONGEST_ASIDE_DAYS: Final = 14
-MOST_ASIDE: Final = 64
 _TIMED: Final = ("L0", "L1", "L2")  # levels at which keys keep some of their times
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One reason why a charter is refused.
-
-    Args:
-        field: Where, as a dotted path of keys.
-        message: What is wrong.
-        rule: Which rule says so.
-        fix: What to do.
-    """
-
-    field: str
-    message: str
-    rule: str
-    fix: str | None = None
 
 
 def review(charter: Charter) -> Iterator[Problem]:
@@ -63,7 +45,7 @@ def review(charter: Charter) -> Iterator[Problem]:
     yield from _terms(charter)
     yield from _collected(charter)
     yield from _purposes(charter)
-    yield from _set_aside(charter)
+    yield from review_set_aside(charter)
     yield from _red_lines(charter)
     yield from _roles(charter)
     yield from _oversight(charter)
@@ -223,48 +205,6 @@ def _purposes(charter: Charter) -> Iterator[Problem]:
                 message="a purpose that uses people's data states its privacy budget",
                 rule="charter.purpose.privacy",
             )
-
-
-def _set_aside(charter: Charter) -> Iterator[Problem]:
-    """Yield what is wrong with the clause by which malformed messages are kept: few, briefly, to be taken in again."""
-    aside = charter.set_aside
-    if aside is None:
-        return
-    purpose = charter.purposes.get(aside.purpose)
-    for key, wrong, message, rule in (
-        (
-            "purpose",
-            purpose is None,
-            "names a purpose that the charter does not have",
-            "charter.set_aside.purpose",
-        ),
-        (
-            "purpose",
-            purpose is not None
-            and (
-                purpose.stages != ("ingest",)
-                or bool(purpose.releases)
-                or purpose.derived_keep_days is not None
-                or not {*purpose.sources}.isdisjoint(INTERNAL)
-            ),
-            "what is set aside may only be taken in again: stage ingest alone, no releases, nothing derived",
-            "charter.set_aside.only",
-        ),
-        (
-            "keep",
-            not 1 <= aside.keep_days <= LONGEST_ASIDE_DAYS,
-            f"what is set aside is kept for 1 to {LONGEST_ASIDE_DAYS} days",
-            "charter.set_aside.keep",
-        ),
-        (
-            "a_day",
-            not 1 <= aside.a_day <= MOST_ASIDE,
-            f"1 to {MOST_ASIDE} messages of a person are set aside on one day",
-            "charter.set_aside.a_day",
-        ),
-    ):
-        if wrong:
-            yield Problem(field=f"set_aside.{key}", message=message, rule=rule)
 
 
 def _red_lines(charter: Charter) -> Iterator[Problem]:

@@ -113,8 +113,10 @@ def node(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Take part: each step is a release of this home's keeper, and what leaves it is masked."""
+    from safehold.app.draft import Limits
     from safehold.app.federate import read_agreement, run_node
-    from safehold.app.grants import Limits, Pass, demand_pass
+    from safehold.app.grants import demand_pass
+    from safehold.app.permit import Pass
 
     agreed = read_agreement(agreement)
     runs = agreed.numbers["steps"] + agreed.numbers["checks"] + 2  # and to join, and to end

@@ -89,7 +89,8 @@ def new(
 ) -> None:
     """Ask for a use, for one holder, one purpose and one recipe; the keeper says how far it reaches."""
     from safehold.access.code import read_code
-    from safehold.app.grants import Limits, ask, people_of
+    from safehold.app.draft import Limits
+    from safehold.app.grants import ask, people_of
 
     limits = Limits(
         runs=runs,

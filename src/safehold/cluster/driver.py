@@ -58,11 +58,18 @@ class Driver:
     """
 
     def __init__(self, line: Line, *, opener: str, width: int) -> None:
-        self._line, self._opener = line, opener
+        self._line, self._opener, self._width = line, opener, width
         self._free = threading.Semaphore(width)
         self._lock = threading.Lock()
         self._idle: list[Any] = []
         self._going: dict[tuple[str, int], _Attempt] = {}
+
+    def fill(self) -> None:
+        """Start every carrier now, without waiting for it, so that jobs that come together do not wait for their start.
+
+        Only where no attempt was placed yet, and the cluster is nobody else's: it takes the place of each.
+        """
+        self._idle = [self._start() for _ in range(self._width)]
 
     def listen(self) -> None:
         """Do what the keeper says until it has gone."""
@@ -197,7 +204,10 @@ def main() -> None:
         config, _ = line.read()
         begin(config)
         line.write({"say": "ready"})
-        Driver(line, opener=config["opener"], width=config["width"]).listen()
+        driver = Driver(line, opener=config["opener"], width=config["width"])
+        if not config["address"]:
+            driver.fill()
+        driver.listen()
     except BaseException:  # noqa: BLE001 - the keeper sees that it ended; the words are Ray's
         os._exit(1)
     with contextlib.suppress(Exception):

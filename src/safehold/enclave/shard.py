@@ -47,7 +47,8 @@ def main(spec: dict[str, Any], inputs: Sequence[int], emit: Emit, told: int) -> 
         InvalidError: A part or a question is wrong.
         TamperedError: The learner that would clip here does not.
     """
-    require_audited()  # what the lead audits clips nobody: that happens in this process
+    # what the lead audits clips nobody: that happens in this process; who takes part is drawn in the lead's
+    require_audited(draws=False)
     vocabulary = Vocabulary.from_spec(spec)
     shape = Shape(tokens=len(vocabulary.tokens), apps=len(vocabulary.apps))
     _, people = read_people(inputs, vocabulary, shape)

@@ -26,6 +26,7 @@ from safehold.enclave.training import Trained, gather_people, train, train_witho
 from safehold.enclave.vocabulary import Vocabulary
 from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.privacy.account import Plan, calibrate, epsilon_pld, epsilon_rdp
+from safehold.privacy.audit.probe import Setting
 from safehold.privacy.audit.trial import audit_algorithm
 from safehold.privacy.release import shuffle_people
 from safehold.sandbox.channel import read_parts
@@ -41,6 +42,7 @@ _SETTINGS: Final = {
     "rate_micro": (4_000_000, 100, 1_000_000_000),
     "actions_per_person": (64, 1, 4_096),
 }
+CLIPS: Final = Setting(crowd=0)  # an audit of who only adds up
 # run-scoped names of those who only score; whoever starts the run may choose them, without looking at data
 _HELD_OUT: Final = "held_out"
 _NEEDED: Final = frozenset(
@@ -254,14 +256,17 @@ def conclude(
     )
 
 
-def require_audited() -> None:
+def require_audited(*, draws: bool = True) -> None:
     """Audit the loop and the learner that will train, on made-up people, in the very process that trains.
+
+    Args:
+        draws: Whether this process also draws who takes part, so that it is looked at as well.
 
     Raises:
         TamperedError: Its noise, its clipping or its sampling is not what it claims; of one that is right this is
             said less than once in a million runs.
     """
-    if audit_algorithm("recipe")["state"] != "passed":
+    if audit_algorithm("recipe", setting=Setting() if draws else CLIPS)["state"] != "passed":
         raise TamperedError(
             "the trainer does not keep the promise it states", rule="enclave.train.audit"
         )

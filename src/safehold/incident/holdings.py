@@ -72,7 +72,6 @@ class Holdings:
         self._column: dict[str, NDArray[np.int64]] = {}
         self.nodes: dict[str, Node] = {}
         self.broken: dict[str, str] = {}
-        self._below: dict[str, list[str]] = {}
         self._born: NDArray[np.int64] = np.zeros(0, np.int64)
         self._alive: Mask = np.zeros(0, dtype=bool)
 
@@ -93,10 +92,6 @@ class Holdings:
             return
         self._held = self._mirror.refresh()
         self.nodes, self.broken = self._desk.lineage.look()
-        self._below = {}
-        for name, node in self.nodes.items():
-            for parent in node.parents:
-                self._below.setdefault(parent, []).append(name)
         for at, field in enumerate(Held._fields):
             values = [one[at] for one in self._held]
             if field not in _WORDS:
@@ -106,28 +101,34 @@ class Holdings:
             number = {name: index for index, name in enumerate(names)}
             self.names[field] = names
             self._column[field] = np.array([number[one] for one in values], dtype=np.int64)
-        born = self._born_of(tracks)
+        born, find = self._born_of(tracks), tracks.words.find
+
+        def since(source: str) -> int:
+            number = find(source)
+            return int(born[number]) if 0 <= number < len(born) else 0
+
         # a block that several were joined to is there since the first of them was
         by_source = np.array(
-            [min(born.get(one, 0) for one in several) for several in self.names["sources"]],
-            dtype=np.int64,
+            [min(map(since, several)) for several in self.names["sources"]], dtype=np.int64
         )
         self._born = by_source[self._column["sources"]] if len(self._held) else by_source
         self._alive = self._column["expires"] > self._desk.today()
         self._seen, self._at_us = moves, now
 
     @staticmethod
-    def _born_of(tracks: Tracks) -> dict[str, int]:
-        """Return since when each source or build was there, milliseconds; what no leaf tells of was there always."""
-        found: dict[str, int] = {}
-        known, uses = tracks["born"], tracks["uses"]
-        for what, at in zip(known["what"].tolist(), known["at"].tolist(), strict=True):
-            found.setdefault(tracks.words[what], at)
-        made = tracks["made"]
-        at_of = uses["at"]
-        for row, what in zip(made["row"].tolist(), made["what"].tolist(), strict=True):
-            if row >= 0:
-                found.setdefault(tracks.words[what], int(at_of[row]))
+    def _born_of(tracks: Tracks) -> NDArray[np.int64]:
+        """Return since when each source or build was there, milliseconds, by its number as a word.
+
+        What no leaf tells of was there always: 0.
+        """
+        known, made, uses = tracks["born"], tracks["made"], tracks["uses"]
+        rows, things, sources, at = made["row"], made["what"], known["what"], known["at"]
+        of_use, told = uses["at"], (rows >= 0) & (things >= 0)
+        # words last: whoever reads leaves meanwhile adds some
+        found = np.zeros(len(tracks.words.all), dtype=np.int64)
+        # of several the first counts, and what was taken in before what was made: so it is written last
+        found[things[told][::-1]] = of_use[rows[told][::-1]]
+        found[sources[sources >= 0][::-1]] = at[sources >= 0][::-1]
         return found
 
     def all(self) -> Mask:
@@ -239,15 +240,8 @@ class Holdings:
         return int(np.count_nonzero(mask))
 
     def below(self, names: Iterable[str]) -> list[str]:
-        """Return what was made of some datasets, however often in between."""
-        found: dict[str, None] = {}
-        waiting = list(names)
-        while waiting:
-            for child in self._below.get(waiting.pop(), ()):
-                if child not in found:
-                    found[child] = None
-                    waiting.append(child)
-        return list(found)
+        """Return what was made of some datasets, however often in between; oldest first."""
+        return self._desk.lineage.outlook.below(names, self.nodes)
 
     def above(self, names: Iterable[str]) -> set[str]:
         """Return some datasets and what they were made from."""

@@ -96,7 +96,7 @@ class Index:
 
     def _know(self) -> None:
         """Ask who is there."""
-        held = self._desk.vault.living_subjects()
+        held = self._desk.vault.subjects.living()
         self._living = {self._tag(key): key for key in held.values()}
         self._who = {self._tag(key): person for person, key in held.items()}
         self._labels.clear()
@@ -211,7 +211,7 @@ class Index:
             seal = self._desk.vault.sidecar.batch(segment=INDEX_SEGMENT, month=epoch)
             for number in range(first, len(self._starts)):
                 start, stop = number * EACH, min((number + 1) * EACH, tracks.done)
-                plain = orjson.dumps(self._part(number))
+                plain = orjson.dumps(self._part(number), option=orjson.OPT_SERIALIZE_NUMPY)
                 plain += b" " * (-len(plain) % _PAD)
                 (sealed,) = seal([plain], [self._bound(number, start, stop)])
                 head = epoch.to_bytes(4, "big") + stop.to_bytes(8, "big")

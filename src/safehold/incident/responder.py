@@ -23,6 +23,7 @@ from safehold.incident.holdings import Holdings
 from safehold.incident.index import Index
 from safehold.incident.scope import Scope
 from safehold.incident.target import MINT, PERSON, SEGMENT, Meant, Target
+from safehold.incident.telling import tell_limits, tell_part
 from safehold.incident.tracks import Tracks, distinct, mark
 from safehold.keeper.caller import caller
 from safehold.keeper.graph import Graph
@@ -30,7 +31,6 @@ from safehold.keeper.server import Report, Verb
 from safehold.keeper.targets import Targets
 from safehold.keeper.verbs import Verbs
 from safehold.ledger import Entry
-from safehold.telemetry.schema import STREAM_TO_WHAT
 from safehold.vault.letter import opening_key, seal_letter
 
 MS_US: Final = 1_000
@@ -43,17 +43,6 @@ SEAT: Final = "privacy"  # one of the seats that sign for names
 LEAST_SEATS: Final = 2
 LIFE_US: Final = 3600 * SECOND_US
 LONGEST_REASON: Final = 2_000
-SHOWN: Final = (
-    500  # datasets, models and releases that are told one by one; all of them are counted
-)
-OUTSIDE: Final = (
-    "what was opened with a key outside the keeper left no entry: see what could have been opened"
-)
-LIMITS: Final = (
-    "what could have been opened is an upper bound: it does not ask who took part",
-    "intents name the first and the last day; the days between count",
-    "of people who were erased several entries cannot be told to be about the same: fewest and most",
-)
 
 
 def write_order(
@@ -134,7 +123,7 @@ class Responder:
             "entry": receipt.index,
             "was": self._told(was),
             "could": self._told(could),
-            "limits": self._limits(target),
+            "limits": tell_limits(target, changed=self.holdings.changed),
         }
 
     def people(
@@ -253,7 +242,9 @@ class Responder:
             holdings,
             meant,
             by_grant=target.by_grant,
-            filters=lambda row: self._grants.meant(tracks.words[int(tracks["grants"]["id"][row])]),
+            filters=lambda row: self._grants.records.meant(
+                tracks.words[int(tracks["grants"]["id"][row])]
+            ),
             people=index.people,
         )
         return was, could
@@ -378,53 +369,9 @@ class Responder:
         return bool((narrowed == words.find(wanted)).any()) or any(wanted in one for one in used)
 
     def _told(self, part: Part) -> dict[str, Any]:
-        """Return one answer as it may be told: of made-up people exactly, of real ones in tens, or not."""
-        tell = self.holdings.tell
-        counted = self._graph.counted(len(part.people))
-        # how many blocks some people have tells how many they are
-        exact = self._desk.home.synthetic
-        runs = [one if exact else {**one, "blocks": None} for one in part.runs]
-        erased = [self._graph.counted(one) if one else {"people": 0} for one in part.erased]
-        return {
-            **counted,
-            "erased": {"least": erased[0], "most": erased[1]},
-            "untold_runs": part.untold,
-            "streams": sorted(part.streams),
-            "classes": sorted({STREAM_TO_WHAT.get(one, one) for one in part.streams}),
-            "categories": sorted(part.categories),
-            "days": {
-                "count": len(part.days),
-                "first": part.days[0] if part.days else None,
-                "last": part.days[-1] if part.days else None,
-            },
-            "blocks": part.blocks if exact else None,
-            "derived": {
-                "count": len(part.derived),
-                "shown": [tell(one) for one in part.derived[:SHOWN]],
-            },
-            "models": {
-                "count": len(part.models),
-                "shown": [tell(one) for one in part.models[:SHOWN]],
-            },
-            "runs": {"count": part.count, "shown": runs},
-            "grants": list(part.grants[:SHOWN]),
-            "releases": {"count": len(part.releases), "shown": list(part.releases[:SHOWN])},
-        }
-
-    def _limits(self, target: Target) -> list[str]:
-        kind = target.kind
-        found = list(LIMITS)
-        if kind is not None:
-            found.insert(0, OUTSIDE)
-            if kind[0] == SEGMENT and kind[2]:
-                found.append("of an earlier epoch: keys that were made since are counted too")
-            if kind[0] == "root":
-                found.append("the root alone opens nothing without the secrets of the epochs")
-        if self.holdings.changed:
-            found.append(
-                f"{self.holdings.changed} rows of the register were changed: nobody can say whose they are"
-            )
-        return found
+        return tell_part(
+            part, holdings=self.holdings, graph=self._graph, exact=self._desk.home.synthetic
+        )
 
 
 def _named(person: str, standings: Mapping[Any, Any]) -> dict[str, str]:

@@ -16,7 +16,6 @@ from safehold.access import (
     ApprovedGrant,
     Claims,
     Demand,
-    Grant,
     PeopleFilter,
     operator_of,
     read_claims,
@@ -33,6 +32,7 @@ from safehold.errors import (
 from safehold.keeper.ask import Asker
 from safehold.keeper.contained import block_hash, things
 from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.grant_records import GrantRecords
 from safehold.keeper.minting import Minting
 from safehold.keeper.touched import by_token
 from safehold.keeper.uses import Caps
@@ -99,20 +99,13 @@ class Admitted:
 class Book(Protocol):
     """What the keeper knows of grants."""
 
-    def find(self, name: str) -> int | None:
-        """Return the index of a grant's leaf, or nothing."""
+    @property
+    def records(self) -> GrantRecords:
+        """What is written down of them."""
         ...
 
     def recall(self, name: str) -> tuple[ApprovedGrant, PeopleFilter, int, int]:
         """Return a grant as the board approves of it now, its filter, the index of its leaf, and when it ends."""
-        ...
-
-    def stated(self, entry: int) -> Grant | None:
-        """Return a grant as its leaf has it; nothing of an older version.
-
-        Raises:
-            ShreddedError: Nothing tells it any more.
-        """
         ...
 
     def end(self, entry: int) -> None:
@@ -200,7 +193,7 @@ class Admission:
 
     def _above(self, entry: int) -> frozenset[str]:
         """Return the ids of those whose grants one descends from, and of their operators."""
-        stated = (self._book.stated(one) for one in self._desk.trust.above(entry))
+        stated = (self._book.records.stated(one) for one in self._desk.trust.above(entry))
         who = [grant.requester for grant in stated if grant is not None]
         return frozenset(name for one in who for name in (one.id, operator_of(one)) if name)
 
@@ -226,7 +219,7 @@ class Admission:
         """Return the leaf of the grant that a token of this keeper names; nothing is believed of it otherwise."""
         try:
             claims = self._minting.verify(lambda minted: read_claims(token, minted))
-            return self._book.find(claims.grant)
+            return self._book.records.find(claims.grant)
         except SafeholdError:
             return None
 

@@ -10,7 +10,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from safehold import ids
 from safehold.access import Agent, Grant, operator_of
@@ -24,9 +24,9 @@ from safehold.errors import (
     SignInError,
 )
 from safehold.keeper.caller import AGENT, HUMAN, LOCAL, WORKLOAD, caller
-from safehold.keeper.descent import Recall
 from safehold.keeper.desk import Desk
 from safehold.keeper.enrolment import shown
+from safehold.keeper.grants import Grants
 from safehold.keeper.principals import Enrolled, Principals
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.sign_in import TOKENS
@@ -50,14 +50,6 @@ LONGEST_REASON: Final = 500
 _RULE: Final = re.compile(r"[a-z][a-z0-9.-]{0,63}")
 
 
-class Book(Recall, Protocol):
-    """What the keeper knows of grants."""
-
-    def counted(self, requester: str) -> list[dict[str, Any]]:
-        """Return how the grants of somebody stand."""
-        ...
-
-
 class Agents:
     """The verbs ``agent.*`` that change nothing, ``tool.call``, ``purpose.list`` and ``counter.show``.
 
@@ -67,7 +59,7 @@ class Agents:
         grants: What it knows of grants.
     """
 
-    def __init__(self, desk: Desk, principals: Principals, grants: Book) -> None:
+    def __init__(self, desk: Desk, principals: Principals, grants: Grants) -> None:
         self._desk = desk
         self._principals = principals
         self._grants = grants
@@ -307,7 +299,7 @@ class Agents:
         if name == who.id and not who.proved:
             raise SignInError("you are signed out", rule="session.none", fix="safehold sign-in")
         return {
-            "grants": self._grants.counted(name),
+            "grants": self._grants.records.counted(name),
             "ledger": self._desk.ledger.size,
             "stopped": self._desk.trust.stopped,
         }

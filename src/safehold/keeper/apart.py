@@ -50,7 +50,7 @@ def seal_apart(
             for name, blocks in by_segment.items()
         }
         objects = [desk.vault.seal(blocks, segment=name) for name, blocks in kept.items() if blocks]
-        desk.catalog.add_derived(build, objects)
+        desk.catalog.builds.add(build, objects)
     return [block for blocks in kept.values() for block in blocks]
 
 

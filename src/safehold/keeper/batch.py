@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,7 +21,6 @@ from safehold.access.lease import Lease
 from safehold.canonical import unb64
 from safehold.catalog import Extent, add_tallies
 from safehold.charter import Charter
-from safehold.clock import SECOND_US
 from safehold.dlp.named import admit_names
 from safehold.errors import (
     InvalidError,
@@ -32,12 +30,12 @@ from safehold.errors import (
 )
 from safehold.keeper.arrival import Arrival, read_batch, read_chunk, read_refusal
 from safehold.keeper.aside import SettingAside
-from safehold.keeper.caller import caller
 from safehold.keeper.chunk import Chunk, Chunks
 from safehold.keeper.contained import ALL, COLLECTION
 from safehold.keeper.desk import ENGINEER, Desk
 from safehold.keeper.intake import Intake
 from safehold.keeper.names import chosen_names, require_leased, rules_version, told_rules
+from safehold.keeper.refusals import Refusals
 from safehold.keeper.sealed import (
     Outcome,
     Part,
@@ -57,7 +55,6 @@ _LOG = logging.getLogger(__name__)
 COLLECTOR: Final = "collector"  # a kind of source
 MOST: Final = 512  # envelopes in one call
 LARGEST: Final = 40 << 20  # bytes of them
-TOLD_US: Final = 10 * SECOND_US  # between two leaves about envelopes that were refused in batches
 
 Open = Callable[[bytes, VerifyKey | None], tuple[Lease, Envelope, bytes]]
 
@@ -88,9 +85,7 @@ class Batches:
         self._open = opening
         self._chunks = Chunks(desk)
         self._aside = SettingAside(desk, lives)
-        self._telling = threading.Lock()
-        self._told_us = -TOLD_US
-        self._untold: dict[str, int] = {}
+        self._refusals = Refusals(desk)
 
     def submit(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], report: Report
@@ -119,7 +114,7 @@ class Batches:
         if sum(map(len, sealed)) > LARGEST:
             raise InvalidError(f"a batch has at most {LARGEST} bytes", rule="lease.batch")
         outcomes = self.take(sealed, report)
-        self._tell([one.error for one in outcomes if one.state == REFUSED and one.error])
+        self._refusals.tell([one.error for one in outcomes if one.state == REFUSED and one.error])
         return {"answers": [one.payload() for one in outcomes]}
 
     def take(
@@ -370,12 +365,14 @@ class Batches:
         """Refuse envelopes whose events came before, in another source or earlier in this batch."""
         delivered: dict[tuple[bytes, str], list[Extent]] = {}
         taken = [one for one in parts if not one.refused]
-        known = self._desk.catalog.overlap(
+        known = self._desk.catalog.extents.overlap(
             "", [extent for one in taken for rows in one.arrivals for extent in rows.extents]
         )
         for part in taken:
             extents = [extent for rows in part.arrivals for extent in rows.extents]
-            twice = known is not None and self._desk.catalog.overlap("", extents) is not None
+            twice = (
+                known is not None and self._desk.catalog.extents.overlap("", extents) is not None
+            )
             twice = twice or any(
                 one.first <= extent.last and extent.first <= one.last
                 for extent in extents
@@ -386,24 +383,6 @@ class Batches:
                 continue
             for extent in extents:
                 delivered.setdefault((extent.origin, extent.stream), []).append(extent)
-
-    def _tell(self, refused: Sequence[SafeholdError]) -> None:
-        """Say in the ledger how many envelopes were refused by which rules; at most one leaf in a while."""
-        desk = self._desk
-        now = desk.now_us()
-        with self._telling:
-            for error in refused:
-                rule = error.rule or error.code
-                self._untold[rule] = self._untold.get(rule, 0) + 1
-            if not self._untold or 0 <= now - self._told_us < TOLD_US:
-                return
-            many, self._untold, self._told_us = self._untold, {}, now
-        detail = {
-            "rule": max(many, key=many.__getitem__),
-            "count": sum(many.values()),
-            "rules": many,
-        }
-        desk.note_refusal(caller().id, "lease.hand-in", detail)
 
 
 def _require_agreement(lease: Lease, terms: _Terms) -> None:

@@ -201,7 +201,7 @@ def _handles(desk: Desk) -> dict[str, tuple[PersonId, bytes]]:
     The leaf comes before the register, so a crash leaves at most one that it does not know.
     """
     held: dict[str, tuple[PersonId, bytes]] = {}
-    keys = desk.vault.living_subjects()
+    keys = desk.vault.subjects.living()
     changes: dict[PersonId, int] = {}
     for key, device in desk.devices.everything().items():
         changes[device.person] = changes.get(device.person, 0) + desk.devices.version(key)

@@ -158,7 +158,7 @@ class Chunks:
                 fix="take the source in again; what is done is kept",
             )
         extents = [extent for one in arrivals for extent in one.extents]
-        if (twice := desk.catalog.overlap(chunk.source, extents)) is not None:
+        if (twice := desk.catalog.extents.overlap(chunk.source, extents)) is not None:
             raise InvalidError(
                 f"sequence numbers {twice.first} to {twice.last} of a session came before",
                 rule="sequence.duplicate",

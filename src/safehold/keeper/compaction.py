@@ -29,9 +29,11 @@ from safehold.keeper.packing import GRACE_US, Batch, Packed, Packing
 from safehold.keeper.server import Report, Verb
 
 _LOG = logging.getLogger(__name__)
-MOST_BYTES: Final = 16 << 20  # sealed bytes that are opened for one object
-MOST_BLOCKS: Final = 4_096
-MOST_GROUPS: Final = 1_000  # people's days that are looked at before any of them is joined
+# What is in memory at once. A small block takes about 6 kB while it is joined, whatever it holds, and a keeper whose
+# memory is locked keeps the most that it ever needed.
+MOST_BYTES: Final = 8 << 20  # sealed bytes that are opened for one object
+MOST_BLOCKS: Final = 512
+MOST_GROUPS: Final = 100  # people's days that are looked at before any of them is joined
 TURN_S: Final = 3.0  # seconds of one turn of periodic work, about
 SHARE: Final = 0.05  # of the time that it may take, at most
 _PASSED_OVER: Final = (DeniedError, ConflictError, InvalidError, ShreddedError, MissingError)

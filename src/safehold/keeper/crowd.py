@@ -292,7 +292,7 @@ class Crowd:
         if choice in FORGETS:
             # before the register: no crash may leave features of streams that were taken back
             desk.vault.remove(desk.catalog.aside.drop_of(person))
-            desk.catalog.forget_derived(person)
+            desk.catalog.builds.forget(person)
         desk.people.change(person, how)
         self._unfinished.pop(person, None)
 

@@ -161,7 +161,7 @@ class Derived:
                 node = self._pour(node, parts[0].table)
             else:
                 objects = self._seal(opening, parts, people)
-                desk.catalog.add_derived(dataset, objects, kind=kind)
+                desk.catalog.builds.add(dataset, objects, kind=kind)
             blocks = sum(len(one.blocks) for one in objects)
             (receipt,) = desk.log(
                 Entry(
@@ -221,7 +221,7 @@ class Derived:
     def _turn_live(self, node: Node) -> None:
         with self._desk.engine.begin() as connection:
             self._desk.lineage.insert(connection, node)
-            self._desk.catalog.turn_live(connection, node.id)
+            self._desk.catalog.builds.turn_live(connection, node.id)
 
     def _label(
         self,

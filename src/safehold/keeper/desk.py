@@ -275,7 +275,7 @@ class Desk:
             return self._subjects(people)
 
     def _subjects(self, people: list[str]) -> list[Subject]:
-        return [Subject(key=key) for key in self.vault.subject_keys(people)]
+        return [Subject(key=key) for key in self.vault.subjects.keys(people)]
 
 
 def segment_name(jurisdiction: str, stream: str) -> str:

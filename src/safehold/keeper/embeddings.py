@@ -1,49 +1,35 @@
-"""The verbs about vectors: make and attack them, ask them, train on them. None returns one.
+"""The verbs about vectors: ask them, train on them; ``vector_making`` makes them. None returns one.
 
-Vectors are sealed under the keys of the person they are of, so they end with them. A set is attacked in the run that
-makes it, before anything else may use it; a set that fails, or that has too few people to be judged, stays in
-quarantine: its blocks are refused by ``release`` whoever asks. What fits its gates takes the place of the one before.
+Vectors are sealed under the keys of the person they are of, so they end with them. What is in quarantine is refused
+by ``release``, whoever asks.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import pyarrow as pa
-
-from safehold import canonical
-from safehold.errors import DeniedError, InvalidError, MissingError, TamperedError
-from safehold.ids import PersonId
-from safehold.keeper.apart import seal_apart
-from safehold.keeper.ask import Ask, Asker, shards
+from safehold.errors import DeniedError, InvalidError, MissingError
+from safehold.keeper.ask import Ask
 from safehold.keeper.bounds import Opening
-from safehold.keeper.days import sources_digest
 from safehold.keeper.desk import Desk
-from safehold.keeper.gates import Attacked, feature_blocks
+from safehold.keeper.encoder import EMBED, own_encoder
+from safehold.keeper.gates import EMBEDDING, feature_blocks
 from safehold.keeper.grants import Admitted, Grants, Use
 from safehold.keeper.models import Models
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report, Verb
-from safehold.keeper.terms import derived_expiry, sources_of
-from safehold.keeper.vector_exit import EMBEDDING, STAGE, Noticed, VectorExit, word
-from safehold.keeper.vector_gates import Exposure, fewest_for, record_vectors
-from safehold.keeper.work import SHARD_PEOPLE, SHARD_ROWS
-from safehold.privacy.recognition import PASSED
+from safehold.keeper.terms import derived_expiry
+from safehold.keeper.vector_exit import STAGE, Noticed, VectorExit, word
+from safehold.keeper.vector_making import VectorMaking
 
-EMBED: Final = "embed"  # recipes and verbs
-NEAR: Final = "embed.near"
+NEAR: Final = "embed.near"  # recipes and verbs
 HEAD: Final = "embed.head"
 EXPORT: Final = "embed.export"
 AGGREGATE, WEIGHTS = "dp_aggregate", "model_weights_dp"  # what a purpose may release
-MOST_ATTACKED: Final = 1_000
-MOST_NOISE: Final = 10_000_000
-MOST_BYTES: Final = 256 << 20
 
 
 class Embeddings:
@@ -62,129 +48,17 @@ class Embeddings:
         self._models = models
         self._release = release
         self._exit = VectorExit(desk)
-        self._alone = (
-            threading.Lock()
-        )  # one set is made or used at a time: none is replaced while it is read
+        # one is made or used at a time: none is replaced while it is read
+        self._alone = threading.Lock()
+        self._making = VectorMaking(desk, grants, release, exit_=self._exit, alone=self._alone)
 
     def verbs(self) -> dict[str, Verb]:
         """Return the verbs by name."""
-        return {EMBED: self.embed, NEAR: self.near, HEAD: self.head, EXPORT: self._exit.export}
-
-    def embed(
-        self, arguments: dict[str, Any], descriptors: Sequence[int], report: Report
-    ) -> dict[str, Any]:
-        """Make vectors of what people wrote, attack them, and let them be used if every gate holds.
-
-        Raises:
-            DeniedError: The grant, the charter or a person's choice says no, or too few people take part.
-        """
-        desk = self._desk
-        purpose, streams = word(arguments, "purpose"), self._streams(arguments)
-        noise = arguments.get("noise_micro")
-        settings = desk.gatekeeper.settings(EMBED, synthetic=desk.home.synthetic)
-        if noise is not None:
-            if type(noise) is not int or not 0 <= noise <= MOST_NOISE:
-                raise InvalidError(
-                    "noise is out of range", field="noise_micro", rule="embedding.noise"
-                )
-            settings["noise_micro"] = noise
-        beside = self._beside(descriptors, settings)
-        admitted = self._admit(arguments, purpose, STAGE, EMBED, min(streams))
-        try:
-            ask = Ask(
-                recipe=EMBED,
-                kind="telemetry",
-                streams=streams,
-                purpose=purpose,
-                stage=STAGE,
-                least_people=desk.trust.least_people(purpose),
-                beside=beside,
-                makes=tuple(desk.gatekeeper.features(EMBED, settings)),
-            )
-            with self._alone, Noticed(self._exit, admitted):
-                return self._make(ask, admitted.asker(), settings, report)
-        finally:
-            self._grants.end(admitted.entry)
-
-    def _make(
-        self, ask: Ask, asker: Asker, settings: Mapping[str, Any], report: Report
-    ) -> dict[str, Any]:
-        desk = self._desk
-        rules = desk.trust.charter().gates
-        spec = {
-            **settings,
-            "min_people": ask.least_people,
-            "most_people": max(MOST_ATTACKED, fewest_for(rules)),
-        }
-        with self._release.opened(ask, asker) as opening:
-            intent = opening.intent.index
-            family = f"{ask.purpose}/{EMBEDDING}"
-            build = f"{family}:{intent}"
-            groups = list(shards(opening.blocks, rows=SHARD_ROWS, people=SHARD_PEOPLE))
-            rows, people, level = 0, 0, ""
-            found: list[Exposure] = []
-            for done, group in enumerate(groups):
-                report({"done": done, "of": len(groups)})
-                told = {**spec, "attack": done == 0}
-                passed, level = self._release.run(ask, opening, group, told, report)
-                found += [Exposure.of(one.values) for one in passed if one.kind == "exposure"]
-                made = self._seal(opening, group, passed, build)
-                rows, people = rows + made[0], people + made[1]
-            desk.lineage.add(
-                build,
-                kind=EMBEDDING,
-                label=replace(opening.label, people=people),
-                parents=opening.datasets,
-                created_us=desk.now_us(),
-                facts={
-                    "intent": intent,
-                    "purpose": ask.purpose,
-                    "recipe": EMBED,
-                    "rows": rows,
-                    "mode": "apart",
-                },
-            )
-            with desk.lock:
-                desk.trust.contained.require_free(opening.touched)
-                desk.catalog.settle_derived(build)
-                state, shown = record_vectors(
-                    self._release.gates,
-                    Attacked(
-                        dataset=build,
-                        held=self._release.gates.held(build),
-                        behind=_behind(opening.datasets, ask.streams, settings),
-                        streams=ask.streams,
-                        charter=desk.trust.digest(),
-                    ),
-                    found,
-                    rules,
-                    told={name: settings[name] for name in ("encoder", "dims", "noise_micro")},
-                    intent=intent,
-                    actor=asker.principal.id,
-                )
-                if state == PASSED:
-                    desk.vault.remove(desk.catalog.replace_derived(family, keep=build))
-                receipt = self._release.close(
-                    ask,
-                    opening,
-                    asker,
-                    {
-                        "rows": rows,
-                        "people": people,
-                        "level": level,
-                        "dataset": build,
-                        "state": state,
-                    },
-                )
         return {
-            "dataset": build,
-            "state": "registered" if state == PASSED else "quarantine",
-            "gates": shown,
-            "people": people,
-            "vectors": rows,
-            "left_out": dict(opening.left_out),
-            "level": level,
-            "entry": receipt.index,
+            EMBED: self._making.embed,
+            NEAR: self.near,
+            HEAD: self.head,
+            EXPORT: self._exit.export,
         }
 
     def near(
@@ -288,7 +162,7 @@ class Embeddings:
                     within=frozenset({dataset}),
                     beside=()
                     if settings["encoder"] == shipped["encoder"] or recipe == HEAD
-                    else self._beside(descriptors, settings),
+                    else own_encoder(desk, descriptors, settings),
                 )
                 with self._release.opened(ask, asker) as opening:
                     rows(opening)
@@ -352,80 +226,12 @@ class Embeddings:
         )
         return artifact
 
-    def _seal(
-        self, opening: Opening, group: Sequence[PersonId], passed: Sequence[Passed], build: str
-    ) -> tuple[int, int]:
-        real = {opening.aliases[person]: person for person in group}
-
-        def tables() -> Iterator[tuple[PersonId, pa.Table]]:
-            for one in passed:
-                if one.kind == "exposure":
-                    continue
-                if one.kind != "vectors" or one.table is None:
-                    raise TamperedError(
-                        "a run over text sent something else", rule="release.frames"
-                    )
-                yield real[one.person], one.table
-
-        held = seal_apart(
-            self._desk,
-            self._release,
-            opening,
-            group=group,
-            tables=tables(),
-            stream=EMBEDDING,
-            build=build,
-        )
-        return sum(block.table.num_rows for block in held), len(held)
-
     def _admit(
         self, arguments: dict[str, Any], purpose: str, stage: str, recipe: str, stream: str
     ) -> Admitted:
         return self._grants.admit(
             arguments, Use(verb=recipe, purpose=purpose, stage=stage, recipe=recipe, stream=stream)
         )
-
-    def _streams(self, arguments: Mapping[str, Any]) -> frozenset[str]:
-        desk, given = self._desk, arguments.get("streams")
-        known = sources_of(desk.trust.charter(), word(arguments, "purpose"))
-        known &= desk.gatekeeper.reads(EMBED)
-        if (
-            not isinstance(given, list)
-            or not given
-            or not all(isinstance(one, str) for one in given)
-        ):
-            raise InvalidError("name at least one stream", field="streams", rule="embedding.stream")
-        if not set(given) <= known:
-            raise InvalidError(
-                "a stream that this purpose has not, or that holds no text",
-                field="streams",
-                rule="embedding.stream",
-                fix=", ".join(sorted(known)) or "none",
-            )
-        return frozenset(given)
-
-    def _beside(
-        self, descriptors: Sequence[int], settings: dict[str, Any]
-    ) -> tuple[tuple[Mapping[str, Any], pa.Table], ...]:
-        """Return a company's own encoder as a part for the sandbox, and put what it is into the settings."""
-        if not descriptors:
-            return ()
-        size = os.fstat(descriptors[0]).st_size
-        if size > MOST_BYTES:
-            raise InvalidError("the encoder is too large", rule="embedding.encoder.size")
-        body = os.pread(descriptors[0], size, 0)
-        shape = self._desk.gatekeeper.settings(
-            EMBED, synthetic=self._desk.home.synthetic, body=body
-        )
-        known = {"encoder": hashlib.sha256(body).hexdigest(), "dims": shape["dims"]}
-        if "noise_micro" in settings:
-            settings |= known
-        elif settings != known:
-            raise InvalidError(
-                "these vectors are of another encoder", rule="embedding.encoder.other"
-            )
-        table = pa.table({"body": pa.array([body], pa.large_binary())})
-        return (({"encoder": known["encoder"]}, table),)
 
     def _find(self, purpose: str, asked: Any) -> str:
         """Return the set that is meant: of those of the purpose, the one named, or the newest that passed its gates."""
@@ -451,16 +257,3 @@ class Embeddings:
                     continue
                 return one
         return known[-1]
-
-
-def _behind(sources: Sequence[str], streams: frozenset[str], settings: Mapping[str, Any]) -> str:
-    """Return the digest of what decides about a set: sources, streams, and settings."""
-    made = {name: settings[name] for name in ("encoder", "dims")}
-    # a millionth of noise more is no other set: else one would be tried until its draw is lucky
-    made["noise_tenths"] = settings["noise_micro"] // 100_000
-    return canonical.digest(
-        {"sources": sources_digest(sources), "streams": sorted(streams), **made}
-    ).hex()
-
-
-__all__ = ["EMBED", "EMBEDDING", "EXPORT", "HEAD", "NEAR", "Embeddings"]

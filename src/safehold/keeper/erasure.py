@@ -136,7 +136,7 @@ class Erasure:
             TamperedError: The key of somebody is gone who was not being erased.
         """
         desk = self._desk
-        keyless = sorted(desk.people.everybody().keys() - desk.vault.living_subjects().keys())
+        keyless = sorted(desk.people.everybody().keys() - desk.vault.subjects.living().keys())
         waiting = set(newest.pending().values())
         begun = [
             (request, leaf)

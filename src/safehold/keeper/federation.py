@@ -14,7 +14,7 @@ import hmac
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from safehold.keeper.commission import (
 )
 from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants, Use
+from safehold.keeper.masking import Masking, Masks
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.touched import by_asker
@@ -46,34 +47,6 @@ STAGE: Final = "training"
 FEATURE: Final = "feature"
 KIND: Final = "federation"
 _WHOLE: Final = 1 << 64
-
-
-class Masks(Protocol):
-    """One silo's masks in one run."""
-
-    def hello(self) -> dict[str, str]:
-        """Return this silo's key of the run, signed."""
-        ...
-
-    def mask(self, vector: Any, *, members: Mapping[str, Mapping[str, Any]], ctx: bytes) -> Any:
-        """Return a vector plus this silo's pads."""
-        ...
-
-
-class Masking(Protocol):
-    """What makes masks; it comes from above."""
-
-    def masks(
-        self, agreement: Agreement, *, name: str, run: str, identity: SigningKey, seed: bytes
-    ) -> Masks:
-        """Return the masks of one silo in one run."""
-        ...
-
-    def context(
-        self, agreement: str, run: str, step: int, members: Sequence[str], model: str
-    ) -> bytes:
-        """Return the hash that names one step."""
-        ...
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from safehold.access import (
     mint,
     verify_approvals,
 )
-from safehold.access.emergency import LEAST_REVIEWS, SEVERITY, require_allowed
+from safehold.access.emergency import SEVERITY, require_allowed
 from safehold.canonical import b64
 from safehold.errors import (
     ConflictError,
@@ -39,6 +39,7 @@ from safehold.keeper.caller import caller
 from safehold.keeper.contained import GRANT, block_hash
 from safehold.keeper.descent import Above, Descent
 from safehold.keeper.desk import Desk
+from safehold.keeper.grant_records import GrantRecords, secret_name
 from safehold.keeper.minting import Minting
 from safehold.keeper.requests import Requests
 from safehold.keeper.server import Report
@@ -61,12 +62,11 @@ class Grants:
 
     def __init__(self, desk: Desk, requests: Requests, descent: Descent) -> None:
         self._desk = desk
+        self.records = GrantRecords(desk)
         self._requests = requests
         self._descent = descent
         self.minting = Minting(desk.vault, desk.clock)
         self._admission = Admission(desk, self, self.minting)
-        self._leaves: dict[str, int] = {}  # id of a grant to the index of its leaf
-        self._terms: dict[int, Grant] = {}  # by that index
 
     def nonce(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -102,14 +102,14 @@ class Grants:
         grant = Grant.from_json(tree)
         self._descent.require_own(grant.requester)
         self._require_free(grant)
-        name, row, known = grant.id, self._row(grant.id), self._leaf(grant.id)
+        name, row, known = grant.id, self.records.row(grant.id), self.records.find(grant.id)
         if known is not None and desk.trust.revoked(known):
             raise DeniedError("this grant was revoked", rule="grant.revoked")
         if known is not None and desk.trust.closed(known):
             raise DeniedError("this grant is closed", rule="grant.closed", fix="ask for a new one")
-        if known is not None and self._said(known) != tree:
+        if known is not None and self.records.said(known) != tree:
             raise ConflictError("another grant has this id", rule="grant.id")
-        record = self._asked(grant, arguments) if row is None else self._record(row.id)
+        record = self._asked(grant, arguments) if row is None else self.records.record(row.id)
         approved = self._approve(record)
         if known is None:
             desk.trust.tightness().check_approved(approved, desk.trust.roster, desk.trust.charter())
@@ -118,7 +118,7 @@ class Grants:
             # a crash may have left the leaf without its row; a second leaf would have all its runs left
             entry = self._log(approved, record["request"], above) if known is None else known
             # requester and reason are words about people, so the record is sealed
-            desk.vault.seal_secret(_secret(name), canonical.encode(record))
+            desk.vault.seal_secret(secret_name(name), canonical.encode(record))
             with desk.engine.begin() as connection:
                 connection.execute(
                     tables.grant.insert().values(
@@ -130,13 +130,13 @@ class Grants:
                 )
         elif record["grant"] != tree:
             raise ConflictError("another grant has this id", rule="grant.id")
-        entry = self._entry(name)
+        entry = self.records.entry(name)
         return {
             "grant": name,
             "token": mint(
                 approved,
                 self.minting.seed,
-                begun_us=self._begun_us(entry),
+                begun_us=self.records.begun_us(entry),
                 now_us=desk.now_us(),
             ),
             "runs_left": approved.grant.max_runs - desk.trust.uses(entry),
@@ -144,9 +144,10 @@ class Grants:
 
     def _require_free(self, grant: Grant) -> None:
         """Pass if nothing that a grant is about is contained, nor any token of it; no token is minted else."""
-        trust, known = self._desk.trust, self._leaf(grant.id)
+        trust, known = self._desk.trust, self.records.find(grant.id)
         if known is None and grant.parent:
-            known = self._leaf(grant.parent)  # the first token of it stands under the one above too
+            # the first token of it stands under the one above too
+            known = self.records.find(grant.parent)
         entries = () if known is None else (known, *trust.above(known))
         trust.contained.require_free(by_grant(grant, entries))
         trust.contained.require_minted(entries)
@@ -163,9 +164,8 @@ class Grants:
                 verify_approvals(grant, _unpriced(grant), given, roster, charter)
             raise
         verify_approvals(grant, request.price, [*request.approvals, *given], roster, charter)
-        if (
-            self._leaf(grant.id) is None
-        ):  # else only its row was lost, and its own emergency is open
+        if self.records.find(grant.id) is None:
+            # else only its row was lost, and its own emergency is open
             self._requests.require_reviewed(grant)
         return {
             "grant": grant.to_json(),
@@ -234,7 +234,7 @@ class Grants:
         shown = []
         for row in rows:
             try:
-                grant = Grant.from_json(self._record(row.id)["grant"])
+                grant = Grant.from_json(self.records.record(row.id)["grant"])
             except InvalidError:  # of an older version; nobody can use it
                 continue
             if mine and grant.requester.id != caller().id:
@@ -244,7 +244,7 @@ class Grants:
                     "id": row.id,
                     "purpose": grant.purpose,
                     "recipes": list(grant.recipes),
-                    "expires_us": grant.ends_us(self._begun_us(row.entry)),
+                    "expires_us": grant.ends_us(self.records.begun_us(row.entry)),
                     "runs": desk.trust.uses(row.entry),
                     "of": grant.max_runs,
                     "revoked": desk.trust.revoked(row.entry),
@@ -263,7 +263,7 @@ class Grants:
         """
         desk = self._desk
         name = str(arguments["grant"])
-        entry, block = self._entry(name), arguments.get("block")
+        entry, block = self.records.entry(name), arguments.get("block")
         facts = {"state": "revoked"}
         if block is not None:
             facts |= {"state": "narrowed", "block": block_hash(str(block))}
@@ -306,7 +306,7 @@ class Grants:
 
     def _close(self, entry: int, state: str) -> bool:
         desk = self._desk
-        grant = self._terms.get(entry)
+        grant = self.records.remembered(entry)
         receipt = desk.trust.close_grant(
             entry,
             Entry(
@@ -326,15 +326,15 @@ class Grants:
         desk = self._desk
         if desk.trust.revoked(entry):
             return "revoked"
-        if entry not in self._terms:
-            try:
-                self._terms[entry] = Grant.from_json(self._told(entry))
-            except (ShreddedError, InvalidError):  # long ago, or of an older version
-                return "expired"
-            except (MissingError, TamperedError):  # whoever would use it is refused
-                return None
-        grant = self._terms[entry]
-        if desk.now_us() >= grant.ends_us(self._begun_us(entry)):
+        try:
+            grant = self.records.stated(entry)
+        except ShreddedError:  # long ago
+            return "expired"
+        except (MissingError, TamperedError):  # whoever would use it is refused
+            return None
+        if grant is None:  # of an older version
+            return "expired"
+        if desk.now_us() >= grant.ends_us(self.records.begun_us(entry)):
             return "expired"
         return "used" if desk.trust.uses(entry) >= grant.max_runs else None
 
@@ -344,33 +344,6 @@ class Grants:
         self._descent.require_own(admitted.claims.principal)
         return admitted
 
-    def counted(self, requester: str) -> list[dict[str, Any]]:
-        """Return how the grants of somebody stand: counters alone."""
-        trust, found = self._desk.trust, []
-        for entry in trust.grants():
-            try:
-                grant = Grant.from_json(self._told(entry))
-            except (InvalidError, MissingError, ShreddedError):  # long ago
-                continue
-            if grant.requester.id == requester:
-                totals = trust.totals(entry)
-                found.append(
-                    {
-                        "grant": grant.id,
-                        "parent": grant.parent,
-                        "depth": grant.depth,
-                        "runs": totals.runs,
-                        "of": grant.max_runs,
-                        "rows": totals.rows,
-                        "ended": trust.revoked(entry) or trust.closed(entry),
-                    }
-                )
-        return found
-
-    def find(self, name: str) -> int | None:
-        """Return the index of a grant's leaf, or nothing."""
-        return self._leaf(name)
-
     def recall(self, name: str) -> tuple[ApprovedGrant, PeopleFilter, int, int]:
         """Return a grant as the board approves of it now, its filter, the index of its leaf, and when it ends.
 
@@ -378,18 +351,18 @@ class Grants:
             DeniedError: It was revoked, or its approvals no longer hold.
         """
         desk = self._desk
-        row, entry = self._row(name), self._entry(name)
+        row, entry = self.records.row(name), self.records.entry(name)
         if row is None or row.revoked or desk.trust.revoked(entry):
             raise DeniedError("this grant was revoked", rule="grant.revoked")
         # also where something below it asks: what is contained is handed on to nobody
         desk.trust.contained.require_free([(GRANT, str(entry))])
-        record = self._record(row.id)
+        record = self.records.record(row.id)
         approved, people = self._approve(record), PeopleFilter.from_json(record["people"])
         if people.digest() != approved.grant.people:
             raise TamperedError("a grant's row is not what the ledger says", rule="grant.row")
         for one in self._descent.require(approved.grant, self):
             desk.trust.bound(one.entry, one.caps)
-        return approved, people, entry, approved.grant.ends_us(self._begun_us(entry))
+        return approved, people, entry, approved.grant.ends_us(self.records.begun_us(entry))
 
     def _approve(self, record: dict[str, Any]) -> ApprovedGrant:
         trust = self._desk.trust
@@ -405,101 +378,6 @@ class Grants:
             trust.charter(),
         )
 
-    def _begun_us(self, entry: int) -> int:
-        return self._desk.trust.record(entry).begun_ms * 1000
-
-    def _row(self, name: str) -> Any:
-        with self._desk.engine.begin() as connection:
-            return connection.execute(
-                sa.select(tables.grant).where(tables.grant.c.id == name)
-            ).one_or_none()
-
-    def _entry(self, name: str) -> int:
-        """Return the index of a grant's leaf; the ledger says so, the row only repeats it."""
-        row, entry = self._row(name), self._leaf(name)
-        if entry is None:
-            raise MissingError("no such grant", rule="grant.missing")
-        if row is None or row.entry != entry:
-            raise TamperedError("a grant's row is not what the ledger says", rule="grant.row")
-        return entry
-
-    def _record(self, name: str) -> Any:
-        return canonical.decode(self._desk.vault.open_secret(_secret(name)))
-
-    def meant(self, name: str) -> PeopleFilter:
-        """Return whom a grant means, by its sealed record; everybody where that does not say.
-
-        Raises:
-            MissingError: There is no such record.
-        """
-        return PeopleFilter.from_json(self._record(name).get("people"))
-
-    def stated(self, entry: int) -> Grant | None:
-        """Return a grant as its leaf has it, or its record where that was shredded; nothing of an older version.
-
-        Raises:
-            ShreddedError: Neither tells it any more.
-        """
-        if entry not in self._terms:
-            try:
-                self._terms[entry] = Grant.from_json(self._told(entry))
-            except InvalidError:
-                return None
-        return self._terms[entry]
-
-    def priced(self, entry: int) -> dict[str, Any]:
-        """Return the price of a grant as its leaf has it; nothing where that was shredded."""
-        try:
-            return dict(self._desk.ledger.detail(entry)["detail"].get("price", {}))
-        except ShreddedError:
-            return {}
-
-    def reviews_due(self, entry: int, grant: Grant) -> int:
-        """Return how many people review a grant after its end: one, or in an emergency what its leaf says."""
-        if not grant.break_glass:
-            return 1
-        try:
-            return int(self._desk.ledger.detail(entry)["detail"]["reviews"])
-        except ShreddedError:
-            return LEAST_REVIEWS
-
-    def approved_by(self, entry: int) -> frozenset[str]:
-        """Return the seats whose approvals a grant counted, as its leaf has them.
-
-        Raises:
-            ShreddedError: It tells them no more.
-        """
-        return frozenset(self._desk.ledger.detail(entry)["detail"]["seats"])
-
-    def _said(self, entry: int) -> Any:
-        return self._desk.ledger.detail(entry)["detail"].get("grant")
-
-    def _told(self, entry: int) -> Any:
-        """Return a grant by its leaf, or by its record where what the leaf says was shredded."""
-        try:
-            return self._said(entry)
-        except ShreddedError:
-            with self._desk.engine.begin() as connection:
-                row = connection.execute(
-                    sa.select(tables.grant).where(tables.grant.c.entry == entry)
-                ).one_or_none()
-            if row is None:
-                raise
-            return self._record(row.id)["grant"]
-
-    def _leaf(self, name: str) -> int | None:
-        desk = self._desk
-        if name not in self._leaves:
-            seen = set(self._leaves.values())
-            for index in desk.trust.grants():
-                if index in seen:
-                    continue
-                try:  # the first leaf of an id is the grant: its uses name that one
-                    self._leaves.setdefault(desk.ledger.detail(index)["object"], index)
-                except ShreddedError:  # long ago; no capability lives that long
-                    continue
-        return self._leaves.get(name)
-
 
 def _unpriced(grant: Grant) -> Price:
     """Return the price of a grant that nobody was shown one of."""
@@ -513,7 +391,3 @@ def _unpriced(grant: Grant) -> Price:
         epsilon_left_micro=0,
         at_us=0,
     )
-
-
-def _secret(name: str) -> str:
-    return f"grant/{name}"

@@ -9,7 +9,6 @@ A chunk that is known is skipped on the next run; an object that no transaction 
 
 from __future__ import annotations
 
-import hmac
 import logging
 import os
 import threading
@@ -18,13 +17,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from safehold.catalog import add_tallies
 from safehold.catalog.register import LIVE
 from safehold.charter import Charter
 from safehold.dlp.named import admit_names
-from safehold.dlp.roster import Roster
 from safehold.errors import (
     ConflictError,
     InvalidError,
@@ -40,6 +36,7 @@ from safehold.keeper.names import chosen_names, rules_version, told_rules
 from safehold.keeper.offer import check_source, reopen, roll_entry
 from safehold.keeper.ports import Frame
 from safehold.keeper.server import Report
+from safehold.keeper.source_identity import identify_roster, identify_source
 from safehold.keeper.terms import least_level, streams_of
 from safehold.ledger import Entry
 from safehold.subjects import Standing
@@ -129,7 +126,7 @@ class Intake:
             inputs = [reopen(descriptors[0])]
         try:
             self.check_home(str(source["kind"]))
-            name = self._identity(source, inputs)
+            name = identify_source(desk.vault, source, inputs)
             with self._alone(name):
                 return self._take(name, source, inputs, arguments, report)
         finally:
@@ -143,7 +140,7 @@ class Intake:
             keep: Objects that something other than the catalogue knows.
         """
         desk = self._desk
-        desk.vault.remove(desk.catalog.drop_unfinished())
+        desk.vault.remove(desk.catalog.builds.drop_unfinished())
         try:
             for name, tally in desk.catalog.unnoted():
                 self.close(name, tally)
@@ -166,7 +163,7 @@ class Intake:
     ) -> dict[str, Any]:
         desk = self._desk
         charter = desk.trust.charter()
-        used, mark = self._roster_used(arguments)
+        used, mark = identify_roster(desk.vault, arguments)
         orders = self.orders()
         orders["rules"] = told_rules(orders["rules"])
         version = rules_version(orders["rules"])
@@ -246,21 +243,6 @@ class Intake:
                 for place in (() if label is None else label.jurisdictions)
                 for stream in (() if label is None else label.streams)
             )
-
-    def _roster_used(self, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-        """Return what the ledger says of the roster: how many names, and a keyed hash; never a name.
-
-        Raises:
-            InvalidError: It is no roster.
-        """
-        given = arguments.get("roster")
-        if given is None:
-            return {}, ""
-        if not isinstance(given, list):
-            raise InvalidError("a roster is a list", field="roster", rule="roster.entry")
-        roster = Roster(given)
-        digest = roster.digest(self._desk.vault.derive("roster-identity"))
-        return {"roster": {"people": len(roster), "digest": digest}}, f"/{digest[:16]}"
 
     def orders(self) -> dict[str, Any]:
         """Return what a sandbox that takes telemetry in is told of the charter, and of the home's choice of names."""
@@ -394,20 +376,6 @@ class Intake:
         if only is None:
             return list(people.everybody().values())
         return [people.standing(people.find(one)) for one in sorted(only) if people.knows(one)]
-
-    def _identity(self, source: Mapping[str, Any], inputs: Sequence[int]) -> str:
-        # keyed: a plain digest would let a thief of the catalogue try out what somebody typed
-        state = hmac.new(
-            self._desk.vault.derive("source-identity"), b"safehold.source.v1\0", "sha256"
-        )
-        shown = {key: value for key, value in source.items() if key != "name"}
-        state.update(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))
-        for item in inputs:
-            offset = 0
-            while piece := os.pread(item, 1 << 20, offset):
-                state.update(piece)
-                offset += len(piece)
-        return state.hexdigest()
 
     @contextmanager
     def _alone(self, name: str) -> Iterator[None]:

@@ -119,7 +119,7 @@ class Judge:
                     rule="lineage.expired",
                     fix="make it again from what there is now",
                 )
-            if one.pooled and not desk.vault.keeps(sealed_of(one)):
+            if one.pooled and not desk.vault.artifacts.keeps(sealed_of(one)):
                 raise DeniedError(
                     "it has ended, or something it was made from has",
                     rule="lineage.ended",

@@ -17,7 +17,8 @@ from typing import Any
 from safehold import canonical
 from safehold.access.envelope import Envelope, signer_of
 from safehold.access.gap import Head, commit_person, make_gap, read_mark
-from safehold.access.lease import Lease, Lessor, MemoryStore
+from safehold.access.keystore import MemoryStore
+from safehold.access.lease import Lease, Lessor
 from safehold.canonical import unb64
 from safehold.errors import DeniedError, MissingError, TamperedError, UnavailableError
 from safehold.ids import PersonId

@@ -147,7 +147,7 @@ class Models:
             record: What is kept with it.
         """
         desk = self._desk
-        sealed = desk.vault.seal_artifact(
+        sealed = desk.vault.artifacts.seal(
             name,
             body,
             label=Label(
@@ -195,7 +195,7 @@ class Models:
             ShreddedError: Its time is over, or it was deleted.
         """
         record = self.find(name)
-        body = bytes(self._desk.vault.read_artifact(SealedArtifact.from_record(record["sealed"])))
+        body = bytes(self._desk.vault.artifacts.read(SealedArtifact.from_record(record["sealed"])))
         if hashlib.sha256(body).hexdigest() != record["sha256"]:
             raise TamperedError("the artifact is not what was kept", rule="artifact.digest")
         return body
@@ -259,7 +259,7 @@ class Models:
             row = connection.execute(
                 sa.select(tables.artifact).where(tables.artifact.c.id == name)
             ).one_or_none()
-        return row is not None and self._desk.vault.keeps(
+        return row is not None and self._desk.vault.artifacts.keeps(
             SealedArtifact.from_record(self._open(row)["sealed"])
         )
 

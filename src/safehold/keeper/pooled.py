@@ -143,7 +143,7 @@ class Pool:
             raise unknown from error
         epoch, items = desk.ledger.epochs.of(receipt.index), set(held.items)
         everybody = sorted(desk.people.everybody().keys() - desk.gone)
-        keys = desk.vault.subject_keys([str(person) for person in everybody])
+        keys = desk.vault.subjects.keys([str(person) for person in everybody])
         return frozenset(
             person
             for person, key in zip(everybody, keys, strict=True)
@@ -156,18 +156,18 @@ class Pool:
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         body = memoryview(sink.getvalue()).cast("B")
-        sealed = self._desk.vault.seal_artifact(name, body, label=label, segment=SEGMENT)
+        sealed = self._desk.vault.artifacts.seal(name, body, label=label, segment=SEGMENT)
         return sealed.to_record()
 
     def open(self, pooled: Pooled) -> pa.Table:
         """Return a table, after every check of the vault."""
-        body = self._desk.vault.read_artifact(sealed_of(pooled.node))
+        body = self._desk.vault.artifacts.read(sealed_of(pooled.node))
         return pa.ipc.open_stream(pa.py_buffer(body)).read_all()
 
     def there(self, node: Node) -> bool:
         """Return whether a key of a table is there that opens, and its time is not over."""
         try:
-            return node.sealed is not None and self._desk.vault.keeps(sealed_of(node))
+            return node.sealed is not None and self._desk.vault.artifacts.keeps(sealed_of(node))
         except TamperedError:  # a row that was put back from before an erasure
             return False
 

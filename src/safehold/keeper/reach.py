@@ -77,7 +77,7 @@ class Reach:
         found = {}
         for entry in trust.grants():
             try:
-                grant = self._grants.stated(entry)
+                grant = self._grants.records.stated(entry)
             except (ShreddedError, MissingError):  # long ago
                 continue
             if grant is not None and self._holds(target, entry, grant):

@@ -136,7 +136,7 @@ class Rebuilding:
             leaf is None
             or leaf.index <= done
             or made.rpartition(":")[0] != name.rpartition(":")[0]
-            or (node.pooled and not desk.vault.keeps(sealed_of(node)))
+            or (node.pooled and not desk.vault.artifacts.keeps(sealed_of(node)))
         ):
             raise TamperedError("what was made again is not there", rule="lineage.rebuild")
         return {"status": REBUILT, "by": made}

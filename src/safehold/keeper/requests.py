@@ -11,7 +11,6 @@ The ledger is the truth: the sealed record beside it holds the words, and one th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from safehold import canonical
@@ -19,7 +18,6 @@ from safehold.access import (
     Approval,
     Grant,
     PeopleFilter,
-    Price,
     Principal,
     check_decision,
     check_people,
@@ -41,53 +39,12 @@ from safehold.keeper.asked import Asked
 from safehold.keeper.caller import caller
 from safehold.keeper.desk import Desk
 from safehold.keeper.pricing import price_grant, price_narrower
+from safehold.keeper.request import Request
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.touched import by_grant
 from safehold.ledger import Entry
 
 MOST_OPEN: Final = 5  # requests of one person that wait for seats
-VERSION: Final = "safehold-request/2"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What was asked, and what was said to it.
-
-    Args:
-        grant: What is asked for.
-        people: Who is meant.
-        price: How far it reaches, computed when it was asked.
-        approvals: What seats said to the keeper, in order.
-        entry: Index of its leaf.
-    """
-
-    grant: Grant
-    people: PeopleFilter
-    price: Price
-    approvals: tuple[Approval, ...]
-    entry: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record that is sealed."""
-        return {
-            "v": VERSION,
-            "grant": self.grant.to_json(),
-            "people": self.people.to_json(),
-            "price": self.price.to_json(),
-            "approvals": [one.to_json() for one in self.approvals],
-            "entry": self.entry,
-        }
-
-    @classmethod
-    def from_json(cls, tree: Any) -> Request:
-        """Read what ``to_json`` made."""
-        return cls(
-            grant=Grant.from_json(tree["grant"]),
-            people=PeopleFilter.from_json(tree["people"]),
-            price=Price.from_json(tree["price"]),
-            approvals=tuple(Approval.from_json(one) for one in tree["approvals"]),
-            entry=tree["entry"],
-        )
 
 
 class Requests:

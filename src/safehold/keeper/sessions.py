@@ -137,7 +137,7 @@ class Sessions:
     def _waiting(self, entry: int, uses: GrantUses) -> Grant | None:
         """Return the grant of a leaf if somebody has to review it; an emergency from its beginning, used or not."""
         try:
-            grant = self._grants.stated(entry)
+            grant = self._grants.records.stated(entry)
         except (MissingError, ShreddedError):  # nobody can tell any more what was stated
             return None
         if grant is None:
@@ -150,7 +150,7 @@ class Sessions:
 
     def _missing(self, entry: int, grant: Grant, uses: GrantUses) -> int:
         """Return how many reviews by different people a grant still waits for."""
-        return max(self._grants.reviews_due(entry, grant) - len(self._reviewers(uses)), 0)
+        return max(self._grants.records.reviews_due(entry, grant) - len(self._reviewers(uses)), 0)
 
     def _reviewers(self, uses: GrantUses) -> frozenset[str]:
         """Return the people whose seats reviewed a grant."""
@@ -170,7 +170,7 @@ class Sessions:
         done = [self._use(intent, uses.results.get(intent)) for intent in uses.intents]
         refused = [self._attempt(index) for index in uses.refusals]
         totals = uses.totals(0)
-        price = self._grants.priced(entry)
+        price = self._grants.records.priced(entry)
         stated = {
             "purpose": grant.purpose,
             "reason": grant.reason,
@@ -245,14 +245,14 @@ class Sessions:
             return {}
 
     def _find(self, name: str) -> tuple[Grant, int]:
-        entry = self._grants.find(name)
-        grant = None if entry is None else self._grants.stated(entry)
+        entry = self._grants.records.find(name)
+        grant = None if entry is None else self._grants.records.stated(entry)
         if entry is None or grant is None:
             raise MissingError("no such grant", rule="grant.missing")
         return grant, entry
 
     def _barred(self, grant: Grant, entry: int) -> frozenset[str]:
-        approved = self._grants.approved_by(entry)
+        approved = self._grants.records.approved_by(entry)
         people = {seat.person for seat in self._desk.trust.roster.seats if seat.name in approved}
         return frozenset({grant.requester.id, operator_of(grant.requester), *people} - {""})
 

@@ -97,7 +97,7 @@ class Targets:
         return Target(what=wish.what, key=name, name=name)
 
     def _grant(self, name: str) -> Target:
-        entry = int(name) if name.isdecimal() else self._grants.find(name)
+        entry = int(name) if name.isdecimal() else self._grants.records.find(name)
         if entry is None or entry not in self._desk.trust.grants():
             raise _missing(contained.GRANT)
         grant = self._stated(entry)
@@ -105,7 +105,7 @@ class Targets:
 
     def _stated(self, entry: int) -> str | None:
         try:
-            grant = self._grants.stated(entry)
+            grant = self._grants.records.stated(entry)
         except (ShreddedError, MissingError):
             return None
         return None if grant is None else grant.id
@@ -135,7 +135,7 @@ class Targets:
             return True
         for entry in self._desk.trust.grants():
             try:
-                grant = self._grants.stated(entry)
+                grant = self._grants.records.stated(entry)
             except (ShreddedError, MissingError):
                 continue
             if grant is not None and name in (grant.requester.id, operator_of(grant.requester)):

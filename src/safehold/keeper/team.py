@@ -204,9 +204,11 @@ class Teams:
                 )
                 use = _Use(ask=ask, opening=opening, run=run, spec=spec, plan=plan, least=least)
                 groups, held_out = cut(opening, run.people, plan, workers)
-                shards = [self._start(stack, use, SHARD, spec, group) for group in groups]
                 told = {**spec, "shards": [len(group) for group in groups]}
-                team = Team(self._start(stack, use, LEAD, told, held_out), shards)
+                # it has most to do before anything is asked, so it does that while people's rows are opened
+                lead = self._start(stack, use, LEAD, told, held_out)
+                shards = [self._start(stack, use, SHARD, spec, group) for group in groups]
+                team = Team(lead, shards)
                 run.attach(team)
                 return self._go(use, team, report)
 

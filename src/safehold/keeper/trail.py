@@ -68,7 +68,7 @@ class Trail:
         epoch = arguments["epoch"]
         if type(epoch) is not int or epoch < 0:
             raise InvalidError("an epoch is a whole number", field="epoch", rule="index.epoch")
-        keys = desk.vault.living_subjects().values()
+        keys = desk.vault.subjects.living().values()
         bundle = make_bundle(desk.index, epoch, keys, origin=desk.ledger.origin)
         return {
             **_shown(desk.index.entry_of(epoch)),

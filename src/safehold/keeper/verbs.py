@@ -24,7 +24,7 @@ from safehold.keeper.code import CodeRuns
 from safehold.keeper.compaction import Compaction
 from safehold.keeper.containment import Containment
 from safehold.keeper.crowd import Crowd
-from safehold.keeper.deadlines import owed, owed_to
+from safehold.keeper.deadlines import owed_to
 from safehold.keeper.descent import Descent
 from safehold.keeper.desk import Desk
 from safehold.keeper.documents import Documents
@@ -44,7 +44,6 @@ from safehold.keeper.intake import Intake
 from safehold.keeper.joins import Joins
 from safehold.keeper.leases import Leases
 from safehold.keeper.leaving import Leaving
-from safehold.keeper.level import Level, level_of
 from safehold.keeper.lifecycle import Lifecycle
 from safehold.keeper.looking import Looking
 from safehold.keeper.misshapen import RULE
@@ -69,6 +68,7 @@ from safehold.keeper.sessions import Sessions
 from safehold.keeper.sight import Sight
 from safehold.keeper.sign_in import SignIn
 from safehold.keeper.sources import Sources
+from safehold.keeper.status import Status
 from safehold.keeper.symmetry import Symmetry
 from safehold.keeper.trail import Trail
 from safehold.keeper.trial import Trials
@@ -89,8 +89,6 @@ class Verbs:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.own_user = False  # whoever starts it knows better
-        self.memory: Callable[[], dict[str, Any]] = dict  # what keeps its memory from others
         self.principals = Principals(desk)
         self.sign_in = SignIn(desk, self.principals)
         self.enrolment = Enrolment(desk, self.principals)
@@ -161,29 +159,22 @@ class Verbs:
         self.watching = Watching(
             desk, self.principals, self.work.answers, contain=self.containment.begin
         )
-        # what a served keeper does by itself; a keeper started for one command does nothing by itself
-        self.periodic: Callable[[], Sequence[dict[str, Any]]] = list
+        self.status = Status(
+            desk,
+            containment=self.containment,
+            drift=self.drift,
+            drills=self.drills,
+            rights=self.rights,
+            watching=self.watching,
+        )
         # verbs of what stands above the keeper, put in by whoever composes it; the door lets them in like any other
         self.beside: dict[str, Verb] = {}
         # how each promise of the charter stands; the argument says whether to measure anew
         self.milestones: Callable[[bool], list[dict[str, Any]]] = lambda _anew: []
-        # what was last seen from outside: by the monitor of this home's own ledger, by its anchors
-        self.watched: Callable[[], dict[str, Any]] = dict
 
     @property
     def _pool(self) -> Pool:
         return self.work.release.derived.pool
-
-    @property
-    def level(self) -> Level:
-        """How well the keeper is kept."""
-        panel = self.desk.panel
-        return level_of(
-            root=self.desk.vault.root.kind,
-            own_user=self.own_user,
-            # without a quorum in the policy all of them count, and so a remote one must
-            witnessed=bool(panel.remote) and (panel.quorum or len(panel.remote) + 1) > 1,
-        )
 
     def recover(self) -> None:
         """Finish what a crash left unfinished."""
@@ -222,10 +213,10 @@ class Verbs:
     def table(self) -> dict[str, Verb]:
         """Return every verb by name; each refusal is an entry of the ledger."""
         verbs: dict[str, Verb] = {
-            "hello": self._hello,
+            "hello": self.status.hello,
             "public.file": Public(self.desk).file,
             "public.home": Public(self.desk).home,
-            "status": self._status,
+            "status": self.status.show,
             **self.sign_in.verbs(),
             **self.enrolment.verbs(),
             **self.agents.verbs(),
@@ -297,7 +288,7 @@ class Verbs:
             "dataset.lineage": self.graph.lineage,
             "dataset.sweep": self.retention.sweep,
             **self.compaction.verbs(),
-            "budget.show": self._budget,
+            "budget.show": self.status.budget,
             "ledger.show": self._entry,
             "ledger.publish": self._publish,
             "ledger.close-epoch": self.trail.close,
@@ -358,74 +349,11 @@ class Verbs:
     def _overdue(self, who: frozenset[str]) -> list[str]:
         return self.sessions.overdue(who)
 
-    def _hello(
-        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        return {"home": self.desk.home.id, "level": self.level.name}
-
-    def _status(
-        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        desk, witnesses = self.desk, self._witnesses()
-        charter, missing = None, witnesses["missing"]
-        if desk.trust.digest():
-            charter = {
-                "id": desk.trust.charter().id,
-                "version": desk.trust.charter().version,
-                "digest": desk.trust.digest().hex(),
-            }
-        return {
-            "home": desk.home.id,
-            "synthetic": desk.home.synthetic,
-            "charter": charter,
-            "stopped": desk.trust.stopped,
-            "contained": self.containment.status(),
-            "drill": self.drills.status(),
-            "counts": desk.catalog.counts(),
-            # for whoever is not in it and can ask for nothing of theirs: that they were left out is counted
-            "dropped_of_others": desk.catalog.of_others(),
-            "ledger": {
-                "size": desk.ledger.size,
-                "cosigned": desk.ledger.cosigned,
-                "signing": len(desk.ledger.vkeys),
-            },
-            "witnesses": witnesses,
-            "owed": owed(desk),
-            "drift": [one.clause for one in self.drift.found],
-            "keeper_level": self.level.name,
-            "keeper": {**self.level.payload(), "memory": self.memory()},
-            "sandbox_level": desk.workshop.level(),
-            "sandboxes_abreast": desk.workshop.abreast(),
-            "requests": self.rights.clock(),
-            "periodic": list(self.periodic()),
-            **self.watched(),
-            **self.watching.status(),
-            "limits": [
-                "root on this machine can read the keeper's memory while it runs",
-                "witnesses in the operator's domain, as the local one is, only detect what went wrong",
-                "whoever hands out a person's one-time code could use it first: the person then finds another's key",
-                *([f"the charter promises what is not there: {missing}"] if missing else []),
-            ],
-        }
-
     def _count(
         self, arguments: dict[str, Any], descriptors: Sequence[int], report: Report
     ) -> dict[str, Any]:
         counted = self.crowd.count(arguments, descriptors, report)
         return {**counted, "taking_part": self.symmetry.last()}
-
-    def _witnesses(self) -> dict[str, Any]:
-        desk, unmet = self.desk, None
-        if desk.trust.digest():
-            promised = desk.trust.charter().audit.witnesses
-            unmet = desk.panel.shortfall(least=promised.min, includes=promised.includes)
-        return {
-            "remote": [one.name for one in desk.panel.remote],
-            "quorum": desk.panel.quorum or len(desk.panel.remote) + 1,
-            "strict": desk.panel.strict,
-            "unreachable": desk.ledger.unreachable,
-            "missing": unmet,
-        }
 
     def _drift(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -436,26 +364,6 @@ class Verbs:
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
     ) -> dict[str, Any]:
         return {"milestones": self.milestones(arguments.get("measure") is True)}
-
-    def _budget(
-        self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
-    ) -> dict[str, Any]:
-        trust = self.desk.trust
-        shown = []
-        for name, purpose in sorted(trust.charter().purposes.items()):
-            if purpose.privacy is not None:
-                allowed, left = trust.allowed(name), trust.left(name)
-                shown.append(
-                    {
-                        "purpose": name,
-                        "unit": "person",
-                        "epsilon": allowed.epsilon_micro / 1e6,
-                        "epsilon_left": left.epsilon_micro / 1e6,
-                        "delta": allowed.delta_e12 / 1e12,
-                        "delta_left": left.delta_e12 / 1e12,
-                    }
-                )
-        return {"budgets": shown}
 
     def _entry(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report

@@ -157,7 +157,7 @@ class Work:
                         "mode": "apart",
                     },
                 )
-                desk.vault.remove(desk.catalog.replace_derived(purpose, keep=build))
+                desk.vault.remove(desk.catalog.builds.replace(purpose, keep=build))
                 receipt = self._release.close(
                     ask,
                     opening,

@@ -12,9 +12,10 @@ Does not hold: whoever runs this process is the requester; the keeper knows them
 key alone, and what they print of a result is theirs to keep to themselves.
 """
 
+from safehold.sdk.connection import connect
 from safehold.sdk.request import Request
 from safehold.sdk.result import Result
-from safehold.sdk.session import Session, connect
+from safehold.sdk.session import Session
 from safehold.sdk.use import Use
 
 __all__ = ["Request", "Result", "Session", "Use", "connect"]

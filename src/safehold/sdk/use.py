@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from safehold.access import Grant, Holder
 from safehold.access.code import read_code
-from safehold.app.grants import Pass
+from safehold.app.permit import Pass
 from safehold.app.query import use_query
 from safehold.errors import ConflictError, UnavailableError
 from safehold.keeper.client import Progress

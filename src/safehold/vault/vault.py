@@ -19,9 +19,8 @@ import sqlalchemy as sa
 from safehold.clock import DAY_US, Clock, day_of
 from safehold.db import metadata
 from safehold.errors import ConflictError, InvalidError, ShreddedError, UnavailableError
-from safehold.vault import artifact as artifacts
 from safehold.vault import container, objects, tables
-from safehold.vault.artifact import SealedArtifact
+from safehold.vault.artifacts import Artifacts
 from safehold.vault.container import Place
 from safehold.vault.epoch import Epochs
 from safehold.vault.erase import Eraser, Shredded, go_on
@@ -31,21 +30,20 @@ from safehold.vault.keyring import (
     PERSON,
     SIDECAR,
     SUBJECT,
-    SUBJECTS_SEGMENT,
-    KeyName,
     Keyring,
     check_segment,
 )
 from safehold.vault.kms.current import CurrentRoot
 from safehold.vault.kms.interface import Root
-from safehold.vault.label import Label, PlainBlock, SealedBlock, SealedObject, check_name
+from safehold.vault.label import PlainBlock, SealedBlock, SealedObject
 from safehold.vault.lookup import METADATA_KEY, Lookup, names_of_keys, window_keys_of
 from safehold.vault.objects import Objects
-from safehold.vault.reader import Reader, check_unexpired
+from safehold.vault.reader import Reader
 from safehold.vault.renew import note_renewal
 from safehold.vault.reroot import reroot
 from safehold.vault.secret import Secrets
 from safehold.vault.sidecar import Sidecar
+from safehold.vault.subjects import Subjects
 
 _LOG = logging.getLogger(__name__)
 
@@ -78,6 +76,10 @@ class Vault:
         self._lookup = Lookup(engine=engine, keyring=self._keyring)
         self._reader = Reader(lookup=self._lookup, objects=objects, clock=clock)
         self.sidecar: Final = Sidecar(self._lookup.one)
+        self.artifacts: Final = Artifacts(
+            engine=engine, keyring=self._keyring, lookup=self._lookup, objects=objects, clock=clock
+        )
+        self.subjects: Final = Subjects(engine=engine, keyring=self._keyring, lookup=self._lookup)
 
     @classmethod
     def open(
@@ -276,36 +278,6 @@ class Vault:
                 self._keyring.forget()
                 self.sidecar.forget()
 
-    def subject_key(self, person: str) -> bytes:
-        """Return the 32 random bytes that stand for a person in the ledger; made on first use.
-
-        They end with ``shred(person=...)``: then the ledger's tags of that person link to nobody.
-        """
-        check_name(person, "vault.person")
-        key = self._lookup.one(SUBJECTS_SEGMENT, KeyName(SUBJECT, person), make=True)
-        if key is None:  # pragma: no cover - making always yields a key
-            raise ShreddedError("the subject key is gone", rule="vault.key")
-        return key
-
-    def subject_keys(self, people: Sequence[str]) -> list[bytes]:
-        """Return the subject keys of many people, in order; one look-up, missing ones are made."""
-        names = [KeyName(SUBJECT, person) for person in people]
-        if not names:
-            return []
-        held = self._lookup.make(SUBJECTS_SEGMENT, names)
-        return [held[name] for name in names]
-
-    def living_subjects(self) -> dict[str, bytes]:
-        """Return the subject key of everybody who has one: of nobody who was erased."""
-        column = tables.key.c
-        with self._engine.begin() as connection:
-            owners = connection.execute(
-                sa.select(column.owner).where(column.kind == SUBJECT)
-            ).scalars()
-            names = [KeyName(SUBJECT, owner) for owner in owners]
-            held = self._keyring.find(connection, SUBJECTS_SEGMENT, names)
-        return {name.owner: key for name, key in held.items()}
-
     def owners(self) -> set[str]:
         """Return the ids of everybody who has a key of data."""
         column = tables.key.c
@@ -418,59 +390,6 @@ class Vault:
             TamperedError: It was changed or moved.
         """
         return self._secrets.open(name)
-
-    def seal_artifact(
-        self, name: str, data: bytes | memoryview, *, label: Label, segment: str
-    ) -> SealedArtifact:
-        """Seal bytes as an artifact under a new key of its own; durable when this returns.
-
-        Raises:
-            ConflictError: An artifact of this name has a key already.
-            InvalidError: No bytes, too many, or a label whose time is over.
-        """
-        check_name(name, "vault.artifact")
-        if label.expires <= day_of(self._clock.now_us()):
-            raise InvalidError("a label's time is over", rule="vault.expired")
-        key_name = KeyName(ARTIFACT, name, "", label.expires)
-        with self._engine.begin() as connection:
-            taken = connection.execute(
-                sa.select(tables.key.c.id).where(
-                    tables.key.c.kind == ARTIFACT, tables.key.c.owner == name
-                )
-            ).first()
-            if taken is not None:
-                raise ConflictError("an artifact of this name exists", rule="vault.artifact")
-            key = self._keyring.make(connection, segment, {key_name})[key_name]
-        place = objects.new_name()
-        sealed, record = artifacts.seal_artifact_bytes(
-            data, name=name, segment=segment, label=label, place=place, key=key
-        )
-        self._objects.put(place, sealed)
-        return record
-
-    def keeps(self, artifact: SealedArtifact) -> bool:
-        """Return whether an artifact's key is there and its time is not over; its object is not looked at."""
-        name = KeyName(ARTIFACT, artifact.name, "", artifact.label.expires)
-        try:
-            check_unexpired(artifact.label, today=day_of(self._clock.now_us()))
-            return self._lookup.one(artifact.segment, name, make=False) is not None
-        except ShreddedError:
-            return False
-
-    def read_artifact(self, artifact: SealedArtifact) -> bytes:
-        """Return an artifact after every check.
-
-        Raises:
-            ShreddedError: Its key was destroyed, or its time is over.
-            TamperedError: It is not what the record says.
-            MissingError: The object is gone.
-        """
-        check_unexpired(artifact.label, today=day_of(self._clock.now_us()))
-        name = KeyName(ARTIFACT, artifact.name, "", artifact.label.expires)
-        key = self._lookup.one(artifact.segment, name, make=False)
-        if key is None:
-            raise ShreddedError("the artifact's key was destroyed", rule="vault.key")
-        return artifacts.open_artifact_bytes(self._objects.get(artifact.object), artifact, key=key)
 
     def __repr__(self) -> str:
         return "Vault(hidden)"

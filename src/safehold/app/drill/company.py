@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from safehold import canonical, ids
 from safehold.access import Grant, Holder, PeopleFilter, Price, approve
+from safehold.app.draft import Limits
 from safehold.app.drill.twin import MARK, Twin, mark_of
 from safehold.app.drill.unguarded import COMPANY
-from safehold.app.grants import Limits
 from safehold.app.query import Ask, draft_query
 from safehold.app.setup import create
 from safehold.canonical import b64, unb64

@@ -94,7 +94,7 @@ def without_bounds() -> None:
         return bounds
 
     replace("safehold.access.people:PeopleFilter.chooses", chooses)
-    replace("safehold.keeper.release:Release._authorise", authorise)
+    replace("safehold.keeper.decision:Decision._authorise", authorise)
 
 
 def without_release_check() -> None:

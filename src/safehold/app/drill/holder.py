@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from safehold.access import Grant, Holder, PeopleFilter, Price, approve
 from safehold.app.charters import charter_in_force, keys_in
+from safehold.app.draft import Limits, draft_grant
 from safehold.app.drill.twin import PURPOSE, Twin, sign_in
-from safehold.app.grants import Limits, draft_grant
 from safehold.canonical import b64, unb64
 from safehold.clock import SystemClock
 from safehold.errors import SafeholdError

@@ -27,10 +27,12 @@ from safehold import canonical, ids
 from safehold.app.charters import keys_in
 from safehold.app.custody import unlock
 from safehold.app.demo import enrol_staff
+from safehold.app.draft import Limits
 from safehold.app.drill.terms import PURPOSE, demo_terms
 from safehold.app.embedded import answers, keeper_environment
-from safehold.app.grants import Limits, Pass, pass_with_seats
+from safehold.app.grants import pass_with_seats
 from safehold.app.keeper import open_desk
+from safehold.app.permit import Pass
 from safehold.app.setup import create
 from safehold.app.signing_in import signed
 from safehold.charter import Charter, sign

@@ -184,7 +184,7 @@ def _keys(verbs: Verbs) -> Keys:
     listed = verbs.lifecycle.listing({}, (), _silent)["levels"]
     levels: dict[str, Mapping[str, Any]] = {one["level"]: one for one in listed}
     enrolled = {str(one) for one in desk.people.everybody()}
-    level = verbs.level.payload()
+    level = verbs.status.level.payload()
     numbers: Mapping[str, int] = levels["row"]["numbers"]
     return Keys(
         root=str(levels["root"]["kept"]),
@@ -198,7 +198,7 @@ def _keys(verbs: Verbs) -> Keys:
 
 
 def _datasets(verbs: Verbs) -> tuple[tuple[Dataset, ...], int]:
-    nodes, broken = verbs.desk.lineage.look()
+    nodes, broken = verbs.desk.lineage.look(whole=True)
     shown = verbs.graph.lineage({}, (), _silent)["lineage"]
     status = {one["id"]: one["status"] for one in shown}
     found = tuple(

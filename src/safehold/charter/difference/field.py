@@ -29,7 +29,7 @@ from safehold.charter.difference.order import (
     under,
     words,
 )
-from safehold.charter.model import OPT_IN_BY
+from safehold.charter.participation import OPT_IN_BY
 from safehold.charter.vocabulary import ASSURANCE, DLP_GROUPS
 from safehold.telemetry.schema import Level
 

@@ -15,72 +15,15 @@ from functools import cache
 from safehold.charter import terms
 from safehold.charter.granted import OPERATE, repairs, takes_grant
 from safehold.charter.model import Charter, RedLine
-from safehold.charter.prove.symbol import Symbols, Term, Truth
+from safehold.charter.prove.symbol import Truth
 from safehold.charter.prove.translate import both, every, negate, some
+from safehold.charter.prove.view import View
 from safehold.charter.redline import forms
 from safehold.charter.rule import GUARD, RED_LINE
 from safehold.charter.vocabulary import ACTIONS, DATA, GRANTED, LEARN, ROWS, SELF
 from safehold.errors import InvalidError
 
 AGENT = "agent"  # the role that only an agent has, and the only one an agent has
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """One environment, with the questions that promises ask.
-
-    Args:
-        symbols: The variables.
-        action: The action.
-        principal: The kind of principal.
-    """
-
-    symbols: Symbols
-    action: str
-    principal: str
-
-    def term(self, path: str) -> Term:
-        """Return an attribute's term."""
-        return self.symbols.get(path).term
-
-    def among(self, path: str, names: tuple[str, ...]) -> Truth:
-        """Return whether a member is one of some names, or a set holds one of them."""
-        value = self.symbols.get(path)
-        return (value.term & self.symbols.mask(value.type.of, names)) != 0
-
-    def only(self, path: str, names: tuple[str, ...]) -> Truth:
-        """Return whether a set holds nothing but some names."""
-        value = self.symbols.get(path)
-        return (value.term & ~self.symbols.mask(value.type.of, names)) == 0
-
-    def all_of(self, path: str, names: tuple[str, ...]) -> Truth:
-        """Return whether a set holds all of some names."""
-        value = self.symbols.get(path)
-        mask = self.symbols.mask(value.type.of, names)
-        return (value.term & mask) == mask
-
-    def holds(self, group: str, item: str) -> Truth:
-        """Return whether a set holds what another attribute says."""
-        found = self.symbols.get(group)
-        if found.type.kind == "strings":
-            return self.symbols.holds(found.term, self.term(item))
-        return (found.term & self.term(item)) != 0
-
-    def empty(self, path: str) -> Truth:
-        """Return whether a set of members is empty."""
-        return self.term(path) == 0
-
-    def blank(self, path: str) -> Truth:
-        """Return whether a string is empty."""
-        return self.term(path) == self.symbols.code("")
-
-    def below(self, path: str, number: int) -> Truth:
-        """Return whether a whole number is below another."""
-        return self.term(path) < self.symbols.long(number)
-
-    def role(self, name: str) -> Truth:
-        """Return whether the principal has a role."""
-        return self.term("principal.role") == self.symbols.member("Role", name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -438,4 +381,4 @@ def _purposes(charter: Charter, view: View, stages: tuple[str, ...]) -> Iterator
         yield way
 
 
-__all__ = ["Promise", "View", "forbidden_uses", "may_be_allowed", "promises"]
+__all__ = ["Promise", "forbidden_uses", "may_be_allowed", "promises"]

@@ -23,7 +23,7 @@ import z3
 from safehold.charter.model import Charter
 from safehold.charter.prove import est
 from safehold.charter.prove import shape as shapes
-from safehold.charter.prove.promise import Promise, View, may_be_allowed, promises
+from safehold.charter.prove.promise import Promise, may_be_allowed, promises
 from safehold.charter.prove.reference import judge
 from safehold.charter.prove.refusal import NotProvedError, not_proved, unsupported
 from safehold.charter.prove.request import Judge, Request
@@ -39,6 +39,7 @@ from safehold.charter.prove.sentence import bare, words
 from safehold.charter.prove.symbol import Symbols, Truth
 from safehold.charter.prove.translate import Formula, Translator, both, every, negate, some
 from safehold.charter.prove.translate import words as words_of
+from safehold.charter.prove.view import View
 from safehold.charter.prove.witness import choose
 from safehold.charter.rule import RED_LINE
 from safehold.charter.vocabulary import ACTIONS

@@ -12,11 +12,11 @@ from typing import Any, Final
 import z3
 
 from safehold.charter.model import Charter
-from safehold.charter.prove.promise import View
 from safehold.charter.prove.refusal import not_proved
 from safehold.charter.prove.request import Plain, Request
 from safehold.charter.prove.symbol import Symbols, Term, Truth, Value
 from safehold.charter.prove.translate import every, some
+from safehold.charter.prove.view import View
 from safehold.charter.vocabulary import ASSURANCE, SELF
 
 PEOPLE: Final = 1_000

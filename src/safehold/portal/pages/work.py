@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from safehold import canonical
 from safehold.access import Grant, Price
 from safehold.errors import DeniedError, InvalidError
-from safehold.keeper.requests import VERSION
+from safehold.keeper.request import VERSION
 from safehold.portal.boardroom.figure import Bar, bars
 from safehold.portal.boardroom.request import conflicts, dimensions, reaches, words
 from safehold.portal.boardroom.use import command, spending, ways

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import chdtr, chdtrc, ndtr
 
 from safehold.privacy.account import Plan
 from safehold.privacy.audit.one_run import doubt, epsilon_at_least
@@ -100,14 +101,12 @@ def judge_sampling(sums: Sums, *, plan: Plan, people: int) -> list[Record]:
         plan: The claim.
         people: How many there are.
     """
-    from scipy.stats import chi2, norm  # noqa: PLC0415
-
     values = np.asarray(sums, np.float64)
     rounds, share = len(values), plan.sampling_ppm / 1e6
     noise = (plan.multiplier * SLACK) ** 2
     whole = COUNTED * people * share * (1 - share) + noise
     spread = float(((values[:, 0] - values[:, 0].mean()) ** 2).sum()) / whole
-    ends = float(min(chi2.cdf(spread, rounds - 1), chi2.sf(spread, rounds - 1)))
+    ends = float(min(chdtr(rounds - 1, spread), chdtrc(rounds - 1, spread)))
     part = people // BLOCKS
     block = ((1 - COUNTED) * part * share * (1 - share) + noise) / rounds
     off = np.abs(values[:, 1:].mean(axis=0) - (1 - COUNTED) ** 0.5 * part * share) / block**0.5
@@ -117,20 +116,18 @@ def judge_sampling(sums: Sums, *, plan: Plan, people: int) -> list[Record]:
             ratio=round(spread / (rounds - 1), 4),
         ),
         _record(
-            "sampling_chance", min(1.0, 2 * BLOCKS * float(norm.sf(off.max()))),
+            "sampling_chance", min(1.0, 2 * BLOCKS * float(ndtr(-off.max()))),
             "some people are in more or fewer rounds than claimed", deviations=round(off.max(), 2),
         ),
     ]  # fmt: skip
 
 
 def _small(name: str, values: NDArray[np.float64]) -> Record:
-    from scipy.stats import chi2  # noqa: PLC0415
-
     square = float((values**2).sum())
     if not np.isfinite(square):
         return _record(name, 0.0, "what was released is not finite", ratio=None)
     # the claim is the multiplier; a trainer that adds a little for rounding has more
-    chance = float(chi2.cdf(square, values.size))
+    chance = float(chdtr(values.size, square))
     return _record(name, chance, _NOISE_TOO_SMALL, ratio=round((square / values.size) ** 0.5, 4))
 
 

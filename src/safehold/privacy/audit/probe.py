@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +26,10 @@ from safehold.privacy.training.matrix import MatrixPlan
 from safehold.privacy.training.slots import SlotLearner
 
 LOUD: Final = 100.0  # norm of a canary's gradient, in units of the bound
+# the claim of every audit that is asked for no other one, as ``calibrate`` finds it; a test compares the two
+CLAIM: Final = Plan(
+    epsilon_micro=1_000_000, delta_e12=10, rounds=60, sampling_ppm=200_000, multiplier=10.4072
+)
 
 Subject = Callable[["Probe"], NDArray[np.floating[Any]]]
 
@@ -46,10 +50,10 @@ class Setting:
         crowd: People who share directions, to watch who is sampled; 0 leaves that out.
     """
 
-    epsilon_micro: int = 1_000_000
-    delta_e12: int = 10
-    rounds: int = 60
-    sampling_ppm: int = 200_000
+    epsilon_micro: int = CLAIM.epsilon_micro
+    delta_e12: int = CLAIM.delta_e12
+    rounds: int = CLAIM.rounds
+    sampling_ppm: int = CLAIM.sampling_ppm
     canaries: int = 200
     bystanders: int = 800
     rows: int = 32
@@ -57,11 +61,15 @@ class Setting:
     crowd: int = 8_000
 
     def plan(self) -> Plan:
-        """Return the plan that both accountants confirm for the claim."""
-        return calibrate(
-            epsilon_micro=self.epsilon_micro, delta_e12=self.delta_e12, rounds=self.rounds,
-            sampling_ppm=self.sampling_ppm,
-        )  # fmt: skip
+        """Return the plan that both accountants confirm for the claim.
+
+        That of the usual claim is known: finding it anew takes longer than the audit, in every sandbox that trains.
+        """
+        told = {
+            "epsilon_micro": self.epsilon_micro, "delta_e12": self.delta_e12,
+            "rounds": self.rounds, "sampling_ppm": self.sampling_ppm,
+        }  # fmt: skip
+        return CLAIM if replace(CLAIM, **told) == CLAIM else calibrate(**told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safehold.access import Grant
+from safehold.app.draft import Limits, draft_grant
 from safehold.app.drill.cases.s06_pause import write_clicks
 from safehold.app.drill.company import PURPOSE, Company, draft_figures, take_file, use
 from safehold.app.drill.place import Place
 from safehold.app.drill.twin import sign_in
 from safehold.app.drill.unguarded import replace
-from safehold.app.grants import Limits, draft_grant
 from safehold.app.query import use_query
 from safehold.assurance.drill.outcome import Exposure, Findings
 from safehold.clock import SECOND_US, SystemClock

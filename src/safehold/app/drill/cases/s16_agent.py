@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from safehold.access import Grant, Holder, PeopleFilter, Price, approve
 from safehold.app.charters import charter_in_force, keys_in
+from safehold.app.draft import Limits, draft_grant
 from safehold.app.drill.asking import shape_of
 from safehold.app.drill.holder import tries
 from safehold.app.drill.notice import contained, noticed
@@ -21,7 +22,6 @@ from safehold.app.drill.place import Place
 from safehold.app.drill.run import unable
 from safehold.app.drill.scan import Scanner, read_answer
 from safehold.app.drill.twin import PURPOSE, Twin, sign_in
-from safehold.app.grants import Limits, draft_grant
 from safehold.assurance.drill.outcome import Exposure, Findings, merge
 from safehold.canonical import b64, unb64
 from safehold.clock import SystemClock

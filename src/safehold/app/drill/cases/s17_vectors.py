@@ -19,7 +19,7 @@ from safehold.app.drill.lake import write_table
 from safehold.app.drill.notice import contained, noticed
 from safehold.app.drill.place import Place
 from safehold.app.drill.twin import PURPOSE, Twin
-from safehold.app.grants import Pass
+from safehold.app.permit import Pass
 from safehold.assurance.drill.outcome import Exposure, Findings, merge
 from safehold.errors import SafeholdError
 from safehold.keeper.client import KeeperClient

@@ -20,7 +20,7 @@ from safehold.app.drill.notice import noticed
 from safehold.app.drill.place import Place
 from safehold.app.drill.scan import copy_of
 from safehold.app.drill.twin import PURPOSE, Twin
-from safehold.app.grants import Pass
+from safehold.app.permit import Pass
 from safehold.app.search import views
 from safehold.assurance.drill.outcome import Exposure, Findings, merge
 from safehold.canonical import b64

@@ -14,11 +14,11 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from safehold.app.draft import draft_grant
 from safehold.app.drill.cases.opened import ids_of, open_raw
 from safehold.app.drill.company import PURPOSE, Company, use
 from safehold.app.drill.place import Place
 from safehold.app.drill.unguarded import replace
-from safehold.app.grants import draft_grant
 from safehold.assurance.drill.outcome import Exposure, Findings
 from safehold.errors import SafeholdError
 from safehold.keeper.client import KeeperClient

@@ -42,8 +42,8 @@ def control(place: Place) -> Findings:
 
 def without_labels() -> None:
     """Let whatever is there be opened for whatever is asked."""
-    replace("safehold.keeper.release:why_withheld", lambda *_, **__: None)
-    replace("safehold.keeper.release:authorise", lambda *_, **__: None)
+    replace("safehold.keeper.decision:why_withheld", lambda *_, **__: None)
+    replace("safehold.keeper.decision:authorise", lambda *_, **__: None)
 
 
 def lake(place: Place) -> Findings:
