@@ -36,12 +36,12 @@ class Told(NamedTuple):
 
     Args:
         score: How rare so many are, given that there is one at all, times the weight of the row.
-        count: How many.
+        uses: How many.
         row: Which.
     """
 
     score: float
-    count: int
+    uses: int
     row: Row
 
 

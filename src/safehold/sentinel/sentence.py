@@ -86,11 +86,11 @@ def _extra(finding: Finding, who: Profile) -> str:
     facts = finding.facts
     said = ""
     if told := facts.get("row"):
-        days = who.bursts.get(told.row.name) or [0.0] * told.count
+        days = who.bursts.get(told.row.name) or [0.0] * told.uses
         what = "different ones within ten minutes" if told.row.different else "within an hour"
         said += (
-            f", {told.count} {what} "
-            f"(usual: on {days[told.count - 1]:.0f} of their {_count(round(days[0]), 'day')} with any)"
+            f", {told.uses} {what} "
+            f"(usual: on {days[told.uses - 1]:.0f} of their {_count(round(days[0]), 'day')} with any)"
         )
     if facts["large"] >= 2.0:
         said += f", {facts['large']:.1f} deviations larger than usual"
