@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from math import log
 
+import orjson
 import pytest
 from tests.sentinel_desk import HOUR, MINUTE, NOW, SETTINGS, raised, signals, use, watched
 
 from safehold.clock import DAY_US
-from safehold.sentinel import Sentinel, Settings
-from safehold.sentinel.bursts import MOST, Bursts, count_use
+from safehold.sentinel import Alert, Sentinel, Settings
+from safehold.sentinel.bursts import MOST, ROWS, Bursts, count_use
 from safehold.sentinel.crowd import Circle
 from safehold.sentinel.evidence import BARE, KIN, explained
 from safehold.sentinel.grants import KNOWN, Grants
@@ -202,15 +203,66 @@ def test_how_many_come_within_an_hour_is_held_against_the_hours_of_other_days():
     assert bursts.seen == {}
 
 
-def test_an_hour_is_an_hour():
+def counted(who: Profile, what: str, *at: tuple[int, str]) -> list[int]:
+    """How many in a row there are after each use, at so many minutes, of so named things."""
+    return [
+        count_use(
+            who, ROWS[what][-1], use("red-0", NOW, objects=tuple(names.split())), minute * MINUTE
+        )
+        for minute, names in at
+    ]
+
+
+def test_exports_of_an_hour_are_a_row_whatever_is_exported():
     who = somebody()
-    assert [count_use(who, "export", minute * MINUTE) for minute in (0, 30, 59, 61, 200)] == [
-        1, 2, 3, 3, 1,
-    ]  # fmt: skip
+    at = tuple((minute, "same") for minute in (0, 30, 59, 61, 200))
+    assert counted(who, "export", *at) == [1, 2, 3, 3, 1]
     assert who.today.fullest == {"export": 3}
-    for _ in range(50):
-        count_use(who, "export", 201 * MINUTE)
+    assert counted(who, "export", *((201, "same"),) * 50)[-1] == MOST
     assert len(who.lately["export"]) == MOST
+
+
+def test_different_artifacts_of_ten_minutes_are_a_row_and_the_same_again_is_none():
+    who = somebody()
+    assert counted(who, "artifact", (0, "m@3"), (1, "m@3"), (2, "m@2"), (9, "m@1")) == [1, 1, 2, 3]
+    assert counted(who, "artifact", (11, "m@1"), (12, "m@4")) == [2, 2], "m@3 and m@2 are too old"
+    assert who.today.fullest == {"artifact/other": 3}
+    assert counted(who, "artifact", (40, "m@1 m@2 m@1"), (60, "")) == [2, 1], "one use names two"
+    assert counted(who, "artifact", *((61, f"m@{n}") for n in range(50)))[-1] == MOST
+    assert len(who.lately["artifact/other"]) == MOST
+
+
+def test_the_second_model_in_ten_minutes_is_told_and_the_same_again_or_a_slow_one_later():
+    """red-0 fetches one model, about every other day; none of these is new to them."""
+    sentinel = watched()
+    known = {f"o:model-red@{number}": 6.0 for number in range(3)} | {"f:model-red": 9.0}
+    sentinel.people["red-0"].known |= known
+    kept = sentinel.snapshot()
+
+    def told(names: str, minutes: int) -> list[Alert]:
+        events = [
+            use("red-0", MORNING + place * minutes * MINUTE, action="artifact.download", segment="",
+                objects=(f"model-red@{name}",), rows=0, bytes=4_000_000)
+            for place, name in enumerate(names)
+        ]  # fmt: skip
+        found = raised(events, Sentinel.restore(kept, SETTINGS))
+        return [one for one in found if one.signal == "artifact"]
+
+    (one,) = told("21", 2)
+    assert "2 different ones within ten minutes (usual: on 0 of their" in one.sentence
+    assert told("22", 2) == told("21", 11) == []
+    assert "3 within an hour (usual: on 0 of their" in told("222", 2)[0].sentence
+
+
+def test_a_row_goes_on_after_a_restart():
+    who = somebody()
+    counted(who, "artifact", (0, "b"), (0, "a"))
+    other = Profile.from_json(
+        orjson.loads(orjson.dumps(who.to_json(), option=orjson.OPT_SORT_KEYS))
+    )
+    later = tuple((0, f"m{n}") for n in range(12))
+    assert counted(who, "artifact", *later) == counted(other, "artifact", *later)
+    assert who.lately == other.lately
 
 
 def test_the_second_export_in_ten_minutes_is_told_of_whoever_exports_seldom():

@@ -28,7 +28,7 @@ from safehold.sentinel.threshold import Thresholds
 from safehold.sentinel.volume import Usual, close
 from safehold.sentinel.words import PAPER, approves
 
-FORMAT: Final = "safehold-sentinel/4"
+FORMAT: Final = "safehold-sentinel/5"
 LEAST_DAYS: Final = 5  # active days before the volume of a day can be odd
 ODD: Final = 3.0  # standard deviations above which a day is not learned
 MOST_OF_ONE: Final = 50.0

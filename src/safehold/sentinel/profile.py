@@ -57,7 +57,7 @@ class Today:
         self.hits = 0
         self.uses = 0
         self.counts: dict[str, int] = {}  # of uses that have a meaning
-        self.fullest: dict[str, int] = {}  # of them, the most within an hour
+        self.fullest: dict[str, int] = {}  # of them, the most in a row
         self.runs: list[list[float]] = []  # of uses in a row: how many, and how long they took
         self.anomalous = False  # something was told
 
@@ -113,8 +113,8 @@ class Profile:
         self.most_rate, self.most_broad, self.most_denied = Running(), Running(), Running()
         self.most_uses, self.most_hourly, self.most_soon = Running(), Running(), Running()
         self.of_use: dict[str, list[float]] = {}  # sizes and daily counts of uses with a meaning
-        self.bursts: dict[str, list[float]] = {}  # days with so many of a use in an hour
-        self.lately: dict[str, list[int]] = {}  # moments of each use in the last hour
+        self.bursts: dict[str, list[float]] = {}  # days with so many of a use in a row
+        self.lately: dict[str, list[list[Any]]] = {}  # moments and names of each use in a row
         self.today = Today()
         self.slot, self.slots, self.slot_sum, self.soon_sum = 0, [0] * SLOTS, 0, 0
         self.paced: list[list[int]] = []  # the last hour in slots of five minutes

@@ -82,9 +82,16 @@ def _usual(key: str, who: Profile, ring: Sequence[Circle]) -> str:
     return said.replace("in all others", "others in all")
 
 
-def _extra(finding: Finding) -> str:
+def _extra(finding: Finding, who: Profile) -> str:
     facts = finding.facts
     said = ""
+    if told := facts.get("row"):
+        days = who.bursts.get(told.row.name) or [0.0] * told.uses
+        what = "different ones within ten minutes" if told.row.different else "within an hour"
+        said += (
+            f", {told.uses} {what} "
+            f"(usual: on {days[told.uses - 1]:.0f} of their {_count(round(days[0]), 'day')} with any)"
+        )
     if facts["large"] >= 2.0:
         said += f", {facts['large']:.1f} deviations larger than usual"
     if facts["often"] >= 2.0:
@@ -99,13 +106,13 @@ def _export(finding: Finding, who: Profile, ring: Sequence[Circle]) -> str:
     if not facts["use"]:
         return f"an action that is hardly used, with more coming out than is usual; {_usual(facts['key'], who, ring)}"
     what = "use of embeddings" if facts["use"] == "embedding" else "export or attempted export"
-    return f"{what} number {facts['count']} of the day{_extra(finding)}; {_usual(facts['key'], who, ring)}"
+    return f"{what} number {facts['count']} of the day{_extra(finding, who)}; {_usual(facts['key'], who, ring)}"
 
 
 def _artifact(finding: Finding, who: Profile, ring: Sequence[Circle]) -> str:
     facts = finding.facts
     return (
-        f"artifact fetched, number {facts['count']} of the day{_extra(finding)}; "
+        f"artifact fetched, number {facts['count']} of the day{_extra(finding, who)}; "
         f"{_usual(facts['strange'] or facts['key'], who, ring)}"
     )
 
@@ -113,7 +120,7 @@ def _artifact(finding: Finding, who: Profile, ring: Sequence[Circle]) -> str:
 def _join(finding: Finding, who: Profile, ring: Sequence[Circle]) -> str:
     facts = finding.facts
     usual = _usual(facts["pair"] or facts["key"], who, ring)
-    return f"a join of what is not brought together{_extra(finding)}; {usual}"
+    return f"a join of what is not brought together{_extra(finding, who)}; {usual}"
 
 
 def _agent(finding: Finding, who: Profile, _ring: Sequence[Circle]) -> str:

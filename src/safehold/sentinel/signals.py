@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import log, log2, sqrt
 from typing import TYPE_CHECKING, Final
 
-from safehold.sentinel.bursts import count_use
+from safehold.sentinel.bursts import rarest
 from safehold.sentinel.evidence import NEW_OBJECTS, RARE, Finding, Held, explained
 from safehold.sentinel.measure import Running, rarity, too_many
 from safehold.sentinel.nights import count_night
@@ -32,6 +32,7 @@ MANY_RETRIES: Final = 3
 FAST: Final = 12  # events in five minutes, and
 SPREAD: Final = 0.3  # least deviation of the logarithm of a greatest number of a day
 BROAD: Final = 6  # different things in an hour, without which no machine is running away
+TOLD: Final = 0.5  # from how rare a row is on a sentence says it
 LASTS: Final = 1.0  # weight of an hour beside five minutes
 UNKNOWN: Final = 30.0
 
@@ -156,10 +157,8 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     prior = sentinel.habit(f"{use}s/{who.kind}")
     often = Running.from_json(habit[3:]).far(log(1.0 + count), 0.4, prior)
     common = held.extra + refused(sentinel, held, use)
-    crowded = 0.0
-    if use in (EXPORT, ARTIFACT):
-        # how rare so many within an hour are, given that there is one at all
-        crowded = rarity(sentinel.bursts.chance(who, use, count_use(who, use, held.t_us)))
+    row = rarest(sentinel.bursts, who, use, event, held.t_us)
+    crowded = row.score if row is not None else 0.0
     common += 0.6 * max(0.0, large - 1.0) + max(0.5 * max(0.0, often - 1.0), crowded)
     common += 0.9 * max(0.0, held.hour - 0.8)
     much = max(large, often)  # size alone, or number alone, is enough if it is far enough
@@ -170,7 +169,7 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     key = "a:" + (held.meaning or event.action)
     action = felt[key]
     facts = {"count": count, "large": large, "often": often, "hour": held.hour, "use": use, "key": key,
-             "strange": place if strange > action else ""}  # fmt: skip
+             "row": row if crowded >= TOLD else None, "strange": place if strange > action else ""}  # fmt: skip
     if held.meaning == ARTIFACT:
         score = 0.7 * action + 0.9 * foreign + common
         yield Finding("artifact", score, (), facts, held.again)
