@@ -96,7 +96,7 @@ class Outlook:
             return self._show(), {name: kind for name, (kind, _) in self._wrong.items()}
 
     def same(self, row: Any) -> Node | None:
-        """Return the node of a row that says what it said when it was checked, byte for byte; edges are not looked at."""
+        """Return the node of a row that says byte for byte what it said when it was checked, whatever its edges say."""
         number = self.names.find(row.id)
         if not 0 <= number < len(self._nodes):
             return None
