@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 
 import safehold
 from safehold import db
+from safehold.db import postgres
 
 
 def newest_on_disk() -> str | None:
@@ -48,3 +49,8 @@ def test_starting_a_keeper_does_not_load_the_migration_tool():
     code = "import sys, safehold.app.keeper; sys.exit('alembic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=120)
     assert done.returncode == 0
+
+
+def test_sessions_are_renewed_and_what_the_driver_kept_for_them_goes():
+    engine = postgres.open_engine("postgresql://safehold@localhost/safehold", schema="s")
+    assert 0 < engine.pool._recycle <= 3600  # seconds; asked whenever a session is taken

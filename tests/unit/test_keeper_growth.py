@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from tests.keeper_desk import Bench, batch, chunk
 from tests.stream_desk import Device, Line, begin, found_stream
 
@@ -14,8 +16,10 @@ from safehold.access.lease import LONGEST_US, SKEW_US
 from safehold.canonical import b64
 from safehold.catalog import tables
 from safehold.catalog.mirror import Mirror
+from safehold.catalog.register import TELEMETRY
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.server import Server
+from safehold.telemetry.schema import STREAMS
 
 CYCLES = 12
 
@@ -131,3 +135,29 @@ def test_the_register_in_memory_is_kept_up_without_reading_it_anew(
     assert mirror.refresh() == before
     assert len(mirror._known) == len(before)
     assert len({id(one.sources) for one in before}) == len({one.sources for one in before})
+
+
+def test_rows_of_all_blocks_and_datasets_come_some_at_a_time(bench: Bench, device: Device) -> None:
+    work(bench, device, 4 * CYCLES)
+    desk = bench.desk
+    whole: list[str] = []
+
+    def note(*told: Any) -> None:
+        options = told[4].execution_options
+        if told[2].startswith("SELECT") and not options.get("yield_per"):
+            whole.append(told[2])
+
+    sa.event.listen(desk.engine, "before_cursor_execute", note)
+    try:
+        blocks = desk.catalog.blocks(kind=TELEMETRY, streams=STREAMS, after_day=0)
+        names = [one.block_id for one in blocks]
+        assert len(desk.catalog.sources_of(names)) > CYCLES
+        assert desk.catalog.blocks_of(blocks[0].person)
+        Mirror(desk.engine, key=desk.vault.derive("catalog-mac")).refresh()
+        desk.lineage.look(whole=True)
+        assert list(bench.verbs.compaction.rewriting.groups())
+        assert not whole
+    finally:
+        sa.event.remove(desk.engine, "before_cursor_execute", note)
+    assert len({id(one.label) for one in blocks}) == len({str(one.label) for one in blocks})
+    assert len({id(one.person) for one in blocks}) == len({one.person for one in blocks})

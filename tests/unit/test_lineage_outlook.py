@@ -5,17 +5,20 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safehold import canonical
 from safehold.catalog import DatasetLabel, Lineage, outlook
 from safehold.catalog.lineage import Node
 from safehold.catalog.parents import Names, Parents
 from safehold.catalog.tables import dataset, edge
 from safehold.db import metadata, open_engine
+from safehold.errors import TamperedError
 
 COUNT = 40
 PAGE = 8
@@ -264,3 +267,19 @@ def test_packed_parents_are_as_a_sorted_tuple(numbers: list[int], other: int) ->
     assert packed[:2] == expected[:2]
     assert packed == Parents(names, expected)
     assert packed != (*expected, "more")
+
+
+def test_what_is_known_is_not_decoded_again(lineage: Lineage, engine: sa.Engine) -> None:
+    build = add(lineage, COUNT, "src_001", "src_002")
+    lineage.look()
+    with patch.object(canonical, "decode", wraps=canonical.decode) as decoded:
+        assert lineage.above([build]).keys() == {build, "src_001", "src_002"}
+    assert not decoded.call_count
+    with engine.begin() as connection:
+        connection.execute(dataset.update().where(dataset.c.id == "src_001").values(label=b"{}"))
+    with pytest.raises(TamperedError):
+        lineage.above([build])
+    with engine.begin() as connection:
+        connection.execute(edge.delete().where(edge.c.parent == "src_002"))
+    with pytest.raises(TamperedError):
+        lineage.node(build)

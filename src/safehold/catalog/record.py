@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any
 
 from safehold.canonical import b64, unb64
@@ -31,9 +32,13 @@ def to_record(sealed: SealedBlock) -> dict[str, Any]:
 
 
 def from_record(record: dict[str, Any]) -> SealedBlock:
-    """Read a sealed block back."""
+    """Read a sealed block back; words that many blocks say are kept once."""
+    plain: dict[str, Any] = {
+        name: intern(one) if type(one) is str else one
+        for name, one in ((name, record[name]) for name in _PLAIN)
+    }
     return SealedBlock(
-        **{name: record[name] for name in _PLAIN},
+        **plain,
         block_id=unb64(record["block_id"]),
         sha256=unb64(record["sha256"]),
         label=Label.from_record(record["label"]),

@@ -8,7 +8,8 @@ Doesn't: keep anything readable. Labels are here, contents are not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -22,6 +23,8 @@ from safehold.catalog.row import MARK, Part, Rows
 from safehold.catalog.state import Extent, Sealer, SourceState, Tallies, add_tallies
 from safehold.errors import ConflictError
 from safehold.vault import SealedBlock, SealedObject
+
+_AT_ONCE: Final = 100  # rows on their way at once
 
 LIVE, REFUSED = parts.LIVE, "refused"
 TELEMETRY = parts.TELEMETRY
@@ -175,14 +178,14 @@ class Catalog:
         if live:
             query = query.where(tables.block.c.state == LIVE)
         with self._engine.begin() as connection:
-            return [self._rows.check(row) for row in connection.execute(query)]
+            return [self._rows.check(row) for row in _each(connection, query)]
 
     def label_of(self, source: str) -> DatasetLabel | None:
         """Return the narrowest label over a source's blocks, or None if it has none."""
         with self._engine.begin() as connection:
             blocks = [
                 self._rows.check(row)
-                for row in connection.execute(sa.select(tables.block).where(of_sources([source])))
+                for row in _each(connection, sa.select(tables.block).where(of_sources([source])))
             ]
         return label_blocks(blocks) if blocks else None
 
@@ -192,7 +195,7 @@ class Catalog:
         Raises:
             TamperedError: A row does not carry the keeper's MAC.
         """
-        return sorted({source for parts in self.parts_of(blocks).values() for source, _ in parts})
+        return sorted({source for _, parts in self._parts_of(blocks) for source, _ in parts})
 
     def parts_of(self, blocks: Sequence[bytes]) -> dict[bytes, tuple[Part, ...]]:
         """Return of which sources the rows of blocks are, in order, each row of the register checked.
@@ -200,18 +203,18 @@ class Catalog:
         Raises:
             TamperedError: A row does not carry the keeper's MAC.
         """
-        found: dict[bytes, tuple[Part, ...]] = {}
+        return dict(self._parts_of(blocks))
+
+    def _parts_of(self, blocks: Sequence[bytes]) -> Iterator[tuple[bytes, tuple[Part, ...]]]:
         column = tables.block.c
         with self._engine.begin() as connection:
             for start in range(0, len(blocks), 500):
-                for row in connection.execute(
-                    sa.select(
-                        column.id, column.kind, column.source, column.record, column.mac
-                    ).where(column.id.in_(blocks[start : start + 500]))
-                ):
+                query = sa.select(
+                    column.id, column.kind, column.source, column.record, column.mac
+                ).where(column.id.in_(blocks[start : start + 500]))
+                for row in _each(connection, query):
                     self._rows.check_mac(row)
-                    found[row.id] = self._rows.parts(row)
-        return found
+                    yield row.id, self._rows.parts(row)
 
     def finish(self, source: str, tally: Mapping[str, Mapping[str, int]]) -> None:
         """Turn a source's staged blocks live, in one transaction."""
@@ -285,7 +288,7 @@ class Catalog:
         with self._engine.begin() as connection:
             return [
                 sealed
-                for row in connection.execute(query)
+                for row in _each(connection, query)
                 for sealed in [self._rows.check(row)]
                 if wanted is None or any(source in wanted for source, _ in self._rows.parts(row))
             ]
@@ -392,3 +395,8 @@ def of_sources(sources: Sequence[str]) -> sa.ColumnElement[bool]:
     """Return what holds of blocks in which rows of some sources lie."""
     joined = sa.select(tables.origin.c.block).where(tables.origin.c.source.in_(sources))
     return sa.or_(tables.block.c.source.in_(sources), tables.block.c.id.in_(joined))
+
+
+def _each(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
+    """Yield rows some at a time: a row is several times as large as what is kept of it."""
+    yield from connection.execute(query.execution_options(yield_per=_AT_ONCE))

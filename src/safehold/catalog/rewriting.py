@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby
+from sys import intern
 
 import sqlalchemy as sa
 
@@ -23,6 +24,7 @@ from safehold.vault import SealedBlock, SealedObject
 from safehold.vault.objects import name_id
 
 _MANY = 200  # people, or blocks, named in one statement
+_FEW = 50  # whole rows on their way at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,10 @@ class Rewriting:
                     .order_by(column.person, column.place)
                 )
                 with self._reading() as connection:
-                    found = [self._candidate(row) for row in connection.execute(query)]
+                    found = [
+                        self._candidate(row)
+                        for row in connection.execute(query.execution_options(yield_per=_FEW))
+                    ]
                 for _, mine in groupby(found, key=lambda one: one.sealed.person):
                     yield list(mine)
 
@@ -181,7 +186,7 @@ class Rewriting:
         found: dict[str, list[Candidate]] = {}
         sizes: dict[str, int] = {}
         with self._reading() as connection:
-            for row in connection.execute(query):
+            for row in connection.execute(query.execution_options(yield_per=_FEW)):
                 one = self._candidate(row)
                 found.setdefault(one.sealed.object, []).append(one)
             names = list(found)
@@ -330,7 +335,7 @@ class Rewriting:
         parts = tuple(
             (source, sealed.rows if count < 0 else count) for source, count in self._rows.parts(row)
         )
-        return Candidate(sealed=sealed, source=row.source, place=row.place, parts=parts)
+        return Candidate(sealed=sealed, source=intern(row.source), place=row.place, parts=parts)
 
     def _reading(self) -> AbstractContextManager[sa.Connection]:
         return self._engine.execution_options(reading=True).begin()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
+from sys import intern
 from typing import Any
 
 import sqlalchemy as sa
@@ -163,8 +164,9 @@ class Rows:
         """Return of which sources the rows of a checked row's block are, in order, and how many of each."""
         parts = canonical.decode(row.record).get("parts")
         if parts is None:
-            return ((row.source, -1),)
-        return tuple((str(source), int(count)) for source, count in parts)
+            return ((intern(row.source), -1),)
+        # every block that was joined names some of the same sources
+        return tuple((intern(str(source)), int(count)) for source, count in parts)
 
     def _mac(self, kind: str, source: str, record: bytes) -> bytes:
         message = b"\0".join((kind.encode(), source.encode(), record))

@@ -36,6 +36,7 @@ SILENT_S = 10.0  # a server that says nothing for so long is not there, whatever
 
 SESSIONS: Final = 5  # of one keeper, kept open
 MORE_SESSIONS: Final = 10  # when many read at once; closed again
+RENEWED_S: Final = 600
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 _SESSIONS: Final[WeakKeyDictionary[sa.Engine, WeakSet[Connection]]] = WeakKeyDictionary()
@@ -99,6 +100,8 @@ def open_engine(url: str, *, schema: str) -> sa.Engine:
         pool_pre_ping=True,  # a server that was restarted is found again, before a transaction begins
         pool_size=SESSIONS,
         max_overflow=MORE_SESSIONS,
+        # what a session once needed for its largest row and its statements, the driver keeps as long as the session
+        pool_recycle=RENEWED_S,
         pool_timeout=30,  # then whoever waits is told that the database is not available
         hide_parameters=True,
     )

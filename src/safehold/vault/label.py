@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import pyarrow as pa
@@ -58,13 +59,17 @@ class Label:
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Label:
-        """Read a label back."""
-        return cls(
-            purposes=tuple(record["purposes"]),
-            jurisdiction=record["jurisdiction"],
-            expires=record["expires"],
-            charter=unb64(record["charter"]),
+        """Read a label back: one for all blocks that say the same, which are thousands."""
+        return _read(
+            tuple(record["purposes"]), record["jurisdiction"], record["expires"], record["charter"]
         )
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _read(purposes: tuple[str, ...], jurisdiction: str, expires: int, charter: str) -> Label:
+    return Label(
+        purposes=purposes, jurisdiction=jurisdiction, expires=expires, charter=unb64(charter)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
