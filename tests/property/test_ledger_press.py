@@ -172,6 +172,27 @@ def test_what_is_sealed_is_the_same_and_opens(
 
 
 @compiled
+def test_what_was_just_seen_counts_for_its_own_kind_alone():
+    said = {"purpose": "train"}
+    good = entry(0, kind="access.intent", public=said)
+    assert same([good, entry(1, kind="document", public=said)])[0].startswith("ledger.")
+    assert len(same([good, entry(1, kind="release", public=said), good])[0]) == 5
+
+
+@compiled
+@pytest.mark.parametrize("name", ["é", "x\u20ac", "\U0001f600", "\ud800"])
+def test_a_detail_whose_names_are_not_ascii_is_refused(name: str):
+    assert same([entry(0, detail={"a": 1, name: "b"})])[0].startswith("canonical.")
+
+
+@compiled
+def test_a_detail_of_a_mebibyte_is_taken_and_one_more_byte_is_not():
+    most = {"x": "y" * ((1 << 20) - 8)}
+    assert len(same([entry(0, detail=most)])[0]) == 5
+    assert same([entry(0, detail={"x": most["x"] + "y"})])[0] == "ledger.detail"
+
+
+@compiled
 def test_what_is_sealed_by_many_at_once_is_the_same():
     key, secrets = os.urandom(32), [os.urandom(at % 97) for at in range(500)]
     wanted = keys.seal_plainly(key, b"f", 0, b"p", 64, secrets, secrets)
