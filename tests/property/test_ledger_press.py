@@ -140,6 +140,13 @@ def test_whole_columns_are_the_same(count: int):
     assert fast.leaf_hashes(one for one in leaves) == hashes
     for width in (2, 4):
         assert fast.pack(leaves, width) == press.pack_plainly(leaves, width)
+    whole = fast.pack(leaves, 2)
+    for way in (fast.cut, press.cut_plainly):
+        assert way(whole) == leaves
+        assert way(b"") == []
+        for torn in (whole[:-1], whole[:1], whole + b"\0", whole + b"\0\1"):
+            with pytest.raises(ValueError, match="within"):
+                way(torn)
     for way in (fast.pack, press.pack_plainly):
         assert way([], 2) == b""
         with pytest.raises(OverflowError):
@@ -242,6 +249,7 @@ def test_what_does_not_fit_is_refused():
         (fast.leaf_hashes, (["a"],)),
         (fast.leaf_hashes, (3,)),
         (fast.fold, (bytearray(64),)),
+        (fast.cut, (bytearray(2),)),
         (fast.pack, ([b""], 0)),
         (fast.pack, ([b""], 5)),
         (fast.pack, ((b"",), 2)),

@@ -103,6 +103,32 @@ static PyObject *new_bytes(PyObject *list, Py_ssize_t at, Py_ssize_t size, char 
     return made;
 }
 
+/* ---- bundles of entries ---- */
+
+PyDoc_STRVAR(cut_doc, "cut(bundle) -> entries, each of which stood behind its length in two bytes");
+
+static PyObject *cut(PyObject *self, PyObject *arg) {
+    (void)self;
+    Piece all;
+    if (!take_bytes(arg, &all)) return NULL;
+    const unsigned char *data = (const unsigned char *)all.at;
+    PyObject *found = PyList_New(0);
+    Py_ssize_t at = 0;
+    while (found != NULL && all.size - at >= 2) {
+        Py_ssize_t size = (Py_ssize_t)data[at] << 8 | data[at + 1];
+        if (size > all.size - at - 2) break;
+        PyObject *one = PyBytes_FromStringAndSize(all.at + at + 2, size);
+        if (one == NULL || PyList_Append(found, one) != 0) Py_CLEAR(found);
+        Py_XDECREF(one);
+        at += 2 + size;
+    }
+    if (found != NULL && at != all.size) {
+        Py_CLEAR(found);
+        PyErr_SetString(PyExc_ValueError, "it ends within an entry");
+    }
+    return found;
+}
+
 /* ---- trees (RFC 6962) ---- */
 
 PyDoc_STRVAR(leaf_hashes_doc, "leaf_hashes(entries) -> hashes");

@@ -6,7 +6,7 @@
  */
 #include "hashing.h"
 
-#define VERSION 1      /* press.py takes no other */
+#define VERSION 2      /* press.py takes no other */
 #define BLINDS 96      /* three blinding values */
 #define MANY 64        /* leaves; below, letting others run costs more than it gives */
 #define LONGEST 4096   /* bytes of an actor or an object */
@@ -360,7 +360,7 @@ static PyMethodDef methods[] = {
     {"draft", draft, METH_VARARGS, draft_doc},   {"bind", bind, METH_VARARGS, bind_doc},
     {"finish", finish, METH_VARARGS, finish_doc}, {"leaf_hashes", leaf_hashes, METH_O, leaf_hashes_doc},
     {"fold", fold, METH_O, fold_doc},             {"pack", pack, METH_VARARGS, pack_doc},
-    {NULL, NULL, 0, NULL},
+    {"cut", cut, METH_O, cut_doc},                {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_press", NULL, -1, methods, NULL, NULL, NULL, NULL};
