@@ -126,7 +126,7 @@ def test_drafts_of_good_entries_are_the_same(some: list[Entry]):
 
 
 @compiled
-@pytest.mark.parametrize("count", [1, 63, 64, 700])
+@pytest.mark.parametrize("count", [1, 63, 64, 2_500])
 def test_whole_columns_are_the_same(count: int):
     some = [intent(at, segment="eu.keys" if at % 5 else "") for at in range(count)]
     (_, _, heads, middles, secrets), *_ = same(some)
@@ -140,6 +140,13 @@ def test_whole_columns_are_the_same(count: int):
     assert fast.leaf_hashes(one for one in leaves) == hashes
     for width in (2, 4):
         assert fast.pack(leaves, width) == press.pack_plainly(leaves, width)
+    whole = fast.pack(leaves, 2)
+    for way in (fast.cut, press.cut_plainly):
+        assert way(whole) == leaves
+        assert way(b"") == []
+        for torn in (whole[:-1], whole[:1], whole + b"\0", whole + b"\0\1"):
+            with pytest.raises(ValueError, match="within"):
+                way(torn)
     for way in (fast.pack, press.pack_plainly):
         assert way([], 2) == b""
         with pytest.raises(OverflowError):
@@ -169,6 +176,27 @@ def test_what_is_sealed_is_the_same_and_opens(
         assert said[:4] + said[4 : 4 + len(secret)] == len(secret).to_bytes(4, "big") + secret
         assert len(said) % pad == 0
         assert not any(said[4 + len(secret) :])
+
+
+@compiled
+def test_what_was_just_seen_counts_for_its_own_kind_alone():
+    said = {"purpose": "train"}
+    good = entry(0, kind="access.intent", public=said)
+    assert same([good, entry(1, kind="document", public=said)])[0].startswith("ledger.")
+    assert len(same([good, entry(1, kind="release", public=said), good])[0]) == 5
+
+
+@compiled
+@pytest.mark.parametrize("name", ["é", "x\u20ac", "\U0001f600", "\ud800"])
+def test_a_detail_whose_names_are_not_ascii_is_refused(name: str):
+    assert same([entry(0, detail={"a": 1, name: "b"})])[0].startswith("canonical.")
+
+
+@compiled
+def test_a_detail_of_a_mebibyte_is_taken_and_one_more_byte_is_not():
+    most = {"x": "y" * ((1 << 20) - 8)}
+    assert len(same([entry(0, detail=most)])[0]) == 5
+    assert same([entry(0, detail={"x": most["x"] + "y"})])[0] == "ledger.detail"
 
 
 @compiled
@@ -221,6 +249,7 @@ def test_what_does_not_fit_is_refused():
         (fast.leaf_hashes, (["a"],)),
         (fast.leaf_hashes, (3,)),
         (fast.fold, (bytearray(64),)),
+        (fast.cut, (bytearray(2),)),
         (fast.pack, ([b""], 0)),
         (fast.pack, ([b""], 5)),
         (fast.pack, ((b"",), 2)),

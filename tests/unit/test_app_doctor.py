@@ -50,3 +50,12 @@ def test_a_machine_that_isolates_less_is_told_what_to_mend(
     assert f"level {level}, without {lacks}" in str(check["found"])
     assert refused in str(check["found"])
     assert fix in str(check["fix"])
+
+
+@pytest.mark.parametrize(("there", "said"), [(True, "inner loops"), (False, "right and slower")])
+def test_it_says_whether_the_ledger_is_compiled(monkeypatch, tmp_path, there, said):
+    monkeypatch.setattr("safehold.ledger.press.COMPILED", there)
+    found = doctor.examine(tmp_path / "none")
+    (check,) = (one for one in found["checks"] if one["check"] == "compiled")
+    assert check["ok"]
+    assert said in check["found"]

@@ -61,6 +61,7 @@ def examine(path: Path) -> dict[str, Any]:
     check("python", lambda: ".".join(map(str, sys.version_info[:3])))
     check("sandbox", _sandbox)
     check("training", _training)
+    check("compiled", _compiled)
     if (path / "home.json").exists() or path.exists():
         check("home", lambda: Home.open(path).id)
         check("outside", lambda: _outside(Home.open(path)))
@@ -98,6 +99,17 @@ def _sandbox() -> str:
         + ("real data is refused" if level == "E0" else "more sensitive real data is refused"),
         fix="; ".join(REMEDIES[name] for name in lacking if name in REMEDIES)
         or "see docs/reference/sandbox.md",
+    )
+
+
+def _compiled() -> str:
+    from safehold.ledger import press
+
+    if press.COMPILED:
+        return "the ledger's inner loops"
+    return (
+        "nothing: the ledger is right and slower; with gcc, python3-dev and libssl-dev, "
+        "installing Safehold again compiles it"
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from safehold.ledger.entry import Entry
 
-VERSION: Final = 1  # of the compiled module that this fits to
+VERSION: Final = 2  # of the compiled module that this fits to
 HASH: Final = 32
 COMMIT_MARK: Final = b"sh/commit/v1/"
 LARGEST_TEXT: Final = 4_096  # bytes of an actor or an object
@@ -157,7 +157,26 @@ def pack_plainly(things: list[bytes], width: int, /) -> bytes:
     return b"".join(parts)
 
 
-pack = pack_plainly
+def cut_plainly(bundle: bytes, /) -> list[bytes]:
+    """Return the entries of a bundle, each of which stood behind its length in two bytes.
+
+    Raises:
+        ValueError: It ends within an entry.
+    """
+    found: list[bytes] = []
+    at, end = 0, len(bundle)
+    while at + 2 <= end:
+        stop = at + 2 + (bundle[at] << 8 | bundle[at + 1])
+        if stop > end:
+            break
+        found.append(bundle[at + 2 : stop])
+        at = stop
+    if at != end:
+        raise ValueError("it ends within an entry")
+    return found
+
+
+pack, cut = pack_plainly, cut_plainly
 draft, bind, finish = draft_plainly, bind_plainly, finish_plainly
 leaf_hashes: Callable[[Sequence[bytes]], list[bytes]] = hash_plainly
 fold: Callable[[bytes], bytes] = fold_plainly
@@ -168,4 +187,5 @@ except ImportError:
 else:
     if COMPILED := _press.VERSION == VERSION:  # another one was left by an older checkout
         draft, bind, finish = _press.draft, _press.bind, _press.finish
-        leaf_hashes, fold, pack = _press.leaf_hashes, _press.fold, _press.pack
+        leaf_hashes, fold = _press.leaf_hashes, _press.fold
+        pack, cut = _press.pack, _press.cut

@@ -65,15 +65,10 @@ def unpack_entries(data: bytes) -> Iterator[bytes]:
     Raises:
         TamperedError: The bundle ends within an entry.
     """
-    at, end = 0, len(data)
-    while at + 2 <= end:
-        stop = at + 2 + (data[at] << 8 | data[at + 1])
-        if stop > end:
-            break
-        yield data[at + 2 : stop]
-        at = stop
-    if at != end:
-        raise TamperedError("an entry bundle ends within an entry", rule="ledger.bundle")
+    try:
+        yield from press.cut(data)
+    except ValueError as error:
+        raise TamperedError("an entry bundle ends within an entry", rule="ledger.bundle") from error
 
 
 def _rows(size: int) -> list[tuple[int | str, int]]:
