@@ -55,7 +55,7 @@ GROUPS: Final[dict[str, Group]] = {
         {"SAFEHOLD_PORTAL_SECONDS": "8"},
     ),
     "network": Group("devices over HTTP and through a queue", ("network_ingest", "lease_speed"), 120),
-    "cluster": Group("sandboxes on a cluster of workers", ("ray_cost",), 120),
+    "cluster": Group("sandboxes on a cluster of workers", ("ray_cost",), 240),
     "erasure": Group("erasure", ("erasure_speed",), 180),
     "keys": Group("roots and rotations", ("key_speed",), 120),
     "keepers": Group("two keepers", ("two_keepers",), 150, {"SAFEHOLD_KEEPERS_SECONDS": "2"}),

@@ -7,7 +7,6 @@ told apart by process: the keeper (this one), Ray with its driver, the opener wi
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from tests import world
 from tests.attack.test_ray_shards import COUNT, talk
 from tests.bench.board import Board, sized
-from tests.clusters import Shared, cluster, family
+from tests.bench.spending import Meter, Spent, spending
+from tests.clusters import Shared, cluster
 from tests.ingest_job import NOW_US, job
 from tests.unit.test_enclave_train import parts
 from tests.world import PURPOSE, World, copy_world, found_world, outside
@@ -37,10 +36,9 @@ from safehold.workforce import Spec
 
 DAY = NOW_US // 86_400_000_000 - 1
 JOBS, PEOPLE, PACE = 6, 8, 20_000
-CROWD, TURNS = sized(1_000, 90), sized(2, 1)
+CROWD, TURNS = sized(700, 100), sized(2, 1)
 ROUNDS = 3
 MANY = 64 << 20
-Times = dict[str, float]
 
 
 def spec(people: int, pace: int) -> Callable[[int], dict[str, Any]]:
@@ -52,58 +50,6 @@ def spec(people: int, pace: int) -> Callable[[int], dict[str, Any]]:
         )
 
     return one
-
-
-class Meter(threading.Thread):
-    """Adds up the processor time of everything below this process, by what it is.
-
-    A sandbox's time reaches nobody's children: what confines it does not wait for it. So all of them are looked at ten
-    times a second; what a process used since the last look before its end is missed.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self._parts: dict[tuple[int, float], tuple[str, float]] = {}
-        self._over = threading.Event()
-        self._own = 0.0
-        self._lock = threading.Lock()
-
-    def run(self) -> None:
-        while not self._over.wait(0.1):
-            self.look()
-            self._own = time.thread_time()
-
-    def look(self) -> None:
-        for pid in family():
-            try:
-                one = psutil.Process(pid)
-                told, born = one.cpu_times(), one.create_time()
-                if (pid, born) in self._parts:
-                    part = self._parts[pid, born][0]
-                else:
-                    line = " ".join(one.cmdline())
-                    above = " ".join(" ".join(other.cmdline()) for other in one.parents())
-                    part = "ray" if "cluster.driver" in line + above else "workers"
-            except (psutil.Error, OSError):
-                continue
-            with self._lock:
-                self._parts[pid, born] = part, told.user + told.system
-
-    def taken(self) -> Times:
-        self.look()
-        spent = {"keeper": time.process_time() - self._own, "ray": 0.0, "workers": 0.0}
-        with self._lock:
-            for part, seconds in self._parts.values():
-                spent[part] += seconds
-        return spent
-
-    def since(self, before: Times) -> Times:
-        now = self.taken()
-        return {name: now[name] - before[name] for name in now}
-
-    def end(self) -> None:
-        self._over.set()
-        self.join()
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +71,6 @@ def together(
     """Run several jobs, so many of them at once."""
     with ThreadPoolExecutor(width) as pool:
         list(pool.map(lambda number: run(workshop, make(number)), range(jobs)))
-
-
-def share(spent: Times) -> str:
-    """Return who took how much, and what was left for the workers."""
-    told = ", ".join(f"{name} {seconds:.2f}" for name, seconds in spent.items())
-    return f"{told}; {spent['workers'] / sum(spent.values()):.0%} is left for the workers"
 
 
 @pytest.fixture(scope="module")
@@ -171,49 +111,45 @@ def test_two_workers_against_one(
 ) -> None:
     make, local = spec(PEOPLE, PACE), SandboxWorkshop(Launcher())
 
-    def measure(workshop: SandboxWorkshop, width: int) -> tuple[float, Times]:
+    def measure(workshop: SandboxWorkshop, width: int) -> Spent:
         run(workshop, spec(1, 200)(0))
-        before, begun = meter.taken(), time.perf_counter()
-        together(workshop, make, width)
-        return time.perf_counter() - begun, meter.since(before)
+        with spending(meter) as found:
+            together(workshop, make, width)
+        return found[0]
 
-    wall2, cpu2 = measure(two, JOBS)
+    by2 = measure(two, JOBS)
     with cluster(tmp_path_factory.mktemp("one"), width=1, memory=300 << 20) as one:
-        wall1, cpu1 = measure(one, JOBS)
-    (here2, _), (here1, _) = measure(local, 2), measure(local, 1)
-    total2, total1 = sum(cpu2.values()), sum(cpu1.values())
+        by1 = measure(one, JOBS)
+    here2, here1 = measure(local, 2).wall, measure(local, 1).wall
     board.add(
         f"{JOBS} sources on two Ray workers: all processor time",
-        ours=f"{total2:.1f} CPU-s, {wall2:.1f} s",
-        peer=f"on one worker: {total1:.1f} CPU-s, {wall1:.1f} s",
-        ratio=total2 / total1,
+        ours=f"{by2.all:.1f} CPU-s, {by2.wall:.1f} s",
+        peer=f"on one worker: {by1.all:.1f} CPU-s, {by1.wall:.1f} s",
+        ratio=by2.all / by1.all,
         goal="<= 1.15 x",
-        met=total2 / total1 <= 1.15,
+        met=by2.all / by1.all <= 1.15,
         most=1.6,
     )
     board.add(
         f"{JOBS} sources on two Ray workers: wall",
-        ours=f"{wall2:.1f} s",
-        peer=f"on one worker: {wall1:.1f} s",
-        ratio=wall1 / wall2,
+        ours=f"{by2.wall:.1f} s",
+        peer=f"on one worker: {by1.wall:.1f} s",
+        ratio=by1.wall / by2.wall,
         goal=">= 1.6 x, on two free cores",
-        met=wall1 / wall2 >= 1.6,
+        met=by1.wall / by2.wall >= 1.6,
         floor=0.5,
     )
     board.note(
         f"the same sources in sandboxes of this machine, two at once: {here2:.1f} s, one after the other {here1:.1f} s:"
         f" {here1 / here2:.2f} x is what two workers could gain here without Ray"
     )
-    for width, wall, cpu in ((1, wall1, cpu1), (2, wall2, cpu2)):
-        board.note(
-            f"{width} worker(s), CPU-seconds: {share(cpu)};"
-            f" {sum(cpu.values()) / wall:.2f} cores in use, load of the machine {os.getloadavg()[0]:.1f}"
-        )
-    ours = cpu2["ray"] / sum(cpu2.values())
+    for width, spent in ((1, by1), (2, by2)):
+        board.note(f"{width} worker(s), {spent.told()}")
+    ours = by2.cpu["ray"] / by2.all
     board.add(
         "what Ray itself takes of that",
-        ours=f"{cpu2['ray']:.2f} CPU-s",
-        peer=f"all of it: {sum(cpu2.values()):.1f} CPU-s",
+        ours=f"{by2.cpu['ray']:.2f} CPU-s",
+        peer=f"all of it: {by2.all:.1f} CPU-s",
         ratio=ours,
         goal="<= 0.2",
         met=ours <= 0.2,
@@ -255,7 +191,7 @@ def test_one_training_over_two_workers_against_one(
 
     monkeypatch.setattr(two, "start", fair)
 
-    def measure(workers: int, turn: int) -> tuple[float, Times, dict[str, Any]]:
+    def measure(workers: int, turn: int) -> tuple[Spent, dict[str, Any]]:
         path = tmp_path / f"{turn}-{workers}"
         path.mkdir()
         with outside(path):
@@ -263,47 +199,44 @@ def test_one_training_over_two_workers_against_one(
             copy.workshop = two  # type: ignore[assignment]
             _, holder = copy.start().pass_()
             asked = copy.use(holder, workers=workers)
-            before, begun = meter.taken(), time.perf_counter()
-            answer = copy.call("train", **asked)
-            wall, spent = time.perf_counter() - begun, meter.since(before)
+            with spending(meter) as found:
+                answer = copy.call("train", **asked)
             copy.stop()
-        return wall, spent, answer
+        return found[0], answer["metrics"]
 
     found = {
-        workers: min((measure(workers, turn) for turn in range(TURNS)), key=lambda one: one[0])
+        workers: min((measure(workers, turn) for turn in range(TURNS)), key=lambda one: one[0].wall)
         for workers in (1, 2)
     }
-    (wall1, cpu1, one), (wall2, cpu2, both) = found[1], found[2]
+    (by1, one), (by2, both) = found[1], found[2]
     drawn = {"top1", "macro_f1", "macro_over", "top1_error"}  # by the noise
     kept = [
-        {name: value for name, value in answer["metrics"].items() if name not in drawn}
-        for answer in (one, both)
+        {name: value for name, value in figures.items() if name not in drawn}
+        for figures in (one, both)
     ]
     assert kept[0] == kept[1]
-    people = one["metrics"]["trained"]
-    total1, total2 = sum(cpu1.values()), sum(cpu2.values())
+    people = one["trained"]
     board.add(
         f"a training on {people} people over two Ray workers: all processor time",
-        ours=f"{total2:.1f} CPU-s, {wall2:.1f} s",
-        peer=f"on one worker: {total1:.1f} CPU-s, {wall1:.1f} s",
-        ratio=total2 / total1,
+        ours=f"{by2.all:.1f} CPU-s, {by2.wall:.1f} s",
+        peer=f"on one worker: {by1.all:.1f} CPU-s, {by1.wall:.1f} s",
+        ratio=by2.all / by1.all,
         goal="<= 1.5 x",
-        met=total2 / total1 <= 1.5,
-        most=2.5,
+        met=by2.all / by1.all <= 1.5,
+        most=3.5,
     )
     board.add(
         f"a training on {people} people over two Ray workers: wall",
-        ours=f"{wall2:.1f} s",
-        peer=f"on one worker: {wall1:.1f} s",
-        ratio=wall1 / wall2,
+        ours=f"{by2.wall:.1f} s",
+        peer=f"on one worker: {by1.wall:.1f} s",
+        ratio=by1.wall / by2.wall,
         goal=">= 1 x",
-        met=wall1 / wall2 >= 1,
-        floor=0.4,
+        met=by1.wall / by2.wall >= 1,
+        floor=0.3,
     )
-    for width, wall, cpu, answer in ((1, wall1, cpu1, one), (2, wall2, cpu2, both)):
+    for width, (spent, figures) in found.items():
         board.note(
-            f"a training on {width} worker(s), CPU-seconds: {share(cpu)}; {sum(cpu.values()) / wall:.2f} cores in use;"
-            f" right guesses {answer['metrics']['top1']}"
+            f"a training on {width} worker(s), {spent.told()}; right guesses {figures['top1']}"
         )
 
 
