@@ -32,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 # What is in memory at once. A small block takes 20 kB while it is joined, nearly all of it around a table of few rows,
 # and a keeper whose memory is locked keeps the most that it ever needed.
 MOST_BYTES: Final = 8 << 20  # sealed bytes that are opened for one object
-MOST_BLOCKS: Final = 128
+MOST_BLOCKS: Final = 64
 MOST_SMALL: Final = 2_048  # blocks of small objects that are looked at together
 MOST_GROUPS: Final = 100  # people's days that are looked at before any of them is joined
 TURN_S: Final = 3.0  # seconds of one turn of periodic work, about
