@@ -473,3 +473,16 @@ def test_rows_that_go_into_no_one_table_do_not_keep_the_rest(bench: Bench) -> No
 def test_what_stands_for_a_join_is_no_source(bench: Bench) -> None:
     bench.call("dataset.compact")
     assert not any(one.startswith(MARK) for one in _all(_sources(bench)))
+
+
+def test_what_is_opened_at_once_is_bounded_in_blocks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 6
+    monkeypatch.setattr("safehold.keeper.compaction.MOST_BLOCKS", most)
+    before = held(bench)
+    batches = list(bench.verbs.compaction.batches())
+    assert all(len(one.inputs) <= most or len(one.outputs) == 1 for one in batches)
+    assert sum(len(one.inputs) for one in batches) == 17
+    assert bench.call("dataset.compact")["runs"] >= 4  # three without the bound
+    assert held(bench) == before

@@ -15,10 +15,12 @@ from safehold.errors import UnavailableError
 PR_GET_DUMPABLE: Final = 3
 PR_SET_DUMPABLE: Final = 4
 _CAP_IPC_LOCK: Final = 14
-_ARENA_MAX, _MMAP_THRESHOLD = -8, -3  # parameters of mallopt(3)
+_ARENA_MAX, _MMAP_THRESHOLD, _MMAP_MAX = -8, -3, -4  # parameters of mallopt(3)
 _ARENAS: Final = 1
 # bytes from which on an allocation goes back to the system as soon as it is freed
-_APART: Final = 32 << 10
+_APART: Final = 8 << 10
+# how many of them at once: a process may have 65,530 mappings, and its threads need some
+_APARTS: Final = 20_000
 _ARROW_POOL: Final = "ARROW_DEFAULT_MEMORY_POOL"  # read once, when Arrow is loaded
 _MCL: Final = 1 | 2 | 4  # MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT of mlockall(2)
 
@@ -80,6 +82,7 @@ def bound_heaps() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # other C libraries have one heap
         libc.mallopt(_ARENA_MAX, _ARENAS)
+        libc.mallopt(_MMAP_MAX, _APARTS)
         libc.mallopt(_MMAP_THRESHOLD, _APART)  # it grows by itself otherwise, up to 32 MiB
     os.environ[_ARROW_POOL] = "system"
 

@@ -29,10 +29,11 @@ from safehold.keeper.packing import GRACE_US, Batch, Packed, Packing
 from safehold.keeper.server import Report, Verb
 
 _LOG = logging.getLogger(__name__)
-# What is in memory at once. A small block takes about 6 kB while it is joined, whatever it holds, and a keeper whose
-# memory is locked keeps the most that it ever needed.
+# What is in memory at once. A small block takes 20 kB while it is joined, nearly all of it around a table of few rows,
+# and a keeper whose memory is locked keeps the most that it ever needed.
 MOST_BYTES: Final = 8 << 20  # sealed bytes that are opened for one object
-MOST_BLOCKS: Final = 512
+MOST_BLOCKS: Final = 64
+MOST_SMALL: Final = 2_048  # blocks of small objects that are looked at together
 MOST_GROUPS: Final = 100  # people's days that are looked at before any of them is joined
 TURN_S: Final = 3.0  # seconds of one turn of periodic work, about
 SHARE: Final = 0.05  # of the time that it may take, at most
@@ -235,7 +236,7 @@ class Compaction:
         self, segment: str, expires: int, taken: set[bytes], may: Callable[[Candidate], bool]
     ) -> list[Candidate]:
         """Return the blocks of small objects that are worth moving into a larger one."""
-        found = self.rewriting.of_small_objects(segment, expires, most=4 * MOST_BLOCKS)
+        found = self.rewriting.of_small_objects(segment, expires, most=MOST_SMALL)
         whole = {
             item: rest
             for item, held in found.items()
