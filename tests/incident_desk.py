@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.access_desk import Office
 from tests.containing import contain
+from tests.world import raised
 
 from safehold.canonical import unb64
 from safehold.incident.statement import Statement
@@ -135,3 +136,25 @@ class Response(Office):
         unpack(Person.read(file).open(sealed), folder)
         rows = (folder / "people.csv").read_text().splitlines()[1:]
         return {**answer, "people_named": {row.split(",")[0] for row in rows}, "folder": folder}
+
+
+def refused(act: Callable[[], Any], rule: str) -> None:
+    error = raised(act)
+    assert error.rule == rule, f"{error.rule}: {error.message}"
+
+
+def write(office: Response, incident: int, **facts: Any) -> int:
+    """Write a step as whoever has got hold of the ledger's pen would."""
+    desk = office.bench.desk
+    (receipt,) = desk.log(
+        Entry(
+            kind="incident",
+            actor="thief",
+            object="incident",
+            detail={},
+            charter=desk.trust.digest(),
+            public={"state": "closed"} | facts,
+            ref=incident,
+        )
+    )
+    return receipt.index

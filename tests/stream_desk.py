@@ -6,9 +6,10 @@ The recipe runs in this process: what a sandbox adds has tests of its own.
 from __future__ import annotations
 
 import functools
+import http.client
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,15 @@ from safehold.access.lease import Lease, read_lease
 from safehold.canonical import b64, unb64
 from safehold.clock import DAY_US
 from safehold.dlp import Rules
-from safehold.errors import UnavailableError
+from safehold.errors import (
+    UnavailableError,
+)
 from safehold.ingest import recipe
 from safehold.ingest.collector import Collector
-from safehold.ingest.network.front import Front
+from safehold.ingest.network.front import (
+    JSON,
+    Front,
+)
 from safehold.ingest.network.line import HttpLine
 from safehold.ingest.rest import pack
 from safehold.keeper.ports import Frame
@@ -291,3 +297,10 @@ def hand_in(bench: Bench, *envelopes: bytes) -> list[tuple[str, str]]:
     """Hand envelopes in at once; return what became of each, and by which rule."""
     said = bench.call("lease.hand-in", envelopes=[b64(one) for one in envelopes])
     return [(one["state"], one.get("rule", "")) for one in said["answers"]]
+
+
+def post(url: str, path: str, body: bytes, kind: str = JSON, method: str = "POST") -> Any:
+    with closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)) as link:
+        link.request(method, path, body, {"Content-Type": kind})
+        answer = link.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
