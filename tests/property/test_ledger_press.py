@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -217,6 +218,16 @@ def test_what_is_sealed_by_many_at_once_is_the_same():
     for one in work:
         one.join()
     assert found == [wanted] * 80
+
+
+@compiled
+@pytest.mark.parametrize("first", [-1, 2**32, 2**32 + 1, 2**64, 2**64 + 7])
+def test_a_number_that_four_bytes_do_not_hold_is_refused(first: int):
+    """Cut to four bytes it would be a number that was used before, under the same key."""
+    for way in (keys._series.seal, keys.seal_plainly):
+        assert way(bytes(32), b"", 2**32 - 1, b"", 1, [b""], [b""])[0][:4] == b"\xff" * 4
+        with pytest.raises((ValueError, OverflowError, struct.error)):
+            way(bytes(32), b"", first, b"", 1, [b"secret"], [b""])
 
 
 @compiled

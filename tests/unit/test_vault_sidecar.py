@@ -45,6 +45,23 @@ def test_a_series_takes_a_fresh_key_when_its_numbers_are_used_up():
                 keys.open_series(key, wrong, aad=b"y")
 
 
+def test_secrets_taken_away_meanwhile_are_sealed_all_the_same(monkeypatch):
+    """Their count comes once: less than none left would give numbers out again, and never end."""
+    key, secrets, aads = keys.new_key(), [b"x"] * 6, [b"y"] * 6
+    calls = iter(range(9))
+    seal = keys.seal_all
+
+    def seal_and_take(*arguments):
+        next(calls)
+        secrets.clear()
+        return seal(*arguments)
+
+    monkeypatch.setattr(keys, "seal_all", seal_and_take)
+    sealed = keys.Series(key, most=4).seal(secrets, aads)
+    assert [keys.open_series(key, one, aad=b"y") for one in sealed] == [b"x"] * 6
+    assert len({one[:20] for one in sealed}) == 6
+
+
 def test_threads_that_share_a_series_never_share_a_number():
     series = keys.Series(keys.new_key(), most=50)
     found: list[bytes] = []

@@ -40,7 +40,7 @@ from safehold.errors import InvalidError, TamperedError
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
-SERIES_VERSION: Final = 1  # of the compiled module that this fits to
+SERIES_VERSION: Final = 2  # of the compiled module that this fits to
 SERIES_MOST: Final = 1 << 16  # secrets under one derived key; GCM with a counter allows 2^32
 _SHA256: Final = hashes.SHA256()
 _HASH_BYTES: Final = 32
@@ -289,6 +289,8 @@ class Series(_Hidden):
             place: Stands before the additional data of all.
             pad: Zeros are added up to a multiple of this many bytes.
         """
+        # nobody else's: from a list that shrank meanwhile, numbers would be taken backwards
+        secrets, aads = list(secrets), list(aads)
         found: list[bytes] = []
         while left := len(secrets) - len(found):
             salt, key, numbers = self._take(left)

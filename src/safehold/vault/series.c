@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VERSION 1 /* keys.py takes no other */
+#define VERSION 2 /* keys.py takes no other */
 #define KEY 32
 #define NONCE 12
 #define TAG 16
@@ -77,17 +77,17 @@ static PyObject *seal(PyObject *self, PyObject *args) {
     (void)self;
     const char *key, *front, *place;
     Py_ssize_t key_size, front_size, place_size, pad;
-    unsigned int first;
+    long long first; /* with its sign: a number that wrapped would be a nonce used twice */
     PyObject *things, *bounds, *secrets = NULL, *aads = NULL, *found = NULL;
     Part *parts = NULL;
-    if (!PyArg_ParseTuple(args, "y#y#Iy#nOO", &key, &key_size, &front, &front_size, &first, &place, &place_size, &pad,
+    if (!PyArg_ParseTuple(args, "y#y#Ly#nOO", &key, &key_size, &front, &front_size, &first, &place, &place_size, &pad,
                           &things, &bounds))
         return NULL;
     /* copies that no other thread can change; what is in them lives as long as they */
     int good = (secrets = PySequence_List(things)) != NULL && (aads = PySequence_List(bounds)) != NULL;
     Py_ssize_t count = good ? PyList_Size(secrets) : 0;
     if (good && (key_size != KEY || pad < 1 || pad > 4096 || place_size > LONGEST || PyList_Size(aads) != count ||
-                 (uint64_t)first + (uint64_t)count > UINT32_MAX)) {
+                 first < 0 || first > (1LL << 32) - count)) {
         PyErr_SetString(PyExc_ValueError, "not what can be sealed");
         good = 0;
     }
@@ -106,7 +106,7 @@ static PyObject *seal(PyObject *self, PyObject *args) {
     }
     if (good) {
         PyThreadState *mine = count >= MANY ? PyEval_SaveThread() : NULL;
-        good = seal_parts((const unsigned char *)key, (const unsigned char *)front, (size_t)front_size, first,
+        good = seal_parts((const unsigned char *)key, (const unsigned char *)front, (size_t)front_size, (uint32_t)first,
                           (const unsigned char *)place, (int)place_size, parts, count);
         if (mine != NULL) PyEval_RestoreThread(mine);
     }
