@@ -20,7 +20,7 @@ FLAGS = (
 
 
 def compile_modules(root: Path) -> list[str]:
-    """Return the names below the root of the modules that were made: all of them, or none.
+    """Return the names below the root of the modules that were made: all of them, or none, and then none is left.
 
     Args:
         root: The checkout; each module lies beside its source.
@@ -30,7 +30,7 @@ def compile_modules(root: Path) -> list[str]:
         compiler = ["cc"]
     made: list[str] = []
     for source in SOURCES:
-        name = Path(source).with_name(f"_{Path(source).stem}.abi3.so")
+        name = _target(source)
         fresh = root / name.with_suffix(".new")
         command = [
             *compiler, *FLAGS, f"-I{sysconfig.get_path('include')}", str(root / source),
@@ -42,12 +42,17 @@ def compile_modules(root: Path) -> list[str]:
             why = getattr(error, "stderr", "") or str(error)
             print(f"{source} was not compiled, Python does its work: {why}", file=sys.stderr)  # noqa: T201
             fresh.unlink(missing_ok=True)
-            for one in made:
-                (root / one).unlink()
+            # those of an earlier source too: they would run beside Python that they were not compared with
+            for one in SOURCES:
+                (root / _target(one)).unlink(missing_ok=True)
             return []
         fresh.replace(root / name)
         made.append(str(name))
     return made
+
+
+def _target(source: str) -> Path:
+    return Path(source).with_name(f"_{Path(source).stem}.abi3.so")
 
 
 try:

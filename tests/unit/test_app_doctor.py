@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from safehold.app import doctor
+from safehold.vault import keys
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, level: str, *mechanisms: str) -> None:
@@ -52,9 +53,19 @@ def test_a_machine_that_isolates_less_is_told_what_to_mend(
     assert fix in str(check["fix"])
 
 
-@pytest.mark.parametrize(("there", "said"), [(True, "inner loops"), (False, "right and slower")])
-def test_it_says_whether_the_ledger_is_compiled(monkeypatch, tmp_path, there, said):
-    monkeypatch.setattr("safehold.ledger.press.COMPILED", there)
+@pytest.mark.parametrize(
+    ("hashes", "seals", "said"),
+    [
+        (True, True, "the ledger's inner loops"),
+        (True, False, "not its sealing: the ledger is right and slower"),
+        (False, True, "not its hashing: the ledger is right and slower"),
+        (False, False, "nothing: the ledger is right and slower"),
+    ],
+)
+def test_it_says_whether_the_ledger_is_compiled(monkeypatch, tmp_path, hashes, seals, said):
+    """Each of the two modules is loaded or left alone by itself."""
+    monkeypatch.setattr("safehold.ledger.press.COMPILED", hashes)
+    monkeypatch.setattr(keys, "seal_all", len if seals else keys.seal_plainly)
     found = doctor.examine(tmp_path / "none")
     (check,) = (one for one in found["checks"] if one["check"] == "compiled")
     assert check["ok"]

@@ -35,8 +35,20 @@ def test_one_that_does_not_compile_takes_the_other_with_it(hook, tmp_path, capsy
     assert not list(tmp_path.rglob("*.new"))
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_an_older_source_left_does_not_outlive_one_that_fails(hook, tmp_path, number):
+    """It would be packed into a wheel for every machine, or be loaded beside Python that has moved on."""
+    made = lay(hook, tmp_path)
+    for one in made:
+        one.write_bytes(b"older")
+    (tmp_path / hook.SOURCES[number]).write_text("#error no\n", "utf-8")
+    assert hook.compile_modules(tmp_path) == []
+    assert not any(one.exists() for one in made)
+
+
 def test_without_a_compiler_nothing_is_made_and_nothing_breaks(hook, tmp_path, monkeypatch):
     made = lay(hook, tmp_path)
+    made[0].write_bytes(b"older")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert hook.compile_modules(tmp_path) == []
     assert not any(one.exists() for one in made)
