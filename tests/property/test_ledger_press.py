@@ -240,6 +240,8 @@ def test_what_does_not_fit_is_refused():
     good = entry(1)
     wrong: list[tuple[Any, tuple[Any, ...]]] = [
         (fast.draft, ([good], bytes(95), *checks)),
+        (fast.draft, ([good], bytes(97), *checks)),
+        (fast.draft, ([], bytes(1), *checks)),
         (fast.draft, ([good], "noise", *checks)),
         (fast.draft, ([object()], bytes(96), *checks)),
         (fast.draft, (None, b"", *checks)),
@@ -252,6 +254,8 @@ def test_what_does_not_fit_is_refused():
         (fast.draft, ([entry(1, key="k")], bytes(96), *checks[:4], lambda *_: b"", *checks[5:])),
         (fast.draft, ([good], bytes(96), *checks[:2], lambda *_: (1, b"", b"", 0), *checks[3:])),
         (fast.bind, (b"", [b"a"], [], b"")),
+        (fast.bind, (b"", [b"a"], [b"a", b"b"], b"")),
+        (press.bind_plainly, (b"", [b"a"], [b"a", b"b"], b"")),
         (fast.bind, (b"", [b"a"], ["a"], b"")),
         (fast.bind, (b"", (b"a",), [b"a"], b"")),
         (fast.finish, ([b"a"], [], [b"a"])),

@@ -203,7 +203,11 @@ static PyObject *draft(PyObject *self, PyObject *args) {
     if (entries == NULL) return NULL;
     Py_ssize_t count = PyList_Size(entries);
     EVP_MD_CTX *hasher = new_hasher();
-    int good = hasher != NULL && PyBytes_Size(noise) == BLINDS * count;
+    int good = hasher != NULL;
+    if (PyBytes_Size(noise) / BLINDS != count || PyBytes_Size(noise) % BLINDS != 0) {
+        PyErr_SetString(PyExc_ValueError, "not 96 bytes of noise an entry");
+        good = 0;
+    }
     for (int at = 0; good && at < 5; at++) good = (columns[at] = PyList_New(count)) != NULL;
     PyObject *frame = NULL, *last[3] = {NULL}; /* of the entry before; most are like it */
     for (Py_ssize_t at = 0; good && at < count; at++) {
@@ -251,6 +255,7 @@ static PyObject *bind(PyObject *self, PyObject *args) {
                           &tail.size))
         return NULL;
     Py_ssize_t count = PyList_Size(heads);
+    if (PyList_Size(middles) != count) return PyErr_Format(PyExc_ValueError, "lists of different lengths");
     PyObject *rests = PyList_New(count), *bound = PyList_New(count);
     int good = rests != NULL && bound != NULL;
     for (Py_ssize_t at = 0; good && at < count; at++) {
@@ -342,6 +347,7 @@ static PyObject *pack(PyObject *self, PyObject *args) {
     for (Py_ssize_t at = 0; at < count; at++) {
         if (!take_item(things, at, &one)) return NULL;
         if ((uint64_t)one.size >> 8 * width) return PyErr_Format(PyExc_OverflowError, "longer than its length can say");
+        if (one.size > PY_SSIZE_T_MAX - width - whole) return PyErr_NoMemory(); /* one thing may stand in it many times */
         whole += one.size + width;
     }
     PyObject *made = PyBytes_FromStringAndSize(NULL, whole);
