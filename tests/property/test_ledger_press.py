@@ -296,13 +296,14 @@ def test_an_error_of_a_check_comes_through_and_leaves_nothing_behind():
         assert sys.getrefcount(wrong.actor) < before + 5  # the newest error holds one
 
 
-def test_a_compiled_module_of_another_version_is_left_alone():
+@pytest.mark.parametrize("version", ["0", None])
+def test_a_compiled_module_of_another_version_or_of_none_is_left_alone(version: str | None):
     story = (
         "import sys, types\n"
         "for name in ('safehold.ledger._press', 'safehold.vault._series'):\n"
         "    sys.modules[name] = types.ModuleType(name)\n"
-        "    sys.modules[name].VERSION = 0\n"
-        "from safehold.ledger import press\n"
+        + (f"    sys.modules[name].VERSION = {version}\n" if version else "")
+        + "from safehold.ledger import press\n"
         "from safehold.vault import keys\n"
         "assert not press.COMPILED and press.draft is press.draft_plainly\n"
         "assert keys.seal_all is keys.seal_plainly\n"

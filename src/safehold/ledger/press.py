@@ -185,7 +185,8 @@ try:
 except ImportError:
     COMPILED = False
 else:
-    if COMPILED := _press.VERSION == VERSION:  # another one was left by an older checkout
+    # another one was left by an older checkout, or is not ours
+    if COMPILED := getattr(_press, "VERSION", None) == VERSION:
         draft, bind, finish = _press.draft, _press.bind, _press.finish
         leaf_hashes, fold = _press.leaf_hashes, _press.fold
         pack, cut = _press.pack, _press.cut

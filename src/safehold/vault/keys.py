@@ -326,7 +326,8 @@ try:
 except ImportError:
     pass
 else:
-    if _series.VERSION == SERIES_VERSION:  # another one was left by an older checkout
+    # another one was left by an older checkout, or is not ours
+    if getattr(_series, "VERSION", None) == SERIES_VERSION:
         seal_all = _series.seal
 
 
