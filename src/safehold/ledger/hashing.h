@@ -94,6 +94,14 @@ static PyObject *failed(void) {
     return NULL;
 }
 
+/* A list that is filled while others run. A list with empty places must not be read, and whoever asks the collector for all
+ * lists would find it: it learns of this one when it is full. */
+static PyObject *new_hidden_list(Py_ssize_t count) {
+    PyObject *list = PyList_New(count);
+    if (list != NULL) PyObject_GC_UnTrack(list);
+    return list;
+}
+
 static PyObject *new_bytes(PyObject *list, Py_ssize_t at, Py_ssize_t size, char **to) {
     PyObject *made = PyBytes_FromStringAndSize(NULL, size);
     if (made != NULL) {
@@ -138,7 +146,7 @@ static PyObject *leaf_hashes(PyObject *self, PyObject *things) {
     PyObject *entries = own_list(things, -1);
     if (entries == NULL) return NULL;
     Py_ssize_t count = PyList_Size(entries);
-    PyObject *hashes = PyList_New(count);
+    PyObject *hashes = new_hidden_list(count);
     EVP_MD_CTX *hasher = new_hasher();
     int good = hashes != NULL && hasher != NULL;
     for (Py_ssize_t at = 0; good && at < count; at++) {
@@ -150,6 +158,7 @@ static PyObject *leaf_hashes(PyObject *self, PyObject *things) {
     }
     EVP_MD_CTX_free(hasher);
     Py_DECREF(entries);
+    if (good) PyObject_GC_Track(hashes);
     if (good) return hashes;
     Py_XDECREF(hashes);
     return failed();

@@ -208,7 +208,7 @@ static PyObject *draft(PyObject *self, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "not 96 bytes of noise an entry");
         good = 0;
     }
-    for (int at = 0; good && at < 5; at++) good = (columns[at] = PyList_New(count)) != NULL;
+    for (int at = 0; good && at < 5; at++) good = (columns[at] = new_hidden_list(count)) != NULL;
     PyObject *frame = NULL, *last[3] = {NULL}; /* of the entry before; most are like it */
     for (Py_ssize_t at = 0; good && at < count; at++) {
         PyObject *entry = PyList_GetItem(entries, at);
@@ -238,6 +238,7 @@ static PyObject *draft(PyObject *self, PyObject *args) {
     for (int field = 0; field < 3; field++) Py_XDECREF(last[field]);
     EVP_MD_CTX_free(hasher);
     Py_DECREF(entries);
+    for (int at = 0; good && at < 5; at++) PyObject_GC_Track(columns[at]);
     if (good) return Py_BuildValue("NNNNN", columns[0], columns[1], columns[2], columns[3], columns[4]);
     for (int at = 0; at < 5; at++) Py_XDECREF(columns[at]);
     return failed();
