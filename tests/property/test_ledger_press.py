@@ -24,7 +24,7 @@ from safehold.ledger import press
 from safehold.ledger.draft import Drafts
 from safehold.ledger.entry import Entry
 from safehold.ledger.subjects import Subject
-from safehold.vault import keys
+from safehold.vault import keys, sidecar
 
 compiled = pytest.mark.skipif(
     not press.COMPILED and not os.environ.get("CI"), reason="no compiler: python hatch_build.py"
@@ -110,6 +110,7 @@ def test_what_is_compiled_is_what_runs():
     assert press.COMPILED
     assert press.draft is not press.draft_plainly
     assert keys.seal_all is not keys.seal_plainly
+    assert sidecar.COMPILED
 
 
 @compiled

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from safehold.app import doctor
-from safehold.vault import keys
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, level: str, *mechanisms: str) -> None:
@@ -65,7 +64,7 @@ def test_a_machine_that_isolates_less_is_told_what_to_mend(
 def test_it_says_whether_the_ledger_is_compiled(monkeypatch, tmp_path, hashes, seals, said):
     """Each of the two modules is loaded or left alone by itself."""
     monkeypatch.setattr("safehold.ledger.press.COMPILED", hashes)
-    monkeypatch.setattr(keys, "seal_all", len if seals else keys.seal_plainly)
+    monkeypatch.setattr("safehold.vault.sidecar.COMPILED", seals)
     found = doctor.examine(tmp_path / "none")
     (check,) = (one for one in found["checks"] if one["check"] == "compiled")
     assert check["ok"]

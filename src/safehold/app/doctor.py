@@ -104,15 +104,14 @@ def _sandbox() -> str:
 
 def _compiled() -> str:
     from safehold.ledger import press
-    from safehold.vault import keys
+    from safehold.vault import sidecar
 
-    seals = keys.seal_all is not keys.seal_plainly
-    if press.COMPILED and seals:
+    if press.COMPILED and sidecar.COMPILED:
         return "the ledger's inner loops"
     some = {
         (True, False): "the ledger's hashing, not its sealing",
         (False, True): "the ledger's sealing, not its hashing",
-    }.get((press.COMPILED, seals), "nothing")
+    }.get((press.COMPILED, sidecar.COMPILED), "nothing")
     return (
         f"{some}: the ledger is right and slower; with gcc, python3-dev and libssl-dev, "
         "installing Safehold again compiles it"

@@ -16,6 +16,7 @@ from safehold.errors import InvalidError, ShreddedError, TamperedError
 from safehold.vault import keys
 from safehold.vault.keyring import LEDGER_SEGMENT, SIDECAR, KeyName, check_segment
 
+COMPILED: Final = keys.seal_all is not keys.seal_plainly  # whether many are sealed in one call to C
 _VERSION: Final = b"\x02"  # 1 derived a key for each detail
 _PAD: Final = 64  # bytes; the length of a detail says little
 
