@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.clusters import (
     Shared,
-    cluster,
     family,
     find,
     folder_of_ray,
@@ -22,18 +19,17 @@ from tests.clusters import (
     scan_memory,
 )
 from tests.ingest_job import NOW_US, job
-from tests.world import PURPOSE, World, copy_world, outside, spec_at
+from tests.ray_desk import Axe, derived, far_away, features_here, killing, two_workers, uses
+from tests.world import PURPOSE, World, spec_at
 
 from safehold.app.workshop import SandboxWorkshop
 from safehold.cluster import errand as errand_module
-from safehold.cluster.farm import Farm
 from safehold.cluster.letter import CLAIM
 from safehold.cluster.seal import fresh_secret
 from safehold.errors import SafeholdError
 from safehold.sandbox.launch import Launcher
 from safehold.sandbox.parts import seal_bytes
 from safehold.signing import SigningKey
-from safehold.vault import SealedBlock
 
 COMPANY = {"kind": "synthetic", "spec": spec_at(NOW_US).to_spec(), "first": 0, "count": 3}
 
@@ -41,55 +37,21 @@ COMPANY = {"kind": "synthetic", "spec": spec_at(NOW_US).to_spec(), "first": 0, "
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Two workers, for all tests of this module."""
-    with cluster(tmp_path_factory.mktemp("ray"), memory=80 << 20) as made:
+    with two_workers(tmp_path_factory.mktemp("ray")) as made:
         yield made
 
 
 @pytest.fixture
 def far(made_world: World, workers: Shared, tmp_path: Path) -> Iterator[World]:
     """A running company whose sandboxes run on the two workers."""
-    with outside(tmp_path):
-        copy = copy_world(made_world, tmp_path)
-        copy.workshop = workers  # type: ignore[assignment]
-        yield copy.start()
-        copy.stop()
-
-
-def derived(world: World) -> dict[str, bytes]:
-    """Return what was made of each person, by their name outside."""
-    held: list[SealedBlock] = list(
-        world.desk.catalog.blocks(kind="derived", streams=("feature",), after_day=0)
-    )
-    found: dict[str, bytes] = {}
-    for block, table in world.desk.vault.read(held):
-        name = world.desk.people.standing(block.person).external
-        assert name not in found, "somebody has features twice"
-        rows = table.combine_chunks().to_pylist()
-        found[name] = repr(rows).encode()
-    return found
-
-
-def uses(world: World, after: int) -> list[tuple[str, Any]]:
-    """Return the intents and results since, in their order."""
-    leaves = [leaf for _, leaf in world.desk.ledger.leaves(after)]
-    return [
-        (leaf["k"], leaf["pub"].get("outcome"))
-        for leaf in leaves
-        if leaf["k"] in {"access.intent", "access.result"}
-    ]
+    with far_away(made_world, workers, tmp_path) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
 def here(made_world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What features are without Ray."""
-    path = tmp_path_factory.mktemp("here")
-    with outside(path):
-        copy = copy_world(made_world, path).start()
-        try:
-            copy.call("feature", purpose=PURPOSE)
-            return derived(copy)
-        finally:
-            copy.stop()
+    return features_here(made_world, tmp_path_factory.mktemp("here"))
 
 
 def test_features_are_the_same_on_two_workers_as_on_this_machine(
@@ -100,32 +62,6 @@ def test_features_are_the_same_on_two_workers_as_on_this_machine(
     assert derived(far) == here
     assert answer["level"] == far.desk.workshop.level()
     assert uses(far, before) == [("access.intent", None), ("access.result", "ok")]
-
-
-class Axe:
-    """Kills something at the moment when the driver has said a certain word for the first time, or the nth."""
-
-    def __init__(self, farm: Farm, word: str, strike: Callable[[], None], *, nth: int = 1) -> None:
-        self._hear, self._word, self._strike, self._left = farm.hear, word, strike, nth
-        self._lock = threading.Lock()
-        self.struck = False
-
-    def __call__(self, header: dict[str, Any], body: bytes) -> None:
-        with self._lock:
-            self._left -= header.get("say") == self._word
-            mine = not self._left and not self.struck
-            self.struck = self.struck or mine
-        if mine:
-            self._strike()
-        self._hear(header, body)
-
-
-def killing(what: str) -> Callable[[], None]:
-    def strike() -> None:
-        for pid in find(what):
-            os.kill(pid, signal.SIGKILL)
-
-    return strike
 
 
 STEPS = ("placed", "claim", "piece", "last")

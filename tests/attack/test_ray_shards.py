@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.attack.test_ray import Axe, killing
-from tests.clusters import Shared, cluster, folder_of_ray, rays, scan_folder, scan_memory
+from tests.clusters import Shared, folder_of_ray, rays, scan_folder, scan_memory
+from tests.ray_desk import Axe, killing, two_workers
 from tests.unit.test_enclave_train import SHAPE, WORDS, parts
 
 from safehold.app.workshop import SandboxWorkshop
@@ -25,7 +25,7 @@ SPEC = WORDS.to_spec()
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    with cluster(tmp_path_factory.mktemp("ray"), memory=80 << 20) as made:
+    with two_workers(tmp_path_factory.mktemp("ray")) as made:
         yield made
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.attack.test_ray import Axe, derived, killing, uses
-from tests.clusters import Shared, cluster
-from tests.world import PURPOSE, World, copy_world, found_world, outside
+from tests.clusters import Shared
+from tests.ray_desk import Axe, derived, far_away, features_here, killing, two_workers, uses
+from tests.world import PURPOSE, World, found_world
 
 from safehold.errors import BudgetSpentError
 
@@ -30,28 +30,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    with cluster(tmp_path_factory.mktemp("ray"), memory=80 << 20) as one:
-        yield one
+    with two_workers(tmp_path_factory.mktemp("ray")) as made:
+        yield made
 
 
 @pytest.fixture
 def far(made: World, workers: Shared, tmp_path: Path) -> Iterator[World]:
-    with outside(tmp_path):
-        copy = copy_world(made, tmp_path)
-        copy.workshop = workers  # type: ignore[assignment]
-        yield copy.start()
-        copy.stop()
+    with far_away(made, workers, tmp_path) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
 def here(made: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    path = tmp_path_factory.mktemp("here")
-    with outside(path):
-        copy = copy_world(made, path).start()
-        copy.call("feature", purpose=PURPOSE)
-        found = derived(copy)
-        copy.stop()
-    return found
+    return features_here(made, tmp_path_factory.mktemp("here"))
 
 
 @pytest.mark.proof
