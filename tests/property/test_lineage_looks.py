@@ -165,6 +165,7 @@ class History:
                 nodes, _ = Lineage(self.engine, key=OURS).look()
                 if one in nodes and nodes[one].kind == "source":
                     self.lineage.renew_source(one, _label(more))
+                    self.touched.add(one)
         if kind in {"gone", "no edges", "one edge less", "word", "kind"}:
             self.touched.add(one)
 
@@ -210,6 +211,9 @@ def test_what_is_known_is_what_is_there(
         nodes, broken = history.lineage.look()
         for name in history.owned - history.touched:
             assert name in nodes, name
+            for parent in set(nodes[name].parents) - history.touched:  # a label has all of theirs
+                assert nodes[parent].label.streams <= nodes[name].label.streams
+                assert nodes[parent].label.first_day >= nodes[name].label.first_day
         looks = 2 * (len(history.rows()) + 2)  # two rounds at the most
         expected = Lineage(history.engine, key=OURS).look(whole=True)
         whole = history.lineage.look(whole=True)
