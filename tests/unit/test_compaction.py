@@ -486,3 +486,13 @@ def test_what_is_opened_at_once_is_bounded_in_blocks(
     assert sum(len(one.inputs) for one in batches) == 17
     assert bench.call("dataset.compact")["runs"] >= 4  # three without the bound
     assert held(bench) == before
+
+
+def test_whoever_stands_against_it_keeps_nobody_behind_them_from_their_turn(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safehold.keeper.compaction.MOST_GROUPS", 1)
+    bench.call("people.choose", person="ana", choice="pause")  # she comes first
+    planned = bench.call("dataset.compact", dry_run=True)
+    answer = bench.call("dataset.compact")
+    assert answer["blocks"] == planned["blocks"] > 0

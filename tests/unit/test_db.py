@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -54,3 +57,26 @@ def test_starting_a_keeper_does_not_load_the_migration_tool():
 def test_sessions_are_renewed_and_what_the_driver_kept_for_them_goes():
     engine = postgres.open_engine("postgresql://safehold@localhost/safehold", schema="s")
     assert 0 < engine.pool._recycle <= 3600  # seconds; asked whenever a session is taken
+
+
+@pytest.mark.parametrize("reading", [True, False])
+def test_an_error_between_two_rows_holds_nothing_open(tmp_path: Path, reading: bool) -> None:
+    table = sa.Table("held_open", sa.MetaData(), sa.Column("number", sa.Integer))
+    engine = db.open_engine(tmp_path / "control.sqlite")
+    table.create(engine)
+    with engine.begin() as connection:
+        connection.execute(table.insert(), [{"number": number} for number in range(-10, 300)])
+    query = sa.select(table.c.number).execution_options(yield_per=4)
+    with (
+        pytest.raises(ZeroDivisionError) as kept,  # and with it its frames
+        engine.execution_options(reading=reading).begin() as connection,
+    ):
+        [1 / row.number for row in connection.execute(query)]
+    with closing(sqlite3.connect(tmp_path / "control.sqlite")) as other:
+        other.execute("DELETE FROM held_open WHERE number > 200")
+        other.commit()
+    db.truncate_wal(engine)
+    with engine.begin() as connection:
+        connection.execute(table.delete())
+    assert kept.value.__traceback__
+    engine.dispose()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from safehold.app import blast as orders
 from safehold.app.serve import work_by_itself
 from safehold.errors import InvalidError, MissingError, UnavailableError
 from safehold.incident import index as index_module
+from safehold.incident import responder as responder_module
 from safehold.incident.blast import Part, places_of
 from safehold.incident.blast_picture import draw_blast, draw_blast_tree
 from safehold.incident.responder import LIFE_US
@@ -456,3 +458,23 @@ def test_two_erased_people_are_never_taken_for_one() -> None:
     assert tracks["uses"]["erased"].tolist() == [1, 1]
     assert len(set(tracks["uses"]["people"].tolist())) == 1
     assert not tracks.prune(["there"])
+
+
+def test_nothing_is_read_anew_while_something_is_measured(
+    bench: Bench, made: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    responder, name = bench.service.responder, grant_of(made)
+    bench.service.keep_up()
+    fresh = threading.Event()
+    real = responder_module.was_opened
+
+    def measured(*given: Any) -> Part:
+        reader = threading.Thread(target=lambda: (responder.keep_up(), fresh.set()), daemon=True)
+        reader.start()
+        assert not fresh.wait(0.2)
+        return real(*given)
+
+    monkeypatch.setattr(responder_module, "was_opened", measured)
+    told = bench.call("incident.blast", target={"grant": name})
+    assert told["was"]["people"] == len(made.people_of[name])
+    assert fresh.wait(10)

@@ -283,3 +283,38 @@ def test_what_is_known_is_not_decoded_again(lineage: Lineage, engine: sa.Engine)
         connection.execute(edge.delete().where(edge.c.parent == "src_002"))
     with pytest.raises(TamperedError):
         lineage.node(build)
+
+
+def test_a_whole_look_in_the_middle_of_a_round_forgets_what_is_gone(
+    lineage: Lineage, engine: sa.Engine
+) -> None:
+    lineage.look()
+    lineage.look()  # the first page of a round came upon these
+    with engine.begin() as connection:
+        connection.execute(edge.insert().values(parent="src_003", child="src_0001"))
+    lineage.look(whole=True)
+    lineage.look()
+    with engine.begin() as connection:
+        connection.execute(edge.delete())
+        connection.execute(dataset.delete().where(dataset.c.id == "src_003"))
+    nodes, broken = lineage.look(whole=True)
+    assert "src_003" not in nodes
+    assert len(nodes) == COUNT - 1
+    assert not broken
+
+
+def test_what_nobody_signed_stands_for_no_label(engine: sa.Engine) -> None:
+    alone = DatasetLabel.from_record({**LABEL.to_record(), "people": 1, "digest": "of one"})
+    ours = Lineage(engine, key=bytes(32))
+    ours.add("source", kind="source", label=alone, parents=(), created_us=1)
+    said = canonical.decode(ours._write(ours.node("source")))
+    said["label"] |= {"people": True, "digest": "of another"}  # equal to one, and no number
+    true = canonical.encode({**said, "id": "before"})
+    with engine.begin() as connection:
+        row = {"id": "before", "kind": "source", "created_us": 1, "label": true}
+        connection.execute(dataset.insert().values(row))
+    assert ours.look()[1] == {"before": "source"}
+    other = DatasetLabel.from_record({**alone.to_record(), "digest": "of another"})
+    ours.add("later", kind="source", label=other, parents=(), created_us=2)
+    assert all(type(one.label.people) is int for one in ours.look()[0].values())
+    assert type(DatasetLabel.from_record({**other.to_record(), "people": True}).people) is int

@@ -71,11 +71,12 @@ class DatasetLabel:
         """Read a label back; one that an older version wrote says nothing of categories."""
         return _same(
             cls(
-                people=record["people"],
-                expires=record["expires"],
-                first_day=record["first_day"],
-                last_day=record["last_day"],
-                sensitivity=record.get("sensitivity", 4),
+                # whole numbers, and no truth values, which equal one: what is kept stands for all that equals it
+                people=int(record["people"]),
+                expires=int(record["expires"]),
+                first_day=int(record["first_day"]),
+                last_day=int(record["last_day"]),
+                sensitivity=int(record.get("sensitivity", 4)),
                 digest=record.get("digest", ""),
                 **{name: _shared(tuple(record.get(name, ()))) for name in _SETS},
             )

@@ -330,10 +330,12 @@ class Lineage:
             said = canonical.decode(row.label)
             mac = unb64(said.pop("mac"))
             good = hmac.compare_digest(self._mac(said), mac)
-            node = Node.from_record(said)
+            node = Node.from_record(said) if good else None  # labels are kept, and only ours
         except (SafeholdError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise changed from error
-        if not good or (row.id, row.kind, row.created_us) != (node.id, node.kind, node.created_us):
+        if node is None or (row.id, row.kind, row.created_us) != (
+            node.id, node.kind, node.created_us,
+        ):  # fmt: skip
             raise changed
         return node
 

@@ -85,9 +85,10 @@ class Outlook:
         """
         with self._lock:
             with self._engine.execution_options(reading=True).begin() as connection:
+                if whole or not self._complete:
+                    self._begin_anew()
                 self._take_written(connection)
                 if whole or not self._complete:
-                    self._at = None
                     while not self._turn_page(connection):
                         pass
                     self._complete = True
@@ -118,7 +119,9 @@ class Outlook:
             nodes: What a look returned.
         """
         wanted = np.zeros(len(self.names), dtype=bool)
-        wanted[[number for one in datasets if (number := self.names.find(one)) >= 0]] = True
+        # what another look names meanwhile is nobody's parent among these nodes
+        starts = [n for one in datasets if 0 <= (n := self.names.find(one)) < len(wanted)]
+        wanted[starts] = True
         made = [
             (node.id, node.parents) for node in nodes.values() if isinstance(node.parents, Parents)
         ]
@@ -131,6 +134,12 @@ class Outlook:
                     found[name] = None
                     wanted[self.names.find(name)] = True
         return list(found)
+
+    def _begin_anew(self) -> None:
+        """Begin a round in which nothing was seen yet: what half a round came upon may be gone since."""
+        self._at = None
+        self._turns = bytearray(len(self._turns))
+        self._wrong = {name: (kind, 0) for name, (kind, _) in self._wrong.items()}
 
     def _take_written(self, connection: sa.Connection) -> None:
         now, waiting = time.monotonic(), list(self._written)

@@ -9,6 +9,7 @@ Does not hold: that nothing else happened with a key that left the keeper; no en
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -73,6 +74,8 @@ class Responder:
         self._answers = verbs.work.answers
         self._graph: Graph = verbs.graph
         self._targets = Targets(verbs.desk, verbs.principals, verbs.grants, verbs.models)
+        # nothing is read anew while something is measured: columns of two moments say nothing of either
+        self._turn = threading.RLock()
         self.index = Index(verbs.desk)
         self.holdings = Holdings(
             verbs.desk,
@@ -86,7 +89,8 @@ class Responder:
 
     def keep_up(self) -> None:
         """Read what came since, so that a question waits for little."""
-        self.holdings.refresh(self.index.catch_up(), moves=self.index.moves)
+        with self._turn:
+            self.holdings.refresh(self.index.catch_up(), moves=self.index.moves)
 
     def blast(
         self, arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -105,7 +109,14 @@ class Responder:
                 rule="blast.person",
                 fix="let two seats ask for the people: safehold incident reached",
             )
-        was, could = self.measure(target)
+        with self._turn:
+            was, could = self.measure(target)
+            told = {
+                "size": self.index.tracks.done,
+                "was": self._told(was),
+                "could": self._told(could),
+                "limits": tell_limits(target, changed=self.holdings.changed),
+            }
         (receipt,) = desk.log(
             Entry(
                 kind="blast",
@@ -119,11 +130,8 @@ class Responder:
         return {
             "target": target.to_json(),
             "about": target.words(),
-            "size": self.index.tracks.done,
             "entry": receipt.index,
-            "was": self._told(was),
-            "could": self._told(could),
-            "limits": tell_limits(target, changed=self.holdings.changed),
+            **told,
         }
 
     def people(
@@ -232,22 +240,23 @@ class Responder:
         Raises:
             MissingError: There is no such grant, principal, segment, artifact or person.
         """
-        self.keep_up()
-        index, holdings = self.index, self.holdings
-        tracks = index.tracks
-        meant = self._mean(target, tracks)
-        was = was_opened(tracks, holdings, meant, index.people)
-        could = could_be_opened(
-            tracks,
-            holdings,
-            meant,
-            by_grant=target.by_grant,
-            filters=lambda row: self._grants.records.meant(
-                tracks.words[int(tracks["grants"]["id"][row])]
-            ),
-            people=index.people,
-        )
-        return was, could
+        with self._turn:
+            self.keep_up()
+            index, holdings = self.index, self.holdings
+            tracks = index.tracks
+            meant = self._mean(target, tracks)
+            was = was_opened(tracks, holdings, meant, index.people)
+            could = could_be_opened(
+                tracks,
+                holdings,
+                meant,
+                by_grant=target.by_grant,
+                filters=lambda row: self._grants.records.meant(
+                    tracks.words[int(tracks["grants"]["id"][row])]
+                ),
+                people=index.people,
+            )
+            return was, could
 
     def _mean(self, target: Target, tracks: Tracks) -> Meant:
         grants = actors = segments = None

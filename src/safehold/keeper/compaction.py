@@ -56,7 +56,9 @@ class Compaction:
         self.packing = Packing(desk, self.rewriting)
         # where nothing was worth it, by how many there were and on which day that was
         self._settled: dict[tuple[Any, ...], tuple[int, int]] = {}
+        self._settlings = 0  # how often that was found
         self._counts: dict[tuple[Any, ...], int] = {}  # of the look that is being worked on
+        self._cut_off = False  # it did not look at everybody
 
     def verbs(self) -> dict[str, Verb]:
         """Return the verbs by name."""
@@ -143,9 +145,10 @@ class Compaction:
     ) -> tuple[list[Packed], int]:
         """Carry out what is worth it, look by look, until nothing is or the time is over."""
         packed: list[Packed] = []
-        passed_over, before = 0, -1
-        while len(packed) > before:
-            before = len(packed)
+        passed_over, before, settled = 0, -1, self._settlings
+        # a look that was cut off and came upon nothing says nothing of the people behind it
+        while len(packed) > before or (self._cut_off and self._settlings > settled):
+            before, settled = len(packed), self._settlings
             for batch in self.batches(segment, most=MOST_GROUPS):
                 for done in self._pack(batch):
                     if done is None:
@@ -156,6 +159,8 @@ class Compaction:
                     report({"done": opened, "of": max(most, opened)})
                 if until is not None and self._now() >= until:
                     return packed, passed_over
+            if until is not None and self._now() >= until:
+                break
         return packed, passed_over
 
     def _pack(self, batch: Batch) -> Iterator[Packed | None]:
@@ -208,6 +213,7 @@ class Compaction:
                 most,
             )
         )
+        self._cut_off = len(waiting) == most
         for mine in self.rewriting.of_groups(waiting):
             found = list(_joins(mine, may, today=today))
             for several in found:
@@ -248,6 +254,7 @@ class Compaction:
         return [one for place in worth_moving(sizes) for one in objects[place]]
 
     def _settle(self, key: tuple[Any, ...], count: int) -> None:
+        self._settlings += not self._is_settled(key, count)
         self._settled[key] = (count, self._desk.today())
 
     def _is_settled(self, key: tuple[Any, ...], count: int) -> bool:
