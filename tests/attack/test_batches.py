@@ -243,6 +243,24 @@ def test_the_register_s_own_key_keeps_a_part_from_coming_twice(
     assert not bench.desk.catalog.is_live("00" * 32), "and nothing else of its batch is there"
 
 
+def test_what_counts_though_nobody_could_say_so_keeps_its_rows(
+    bench: Bench, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that is cut while a transaction is made durable: it is answered as stored later, so it must be there."""
+    sealed = device.seal()
+    commit = Parts.commit
+
+    def counts_unsaid(*given: Any, **named: Any) -> None:
+        commit(*given, **named)
+        raise UnavailableError("the control database does not answer", rule="db.unavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "commit", counts_unsaid)
+        assert hand_in(bench, sealed) == [("later", "db.unavailable")]
+    assert hand_in(bench, sealed) == [ALREADY]
+    assert len(events_of(bench)) == device.first
+
+
 def test_two_at_once_with_the_same_envelope(bench: Bench, device: Device) -> None:
     sealed = device.seal()
     second: list[Any] = []

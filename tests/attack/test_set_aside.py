@@ -30,7 +30,7 @@ from tests.stream_desk import Device, Line, begin, found_stream, front, hand_in
 from safehold.access.cover import cover
 from safehold.access.envelope import LeaseKey, name_of
 from safehold.clock import DAY_US
-from safehold.errors import DeniedError, ShreddedError
+from safehold.errors import DeniedError, ShreddedError, UnavailableError
 from safehold.ingest.network.broker import Broker
 from safehold.ingest.network.consumer import Consumer
 from safehold.ingest.network.line import HttpLine
@@ -83,6 +83,25 @@ def test_a_malformed_message_is_refused_and_set_aside_sealed_under_its_sender(
     assert aside(bench) == {"ana": 1}
     # and no file of the home has it
     assert not any(GARBAGE in one.read_bytes() for one in bench.path.rglob("*") if one.is_file())
+
+
+def test_what_counts_though_nobody_could_say_so_keeps_its_rows(
+    bench: Bench, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that is cut while the register takes it: what the register names is there."""
+    register = type(bench.desk.catalog.aside)
+    add = register.add
+
+    def counts_unsaid(*given: Any) -> None:
+        add(*given)
+        raise UnavailableError("the control database does not answer", rule="db.unavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(register, "add", counts_unsaid)
+        hand_in(bench, broken(device))
+    assert aside(bench) == {"ana": 1}
+    blocks = bench.desk.catalog.blocks(kind="set_aside", streams=("key",), after_day=0)
+    assert [table.num_rows for _, table in bench.desk.vault.read(blocks)] == [1]
 
 
 def test_an_operator_sees_counts_and_nothing_of_anybody(bench: Bench, device: Device) -> None:

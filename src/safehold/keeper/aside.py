@@ -103,6 +103,7 @@ class SettingAside:
             person=person, stream=part.stream, window=today, label=label, table=_table(part)
         )
         item = desk.vault.seal([block], segment=segment)
+        registering = False
         try:
             with desk.lock:  # no leaf of it follows the leaf of a choice against it
                 self._require(part, charter, today, standing)
@@ -123,9 +124,11 @@ class SettingAside:
                         key=f"ingest/{item.name}",
                     )
                 )
+                registering = True
                 desk.catalog.aside.add(source, item)
         except BaseException:
-            desk.vault.remove([item.name])
+            if not registering:  # a transaction that failed may count: a sweep looks at the register
+                desk.vault.remove([item.name])
             raise
         return True
 

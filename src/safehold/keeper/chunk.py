@@ -2,7 +2,8 @@
 
 Order, so that a crash at any point loses and doubles nothing: seal the objects, append the chunk's leaf, then
 one transaction that makes the chunk known. Whoever made another choice while their rows were being sealed is
-left out, and what was sealed for the chunk is sealed anew.
+left out, and what was sealed for the chunk is sealed anew. Where the database did not say whether the transaction
+counts, the objects stay until a sweep has asked the register.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from safehold.catalog import Extent
 from safehold.charter import Charter
 from safehold.errors import ConflictError, InvalidError
 from safehold.keeper.arrival import Arrival, Tally
@@ -92,6 +94,7 @@ class Chunks:
                 if all(map(desk.people.knows, standings)):
                     raise
                 continue  # somebody was erased while their rows were being sealed
+            registering = False
             try:
                 with desk.lock:
                     desk.trust.contained.require_collected(
@@ -99,10 +102,14 @@ class Chunks:
                         for one in staying
                     )
                     if self._same(standings):
-                        self._make_known(chunk, counted, staying, objects)
+                        extents = self._log(chunk, staying, objects)
+                        registering = True
+                        self._register(chunk, counted, objects, extents)
                         return counted
-            except BaseException:
-                desk.vault.remove(item.name for item in objects)
+            except BaseException as error:
+                # of a transaction that failed nobody here can say whether it counts: a sweep looks at the register
+                if not registering or isinstance(error, ConflictError):
+                    desk.vault.remove(item.name for item in objects)
                 raise
             # a choice came while the rows were being sealed: once more, without who left
             desk.vault.remove(item.name for item in objects)
@@ -143,13 +150,10 @@ class Chunks:
             for name, held in standings.items()
         )
 
-    def _make_known(
-        self,
-        chunk: Chunk,
-        tally: Tally,
-        arrivals: Sequence[Arrival],
-        objects: Sequence[SealedObject],
-    ) -> None:
+    def _log(
+        self, chunk: Chunk, arrivals: Sequence[Arrival], objects: Sequence[SealedObject]
+    ) -> list[Extent]:
+        """Write that a chunk comes to rest, if it may; return the numbers that are in it."""
         desk = self._desk
         if desk.trust.digest() != chunk.digest:
             raise ConflictError(
@@ -184,6 +188,16 @@ class Chunks:
                 )
             )
         desk.trust.require_running()
+        return extents
+
+    def _register(
+        self,
+        chunk: Chunk,
+        tally: Tally,
+        objects: Sequence[SealedObject],
+        extents: Sequence[Extent],
+    ) -> None:
+        desk = self._desk
         if chunk.parts:
             desk.catalog.parts.commit(
                 chunk.source, chunk.parts, tally=tally, objects=objects, extents=extents,
