@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import event
 
+from safehold.db.half_read import close_half_read
 from safehold.db.lead import another_leads, lead_lost
 from safehold.db.place import check_place, lock_of, why_forgetful
 from safehold.db.trouble import say_unavailable, unavailable
@@ -115,6 +116,7 @@ def open_engine(url: str, *, schema: str) -> sa.Engine:
             if tuple(row[1:]) != ("on", "on"):  # the administrator may switch it off at any time
                 raise _forgetful("fsync or full_page_writes is off", "both on")
 
+    close_half_read(engine)
     say_unavailable(engine)
     _SESSIONS[engine] = sessions
     return engine
