@@ -36,3 +36,24 @@ def refused(crowd: Crowd, said: Said | bytes, tmp_path: Path, **more: Any) -> Ve
 
 def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def three_epochs(path: Path) -> Crowd:
+    """Return a crowd whose first (0) is in the first epoch with two entries, in the second not, in the third with one."""
+    crowd = Crowd(path, people=9)
+    crowd.use(0, 1, 2)
+    crowd.use(0)
+    crowd.use(3, 4)
+    crowd.close()
+    crowd.use(*range(1, 8))
+    crowd.close()
+    crowd.use(0, 5)
+    crowd.close()
+    crowd.use(0)
+    crowd.ledger.publish()
+    return crowd
+
+
+def said_by(crowd: Crowd) -> Said:
+    """Return what her package says."""
+    return json.loads((crowd.package(0) / "package.json").read_bytes())

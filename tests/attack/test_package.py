@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.crowd import Crowd
 from tests.ledger_desk import ORIGIN, entry
-from tests.package_desk import Said, b64, check, refused, spell
+from tests.package_desk import Said, b64, check, refused, said_by, spell, three_epochs
 
 from safehold.ledger import policy_text
 from safehold.ledger.subjects import epoch_key, item_of, label_of, tag_of
@@ -26,24 +26,12 @@ from safehold_verify.words import in_words
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Crowd:
-    """Three epochs: she (0) is in the first with two entries, in the second not, in the third with one."""
-    crowd = Crowd(tmp_path_factory.mktemp("crowd"), people=9)
-    crowd.use(0, 1, 2)
-    crowd.use(0)
-    crowd.use(3, 4)
-    crowd.close()
-    crowd.use(*range(1, 8))
-    crowd.close()
-    crowd.use(0, 5)
-    crowd.close()
-    crowd.use(0)
-    crowd.ledger.publish()
-    return crowd
+    return three_epochs(tmp_path_factory.mktemp("crowd"))
 
 
 @pytest.fixture
 def hers(crowd: Crowd) -> Said:
-    return json.loads((crowd.package(0) / "package.json").read_bytes())
+    return said_by(crowd)
 
 
 def test_a_true_package_says_what_happened(crowd: Crowd, hers: Said, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.crowd import Crowd
-from tests.package_desk import Said, check, refused
+from tests.package_desk import Said, check, refused, said_by, three_epochs
 
 from safehold.ledger.audit import seal_bundle
 from safehold_verify import (
@@ -25,24 +25,12 @@ from safehold_verify.words import in_words
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Crowd:
-    """Three epochs: she (0) is in the first with two entries, in the second not, in the third with one."""
-    crowd = Crowd(tmp_path_factory.mktemp("crowd"), people=9)
-    crowd.use(0, 1, 2)
-    crowd.use(0)
-    crowd.use(3, 4)
-    crowd.close()
-    crowd.use(*range(1, 8))
-    crowd.close()
-    crowd.use(0, 5)
-    crowd.close()
-    crowd.use(0)
-    crowd.ledger.publish()
-    return crowd
+    return three_epochs(tmp_path_factory.mktemp("crowd"))
 
 
 @pytest.fixture
 def hers(crowd: Crowd) -> Said:
-    return json.loads((crowd.package(0) / "package.json").read_bytes())
+    return said_by(crowd)
 
 
 AUDITOR, OTHER = Auditor("dpo.example", b"k" * 32), Auditor("union.example", b"u" * 32)
