@@ -111,6 +111,16 @@ def leaves_said(twin: Twin) -> list[Any]:
     return found
 
 
+def by_what_they_say(shown: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the lineage with what came at one moment in an order that does not follow from names, which are drawn."""
+
+    def plain(one: dict[str, Any]) -> str:
+        return repr({name: said for name, said in one["label"].items() if name != "digest"})
+
+    sources = sorted((one for one in shown if not one["parents"]), key=plain)
+    return [*sources, *(one for one in shown if one["parents"])]
+
+
 def portrait_of(twin: Twin) -> dict[str, Any]:
     """Return everything that comes before the noise."""
     names = Names()
@@ -126,7 +136,7 @@ def portrait_of(twin: Twin) -> dict[str, Any]:
         "lineage": [
             {**one, "id": names.of(one["id"]), "parents": sorted(map(names.of, one["parents"]))}
             | ({"label": names.deep(one["label"])})
-            for one in desk.lineage.show()
+            for one in by_what_they_say(desk.lineage.show())
         ],
         "counts": desk.catalog.counts(),
         "objects": sum(1 for _ in desk.vault._objects.names()),
