@@ -127,7 +127,9 @@ class SettingAside:
                 registering = True
                 desk.catalog.aside.add(source, item)
         except BaseException:
-            if not registering:  # a transaction that failed may count: a sweep looks at the register
+            if (
+                not registering
+            ):  # a transaction that failed may count: a sweep looks at the register
                 desk.vault.remove([item.name])
             raise
         return True
