@@ -25,6 +25,7 @@ from safehold.catalog.aside import source_of
 from safehold.charter import Charter
 from safehold.errors import ConsentError, DeniedError, SafeholdError
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
+from safehold.keeper.resting import come_to_rest
 from safehold.keeper.sealed import Part
 from safehold.keeper.terms import opted_in, recorded_streams, sources_of
 from safehold.ledger import Entry
@@ -103,35 +104,28 @@ class SettingAside:
             person=person, stream=part.stream, window=today, label=label, table=_table(part)
         )
         item = desk.vault.seal([block], segment=segment)
-        registering = False
-        try:
-            with desk.lock:  # no leaf of it follows the leaf of a choice against it
-                self._require(part, charter, today, standing)
-                desk.trust.log_running(
-                    Entry(
-                        kind="ingest",
-                        actor=ENGINEER,
-                        object=source,
-                        detail={
-                            "step": "aside",
-                            "rule": part.refused,
-                            "objects": [[item.name, item.root.hex()]],
-                            "ends": label.expires,
-                        },
-                        charter=charter.digest(),
-                        subjects=desk.subjects([str(person)]),
-                        public={"objects": 1},
-                        key=f"ingest/{item.name}",
-                    )
+        # no leaf of it follows the leaf of a choice against it
+        with come_to_rest(desk.vault, [item.name]) as resting, desk.lock:
+            self._require(part, charter, today, standing)
+            desk.trust.log_running(
+                Entry(
+                    kind="ingest",
+                    actor=ENGINEER,
+                    object=source,
+                    detail={
+                        "step": "aside",
+                        "rule": part.refused,
+                        "objects": [[item.name, item.root.hex()]],
+                        "ends": label.expires,
+                    },
+                    charter=charter.digest(),
+                    subjects=desk.subjects([str(person)]),
+                    public={"objects": 1},
+                    key=f"ingest/{item.name}",
                 )
-                registering = True
-                desk.catalog.aside.add(source, item)
-        except BaseException:
-            if (
-                not registering
-            ):  # a transaction that failed may count: a sweep looks at the register
-                desk.vault.remove([item.name])
-            raise
+            )
+            resting.begin()
+            desk.catalog.aside.add(source, item)
         return True
 
     def _require(self, part: Part, charter: Charter, today: int, held: Standing) -> None:

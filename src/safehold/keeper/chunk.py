@@ -18,6 +18,7 @@ from safehold.errors import ConflictError, InvalidError
 from safehold.keeper.arrival import Arrival, Tally
 from safehold.keeper.desk import ENGINEER, Desk, segment_name
 from safehold.keeper.offer import with_subject
+from safehold.keeper.resting import come_to_rest
 from safehold.keeper.terms import label_of, recorded_streams
 from safehold.ledger import Entry
 from safehold.subjects import Standing
@@ -94,25 +95,19 @@ class Chunks:
                 if all(map(desk.people.knows, standings)):
                     raise
                 continue  # somebody was erased while their rows were being sealed
-            registering = False
-            try:
-                with desk.lock:
-                    desk.trust.contained.require_collected(
-                        (segment_name(standings[one.person].jurisdiction, one.stream), one.stream)
-                        for one in staying
-                    )
-                    if self._same(standings):
-                        extents = self._log(chunk, staying, objects)
-                        registering = True
-                        self._register(chunk, counted, objects, extents)
-                        return counted
-            except BaseException as error:
-                # of a transaction that failed nobody here can say whether it counts: a sweep looks at the register
-                if not registering or isinstance(error, ConflictError):
-                    desk.vault.remove(item.name for item in objects)
-                raise
+            names = [item.name for item in objects]
+            with come_to_rest(desk.vault, names, refused=(ConflictError,)) as resting, desk.lock:
+                desk.trust.contained.require_collected(
+                    (segment_name(standings[one.person].jurisdiction, one.stream), one.stream)
+                    for one in staying
+                )
+                if self._same(standings):
+                    extents = self._log(chunk, staying, objects)
+                    resting.begin()
+                    self._register(chunk, counted, objects, extents)
+                    return counted
             # a choice came while the rows were being sealed: once more, without who left
-            desk.vault.remove(item.name for item in objects)
+            desk.vault.remove(names)
 
     @staticmethod
     def _stays(chunk: Chunk, arrival: Arrival, standings: Mapping[str, Standing]) -> bool:

@@ -31,6 +31,7 @@ from safehold.ids import PersonId
 from safehold.keeper.contained import things
 from safehold.keeper.desk import Desk
 from safehold.keeper.openable import openable_now
+from safehold.keeper.resting import come_to_rest
 from safehold.keeper.run import Run
 from safehold.ledger import Entry
 from safehold.subjects import Standing
@@ -206,8 +207,7 @@ class Packing:
         sealed = desk.vault.seal(
             plain, segment=batch.segment, generation=generation, rewriting=True
         )
-        registering = False
-        try:
+        with come_to_rest(desk.vault, [sealed.name]) as resting:
             self.reached("sealed")
             self._compare(sealed, plain, run)
             self.reached("compared")
@@ -226,13 +226,8 @@ class Packing:
                     )
                 )
                 self.reached("made")
-                registering = True
+                resting.begin()
                 number, empty = self.rewriting.replace(batch.outputs, sealed, now_us=desk.now_us())
-        except BaseException:
-            # of a transaction that failed nobody here can say whether it counts: a sweep looks at the register
-            if not registering:
-                desk.vault.remove([sealed.name])
-            raise
         return sealed, number, empty
 
     def _open(self, batch: Batch, run: Run) -> list[PlainBlock]:
