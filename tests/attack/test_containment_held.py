@@ -367,4 +367,4 @@ def test_no_name_of_anybody_is_public(bench: Bench) -> None:
     human(bench.call, "zoe-of-accounts")
     contain(bench, "principal", "zoe-of-accounts")
     ledger = bench.desk.ledger
-    assert not [at for at in range(ledger.size) if b"zoe" in ledger.leaf(at)]
+    assert not [at for at in range(ledger.size) if b"zoe-of" in ledger.leaf(at)]

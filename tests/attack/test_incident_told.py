@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -274,8 +275,11 @@ def test_nobody_is_named_to_those_who_may_not_see(office: Response) -> None:
         ),
     ]
     text = json.dumps(outputs)
-    told = [SECRET, "cleopatra", "ana-1", *(name for name in CROWD if len(name) > 2)]
-    assert [name for name in told if f"{name} " in text or f'"{name}"' in text] == []
+    told = [SECRET, "cleopatra", "ana-1"]
+    assert [one for one in told if one in text] == []
+    # short names as words of their own: the id of a home may end in one by chance
+    words = set(re.findall(r"(?<![\w.-])[a-z]+\d*(?![\w.-])", re.sub(r"\\[a-z]", " ", text)))
+    assert words & {name for name in CROWD if len(name) > 2} == set()
     for leaf in (leaf for _, leaf in office.bench.desk.ledger.leaves() if leaf["k"] == "incident"):
         assert "cleopatra" not in json.dumps(leaf)
 

@@ -309,7 +309,8 @@ def test_tiles_and_a_head_that_are_exchanged_after_the_check_are_found(
 
     def tile(directory: Path) -> None:
         (file,) = [one for one in (directory / "tile/0").rglob("*") if one.is_file()]
-        file.write_bytes(file.read_bytes()[:-1] + b"?")
+        data = file.read_bytes()
+        file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
 
     def head(directory: Path) -> None:
         (directory / "checkpoint").write_bytes(cut)

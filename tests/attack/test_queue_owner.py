@@ -95,7 +95,8 @@ def test_a_cover_opens_for_one_key_and_whole_or_not_at_all() -> None:
     made = cover(b"x" * 5000, KEY.public)
     assert uncover(made, KEY) == b"x" * 5000
     assert len(cover(b"", KEY.public)) == len(cover(bytes(BUCKET - 4), KEY.public))
-    for data in (b"", made[:-1], b"SHC2" + made[4:], made[:50] + b"\0" + made[51:], made + b"\0"):
+    flipped = made[:50] + bytes([made[50] ^ 1]) + made[51:]
+    for data in (b"", made[:-1], b"SHC2" + made[4:], flipped, made + b"\0"):
         assert isinstance(raised(lambda data=data: uncover(data, KEY)), TamperedError)
     assert raised(lambda: uncover(made, LeaseKey(b"r" * 32))).rule == "cover.seal"
     assert isinstance(raised(lambda: cover(b"", bytes(32))), InvalidError)

@@ -113,7 +113,7 @@ def test_a_stream_goes_from_a_file_to_a_block_and_back(
     assert first["minim"] == 3
     if stream == "speech":
         assert first["meeting"] != first["speaker"]
-        assert b"ann" not in first["speaker"]
+        assert not first["speaker"].startswith(b"ann")
 
 
 def test_metrics_are_sealed_for_their_own_purpose_alone(desk: Desk, tmp_path: Path) -> None:
