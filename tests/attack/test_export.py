@@ -407,7 +407,7 @@ def test_an_erasure_does_not_wait_for_a_copy_that_waits_for_it(
 def test_whoever_carries_a_copy_and_takes_it_slowly_holds_up_no_erasure(
     asking: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("safehold.keeper.run.PATIENCE_S", 1.0)
+    monkeypatch.setattr("safehold.keeper.run.PATIENCE_S", 10.0)
     bench, said = asking.bench, asking.sign()
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import pytest
 from tests.keeper_desk import Bench
+from tests.pair import eventually
 from tests.stream_desk import Device, Line, Recorder, events_of, front, post
 from tests.web_desk import certificate
 from tests.world import raised
@@ -249,7 +250,7 @@ class Poisoned:
     def call(self, _verb: str, **arguments: Any) -> dict[str, Any]:
         given = arguments["envelopes"]
         self.asked.append(len(given))
-        assert self.wait.wait(20)
+        assert self.wait.wait(300)
         if b64(b"poison") in given:
             raise InvalidError("something broke", rule="keeper.internal")
         return {"answers": [{"state": "stored"} for _ in given]}
@@ -269,9 +270,9 @@ def test_what_breaks_a_batch_is_told_to_whoever_brought_it_and_to_nobody_else() 
     threads = [
         threading.Thread(target=bring, args=(one,)) for one in (b"first", b"a", b"poison", b"b")
     ]
-    for one in threads:
+    for number, one in enumerate(threads):
         one.start()
-        time.sleep(0.1)
+        eventually(lambda number=number: len(line.asked) + len(combiner._queue) > number)
     line.wait.set()
     for one in threads:
         one.join()
@@ -296,10 +297,11 @@ def test_bodies_that_come_at_once_fill_no_more_than_is_given_to_them(bench: Benc
             head = f"POST {ENVELOPES} HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 20}\r\n\r\n"
             link.sendall(head.encode() + bytes((1 << 20) - 1))
             links.append(link)
-            time.sleep(0.2)
+            held = min(len(links), 2) * ((1 << 20) - 1)
+            eventually(lambda held=held: server.web._bytes >= held)
         assert server.web._bytes <= 2 << 20
         for link in links[2:]:
-            link.settimeout(5)
+            link.settimeout(60)
             said.append(link.recv(4096))
         assert all(b" 503 " in one and b"retry-after: 2" in one.lower() for one in said), said
         for link in links:

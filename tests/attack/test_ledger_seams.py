@@ -182,7 +182,7 @@ def test_nobody_waits_for_the_witnesses_of_somebody_elses_erasure(
 
     def slow(*_arguments: Any, **_more: Any) -> Any:
         def other() -> None:
-            if bench.desk.lock.acquire(timeout=2):
+            if bench.desk.lock.acquire(timeout=30):
                 bench.desk.lock.release()
                 free.append(True)
             else:

@@ -42,7 +42,7 @@ class SlowKeeper(KeptClient):
 
     def call(self, verb, **_more):
         self.asked.set()
-        self.held = not self.let.wait(3)
+        self.held = not self.let.wait(30)
         raise UnavailableError("no keeper answers", rule="keeper.gone")
 
 
@@ -211,7 +211,7 @@ def test_signing_in_holds_nobody_else_up(portal):
         link = httpx.ASGITransport(app=portal, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=link, base_url=ORIGIN, cookies=cookies) as client:
             first = asyncio.create_task(client.post("/sign-in/key", data={"answer": "a.b"}))
-            await asyncio.to_thread(keeper.asked.wait, 3)
+            await asyncio.to_thread(keeper.asked.wait, 30)
             assert (await client.get("/trust-in-pages")).status_code == 200
             keeper.let.set()
             return await first

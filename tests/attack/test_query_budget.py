@@ -61,8 +61,9 @@ def test_differencing_guesses_no_better_than_the_budget_allows():
         right += difference(gate, people, 0, epsilon=each, most=500) == bit
         asked += gate.refused == "privacy.budget"
         if at < 6:
-            free += difference(Gate(None), people, 0, epsilon=2.0, most=50) == bit
+            free += difference(Gate(None), people, 0, epsilon=4.0, most=100) == bit
     assert asked == trials
+    # the mean of a hundred gaps is ten of its deviations from the half that decides
     assert free == 6, "without a budget it is told"
     slack = np.sqrt(np.log(1 / SURE) / (2 * trials))
     assert right / trials <= advantage(budget) + slack
@@ -75,15 +76,17 @@ def test_reconstruction_with_many_subsets_ends_at_the_budget():
     def choose(at: int) -> np.ndarray:
         return np.random.default_rng(at).random(count) < 0.5
 
-    found, asked = reconstruct(Gate(None), secret, epsilon=1.0, most=questions, choose=choose)
+    found, asked = reconstruct(Gate(None), secret, epsilon=4.0, most=questions, choose=choose)
     assert asked == questions
+    # each asked as if it were the only one: of forty bits none is wrong but for a chance below 10^-9
     assert np.mean(found == secret) >= 0.9, "without a budget everybody's bit is told"
     for each in (1.0, 0.1, 4.0 / questions):
         gate = Gate(4.0)
         found, asked = reconstruct(gate, secret, epsilon=each, most=2 * questions, choose=choose)
         assert gate.refused == "privacy.budget"
         assert asked == round(4.0 / each)
-        assert np.mean(found == secret) <= 0.85
+        # guesses get 37 of 40 right once in 10^7 times
+        assert np.mean(found == secret) <= 0.9
 
 
 def test_the_verb_ends_each_of_them_by_the_same_rule(asking):

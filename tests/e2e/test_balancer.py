@@ -36,7 +36,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     patch = pytest.MonkeyPatch()
     folder = tmp_path_factory.mktemp("fleet")
     patch.setenv("SAFEHOLD_OUTSIDE", str(folder / "outside"))
-    with fleet_at(folder, drain=1.0) as made:
+    with fleet_at(folder, drain=4.0) as made:
         yield made
     patch.undo()
 
@@ -207,7 +207,7 @@ def test_how_a_portal_is_says_nothing_of_anybody_and_nothing_outside(fleet: Flee
 def test_a_portal_that_is_asked_to_end_says_so_first_and_answers_meanwhile(fleet: Fleet) -> None:
     process = fleet.running["portal-b"]
     process.send_signal(signal.SIGTERM)
-    eventually(lambda: fleet.ready("portal-b") == 503, patience_s=5)
+    eventually(lambda: fleet.ready("portal-b") == 503, patience_s=30)
     with fleet.direct("portal-b") as client:
         assert client.get("/trust-in-pages").status_code == 200
     assert process.wait(30) in {0, -signal.SIGTERM}

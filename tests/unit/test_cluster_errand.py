@@ -109,7 +109,7 @@ def test_whoever_ends_an_errand_does_not_wait_for_a_driver_that_takes_nothing(
         time.sleep(0.01)
     killer = threading.Thread(target=one.kill, daemon=True)
     killer.start()
-    killer.join(2)
+    killer.join(30)
     waiting = killer.is_alive()
     farm.stuck.set()
     one.close()

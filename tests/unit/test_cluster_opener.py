@@ -209,12 +209,12 @@ def test_without_the_keepers_word_a_sandbox_ends_whatever_the_carrier_says(
     served: Carrier, monkeypatch: pytest.MonkeyPatch, forged: bool
 ) -> None:
     """A scheduler that hides the end of an attempt from its opener gains the length of the tether."""
-    monkeypatch.setattr(opener_module, "TETHER_S", 1.0)
+    monkeypatch.setattr(opener_module, "TETHER_S", 3.0)
     trip = Trip(served, f"run_10{forged}", name="sleep", more=b',"seconds":600')
     trip.warrant()
     assert next(trip.stream)[0] == "piece"
     for _ in range(4):  # true words hold it, beyond the length of one tether
-        time.sleep(0.4)
+        time.sleep(1.0)
         trip.say()
     assert sandboxes()
     end, number = time.monotonic() + 15, 99_999

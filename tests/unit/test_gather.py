@@ -101,7 +101,7 @@ def test_who_asks_alone_goes_at_once_and_the_others_together() -> None:
 def test_the_next_call_begins_so_much_later() -> None:
     keeper = Keeper(echoes)
     keeper.let.release(100)
-    with gathering(keeper, every_s=0.4) as gatherer:
+    with gathering(keeper, every_s=3.0) as gatherer:
         gatherer.ask("first")
         asking = Asking(gatherer)
         asking.ask("a")
@@ -179,7 +179,7 @@ def test_no_more_wait_than_may() -> None:
 
 def test_nobody_asks_for_whoever_has_gone() -> None:
     keeper = Keeper(echoes)
-    with gathering(keeper, patience_s=0.3) as gatherer:
+    with gathering(keeper, patience_s=1.0) as gatherer:
         asking = Asking(gatherer)
         asking.first(keeper)
         asking.ask("gone")
@@ -187,6 +187,7 @@ def test_nobody_asks_for_whoever_has_gone() -> None:
         assert {one.rule for one in told.values() if isinstance(one, SafeholdError)} == {
             "ingest.slow"
         }
+        gatherer._patience_s = WAIT_S  # a busy machine may take longer than those waited
         keeper.let.release(2)
         assert gatherer.ask("here") == "for here"
     assert keeper.calls == [["first"], ["here"]]
