@@ -24,7 +24,8 @@ from typing import Self
 import httpx
 import pytest
 from tests.command_line import CHARTERS, World, command
-from tests.portal_load import Bearer, Yard, _free, _hears
+from tests.portal_load import Bearer, Yard, _hears
+from tests.ports import free_port
 
 from safehold.errors import UnavailableError
 from safehold.keeper.client import KeeperClient
@@ -146,7 +147,9 @@ def fleet_at(
         pytest.skip(MISSING)
     world = World(root).init(CHARTERS / "demo.yaml")
     keys = {f"p{number:02}": SigningKey.generate() for number in range(PEOPLE)}
-    fleet = Fleet(world, _free(), keys, ports={name: _free() for name in PORTALS}, drain=drain)
+    fleet = Fleet(
+        world, free_port(), keys, ports={name: free_port() for name in PORTALS}, drain=drain
+    )
     try:
         for name in KEEPERS:
             fleet.start(name)

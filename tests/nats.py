@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ports import free_port
 
 from safehold.ingest.network.queue import Place
 
@@ -31,8 +32,7 @@ class Nats:
     def __init__(self, program: str, options: str = "") -> None:
         self._program = program
         self.path = Path(tempfile.mkdtemp(prefix="safehold-nats-"))
-        with socket.create_server(("127.0.0.1", 0)) as door:
-            self.port = door.getsockname()[1]
+        self.port = free_port()
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._names = 0

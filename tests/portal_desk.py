@@ -21,6 +21,7 @@ import pytest
 import uvicorn
 from tests.keeper_desk import Bench
 from tests.oidc_provider import CLIENT, Provider
+from tests.ports import free_port
 from tests.served import Served, copy_served, found_served
 
 from safehold.portal.settings import Limits, PortalSettings
@@ -84,7 +85,7 @@ class Portal:
             lambda: build(self.settings),
             factory=True,
             host="localhost",
-            port=port or _free_port(),
+            port=port or free_port(),
             log_level="error",
             access_log=False,
             server_header=False,
@@ -177,14 +178,6 @@ def browser_running() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket(socket.AF_INET) as link:
-        link.bind(("127.0.0.1", 0))
-        return link.getsockname()[1]
 
 
 __all__ = [

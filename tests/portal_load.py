@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 import httpx
 from tests.command_line import CHARTERS, World, command
+from tests.ports import free_port
 
 from safehold.access.identity.dpop import prove
 from safehold.app.signing_in import answer_question
@@ -139,7 +140,7 @@ def yard_at(root) -> Iterator[Yard]:
     """Yield a keeper and a portal that run, before a home with people who work there."""
     world = World(root).init(CHARTERS / "demo.yaml")
     keys = {f"p{number:02}": SigningKey.generate() for number in range(PEOPLE)}
-    yard = Yard(world, _free(), keys)
+    yard = Yard(world, free_port(), keys)
     try:
         yard.start("keeper")
         line = yard.line()
@@ -226,12 +227,6 @@ def _hears(line: KeeperClient) -> bool:
     except UnavailableError:
         return False
     return True
-
-
-def _free() -> int:
-    with socket.socket() as link:
-        link.bind(("127.0.0.1", 0))
-        return link.getsockname()[1]
 
 
 __all__ = ["Told", "Yard", "load", "yard_at"]

@@ -15,11 +15,11 @@ import tempfile
 import threading
 import urllib.parse
 import xml.etree.ElementTree as ET
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 from safehold.vault import Bucket, Place
 
@@ -60,9 +60,7 @@ class Weed:
             "actions": ["Admin", "Read", "Write", "List"],
         }
         (self.path / "s3.json").write_text(json.dumps({"identities": [known]}))
-        with ExitStack() as held:  # all at once, so that no two are the same
-            doors = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in PARTS]
-            self._ports = dict(zip(PARTS, (door.getsockname()[1] for door in doors), strict=True))
+        self._ports = {part: free_port() for part in PARTS}
         self._process: subprocess.Popen[bytes] | None = None
         self._buckets: set[str] = set()
         self._prefixes = 0

@@ -72,11 +72,11 @@ def test_the_portal_of_a_demo_is_tried_as_each_of_the_cast(tmp_path):
     import time
 
     import httpx
-    from tests.portal_desk import _free_port
+    from tests.ports import free_port
 
     world = World(tmp_path)
     world.run("demo", "--home", world.home, "--people", "60", "--days", "1", "--truth", tmp_path / "truth.parquet", timeout=600)  # fmt: skip
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         command(("portal", "try", "--home", world.home, "--port", str(port), "--state", tmp_path / "portal")),
         env={name: value for name, value in world.environment.items() if name != "SAFEHOLD_PASSPHRASE"}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
