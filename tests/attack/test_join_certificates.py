@@ -25,7 +25,12 @@ def authority() -> Authority:
 
 
 def handshake(
-    one: dict[str, str], two: dict[str, str], *, peer: str = "two", expected: str = "one"
+    one: dict[str, str],
+    two: dict[str, str],
+    *,
+    peer: str = "two",
+    expected: str = "one",
+    patience_s: float = 3.0,
 ) -> tuple[Any, Any]:
     """Let ``one`` call ``two``, which expects a name; return what each of them has."""
     found: list[Any] = []
@@ -33,7 +38,9 @@ def handshake(
 
         def listen() -> None:
             try:
-                found.append(answer(listener, Credentials(**two), peers=[expected], patience_s=1.5))
+                found.append(
+                    answer(listener, Credentials(**two), peers=[expected], patience_s=patience_s)
+                )
             except SafeholdError as error:
                 found.append(error)
 
@@ -45,9 +52,9 @@ def handshake(
                 ("127.0.0.1", listener.getsockname()[1]),
                 Credentials(**one),
                 peer=peer,
-                patience_s=5,
+                patience_s=30,
             )
-            had.settimeout(5)
+            had.settimeout(30)
         except SafeholdError as error:
             had = error
         thread.join()
@@ -62,7 +69,7 @@ def hang_up(*lines: Any) -> None:
 
 
 def test_two_houses_that_know_each_other_meet(authority: Authority) -> None:
-    had, found = handshake(authority.issue("one"), authority.issue("two"))
+    had, found = handshake(authority.issue("one"), authority.issue("two"), patience_s=30)
     assert had.version() == "TLSv1.3"
     assert set(found) == {"one"}
     hang_up(had, found)
