@@ -92,7 +92,7 @@ def test_the_bundle_is_checked_offline_and_a_tampered_one_is_not(portal, tmp_pat
     policy.write_bytes(portal.home.policy_file.read_bytes())
     assert verify_evidence(file, policy)
     spoilt = bytearray(answer.content)
-    with zipfile.ZipFile(file) as packed:  # in what a file holds: not every byte of an archive's heads counts
+    with zipfile.ZipFile(file) as packed:  # in what a file holds: not all bytes of heads count
         largest = max(packed.infolist(), key=lambda one: one.compress_size)
     spoilt[largest.header_offset + 30 + len(largest.filename) + largest.compress_size // 2] ^= 1
     file.write_bytes(spoilt)
