@@ -187,14 +187,15 @@ def test_a_live_view_goes_on_at_the_other_portal(fleet: Fleet) -> None:
 def test_how_often_an_address_signs_in_is_counted_at_both_together(fleet: Fleet) -> None:
     # nobody else comes from this address: the portals take the balancer's word on where clients are
     where = {"x-forwarded-for": "203.0.113.77"}
-    statuses = []
+    statuses, began = [], time.monotonic()
     for number in range(26):
         with fleet.direct(PORTALS[number % 2]) as client:
             statuses.append(
                 client.post("/api/v1/sessions/questions", json={}, headers=where).status_code
             )
-    assert statuses.count(200) <= 21
-    assert statuses[-1] == 429
+    # twenty a minute: one more every three seconds, however long a busy machine takes
+    assert statuses.count(200) <= 20 + 1 + (time.monotonic() - began) / 3
+    assert 429 in statuses
 
 
 def test_how_a_portal_is_says_nothing_of_anybody_and_nothing_outside(fleet: Fleet) -> None:
