@@ -36,13 +36,15 @@ ENTRANCES = {"/sign-in/as", "/sign-in/key"}
 class SlowKeeper(KeptClient):
     """A keeper that takes its time, and says then that it is not there."""
 
+    patience_s = 0.5
+
     def __init__(self, path) -> None:
         super().__init__(path)
         self.asked, self.let, self.held = threading.Event(), threading.Event(), True
 
     def call(self, verb, **_more):
         self.asked.set()
-        self.held = not self.let.wait(30)
+        self.held = not self.let.wait(self.patience_s)
         raise UnavailableError("no keeper answers", rule="keeper.gone")
 
 
@@ -199,6 +201,7 @@ def test_a_form_that_grows_on_its_way_is_too_large(portal):
 
 def test_signing_in_holds_nobody_else_up(portal):
     keeper = portal.state.slow
+    keeper.patience_s = 60.0
     waiting = {
         "v": "safehold.portal-start/1",
         "question": "q",
