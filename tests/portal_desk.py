@@ -35,7 +35,7 @@ CAST = {
     "enno": "engineer",
     "aude": "auditor",
     "emil": "employee",
-    "eva": "employee",
+    "evangeline": "employee",
 }
 CHROMIUM = "the browser chromium is not on this machine"
 
