@@ -134,7 +134,10 @@ def test_a_tampered_package_and_other_keys_are_refused_on_the_page(files, page, 
     (tmp_path / "package.json").write_bytes(spell(said))
     assert choose(page, package=tmp_path / "package.json", policy=files["policy"]) == "refused"
     assert page.get_by_role("heading", name="It does not hold").count() == 1
-    assert choose(page, package=files["emil-package"], receipt=files["evangeline-receipt"]) == "refused"
+    assert (
+        choose(page, package=files["emil-package"], receipt=files["evangeline-receipt"])
+        == "refused"
+    )
 
 
 # -- both verifiers judge the same ---------------------------------------------------------------
