@@ -36,7 +36,7 @@ CAST = {
     "enno": "engineer",
     "aude": "auditor",
     "emil": "employee",
-    "eva": "employee",
+    "evangeline": "employee",
 }
 CHROMIUM = "the browser chromium is not on this machine"
 

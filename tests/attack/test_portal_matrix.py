@@ -267,7 +267,7 @@ def test_every_page_is_silent_about_her(portal, cast, hers):
     assert "/" in pages
     for client in (
         portal.client(),
-        portal.client("eva"),
+        portal.client("evangeline"),
         portal.client("enno"),
         portal.client("dana"),
     ):

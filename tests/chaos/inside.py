@@ -22,8 +22,9 @@ from typing import Any
 import orjson
 
 EVERY_S = 10.0
-DEEP = 9  # every how many looks all objects are counted
-JUMP = 400_000  # bytes by which the heaps grow between two quick looks, from which on it is told who ran
+DEEP = 9  # every how many looks all objects are counted, which takes some 20 MB: if CHAOS_OBJECTS is set
+LARGE = 60  # how many single objects are told
+JUMP = 800_000  # bytes of growth between two quick looks, from which on it is told who ran
 
 
 def begin() -> None:
@@ -35,20 +36,20 @@ def begin() -> None:
 
 
 def _follow(file: Path) -> None:
-    turn, due, least = 0, time.monotonic() + EVERY_S, 0
+    turn, due, before, deep = 0, time.monotonic() + EVERY_S, 0, "CHAOS_OBJECTS" in os.environ
     with file.open("ab", buffering=0) as sink:
         while True:
             time.sleep(0.05)
-            taken = _heap()["taken"]
-            if least and taken - least > JUMP:
-                jump = {"t": time.time(), "jump": taken - least, "taken": taken, "who": _stacks()}
-                sink.write(orjson.dumps(jump) + b"\n")
-            least = taken
+            held = _resident()
+            if before and held - before > JUMP:
+                jump = {"t": time.time(), "jump": held - before, "held": held, "who": _stacks()}
+                sink.write(orjson.dumps(jump | {"heap": _heap()}) + b"\n")
+            before = held
             if time.monotonic() < due:
                 continue
             due = time.monotonic() + EVERY_S
             said = look()
-            if turn % DEEP == DEEP - 1:
+            if deep and turn % DEEP == DEEP - 1:
                 said |= objects()
             turn += 1
             sink.write(orjson.dumps(said) + b"\n")
@@ -97,6 +98,7 @@ def objects() -> dict[str, Any]:
     An owner is the nearest object above that is no plain collection, with the way down to what is counted.
     """
     began = time.monotonic()
+    gc.unfreeze()  # what was set apart is not counted otherwise, nor what has come to hang on it
     everything = [one for one in gc.get_objects() if type(one).__name__ not in _STILL]
     above: dict[int, Any] = {}
     untracked: dict[int, int] = {}
@@ -116,6 +118,7 @@ def objects() -> dict[str, Any]:
                 if isinstance(below, (dict, tuple, frozenset)):
                     waiting += gc.get_referents(below)
         untracked[id(one)] = size
+    large = sorted(((_size(one), at) for at, one in enumerate(everything)), reverse=True)[:LARGE]
     by: Counter[str] = Counter()
     members: Counter[str] = Counter()
     for one in everything:
@@ -127,6 +130,7 @@ def objects() -> dict[str, Any]:
         "owners": {way: [members[way], size] for way, size in by.most_common(1500)},
         "untracked": dict(many.most_common(30)),
         "loose": loose,
+        "large": [[size, _many(everything[at]), _way(everything[at], above)] for size, at in large],
         "objects": len(everything),
         "took_s": round(time.monotonic() - began, 2),
     }
@@ -179,6 +183,10 @@ def _name(one: Any) -> str:
     return f"{type(one).__module__}.{type(one).__qualname__}".removeprefix("builtins.")
 
 
+def _many(one: Any) -> int:
+    return len(one) if isinstance(one, _PLAIN) else 1
+
+
 def _size(one: Any) -> int:
     try:
         return sys.getsizeof(one)
@@ -206,6 +214,10 @@ def _heap() -> dict[str, int]:
         "apart": said.hblkhd,
         "top": said.keepcost,
     }
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 def _heaps() -> list[dict[str, int]]:

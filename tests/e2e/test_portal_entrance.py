@@ -73,10 +73,10 @@ def test_an_answer_to_another_attempt_opens_nothing(portal):
     ],
 )
 def test_a_form_from_elsewhere_does_nothing(portal, headers, fields):
-    client = portal.client("eva")
+    client = portal.client("evangeline")
     form = {"csrf": csrf_of(client, "/")} | fields
     assert client.post("/sign-out", data=form, headers=headers).status_code == 403
-    assert "eva" in client.get("/").text
+    assert "evangeline" in client.get("/").text
 
 
 def test_in_chromium_the_pages_break_no_rule_of_theirs(portal, browser):

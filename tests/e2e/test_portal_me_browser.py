@@ -19,7 +19,7 @@ DRAWN = {"/me": "me", "/me/uses": "me-uses", "/me/pictures": "me-pictures", "/me
 def portal(apart):
     with my_portal_of(found_company(apart / "made"), apart) as found:
         found.join("emil", MINE)
-        found.join("eva", HERS)
+        found.join("evangeline", HERS)
         yield found
 
 
@@ -83,7 +83,7 @@ def test_with_a_pointer_one_press_stops_and_the_list_leads_to_a_proof(portal, co
 
 def test_by_keyboard_alone_and_without_a_script_somebody_pauses_and_leaves(portal, browser):
     context = browser.new_context(java_script_enabled=False)
-    portal.visit(context, "eva")
+    portal.visit(context, "evangeline")
     page = context.new_page()
     page.goto(portal.url + "/me/choices")
     # without scripts the page cannot be asked where the focus is: tab to the button and press it

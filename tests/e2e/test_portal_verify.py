@@ -47,7 +47,7 @@ def files(portal, tmp_path_factory) -> dict[str, Path]:
     portal.bench.call("ledger.close-epoch")
     portal.bench.call("people.choose", person=OTHERS[0], choice="pause")
     portal.bench.call("ledger.close-epoch")
-    for name, person in (("emil", MINE), ("eva", HERS)):
+    for name, person in (("emil", MINE), ("evangeline", HERS)):
         client = portal.join(name, person)
         for what in ("package", "receipt"):
             answer = post(client, f"/me/verify/{what}", "/me/verify")
@@ -111,9 +111,9 @@ def test_a_real_package_holds_and_its_list_is_the_verifiers_and_the_truth(portal
     assert not others & set(shown)
     cases = [
         tuple(files[one].read_bytes() for one in (f"{name}-package", "policy", f"{name}-receipt"))
-        for name in ("emil", "eva")
+        for name in ("emil", "evangeline")
     ]
-    for name, found in zip(("emil", "eva"), evaluate(page, cases), strict=True):
+    for name, found in zip(("emil", "evangeline"), evaluate(page, cases), strict=True):
         report = verify_package(
             files[f"{name}-package"],
             files["policy"],
@@ -134,7 +134,10 @@ def test_a_tampered_package_and_other_keys_are_refused_on_the_page(files, page, 
     (tmp_path / "package.json").write_bytes(spell(said))
     assert choose(page, package=tmp_path / "package.json", policy=files["policy"]) == "refused"
     assert page.get_by_role("heading", name="It does not hold").count() == 1
-    assert choose(page, package=files["emil-package"], receipt=files["eva-receipt"]) == "refused"
+    assert (
+        choose(page, package=files["emil-package"], receipt=files["evangeline-receipt"])
+        == "refused"
+    )
 
 
 # -- both verifiers judge the same ---------------------------------------------------------------
@@ -244,7 +247,7 @@ def judge(packed: bytes, policy: bytes, folder: Path) -> str:
 def test_both_verifiers_judge_hundreds_of_mutations_alike(files, page, tmp_path):
     policy = files["policy"].read_bytes()
     cases = []
-    for name in ("emil", "eva"):
+    for name in ("emil", "evangeline"):
         packed = files[f"{name}-package"].read_bytes()
         cases += [(f"{name} {told}", one, policy) for told, one in mutations(packed)]
     cases += [(told, packed, one) for told, one in policies(policy)]

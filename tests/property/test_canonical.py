@@ -1,5 +1,7 @@
 """Canonical bytes equal RFC 8785 inside the profile, and are refused outside it."""
 
+import sys
+import tracemalloc
 import uuid
 
 import pytest
@@ -90,3 +92,16 @@ def test_base64_has_one_spelling(data):
 def test_other_spellings_of_base64_are_refused(text):
     with pytest.raises(InvalidError):
         unb64(text)
+
+
+@pytest.mark.parametrize("value", [{"a": "x" * 300}, {"a": ["x" * 300]}])
+def test_what_is_kept_takes_no_more_memory_than_it_needs(value):
+    encode(value)
+    tracemalloc.start()
+    try:
+        kept = [encode({"b": number, **value}) for number in range(500)]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # a buffer as the encoder leaves it has 4,096 bytes and more
+    assert held < 1.5 * sum(map(sys.getsizeof, kept))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -242,3 +243,17 @@ def test_no_more_is_kept_than_there_is_room_for() -> None:
         question, entities = _translate(made, request(silos=(f"silo-{number}",)))
         memory.recall(made, question, entities, lambda: "allowed")
     assert len(memory._known) == 3
+
+
+def test_a_decision_that_is_kept_takes_less_than_a_kilobyte() -> None:
+    made, memory = policy(), Memory()
+    asked = [_translate(made, request(silos=(f"silo-{number}",))) for number in range(500)]
+    tracemalloc.start()
+    try:
+        for question, entities in asked:
+            memory.recall(made, question, entities, lambda: "allowed")
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1_000 * len(asked)
+    assert len(memory._known) == len(asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -169,14 +170,76 @@ def test_threads_do_not_share_compressors():
     for thread in threads:
         thread.join()
     assert not failures
-    held = {}
 
-    def note(name):
-        held[name] = (zstd.compressor(), zstd.plane_compressor(), zstd.decompressor())
 
-    for name in ("one", "two"):
-        thread = threading.Thread(target=note, args=(name,))
+class Slow:
+    """A context that notes who is in it at once."""
+
+    def __init__(self, made):
+        self.inside, made[:] = 0, [*made, self]
+
+    def compress(self, _data):
+        self.inside += 1
+        time.sleep(0.001)
+        self.inside -= 1
+        assert self.inside == 0
+        return b""
+
+
+@pytest.fixture
+def contexts(monkeypatch):
+    made: list[Slow] = []
+    monkeypatch.setattr(zstd, "_idle", [])
+    monkeypatch.setattr(zstd, "_make", lambda: Slow(made))
+    return made
+
+
+def in_threads(count, work, *, at_once):
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
         thread.start()
+        if not at_once:
+            thread.join()
+    for thread in threads:
         thread.join()
-    for one, two in zip(held["one"], held["two"], strict=True):
-        assert one is not two
+
+
+def test_threads_that_come_one_after_the_other_need_one_context(contexts):
+    in_threads(20, lambda: zstd.compressed(b"x"), at_once=False)
+    assert len(contexts) == 1
+
+
+def test_threads_at_once_share_no_context(contexts):
+    failures = []
+
+    def work():
+        try:
+            for _ in range(20):
+                zstd.compressed(b"x")
+        except AssertionError as error:
+            failures.append(error)
+
+    in_threads(12, work, at_once=True)
+    assert not failures
+    assert len(contexts) > 1
+
+
+def test_no_more_contexts_are_kept_than_can_work_at_once(contexts, monkeypatch):
+    class Nested(Slow):
+        def compress(self, _data):
+            return zstd.compressed(b"x") if len(contexts) < 12 else b""
+
+    monkeypatch.setattr(zstd, "_KEPT", 3)
+    monkeypatch.setattr(zstd, "_make", lambda: Nested(contexts))
+    zstd.compressed(b"x")
+    assert len(contexts) == 12  # all of them in use at once
+    assert len(zstd._idle) == 3
+
+
+def test_a_context_that_failed_is_not_used_again(contexts):
+    zstd.compressed(b"x")
+    contexts[0].compress = None
+    with pytest.raises(TypeError):
+        zstd.compressed(b"x")
+    zstd.compressed(b"x")
+    assert len(contexts) == 2

@@ -2,15 +2,17 @@
 
 A decision is a pure function of the compiled policy, the question and its entities. Of the moment, a policy of ours
 asks only two things: whether the grant has ended and whether the data has; of the number of people, whether it is
-below some numbers. So those answers stand in the key in place of the moments and the number. Of the names of people,
-keys and segments it asks only which of them are the same, so they stand in it in the order in which they come: the
-same use by another person, under another grant, in another team is decided once. Everything else stands in the key
+below some numbers. So those answers stand in what is compared in place of the moments and the number. Of the names of
+people, keys and segments it asks only which of them are the same, so they stand in it in the order in which they come:
+the same use by another person, under another grant, in another team is decided once. Everything else stands in it
 as it was asked; whatever differs in one letter is decided anew. A policy that asks more than this of a moment or of
 the number of people is never remembered, and one that asks more of a name is remembered name by name.
+What is compared is the SHA-256 of all that.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 from collections import OrderedDict
@@ -208,4 +210,6 @@ def _key(
         standing = {key: value for key, value in standing.items() if key not in _OF_GRANT}
     elif question["principal"] != uid or question["resource"] != thing:
         names = [question["principal"], question["resource"]]
-    return orjson.dumps([uid, person, question["action"], thing, label, standing, names])
+    asked_for = orjson.dumps([uid, person, question["action"], thing, label, standing, names])
+    # the text has 1.6 kB, and thousands of decisions are kept
+    return hashlib.sha256(asked_for).digest()

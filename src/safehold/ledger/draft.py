@@ -266,7 +266,7 @@ def _public(kind: str, facts: Mapping[str, int | str]) -> bytes:
     if len(_checked) >= _MOST_PUBLIC:
         _checked.clear()
     if said:
-        _checked[kind, said] = text
+        _checked[kind, canonical.compact(said)] = text
     return text
 
 

@@ -92,7 +92,7 @@ class _Packing:
                 "a column of a block holds at most 1 GiB", rule="block.size", fix="split the table"
             )
         if len(plain) >= _WORTH_TRYING:
-            small = zstd.compressor().compress(plain)
+            small = zstd.compressed(plain)
             if zstd.saves(small, len(plain)):
                 return self.put(SHRUNK, small)
         return self.put(RAW, plain)
@@ -103,7 +103,7 @@ class _Packing:
         Whether compressing long ones saves anything, a sample tells: of all but the highest at
         once, since the low bytes of what is measured are mostly noise.
         """
-        compress = zstd.plane_compressor().compress
+        compress = zstd.compressed_plane
         count, size = planes.shape
         noise = 0
         if count > 1 and size >= _SAMPLED:

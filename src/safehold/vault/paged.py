@@ -159,7 +159,7 @@ def _form_of(schema: pa.Schema) -> Form:
         shapes,
         tuple(place for place, kind in enumerate(kinds) if pa.types.is_dictionary(kind)),
         sum(shape.width for shape in shapes),
-        zstd.compressor().compress(memoryview(schema.serialize()).cast("B")),
+        zstd.compressed(memoryview(schema.serialize()).cast("B")),
     )
 
 

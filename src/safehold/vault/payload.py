@@ -65,7 +65,7 @@ def encode(table: pa.Table) -> tuple[str, memoryview | paged.Plan]:
     sink = pa.BufferOutputStream()
     with ipc.new_stream(sink, schema, options=_WRITING) as writer:
         writer.write_batch(batch)
-    body = zstd.compressor().compress(memoryview(sink.getvalue()).cast("B"))
+    body = zstd.compressed(memoryview(sink.getvalue()).cast("B"))
     fill = bucket(len(body) + _LENGTH_BYTES) - len(body) - _LENGTH_BYTES
     return WHOLE, memoryview(body + bytes(fill) + len(body).to_bytes(_LENGTH_BYTES, "big"))
 

@@ -1,14 +1,18 @@
-"""zstd at level 1, with contexts that are kept: making one costs more than a small block does.
+"""zstd at level 1, with contexts that are lent and kept: making one costs more than a small block does.
 
 Planes of numbers hold few repetitions, and short ones are not worth finding: for them a match has
-seven bytes or more, and the table of what was seen fits into the first cache. Contexts are not
-thread-safe, so each thread has its own.
+seven bytes or more, and the table of what was seen fits into the first cache.
+
+A context is used by one thread at a time, and holds up to 1.4 MB for good once it has met a long column. A keeper has
+a thread for each caller, most of them idle: so there are no more contexts than threads that were at work at once,
+and not one for each thread that ever sealed a block.
 """
 
 from __future__ import annotations
 
-import threading
-from typing import Final
+import os
+from collections.abc import Callable
+from typing import Final, Protocol
 
 import zstandard
 
@@ -27,31 +31,49 @@ _FOR_PLANES: Final = zstandard.ZstdCompressionParameters(
     strategy=zstandard.STRATEGY_FAST,
 )
 
-_local = threading.local()
+
+class _Compressor(Protocol):
+    def compress(self, data: bytes | memoryview, /) -> bytes: ...
 
 
-def compressor() -> zstandard.ZstdCompressor:
-    """Return this thread's compressor."""
-    held = getattr(_local, "compressor", None)
-    if held is None:
-        held = _local.compressor = zstandard.ZstdCompressor(level=1)
-    return held
+_KEPT: Final = max(
+    4, os.cpu_count() or 1
+)  # of a kind; more than that are let go when they come back
+# an appended or popped end of a list is one step for all threads
+_idle: Final[list[_Compressor]] = []
+_idle_for_planes: Final[list[_Compressor]] = []
+_idle_expanders: Final[list[zstandard.ZstdDecompressor]] = []
 
 
-def plane_compressor() -> zstandard.ZstdCompressor:
-    """Return this thread's compressor of planes of numbers."""
-    held = getattr(_local, "planes", None)
-    if held is None:
-        held = _local.planes = zstandard.ZstdCompressor(compression_params=_FOR_PLANES)
-    return held
+def compressed(data: bytes | memoryview) -> bytes:
+    """Return one frame of anything."""
+    return _compressed(data, _idle, _make)
 
 
-def decompressor() -> zstandard.ZstdDecompressor:
-    """Return this thread's decompressor."""
-    held = getattr(_local, "decompressor", None)
-    if held is None:
-        held = _local.decompressor = zstandard.ZstdDecompressor()
-    return held
+def compressed_plane(data: bytes | memoryview) -> bytes:
+    """Return one frame of a plane of numbers."""
+    return _compressed(data, _idle_for_planes, _make_for_planes)
+
+
+def _compressed(
+    data: bytes | memoryview, idle: list[_Compressor], make: Callable[[], _Compressor]
+) -> bytes:
+    try:
+        context = idle.pop()
+    except IndexError:
+        context = make()
+    found = context.compress(data)  # what fails is not kept: nobody knows its state
+    if len(idle) < _KEPT:
+        idle.append(context)
+    return found
+
+
+def _make() -> _Compressor:
+    return zstandard.ZstdCompressor(level=1)
+
+
+def _make_for_planes() -> _Compressor:
+    return zstandard.ZstdCompressor(compression_params=_FOR_PLANES)
 
 
 def saves(frame: bytes, size: int) -> bool:
@@ -73,7 +95,13 @@ def expanded(frame: bytes | memoryview, size: int | None) -> bytes:
         claimed = zstandard.frame_content_size(frame)
         if not 0 <= claimed <= LARGEST or (size is not None and claimed != size):
             raise TamperedError("a block expands beyond bounds", rule="block.payload")
-        found = decompressor().decompress(frame, max_output_size=claimed)
+        try:
+            context = _idle_expanders.pop()
+        except IndexError:
+            context = zstandard.ZstdDecompressor()
+        found = context.decompress(frame, max_output_size=claimed)
+        if len(_idle_expanders) < _KEPT:
+            _idle_expanders.append(context)
     except zstandard.ZstdError as error:
         raise TamperedError("a block's payload is damaged", rule="block.payload") from error
     if len(found) != claimed:
