@@ -91,5 +91,6 @@ def test_the_page_about_embeddings_works_as_it_stands(tmp_path: Path) -> None:
         told = world.ask("people", "erase", CROWD[0], "--evidence", "a letter")["effects"]
         assert {one["kind"]: one["status"] for one in told} == {
             "source": "shredded", "embedding": "shredded", "model": "bounded", "figures": "unsupported",
+            "aggregate": "bounded",
         }  # fmt: skip
         assert world.ask("ledger", "verify")["verified"] is True
