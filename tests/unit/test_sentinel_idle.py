@@ -133,6 +133,14 @@ def test_an_earlier_pair_of_the_day_does_not_hide_a_later_one():
     assert len(told(sentinel, *pair, *later)) == 2
 
 
+def test_one_use_that_names_several_is_as_idle_as_the_most_idle_of_them():
+    sentinel = lain()
+    sentinel.idle.note("m/b@1", "red-4", MORNING)
+    found = paired(sentinel, somebody(), fetch("", objects=("m/b@1", THINGS[0])), MORNING)
+    assert found is not None
+    assert (found.different, found.idle_us) == (2, 10 * DAY_US)
+
+
 def test_what_was_refused_is_no_reason_and_teaches_nothing():
     sentinel, who = lain(), somebody()
     paired(sentinel, who, fetch("m/a@9", outcome="denied"), MORNING)
