@@ -227,8 +227,10 @@ def test_a_threshold_rises_slowly_so_that_noise_hides_little():
     assert before < thresholds.now["export"] <= before * 1.05 + 1e-9
 
 
-def test_the_shares_of_the_budget_add_up_to_one():
-    assert sum(channel.share for channel in CHANNELS.values()) == pytest.approx(1.0, abs=0.011)
+def test_the_shares_of_the_budget_add_up_to_one_and_a_tenth_for_pairs():
+    shares = {name: channel.share for name, channel in CHANNELS.items()}
+    assert shares.pop("pair") == 0.10, "beside the others, which it takes nothing from"
+    assert sum(shares.values()) == pytest.approx(1.0, abs=0.011)
     assert {channel.signal for channel in CHANNELS.values()} == set(SEVERITY)
     assert all(channel.floor < channel.cap for channel in CHANNELS.values())
 

@@ -16,6 +16,7 @@ from safehold.sentinel.crowd import Circle
 from safehold.sentinel.event import Event
 from safehold.sentinel.evidence import Finding, hold
 from safehold.sentinel.grants import Grants
+from safehold.sentinel.idle import Idle
 from safehold.sentinel.measure import Running
 from safehold.sentinel.nights import Reasons
 from safehold.sentinel.profile import Profile
@@ -28,7 +29,7 @@ from safehold.sentinel.threshold import Thresholds
 from safehold.sentinel.volume import Usual, close
 from safehold.sentinel.words import PAPER, approves
 
-FORMAT: Final = "safehold-sentinel/5"
+FORMAT: Final = "safehold-sentinel/6"
 LEAST_DAYS: Final = 5  # active days before the volume of a day can be odd
 ODD: Final = 3.0  # standard deviations above which a day is not learned
 MOST_OF_ONE: Final = 50.0
@@ -58,6 +59,7 @@ class Sentinel:
         self.common: dict[str, list[list[float]]] = {}  # kind: day, large uses, uses
         self.reasons = Reasons()
         self.bursts = Bursts()
+        self.idle = Idle()
         self.usual = Usual()
         self.shift: dict[
             str, list[list[float]]
@@ -226,6 +228,8 @@ class Sentinel:
             for use, count in today.counts.items():
                 self.habit(f"{use}s/{who.kind}").learn(log(1.0 + count), 0.02)
             self.bursts.learn(who, today.fullest)
+            if today.idle:
+                self.idle.learn(who.kind, today.idle)
             if today.runs:
                 settle(self, who, today.runs)
         keys = who.roll(day, learn=learn, fade=settings.fade, most=settings.most_keys)
@@ -286,6 +290,7 @@ class Sentinel:
             "shift": self.shift,
             "reasons": self.reasons.to_json(),
             "bursts": self.bursts.to_json(),
+            "idle": self.idle.to_json(),
             "thresholds": self.thresholds.to_json(),
         }
         return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
@@ -315,6 +320,7 @@ class Sentinel:
             made.usual.kept, made.shift = tree["usual"], tree["shift"]
             made.reasons = Reasons.from_json(tree["reasons"])
             made.bursts = Bursts.from_json(tree["bursts"])
+            made.idle = Idle.from_json(tree["idle"])
             made.thresholds.take(tree["thresholds"])
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidError(

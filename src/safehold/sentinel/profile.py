@@ -28,7 +28,8 @@ class Today:
     """What one principal has done on one day; becomes habit when the day has ended."""
 
     __slots__ = (
-        "anomalous", "at", "breadth", "counts", "denied", "far", "fullest", "hits", "hourly", "hours", "new", "ok",
+        "anomalous", "at", "breadth", "counts", "denied", "far", "fullest", "hits", "hourly", "hours", "idle", "new",
+        "ok",
         "rare", "rate", "reasons", "runs", "scores", "severe", "sizes", "soon", "sums", "uses",
     )  # fmt: skip
 
@@ -58,6 +59,7 @@ class Today:
         self.uses = 0
         self.counts: dict[str, int] = {}  # of uses that have a meaning
         self.fullest: dict[str, int] = {}  # of them, the most in a row
+        self.idle: list[int] = []  # for how long the artifacts that were fetched had been idle
         self.runs: list[list[float]] = []  # of uses in a row: how many, and how long they took
         self.anomalous = False  # something was told
 

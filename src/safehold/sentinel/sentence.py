@@ -9,7 +9,9 @@ from typing import Final
 
 from safehold.sentinel.crowd import Circle
 from safehold.sentinel.evidence import Finding
+from safehold.sentinel.idle import PAIR
 from safehold.sentinel.profile import Profile
+from safehold.sentinel.settings import HOUR_US
 
 SEVERITY: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -25,6 +27,8 @@ SEVERITY: Final[Mapping[str, int]] = MappingProxyType(
         "drift": 1,  # mostly a word that was stated wrong
     }
 )
+# two of what somebody may fetch are mostly nothing: told and learned, and the third of them is told again
+MILDER: Final[Mapping[str, int]] = MappingProxyType({"pair": 2})
 MOST: Final = 4
 
 
@@ -39,7 +43,12 @@ def severity_of(signal: str, finding: Finding, *, learning: bool) -> int:
         finding: What was found.
         learning: True if the principal is still learned.
     """
-    severity = SEVERITY[signal] + finding.retried - bool(finding.facts.get("approved"))
+    severity = (
+        SEVERITY[signal]
+        - MILDER.get(finding.channel, 0)
+        + finding.retried
+        - bool(finding.facts.get("approved"))
+    )
     severity -= learning and signal not in ("agent", "denied")
     return max(0, min(MOST, severity))
 
@@ -111,10 +120,25 @@ def _export(finding: Finding, who: Profile, ring: Sequence[Circle]) -> str:
 
 def _artifact(finding: Finding, who: Profile, ring: Sequence[Circle]) -> str:
     facts = finding.facts
+    if pair := facts.get("pair"):
+        days = who.bursts.get(PAIR.name) or [0.0] * pair.different
+        return (
+            f"artifact fetched, number {facts['count']} of the day, "
+            f"{pair.different} different ones within a quarter of an hour "
+            f"(usual: on {days[pair.different - 1]:.0f} of their {_count(round(days[0]), 'day')} with any); "
+            "nobody else fetched it and nothing new of its family came out "
+            f"for {_long(pair.idle_us)}, usual: {_long(pair.usual_us)}"
+        )
     return (
         f"artifact fetched, number {facts['count']} of the day{_extra(finding, who)}; "
         f"{_usual(facts['strange'] or facts['key'], who, ring)}"
     )
+
+
+def _long(us: float) -> str:
+    """Return a time in days, or in hours if it is less than two days."""
+    hours = round(us / HOUR_US)
+    return _count(hours, "hour") if hours < 48 else _count(round(hours / 24), "day")
 
 
 def _join(finding: Finding, who: Profile, ring: Sequence[Circle]) -> str:

@@ -40,6 +40,7 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "export": Channel(signal="export", floor=2.2, cap=4.5, share=0.11),
         "join": Channel(signal="join", floor=2.7, cap=5.5, share=0.07),
         "artifact": Channel(signal="artifact", floor=2.2, cap=4.5, share=0.06),
+        "pair": Channel(signal="artifact", floor=1.0, cap=1.8, share=0.10, hours=1),
         "exports": Channel(signal="export", floor=2.5, cap=6.0, share=0.02),
         "artifacts": Channel(signal="artifact", floor=2.5, cap=6.0, share=0.02),
         "agent": Channel(signal="agent", floor=2.2, cap=9.0, share=0.05),

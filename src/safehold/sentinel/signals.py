@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from safehold.sentinel.bursts import rarest
 from safehold.sentinel.evidence import NEW_OBJECTS, RARE, Finding, Held, explained
+from safehold.sentinel.idle import paired
 from safehold.sentinel.measure import Running, rarity, too_many
 from safehold.sentinel.nights import count_night
 from safehold.sentinel.profile import KEPT, Profile
@@ -174,6 +175,7 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         score = 0.7 * action + 0.9 * foreign + common
         yield Finding("artifact", score, (), facts, held.again)
         yield Finding("artifacts", much, (), facts | {"strange": ""}, held.again)
+        yield from pairs(sentinel, held, count)
     elif held.meaning in (EXPORT, EMBEDDING):
         # to search or build at a new place is a first use of it, to take something out there is more
         score = action + (0.9 if held.meaning == EXPORT else 0.5) * foreign + common
@@ -192,6 +194,19 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         score = max(score, 0.7 * action) + 0.7 * common
         score -= 0.4 * max(0.0, large - 1.5)  # a large join is no odd one
         yield Finding("join", score, (), facts | {"pair": name}, held.again)
+
+
+def pairs(sentinel: Sentinel, held: Held, count: int) -> Iterator[Finding]:
+    """Different artifacts in a row that nothing gave a reason to fetch.
+
+    Args:
+        sentinel: Who knows for how long artifacts are idle.
+        held: The fetch.
+        count: Which of the day it is.
+    """
+    pair = paired(sentinel, held.who, held.event, held.t_us)
+    if pair is not None:
+        yield Finding("pair", pair.score, (), {"count": count, "pair": pair}, held.again)
 
 
 def refused(sentinel: Sentinel, held: Held, use: str) -> float:
