@@ -272,7 +272,8 @@ def test_what_breaks_a_batch_is_told_to_whoever_brought_it_and_to_nobody_else() 
     ]
     for number, one in enumerate(threads):
         one.start()
-        eventually(lambda number=number: len(line.asked) + len(combiner._queue) > number)
+        # the first is at the keeper, and the others wait behind it
+        eventually(lambda number=number: line.asked and len(combiner._queue) >= number)
     line.wait.set()
     for one in threads:
         one.join()
