@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -190,6 +191,19 @@ def test_what_was_just_seen_counts_for_its_own_kind_alone():
 
 
 @compiled
+def test_facts_that_are_remembered_as_checked_take_less_than_a_kilobyte(monkeypatch):
+    monkeypatch.setattr(drafting, "_checked", {})
+    tracemalloc.start()
+    try:
+        for number in range(500):
+            drafting._public("access.intent", {"purpose": "train_ui_agent", "rows": number})
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(drafting._checked) == 500
+    assert held < 1_000 * 500
+
+
 @pytest.mark.parametrize("name", ["é", "x\u20ac", "\U0001f600", "\ud800"])
 def test_a_detail_whose_names_are_not_ascii_is_refused(name: str):
     assert same([entry(0, detail={"a": 1, name: "b"})])[0].startswith("canonical.")

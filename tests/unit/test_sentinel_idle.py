@@ -80,6 +80,9 @@ def test_how_much_longer_than_usual_is_not_known_before_some_were_fetched():
     assert abs(idle.longer("human", 600 * HOUR) - 1.0) < 1e-9
     assert idle.longer("human", 0) == idle.longer("human", 6 * HOUR) == -1.0
     assert idle.longer("agent", 600 * HOUR) == 0.0
+    idle.learn("human", [60 * HOUR] * 180)
+    idle.learn("human", [600 * HOUR])
+    assert abs(idle.longer("human", 600 * HOUR) - 0.995) < 1e-9, "one is a two-hundredth of it"
 
 
 def test_the_least_fetched_go_first_and_their_families_with_them():

@@ -76,6 +76,10 @@ def _make_for_planes() -> _Compressor:
     return zstandard.ZstdCompressor(compression_params=_FOR_PLANES)
 
 
+def _make_expander() -> zstandard.ZstdDecompressor:
+    return zstandard.ZstdDecompressor()
+
+
 def saves(frame: bytes, size: int) -> bool:
     """Return whether a frame saves enough of ``size`` bytes to be worth undoing."""
     return len(frame) <= size - size // _WORTH
@@ -98,7 +102,7 @@ def expanded(frame: bytes | memoryview, size: int | None) -> bytes:
         try:
             context = _idle_expanders.pop()
         except IndexError:
-            context = zstandard.ZstdDecompressor()
+            context = _make_expander()
         found = context.decompress(frame, max_output_size=claimed)
         if len(_idle_expanders) < _KEPT:
             _idle_expanders.append(context)
