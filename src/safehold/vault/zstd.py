@@ -33,7 +33,7 @@ _FOR_PLANES: Final = zstandard.ZstdCompressionParameters(
 
 
 class _Compressor(Protocol):
-    def compress(self, data: bytes | memoryview, /) -> bytes: ...
+    def compress(self, data: bytes | bytearray | memoryview, /) -> bytes: ...
 
 
 _KEPT: Final = max(
@@ -45,18 +45,20 @@ _idle_for_planes: Final[list[_Compressor]] = []
 _idle_expanders: Final[list[zstandard.ZstdDecompressor]] = []
 
 
-def compressed(data: bytes | memoryview) -> bytes:
+def compressed(data: bytes | bytearray | memoryview) -> bytes:
     """Return one frame of anything."""
     return _compressed(data, _idle, _make)
 
 
-def compressed_plane(data: bytes | memoryview) -> bytes:
+def compressed_plane(data: bytes | bytearray | memoryview) -> bytes:
     """Return one frame of a plane of numbers."""
     return _compressed(data, _idle_for_planes, _make_for_planes)
 
 
 def _compressed(
-    data: bytes | memoryview, idle: list[_Compressor], make: Callable[[], _Compressor]
+    data: bytes | bytearray | memoryview,
+    idle: list[_Compressor],
+    make: Callable[[], _Compressor],
 ) -> bytes:
     try:
         context = idle.pop()
