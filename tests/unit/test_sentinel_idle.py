@@ -144,6 +144,13 @@ def test_one_use_that_names_several_is_as_idle_as_the_most_idle_of_them():
     assert (found.different, found.idle_us) == (2, 10 * DAY_US)
 
 
+def test_of_one_use_no_more_than_five_things_are_told_apart_or_kept():
+    sentinel, before = lain(), set(lain().idle.things)
+    many = tuple(f"m/{number}@1" for number in range(1_000))
+    paired(sentinel, somebody(), fetch("", objects=many), MORNING)
+    assert set(sentinel.idle.things) - before == set(many[:5])
+
+
 def test_what_was_refused_is_no_reason_and_teaches_nothing():
     sentinel, who = lain(), somebody()
     paired(sentinel, who, fetch("m/a@9", outcome="denied"), MORNING)
