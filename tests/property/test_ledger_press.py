@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -187,6 +188,19 @@ def test_what_was_just_seen_counts_for_its_own_kind_alone():
     good = entry(0, kind="access.intent", public=said)
     assert same([good, entry(1, kind="document", public=said)])[0].startswith("ledger.")
     assert len(same([good, entry(1, kind="release", public=said), good])[0]) == 5
+
+
+def test_facts_that_are_remembered_as_checked_take_less_than_a_kilobyte(monkeypatch):
+    monkeypatch.setattr(drafting, "_checked", {})
+    tracemalloc.start()
+    try:
+        for number in range(500):
+            drafting._public("access.intent", {"purpose": "train_ui_agent", "rows": number})
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(drafting._checked) == 500
+    assert held < 1_000 * 500
 
 
 @compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import tracemalloc
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 from tests.boardroom import HOUR, NOW, charter, claims, policy, request
 
 from safehold.access import AccessRequest, Agent, Decision, Human
-from safehold.access.memory import Memory, bounds, nameless
+from safehold.access.memory import Memory, _key, bounds, nameless
 from safehold.access.policy import _decide, _translate, authorise
 from safehold.charter.compile import build
 from safehold.charter.rule import Rule
@@ -257,3 +258,46 @@ def test_a_decision_that_is_kept_takes_less_than_a_kilobyte() -> None:
         tracemalloc.stop()
     assert held < 1_000 * len(asked)
     assert len(memory._known) == len(asked)
+
+
+@pytest.mark.parametrize("rename", [True, False])
+def test_each_part_of_what_is_asked_is_part_of_what_is_compared(rename: bool) -> None:
+    question, entities = _translate(policy(), request())
+
+    def key_of(change) -> bytes:
+        asked, things = copy.deepcopy(question), copy.deepcopy(entities)
+        change(asked, things)
+        return _key((50,), asked, things, rename=rename)
+
+    plain = key_of(lambda _asked, _things: None)
+    changes = [
+        lambda _asked, things: things[0]["uid"].update(type="Safehold::Other"),
+        lambda _asked, things: things[0]["attrs"].update(role="other"),
+        lambda asked, _things: asked["action"].update(id="other"),
+        lambda _asked, things: things[1]["uid"].update(type="Safehold::Other"),
+        lambda _asked, things: things[1]["attrs"].update(stage="other"),
+        lambda asked, _things: asked["context"].update(consent="other"),
+        lambda asked, _things: asked["principal"].update(id="other"),
+        lambda asked, _things: asked["context"].update(people=49),
+    ]
+    assert len({plain, *map(key_of, changes)}) == len(changes) + 1
+    assert key_of(lambda asked, _things: asked["context"].update(people=1_000)) == plain
+
+
+def test_what_one_policy_decided_is_nothing_to_another_and_both_are_kept() -> None:
+    one, memory, calls = policy(), Memory(), []
+    other = build(charter(), list(one.rules))
+    question, entities = _translate(one, request())
+
+    def decide(name: str) -> str:
+        calls.append(name)
+        return name
+
+    for _ in range(2):
+        for made, name in ((one, "one"), (other, "other")):
+            assert memory.recall(made, question, entities, lambda n=name: decide(n)) == name
+    assert calls == ["one", "other"]
+    # a place in memory that another policy had before
+    (first, (_, said)), *_ = memory._known.items()
+    memory._known[first] = (object(), said)
+    assert memory.recall(one, question, entities, lambda: "anew") == "anew"

@@ -80,6 +80,9 @@ def test_how_much_longer_than_usual_is_not_known_before_some_were_fetched():
     assert abs(idle.longer("human", 600 * HOUR) - 1.0) < 1e-9
     assert idle.longer("human", 0) == idle.longer("human", 6 * HOUR) == -1.0
     assert idle.longer("agent", 600 * HOUR) == 0.0
+    idle.learn("human", [60 * HOUR] * 180)
+    idle.learn("human", [600 * HOUR])
+    assert abs(idle.longer("human", 600 * HOUR) - 0.995) < 1e-9, "one is a two-hundredth of it"
 
 
 def test_the_least_fetched_go_first_and_their_families_with_them():
@@ -141,15 +144,73 @@ def test_one_use_that_names_several_is_as_idle_as_the_most_idle_of_them():
     assert (found.different, found.idle_us) == (2, 10 * DAY_US)
 
 
+def test_of_one_use_no_more_than_five_things_are_told_apart_or_kept():
+    sentinel, before = lain(), set(lain().idle.things)
+    many = tuple(f"m/{number}@1" for number in range(1_000))
+    paired(sentinel, somebody(), fetch("", objects=many), MORNING)
+    assert set(sentinel.idle.things) - before == set(many[:5])
+
+
 def test_what_was_refused_is_no_reason_and_teaches_nothing():
     sentinel, who = lain(), somebody()
     paired(sentinel, who, fetch("m/a@9", outcome="denied"), MORNING)
     assert "m/a@9" not in sentinel.idle.things
     assert who.today.idle == []
-    for _ in range(MOST_OF_DAY + 5):
-        paired(sentinel, who, fetch(THINGS[0]), MORNING)
+    for number in range(MOST_OF_DAY + 5):
+        sentinel.idle.note(f"m/{number}@1", "red-4", MORNING - 10 * DAY_US)
+        paired(sentinel, who, fetch(f"m/{number}@1"), MORNING)
     assert who.today.idle == [10 * DAY_US] * MOST_OF_DAY
     assert paired(sentinel, who, fetch(THINGS[0], objects=()), MORNING) is None
+
+
+def test_the_same_again_on_a_day_teaches_nothing_so_that_nobody_alone_makes_idle_usual():
+    sentinel, who = lain(), somebody()
+    for minutes in range(0, 600, 30):
+        event = fetch(THINGS[0], minutes)
+        paired(sentinel, who, event, event.t_us)
+    assert who.today.idle == [10 * DAY_US]
+    paired(sentinel, who, fetch("", objects=THINGS[:2]), MORNING + 10 * HOUR)
+    assert len(who.today.idle) == 2, "one of them is new today"
+    sentinel.idle.note(THINGS[0], "red-4", MORNING + 11 * HOUR)
+    paired(sentinel, who, fetch(THINGS[0]), MORNING + 11 * HOUR)
+    assert who.today.idle[2:] == [0], "since somebody else did"
+    paired(sentinel, who, fetch(THINGS[0]), MORNING + 24 * HOUR)
+    assert len(who.today.idle) == 4, "another day"
+
+
+def test_an_attempt_that_was_refused_at_the_door_is_no_artifact_of_a_pair():
+    sentinel, who = lain(), somebody()
+    refused = fetch("artifact.download", outcome="denied")  # the keeper names no other thing
+    assert paired(sentinel, who, refused, MORNING) is None
+    assert paired(sentinel, who, fetch(THINGS[2]), MORNING + MINUTE) is None, "one that has a name"
+    assert paired(sentinel, who, fetch(THINGS[1]), MORNING + MINUTE) is not None
+
+
+def test_however_long_it_was_idle_a_row_that_is_usual_for_somebody_is_not_told():
+    sentinel = lain(days=2_000)
+    sentinel.thresholds.now["pair"] = sentinel.settings.channels["pair"].floor
+    who = sentinel.people["red-0"]
+    who.bursts["artifact/pair"] = [100.0, 95.0] + [0.0] * 6
+    pair = (fetch(THINGS[2]), fetch(THINGS[1], 12))
+    assert told(sentinel, *pair) == []
+    who.bursts["artifact/pair"] = [100.0, 40.0] + [0.0] * 6
+    (one,) = told(sentinel, *(replace(event, t_us=event.t_us + HOUR) for event in pair))
+    assert "came out for 2000 days" in one.sentence
+
+
+def test_a_pair_ends_no_episode_of_what_is_graver_and_lasts_an_hour_beside_one():
+    row = [fetch(f"m/c@{number}", number) for number in range(4)]
+    pair = (fetch(THINGS[2], 120), fetch(THINGS[1], 125))
+    more = [fetch(f"m/c@{number}", 190 + number) for number in range(4)]
+    found = told(lain(), *row)
+    assert max(one.severity for one in found) == 3
+    again = told(lain(), *row, *more)
+    assert len(again) == len(found), "the same of a day is told once"
+    soon = (fetch(THINGS[2], 30), fetch(THINGS[1], 35))
+    assert len(told(lain(), *row, *soon)) == len(found), "what is graver stands for it too"
+    with_pair = told(lain(), *row, *pair, fetch(THINGS[2], 128), *more)
+    assert sum(one.severity == 3 for one in with_pair) == sum(one.severity == 3 for one in found)
+    assert sum(one.severity == 1 for one in with_pair) == 1
 
 
 def test_a_day_teaches_how_long_is_usual_when_it_is_over():

@@ -243,3 +243,68 @@ def test_a_context_that_failed_is_not_used_again(contexts):
         zstd.compressed(b"x")
     zstd.compressed(b"x")
     assert len(contexts) == 2
+
+
+@pytest.fixture
+def expanders(monkeypatch):
+    made: list[Slow] = []
+
+    class Expander(Slow):
+        def decompress(self, data, **_more):
+            self.compress(data)
+            return b"x"
+
+    monkeypatch.setattr(zstd, "_idle_expanders", [])
+    monkeypatch.setattr(zstd, "_make_expander", lambda: Expander(made))
+    return made
+
+
+FRAME = zstd.compressed(b"x")
+
+
+def test_threads_at_once_share_no_expander_and_few_are_kept(expanders, monkeypatch):
+    monkeypatch.setattr(zstd, "_KEPT", 2)
+    in_threads(3, lambda: zstd.expanded(FRAME, 1), at_once=False)
+    assert len(expanders) == 1
+    failures = []
+
+    def work():
+        try:
+            for _ in range(20):
+                zstd.expanded(FRAME, 1)
+        except AssertionError as error:
+            failures.append(error)
+
+    in_threads(12, work, at_once=True)
+    assert not failures
+    assert len(expanders) > 2
+    for _ in range(12):  # two that came back in the same moment may both have found room
+        zstd.expanded(FRAME, 1)
+    assert len(zstd._idle_expanders) == 2
+
+
+def test_an_expander_that_failed_is_not_used_again(monkeypatch):
+    monkeypatch.setattr(zstd, "_idle_expanders", [])
+    whole = zstd.compressed(bytes(range(256)) * 40)
+    zstd.expanded(whole, 10_240)
+    (held,) = zstd._idle_expanders
+    with pytest.raises(TamperedError):
+        zstd.expanded(whole[:-3], 10_240)
+    assert zstd._idle_expanders == []
+    assert zstd.expanded(whole, 10_240)
+    assert held not in zstd._idle_expanders
+
+
+def test_what_a_context_worked_on_before_changes_no_frame_after_it(monkeypatch):
+    noise = np.random.default_rng(7)
+    monkeypatch.setattr(zstd, "_idle", [])
+    monkeypatch.setattr(zstd, "_idle_for_planes", [])
+    one = b"".join(b"said by one person %d; " % number for number in noise.integers(0, 999, 4000))
+    for lent, make in (
+        (zstd.compressed, zstd._make),
+        (zstd.compressed_plane, zstd._make_for_planes),
+    ):
+        for size in (0, 60, 5_000, 70_000):
+            lent(one)
+            other = one[: size // 2] + noise.bytes(size // 2)
+            assert lent(other) == make().compress(other), "not one byte of it is of the one before"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import orjson
 import pytest
 from tests.agency import Agency, with_agents
 from tests.keeper_desk import Bench, copy_bench, found_bench
@@ -11,8 +12,10 @@ from tests.watching import Post, knock
 from tests.world import raised
 
 from safehold.app.sentinel import Reader, answers_now, answers_of, watch
+from safehold.canonical import b64, unb64
 from safehold.errors import DeniedError, SignInError, UnavailableError
 from safehold.sentinel.answers import Answers
+from safehold.sentinel.detector import FORMAT
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +113,25 @@ def test_with_nothing_kept_it_reads_again_and_raises_nothing_twice(bench, expect
         reader = post.read()
         assert reader.read > 20, "it began at the first"
         assert seen(post) == expected
+
+
+def test_what_another_version_kept_is_not_used_and_loses_and_doubles_no_alert(bench, expected):
+    post = Post(bench)
+    post.read().keep()
+    found = post.call("sentinel.recall")
+    tree = orjson.loads(unb64(found["state"]))
+    detector = orjson.loads(unb64(tree["detector"]))
+    assert detector["format"] == FORMAT
+    before = {**detector, "format": "safehold-sentinel/5"}
+    del before["idle"]
+    tree["detector"] = b64(orjson.dumps(before))
+    post.call("sentinel.keep", next=found["next"], state=b64(orjson.dumps(tree)))
+    reader = post.read()
+    assert reader.read > 20, "it began at the first"
+    assert seen(post) == expected
+    reader.keep()
+    kept = orjson.loads(unb64(post.call("sentinel.recall")["state"]))
+    assert orjson.loads(unb64(kept["detector"]))["format"] == FORMAT
 
 
 def test_what_was_kept_for_another_ledger_is_not_used(bench, made, tmp_path, expected):

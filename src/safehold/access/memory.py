@@ -211,5 +211,5 @@ def _key(
     elif question["principal"] != uid or question["resource"] != thing:
         names = [question["principal"], question["resource"]]
     asked_for = orjson.dumps([uid, person, question["action"], thing, label, standing, names])
-    # the text has 1.6 kB, and thousands of decisions are kept
+    # the text has a kilobyte and more, and thousands of decisions are kept
     return hashlib.sha256(asked_for).digest()

@@ -21,7 +21,7 @@ from safehold.sentinel.measure import Running
 from safehold.sentinel.nights import Reasons
 from safehold.sentinel.profile import Profile
 from safehold.sentinel.runs import settle
-from safehold.sentinel.sentence import severity_of, tell
+from safehold.sentinel.sentence import MILDER, severity_of, tell
 from safehold.sentinel.settings import HOUR_US, Settings
 from safehold.sentinel.signals import find
 from safehold.sentinel.sizes import LEAST
@@ -135,10 +135,14 @@ class Sentinel:
             severity = severity_of(
                 channel.signal, finding, learning=who.active < self.settings.own_days
             )
-            episode = who.episodes.get(channel.signal)
-            if episode and t_us - episode[0] < channel.hours * HOUR_US and severity <= episode[1]:
+            # what is milder has episodes of its own: it ends none of what is graver, and hides none
+            own = finding.channel if finding.channel in MILDER else channel.signal
+            stands = [one for name in {own, channel.signal} if (one := who.episodes.get(name))]
+            if any(
+                t_us - at < channel.hours * HOUR_US and severity <= worst for at, worst in stands
+            ):
                 continue
-            who.episodes[channel.signal] = [t_us, severity]
+            who.episodes[own] = [t_us, severity]
             # a night on call is told and learned: else every one that follows would be told too
             who.today.anomalous = who.today.anomalous or severity >= HELD
             self.thresholds.tell(finding.channel, day)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from math import log10
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from safehold.clock import DAY_US
 from safehold.sentinel.bursts import MOST_OBJECTS, Row, count_use
 from safehold.sentinel.event import Event
 from safehold.sentinel.measure import Running, rarity
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 PAIR: Final = Row("artifact/pair", HOUR_US // 4, different=True, weight=1.0)
 LONGER: Final = 0.48  # from three times as long as usual on, as a power of ten
+# longer counts as this: less than the floor, so that no length alone tells a row that is usual for somebody
+ENOUGH: Final = 0.95
 STEP_US: Final = 6 * HOUR_US  # what was idle for less was not idle
 FEW: Final = 20  # fetches from which on what is usual is known
 SLOW: Final = 0.005  # weight of a new fetch in it
@@ -94,6 +97,17 @@ class Idle:
             _turn(self.families.setdefault(family_of(name) or name, [t_us, who, -1]), who, t_us)
         _turn(thing, who, t_us)
 
+    def fetched(self, name: str, who: str, t_us: int) -> bool:
+        """Return whether somebody fetched an artifact on this day, and nobody else after that.
+
+        Args:
+            name: Which.
+            who: Who.
+            t_us: Now.
+        """
+        thing = self.things.get(name)
+        return thing is not None and thing[1] == who and thing[0] // DAY_US == t_us // DAY_US
+
     def longer(self, kind: str, idle_us: int) -> float:
         """Return how many times as long as usual something was idle, as a power of ten; 0 while too little is known.
 
@@ -144,7 +158,9 @@ def paired(sentinel: Sentinel, who: Profile, event: Event, t_us: int) -> Pair | 
         event: The fetch.
         t_us: When.
     """
-    idle, names = sentinel.idle, list(dict.fromkeys(event.objects[:MOST_OBJECTS]))
+    idle = sentinel.idle
+    # an attempt that was refused at the door names no artifact but itself: that is none of several
+    names = [name for name in dict.fromkeys(event.objects[:MOST_OBJECTS]) if name != event.action]
     if not names:
         return None
     idle_us = max(idle.since(name, who.name, t_us) for name in names)
@@ -153,12 +169,16 @@ def paired(sentinel: Sentinel, who: Profile, event: Event, t_us: int) -> Pair | 
     found = None
     if count > 1 and longer >= LONGER:
         row = rarity(sentinel.bursts.chance(who, PAIR.name, count))
-        found = Pair(row + longer, count, idle_us, max(idle_us, STEP_US) / 10.0**longer)
+        found = Pair(
+            row + min(longer, ENOUGH), count, idle_us, max(idle_us, STEP_US) / 10.0**longer
+        )
     if event.outcome == "ok":  # what was refused is no reason for others
+        # whoever fetches one again and again would teach all of a kind that to lie for long is usual
+        again = all(idle.fetched(name, who.name, t_us) for name in names)
+        if len(who.today.idle) < MOST_OF_DAY and not again:
+            who.today.idle.append(idle_us)
         for name in names:
             idle.note(name, who.name, t_us)
-        if len(who.today.idle) < MOST_OF_DAY:
-            who.today.idle.append(idle_us)
     return found
 
 

@@ -33,7 +33,7 @@ _FOR_PLANES: Final = zstandard.ZstdCompressionParameters(
 
 
 class _Compressor(Protocol):
-    def compress(self, data: bytes | memoryview, /) -> bytes: ...
+    def compress(self, data: bytes | bytearray | memoryview, /) -> bytes: ...
 
 
 _KEPT: Final = max(
@@ -45,18 +45,20 @@ _idle_for_planes: Final[list[_Compressor]] = []
 _idle_expanders: Final[list[zstandard.ZstdDecompressor]] = []
 
 
-def compressed(data: bytes | memoryview) -> bytes:
+def compressed(data: bytes | bytearray | memoryview) -> bytes:
     """Return one frame of anything."""
     return _compressed(data, _idle, _make)
 
 
-def compressed_plane(data: bytes | memoryview) -> bytes:
+def compressed_plane(data: bytes | bytearray | memoryview) -> bytes:
     """Return one frame of a plane of numbers."""
     return _compressed(data, _idle_for_planes, _make_for_planes)
 
 
 def _compressed(
-    data: bytes | memoryview, idle: list[_Compressor], make: Callable[[], _Compressor]
+    data: bytes | bytearray | memoryview,
+    idle: list[_Compressor],
+    make: Callable[[], _Compressor],
 ) -> bytes:
     try:
         context = idle.pop()
@@ -74,6 +76,10 @@ def _make() -> _Compressor:
 
 def _make_for_planes() -> _Compressor:
     return zstandard.ZstdCompressor(compression_params=_FOR_PLANES)
+
+
+def _make_expander() -> zstandard.ZstdDecompressor:
+    return zstandard.ZstdDecompressor()
 
 
 def saves(frame: bytes, size: int) -> bool:
@@ -98,7 +104,7 @@ def expanded(frame: bytes | memoryview, size: int | None) -> bytes:
         try:
             context = _idle_expanders.pop()
         except IndexError:
-            context = zstandard.ZstdDecompressor()
+            context = _make_expander()
         found = context.decompress(frame, max_output_size=claimed)
         if len(_idle_expanders) < _KEPT:
             _idle_expanders.append(context)
