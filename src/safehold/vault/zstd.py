@@ -36,9 +36,8 @@ class _Compressor(Protocol):
     def compress(self, data: bytes | bytearray | memoryview, /) -> bytes: ...
 
 
-_KEPT: Final = max(
-    4, os.cpu_count() or 1
-)  # of a kind; more than that are let go when they come back
+# of a kind; more than that are let go when they come back
+_KEPT: Final = max(4, os.cpu_count() or 1)
 # an appended or popped end of a list is one step for all threads
 _idle: Final[list[_Compressor]] = []
 _idle_for_planes: Final[list[_Compressor]] = []
