@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import typer.main
 from tests.command_line import CHARTERS, EVIDENCE, World, yesterday
+from tests.ports import free_port
 
 from safehold.cli import build
 from safehold.clock import DAY_US
@@ -98,8 +98,7 @@ def commands(guide: str) -> list[str]:
 def test_the_guide_joins_two_houses(tmp_path: Path) -> None:
     guide = GUIDE.read_text("utf-8")
     charter = charter_of(guide, tmp_path / "charter.yaml")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     houses = {
         "tel": open_house(tmp_path / "tel", charter, "pointer", HERE),
         "hr": open_house(tmp_path / "hr", charter, "metric", THERE),

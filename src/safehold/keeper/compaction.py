@@ -34,9 +34,8 @@ _LOG = logging.getLogger(__name__)
 MOST_BYTES: Final = 8 << 20  # sealed bytes that are opened for one object
 MOST_BLOCKS: Final = 64
 MOST_SMALL: Final = 2_048  # blocks of small objects that are looked at together
-MOST_GROUPS: Final = (
-    500  # people's days that are looked at before any of them is joined; each look counts them all
-)
+# people's days that are looked at before any of them is joined; each look counts them all
+MOST_GROUPS: Final = 500
 TURN_S: Final = 3.0  # seconds of one turn of periodic work, about
 SHARE: Final = 0.05  # of the time that it may take, at most
 _PASSED_OVER: Final = (DeniedError, ConflictError, InvalidError, ShreddedError, MissingError)

@@ -77,7 +77,7 @@ class Idle:
         thing = self.things.get(name)
         if thing is None:
             return 0
-        family = self.families.get(family_of(name) or name, _NEVER)
+        family = self.families.get(_family(name), _NEVER)
         last = max(_by_others(thing, who), _by_others(family, who))
         return t_us - (last if last >= 0 else int(thing[3]))
 
@@ -94,7 +94,7 @@ class Idle:
             if len(self.things) >= self.most:
                 self._crowded()
             thing = self.things[name] = [t_us, who, -1, t_us]
-            _turn(self.families.setdefault(family_of(name) or name, [t_us, who, -1]), who, t_us)
+            _turn(self.families.setdefault(_family(name), [t_us, who, -1]), who, t_us)
         _turn(thing, who, t_us)
 
     def fetched(self, name: str, who: str, t_us: int) -> bool:
@@ -132,7 +132,7 @@ class Idle:
     def _crowded(self) -> None:
         latest = sorted(self.things.items(), key=lambda item: (-item[1][0], item[0]))
         self.things = dict(latest[: self.most * 3 // 4])
-        left = {family_of(name) or name for name in self.things}
+        left = set(map(_family, self.things))
         self.families = {name: one for name, one in self.families.items() if name in left}
 
     def to_json(self) -> dict[str, Any]:
@@ -180,6 +180,11 @@ def paired(sentinel: Sentinel, who: Profile, event: Event, t_us: int) -> Pair | 
         for name in names:
             idle.note(name, who.name, t_us)
     return found
+
+
+def _family(name: str) -> str:
+    """Return the family of an artifact; what has none is one by itself."""
+    return family_of(name) or name
 
 
 def _length(idle_us: int) -> float:
