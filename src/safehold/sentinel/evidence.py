@@ -30,7 +30,8 @@ MOST_REASONS: Final = 64
 MOST_OBJECTS: Final = 5  # of one event that are told apart
 KIN: Final = 0.3  # as what part of the others a family counts that is one's own
 NEW_TO_ALL: Final = 0.3
-NEW_OBJECTS: Final = "new"  # the habit that tells which part of new objects is new to all
+# the habits that tell which part of what is new to somebody is new to all
+NEW: Final = {"o": "new", "s": "new/s", "f": "new/f"}
 NO_GRANT: Final = "g:none"
 BARE: Final = "g:bare"  # a use under a grant that nobody else was seen to approve
 
@@ -255,8 +256,8 @@ def surprise(sentinel: Sentinel, who: Profile, key: str, ring: Sequence[Circle])
     weight = who.known.get(key)
     if weight is not None or prefix == "g":
         return rarity(min(1.0, ((weight or 0.0) + OWN * share) / (who.active + OWN)))
-    if prefix == "o" and not ring[0].others(who.name, key)[0]:
-        share = max(share, NEW_TO_ALL * sentinel.habit(NEW_OBJECTS).mean)
+    if prefix in NEW and not ring[0].others(who.name, key)[0]:
+        share = max(share, NEW_TO_ALL * sentinel.habit(NEW[prefix]).mean)
     fresh = who.fresh_of(prefix)
     if prefix == "a":
         fresh *= 0.5  # there are few kinds of actions, so they are all known sooner

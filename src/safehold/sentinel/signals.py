@@ -7,7 +7,7 @@ from math import log, log2, sqrt
 from typing import TYPE_CHECKING, Final
 
 from safehold.sentinel.bursts import rarest
-from safehold.sentinel.evidence import NEW_OBJECTS, RARE, Finding, Held, explained
+from safehold.sentinel.evidence import NEW, RARE, Finding, Held, explained
 from safehold.sentinel.idle import paired
 from safehold.sentinel.measure import Running, rarity, too_many
 from safehold.sentinel.nights import count_night
@@ -115,15 +115,19 @@ def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     who = held.who
     best: dict[str, Finding] = {}
     for key in held.unseen:
+        if key[0] == "f" and key not in who.known and who.today.new["O"] < MOST_TAUGHT:
+            ring = sentinel.ring(who)
+            known = ring[0].others(who.name, key)[0] > 0
+            sentinel.habit(NEW["f"]).learn(0.0 if known else 1.0, 0.01)
         if key[0] not in "sou" or key in who.known:
             continue
         kind = key[0].upper()
         ring = sentinel.ring(who)
         share = explained(who, key, ring)
         weight = min(1.0, max(0.05, rarity(share) / 1.2)) * (1.0 - 0.3 * held.approved)
-        if kind == "O" and who.today.new[kind] < MOST_TAUGHT:
+        if kind in "OS" and who.today.new[kind] < MOST_TAUGHT:
             known = ring[0].others(who.name, key)[0] > 0
-            sentinel.habit(NEW_OBJECTS).learn(0.0 if known else 1.0, 0.01)
+            sentinel.habit(NEW[key[0]]).learn(0.0 if known else 1.0, 0.01)
         who.today.new[kind] += weight
         who.new.append([held.t_us, kind, weight, held.event.number])
         who.new = [one for one in who.new if one[0] > held.t_us - WEEK_US][-MOST_NEW:]
