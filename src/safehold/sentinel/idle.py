@@ -6,7 +6,9 @@ it. Two that nobody needed for days are not. What somebody does themselves is no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from math import log10
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -30,7 +32,9 @@ FEW: Final = 20  # fetches from which on what is usual is known
 SLOW: Final = 0.005  # weight of a new fetch in it
 MOST_OF_DAY: Final = 20  # fetches of somebody that teach it in a day
 MOST_THINGS: Final = 20_000
-_NEVER: Final[tuple[int, str, int]] = (-1, "", -1)
+_NEVER: Final[tuple[Any, ...]] = (-1, "", -1, (), -1)
+_VERSION: Final = re.compile(r"[/@:]?[vr]?\d{1,8}([.\-_]\d{1,8})*", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"\d+")
 
 
 class Pair(NamedTuple):
@@ -75,9 +79,12 @@ class Idle:
             t_us: Now.
         """
         thing = self.things.get(name)
-        if thing is None:
-            return 0
         family = self.families.get(_family(name), _NEVER)
+        if thing is None:
+            version = version_of(name)
+            if version and family is not _NEVER and tuple(family[3]) > version:
+                return t_us - int(family[4])  # nobody fetched it since its family is known
+            return 0
         last = max(_by_others(thing, who), _by_others(family, who))
         return t_us - (last if last >= 0 else int(thing[3]))
 
@@ -94,7 +101,11 @@ class Idle:
             if len(self.things) >= self.most:
                 self._crowded()
             thing = self.things[name] = [t_us, who, -1, t_us]
-            _turn(self.families.setdefault(_family(name), [t_us, who, -1]), who, t_us)
+            family = self.families.setdefault(_family(name), [t_us, who, -1, (), t_us])
+            version = version_of(name)
+            if not version or version > tuple(family[3]):
+                _turn(family, who, t_us)
+                family[3] = version or family[3]
         _turn(thing, who, t_us)
 
     def fetched(self, name: str, who: str, t_us: int) -> bool:
@@ -182,6 +193,17 @@ def paired(sentinel: Sentinel, who: Profile, event: Event, t_us: int) -> Pair | 
     return found
 
 
+@lru_cache(maxsize=4096)
+def version_of(name: str) -> tuple[int, ...]:
+    """Return the numbers of a version, to tell which of two is older; empty if the name tells none.
+
+    Args:
+        name: Of an artifact.
+    """
+    last = name[len(family_of(name)) :]
+    return tuple(map(int, _NUMBER.findall(last))) if _VERSION.fullmatch(last) else ()
+
+
 def _family(name: str) -> str:
     """Return the family of an artifact; what has none is one by itself."""
     return family_of(name) or name
@@ -191,7 +213,7 @@ def _length(idle_us: int) -> float:
     return log10(max(idle_us, STEP_US) / STEP_US)
 
 
-def _by_others(one: list[Any] | tuple[int, str, int], who: str) -> int:
+def _by_others(one: list[Any] | tuple[Any, ...], who: str) -> int:
     """Return the last moment that was somebody else's; -1 if there is none."""
     return int(one[2] if one[1] == who else one[0])
 

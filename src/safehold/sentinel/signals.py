@@ -36,6 +36,8 @@ BROAD: Final = 6  # different things in an hour, without which no machine is run
 TOLD: Final = 0.5  # from how rare a row is on a sentence says it
 LASTS: Final = 1.0  # weight of an hour beside five minutes
 UNKNOWN: Final = 30.0
+SIZE_ADDS: Final = 1.0  # the most that a size adds to what a use is evidence of, and
+ROW_ADDS: Final = 1.0  # the most that a row adds
 
 
 def find(sentinel: Sentinel, held: Held) -> list[Finding]:
@@ -164,7 +166,9 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     common = held.extra + refused(sentinel, held, use)
     row = rarest(sentinel.bursts, who, use, event, held.t_us)
     crowded = row.score if row is not None else 0.0
-    common += 0.6 * max(0.0, large - 1.0) + max(0.5 * max(0.0, often - 1.0), crowded)
+    # a size, or a number, that is out of line has a statistic of its own: here it adds no more than a little
+    common += min(SIZE_ADDS, 0.6 * max(0.0, large - 1.0))
+    common += min(ROW_ADDS, max(0.5 * max(0.0, often - 1.0), crowded))
     common += 0.9 * max(0.0, held.hour - 0.8)
     much = max(large, often)  # size alone, or number alone, is enough if it is far enough
     strange, place = max(((felt[key], key) for key in felt if key[0] in "sof"), default=(0.0, ""))
@@ -178,6 +182,7 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     if held.meaning == ARTIFACT:
         score = 0.7 * action + 0.9 * foreign + common
         yield Finding("artifact", score, (), facts, held.again)
+        yield Finding("row-artifact", crowded, (), facts, held.again)
         yield Finding("artifacts", much, (), facts | {"strange": ""}, held.again)
         yield from pairs(sentinel, held, count)
     elif held.meaning in (EXPORT, EMBEDDING):
@@ -186,6 +191,7 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         part = 0.75 if held.meaning == EMBEDDING else 1.0
         yield Finding("export", score * part, (), facts, held.again)
         if held.meaning == EXPORT:
+            yield Finding("row-export", crowded, (), facts, held.again)
             yield Finding("exports", much, (), facts, held.again)
     if held.pairs or held.meaning == JOIN:
         pair, name = max(((felt[key], key) for key in held.pairs), default=(0.0, ""))
