@@ -37,6 +37,7 @@ WORTH: Final = 0.75  # part of a channel's floor below which a score is not even
 SEVERE: Final = 3
 HELD: Final = 2  # from which severity on a day does not become habit
 WEEK: Final = 7
+MOST_HABITS: Final = 4_000
 SHIFTED: Final = 20  # days of principals before a shift is one of all
 SHARED: Final = ("s", "o", "p", "a", "u", "g", "f", "q")  # kinds of things that colleagues explain
 
@@ -255,7 +256,9 @@ class Sentinel:
         """
         found = self.habits.get(name)
         if found is None:
-            found = self.habits[name] = Running()
+            found = Running()
+            if len(self.habits) < MOST_HABITS:
+                self.habits[name] = found
         return found
 
     def drifted(self, kind: str) -> float:

@@ -16,7 +16,7 @@ from safehold.sentinel.runs import quick
 from safehold.sentinel.settings import HOUR_US
 from safehold.sentinel.sizes import LEAST
 from safehold.sentinel.volume import slow
-from safehold.sentinel.words import ARTIFACT, EMBEDDING, EXPORT, JOIN, PAPER
+from safehold.sentinel.words import ARTIFACT, DOWNLOAD, EMBEDDING, EXPORT, JOIN, PAPER
 
 if TYPE_CHECKING:
     from safehold.sentinel.detector import Sentinel
@@ -27,6 +27,7 @@ NIGHT_RARE: Final = 1.3
 EXCUSES: Final = 1.5
 MOST_TAUGHT: Final = 20  # new objects of one principal in a day that teach what is new to all
 MOST_NEW: Final = 64
+MOST_USES: Final = 24  # actions of one principal whose sizes are kept
 LEAST_REFUSED: Final = 0.01
 WEEK_US: Final = 7 * 24 * HOUR_US
 MANY_RETRIES: Final = 3
@@ -150,17 +151,7 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     use = held.meaning or JOIN
     count = who.today.counts[use] = who.today.counts.get(use, 0) + 1
     habit = who.of_use.setdefault(use, [0, 0.0, 0.0, 0, 0.0, 0.0])
-    large = 0.0
-    if held.size is not None:
-        prior = sentinel.habit(f"{use}/{who.kind}")
-        own = Running.from_json(habit[:3])
-        large = own.far(held.size / 2.0, 1.0, prior)
-        if (
-            large < 2.5 and count <= 20 and not who.today.anomalous
-        ):  # what is out of line teaches nothing
-            own.learn(held.size / 2.0)
-            prior.learn(held.size / 2.0, 0.02)
-            habit[:3] = own.to_json()
+    large = larger(sentinel, held, use, count) if held.size is not None else 0.0
     prior = sentinel.habit(f"{use}s/{who.kind}")
     often = Running.from_json(habit[3:]).far(log(1.0 + count), 0.4, prior)
     common = held.extra + refused(sentinel, held, use)
@@ -179,12 +170,13 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     action = felt[key]
     facts = {"count": count, "large": large, "often": often, "hour": held.hour, "use": use, "key": key,
              "row": row if crowded >= TOLD else None, "strange": place if strange > action else ""}  # fmt: skip
-    if held.meaning == ARTIFACT:
+    if held.meaning in (ARTIFACT, DOWNLOAD):
         score = 0.7 * action + 0.9 * foreign + common
         yield Finding("artifact", score, (), facts, held.again)
         yield Finding("row-artifact", crowded, (), facts, held.again)
         yield Finding("artifacts", much, (), facts | {"strange": ""}, held.again)
-        yield from pairs(sentinel, held, count)
+        if held.meaning == ARTIFACT:
+            yield from pairs(sentinel, held, count)
     elif held.meaning in (EXPORT, EMBEDDING):
         # to search or build at a new place is a first use of it, to take something out there is more
         score = action + (0.9 if held.meaning == EXPORT else 0.5) * foreign + common
@@ -204,6 +196,38 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         score = max(score, 0.7 * action) + 0.7 * common
         score -= 0.4 * max(0.0, large - 1.5)  # a large join is no odd one
         yield Finding("join", score, (), facts | {"pair": name}, held.again)
+
+
+def larger(sentinel: Sentinel, held: Held, use: str, count: int) -> float:
+    """Return by how many deviations a use is larger than others of the same action, and learn from it.
+
+    A model is as large as it is: only beside other fetches of the same one is it large.
+
+    Args:
+        sentinel: Who knows what is usual.
+        held: The use; it has a size.
+        use: What it means.
+        count: Which of the day it is.
+    """
+    who, event, size = held.who, held.event, (held.size or 0) / 2.0
+    name = f"{use}/{event.action}"
+    habit = who.of_use.get(name)
+    if habit is None:
+        if len(who.of_use) >= MOST_USES:
+            return 0.0
+        habit = who.of_use[name] = [0, 0.0, 0.0, 0, 0.0, 0.0]
+    prior = sentinel.habit(f"{name}/{who.kind}")
+    own = Running.from_json(habit[:3])
+    large = own.far(size, 1.0, prior)
+    if count <= MOST_TAUGHT and not who.today.anomalous:
+        # what is out of line teaches only that there is more, not how much
+        for known in (own, prior):
+            most = known.mean + 2.5 * sqrt(known.spread + 1.0)
+            known.learn(min(size, most) if known.count else size, 0.06 if known is own else 0.02)
+        habit[:3] = own.to_json()
+    if held.meaning == ARTIFACT:
+        return min(large, sentinel.usual.above(event.action, event.objects, event.rows, event.bytes))
+    return large
 
 
 def pairs(sentinel: Sentinel, held: Held, count: int) -> Iterator[Finding]:
@@ -227,7 +251,7 @@ def refused(sentinel: Sentinel, held: Held, use: str) -> float:
         held: The event.
         use: What it means.
     """
-    if use not in (EXPORT, ARTIFACT):
+    if use not in (EXPORT, ARTIFACT, DOWNLOAD):
         return 0.7 if held.again else 0.0
     denied = held.event.outcome == "denied"
     share = sentinel.habit(f"{use}-/{held.who.kind}")

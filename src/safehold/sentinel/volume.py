@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import log, log2
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,7 @@ DOUBT: Final = 0.25  # how well the mean of a week is known
 DOUBT_USE: Final = 0.25  # the same, in deviations of a use
 NARROW, COARSE = 0.3, 0.7  # least deviations of bytes a row and of size, powers of two
 MOST_AWAY: Final = 4.0
+KNOWN: Final = 5  # uses of a thing before their size says anything
 MOST_COUNT: Final = (
     3.0  # deviations that mere numbers add to a share: how many is for the pace to say
 )
@@ -35,6 +36,20 @@ class Usual:
 
     def __init__(self) -> None:
         self.kept: dict[str, list[float]] = {}
+
+    def above(self, action: str, objects: Sequence[str], rows: int, amount: int) -> float:
+        """Return by how many deviations a use is larger than others of the same thing; 0 while few are known.
+
+        Args:
+            action: What was done.
+            objects: To what.
+            rows: Rows opened.
+            amount: Bytes that came out.
+        """
+        kept = self.kept.get(f"{action}\x1f{objects[0] if objects else ''}")
+        if kept is None or kept[3] < KNOWN:
+            return 0.0
+        return Running.from_json(kept[3:]).far(log2((amount or rows) + 1.0), COARSE)
 
     def away(self, action: str, name: str, rows: int, amount: int) -> tuple[float | None, float]:
         """Return by how many deviations a use is wider, and larger, than others of the same; then learn from it.
@@ -61,7 +76,7 @@ class Usual:
                 found.append(None)
                 continue
             known = Running.from_json(kept[place : place + 3])
-            away = known.far(value, floor) if known.count >= 5 else 0.0
+            away = known.far(value, floor) if known.count >= KNOWN else 0.0
             found.append(max(-MOST_AWAY, min(MOST_AWAY, away)))
             known.learn(value, 0.02)
             kept[place : place + 3] = known.to_json()

@@ -15,6 +15,7 @@ EXPORT: Final = "export"
 EMBEDDING: Final = "embedding"
 ARTIFACT: Final = "artifact"
 JOIN: Final = "join"
+DOWNLOAD: Final = "download"
 PAPER: Final = "paper"
 
 VECTOR: Final = ("embed", "vector", "encod", "latent", "faiss")
@@ -31,7 +32,7 @@ MODEL: Final = (
 )
 OUT: Final = (
     "export", "extract", "dump", "exfil", "egress", "offload", "unload", "copy", "backup", "ship", "send", "transfer",
-    "share", "save", "sync",
+    "share", "sync",
 )  # fmt: skip
 FETCH: Final = (
     "download",
@@ -101,7 +102,7 @@ def meaning_of(action: str) -> str:
     elif vector:
         found = EMBEDDING
     elif has(("download",)):
-        found = ARTIFACT
+        found = DOWNLOAD
     elif has(TOGETHER):
         found = JOIN
     return found
