@@ -16,6 +16,7 @@ from safehold.sentinel.crowd import Circle
 from safehold.sentinel.event import Event
 from safehold.sentinel.evidence import Finding, hold
 from safehold.sentinel.grants import Grants
+from safehold.sentinel.homes import Homes
 from safehold.sentinel.idle import Idle
 from safehold.sentinel.measure import Running
 from safehold.sentinel.nights import Reasons
@@ -39,7 +40,7 @@ HELD: Final = 2  # from which severity on a day does not become habit
 WEEK: Final = 7
 MOST_HABITS: Final = 4_000
 SHIFTED: Final = 20  # days of principals before a shift is one of all
-SHARED: Final = ("s", "o", "p", "a", "u", "g", "f", "q")  # kinds of things that colleagues explain
+SHARED: Final = ("s", "o", "p", "a", "u", "g", "f", "q", "x")  # kinds of things that colleagues explain
 
 
 class Sentinel:
@@ -61,6 +62,7 @@ class Sentinel:
         self.reasons = Reasons()
         self.bursts = Bursts()
         self.idle = Idle()
+        self.homes = Homes()
         self.usual = Usual()
         self.shift: dict[
             str, list[list[float]]
@@ -298,6 +300,7 @@ class Sentinel:
             "reasons": self.reasons.to_json(),
             "bursts": self.bursts.to_json(),
             "idle": self.idle.to_json(),
+            "homes": self.homes.kept,
             "thresholds": self.thresholds.to_json(),
         }
         return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
@@ -328,6 +331,7 @@ class Sentinel:
             made.reasons = Reasons.from_json(tree["reasons"])
             made.bursts = Bursts.from_json(tree["bursts"])
             made.idle = Idle.from_json(tree["idle"])
+            made.homes.kept = tree["homes"]
             made.thresholds.take(tree["thresholds"])
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidError(

@@ -66,7 +66,7 @@ class Held:
         day: The day of it.
         meaning: What the action means; empty for an ordinary use.
         felt: How rare each part is: ``s:`` segment, ``o:`` object, ``p:`` pair of objects, ``a:`` action,
-            ``u:`` purpose, ``g:`` no grant, ``f:`` family of objects, ``q:`` pair of families.
+            ``u:`` purpose, ``g:`` no grant, ``f:`` family of objects, ``q:`` pair of families, ``x:`` pair of segments.
         unseen: Parts that were not seen on this day before.
         pairs: Those parts that are pairs.
         size: Size of it; None if nothing came out.
@@ -114,6 +114,12 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     meaning = meaning_of(event.action)
     keys = parts_of(event, meaning)
     pairs = [key for key in keys if key[0] == "p"] if len(event.objects) > 1 else []
+    if pairs:
+        homes = {home for name in event.objects[:MOST_OBJECTS] if (home := sentinel.homes.of(name))}
+        if len(homes) > 1:
+            keys = (*keys, *pairs_of(sorted(homes), "x:"))
+    elif event.objects and event.segment and not denied and meaning != PAPER:
+        sentinel.homes.learn(event)
     ring: Sequence[Circle] | None = None
     felt: dict[str, float] = {}
     unseen: list[str] = []

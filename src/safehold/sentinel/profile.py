@@ -94,7 +94,7 @@ class Profile:
         "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons", "recent",
         "refused", "retried", "role", "run", "run_pace", "run_seen", "run_uses",
         "settled", "severe", "sizes", "slot", "slot_sum", "slots", "soon_sum",
-        "team", "today", "weekend",
+        "team", "today", "weekend", "width",
     )  # fmt: skip
 
     def __init__(self, name: str, kind: str, day: int) -> None:
@@ -105,6 +105,7 @@ class Profile:
         self.settled = SETTLED  # active days since they came to their team from another one
         self.severe = -100  # day of the last severe alert
         self.known: dict[str, float] = {}  # days on which each thing was used, fading
+        self.width = 0  # different objects among them
         self.fresh: dict[
             str, float
         ] = {}  # chance that a day brings something new, by what kind of thing
@@ -250,7 +251,7 @@ class Profile:
         for hour in range(24):
             if today.hours >> hour & 1:
                 self.hours[hour] += 1.0
-        brought = dict.fromkeys("sopaufq", 0.0) | today.new
+        brought = dict.fromkeys("sopaufqx", 0.0) | today.new
         for key in today.ok:
             if key not in self.known:
                 brought[key[0]] = 1.0
@@ -264,6 +265,7 @@ class Profile:
         if len(self.known) > most:
             best = sorted(self.known.items(), key=lambda item: (-item[1], item[0]))
             self.known = dict(best[: most * 3 // 4])
+        self.width = sum(key[0] == "o" for key in self.known)
         self.most_soon.learn(_log(today.soon))
         self.most_rate.learn(_log(today.rate))
         self.most_hourly.learn(_log(today.hourly))

@@ -37,19 +37,19 @@ class Channel:
 
 CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
     {
-        "export": Channel(signal="export", floor=2.2, cap=4.5, share=0.11),
-        "join": Channel(signal="join", floor=2.7, cap=5.5, share=0.07),
-        "artifact": Channel(signal="artifact", floor=2.2, cap=4.5, share=0.06),
-        "pair": Channel(signal="artifact", floor=1.0, cap=1.8, share=0.10, hours=1),
-        "row-artifact": Channel(signal="artifact", floor=1.5, cap=6.0, share=0.03),
-        "row-export": Channel(signal="export", floor=1.0, cap=5.0, share=0.03),
-        "exports": Channel(signal="export", floor=2.5, cap=6.0, share=0.05),
-        "artifacts": Channel(signal="artifact", floor=2.5, cap=6.0, share=0.02),
+        "export": Channel(signal="export", floor=2.2, cap=9.0, share=0.11),
+        "join": Channel(signal="join", floor=2.7, cap=9.0, share=0.10),
+        "artifact": Channel(signal="artifact", floor=2.2, cap=9.0, share=0.06),
+        "pair": Channel(signal="artifact", floor=1.0, cap=3.0, share=0.06, hours=1),
+        "row-artifact": Channel(signal="artifact", floor=1.5, cap=9.0, share=0.025),
+        "row-export": Channel(signal="export", floor=1.0, cap=9.0, share=0.025),
+        "exports": Channel(signal="export", floor=2.5, cap=12.0, share=0.03),
+        "artifacts": Channel(signal="artifact", floor=2.5, cap=12.0, share=0.01),
         "agent": Channel(signal="agent", floor=2.2, cap=9.0, share=0.05),
         "swift": Channel(signal="agent", floor=2.3, cap=6.0, share=0.02),
-        "hour": Channel(signal="off-hours", floor=2.8, cap=7.0, share=0.12),
-        "segment": Channel(signal="first-time", floor=2.4, cap=5.5, share=0.10),
-        "object": Channel(signal="first-time", floor=3.2, cap=6.0, share=0.02),
+        "hour": Channel(signal="off-hours", floor=2.8, cap=12.0, share=0.12),
+        "segment": Channel(signal="first-time", floor=2.4, cap=9.0, share=0.10),
+        "object": Channel(signal="first-time", floor=3.2, cap=9.0, share=0.02),
         "slow": Channel(signal="slow", floor=1.9, cap=6.0, share=0.08, hours=72, lag=13),
         "pace": Channel(signal="slow", floor=1.9, cap=6.0, share=0.08, hours=72, lag=13),
         "wide": Channel(signal="slow", floor=2.2, cap=6.0, share=0.03, hours=72, lag=13),
@@ -57,7 +57,7 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "scope": Channel(signal="scope", floor=1.0, cap=5.0, share=0.09, hours=168, lag=7),
         "reach": Channel(signal="scope", floor=1.2, cap=5.0, share=0.02, hours=168, lag=7),
         "denied": Channel(signal="denied", floor=3.0, cap=9.0, share=0.03),
-        "drift": Channel(signal="drift", floor=3.2, cap=6.5, share=0.05),
+        "drift": Channel(signal="drift", floor=3.2, cap=9.0, share=0.05),
     }
 )
 

@@ -187,9 +187,9 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
             yield Finding("exports", much, (), facts, held.again)
     if held.pairs or held.meaning == JOIN:
         pair, name = max(((felt[key], key) for key in held.pairs), default=(0.0, ""))
-        across = max((felt[key] for key in felt if key[0] == "q"), default=0.0)
+        across = max((felt[key] for key in felt if key[0] in "qx"), default=0.0)
         # what is new within one's own work is no matter of the join; what lies far from it is
-        if any(key[0] == "f" for key in felt):
+        if any(key[0] in "fx" for key in felt):
             score = max(0.7 * pair, 0.8 * across) + 1.2 * far
         else:  # names say nothing of what belongs together, so who uses it must
             score = 0.5 * pair + 2.0 * far

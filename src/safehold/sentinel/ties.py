@@ -14,6 +14,7 @@ LATEST: Final = 16  # users of a thing that are asked
 NOBODY: Final = 0.2
 UNKNOWN: Final = 0.3  # how far a thing lies that nobody has used, nor any of its family
 MOST_KEYS: Final = 400  # things of one principal that are compared with another's
+FEW: Final = 8.0  # objects more or less that make nobody a generalist
 COMMON: Final = 0.3  # what more than this part of all uses ties nobody together
 
 
@@ -62,4 +63,7 @@ def _likeness(other: Profile, who: Profile, all_of: Circle) -> float:
         total += mine[key]
         if key in other.known:
             both += mine[key]
-    return both / total if total else 0.0
+    if not total:
+        return 0.0
+    # whoever uses nearly everything, as a job may, is tied to nobody by it
+    return both / total * min(1.0, (who.width + FEW) / (other.width + FEW))
