@@ -187,9 +187,9 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         score = action + (0.9 if held.meaning == EXPORT else 0.5) * foreign + common
         part = 0.75 if held.meaning == EMBEDDING else 1.0
         yield Finding("export", score * part, (), facts, held.again)
+        yield Finding("exports", much, (), facts, held.again)
         if held.meaning == EXPORT:
             yield Finding("row-export", crowded, (), facts, held.again)
-            yield Finding("exports", much, (), facts, held.again)
     if held.pairs or held.meaning == JOIN:
         pair, name = max(((felt[key], key) for key in held.pairs), default=(0.0, ""))
         yield Finding("join", together(sentinel, held, pair, action), (), facts | {"pair": name}, held.again)
