@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from math import log10
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from safehold.sentinel.profile import Profile
 
 TOGETHER: Final = 4
 PULL: Final = 2.0  # how many colleagues the wider circle counts as, in the share of a narrower one
@@ -17,13 +21,14 @@ class Circle:
     What somebody did themselves never explains what they do: a share is one of the others.
     """
 
-    __slots__ = ("at", "days", "hours", "members", "now", "who")
+    __slots__ = ("at", "days", "hours", "members", "now", "often", "who")
 
     def __init__(self) -> None:
         self.members: dict[str, int] = {}
         self.who: dict[str, dict[str, int]] = {}
         self.hours = [0.0] * 24  # days of principals with a use in each hour, fading
         self.days = 0.0  # all days of principals, fading
+        self.often: dict[str, float] = {}  # days of principals with each thing, fading
         self.at = -1  # today, and what several have taken up today that is not habit yet
         self.now: dict[str, list[str]] = {}
 
@@ -41,8 +46,9 @@ class Circle:
         for hour in range(24):
             if hours >> hour & 1:
                 self.hours[hour] += 1.0
-        who = self.who
+        who, often = self.who, self.often
         for key in keys:
+            often[key] = often.get(key, 0.0) + 1.0
             users = who.get(key)
             if users is None:
                 who[key] = {principal: day}
@@ -73,6 +79,45 @@ class Circle:
             count += max(0, len(today) - (principal in today) - 1)
         return count, len(self.members) - (principal in self.members)
 
+    def closed(self, key: str) -> float:
+        """Return how rare it is that a day of somebody with a thing is their first: much used, always by the same.
+
+        Args:
+            key: The thing.
+        """
+        users = self.who.get(key)
+        if users is None:
+            return 0.0
+        return max(0.0, log10((self.often.get(key, 0.0) + 1.0) / (len(users) + 0.5)))
+
+    def apart_from(self, kinds: Mapping[str, Profile], who: Profile, key: str) -> float:
+        """Return how much a thing is used by others none of whom is of somebody's kind, as a power of ten of days.
+
+        Args:
+            kinds: All profiles.
+            who: Somebody.
+            key: The thing.
+        """
+        users = self.who.get(key)
+        if not users or any(
+            one != who.name and one in kinds and kinds[one].kind == who.kind for one in users
+        ):
+            return 0.0
+        return log10(2.0 * self.often.get(key, 0.0) + 2.0)
+
+    def unmet(self, one: str, other: str) -> float:
+        """Return how many times as often two segments would have met in joins by chance as they did, as a power of ten.
+
+        Args:
+            one: A segment.
+            other: Another one.
+        """
+        often = self.often
+        total = often.get("j:", 0.0)
+        chance = often.get(f"j:{one}", 0.0) * often.get(f"j:{other}", 0.0) / total if total else 0.0
+        met = often.get(f"x:{one}\x1f{other}", 0.0)
+        return max(0.0, log10((1.0 + chance) / (1.0 + met)))
+
     def forget(self, before: int, fade: float) -> None:
         """Drop what was last used before a day, and let hours fade."""
         self.hours = [value * fade for value in self.hours]
@@ -85,6 +130,7 @@ class Circle:
             if recent:
                 kept[key] = recent
         self.who = kept
+        self.often = {key: days * fade for key, days in self.often.items() if key in kept}
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""

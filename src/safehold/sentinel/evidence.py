@@ -32,6 +32,9 @@ KIN: Final = 0.3  # as what part of the others a family counts that is one's own
 NEW_TO_ALL: Final = 0.3
 # the habits that tell which part of what is new to somebody is new to all
 NEW: Final = {"o": "new", "s": "new/s", "f": "new/f"}
+ASKED: Final = "asked"  # the habit that tells which part of new segments was asked for
+FEW_ASKED: Final = 4.0
+LEAST_UNASKED: Final = 0.02
 NO_GRANT: Final = "g:none"
 BARE: Final = "g:bare"  # a use under a grant that nobody else was seen to approve
 
@@ -78,6 +81,7 @@ class Held:
         strange: How far it is off what its grant has been used for.
         amiss: How rare it is that a use has no grant, or one that is for something or somebody else.
         far: How far the objects lie from what the principal works with.
+        unasked: How rare it is that nobody asked for a segment that is new to them.
     """
 
     event: Event
@@ -97,6 +101,7 @@ class Held:
     strange: float = 0.0
     amiss: float = 0.0
     far: dict[str, float] = field(default_factory=dict)
+    unasked: float = 0.0
 
 
 def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) -> Held:
@@ -116,6 +121,7 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     pairs = [key for key in keys if key[0] == "p"] if len(event.objects) > 1 else []
     if pairs:
         homes = {home for name in event.objects[:MOST_OBJECTS] if (home := sentinel.homes.of(name))}
+        keys = (*keys, "j:", *(f"j:{home}" for home in sorted(homes)))
         if len(homes) > 1:
             keys = (*keys, *pairs_of(sorted(homes), "x:"))
     elif event.objects and event.segment and not denied and meaning != PAPER:
@@ -143,6 +149,10 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
                 rare[key] = rare.get(key, 0) + 1
         if not denied and key in scores:
             ok[key] = 1
+    if meaning == PAPER and event.segment:
+        if len(who.asked) >= MOST_REASONS and event.segment not in who.asked:
+            del who.asked[min(who.asked, key=lambda one: (who.asked[one], one))]
+        who.asked[event.segment] = day
     size = bucket_of(event.rows, event.bytes) if event.rows or event.bytes else None
     held = Held(event, who, t_us, day, meaning, felt, unseen, pairs, size)
     if today.far:
@@ -150,6 +160,9 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     held.again = who.count_denied(
         t_us, "\x1f".join((event.action, event.segment, *event.objects[:1])), denied=denied
     )
+    key = "s:" + event.segment
+    if key in felt and key not in who.known:
+        held.unasked = _unasked(sentinel, who, event.segment, first=key in unseen)
     held.hour = _hour(sentinel, who, t_us, ring)
     _reason(sentinel, held)
     if meaning != PAPER:
@@ -168,6 +181,16 @@ def _place(sentinel: Sentinel, who: Profile, key: str, ring: Sequence[Circle]) -
         far = distance(sentinel.people, who, key[2:], ring)
         if far and len(who.today.far) < sentinel.settings.most_today:
             who.today.far[key] = far
+
+
+def _unasked(sentinel: Sentinel, who: Profile, segment: str, *, first: bool) -> float:
+    """Return how rare it is that somebody uses a new segment without having asked for it; learn from the first use."""
+    asked = segment in who.asked
+    habit = sentinel.habit(f"{ASKED}/{who.kind}")
+    share = habit.mean * habit.count / (habit.count + FEW_ASKED)
+    if first:
+        habit.learn(float(asked), 0.02)
+    return 0.0 if asked else rarity(max(LEAST_UNASKED, 1.0 - share))
 
 
 def _reason(sentinel: Sentinel, held: Held) -> None:

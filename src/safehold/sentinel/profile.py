@@ -89,7 +89,7 @@ class Profile:
     """
 
     __slots__ = (
-        "active", "broad_at", "broad_keys", "broad_over", "bursts", "day", "denied_at", "denied_keys", "denied_n",
+        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "day", "denied_at", "denied_keys", "denied_n",
         "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
         "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate", "most_soon",
         "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons", "recent",
@@ -103,6 +103,7 @@ class Profile:
         self.first = self.day = day
         self.active = 0.0  # active days, fading
         self.held = 0
+        self.asked: dict[str, int] = {}  # segments they asked for, and the day
         self.settled = SETTLED  # active days since they came to their team from another one
         self.severe = -100  # day of the last severe alert
         self.known: dict[str, float] = {}  # days on which each thing was used, fading
@@ -253,7 +254,7 @@ class Profile:
         for hour in range(24):
             if today.hours >> hour & 1:
                 self.hours[hour] += 1.0
-        brought = dict.fromkeys("sopaufqx", 0.0) | today.new
+        brought = dict.fromkeys("sopaufqxj", 0.0) | today.new
         for key in today.ok:
             if key not in self.known:
                 brought[key[0]] = 1.0

@@ -38,7 +38,7 @@ class Channel:
 CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
     {
         "export": Channel(signal="export", floor=2.2, cap=9.0, share=0.11),
-        "join": Channel(signal="join", floor=2.7, cap=9.0, share=0.10),
+        "join": Channel(signal="join", floor=2.7, cap=9.0, share=0.09),
         "artifact": Channel(signal="artifact", floor=2.2, cap=9.0, share=0.06),
         "pair": Channel(signal="artifact", floor=1.0, cap=3.0, share=0.06, hours=1),
         "row-artifact": Channel(signal="artifact", floor=1.5, cap=9.0, share=0.025),
@@ -48,7 +48,7 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "agent": Channel(signal="agent", floor=2.2, cap=9.0, share=0.05),
         "swift": Channel(signal="agent", floor=2.3, cap=6.0, share=0.02),
         "hour": Channel(signal="off-hours", floor=2.2, cap=12.0, share=0.12),
-        "segment": Channel(signal="first-time", floor=2.4, cap=9.0, share=0.10),
+        "segment": Channel(signal="first-time", floor=1.5, cap=9.0, share=0.12),
         "object": Channel(signal="first-time", floor=3.2, cap=9.0, share=0.02),
         "slow": Channel(signal="slow", floor=1.9, cap=6.0, share=0.08, hours=72, lag=13),
         "pace": Channel(signal="slow", floor=1.9, cap=6.0, share=0.08, hours=72, lag=13),

@@ -28,6 +28,8 @@ MOST_VISITS: Final = 6.0  # of a night that count: more of it is a long night, n
 EXCUSES: Final = 1.5
 MOST_TAUGHT: Final = 20  # new objects of one principal in a day that teach what is new to all
 MOST_NEW: Final = 64
+WITHIN: Final = 0.0
+HEARD: Final = 0.8  # less is no evidence of a first use
 MOST_USES: Final = 24  # actions of one principal whose sizes are kept
 LEAST_REFUSED: Final = 0.01
 WEEK_US: Final = 7 * 24 * HOUR_US
@@ -71,7 +73,7 @@ def of_data(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     """
     event = held.event
     if held.unseen or held.who.today.rare or held.amiss >= 1.0:
-        yield from first_time(held)
+        yield from first_time(sentinel, held)
     if held.unseen:
         yield from scope(sentinel, held)
     if held.meaning or held.pairs:
@@ -84,31 +86,34 @@ def of_data(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         yield from drift(held)
 
 
-def first_time(held: Held) -> Iterator[Finding]:
-    """A segment or an object that is new to the principal: the more so the fewer colleagues use it and the more often.
+def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
+    """A segment or an object that is new to the principal: each sign of that it is not theirs adds.
 
-    A new grant of its own takes off as much as if colleagues used it a hundred times as often, so that by itself it is
-    no alert; the fourth new segment in seven days takes off half of that.
+    How few use it, how far it lies from their work, that it is much used but always by the same, or by nobody of their
+    kind, that nobody asked for it, that its grant is none or another's, the action and the hour. A new grant of its own
+    takes off less than it did when a single sign was enough.
     """
-    who, event = held.who, held.event
-    granted = 0.0
-    if held.approved:
-        before = sum(1 for one in who.new if one[1] == "S" and one[0] > held.t_us - WEEK_US)
-        granted = (
-            GRANTED * held.approved / sqrt(max(1, before + ("s:" + event.segment in held.unseen)))
-        )
-    for key, felt in held.felt.items():
-        if key[0] not in "so" or key in who.known:
-            continue
-        # that the grant is wrong counts in full where it lets somebody in
-        score = felt + 0.6 * held.amiss if key[0] == "s" else felt + 0.3 * held.amiss
-        if score < RARE:
-            continue
-        channel = "segment" if key[0] == "s" else "object"
-        times = who.today.rare.get(key, 1)
-        facts = {"what": channel, "key": key, "times": times, "grant": event.grant is not None,
-                 "approved": held.approved > 0}  # fmt: skip
-        yield Finding(channel, score + 0.3 * log2(times) + held.extra - granted, (), facts)
+    who, event, felt = held.who, held.event, held.felt
+    new = [key for key in felt if key[0] in "so" and key not in who.known]
+    if not new:
+        return
+    wide, people = sentinel.circles["*"], sentinel.people
+    segment = max((felt[key] for key in new if key[0] == "s"), default=0.0)
+    place, name = max((felt[key], key) for key in new if key[0] == "o") if new[-1][0] == "o" or any(
+        key[0] == "o" for key in new
+    ) else (0.0, "")
+    score = 0.35 * segment + 0.3 * place + 0.2 * max(held.far.values(), default=0.0)
+    score += 0.4 * held.amiss + 0.8 * held.extra + 0.2 * held.strange + 0.45 * held.unasked
+    score += 0.4 * felt["a:" + (held.meaning or event.action)] + 0.3 * held.hour + 0.3 * held.again
+    score += 0.8 * max(wide.apart_from(people, who, key) for key in new)
+    score += 0.35 * max(wide.closed(key) for key in new) - 0.55 * held.approved
+    if score < HEARD:
+        return
+    channel = "segment" if segment else "object"
+    key = "s:" + event.segment if segment else name
+    facts = {"what": channel, "key": key, "times": who.today.rare.get(key, 1), "grant": event.grant is not None,
+             "approved": held.approved > 0}  # fmt: skip
+    yield Finding("segment", score, (), facts)
 
 
 def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
@@ -188,15 +193,34 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
             yield Finding("exports", much, (), facts, held.again)
     if held.pairs or held.meaning == JOIN:
         pair, name = max(((felt[key], key) for key in held.pairs), default=(0.0, ""))
-        across = max((felt[key] for key in felt if key[0] in "qx"), default=0.0)
-        # what is new within one's own work is no matter of the join; what lies far from it is
-        if any(key[0] in "fx" for key in felt):
-            score = max(0.7 * pair, 0.8 * across) + 1.2 * far
-        else:  # names say nothing of what belongs together, so who uses it must
-            score = 0.5 * pair + 2.0 * far
-        score = max(score, 0.7 * action) + 0.7 * common
-        score -= 0.4 * max(0.0, large - 1.5)  # a large join is no odd one
-        yield Finding("join", score, (), facts | {"pair": name}, held.again)
+        yield Finding("join", together(sentinel, held, pair, action), (), facts | {"pair": name}, held.again)
+
+
+def together(sentinel: Sentinel, held: Held, pair: float, action: float) -> float:
+    """Return how odd it is that things come together: each sign adds.
+
+    How rare the pair of objects, of their families and of the segments they are at home in are, that these segments
+    would have met by chance and did not, how rare the rarest object is, that it is much used but always by the same.
+
+    Args:
+        sentinel: Who knows where objects are at home.
+        held: The use.
+        pair: How rare the rarest pair is.
+        action: How rare the action is.
+    """
+    felt, who, wide = held.felt, held.who, sentinel.circles["*"]
+    homes = [key[2:] for key in felt if key[0] == "j" and len(key) > 2]
+    apart = [key for key in felt if key[0] == "x"]
+    if len(homes) == 1 and not apart:
+        pair *= WITHIN  # of one segment: that it is new is hardly a matter of the join
+    families = max((felt[key] for key in felt if key[0] == "q"), default=0.0)
+    segments = max((felt[key] for key in apart), default=0.0)
+    unmet = max((wide.unmet(*key[2:].split("\x1f")) for key in apart), default=0.0)
+    things = [key for key in felt if key[0] == "o"]
+    closed = max((wide.closed(key) for key in things if key not in who.known), default=0.0)
+    score = 0.7 * pair + 0.45 * segments + 0.2 * families + 0.6 * unmet
+    score += 0.4 * max((felt[key] for key in things), default=0.0) + 0.8 * closed
+    return score + 0.6 * action + 0.5 * held.extra + 0.1 * max(held.far.values(), default=0.0)
 
 
 def larger(sentinel: Sentinel, held: Held, use: str, count: int) -> float:
