@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 TOGETHER: Final = 4
 PULL: Final = 2.0  # how many colleagues the wider circle counts as, in the share of a narrower one
 NOBODY: Final = 0.2  # what stands for a colleague where there is none at all
+NEAR: Final = tuple(0.5 ** min(apart, 24 - apart) for apart in range(24))  # how much an hour so far away counts
 
 
 class Circle:
@@ -171,7 +172,18 @@ def hour_share(circles: Sequence[Circle], hour: int) -> float:
     """
     share = 0.02
     for circle in circles:
-        hours = circle.hours
-        near = max(hours[hour], 0.5 * max(hours[hour - 1], hours[(hour + 1) % 24]))
-        share = (near + 4.0 * share) / (circle.days + 4.0)
+        share = (near_hour(circle.hours, hour) + 4.0 * share) / (circle.days + 4.0)
     return share
+
+
+def near_hour(hours: Sequence[float], hour: int) -> float:
+    """Return on how many days somebody was there at an hour; one that is near counts by half for each hour between.
+
+    To stay an hour longer is nothing, to come five hours too early is: what is odd about an hour is how far it lies
+    from the usual ones.
+
+    Args:
+        hours: Days with a use in each hour of the day.
+        hour: The hour, 0 to 23.
+    """
+    return max(days * NEAR[place - hour] for place, days in enumerate(hours))

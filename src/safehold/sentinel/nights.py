@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import exp, log10
 from typing import Any, Final
 
-from safehold.clock import DAY_US
+from safehold.clock import DAY_US, SECOND_US
 from safehold.sentinel.crowd import Circle, hour_share
 from safehold.sentinel.measure import rarity
 from safehold.sentinel.profile import NIGHT, Profile
@@ -19,6 +19,7 @@ LEAST_OTHERS: Final = 2.0  # days with a purpose by others before it excuses any
 BASE: Final = 0.02
 CARRY_US: Final = 5 * DAY_US  # nights of this far back still count beside those of today
 MOST_PURPOSES: Final = 512
+VISIT_US: Final = 60 * SECOND_US  # a pause that ends a visit
 
 
 class Reasons:
@@ -106,7 +107,9 @@ def rare_hour(who: Profile, hour: int, ring: Sequence[Circle]) -> float:
 
 
 def count_night(who: Profile, t_us: int, rare: float) -> float:
-    """Note one use at an odd hour; return how many there were in this night, and in part in those of the days before.
+    """Note one use at an odd hour; return how many visits there were in this night, and in part on the days before.
+
+    Uses without a pause of a minute are one visit: a job that is late does as much as ever, and that says nothing.
 
     Args:
         who: The principal.
@@ -117,7 +120,10 @@ def count_night(who: Profile, t_us: int, rare: float) -> float:
     passed = t_us - night[0]
     if passed > NIGHT:
         night[4] = (night[4] + night[1]) * exp(-passed / CARRY_US)
-        night[0], night[1], night[2], night[3] = t_us, 0, 0.0, []
-    night[1] += 1
+        night[0], night[1], night[2], night[3], night[6] = t_us, 0, 0.0, [], 0
+    if not night[1] or t_us - night[5] >= VISIT_US:
+        night[1] += 1
     night[2] = max(night[2], rare)
+    night[5] = t_us
+    night[6] += 1
     return float(night[1] + night[4])

@@ -6,6 +6,7 @@ from math import log
 from typing import Any, Final
 
 from safehold.clock import SECOND_US
+from safehold.sentinel.crowd import near_hour
 from safehold.sentinel.measure import Running
 from safehold.sentinel.pace import Pace
 from safehold.sentinel.settings import HOUR_US
@@ -127,8 +128,9 @@ class Profile:
         self.broad_keys: dict[str, int] = {}
         self.denied_at = self.denied_n = self.retried = 0
         self.denied_keys: dict[str, int] = {}
-        # of the last night: begin, uses, greatest surprise, numbers; and what the nights before it still count
-        self.night: list[Any] = [0, 0, 0.0, [], 0.0]
+        # of the last night: begin, visits, greatest surprise, numbers, what the nights before it still count, the
+        # moment of the last use, and uses
+        self.night: list[Any] = [0, 0, 0.0, [], 0.0, 0, 0]
         self.reasons: dict[str, list[float]] = {}  # purposes: days at odd hours, all days
         self.new: list[list[Any]] = []  # new things of the last week: moment, kind, weight, number
         self.recent: list[int] = []  # numbers of the last events of a machine
@@ -297,9 +299,8 @@ class Profile:
         }
 
     def hour_days(self, hour: int) -> float:
-        """Return on how many active days somebody was there at an hour; the hours beside it count half."""
-        hours = self.hours
-        return max(hours[hour], 0.5 * max(hours[hour - 1], hours[(hour + 1) % 24]))
+        """Return on how many active days somebody was there at an hour, or near it."""
+        return near_hour(self.hours, hour)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 GRANTED: Final = 3.0
 UNHEARD: Final = 2.5
-NIGHT_RARE: Final = 1.3
+NIGHT_RARE: Final = 1.0
+MOST_VISITS: Final = 6.0  # of a night that count: more of it is a long night, not an odder one
 EXCUSES: Final = 1.5
 MOST_TAUGHT: Final = 20  # new objects of one principal in a day that teach what is new to all
 MOST_NEW: Final = 64
@@ -295,15 +296,17 @@ def unheard(held: Held, size: int) -> Iterator[Finding]:
 
 
 def off_hours(held: Held) -> Iterator[Finding]:
-    """Events within three hours at which the principal is hardly ever there: more with each, and with what is new."""
+    """Visits within three hours at which the principal is hardly ever there: the first few of them add to it.
+
+    What is new to somebody is told by what is new; a night makes it no odder than a day does.
+    """
     rare = held.hour - EXCUSES * held.excused
     if rare < NIGHT_RARE:
         return
     night = held.who.night
     count = count_night(held.who, held.t_us, rare)
-    strange = max((score for key, score in held.felt.items() if key[0] in "soau"), default=0.0)
-    score = night[2] * (1.0 + 0.5 * log(count)) + 0.5 * max(0.0, strange - RARE) + held.extra
-    facts = {"count": night[1], "hour": held.t_us // HOUR_US % 24}
+    score = night[2] * (1.0 + 0.5 * log(min(count, MOST_VISITS))) + held.extra
+    facts = {"count": night[6], "hour": held.t_us // HOUR_US % 24}
     yield Finding("hour", score, tuple(night[3][-KEPT:]), facts)
     keep(night[3], held.event.number)
 
