@@ -49,6 +49,7 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "swift": Channel(signal="agent", floor=2.3, cap=6.0, share=0.02),
         "hour": Channel(signal="off-hours", floor=2.2, cap=12.0, share=0.12),
         "segment": Channel(signal="first-time", floor=1.5, cap=9.0, share=0.12),
+        "object": Channel(signal="first-time", floor=1.5, cap=9.0, share=0.02),
         "slow": Channel(signal="slow", floor=1.9, cap=6.0, share=0.08, hours=72, lag=13),
         "pace": Channel(signal="slow", floor=1.9, cap=6.0, share=0.08, hours=72, lag=13),
         "wide": Channel(signal="slow", floor=2.2, cap=6.0, share=0.03, hours=72, lag=13),

@@ -113,7 +113,7 @@ def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     key = "s:" + event.segment if segment else name
     facts = {"what": channel, "key": key, "times": who.today.rare.get(key, 1), "grant": event.grant is not None,
              "approved": held.approved > 0}  # fmt: skip
-    yield Finding("segment", score, (), facts)
+    yield Finding(channel, score, (), facts)
 
 
 def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
