@@ -26,7 +26,7 @@ from safehold.sentinel.sentence import MILDER, severity_of, tell
 from safehold.sentinel.settings import HOUR_US, Settings
 from safehold.sentinel.signals import find
 from safehold.sentinel.threshold import Thresholds
-from safehold.sentinel.volume import Usual, close
+from safehold.sentinel.volume import Usual, close, settle_week
 from safehold.sentinel.words import PAPER, approves
 
 FORMAT: Final = "safehold-sentinel/6"
@@ -148,6 +148,8 @@ class Sentinel:
             self.thresholds.tell(finding.channel, day)
             if severity >= SEVERE:
                 who.severe, who.today.severe = day, True
+            if channel.signal == "slow":
+                settle_week(who)
             sentence = tell(channel.signal, finding, who, self.ring(who), threshold)
             told.append(
                 Alert(

@@ -40,6 +40,13 @@ class Pace:
             if usual:
                 self.old.learn(gone, 0.05)
 
+    def settle(self) -> None:
+        """Close the week: its days become habit, as far as they may."""
+        for _, value, usual in self.week:
+            if usual:
+                self.old.learn(value, 0.05)
+        self.week = []
+
     def above(self, day: int, value: float, *, common: float, floor: float) -> float:
         """Return how many deviations the week lies above the time before it; 0 if too little is known of that.
 

@@ -202,8 +202,8 @@ def _slow(finding: Finding, _who: Profile, _ring: Sequence[Circle]) -> str:
             )
         case "larger":
             return (
-                f"{_count(round(facts['large']), 'use')} so far today, and more in the days before, larger than nine "
-                f"of ten of the same action on the same thing by anybody, and more so than {before}"
+                f"{_count(round(facts['large']), 'use')} so far today, and more in the days before, larger than four "
+                f"of five of the same action on the same thing by anybody, and more so than {before}"
             )
     what = "bytes a row" if facts["what"] == "wide" else "size of uses"
     return (

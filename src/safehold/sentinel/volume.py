@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from safehold.sentinel.evidence import Finding, Held
 from safehold.sentinel.measure import Running, rarity
-from safehold.sentinel.pace import Pace
+from safehold.sentinel.pace import LASTING, Pace
 from safehold.sentinel.profile import KEPT, Profile
 from safehold.sentinel.sizes import LEAST, MOST_ACTIONS, WEEK, Spread, note
 
@@ -29,7 +29,7 @@ TENTH: Final = 1.0  # from which rarity on a use is large for somebody, and
 FIFTH: Final = 0.7  # for what it is done to
 OWN, SAME, SIZE, WIDE = "own", "same", "size", "wide"
 CHANNEL_OF: Final = {OWN: "slow", SAME: "larger", SIZE: "size", WIDE: "wide"}
-SUMMED: Final = (OWN, SAME)
+SAID: Final = 3.0  # uses that the usual mean counts as beside those of a day
 FEW: Final = 0.5  # least deviation of the logarithm of a number or a sum of a day
 MEAN: Final = 0.2  # least deviation of the mean of a day
 FADE: Final = 0.97  # what is left of old sizes for each day that joins them
@@ -154,55 +154,73 @@ def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
         held: The event.
         size: Its size.
     """
-    who, event, sums = held.who, held.event, held.who.today.sums
+    who, event = held.who, held.event
     wide, away = sentinel.usual.away(
         event.action, event.objects[0] if event.objects else "", event.rows, event.bytes
     )
     chance = sentinel.usual.chance(who, event.action, size)
     note(who.today.sizes, event.action, size)
     own, same = rarity(chance), rarity(0.5 * erfc(away / sqrt(2.0)))
-    name = "n:" + event.action
-    if name in sums or len(sums) < MOST_ACTIONS:
-        sums[name] = [sums.get(name, (0.0,))[0] + 1.0, 0.0]
-    if held.day >= sentinel.begun + WEEK:  # the first week only teaches what things are like
-        _add(sums, SAME, max(0.0, same - FIFTH), float(same >= TENTH))
-        if wide is not None:
-            _add(sums, WIDE, wide, 1.0)
-        if who.sizes.total >= LEAST:
-            _add(sums, OWN, max(0.0, own - TENTH), float(own >= TENTH))
-            _add(sums, SIZE, 0.5 * (_normal(round(chance, 3)) + away), 1.0)
+    today = held.day >= sentinel.begun + WEEK  # the first week only teaches what things are like
+    sized = today and who.sizes.total >= LEAST
     who.large_of_week = [*who.large_of_week, [held.day, event.number]][-KEPT:]
-    if own >= TENTH or same >= TENTH:
+    if own >= TENTH or same >= FIFTH:
         who.large = [*who.large, [held.day, event.number]][-KEPT:]
-    for key in (name, OWN, SAME, SIZE, WIDE):
-        pace = who.paces.get(key)
-        total = sums.get(key)
-        if pace is None or total is None or (key == WIDE and wide is None):
-            continue
-        value = value_of(key, total)
-        if value <= pace.old.mean:
-            continue
-        floor = MEAN if key in (SIZE, WIDE) else FEW
-        common = sentinel.shifted(who.kind, key)
-        score = pace.above(held.day, value, common=common, floor=floor)
-        if score > 1.0:
-            channel = CHANNEL_OF.get(key, "pace")
-            facts: dict[str, Any] = {
-                "what": channel,
-                "mean": pace.old.mean,
-                "value": value,
-                "days": pace.old.count,
-                "large": total[1],
-            }
-            last = who.large if key in SUMMED else who.large_of_week
-            numbers = tuple(one for day, one in last[:-1] if day > held.day - WEEK)
-            yield Finding(channel, score, numbers, facts)
+    yield from _count(sentinel, held, "n:" + event.action, 1.0, FEW)
+    if today:
+        yield from _count(sentinel, held, SAME, same - FIFTH, FEW)
+        if wide is not None:
+            yield from _count(sentinel, held, WIDE, wide, MEAN)
+    if sized:
+        yield from _count(sentinel, held, OWN, own - TENTH, FEW)
+        yield from _count(sentinel, held, SIZE, 0.5 * (_normal(round(chance, 3)) + away), MEAN)
 
 
-def _add(sums: dict[str, list[float]], key: str, value: float, count: float) -> None:
-    total = sums.setdefault(key, [0.0, 0.0])
+def _count(
+    sentinel: Sentinel, held: Held, key: str, value: float, floor: float
+) -> Iterator[Finding]:
+    """Add to a number of the day, and hold it against the days before.
+
+    Args:
+        sentinel: Who knows what is usual for all.
+        held: The event.
+        key: Which number.
+        value: What it adds; a sum takes in nothing that is less than nothing.
+        floor: Least deviation of the number of a day.
+    """
+    who = held.who
+    sums = who.today.sums
+    total = sums.get(key)
+    if total is None:
+        if key.startswith("n:") and len(sums) >= MOST_ACTIONS:
+            return
+        total = sums[key] = [0.0, 0.0]
+    if floor == FEW and value <= 0.0:
+        return
     total[0] += value
-    total[1] += count
+    total[1] += 1.0
+    pace = who.paces.get(key)
+    if pace is None or len(pace.week) < LASTING - 1:
+        return
+    mean = pace.old.mean
+    number = value_of(key, total, mean)
+    if number <= mean:
+        return
+    score = pace.above(
+        held.day, number, common=sentinel.shifted(who.kind, key), floor=floor
+    )
+    if score > 1.0:
+        channel = CHANNEL_OF.get(key, "pace")
+        facts: dict[str, Any] = {
+            "what": channel,
+            "mean": mean,
+            "value": number,
+            "days": pace.old.count,
+            "large": total[1],
+        }
+        last = who.large if key in (OWN, SAME) else who.large_of_week
+        numbers = tuple(one for day, one in last[:-1] if day > held.day - WEEK)
+        yield Finding(channel, score, numbers, facts)
 
 
 @lru_cache(maxsize=1_024)
@@ -211,16 +229,27 @@ def _normal(chance: float) -> float:
     return -_NORMAL.inv_cdf(min(0.999, max(0.0005, chance)))
 
 
-def value_of(key: str, total: list[float]) -> float:
+def value_of(key: str, total: list[float], usual: float) -> float:
     """Return the number of a day from its sum: of what is measured the mean, else the logarithm.
 
     Args:
         key: Which number.
         total: Sum and count.
+        usual: What the mean of a day is as a rule: as much as a few uses, as few alone say little.
     """
     if key in (SIZE, WIDE):
-        return total[0] / total[1] if total[1] else 0.0
+        return (total[0] + SAID * usual) / (total[1] + SAID)
     return log(1.0 + total[0])
+
+
+def settle_week(who: Profile) -> None:
+    """Let what was told not be told again: the week that it was told of is over, and as usual as its days are.
+
+    Args:
+        who: Whose week.
+    """
+    for pace in who.paces.values():
+        pace.settle()
 
 
 def close(sentinel: Sentinel, who: Profile, *, learn: bool) -> dict[str, float]:
@@ -244,10 +273,10 @@ def close(sentinel: Sentinel, who: Profile, *, learn: bool) -> dict[str, float]:
     for key in sorted([*sums, *counted]):
         pace = who.paces.get(key)
         if pace is None:
-            if len(who.paces) >= MOST_ACTIONS + len(CHANNEL_OF):
+            if key.startswith("n:") and len(who.paces) >= MOST_ACTIONS:
                 continue
             pace = who.paces[key] = Pace()
-        value = value_of(key, sums.get(key, [0.0, 0.0]))
+        value = value_of(key, sums.get(key, [0.0, 0.0]), pace.old.mean)
         if pace.old.count >= 5:
             away[key] = max(-1.0, min(1.0, value - pace.old.mean))
         pace.roll(who.day, value, learn=learn)
