@@ -25,15 +25,13 @@ from safehold.sentinel.runs import settle
 from safehold.sentinel.sentence import MILDER, severity_of, tell
 from safehold.sentinel.settings import HOUR_US, Settings
 from safehold.sentinel.signals import find
-from safehold.sentinel.sizes import LEAST
 from safehold.sentinel.threshold import Thresholds
-from safehold.sentinel.volume import Usual, close
+from safehold.sentinel.volume import Usual, close, settle_week
 from safehold.sentinel.words import PAPER, approves
 
 FORMAT: Final = "safehold-sentinel/6"
 LEAST_DAYS: Final = 5  # active days before the volume of a day can be odd
 ODD: Final = 3.0  # standard deviations above which a day is not learned
-MOST_OF_ONE: Final = 50.0
 WORTH: Final = 0.75  # part of a channel's floor below which a score is not even kept
 SEVERE: Final = 3
 HELD: Final = 2  # from which severity on a day does not become habit
@@ -58,7 +56,6 @@ class Sentinel:
         self.people: dict[str, Profile] = {}
         self.circles: dict[str, Circle] = {"*": Circle()}
         self.habits: dict[str, Running] = {}  # of kinds and roles, for whoever has none yet
-        self.common: dict[str, list[list[float]]] = {}  # kind: day, large uses, uses
         self.reasons = Reasons()
         self.bursts = Bursts()
         self.idle = Idle()
@@ -151,6 +148,8 @@ class Sentinel:
             self.thresholds.tell(finding.channel, day)
             if severity >= SEVERE:
                 who.severe, who.today.severe = day, True
+            if channel.signal == "slow":
+                settle_week(who)
             sentence = tell(channel.signal, finding, who, self.ring(who), threshold)
             told.append(
                 Alert(
@@ -176,7 +175,7 @@ class Sentinel:
         self.thresholds.turn(day, self.begun, self.crowd)
         if before >= 0 and before // 7 != day // 7:
             self._forget(day - self.settings.forget_days)
-        for kept in [*self.common.values(), *self.shift.values()]:
+        for kept in self.shift.values():
             kept[:] = [one for one in kept if one[0] > day - 8]
 
     def _forget(self, before: int) -> None:
@@ -190,6 +189,7 @@ class Sentinel:
         self.grants.forget(before)
         self.reasons.fade(self.settings.fade)
         self.bursts.fade(self.settings.fade)
+        self.usual.fade(self.settings.fade)
 
     def _crowded(self) -> None:
         most = self.settings.most_principals
@@ -210,20 +210,12 @@ class Sentinel:
         learn = not odd or who.held >= self.settings.held_days
         who.held = 0 if learn else who.held + 1
         settings = self.settings
-        for key, away in close(who, today.sums, learn=learn, severe=today.severe).items():
+        for key, away in close(self, who, learn=learn).items():
             shift = self.shift.setdefault(f"{who.kind}/{key}", [])
             if not shift or shift[-1][0] != self.day:
                 shift.append([self.day, 0.0, 0.0])
             shift[-1][1] += away
             shift[-1][2] += 1.0
-        if today.sizes and who.sizes.total >= LEAST:
-            part = min(1.0, MOST_OF_ONE / today.uses)  # nobody alone moves what is common
-            expected = who.sizes.share * sum(today.sizes.values()) * part
-            kept = self.common.setdefault(who.kind, [])
-            if not kept or kept[-1][0] != self.day:
-                kept.append([self.day, 0.0, 0.0])
-            kept[-1][1] += today.hits * part
-            kept[-1][2] += expected
         if learn and today.uses:
             for name, value in (
                 ("soon", log(1.0 + today.soon)),
@@ -263,12 +255,6 @@ class Sentinel:
                 self.habits[name] = found
         return found
 
-    def drifted(self, kind: str) -> float:
-        """Return by how much all of a kind have more large uses this week than they used to; 1 if none is known."""
-        kept = self.common.get(kind, ())
-        expected = sum(one[2] for one in kept)
-        return max(1.0, sum(one[1] for one in kept) / expected) if expected >= MOST_OF_ONE else 1.0
-
     def shifted(self, kind: str, key: str) -> float:
         """Return by how much a number of all of a kind lies above what it was, this week; 0 if it does not."""
         kept = self.shift.get(f"{kind}/{key}", ())
@@ -293,9 +279,8 @@ class Sentinel:
             "people": {name: who.to_json() for name, who in self.people.items()},
             "circles": {name: circle.to_json() for name, circle in self.circles.items()},
             "habits": {name: habit.to_json() for name, habit in self.habits.items()},
-            "common": self.common,
             "grants": [self.grants.seen, self.grants.all, self.grants.spread],
-            "usual": self.usual.kept,
+            "usual": self.usual.to_json(),
             "shift": self.shift,
             "reasons": self.reasons.to_json(),
             "bursts": self.bursts.to_json(),
@@ -325,9 +310,8 @@ class Sentinel:
             made.people = {name: Profile.from_json(one) for name, one in tree["people"].items()}
             made.circles = {name: Circle.from_json(one) for name, one in tree["circles"].items()}
             made.habits = {name: Running.from_json(one) for name, one in tree["habits"].items()}
-            made.common = tree["common"]
             made.grants.seen, made.grants.all, made.grants.spread = tree["grants"]
-            made.usual.kept, made.shift = tree["usual"], tree["shift"]
+            made.usual, made.shift = Usual.from_json(tree["usual"]), tree["shift"]
             made.reasons = Reasons.from_json(tree["reasons"])
             made.bursts = Bursts.from_json(tree["bursts"])
             made.idle = Idle.from_json(tree["idle"])

@@ -1,4 +1,4 @@
-"""A number of each day - of uses, of bytes a row - and the last week of it held against the time before."""
+"""A number of each day - of uses, of how large they are - and the last week of it held against the time before."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from safehold.sentinel.measure import Running
 
 WEEK: Final = 7  # days that are held apart
 LEAST: Final = 5  # days before them without which nothing is said
+LASTING: Final = 3  # days without which nothing is slow: what is over sooner is a burst, and told as one
+MOST_OF_DAY: Final = 2.0  # deviations that one day counts at most, so that no single one tells a week
+DOUBT: Final = 0.1  # how well the mean of a week is known at best: weeks differ too
 
 
 class Pace:
@@ -20,48 +23,57 @@ class Pace:
         self.old = Running()
         self.week: list[list[Any]] = []  # day, value, whether it may be learned
 
-    def roll(self, day: int, value: float, weight: float, *, learn: bool) -> None:
+    def roll(self, day: int, value: float, *, learn: bool) -> None:
         """Close a day.
 
         Args:
             day: The day that has ended.
             value: Its number.
-            weight: How many uses it is the mean of; 1 for a number of a day.
             learn: False if it must not become habit.
         """
-        self.week.append([day, value, weight, learn])
+        if learn and self.old.count < LEAST:  # until enough is known, a day is known when it ends
+            self.old.learn(value)
+        else:
+            self.week.append([day, value, learn])
         while self.week and self.week[0][0] <= day - WEEK:
-            _, gone, _, usual = self.week.pop(0)
+            _, gone, usual = self.week.pop(0)
             if usual:
                 self.old.learn(gone, 0.05)
 
-    def above(
-        self, day: int, value: float, weight: float, *, common: float, spread: float, doubt: float
-    ) -> float:
+    def settle(self) -> None:
+        """Close the week: its days become habit, as far as they may."""
+        for _, value, usual in self.week:
+            if usual:
+                self.old.learn(value, 0.05)
+        self.week = []
+
+    def above(self, day: int, value: float, *, common: float, floor: float) -> float:
         """Return how many deviations the week lies above the time before it; 0 if too little is known of that.
 
-        A rise that began in the middle of the week is held against its own days: the worst of the last day, the last
-        two, and so on.
+        A rise that began in the middle of the week is held against its own days: the worst of the last three days,
+        the last four, and so on. How much one day differs from another is learned, so uses that go together - of one
+        task, of one table - are not taken for many signs.
 
         Args:
             day: Today.
             value: Today's number so far.
-            weight: What it is the mean of so far.
             common: By how much all have risen.
-            spread: Variance of one use, or of one day.
-            doubt: How well the mean of a week is known at best: weeks differ too.
+            floor: Least deviation of a day.
         """
         old = self.old
         if old.count < LEAST:
             return 0.0
-        total, number = (value - old.mean) * weight, weight
-        best = (total / number - common) / sqrt(spread / number + doubt * doubt)
-        for then, past, uses, _ in reversed(self.week):
+        spread = old.spread + floor * floor
+        most = MOST_OF_DAY * sqrt(spread)
+        usual = old.mean + common
+        total, days, best = max(-most, min(most, value - usual)), 1, 0.0
+        for then, past, _ in reversed(self.week):
             if then <= day - WEEK:
                 break
-            total += (past - old.mean) * uses
-            number += uses
-            best = max(best, (total / number - common) / sqrt(spread / number + doubt * doubt))
+            total += max(-most, min(most, past - usual))
+            days += 1
+            if days >= LASTING:
+                best = max(best, total / days / sqrt(spread / days + DOUBT * DOUBT))
         return best
 
     def to_json(self) -> list[Any]:

@@ -10,7 +10,7 @@ from safehold.sentinel.crowd import near_hour
 from safehold.sentinel.measure import Running
 from safehold.sentinel.pace import Pace
 from safehold.sentinel.settings import HOUR_US
-from safehold.sentinel.sizes import Sizes
+from safehold.sentinel.sizes import Sizes, as_lists, from_lists
 
 SLOT_US: Final = 10 * SECOND_US
 SLOTS: Final = 30  # five minutes of slots
@@ -29,7 +29,7 @@ class Today:
     """What one principal has done on one day; becomes habit when the day has ended."""
 
     __slots__ = (
-        "anomalous", "at", "breadth", "counts", "denied", "far", "fullest", "hits", "hourly", "hours", "idle", "new",
+        "anomalous", "at", "breadth", "counts", "denied", "far", "fullest", "hourly", "hours", "idle", "new",
         "ok",
         "rare", "rate", "reasons", "runs", "scores", "severe", "sizes", "soon", "sums", "uses",
     )  # fmt: skip
@@ -51,12 +51,11 @@ class Today:
         # the most of the day, in their windows
         self.soon = self.rate = self.hourly = self.breadth = self.denied = 0
         self.reasons: dict[str, int] = {}  # purposes, and whether at an odd hour
-        self.sizes: dict[int, int] = {}
+        self.sizes: dict[str, dict[int, int]] = {}  # of each action how many uses had which size
         self.sums: dict[
             str, list[float]
         ] = {}  # sum and count of what is held against the weeks before
         self.severe = False  # something severe was told
-        self.hits = 0
         self.uses = 0
         self.counts: dict[str, int] = {}  # of uses that have a meaning
         self.fullest: dict[str, int] = {}  # of them, the most in a row
@@ -67,7 +66,7 @@ class Today:
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
         tree = {name: getattr(self, name) for name in self.__slots__ if name != "sizes"}
-        return {**tree, "sizes": [[bucket, count] for bucket, count in self.sizes.items()]}
+        return {**tree, "sizes": as_lists(self.sizes)}
 
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> Today:
@@ -75,7 +74,7 @@ class Today:
         made = cls()
         for name in cls.__slots__:
             setattr(made, name, tree[name])
-        made.sizes = dict(tree["sizes"])
+        made.sizes = from_lists(tree["sizes"])
         return made
 
 
@@ -239,8 +238,6 @@ class Profile:
         """
         today, old = self.today, self.day
         self.today, self.day = Today(), day
-        if not today.severe:  # what was told leaves no echo in the weeks after it
-            self.sizes.roll(old, today.sizes, today.hits, learn=learn, fade=0.97)
         for past in range(old, min(day, old + 14)):
             if (past + 3) % 7 >= 5:  # 1970-01-01 was a Thursday
                 seen = 1.0 if past == old and learn else 0.0

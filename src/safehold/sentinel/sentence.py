@@ -188,20 +188,27 @@ def _first(finding: Finding, who: Profile, ring: Sequence[Circle]) -> str:
 
 def _slow(finding: Finding, _who: Profile, _ring: Sequence[Circle]) -> str:
     facts = finding.facts
-    if facts.get("what") == "pace":
-        return (
-            f"{_count(round(exp(facts['value']) - 1), 'use')} of one kind so far today, and more in the days before, "
-            f"than is usual: {exp(facts['mean']) - 1:.1f} a day on {facts['days']} days before this week"
-        )
-    if "what" in facts:
-        what = "bytes a row" if facts["what"] == "wide" else "size of uses"
-        return (
-            f"{what} on average {facts['value'] - facts['mean']:.1f} deviations more than "
-            f"for this principal on {facts['days']} days before this week, each held against others of its kind"
-        )
+    before = f"on {facts['days']} days before this week"
+    match facts["what"]:
+        case "pace":
+            return (
+                f"{_count(round(exp(facts['value']) - 1), 'use')} of one kind so far today, and more in the days "
+                f"before, than is usual: {exp(facts['mean']) - 1:.1f} a day {before}"
+            )
+        case "slow":
+            return (
+                f"{_count(round(facts['large']), 'use')} so far today, and more in the days before, larger than nine "
+                f"of ten of the same action by this principal, and more so than {before}"
+            )
+        case "larger":
+            return (
+                f"{_count(round(facts['large']), 'use')} so far today, and more in the days before, larger than four "
+                f"of five of the same action on the same thing by anybody, and more so than {before}"
+            )
+    what = "bytes a row" if facts["what"] == "wide" else "size of uses"
     return (
-        f"{facts['hits']} of {facts['tries']} uses in {facts['days']} days were large for this principal; "
-        f"usual: {facts['share']:.0%} of {facts['usual']:.0f}"
+        f"{what} so far today on average {facts['value'] - facts['mean']:.1f} deviations more than for this principal "
+        f"{before}, each held against others of its kind; more in the days before too"
     )
 
 

@@ -1,41 +1,49 @@
-"""Slowly more: large uses, more uses, more bytes a row, larger uses than before, over a week."""
+"""Slowly more: more uses, more large ones, larger ones, more bytes a row, on most days of a week than before it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import log, log2
+from functools import lru_cache
+from math import erfc, log, log2, sqrt
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
 from safehold.sentinel.evidence import Finding, Held
-from safehold.sentinel.measure import Running, above_count, above_share
-from safehold.sentinel.pace import Pace
+from safehold.sentinel.measure import Running, rarity
+from safehold.sentinel.pace import LASTING, Pace
 from safehold.sentinel.profile import KEPT, Profile
-from safehold.sentinel.sizes import LEAST, WEEK
+from safehold.sentinel.sizes import LEAST, MOST_ACTIONS, WEEK, Spread, note
 
 if TYPE_CHECKING:
     from safehold.sentinel.detector import Sentinel
 
-FLOODED: Final = 4.0  # times the usual number of uses; what is beyond does not water a share down
-MOST_ACTIONS: Final = 12  # of one principal that are counted apart
 MOST_KINDS: Final = 20_000  # of things whose usual size is kept
-FLOOR: Final = 0.35  # least deviation of the logarithm of a number of uses
-DOUBT: Final = 0.25  # how well the mean of a week is known
-DOUBT_USE: Final = 0.25  # the same, in deviations of a use
+MOST_SPREADS: Final = 512  # kinds and actions whose sizes are kept
+MOST_OF_ONE: Final = 50.0  # uses of one day of one principal that count for all of a kind
 NARROW, COARSE = 0.3, 0.7  # least deviations of bytes a row and of size, powers of two
 MOST_AWAY: Final = 4.0
 KNOWN: Final = 5  # uses of a thing before their size says anything
-MOST_COUNT: Final = (
-    3.0  # deviations that mere numbers add to a share: how many is for the pace to say
-)
+OTHERS: Final = 10.0  # uses that those of all of a kind count as beside somebody's own
+UNKNOWN: Final = 0.3  # how many are as large where nothing is known
+TENTH: Final = 1.0  # from which rarity on a use is large for somebody, and
+FIFTH: Final = 0.7  # for what it is done to
+OWN, SAME, SIZE, WIDE = "own", "same", "size", "wide"
+CHANNEL_OF: Final = {OWN: "slow", SAME: "larger", SIZE: "size", WIDE: "wide"}
+SAID: Final = 3.0  # uses that the usual mean counts as beside those of a day
+FEW: Final = 0.5  # least deviation of the logarithm of a number or a sum of a day
+MEAN: Final = 0.2  # least deviation of the mean of a day
+FADE: Final = 0.97  # what is left of old sizes for each day that joins them
+_NORMAL: Final = NormalDist()
 
 
 class Usual:
-    """What size a use of each thing has, by everybody: bytes a row, and bytes."""
+    """What size a use of each thing has, by everybody: bytes a row, and bytes; and of each action, by all of a kind."""
 
-    __slots__ = ("kept",)
+    __slots__ = ("kept", "spreads")
 
     def __init__(self) -> None:
         self.kept: dict[str, list[float]] = {}
+        self.spreads: dict[str, Spread] = {}
 
     def above(self, action: str, objects: Sequence[str], rows: int, amount: int) -> float:
         """Return by how many deviations a use is larger than others of the same thing; 0 while few are known.
@@ -82,119 +90,194 @@ class Usual:
             kept[place : place + 3] = known.to_json()
         return found[0], found[1] or 0.0
 
+    def chance(self, who: Profile, action: str, size: int) -> float:
+        """Return how many of somebody's uses of an action were as large before the last week, by all of their kind too.
+
+        Args:
+            who: Who.
+            action: What they did.
+            size: How large it was.
+        """
+        every = self.spreads.get(f"{who.kind}\x1f{action}")
+        share = (every.at_least(size) + 0.5) / (every.total + 0.5) if every else UNKNOWN
+        own = who.sizes.old.get(action)
+        if own is None:
+            return share
+        return (own.at_least(size) + OTHERS * share) / (own.total + OTHERS)
+
+    def learn(self, kind: str, sizes: dict[str, dict[int, int]]) -> None:
+        """Let a day of somebody, a week ago, count for all of a kind; nobody alone counts for much.
+
+        Args:
+            kind: Of principals.
+            sizes: Of each action how many uses had which size.
+        """
+        uses = sum(sum(counts.values()) for counts in sizes.values())
+        for action in sorted(sizes):
+            key = f"{kind}\x1f{action}"
+            spread = self.spreads.get(key)
+            if spread is None:
+                if len(self.spreads) >= MOST_SPREADS:
+                    continue
+                spread = self.spreads[key] = Spread()
+            spread.add(sizes[action], min(1.0, MOST_OF_ONE / uses))
+            spread.settle()
+
+    def fade(self, fade: float) -> None:
+        """Let a week pass."""
+        for spread in self.spreads.values():
+            spread.fade(fade)
+            spread.settle()
+        self.spreads = {key: spread for key, spread in self.spreads.items() if spread.total}
+
+    def to_json(self) -> list[Any]:
+        """Return it as JSON."""
+        return [self.kept, {key: spread.to_json() for key, spread in self.spreads.items()}]
+
+    @classmethod
+    def from_json(cls, tree: list[Any]) -> Usual:
+        """Return what ``to_json`` wrote."""
+        made = cls()
+        made.kept = tree[0]
+        made.spreads = {key: Spread.from_json(one) for key, one in tree[1].items()}
+        return made
+
 
 def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
-    """Large uses of a week: their share, and their number, against the time before that week.
+    """Numbers of a day that lie above what they were before the last week, and did so on the days before it too.
 
-    What is large for somebody was set before the week too. A share that has risen for all of a kind is taken off; small
-    uses in any number do not water a share down.
+    Uses of one action; large ones, for the principal or for what it is done to, in any number of small ones; the mean
+    size; bytes a row. What has risen for all of a kind is taken off.
+
+    Args:
+        sentinel: Who knows what is usual for all.
+        held: The event.
+        size: Its size.
     """
-    who, today, sizes = held.who, held.who.today, held.who.sizes
-    today.sizes[size] = today.sizes.get(size, 0) + 1
-    yield from steady(sentinel, held)
-    if size <= sizes.cut:
-        return
-    today.hits += 1
-    who.large = [*who.large, [held.day, held.event.number]][-KEPT:]
-    if sizes.total < LEAST:
-        return
-    days = len(sizes.week) + 1
-    hits, tries = sizes.hits + today.hits, sizes.tries + sum(today.sizes.values())
-    base = min(0.6, sizes.share * sentinel.drifted(who.kind))
-    bound = FLOODED * sizes.usual * days
-    more = above_share(hits, min(tries, bound), base)
-    if more > 0.5 or tries > bound:
-        count = min(MOST_COUNT, above_count(hits, base * sizes.usual * days))
-        score = 0.8 * max(0.0, more) + 0.4 * count
-        facts = {
-            "hits": hits,
-            "tries": tries,
-            "share": base,
-            "usual": sizes.usual * days,
-            "days": days,
-        }
-        numbers = tuple(one for day, one in who.large[:-1] if day > held.day - WEEK)
-        yield Finding("slow", score, numbers, facts)
-
-
-def steady(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
-    """More uses of one action in a week than before it, wider ones, or larger ones, all of a kind taken off."""
-    who, event, today = held.who, held.event, held.who.today
-    wide, large = sentinel.usual.away(
+    who, event = held.who, held.event
+    wide, away = sentinel.usual.away(
         event.action, event.objects[0] if event.objects else "", event.rows, event.bytes
     )
-    name = "n:" + event.action
-    if name in today.sums or len(today.sums) < MOST_ACTIONS:
-        today.sums[name] = [today.sums.get(name, (0.0,))[0] + 1.0, 0.0]
-    for key, value in (("wide", wide), ("large", large)):
-        if value is not None:
-            total = today.sums.setdefault(key, [0.0, 0.0])
-            total[0] += value
-            total[1] += 1.0
+    chance = sentinel.usual.chance(who, event.action, size)
+    note(who.today.sizes, event.action, size)
+    own, same = rarity(chance), rarity(0.5 * erfc(away / sqrt(2.0)))
+    today = held.day >= sentinel.begun + WEEK  # the first week only teaches what things are like
+    sized = today and who.sizes.total >= LEAST
     who.large_of_week = [*who.large_of_week, [held.day, event.number]][-KEPT:]
-    for channel, key in (("pace", name), ("wide", "wide"), ("larger", "large")):
-        pace = who.paces.get(key)
-        if pace is None or key not in today.sums or (key == "wide" and wide is None):
-            continue
-        value = value_of(key, today.sums[key])
-        if value <= pace.old.mean:
-            continue
-        common = sentinel.shifted(who.kind, key)
-        if key == name:
-            spread = pace.old.spread + FLOOR * FLOOR
-            score = pace.above(held.day, value, 1.0, common=common, spread=spread, doubt=DOUBT)
-        else:
-            score = pace.above(
-                held.day, value, today.sums[key][1], common=common, spread=1.0, doubt=DOUBT_USE
-            )
-        if score > 1.0:
-            facts: dict[str, Any] = {
-                "what": channel,
-                "mean": pace.old.mean,
-                "value": value,
-                "days": pace.old.count,
-            }
-            numbers = tuple(one for day, one in who.large_of_week[:-1] if day > held.day - WEEK)
-            yield Finding(channel, score, numbers, facts)
+    if own >= TENTH or same >= FIFTH:
+        who.large = [*who.large, [held.day, event.number]][-KEPT:]
+    yield from _count(sentinel, held, "n:" + event.action, 1.0, FEW)
+    if today:
+        yield from _count(sentinel, held, SAME, same - FIFTH, FEW)
+        if wide is not None:
+            yield from _count(sentinel, held, WIDE, wide, MEAN)
+    if sized:
+        yield from _count(sentinel, held, OWN, own - TENTH, FEW)
+        yield from _count(sentinel, held, SIZE, 0.5 * (_normal(round(chance, 3)) + away), MEAN)
 
 
-def value_of(key: str, total: list[float]) -> float:
-    """Return the number of a day from its sum: of uses the logarithm, of what is measured the mean.
+def _count(
+    sentinel: Sentinel, held: Held, key: str, value: float, floor: float
+) -> Iterator[Finding]:
+    """Add to a number of the day, and hold it against the days before.
+
+    Args:
+        sentinel: Who knows what is usual for all.
+        held: The event.
+        key: Which number.
+        value: What it adds; a sum takes in nothing that is less than nothing.
+        floor: Least deviation of the number of a day.
+    """
+    who = held.who
+    sums = who.today.sums
+    total = sums.get(key)
+    if total is None:
+        if key.startswith("n:") and len(sums) >= MOST_ACTIONS:
+            return
+        total = sums[key] = [0.0, 0.0]
+    if floor == FEW and value <= 0.0:
+        return
+    total[0] += value
+    total[1] += 1.0
+    pace = who.paces.get(key)
+    if pace is None or len(pace.week) < LASTING - 1:
+        return
+    mean = pace.old.mean
+    number = value_of(key, total, mean)
+    if number <= mean:
+        return
+    score = pace.above(
+        held.day, number, common=sentinel.shifted(who.kind, key), floor=floor
+    )
+    if score > 1.0:
+        channel = CHANNEL_OF.get(key, "pace")
+        facts: dict[str, Any] = {
+            "what": channel,
+            "mean": mean,
+            "value": number,
+            "days": pace.old.count,
+            "large": total[1],
+        }
+        last = who.large if key in (OWN, SAME) else who.large_of_week
+        numbers = tuple(one for day, one in last[:-1] if day > held.day - WEEK)
+        yield Finding(channel, score, numbers, facts)
+
+
+@lru_cache(maxsize=1_024)
+def _normal(chance: float) -> float:
+    """Return how many deviations something of a chance lies above the mean."""
+    return -_NORMAL.inv_cdf(min(0.999, max(0.0005, chance)))
+
+
+def value_of(key: str, total: list[float], usual: float) -> float:
+    """Return the number of a day from its sum: of what is measured the mean, else the logarithm.
 
     Args:
         key: Which number.
         total: Sum and count.
+        usual: What the mean of a day is as a rule: as much as a few uses, as few alone say little.
     """
-    if key.startswith("n:"):
-        return log(1.0 + total[0])
-    return total[0] / total[1] if total[1] else 0.0
+    if key in (SIZE, WIDE):
+        return (total[0] + SAID * usual) / (total[1] + SAID)
+    return log(1.0 + total[0])
 
 
-def close(
-    who: Profile, sums: dict[str, list[float]], *, learn: bool, severe: bool
-) -> dict[str, float]:
-    """Close a day of somebody; return by how much each number was above what is usual for them.
+def settle_week(who: Profile) -> None:
+    """Let what was told not be told again: the week that it was told of is over, and as usual as its days are.
 
     Args:
+        who: Whose week.
+    """
+    for pace in who.paces.values():
+        pace.settle()
+
+
+def close(sentinel: Sentinel, who: Profile, *, learn: bool) -> dict[str, float]:
+    """Close a day of somebody; return by how much each number was above what is usual for them.
+
+    If something severe was told, the day leaves no trace: it was told.
+
+    Args:
+        sentinel: Who knows what is usual for all.
         who: Who.
-        sums: The sums of the day.
         learn: False if the day must not become habit.
-        severe: True if something severe was told: the day then leaves no trace, it was told.
     """
     away: dict[str, float] = {}
-    if severe:
+    today = who.today
+    if today.severe:
         return away
+    for gone in who.sizes.roll(who.day, today.sizes if learn else {}, fade=FADE):
+        sentinel.usual.learn(who.kind, gone)
+    sums = today.sums
     counted = [key for key in who.paces if key.startswith("n:") and key not in sums]
     for key in sorted([*sums, *counted]):
         pace = who.paces.get(key)
         if pace is None:
-            if len(who.paces) >= MOST_ACTIONS + 2:
+            if key.startswith("n:") and len(who.paces) >= MOST_ACTIONS:
                 continue
             pace = who.paces[key] = Pace()
-        value = value_of(key, sums.get(key, [0.0, 0.0]))
+        value = value_of(key, sums.get(key, [0.0, 0.0]), pace.old.mean)
         if pace.old.count >= 5:
             away[key] = max(-1.0, min(1.0, value - pace.old.mean))
-        weight = 1.0 if key.startswith("n:") else sums[key][1]
-        if weight:
-            pace.roll(who.day, value, weight, learn=learn)
+        pace.roll(who.day, value, learn=learn)
     return away
