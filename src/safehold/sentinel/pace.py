@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import copysign, log, sqrt
 from typing import Any, Final
 
 from safehold.sentinel.measure import Running
@@ -10,7 +10,8 @@ from safehold.sentinel.measure import Running
 WEEK: Final = 7  # days that are held apart
 LEAST: Final = 5  # days before them without which nothing is said
 LASTING: Final = 3  # days without which nothing is slow: what is over sooner is a burst, and told as one
-MOST_OF_DAY: Final = 2.0  # deviations that one day counts at most, so that no single one tells a week
+FULL: Final = 1.5  # deviations of one day that count in full, and
+BEYOND: Final = 0.5  # the logarithm of what is beyond them, so that no single day tells a week
 DOUBT: Final = 0.1  # how well the mean of a week is known at best: weeks differ too
 
 
@@ -63,17 +64,16 @@ class Pace:
         old = self.old
         if old.count < LEAST:
             return 0.0
-        spread = old.spread + floor * floor
-        most = MOST_OF_DAY * sqrt(spread)
-        usual = old.mean + common
-        total, days, best = max(-most, min(most, value - usual)), 1, 0.0
+        deviation = sqrt(old.spread + floor * floor)
+        usual, doubt = old.mean + common, (DOUBT / deviation) ** 2
+        total, days, best = _held((value - usual) / deviation), 1, 0.0
         for then, past, _ in reversed(self.week):
             if then <= day - WEEK:
                 break
-            total += max(-most, min(most, past - usual))
+            total += _held((past - usual) / deviation)
             days += 1
             if days >= LASTING:
-                best = max(best, total / days / sqrt(spread / days + DOUBT * DOUBT))
+                best = max(best, total / days / sqrt(1.0 / days + doubt))
         return best
 
     def to_json(self) -> list[Any]:
@@ -86,3 +86,10 @@ class Pace:
         made = cls()
         made.old, made.week = Running.from_json(tree[0]), tree[1]
         return made
+
+
+def _held(away: float) -> float:
+    """Return what the deviations of one day count."""
+    if abs(away) <= FULL:
+        return away
+    return copysign(FULL + BEYOND * log(1.0 + abs(away) - FULL), away)

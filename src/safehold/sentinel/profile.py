@@ -45,7 +45,8 @@ class Today:
             "S": 0.0,
             "O": 0.0,
             "U": 0.0,
-        }  # weight of new segments, objects, purposes
+            "D": 0.0,
+        }  # weight of new segments, objects, purposes, grants
         self.at: dict[str, float] = {}  # how rare each hour of it is
         self.hours = 0  # a bit for each hour
         # the most of the day, in their windows
@@ -88,7 +89,7 @@ class Profile:
     """
 
     __slots__ = (
-        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "day", "denied_at", "denied_keys", "denied_n",
+        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "day", "deeds", "denied_at", "denied_keys", "denied_n",
         "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
         "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate", "most_soon",
         "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons", "recent",
@@ -102,6 +103,7 @@ class Profile:
         self.first = self.day = day
         self.active = 0.0  # active days, fading
         self.held = 0
+        self.deeds: dict[str, int] = {}  # grants they used, and the last day
         self.asked: dict[str, int] = {}  # segments they asked for, and the day
         self.settled = SETTLED  # active days since they came to their team from another one
         self.severe = -100  # day of the last severe alert
