@@ -150,6 +150,8 @@ class Sentinel:
                 who.severe, who.today.severe = day, True
             if channel.signal == "slow":
                 settle_week(who)
+            if channel.signal == "scope":  # what was told counts for no other alert
+                who.new = [[at, kind, 0.0, number] for at, kind, _, number in who.new]
             sentence = tell(channel.signal, finding, who, self.ring(who), threshold)
             told.append(
                 Alert(

@@ -55,8 +55,8 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "larger": Channel(signal="slow", floor=1.9, cap=6.0, share=0.03, hours=72, lag=13),
         "size": Channel(signal="slow", floor=1.9, cap=6.0, share=0.03, hours=72, lag=13),
         "wide": Channel(signal="slow", floor=2.2, cap=6.0, share=0.02, hours=72, lag=13),
-        "scope": Channel(signal="scope", floor=0.6, cap=9.0, share=0.09, hours=168, lag=7),
-        "reach": Channel(signal="scope", floor=1.2, cap=9.0, share=0.02, hours=168, lag=7),
+        "scope": Channel(signal="scope", floor=0.6, cap=9.0, share=0.08, hours=168, lag=7),
+        "reach": Channel(signal="scope", floor=1.2, cap=9.0, share=0.01, hours=168, lag=7),
         "denied": Channel(signal="denied", floor=3.0, cap=9.0, share=0.03),
         "drift": Channel(signal="drift", floor=3.2, cap=9.0, share=0.05),
     }
