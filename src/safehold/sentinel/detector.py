@@ -20,7 +20,7 @@ from safehold.sentinel.homes import Homes
 from safehold.sentinel.idle import Idle
 from safehold.sentinel.measure import Running
 from safehold.sentinel.nights import Reasons
-from safehold.sentinel.profile import Profile
+from safehold.sentinel.profile import FIRST_DAYS, MOST_CAME, Profile, came
 from safehold.sentinel.runs import settle
 from safehold.sentinel.sentence import MILDER, severity_of, tell
 from safehold.sentinel.settings import HOUR_US, Settings
@@ -150,6 +150,8 @@ class Sentinel:
                 who.severe, who.today.severe = day, True
             if channel.signal == "slow":
                 settle_week(who)
+            if channel.signal == "scope":  # what was told counts for no other alert
+                who.new = [[at, kind, 0.0, number] for at, kind, _, number in who.new]
             sentence = tell(channel.signal, finding, who, self.ring(who), threshold)
             told.append(
                 Alert(
@@ -231,6 +233,9 @@ class Sentinel:
                 self.idle.learn(who.kind, today.idle)
             if today.runs:
                 settle(self, who, today.runs)
+        if learn and who.active > FIRST_DAYS:
+            for kind, new in today.new.items():
+                self.habit(came(kind, who.kind)).learn(min(new, MOST_CAME), 0.01)
         keys = who.roll(day, learn=learn, fade=settings.fade, most=settings.most_keys)
         if not learn:
             return

@@ -19,6 +19,11 @@ HOUR_SLOTS: Final = 12  # five minutes each
 FRESH: Final = 0.08  # weight of one day in how often something new is touched
 SETTLED: Final = 10
 LAG: Final = 7  # active days that the rate used for scope lies back
+FIRST_DAYS: Final = 4.5  # active days, fading, that bring everything and tell nothing of what a day brings
+CAME: Final = "SOU"
+MOST_CAME: Final = 5.0  # new things of one day that count
+LIKE_OTHERS: Final = 3.0  # days that what others' days bring counts as
+UNHEARD: Final = 0.1  # what a day brings while nobody's days are known
 NIGHT: Final = 3 * HOUR_US
 SOON_US: Final = 600 * SECOND_US  # until when trying again counts as an answer to a refusal
 MOST_RETRIES: Final = 32
@@ -89,7 +94,11 @@ class Profile:
     """
 
     __slots__ = (
+<<<<<<< HEAD
         "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "day", "deeds", "denied_at", "denied_keys", "denied_n",
+=======
+        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "came", "day", "denied_at", "denied_keys", "denied_n",
+>>>>>>> tempo
         "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
         "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate", "most_soon",
         "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons", "recent",
@@ -112,7 +121,9 @@ class Profile:
         self.fresh: dict[
             str, float
         ] = {}  # chance that a day brings something new, by what kind of thing
-        self.lagged: list[dict[str, float]] = []
+        # new segments, objects and purposes: of each of the last days, and of the days before, which are the last number
+        self.lagged: list[list[float]] = []
+        self.came = [0.0, 0.0, 0.0, 0.0]
         self.hours = [0.0] * 24
         self.weekend = 0.3
         self.sizes = Sizes()
@@ -220,11 +231,22 @@ class Profile:
             self.settled = 0
         self.role, self.team = role, team
 
-    def fresh_of(self, prefix: str, *, lagged: bool = False) -> float:
+    def fresh_of(self, prefix: str) -> float:
         """Return the chance that a day brings something new of a kind; 1 for whoever is new."""
-        source = self.lagged[0] if lagged and self.lagged else self.fresh
-        fresh = source.get(prefix, 1.0 / (1.0 + self.active))
+        fresh = self.fresh.get(prefix, 1.0 / (1.0 + self.active))
         return max(fresh, 1.0 / (1.0 + self.settled)) if self.settled < SETTLED else fresh
+
+    def came_of(self, kind: str, others: Running) -> float:
+        """Return how many new things of a kind a day had brought before the last days; the first days do not count.
+
+        Args:
+            kind: ``S`` segments, ``O`` objects or ``U`` purposes.
+            others: How many a day brings to all who are of the same kind.
+        """
+        days = self.came[-1]
+        new = self.came[CAME.index(kind)] + LIKE_OTHERS * (others.mean if others.count else UNHEARD)
+        often = new / (days + LIKE_OTHERS)
+        return max(often, 1.0 / (1.0 + self.settled)) if self.settled < SETTLED else often
 
     def roll(self, day: int, *, learn: bool, fade: float, most: int) -> list[str]:
         """Close the day that was open, and open another.
@@ -261,7 +283,11 @@ class Profile:
         for kind, new in brought.items():
             before = self.fresh.get(kind, 1.0)
             self.fresh[kind] = before + step * (min(new, 20.0) - before)
-        self.lagged = [*self.lagged, dict(self.fresh)][-LAG:]
+        if self.active > FIRST_DAYS:
+            self.lagged.append([min(today.new[kind], MOST_CAME) for kind in CAME])
+            if len(self.lagged) > LAG:
+                gone = self.lagged.pop(0)
+                self.came = [one + more for one, more in zip(self.came, [*gone, 1.0], strict=True)]
         for key in today.ok:
             self.known[key] = self.known.get(key, 0.0) + 1.0
         if len(self.known) > most:
@@ -286,6 +312,7 @@ class Profile:
 
     def _fade(self, fade: float) -> None:
         self.active *= fade
+        self.came = [one * fade for one in self.came]
         self.bursts = {use: [one * fade for one in days] for use, days in self.bursts.items()}
         self.hours = [value * fade for value in self.hours]
         self.reasons = {
@@ -333,3 +360,13 @@ _PARTS: Final[dict[str, Any]] = {
 
 def _log(count: float) -> float:
     return log(1.0 + count)
+
+
+def came(kind: str, of: str) -> str:
+    """Return the name of the habit of how many new things a day brings.
+
+    Args:
+        kind: Of what.
+        of: To which kind of principal.
+    """
+    return f"came{kind}/{of}"

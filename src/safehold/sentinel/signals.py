@@ -11,7 +11,7 @@ from safehold.sentinel.evidence import NEW, RARE, Finding, Held, explained
 from safehold.sentinel.idle import paired
 from safehold.sentinel.measure import Running, rarity, too_many
 from safehold.sentinel.nights import count_night
-from safehold.sentinel.profile import KEPT, Profile
+from safehold.sentinel.profile import FIRST_DAYS, KEPT, Profile, came
 from safehold.sentinel.runs import quick
 from safehold.sentinel.settings import HOUR_US
 from safehold.sentinel.sizes import LEAST
@@ -28,7 +28,13 @@ MOST_VISITS: Final = 6.0  # of a night that count: more of it is a long night, n
 EXCUSES: Final = 1.5
 MOST_TAUGHT: Final = 20  # new objects of one principal in a day that teach what is new to all
 MOST_NEW: Final = 64
+<<<<<<< HEAD
 MOST_DEEDS: Final = 256  # grants of one principal that are remembered
+=======
+DAYS_OF_WORK: Final = 5.0  # of a week
+LEAST_NEW: Final = 0.05  # what a new thing counts at least that all colleagues use, and
+HARDLY_NEW: Final = 0.4  # a new segment or purpose
+>>>>>>> tempo
 WITHIN: Final = 0.0
 HEARD: Final = 0.8  # less is no evidence of a first use
 MOST_USES: Final = 24  # actions of one principal whose sizes are kept
@@ -122,7 +128,8 @@ def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
 def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     """New segments, purposes or objects within seven days, against how many a week had brought before those days.
 
-    Each counts by how few colleagues use it, and less if a new grant of its own explains it.
+    Each counts by how few colleagues use it, and less if a new grant of its own explains it. The first days of somebody
+    bring everything: they say nothing of how often something new comes.
     """
     who = held.who
     best: dict[str, Finding] = {}
@@ -136,10 +143,22 @@ def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         kind = key[0].upper()
         ring = sentinel.ring(who)
         share = explained(who, key, ring)
-        weight = min(1.0, max(0.05, rarity(share) / 1.2)) * (1.0 - 0.3 * held.approved)
+        least = LEAST_NEW if kind == "O" else HARDLY_NEW
+        weight = min(1.0, max(least, rarity(share) / 1.2)) * (1.0 - 0.3 * held.approved)
+        if who.active < FIRST_DAYS:
+            weight = 0.0
         if kind in "OS" and who.today.new[kind] < MOST_TAUGHT:
             known = ring[0].others(who.name, key)[0] > 0
             sentinel.habit(NEW[key[0]]).learn(0.0 if known else 1.0, 0.01)
+<<<<<<< HEAD
+=======
+        who.today.new[kind] += weight
+        who.new.append([held.t_us, kind, weight, held.event.number])
+        who.new = [one for one in who.new if one[0] > held.t_us - WEEK_US][-MOST_NEW:]
+        mine = [one for one in who.new if one[1] == kind and one[2]]
+        usual = 0.25 + DAYS_OF_WORK * who.came_of(kind, sentinel.habit(came(kind, who.kind)))
+        score = too_many(sum(one[2] for one in mine), usual)
+>>>>>>> tempo
         channel = "reach" if kind == "O" else "scope"
         for one in widened(held, kind, weight, channel):
             if channel not in best or one.score > best[channel].score:
