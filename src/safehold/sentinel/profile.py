@@ -20,7 +20,7 @@ FRESH: Final = 0.08  # weight of one day in how often something new is touched
 SETTLED: Final = 10
 LAG: Final = 7  # active days that the rate used for scope lies back
 FIRST_DAYS: Final = 4.5  # active days, fading, that bring everything and tell nothing of what a day brings
-CAME: Final = "SOU"
+CAME: Final = "SOUD"
 MOST_CAME: Final = 5.0  # new things of one day that count
 LIKE_OTHERS: Final = 3.0  # days that what others' days bring counts as
 UNHEARD: Final = 0.1  # what a day brings while nobody's days are known
@@ -94,11 +94,7 @@ class Profile:
     """
 
     __slots__ = (
-<<<<<<< HEAD
-        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "day", "deeds", "denied_at", "denied_keys", "denied_n",
-=======
-        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "came", "day", "denied_at", "denied_keys", "denied_n",
->>>>>>> tempo
+        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "came", "day", "deeds", "denied_at", "denied_keys", "denied_n",
         "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
         "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate", "most_soon",
         "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons", "recent",
@@ -123,7 +119,7 @@ class Profile:
         ] = {}  # chance that a day brings something new, by what kind of thing
         # new segments, objects and purposes: of each of the last days, and of the days before, which are the last number
         self.lagged: list[list[float]] = []
-        self.came = [0.0, 0.0, 0.0, 0.0]
+        self.came = [0.0] * (len(CAME) + 1)
         self.hours = [0.0] * 24
         self.weekend = 0.3
         self.sizes = Sizes()

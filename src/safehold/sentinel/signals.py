@@ -28,13 +28,10 @@ MOST_VISITS: Final = 6.0  # of a night that count: more of it is a long night, n
 EXCUSES: Final = 1.5
 MOST_TAUGHT: Final = 20  # new objects of one principal in a day that teach what is new to all
 MOST_NEW: Final = 64
-<<<<<<< HEAD
 MOST_DEEDS: Final = 256  # grants of one principal that are remembered
-=======
 DAYS_OF_WORK: Final = 5.0  # of a week
 LEAST_NEW: Final = 0.05  # what a new thing counts at least that all colleagues use, and
 HARDLY_NEW: Final = 0.4  # a new segment or purpose
->>>>>>> tempo
 WITHIN: Final = 0.0
 HEARD: Final = 0.8  # less is no evidence of a first use
 MOST_USES: Final = 24  # actions of one principal whose sizes are kept
@@ -84,7 +81,7 @@ def of_data(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     if held.unseen:
         yield from scope(sentinel, held)
     if event.grant is not None and held.who.deeds.get(event.grant) != held.day:
-        yield from papers(held, event.grant)
+        yield from papers(sentinel, held, event.grant)
     if held.meaning or held.pairs:
         yield from sensitive(sentinel, held)
     elif held.size is not None and held.felt["a:" + event.action] >= UNHEARD:
@@ -150,26 +147,18 @@ def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         if kind in "OS" and who.today.new[kind] < MOST_TAUGHT:
             known = ring[0].others(who.name, key)[0] > 0
             sentinel.habit(NEW[key[0]]).learn(0.0 if known else 1.0, 0.01)
-<<<<<<< HEAD
-=======
-        who.today.new[kind] += weight
-        who.new.append([held.t_us, kind, weight, held.event.number])
-        who.new = [one for one in who.new if one[0] > held.t_us - WEEK_US][-MOST_NEW:]
-        mine = [one for one in who.new if one[1] == kind and one[2]]
-        usual = 0.25 + DAYS_OF_WORK * who.came_of(kind, sentinel.habit(came(kind, who.kind)))
-        score = too_many(sum(one[2] for one in mine), usual)
->>>>>>> tempo
         channel = "reach" if kind == "O" else "scope"
-        for one in widened(held, kind, weight, channel):
+        for one in widened(sentinel, held, kind, weight, channel):
             if channel not in best or one.score > best[channel].score:
                 best[channel] = one
     yield from best.values()
 
 
-def papers(held: Held, grant: str) -> Iterator[Finding]:
+def papers(sentinel: Sentinel, held: Held, grant: str) -> Iterator[Finding]:
     """Grants that somebody never used before, within seven days, against how many a week had brought before those days.
 
     Args:
+        sentinel: Who knows how often others have new ones.
         held: The use.
         grant: Its grant.
     """
@@ -179,13 +168,14 @@ def papers(held: Held, grant: str) -> Iterator[Finding]:
         del who.deeds[min(who.deeds, key=lambda one: (who.deeds[one], one))]
     who.deeds[grant] = day
     if first:
-        yield from widened(held, "D", 1.0, "papers")
+        yield from widened(sentinel, held, "D", 0.0 if who.active < FIRST_DAYS else 1.0, "papers")
 
 
-def widened(held: Held, kind: str, weight: float, channel: str) -> Iterator[Finding]:
+def widened(sentinel: Sentinel, held: Held, kind: str, weight: float, channel: str) -> Iterator[Finding]:
     """Note something new, and return how rare so much of it within seven days is.
 
     Args:
+        sentinel: Who knows how often others have such.
         held: The use.
         kind: Of what kind it is.
         weight: How much it counts.
@@ -195,8 +185,8 @@ def widened(held: Held, kind: str, weight: float, channel: str) -> Iterator[Find
     who.today.new[kind] += weight
     who.new.append([held.t_us, kind, weight, held.event.number])
     who.new = [one for one in who.new if one[0] > held.t_us - WEEK_US][-MOST_NEW:]
-    mine = [one for one in who.new if one[1] == kind]
-    usual = 0.25 + 7.0 * who.fresh_of(kind, lagged=True)
+    mine = [one for one in who.new if one[1] == kind and one[2]]
+    usual = 0.25 + DAYS_OF_WORK * who.came_of(kind, sentinel.habit(came(kind, who.kind)))
     score = too_many(sum(one[2] for one in mine), usual)
     if score:
         numbers = tuple(one[3] for one in mine[-KEPT:] if one[3] != held.event.number)
