@@ -89,7 +89,7 @@ class Settings:
 
     learn_days: int = 14
     budget: float = 2.0
-    margin: float = 1.5
+    margin: float = 1.35
     own_days: int = 10
     fade: float = 0.85
     forget_days: int = 42

@@ -44,25 +44,30 @@ def distance(
     if not users:
         return UNKNOWN
     latest = sorted(users, key=lambda one: (-users[one], one))[:LATEST]
-    tied = sum(_likeness(people[one], who, ring[0]) for one in latest if one in people)
+    mine = _own_of(who, ring[0])
+    tied = sum(_likeness(people[one], who, mine) for one in latest if one in people)
     share = (tied + NOBODY) / (len(latest) + 1.0)
     return rarity(min(1.0, max(share, share_of(ring, who.name, key))))
 
 
-def _likeness(other: Profile, who: Profile, all_of: Circle) -> float:
-    """Return which part of what somebody uses another uses too; what nearly everybody uses does not count."""
+def _own_of(who: Profile, all_of: Circle) -> list[tuple[str, float]]:
+    """Return the things of somebody by which others can be tied to them; what nearly everybody uses ties nobody."""
     most = max(4.0, COMMON * len(all_of.members))
-    total = both = 0.0
-    mine = who.known
+    mine, users = who.known, all_of.who
     keys = sorted(key for key in mine if key[0] == "o")  # a sum is the same after a restart
     if len(keys) > MOST_KEYS:
         keys = sorted(keys, key=lambda key: (-mine[key], key))[:MOST_KEYS]
-    for key in keys:
-        if len(all_of.who.get(key, ())) > most:
-            continue
-        total += mine[key]
-        if key in other.known:
-            both += mine[key]
+    return [(key, mine[key]) for key in keys if len(users.get(key, ())) <= most]
+
+
+def _likeness(other: Profile, who: Profile, mine: Sequence[tuple[str, float]]) -> float:
+    """Return which part of what somebody uses another uses too."""
+    theirs = other.known
+    total = both = 0.0
+    for key, weight in mine:
+        total += weight
+        if key in theirs:
+            both += weight
     if not total:
         return 0.0
     # whoever uses nearly everything, as a job may, is tied to nobody by it
