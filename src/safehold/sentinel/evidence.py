@@ -188,7 +188,7 @@ def _unasked(sentinel: Sentinel, who: Profile, segment: str, *, first: bool) -> 
     asked = segment in who.asked
     habit = sentinel.habit(f"{ASKED}/{who.kind}")
     share = habit.mean * habit.count / (habit.count + FEW_ASKED)
-    if first:
+    if first and who.active >= LEAST_DAYS:  # on somebody's first days everything is new
         habit.learn(float(asked), 0.02)
     return 0.0 if asked else rarity(max(LEAST_UNASKED, 1.0 - share))
 

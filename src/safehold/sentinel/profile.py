@@ -20,7 +20,7 @@ FRESH: Final = 0.08  # weight of one day in how often something new is touched
 SETTLED: Final = 10
 LAG: Final = 7  # active days that the rate used for scope lies back
 FIRST_DAYS: Final = 4.5  # active days, fading, that bring everything and tell nothing of what a day brings
-CAME: Final = "SOU"
+CAME: Final = "SOUD"
 MOST_CAME: Final = 5.0  # new things of one day that count
 LIKE_OTHERS: Final = 3.0  # days that what others' days bring counts as
 UNHEARD: Final = 0.1  # what a day brings while nobody's days are known
@@ -50,7 +50,8 @@ class Today:
             "S": 0.0,
             "O": 0.0,
             "U": 0.0,
-        }  # weight of new segments, objects, purposes
+            "D": 0.0,
+        }  # weight of new segments, objects, purposes, grants
         self.at: dict[str, float] = {}  # how rare each hour of it is
         self.hours = 0  # a bit for each hour
         # the most of the day, in their windows
@@ -93,7 +94,8 @@ class Profile:
     """
 
     __slots__ = (
-        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "came", "day", "denied_at", "denied_keys", "denied_n",
+        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "came", "day", "deeds", "denied_at", "denied_keys",
+        "denied_n",
         "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
         "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate", "most_soon",
         "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons", "recent",
@@ -107,6 +109,7 @@ class Profile:
         self.first = self.day = day
         self.active = 0.0  # active days, fading
         self.held = 0
+        self.deeds: dict[str, int] = {}  # grants they used, and the last day
         self.asked: dict[str, int] = {}  # segments they asked for, and the day
         self.settled = SETTLED  # active days since they came to their team from another one
         self.severe = -100  # day of the last severe alert
@@ -115,9 +118,9 @@ class Profile:
         self.fresh: dict[
             str, float
         ] = {}  # chance that a day brings something new, by what kind of thing
-        # new segments, objects and purposes: of each of the last days, and of the days before, which are the last number
+        # new things of each kind on each of the last days, and on the days before, whose number comes last
         self.lagged: list[list[float]] = []
-        self.came = [0.0, 0.0, 0.0, 0.0]
+        self.came = [0.0, 0.0, 0.0, 0.0, 0.0]
         self.hours = [0.0] * 24
         self.weekend = 0.3
         self.sizes = Sizes()
@@ -234,7 +237,7 @@ class Profile:
         """Return how many new things of a kind a day had brought before the last days; the first days do not count.
 
         Args:
-            kind: ``S`` segments, ``O`` objects or ``U`` purposes.
+            kind: ``S`` segments, ``O`` objects, ``U`` purposes or ``D`` grants.
             others: How many a day brings to all who are of the same kind.
         """
         days = self.came[-1]

@@ -214,7 +214,7 @@ def _slow(finding: Finding, _who: Profile, _ring: Sequence[Circle]) -> str:
 
 def _scope(finding: Finding, _who: Profile, _ring: Sequence[Circle]) -> str:
     facts = finding.facts
-    what = {"S": "segment", "U": "purpose"}.get(facts["what"], "object")
+    what = {"S": "segment", "U": "purpose", "D": "grant"}.get(facts["what"], "object")
     return f"{_count(facts['count'], f'new {what}')} in seven days; usual: {facts['usual']:.1f}"
 
 

@@ -31,6 +31,7 @@ MOST_NEW: Final = 64
 DAYS_OF_WORK: Final = 5.0  # of a week
 LEAST_NEW: Final = 0.05  # what a new thing counts at least that all colleagues use, and
 HARDLY_NEW: Final = 0.4  # a new segment or purpose
+MOST_DEEDS: Final = 256  # grants of one principal that are remembered
 WITHIN: Final = 0.0
 HEARD: Final = 0.8  # less is no evidence of a first use
 MOST_USES: Final = 24  # actions of one principal whose sizes are kept
@@ -79,6 +80,8 @@ def of_data(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         yield from first_time(sentinel, held)
     if held.unseen:
         yield from scope(sentinel, held)
+    if event.grant is not None and held.who.deeds.get(event.grant) != held.day:
+        yield from papers(sentinel, held, event.grant)
     if held.meaning or held.pairs:
         yield from sensitive(sentinel, held)
     elif held.size is not None and held.felt["a:" + event.action] >= UNHEARD:
@@ -116,14 +119,13 @@ def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     key = "s:" + event.segment if segment else name
     facts = {"what": channel, "key": key, "times": who.today.rare.get(key, 1), "grant": event.grant is not None,
              "approved": held.approved > 0}  # fmt: skip
-    yield Finding("segment", score, (), facts)
+    yield Finding(channel, score, (), facts)
 
 
 def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     """New segments, purposes or objects within seven days, against how many a week had brought before those days.
 
-    Each counts by how few colleagues use it, and less if a new grant of its own explains it. The first days of somebody
-    bring everything: they say nothing of how often something new comes.
+    Each counts by how few colleagues use it, and less if a new grant of its own explains it.
     """
     who = held.who
     best: dict[str, Finding] = {}
@@ -139,23 +141,60 @@ def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         share = explained(who, key, ring)
         least = LEAST_NEW if kind == "O" else HARDLY_NEW
         weight = min(1.0, max(least, rarity(share) / 1.2)) * (1.0 - 0.3 * held.approved)
-        if who.active < FIRST_DAYS:
-            weight = 0.0
         if kind in "OS" and who.today.new[kind] < MOST_TAUGHT:
             known = ring[0].others(who.name, key)[0] > 0
             sentinel.habit(NEW[key[0]]).learn(0.0 if known else 1.0, 0.01)
-        who.today.new[kind] += weight
-        who.new.append([held.t_us, kind, weight, held.event.number])
-        who.new = [one for one in who.new if one[0] > held.t_us - WEEK_US][-MOST_NEW:]
-        mine = [one for one in who.new if one[1] == kind and one[2]]
-        usual = 0.25 + DAYS_OF_WORK * who.came_of(kind, sentinel.habit(came(kind, who.kind)))
-        score = too_many(sum(one[2] for one in mine), usual)
         channel = "reach" if kind == "O" else "scope"
-        if score and (channel not in best or score > best[channel].score):
-            numbers = tuple(one[3] for one in mine[-KEPT:] if one[3] != held.event.number)
-            facts = {"count": len(mine), "usual": usual, "what": kind}
-            best[channel] = Finding(channel, score, numbers, facts)
+        for one in widened(sentinel, held, kind, weight, channel):
+            if channel not in best or one.score > best[channel].score:
+                best[channel] = one
     yield from best.values()
+
+
+def papers(sentinel: Sentinel, held: Held, grant: str) -> Iterator[Finding]:
+    """Grants that somebody never used before, within seven days, against how many a week had brought before those days.
+
+    Args:
+        sentinel: Who knows how many are usual.
+        held: The use.
+        grant: Its grant.
+    """
+    who, day = held.who, held.day
+    first = grant not in who.deeds
+    if first and len(who.deeds) >= MOST_DEEDS:
+        del who.deeds[min(who.deeds, key=lambda one: (who.deeds[one], one))]
+    who.deeds[grant] = day
+    if first:
+        yield from widened(sentinel, held, "D", 1.0, "papers")
+
+
+def widened(
+    sentinel: Sentinel, held: Held, kind: str, weight: float, channel: str
+) -> Iterator[Finding]:
+    """Note something new, and return how rare so much of it within seven days is.
+
+    The first days of somebody bring everything: they say nothing of how often something new comes.
+
+    Args:
+        sentinel: Who knows how much is usual.
+        held: The use.
+        kind: Of what kind it is.
+        weight: How much it counts.
+        channel: Whose finding it is.
+    """
+    who = held.who
+    if who.active < FIRST_DAYS:
+        weight = 0.0
+    who.today.new[kind] += weight
+    who.new.append([held.t_us, kind, weight, held.event.number])
+    who.new = [one for one in who.new if one[0] > held.t_us - WEEK_US][-MOST_NEW:]
+    mine = [one for one in who.new if one[1] == kind and one[2]]
+    usual = 0.25 + DAYS_OF_WORK * who.came_of(kind, sentinel.habit(came(kind, who.kind)))
+    score = too_many(sum(one[2] for one in mine), usual)
+    if score:
+        numbers = tuple(one[3] for one in mine[-KEPT:] if one[3] != held.event.number)
+        facts = {"count": len(mine), "usual": usual, "what": kind}
+        yield Finding(channel, score, numbers, facts)
 
 
 def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
@@ -195,9 +234,9 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         score = action + (0.9 if held.meaning == EXPORT else 0.5) * foreign + common
         part = 0.75 if held.meaning == EMBEDDING else 1.0
         yield Finding("export", score * part, (), facts, held.again)
+        yield Finding("exports", much, (), facts, held.again)
         if held.meaning == EXPORT:
             yield Finding("row-export", crowded, (), facts, held.again)
-            yield Finding("exports", much, (), facts, held.again)
     if held.pairs or held.meaning == JOIN:
         pair, name = max(((felt[key], key) for key in held.pairs), default=(0.0, ""))
         yield Finding("join", together(sentinel, held, pair, action), (), facts | {"pair": name}, held.again)

@@ -13,7 +13,7 @@ MOST: Final = 512  # scores kept of one channel in one block
 RISE: Final = 1.05  # the most that a threshold rises in a week
 RISE_FAST: Final = 1.15  # and if many times the budget was told
 MANY: Final = 4.0
-FALL: Final = 0.90
+FALL: Final = 0.85
 WEEK: Final = 7
 LEAST_DAYS: Final = 4  # of scores, before they set a threshold
 TAIL: Final = 0.6  # by how much scores rise where they are ten times as rare
@@ -85,7 +85,7 @@ class Thresholds:
         if day < begun + learned or (self.set_on >= 0 and day < self.set_on + WEEK):
             return
         for name, channel in self.settings.channels.items():
-            from_day = max(begun + learned // 2, begun + channel.lag, day - KEPT_DAYS)
+            from_day = max(begun + max(learned // 2, learned - 10), begun + channel.lag, day - KEPT_DAYS)
             if day - from_day >= LEAST_DAYS:
                 self._set(name, channel, from_day, day - from_day, principals)
         self.set_on = day
