@@ -94,8 +94,7 @@ class Profile:
     """
 
     __slots__ = (
-        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "came", "day", "deeds", "denied_at", "denied_keys",
-        "denied_n",
+        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "came", "day", "deeds", "denied_at", "denied_keys", "denied_n",
         "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
         "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate", "most_soon",
         "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons", "recent",
@@ -118,9 +117,9 @@ class Profile:
         self.fresh: dict[
             str, float
         ] = {}  # chance that a day brings something new, by what kind of thing
-        # new things of each kind on each of the last days, and on the days before, whose number comes last
+        # new segments, objects and purposes: of each of the last days, and of the days before, which are the last number
         self.lagged: list[list[float]] = []
-        self.came = [0.0, 0.0, 0.0, 0.0, 0.0]
+        self.came = [0.0] * (len(CAME) + 1)
         self.hours = [0.0] * 24
         self.weekend = 0.3
         self.sizes = Sizes()
@@ -237,7 +236,7 @@ class Profile:
         """Return how many new things of a kind a day had brought before the last days; the first days do not count.
 
         Args:
-            kind: ``S`` segments, ``O`` objects, ``U`` purposes or ``D`` grants.
+            kind: ``S`` segments, ``O`` objects or ``U`` purposes.
             others: How many a day brings to all who are of the same kind.
         """
         days = self.came[-1]

@@ -28,10 +28,10 @@ MOST_VISITS: Final = 6.0  # of a night that count: more of it is a long night, n
 EXCUSES: Final = 1.5
 MOST_TAUGHT: Final = 20  # new objects of one principal in a day that teach what is new to all
 MOST_NEW: Final = 64
+MOST_DEEDS: Final = 256  # grants of one principal that are remembered
 DAYS_OF_WORK: Final = 5.0  # of a week
 LEAST_NEW: Final = 0.05  # what a new thing counts at least that all colleagues use, and
 HARDLY_NEW: Final = 0.4  # a new segment or purpose
-MOST_DEEDS: Final = 256  # grants of one principal that are remembered
 WITHIN: Final = 0.0
 HEARD: Final = 0.8  # less is no evidence of a first use
 MOST_USES: Final = 24  # actions of one principal whose sizes are kept
@@ -125,7 +125,8 @@ def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
 def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     """New segments, purposes or objects within seven days, against how many a week had brought before those days.
 
-    Each counts by how few colleagues use it, and less if a new grant of its own explains it.
+    Each counts by how few colleagues use it, and less if a new grant of its own explains it. The first days of somebody
+    bring everything: they say nothing of how often something new comes.
     """
     who = held.who
     best: dict[str, Finding] = {}
@@ -141,6 +142,8 @@ def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         share = explained(who, key, ring)
         least = LEAST_NEW if kind == "O" else HARDLY_NEW
         weight = min(1.0, max(least, rarity(share) / 1.2)) * (1.0 - 0.3 * held.approved)
+        if who.active < FIRST_DAYS:
+            weight = 0.0
         if kind in "OS" and who.today.new[kind] < MOST_TAUGHT:
             known = ring[0].others(who.name, key)[0] > 0
             sentinel.habit(NEW[key[0]]).learn(0.0 if known else 1.0, 0.01)
@@ -155,7 +158,7 @@ def papers(sentinel: Sentinel, held: Held, grant: str) -> Iterator[Finding]:
     """Grants that somebody never used before, within seven days, against how many a week had brought before those days.
 
     Args:
-        sentinel: Who knows how many are usual.
+        sentinel: Who knows how often others have new ones.
         held: The use.
         grant: Its grant.
     """
@@ -165,26 +168,20 @@ def papers(sentinel: Sentinel, held: Held, grant: str) -> Iterator[Finding]:
         del who.deeds[min(who.deeds, key=lambda one: (who.deeds[one], one))]
     who.deeds[grant] = day
     if first:
-        yield from widened(sentinel, held, "D", 1.0, "papers")
+        yield from widened(sentinel, held, "D", 0.0 if who.active < FIRST_DAYS else 1.0, "papers")
 
 
-def widened(
-    sentinel: Sentinel, held: Held, kind: str, weight: float, channel: str
-) -> Iterator[Finding]:
+def widened(sentinel: Sentinel, held: Held, kind: str, weight: float, channel: str) -> Iterator[Finding]:
     """Note something new, and return how rare so much of it within seven days is.
 
-    The first days of somebody bring everything: they say nothing of how often something new comes.
-
     Args:
-        sentinel: Who knows how much is usual.
+        sentinel: Who knows how often others have such.
         held: The use.
         kind: Of what kind it is.
         weight: How much it counts.
         channel: Whose finding it is.
     """
     who = held.who
-    if who.active < FIRST_DAYS:
-        weight = 0.0
     who.today.new[kind] += weight
     who.new.append([held.t_us, kind, weight, held.event.number])
     who.new = [one for one in who.new if one[0] > held.t_us - WEEK_US][-MOST_NEW:]
