@@ -57,23 +57,38 @@ def test_a_purpose_that_others_state_at_night_excuses_a_night_and_ones_own_does_
     assert kept.excuse(who, "on_call") == reasons.excuse(who, "on_call")
 
 
-@pytest.mark.parametrize(("uses", "told"), [(20, True), (9, False)])
-def test_a_week_of_twice_the_uses_is_above_and_a_little_more_is_not(uses, told):
+@pytest.mark.parametrize(("uses", "told"), [(25, True), (9, False)])
+def test_a_week_of_thrice_the_uses_is_above_and_a_little_more_is_not(uses, told):
+    pace = paced(*[uses] * 5)
+    score = pace.above(30, log(1.0 + uses), common=0.0, floor=0.5)
+    assert (score > 2.4) is told
+    assert pace.above(30, log(1.0 + uses), common=0.6, floor=0.5) < score
+
+
+def test_two_days_are_a_burst_and_no_week_and_one_day_tells_no_week():
+    assert paced(8).above(30, log(1.0 + 800), common=0.0, floor=0.5) == 0.0
+    once = paced(8, 8, 8, 8).above(30, log(1.0 + 800), common=0.0, floor=0.5)
+    assert once < 1.9 < paced(50, 50, 50, 50).above(30, log(1.0 + 50), common=0.0, floor=0.5)
+
+
+def test_a_week_that_was_told_is_over_and_its_days_are_as_usual_as_they_may_be():
+    pace = paced(50, 50, 50)
+    before = pace.old.count
+    pace.settle()
+    assert pace.old.count == before + 3
+    assert not pace.week
+    assert pace.above(30, log(1.0 + 50), common=0.0, floor=0.5) == 0.0
+
+
+def paced(*last: int) -> Pace:
+    """Return the pace of somebody who does eight or nine a day, and of late as many as these."""
     pace = Pace()
-    for day in range(25):
-        pace.roll(day, log(1.0 + 8 + day % 2), 1.0, learn=True)
-    for day in range(25, 30):
-        pace.roll(day, log(1.0 + uses), 1.0, learn=True)
-    score = pace.above(
-        30, log(1.0 + uses), 1.0, common=0.0, spread=pace.old.spread + 0.35**2, doubt=0.25
-    )
-    assert (score > 1.9) is told
-    assert (
-        pace.above(
-            30, log(1.0 + uses), 1.0, common=0.6, spread=pace.old.spread + 0.35**2, doubt=0.25
-        )
-        < score
-    )
+    for day in range(30 - len(last)):
+        pace.roll(day, log(1.0 + 8 + day % 2), learn=True)
+    pace.week = []
+    for day, uses in enumerate(last, 30 - len(last)):
+        pace.roll(day, log(1.0 + uses), learn=True)
+    return pace
 
 
 def test_more_bytes_a_row_than_others_of_the_same_thing_is_wider():

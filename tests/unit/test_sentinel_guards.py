@@ -9,13 +9,14 @@ import orjson
 import pytest
 from tests.sentinel_desk import HOUR, MINUTE, NOW, SETTINGS, raised, signals, use, watched
 
-from safehold.clock import DAY_US
+from safehold.clock import DAY_US, SECOND_US
 from safehold.sentinel import Alert, Sentinel, Settings
 from safehold.sentinel.bursts import MOST, ROWS, Bursts, count_use
 from safehold.sentinel.crowd import Circle
 from safehold.sentinel.evidence import BARE, KIN, explained
 from safehold.sentinel.grants import KNOWN, Grants
 from safehold.sentinel.measure import Running
+from safehold.sentinel.nights import count_night
 from safehold.sentinel.profile import Profile
 from safehold.sentinel.settings import CHANNELS
 from safehold.sentinel.threshold import LEAST_GROWN, MOST_GROWN, Thresholds
@@ -63,17 +64,19 @@ def test_new_tables_of_families_that_the_team_joins_are_not_told():
 def test_a_day_with_a_severe_alert_leaves_no_echo_in_the_sizes_of_the_week():
     for severe, traces in ((True, 0), (False, 1)):
         who = somebody()
-        who.today.sizes, who.today.hits, who.today.severe = {40: 9}, 9, severe
-        who.roll(2, learn=False, fade=0.85, most=100)
-        assert len(who.sizes.week) == traces
+        who.today.sizes, who.today.severe = {"read": {40: 9}}, severe
+        close(Sentinel(), who, learn=True)
+        assert len(who.sizes.old) == traces
 
 
 def test_a_day_with_a_severe_alert_leaves_no_echo_in_the_pace():
     who = somebody()
-    assert close(who, {"n:read": [99.0, 0.0]}, learn=True, severe=True) == {}
+    who.today.sums, who.today.severe = {"n:read": [99.0, 0.0]}, True
+    assert close(Sentinel(), who, learn=True) == {}
     assert not who.paces
-    close(who, {"n:read": [9.0, 0.0]}, learn=True, severe=False)
-    assert len(who.paces["n:read"].week) == 1
+    who.today.severe = False
+    close(Sentinel(), who, learn=True)
+    assert who.paces["n:read"].old.count == 1
 
 
 def test_scores_in_the_week_after_a_severe_alert_set_no_threshold():
@@ -312,3 +315,21 @@ def test_one_purpose_after_another_is_scope():
     found = [alert for alert in raised(one) if alert.signal == "scope"]
     assert found
     assert "new purposes in seven days" in found[0].sentence
+
+
+def test_the_first_days_say_nothing_of_how_often_something_new_comes():
+    who = somebody()
+    who.active, nobody = 0.0, Running()
+    for day in range(1, 24):
+        if day < 5:
+            who.today.new["S"] = 4.0
+        who.roll(day + 1, learn=True, fade=1.0, most=100)
+    assert who.came_of("S", nobody) < 0.05
+    assert who.came[-1] > 10
+
+
+def test_a_job_that_is_late_is_one_visit_however_much_it_does():
+    who = somebody()
+    assert [count_night(who, second * SECOND_US, 2.0) for second in range(40)][-1] == 1.0
+    assert count_night(who, 200 * SECOND_US, 2.0) == 2.0
+    assert who.night[6] == 41

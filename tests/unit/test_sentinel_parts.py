@@ -10,14 +10,16 @@ from tests.sentinel_desk import HOUR, NOW, SETTINGS, START, raised, routine, use
 
 from safehold.errors import InvalidError
 from safehold.sentinel import Alert, Sentinel, Settings
-from safehold.sentinel.crowd import Circle, share_of
+from safehold.sentinel.crowd import Circle, near_hour, share_of
 from safehold.sentinel.grants import Grants
-from safehold.sentinel.measure import Running, above_count, above_share, rarity, too_many
+from safehold.sentinel.measure import Running, rarity, too_many
+from safehold.sentinel.profile import Profile
 from safehold.sentinel.response import ACTIONS, RESPONSES, actions_for
 from safehold.sentinel.sentence import SEVERITY
 from safehold.sentinel.settings import CHANNELS
-from safehold.sentinel.sizes import Sizes, bucket_of
+from safehold.sentinel.sizes import Sizes, Spread, bucket_of
 from safehold.sentinel.threshold import Thresholds, bearing
+from safehold.sentinel.volume import Usual
 from safehold.sentinel.words import ARTIFACT, EMBEDDING, EXPORT, JOIN, PAPER, family_of, meaning_of
 
 
@@ -56,12 +58,6 @@ def test_rarity_is_in_powers_of_ten():
 def test_too_many_grows_with_the_count_and_is_nothing_below_the_usual():
     assert too_many(2, 2.5) == 0.0
     assert 0 < too_many(5, 2) < too_many(9, 2)
-
-
-def test_a_share_of_few_is_less_sure_than_the_same_share_of_many():
-    assert above_share(8, 16, 0.2) < above_share(40, 80, 0.2)
-    assert above_share(16, 80, 0.2) == 0
-    assert above_count(10, 20) < 0 < above_count(60, 20)
 
 
 def test_a_running_mean_follows_and_knows_how_far_away_something_is():
@@ -121,24 +117,39 @@ def test_a_circle_forgets():
 def test_large_is_what_was_large_before_the_last_week():
     sizes = Sizes()
     for day in range(30):
-        sizes.roll(day, dict.fromkeys(range(10), 4), 0, learn=True, fade=0.97)
+        sizes.roll(day, {"read": dict.fromkeys(range(10), 4), "write": {40: 1}}, fade=0.97)
     assert sizes.cut in (7, 8)
-    assert 0.1 <= sizes.share <= 0.25
-    assert sizes.usual == pytest.approx(40)
+    assert sizes.old["read"].at_least(9) / sizes.old["read"].total == pytest.approx(0.05)
+    assert sizes.old["write"].at_least(41) == 0.0
     again = Sizes.from_json(orjson.loads(orjson.dumps(sizes.to_json())))
     assert again.to_json() == sizes.to_json()
 
 
-def test_an_anomalous_day_counts_in_its_week_and_teaches_nothing():
-    taught, held = Sizes(), Sizes()
+def test_what_is_new_this_week_is_no_measure_of_itself():
+    sizes = Sizes()
     for day in range(20):
-        for sizes, learn in ((taught, True), (held, day < 10)):
-            sizes.roll(
-                day, {5: 10} if day < 10 else {50: 10}, 10 * (day >= 10), learn=learn, fade=0.97
-            )
-    assert held.hits == taught.hits > 0
-    assert 50 in taught.old
-    assert 50 not in held.old
+        gone = sizes.roll(day, {"read": {5 if day < 10 else 50: 10}}, fade=0.97)
+        assert len(gone) <= 3
+    assert sizes.old["read"].at_least(50) == pytest.approx(15.0, rel=0.1)
+    assert len(sizes.week) == 7
+
+
+def test_large_is_what_is_large_for_the_action_by_somebody_and_by_all_of_the_kind():
+    usual, who = Usual(), Profile("me", "human", 1)
+    assert usual.chance(who, "read", 40) == 0.3
+    for _ in range(50):
+        usual.learn("human", {"read": {20: 2, 30: 2}, "copy": {90: 2}})
+    assert usual.chance(who, "read", 40) < 0.01 < 0.5 < usual.chance(who, "copy", 40)
+    who.sizes.old["read"] = Spread({40: 30.0})
+    assert 0.3 < usual.chance(who, "read", 40) < 0.5
+    kept = Usual.from_json(orjson.loads(orjson.dumps(usual.to_json())))
+    assert kept.chance(who, "read", 40) == usual.chance(who, "read", 40)
+
+
+def test_an_hour_counts_by_how_far_it_lies_from_those_that_are_usual():
+    hours = [0.0] * 24
+    hours[23] = 8.0
+    assert [near_hour(hours, hour) for hour in (23, 0, 1, 11)] == [8.0, 4.0, 2.0, 8.0 / 4096]
 
 
 def test_sizes_are_of_rows_and_bytes():

@@ -71,18 +71,3 @@ def too_many(count: float, usual: float) -> float:
     if count <= usual:
         return 0.0
     return (count * log(count / usual) - count + usual) / 2.302585092994046
-
-
-def above_share(hits: float, tries: float, share: float) -> float:
-    """Return how many standard deviations a number of hits is above a share of all tries.
-
-    The deviation has three parts: chance, a few events (4), and a share that was itself only estimated (3 %).
-    """
-    doubt = 0.03 * tries
-    return (hits - share * tries) / sqrt(share * (1.0 - share) * tries + 4.0 + doubt * doubt)
-
-
-def above_count(hits: float, usual: float) -> float:
-    """Return how many standard deviations a number of hits is above what is usual, which is known to a third."""
-    doubt = 0.33 * usual
-    return (hits - usual) / sqrt(usual + 4.0 + doubt * doubt)

@@ -9,7 +9,9 @@ from safehold.sentinel.measure import Running
 
 WEEK: Final = 7  # days that are held apart
 LEAST: Final = 5  # days before them without which nothing is said
-LASTING: Final = 3  # days without which nothing is slow: what is over sooner is a burst, and told as one
+LASTING: Final = (
+    3  # days without which nothing is slow: what is over sooner is a burst, and told as one
+)
 FULL: Final = 1.5  # deviations of one day that count in full, and
 BEYOND: Final = 0.5  # the logarithm of what is beyond them, so that no single day tells a week
 DOUBT: Final = 0.1  # how well the mean of a week is known at best: weeks differ too

@@ -205,6 +205,8 @@ def _slow(finding: Finding, _who: Profile, _ring: Sequence[Circle]) -> str:
                 f"{_count(round(facts['large']), 'use')} so far today, and more in the days before, larger than four "
                 f"of five of the same action on the same thing by anybody, and more so than {before}"
             )
+        case _:
+            pass
     what = "bytes a row" if facts["what"] == "wide" else "size of uses"
     return (
         f"{what} so far today on average {facts['value'] - facts['mean']:.1f} deviations more than for this principal "

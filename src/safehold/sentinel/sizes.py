@@ -183,6 +183,6 @@ def as_lists(sizes: dict[str, dict[int, int]]) -> dict[str, list[list[int]]]:
     return {action: [[*one] for one in counts.items()] for action, counts in sizes.items()}
 
 
-def from_lists(tree: dict[str, list[list[int]]]) -> dict[str, dict[int, int]]:
+def from_lists(tree: dict[str, list[tuple[int, int]]]) -> dict[str, dict[int, int]]:
     """Return what ``as_lists`` wrote."""
-    return {action: {bucket: count for bucket, count in counts} for action, counts in tree.items()}
+    return {action: dict(counts) for action, counts in tree.items()}

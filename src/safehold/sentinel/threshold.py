@@ -85,7 +85,9 @@ class Thresholds:
         if day < begun + learned or (self.set_on >= 0 and day < self.set_on + WEEK):
             return
         for name, channel in self.settings.channels.items():
-            from_day = max(begun + max(learned // 2, learned - 10), begun + channel.lag, day - KEPT_DAYS)
+            from_day = max(
+                begun + max(learned // 2, learned - 10), begun + channel.lag, day - KEPT_DAYS
+            )
             if day - from_day >= LEAST_DAYS:
                 self._set(name, channel, from_day, day - from_day, principals)
         self.set_on = day

@@ -206,9 +206,7 @@ def _count(
     number = value_of(key, total, mean)
     if number <= mean:
         return
-    score = pace.above(
-        held.day, number, common=sentinel.shifted(who.kind, key), floor=floor
-    )
+    score = pace.above(held.day, number, common=sentinel.shifted(who.kind, key), floor=floor)
     if score > 1.0:
         channel = CHANNEL_OF.get(key, "pace")
         facts: dict[str, Any] = {
