@@ -20,10 +20,13 @@ DOUBT: Final = 0.1  # how well the mean of a week is known at best: weeks differ
 class Pace:
     """One number a day of one principal, and what it was before the last seven days."""
 
-    __slots__ = ("old", "week")
+    __slots__ = ("asked", "back", "old", "week")
 
     def __init__(self) -> None:
         self.old = Running()
+        # what the week counts, as it was asked last: worked out again when it is asked otherwise
+        self.asked: tuple[float, float, float] | None = None
+        self.back: list[tuple[float, float]] = []
         self.week: list[list[Any]] = []  # day, value, whether it may be learned
 
     def roll(self, day: int, value: float, *, learn: bool) -> None:
@@ -38,6 +41,7 @@ class Pace:
             self.old.learn(value)
         else:
             self.week.append([day, value, learn])
+            self.asked = None
         while self.week and self.week[0][0] <= day - WEEK:
             _, gone, usual = self.week.pop(0)
             if usual:
@@ -49,6 +53,7 @@ class Pace:
             if usual:
                 self.old.learn(value, 0.05)
         self.week = []
+        self.asked = None
 
     def above(self, day: int, value: float, *, common: float, floor: float) -> float:
         """Return how many deviations the week lies above the time before it; 0 if too little is known of that.
@@ -67,16 +72,27 @@ class Pace:
         if old.count < LEAST:
             return 0.0
         deviation = sqrt(old.spread + floor * floor)
-        usual, doubt = old.mean + common, (DOUBT / deviation) ** 2
-        total, days, best = _held((value - usual) / deviation), 1, 0.0
+        usual = old.mean + common
+        asked = (day, usual, deviation)
+        if asked != self.asked:
+            self.asked, self.back = asked, self._back(day, usual, deviation)
+        now, best = _held((value - usual) / deviation), 0.0
+        for total, part in self.back:
+            best = max(best, (now + total) * part)
+        return best
+
+    def _back(self, day: int, usual: float, deviation: float) -> list[tuple[float, float]]:
+        """Return what the days before this one count together, and by what a sum with this one is multiplied."""
+        doubt, total, days = (DOUBT / deviation) ** 2, 0.0, 1
+        found = []
         for then, past, _ in reversed(self.week):
             if then <= day - WEEK:
                 break
             total += _held((past - usual) / deviation)
             days += 1
             if days >= LASTING:
-                best = max(best, total / days / sqrt(1.0 / days + doubt))
-        return best
+                found.append((total, 1.0 / (days * sqrt(1.0 / days + doubt))))
+        return found
 
     def to_json(self) -> list[Any]:
         """Return it as JSON."""

@@ -22,6 +22,7 @@ MOST_SPREADS: Final = 512  # kinds and actions whose sizes are kept
 MOST_OF_ONE: Final = 50.0  # uses of one day of one principal that count for all of a kind
 NARROW, COARSE = 0.3, 0.7  # least deviations of bytes a row and of size, powers of two
 MOST_AWAY: Final = 4.0
+SLOWLY: Final = 0.02  # weight of a new use in what is usual of a thing
 KNOWN: Final = 5  # uses of a thing before their size says anything
 OTHERS: Final = 10.0  # uses that those of all of a kind count as beside somebody's own
 UNKNOWN: Final = 0.3  # how many are as large where nothing is known
@@ -76,19 +77,10 @@ class Usual:
                 most = sorted(self.kept.items(), key=lambda one: (-one[1][3], one[0]))
                 self.kept = dict(most[: MOST_KINDS * 3 // 4])
             kept = self.kept[key] = [0, 0.0, 0.0, 0, 0.0, 0.0]
-        size = log2((amount or rows) + 1.0)
-        wide = log2((amount + 1.0) / rows) if rows and amount else None
-        found: list[float | None] = []
-        for place, value, floor in ((0, wide, NARROW), (3, size, COARSE)):
-            if value is None:
-                found.append(None)
-                continue
-            known = Running.from_json(kept[place : place + 3])
-            away = known.far(value, floor) if known.count >= KNOWN else 0.0
-            found.append(max(-MOST_AWAY, min(MOST_AWAY, away)))
-            known.learn(value, 0.02)
-            kept[place : place + 3] = known.to_json()
-        return found[0], found[1] or 0.0
+        large = _step(kept, 3, log2((amount or rows) + 1.0), COARSE)
+        if not (rows and amount):
+            return None, large
+        return _step(kept, 0, log2((amount + 1.0) / rows), NARROW), large
 
     def chance(self, who: Profile, action: str, size: int) -> float:
         """Return how many of somebody's uses of an action were as large before the last week, by all of their kind too.
@@ -143,6 +135,20 @@ class Usual:
         return made
 
 
+def _step(kept: list[float], place: int, value: float, floor: float) -> float:
+    """Return how many deviations a value lies above a mean, which then follows it, as ``Running`` does in place."""
+    count, mean, spread = kept[place], kept[place + 1], kept[place + 2]
+    gone = value - mean
+    away = 0.0
+    if count >= KNOWN:
+        away = max(-MOST_AWAY, min(MOST_AWAY, gone / sqrt(spread + floor * floor)))
+    kept[place] = count + 1
+    step = max(SLOWLY, 1.0 / (count + 1))
+    kept[place + 1] = mean + step * gone
+    kept[place + 2] = (1.0 - step) * (spread + step * gone * gone)
+    return away
+
+
 def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
     """Numbers of a day that lie above what they were before the last week, and did so on the days before it too.
 
@@ -163,9 +169,9 @@ def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
     own, same = rarity(chance), rarity(0.5 * erfc(away / sqrt(2.0)))
     today = held.day >= sentinel.begun + WEEK  # the first week only teaches what things are like
     sized = today and who.sizes.total >= LEAST
-    who.large_of_week = [*who.large_of_week, [held.day, event.number]][-KEPT:]
+    keep_day(who.large_of_week, held.day, event.number)
     if own >= TENTH or same >= FIFTH:
-        who.large = [*who.large, [held.day, event.number]][-KEPT:]
+        keep_day(who.large, held.day, event.number)
     yield from _count(sentinel, held, "n:" + event.action, 1.0, FEW)
     if today:
         yield from _count(sentinel, held, SAME, same - FIFTH, FEW)
@@ -174,6 +180,19 @@ def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
     if sized:
         yield from _count(sentinel, held, OWN, own - TENTH, FEW)
         yield from _count(sentinel, held, SIZE, 0.5 * (_normal(round(chance, 3)) + away), MEAN)
+
+
+def keep_day(kept: list[list[int]], day: int, number: int) -> None:
+    """Keep the number of a use with its day, and the last ones before it.
+
+    Args:
+        kept: Those that are kept.
+        day: Its day.
+        number: The number.
+    """
+    kept.append([day, number])
+    if len(kept) > 2 * KEPT:
+        del kept[:-KEPT]
 
 
 def _count(
@@ -217,7 +236,7 @@ def _count(
             "large": total[1],
         }
         last = who.large if key in (OWN, SAME) else who.large_of_week
-        numbers = tuple(one for day, one in last[:-1] if day > held.day - WEEK)
+        numbers = tuple(one for day, one in last[-KEPT:-1] if day > held.day - WEEK)
         yield Finding(channel, score, numbers, facts)
 
 
