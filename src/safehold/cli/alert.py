@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,6 +49,7 @@ def replay(
     judge = Reading(sentinel) if live else sentinel
     with existing(events).open("rb") as file:
         found = in_order((read_lines if live else read_events)(file, events.name))
+    gc.freeze()  # what was read stays until the end: to look through it again and again costs a twentieth
     alerts: list[Alert] = []
     with progress_bar("watching", quiet=as_json) as show:
         for place, event in enumerate(found):

@@ -40,22 +40,22 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "export": Channel(signal="export", floor=2.2, cap=9.0, share=0.115),
         "join": Channel(signal="join", floor=2.7, cap=9.0, share=0.065),
         "artifact": Channel(signal="artifact", floor=2.2, cap=9.0, share=0.065),
-        "pair": Channel(signal="artifact", floor=1.0, cap=3.0, share=0.03, hours=1),
+        "pair": Channel(signal="artifact", floor=1.0, cap=3.0, share=0.055, hours=1),
         "row-artifact": Channel(signal="artifact", floor=1.5, cap=9.0, share=0.02),
         "row-export": Channel(signal="export", floor=1.0, cap=9.0, share=0.01),
         "exports": Channel(signal="export", floor=2.5, cap=12.0, share=0.02),
         "artifacts": Channel(signal="artifact", floor=2.5, cap=12.0, share=0.005),
-        "agent": Channel(signal="agent", floor=2.2, cap=9.0, share=0.035),
+        "agent": Channel(signal="agent", floor=2.2, cap=9.0, share=0.04),
         "swift": Channel(signal="agent", floor=2.3, cap=6.0, share=0.01),
         "hour": Channel(signal="off-hours", floor=2.2, cap=12.0, share=0.105),
-        "segment": Channel(signal="first-time", floor=1.5, cap=9.0, share=0.105),
-        "object": Channel(signal="first-time", floor=1.5, cap=9.0, share=0.015),
+        "segment": Channel(signal="first-time", floor=1.7, cap=9.0, share=0.105),
+        "object": Channel(signal="first-time", floor=2.2, cap=9.0, share=0.015),
         "slow": Channel(signal="slow", floor=2.4, cap=6.0, share=0.04, hours=72, lag=15),
         "pace": Channel(signal="slow", floor=2.4, cap=6.0, share=0.05, hours=72, lag=13),
         "larger": Channel(signal="slow", floor=2.4, cap=6.0, share=0.03, hours=72, lag=15),
         "size": Channel(signal="slow", floor=2.2, cap=6.0, share=0.015, hours=72, lag=15),
         "wide": Channel(signal="slow", floor=2.2, cap=6.0, share=0.02, hours=72, lag=15),
-        "scope": Channel(signal="scope", floor=0.6, cap=9.0, share=0.1, hours=168, lag=7),
+        "scope": Channel(signal="scope", floor=1.0, cap=9.0, share=0.1, hours=168, lag=7),
         "reach": Channel(signal="scope", floor=1.2, cap=9.0, share=0.015, hours=168, lag=7),
         "papers": Channel(signal="scope", floor=1.2, cap=9.0, share=0.03, hours=168, lag=7),
         "denied": Channel(signal="denied", floor=3.0, cap=9.0, share=0.01),
@@ -89,7 +89,7 @@ class Settings:
 
     learn_days: int = 14
     budget: float = 2.0
-    margin: float = 1.35
+    margin: float = 1.4
     own_days: int = 10
     fade: float = 0.85
     forget_days: int = 42
