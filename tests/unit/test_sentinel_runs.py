@@ -219,3 +219,22 @@ def test_a_restart_within_a_run_changes_nothing(cut):
     assert told
     assert again == told
     assert second.snapshot() == whole.snapshot()
+
+
+def test_a_machine_that_makes_the_same_call_again_and_again_is_in_a_loop():
+    sentinel = watched()
+    calls = [
+        use("bot-red", MORNING + number * SECOND_US, objects=("us.mail/t0",), segment="us.mail")
+        for number in range(14)
+    ]
+    others = [
+        replace(one, objects=(f"us.mail/t{number % 2}",)) for number, one in enumerate(calls)
+    ]
+    slower = [
+        replace(one, t_us=MORNING + number * 5 * SECOND_US) for number, one in enumerate(calls)
+    ]
+    told = raised(calls, watched())
+    assert any("the same call in a row" in one.sentence for one in told)
+    for fine in (others, slower):
+        assert not any("the same call" in one.sentence for one in raised(fine, sentinel))
+        sentinel = watched()

@@ -46,6 +46,7 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "exports": Channel(signal="export", floor=2.5, cap=12.0, share=0.02),
         "artifacts": Channel(signal="artifact", floor=2.5, cap=12.0, share=0.005),
         "agent": Channel(signal="agent", floor=2.2, cap=9.0, share=0.035),
+        "loop": Channel(signal="agent", floor=2.8, cap=9.0, share=0.005),
         "swift": Channel(signal="agent", floor=2.3, cap=6.0, share=0.01),
         "hour": Channel(signal="off-hours", floor=2.2, cap=12.0, share=0.105),
         "segment": Channel(signal="first-time", floor=1.5, cap=9.0, share=0.105),
