@@ -190,4 +190,4 @@ def near_hour(hours: Sequence[float], hour: int) -> float:
         hours: Days with a use in each hour of the day.
         hour: The hour, 0 to 23.
     """
-    return max(map(mul, hours, AROUND[hour]))
+    return float(max(map(mul, hours, AROUND[hour])))
