@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from math import log
 from random import Random
 
 import pytest
-from tests.sentinel_desk import DAYS, HOUR, MINUTE, NOW, SETTINGS, numbered, raised, routine, use
+from tests.sentinel_desk import (
+    DAYS,
+    HOUR,
+    MINUTE,
+    NOW,
+    SETTINGS,
+    numbered,
+    raised,
+    routine,
+    use,
+    watched,
+)
 
 from safehold.clock import DAY_US, SECOND_US
 from safehold.sentinel import Event, Sentinel
@@ -152,7 +164,8 @@ def bursts(day: int, apart_s: float, random: Random, count: int = 32) -> list[Ev
     begin = NOW + day * DAY_US + 9 * HOUR
     return [
         use("bot-red", begin + burst * HOUR
-            + int(number * apart_s * SECOND_US * random.uniform(0.95, 1.05)))
+            + int(number * apart_s * SECOND_US * random.uniform(0.95, 1.05)),
+            objects=(f"us.mail/t{number % 3}",))
         for burst in range(5) for number in range(count)
     ]  # fmt: skip
 
@@ -219,3 +232,26 @@ def test_a_restart_within_a_run_changes_nothing(cut):
     assert told
     assert again == told
     assert second.snapshot() == whole.snapshot()
+
+
+def test_a_machine_that_makes_the_same_call_again_and_again_is_in_a_loop():
+    sentinel = watched()
+    calls = [
+        use(
+            "bot-red",
+            NOW + 11 * HOUR + number * SECOND_US,
+            objects=("us.mail/t0",),
+            segment="us.mail",
+        )
+        for number in range(14)
+    ]
+    others = [replace(one, objects=(f"us.mail/t{number % 2}",)) for number, one in enumerate(calls)]
+    slower = [
+        replace(one, t_us=NOW + 11 * HOUR + number * 5 * SECOND_US)
+        for number, one in enumerate(calls)
+    ]
+    told = raised(calls, watched())
+    assert any("the same call in a row" in one.sentence for one in told)
+    for fine in (others, slower):
+        assert not any("the same call" in one.sentence for one in raised(fine, sentinel))
+        sentinel = watched()

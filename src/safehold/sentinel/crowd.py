@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 TOGETHER: Final = 4
 PULL: Final = 2.0  # how many colleagues the wider circle counts as, in the share of a narrower one
 NOBODY: Final = 0.2  # what stands for a colleague where there is none at all
-NEAR: Final = tuple(0.5 ** min(apart, 24 - apart) for apart in range(24))  # how much an hour so far away counts
+# how much an hour so far away counts
+NEAR: Final[tuple[float, ...]] = tuple(0.5 ** min(apart, 24 - apart) for apart in range(24))
 # the same for each hour, place by place
 AROUND: Final = tuple(tuple(NEAR[place - hour] for place in range(24)) for hour in range(24))
 
@@ -189,4 +190,4 @@ def near_hour(hours: Sequence[float], hour: int) -> float:
         hours: Days with a use in each hour of the day.
         hour: The hour, 0 to 23.
     """
-    return max(map(mul, hours, AROUND[hour]))
+    return float(max(map(mul, hours, AROUND[hour])))

@@ -221,6 +221,7 @@ class Sentinel:
         if learn and today.uses:
             for name, value in (
                 ("soon", log(1.0 + today.soon)),
+                ("same", log(1.0 + today.same)),
                 ("rate", log(1.0 + today.rate)),
                 ("hourly", log(1.0 + today.hourly)),
                 ("broad", log(1.0 + today.breadth)),

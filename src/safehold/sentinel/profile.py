@@ -14,6 +14,7 @@ from safehold.sentinel.sizes import Sizes, as_lists, from_lists
 
 SLOT_US: Final = 10 * SECOND_US
 SLOTS: Final = 30  # five minutes of slots
+AGAIN_US: Final = 3 * SECOND_US  # a call that comes later than this after the same is not one more of it
 SOON_SLOTS: Final = 12  # two minutes of them
 HOUR_SLOTS: Final = 12  # five minutes each
 FRESH: Final = 0.08  # weight of one day in how often something new is touched
@@ -36,7 +37,7 @@ class Today:
     __slots__ = (
         "anomalous", "at", "breadth", "counts", "denied", "far", "fullest", "hourly", "hours", "idle", "new",
         "ok",
-        "rare", "rate", "reasons", "runs", "scores", "severe", "sizes", "soon", "sums", "uses",
+        "rare", "rate", "reasons", "runs", "same", "scores", "severe", "sizes", "soon", "sums", "uses",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -55,7 +56,7 @@ class Today:
         self.at: dict[str, float] = {}  # how rare each hour of it is
         self.hours = 0  # a bit for each hour
         # the most of the day, in their windows
-        self.soon = self.rate = self.hourly = self.breadth = self.denied = 0
+        self.soon = self.rate = self.hourly = self.breadth = self.denied = self.same = 0
         self.reasons: dict[str, int] = {}  # purposes, and whether at an odd hour
         self.sizes: dict[str, dict[int, int]] = {}  # of each action how many uses had which size
         self.sums: dict[
@@ -96,10 +97,10 @@ class Profile:
     __slots__ = (
         "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "came", "day", "deeds", "denied_at", "denied_keys", "denied_n",
         "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
-        "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate", "most_soon",
+        "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate", "most_same", "most_soon",
         "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons", "recent",
         "refused", "retried", "role", "run", "run_pace", "run_seen", "run_uses",
-        "settled", "severe", "sizes", "slot", "slot_sum", "slots", "soon_sum",
+        "same", "settled", "severe", "sizes", "slot", "slot_sum", "slots", "soon_sum",
         "team", "today", "weekend", "width",
     )  # fmt: skip
 
@@ -125,6 +126,8 @@ class Profile:
         self.sizes = Sizes()
         self.most_rate, self.most_broad, self.most_denied = Running(), Running(), Running()
         self.most_uses, self.most_hourly, self.most_soon = Running(), Running(), Running()
+        self.most_same = Running()
+        self.same: list[Any] = ["", 0, 0]  # of a machine: the last call, when, and how often in a row
         self.of_use: dict[str, list[float]] = {}  # sizes and daily counts of uses with a meaning
         self.bursts: dict[str, list[float]] = {}  # days with so many of a use in a row
         self.lately: dict[str, list[list[Any]]] = {}  # moments and names of each use in a row
@@ -171,6 +174,14 @@ class Profile:
         self.today.rate = max(self.today.rate, self.slot_sum)
         self.today.soon = max(self.today.soon, self.soon_sum)
         return self.slot_sum
+
+    def count_same(self, t_us: int, call: str) -> int:
+        """Count one call of a machine and return how often it made the same in a row, each soon after the last."""
+        same = self.same
+        same[2] = same[2] + 1 if call == same[0] and t_us - same[1] <= AGAIN_US else 1
+        same[0], same[1] = call, t_us
+        self.today.same = max(self.today.same, same[2])
+        return int(same[2])
 
     def count_hour(self, t_us: int) -> int:
         """Count one event and return how many there were in the last hour, in steps of five minutes."""
@@ -291,6 +302,7 @@ class Profile:
             self.known = dict(best[: most * 3 // 4])
         self.width = sum(key[0] == "o" for key in self.known)
         self.most_soon.learn(_log(today.soon))
+        self.most_same.learn(_log(today.same))
         self.most_rate.learn(_log(today.rate))
         self.most_hourly.learn(_log(today.hourly))
         self.most_uses.learn(_log(today.uses))
@@ -345,6 +357,7 @@ _PARTS: Final[dict[str, Any]] = {
     "sizes": Sizes,
     "today": Today,
     "most_soon": Running,
+    "most_same": Running,
     "most_rate": Running,
     "most_hourly": Running,
     "most_broad": Running,

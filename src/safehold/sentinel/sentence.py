@@ -154,6 +154,11 @@ def _agent(finding: Finding, who: Profile, _ring: Sequence[Circle]) -> str:
             f"{swift.uses} events in a row within {swift.took_s:.0f} s; "
             f"usual for so many in a row: {swift.usual_s:.0f} s"
         )
+    if same := facts.get("same"):
+        return (
+            f"{same} times the same call in a row, each within three seconds of the last; "
+            f"usual at most of a day: {exp(who.most_same.mean) - 1:.0f}"
+        )
     return (
         f"{facts['soon']} events in two minutes, {facts['rate']} in five, {facts['hourly']} in an hour and "
         f"{_count(facts['broad'], 'different thing')} in an hour, "

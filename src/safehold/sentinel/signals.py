@@ -38,6 +38,7 @@ MOST_USES: Final = 24  # actions of one principal whose sizes are kept
 LEAST_REFUSED: Final = 0.01
 WEEK_US: Final = 7 * 24 * HOUR_US
 MANY_RETRIES: Final = 3
+LOOPS: Final = 8  # times the same in a row, without which no machine is in a loop
 FAST: Final = 12  # events in five minutes, and
 SPREAD: Final = 0.3  # least deviation of the logarithm of a greatest number of a day
 BROAD: Final = 6  # different things in an hour, without which no machine is running away
@@ -366,6 +367,9 @@ def runaway(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     key = event.segment + "\x1f" + (event.objects[0] if event.objects else "")
     broad = who.count_breadth(held.t_us, key, sentinel.settings.most_today)
     swift = quick(sentinel, who, held.t_us)
+    same = who.count_same(held.t_us, "\x1f".join((event.action, *event.objects)))
+    if same >= LOOPS and (score := beyond(sentinel, who, "same", same)) >= 1.0:
+        yield Finding("loop", score, tuple(who.recent[-min(same, KEPT) : -1]), {"same": same})
     if rate < FAST and broad < BROAD:
         return
     # a burst is over soon: what goes on for longer than theirs do is seen in the hour
@@ -398,7 +402,7 @@ def beyond(sentinel: Sentinel, who: Profile, name: str, count: int) -> float:
     Args:
         sentinel: Who knows the kind.
         who: The machine.
-        name: ``soon``, ``rate``, ``hourly`` or ``broad``.
+        name: ``soon``, ``rate``, ``hourly``, ``broad`` or ``same``.
         count: The count.
     """
     own: Running = getattr(who, "most_" + name)
