@@ -32,6 +32,7 @@ KIN: Final = 0.3  # as what part of the others a family counts that is one's own
 NEW_TO_ALL: Final = 0.3
 # the habits that tell which part of what is new to somebody is new to all
 NEW: Final = {"o": "new", "s": "new/s", "f": "new/f"}
+FROM_THE_BEGINNING: Final = 6  # days
 ASKED: Final = "asked"  # the habit that tells which part of new segments was asked for
 FEW_ASKED: Final = 4.0
 LEAST_UNASKED: Final = 0.02
@@ -170,7 +171,8 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     if denied:
         held.extra += 0.4
     own = who.active / sentinel.settings.own_days
-    if own < 1.0:
+    # whoever was there from the beginning is as well known as anybody: what they do sets the thresholds
+    if own < 1.0 and who.first > sentinel.begun + FROM_THE_BEGINNING:
         held.extra -= 0.8 * (1.0 - own)  # of whoever is still learned, less is certain
     return held
 
