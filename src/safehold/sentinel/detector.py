@@ -29,7 +29,7 @@ from safehold.sentinel.threshold import Thresholds
 from safehold.sentinel.volume import Usual, close, settle_week
 from safehold.sentinel.words import PAPER, approves
 
-FORMAT: Final = "safehold-sentinel/6"
+FORMAT: Final = "safehold-sentinel/7"
 LEAST_DAYS: Final = 5  # active days before the volume of a day can be odd
 ODD: Final = 3.0  # standard deviations above which a day is not learned
 WORTH: Final = 0.75  # part of a channel's floor below which a score is not even kept

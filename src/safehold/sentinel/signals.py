@@ -113,7 +113,7 @@ def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     score += 0.4 * held.amiss + 0.8 * held.extra + 0.2 * held.strange + 0.45 * held.unasked
     score += 0.4 * felt["a:" + (held.meaning or event.action)] + 0.3 * held.hour + 0.3 * held.again
     score += 0.8 * max(wide.apart_from(people, who, key) for key in new)
-    score += 0.35 * max(wide.closed(key) for key in new) - 0.55 * held.approved
+    score += 0.35 * max(wide.closed(key) for key in new) - 0.8 * held.approved
     if score < HEARD:
         return
     channel = "segment" if segment else "object"

@@ -15,6 +15,7 @@ RISE_FAST: Final = 1.15  # and if many times the budget was told
 MANY: Final = 4.0
 FALL: Final = 0.90
 WEEK: Final = 7
+ENOUGH_DAYS: Final = 10
 LEAST_DAYS: Final = 4  # of scores, before they set a threshold
 TAIL: Final = 0.6  # by how much scores rise where they are ten times as rare
 JUST: Final = 0.02
@@ -86,7 +87,7 @@ class Thresholds:
             return
         for name, channel in self.settings.channels.items():
             from_day = max(
-                begun + max(learned // 2, learned - 10), begun + channel.lag, day - KEPT_DAYS
+                begun + max(learned // 2, learned - ENOUGH_DAYS), begun + channel.lag, day - KEPT_DAYS
             )
             if day - from_day >= LEAST_DAYS:
                 self._set(name, channel, from_day, day - from_day, principals)
@@ -105,7 +106,8 @@ class Thresholds:
         told = sum(self.told[name].values())
         if name in self.set:
             self._correct(name, told, budget * WEEK * max(principals, 10.0) / SCALE)
-        budget *= self.grown.get(name, 1.0)
+        # the fewer days, the less they tell of what is rare
+        budget *= self.grown.get(name, 1.0) * min(1.0, days / ENOUGH_DAYS)
         wanted = bearing(scores, budget * days * max(principals, 10.0) / SCALE, channel.floor)
         if name in self.set:
             wanted = min(
