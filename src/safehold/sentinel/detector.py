@@ -38,7 +38,18 @@ HELD: Final = 2  # from which severity on a day does not become habit
 WEEK: Final = 7
 MOST_HABITS: Final = 4_000
 SHIFTED: Final = 20  # days of principals before a shift is one of all
-SHARED: Final = ("s", "o", "p", "a", "u", "g", "f", "q", "x", "j")  # kinds of things that colleagues explain
+SHARED: Final = (
+    "s",
+    "o",
+    "p",
+    "a",
+    "u",
+    "g",
+    "f",
+    "q",
+    "x",
+    "j",
+)  # kinds of things that colleagues explain
 
 
 class Sentinel:

@@ -116,44 +116,18 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
         day: The day of it.
     """
     today, denied = who.today, event.outcome == "denied"
-    scores, rare, ok = today.scores, today.rare, today.ok
     meaning = meaning_of(event.action)
     keys = parts_of(event, meaning)
     pairs = [key for key in keys if key[0] == "p"] if len(event.objects) > 1 else []
     if pairs:
-        homes = {home for name in event.objects[:MOST_OBJECTS] if (home := sentinel.homes.of(name))}
-        keys = (*keys, "j:", *(f"j:{home}" for home in sorted(homes)))
-        if len(homes) > 1:
-            keys = (*keys, *pairs_of(sorted(homes), "x:"))
+        keys += _apart(sentinel, event)
     elif event.objects and event.segment and not denied and meaning != PAPER:
         sentinel.homes.learn(event)
-    ring: Sequence[Circle] | None = None
     felt: dict[str, float] = {}
     unseen: list[str] = []
-    odd = False
-    for key in keys:
-        score = scores.get(key)
-        if score is None:
-            if ring is None:
-                ring = sentinel.ring(who)
-            score = surprise(sentinel, who, key, ring)
-            if key not in who.known and len(ring) == 3:
-                ring[2].touch(who.name, key, day)
-            _place(sentinel, who, key, ring)
-            unseen.append(key)
-            if len(scores) < sentinel.settings.most_today:
-                scores[key] = score
-        felt[key] = score
-        if score >= RARE:
-            odd = True
-            if key in scores:
-                rare[key] = rare.get(key, 0) + 1
-        if not denied and key in scores:
-            ok[key] = 1
+    ring, odd = _weigh(sentinel, who, keys, day, denied, felt, unseen)
     if meaning == PAPER and event.segment:
-        if len(who.asked) >= MOST_REASONS and event.segment not in who.asked:
-            del who.asked[min(who.asked, key=lambda one: (who.asked[one], one))]
-        who.asked[event.segment] = day
+        _ask(who, event.segment, day)
     size = bucket_of(event.rows, event.bytes) if event.rows or event.bytes else None
     held = Held(event, who, t_us, day, meaning, felt, unseen, pairs, size)
     if today.far:
@@ -175,6 +149,56 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     if own < 1.0 and who.first > sentinel.begun + FROM_THE_BEGINNING:
         held.extra -= 0.8 * (1.0 - own)  # of whoever is still learned, less is certain
     return held
+
+
+def _weigh(
+    sentinel: Sentinel,
+    who: Profile,
+    keys: Sequence[str],
+    day: int,
+    denied: bool,  # noqa: FBT001  # called for every event: by place costs less than by name
+    felt: dict[str, float],
+    unseen: list[str],
+) -> tuple[Sequence[Circle] | None, bool]:
+    """Fill in how rare each part is and which were not seen today; return the circles, if asked, and if one is odd."""
+    today, known = who.today, who.known
+    scores, rare, ok = today.scores, today.rare, today.ok
+    ring: Sequence[Circle] | None = None
+    odd = False
+    for key in keys:
+        score = scores.get(key)
+        if score is None:
+            if ring is None:
+                ring = sentinel.ring(who)
+            score = surprise(sentinel, who, key, ring)
+            if key not in known and len(ring) == 3:
+                ring[2].touch(who.name, key, day)
+            _place(sentinel, who, key, ring)
+            unseen.append(key)
+            if len(scores) < sentinel.settings.most_today:
+                scores[key] = score
+        felt[key] = score
+        if score >= RARE:
+            odd = True
+            if key in scores:
+                rare[key] = rare.get(key, 0) + 1
+        if not denied and key in scores:
+            ok[key] = 1
+    return ring, odd
+
+
+def _apart(sentinel: Sentinel, event: Event) -> tuple[str, ...]:
+    """Return what can be usual or not of where the objects of a join are at home."""
+    found = {home for name in event.objects[:MOST_OBJECTS] if (home := sentinel.homes.of(name))}
+    homes = sorted(found)
+    return ("j:", *("j:" + home for home in homes), *pairs_of(homes, "x:"))
+
+
+def _ask(who: Profile, segment: str, day: int) -> None:
+    """Note that somebody asked for a segment; of too many the oldest goes."""
+    if len(who.asked) >= MOST_REASONS and segment not in who.asked:
+        del who.asked[min(who.asked, key=lambda one: (who.asked[one], one))]
+    who.asked[segment] = day
 
 
 def _place(sentinel: Sentinel, who: Profile, key: str, ring: Sequence[Circle]) -> None:

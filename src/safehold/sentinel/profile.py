@@ -14,13 +14,17 @@ from safehold.sentinel.sizes import Sizes, as_lists, from_lists
 
 SLOT_US: Final = 10 * SECOND_US
 SLOTS: Final = 30  # five minutes of slots
-AGAIN_US: Final = 3 * SECOND_US  # a call that comes later than this after the same is not one more of it
+AGAIN_US: Final = (
+    3 * SECOND_US
+)  # a call that comes later than this after the same is not one more of it
 SOON_SLOTS: Final = 12  # two minutes of them
 HOUR_SLOTS: Final = 12  # five minutes each
 FRESH: Final = 0.08  # weight of one day in how often something new is touched
 SETTLED: Final = 10
 LAG: Final = 7  # active days that the rate used for scope lies back
-FIRST_DAYS: Final = 4.5  # active days, fading, that bring everything and tell nothing of what a day brings
+FIRST_DAYS: Final = (
+    4.5  # active days, fading, that bring everything and tell nothing of what a day brings
+)
 CAME: Final = "SOUD"
 MOST_CAME: Final = 5.0  # new things of one day that count
 LIKE_OTHERS: Final = 3.0  # days that what others' days bring counts as
@@ -95,8 +99,8 @@ class Profile:
     """
 
     __slots__ = (
-        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "came", "day", "deeds", "denied_at", "denied_keys", "denied_n",
-        "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
+        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "came", "day", "deeds",
+        "denied_at", "denied_keys", "denied_n", "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
         "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate", "most_same", "most_soon",
         "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons", "recent",
         "refused", "retried", "role", "run", "run_pace", "run_seen", "run_uses",
@@ -118,7 +122,7 @@ class Profile:
         self.fresh: dict[
             str, float
         ] = {}  # chance that a day brings something new, by what kind of thing
-        # new segments, objects and purposes: of each of the last days, and of the days before, which are the last number
+        # new segments, objects, purposes and grants: of each of the last days, and of the days before
         self.lagged: list[list[float]] = []
         self.came = [0.0] * (len(CAME) + 1)
         self.hours = [0.0] * 24
@@ -127,7 +131,11 @@ class Profile:
         self.most_rate, self.most_broad, self.most_denied = Running(), Running(), Running()
         self.most_uses, self.most_hourly, self.most_soon = Running(), Running(), Running()
         self.most_same = Running()
-        self.same: list[Any] = ["", 0, 0]  # of a machine: the last call, when, and how often in a row
+        self.same: list[Any] = [
+            "",
+            0,
+            0,
+        ]  # of a machine: the last call, when, and how often in a row
         self.of_use: dict[str, list[float]] = {}  # sizes and daily counts of uses with a meaning
         self.bursts: dict[str, list[float]] = {}  # days with so many of a use in a row
         self.lately: dict[str, list[list[Any]]] = {}  # moments and names of each use in a row
@@ -282,19 +290,7 @@ class Profile:
         for hour in range(24):
             if today.hours >> hour & 1:
                 self.hours[hour] += 1.0
-        brought = dict.fromkeys("sopaufqxj", 0.0) | today.new
-        for key in today.ok:
-            if key not in self.known:
-                brought[key[0]] = 1.0
-        step = max(FRESH, 1.0 / max(self.active, 1.0))
-        for kind, new in brought.items():
-            before = self.fresh.get(kind, 1.0)
-            self.fresh[kind] = before + step * (min(new, 20.0) - before)
-        if self.active > FIRST_DAYS:
-            self.lagged.append([min(today.new[kind], MOST_CAME) for kind in CAME])
-            if len(self.lagged) > LAG:
-                gone = self.lagged.pop(0)
-                self.came = [one + more for one, more in zip(self.came, [*gone, 1.0], strict=True)]
+        self._renew(today)
         for key in today.ok:
             self.known[key] = self.known.get(key, 0.0) + 1.0
         if len(self.known) > most:
@@ -310,6 +306,22 @@ class Profile:
         self.most_denied.learn(float(today.denied))
         self._count(today.counts)
         return list(today.ok)
+
+    def _renew(self, today: Today) -> None:
+        """Learn how often a day brings something new, of each kind of thing."""
+        brought = dict.fromkeys("sopaufqxj", 0.0) | today.new
+        for key in today.ok:
+            if key not in self.known:
+                brought[key[0]] = 1.0
+        step = max(FRESH, 1.0 / max(self.active, 1.0))
+        for kind, new in brought.items():
+            before = self.fresh.get(kind, 1.0)
+            self.fresh[kind] = before + step * (min(new, 20.0) - before)
+        if self.active > FIRST_DAYS:
+            self.lagged.append([min(today.new[kind], MOST_CAME) for kind in CAME])
+            if len(self.lagged) > LAG:
+                gone = self.lagged.pop(0)
+                self.came = [one + more for one, more in zip(self.came, [*gone, 1.0], strict=True)]
 
     def _count(self, counts: dict[str, int]) -> None:
         for use, count in counts.items():

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import log, log2, sqrt
+from math import log, sqrt
 from typing import TYPE_CHECKING, Final
 
 from safehold.sentinel.bursts import rarest
-from safehold.sentinel.evidence import NEW, RARE, Finding, Held, explained
+from safehold.sentinel.evidence import Finding, Held
 from safehold.sentinel.idle import paired
 from safehold.sentinel.measure import Running, rarity, too_many
+from safehold.sentinel.newness import first_time, papers, scope
 from safehold.sentinel.nights import count_night
-from safehold.sentinel.profile import FIRST_DAYS, KEPT, Profile, came
+from safehold.sentinel.profile import KEPT, Profile
 from safehold.sentinel.runs import quick
 from safehold.sentinel.settings import HOUR_US
 from safehold.sentinel.sizes import LEAST
@@ -21,22 +22,14 @@ from safehold.sentinel.words import ARTIFACT, DOWNLOAD, EMBEDDING, EXPORT, JOIN,
 if TYPE_CHECKING:
     from safehold.sentinel.detector import Sentinel
 
-GRANTED: Final = 3.0
 UNHEARD: Final = 2.5
 NIGHT_RARE: Final = 1.0
 MOST_VISITS: Final = 6.0  # of a night that count: more of it is a long night, not an odder one
 EXCUSES: Final = 1.5
 MOST_TAUGHT: Final = 20  # new objects of one principal in a day that teach what is new to all
-MOST_NEW: Final = 64
-MOST_DEEDS: Final = 256  # grants of one principal that are remembered
-DAYS_OF_WORK: Final = 5.0  # of a week
-LEAST_NEW: Final = 0.05  # what a new thing counts at least that all colleagues use, and
-HARDLY_NEW: Final = 0.4  # a new segment or purpose
 WITHIN: Final = 0.0
-HEARD: Final = 0.8  # less is no evidence of a first use
 MOST_USES: Final = 24  # actions of one principal whose sizes are kept
 LEAST_REFUSED: Final = 0.01
-WEEK_US: Final = 7 * 24 * HOUR_US
 MANY_RETRIES: Final = 3
 LOOPS: Final = 8  # times the same in a row, without which no machine is in a loop
 FAST: Final = 12  # events in five minutes, and
@@ -93,108 +86,6 @@ def of_data(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         yield from drift(held)
 
 
-def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
-    """A segment or an object that is new to the principal: each sign of that it is not theirs adds.
-
-    How few use it, how far it lies from their work, that it is much used but always by the same, or by nobody of their
-    kind, that nobody asked for it, that its grant is none or another's, the action and the hour. A new grant of its own
-    takes off less than it did when a single sign was enough.
-    """
-    who, event, felt = held.who, held.event, held.felt
-    new = [key for key in felt if key[0] in "so" and key not in who.known]
-    if not new:
-        return
-    wide, people = sentinel.circles["*"], sentinel.people
-    segment = max((felt[key] for key in new if key[0] == "s"), default=0.0)
-    place, name = max((felt[key], key) for key in new if key[0] == "o") if new[-1][0] == "o" or any(
-        key[0] == "o" for key in new
-    ) else (0.0, "")
-    score = 0.35 * segment + 0.3 * place + 0.2 * max(held.far.values(), default=0.0)
-    score += 0.4 * held.amiss + 0.8 * held.extra + 0.2 * held.strange + 0.45 * held.unasked
-    score += 0.4 * felt["a:" + (held.meaning or event.action)] + 0.3 * held.hour + 0.3 * held.again
-    score += 0.8 * max(wide.apart_from(people, who, key) for key in new)
-    score += 0.35 * max(wide.closed(key) for key in new) - 0.8 * held.approved
-    if score < HEARD:
-        return
-    channel = "segment" if segment else "object"
-    key = "s:" + event.segment if segment else name
-    facts = {"what": channel, "key": key, "times": who.today.rare.get(key, 1), "grant": event.grant is not None,
-             "approved": held.approved > 0}  # fmt: skip
-    yield Finding(channel, score, (), facts)
-
-
-def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
-    """New segments, purposes or objects within seven days, against how many a week had brought before those days.
-
-    Each counts by how few colleagues use it, and less if a new grant of its own explains it. The first days of somebody
-    bring everything: they say nothing of how often something new comes.
-    """
-    who = held.who
-    best: dict[str, Finding] = {}
-    for key in held.unseen:
-        if key[0] == "f" and key not in who.known and who.today.new["O"] < MOST_TAUGHT:
-            ring = sentinel.ring(who)
-            known = ring[0].others(who.name, key)[0] > 0
-            sentinel.habit(NEW["f"]).learn(0.0 if known else 1.0, 0.01)
-        if key[0] not in "sou" or key in who.known:
-            continue
-        kind = key[0].upper()
-        ring = sentinel.ring(who)
-        share = explained(who, key, ring)
-        least = LEAST_NEW if kind == "O" else HARDLY_NEW
-        weight = min(1.0, max(least, rarity(share) / 1.2)) * (1.0 - 0.3 * held.approved)
-        if who.active < FIRST_DAYS:
-            weight = 0.0
-        if kind in "OS" and who.today.new[kind] < MOST_TAUGHT:
-            known = ring[0].others(who.name, key)[0] > 0
-            sentinel.habit(NEW[key[0]]).learn(0.0 if known else 1.0, 0.01)
-        channel = "reach" if kind == "O" else "scope"
-        for one in widened(sentinel, held, kind, weight, channel):
-            if channel not in best or one.score > best[channel].score:
-                best[channel] = one
-    yield from best.values()
-
-
-def papers(sentinel: Sentinel, held: Held, grant: str) -> Iterator[Finding]:
-    """Grants that somebody never used before, within seven days, against how many a week had brought before those days.
-
-    Args:
-        sentinel: Who knows how often others have new ones.
-        held: The use.
-        grant: Its grant.
-    """
-    who, day = held.who, held.day
-    first = grant not in who.deeds
-    if first and len(who.deeds) >= MOST_DEEDS:
-        del who.deeds[min(who.deeds, key=lambda one: (who.deeds[one], one))]
-    who.deeds[grant] = day
-    if first:
-        yield from widened(sentinel, held, "D", 0.0 if who.active < FIRST_DAYS else 1.0, "papers")
-
-
-def widened(sentinel: Sentinel, held: Held, kind: str, weight: float, channel: str) -> Iterator[Finding]:
-    """Note something new, and return how rare so much of it within seven days is.
-
-    Args:
-        sentinel: Who knows how often others have such.
-        held: The use.
-        kind: Of what kind it is.
-        weight: How much it counts.
-        channel: Whose finding it is.
-    """
-    who = held.who
-    who.today.new[kind] += weight
-    who.new.append([held.t_us, kind, weight, held.event.number])
-    who.new = [one for one in who.new if one[0] > held.t_us - WEEK_US][-MOST_NEW:]
-    mine = [one for one in who.new if one[1] == kind and one[2]]
-    usual = 0.25 + DAYS_OF_WORK * who.came_of(kind, sentinel.habit(came(kind, who.kind)))
-    score = too_many(sum(one[2] for one in mine), usual)
-    if score:
-        numbers = tuple(one[3] for one in mine[-KEPT:] if one[3] != held.event.number)
-        facts = {"count": len(mine), "usual": usual, "what": kind}
-        yield Finding(channel, score, numbers, facts)
-
-
 def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     """Exports, artifacts and joins: how rare the action, what it is done to, its size, its number and its hour are."""
     who, event, felt = held.who, held.event, held.felt
@@ -237,7 +128,9 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
             yield Finding("row-export", crowded, (), facts, held.again)
     if held.pairs or held.meaning == JOIN:
         pair, name = max(((felt[key], key) for key in held.pairs), default=(0.0, ""))
-        yield Finding("join", together(sentinel, held, pair, action), (), facts | {"pair": name}, held.again)
+        yield Finding(
+            "join", together(sentinel, held, pair, action), (), facts | {"pair": name}, held.again
+        )
 
 
 def together(sentinel: Sentinel, held: Held, pair: float, action: float) -> float:
@@ -295,7 +188,9 @@ def larger(sentinel: Sentinel, held: Held, use: str, count: int) -> float:
             known.learn(min(size, most) if known.count else size, 0.06 if known is own else 0.02)
         habit[:3] = own.to_json()
     if held.meaning == ARTIFACT:
-        return min(large, sentinel.usual.above(event.action, event.objects, event.rows, event.bytes))
+        return min(
+            large, sentinel.usual.above(event.action, event.objects, event.rows, event.bytes)
+        )
     return large
 
 

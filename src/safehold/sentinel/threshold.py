@@ -87,7 +87,9 @@ class Thresholds:
             return
         for name, channel in self.settings.channels.items():
             from_day = max(
-                begun + max(learned // 2, learned - ENOUGH_DAYS), begun + channel.lag, day - KEPT_DAYS
+                begun + max(learned // 2, learned - ENOUGH_DAYS),
+                begun + channel.lag,
+                day - KEPT_DAYS,
             )
             if day - from_day >= LEAST_DAYS:
                 self._set(name, channel, from_day, day - from_day, principals)
