@@ -151,12 +151,12 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     return held
 
 
-def _weigh(
+def _weigh(  # noqa: PLR0917  # called for every event
     sentinel: Sentinel,
     who: Profile,
     keys: Sequence[str],
     day: int,
-    denied: bool,  # noqa: FBT001  # called for every event: by place costs less than by name
+    denied: bool,  # noqa: FBT001
     felt: dict[str, float],
     unseen: list[str],
 ) -> tuple[Sequence[Circle] | None, bool]:

@@ -26,7 +26,7 @@ FIRST_DAYS: Final = (
     4.5  # active days, fading, that bring everything and tell nothing of what a day brings
 )
 CAME: Final = "SOUD"
-MOST_CAME: Final = 5.0  # new things of one day that count
+MOST_CAME: Final = 50.0  # new things of one day that count
 LIKE_OTHERS: Final = 3.0  # days that what others' days bring counts as
 UNHEARD: Final = 0.1  # what a day brings while nobody's days are known
 NIGHT: Final = 3 * HOUR_US
