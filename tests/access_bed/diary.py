@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tests.access_bed import names
-from tests.access_bed.world import Person, World
+from tests.access_bed.world import Person, World, workday
 
 EPOCH = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp())  # a Monday
 DAY = 86_400
@@ -60,7 +60,7 @@ class Diary:
 
     def _travels(self, rng: random.Random) -> dict[tuple[str, int], str]:
         """Two people spend a week at another office."""
-        found = {}
+        found: dict[tuple[str, int], str] = {}
         for name in rng.sample(sorted(self.world.people), 2):
             first = rng.randint(0, self.world.days - 1)
             away = [o for o in names.OFFICES if o != self.world.people[name].office]
@@ -88,7 +88,9 @@ class Diary:
             lead = world.lead(teams[0]).name
             name = f"project-{names.PROJECTS[number]}"
             grant = f"gr-p{rng.randrange(16**6):06x}"
-            found.append(Project(name, grant, lead, members, segments, recipes, first, last))
+            found.append(
+                Project(name, grant, lead, members, segments, recipes, workday(first), last)
+            )
         return found
 
     def _duties(self, rng: random.Random) -> dict[tuple[str, int], str]:
@@ -123,6 +125,18 @@ class Diary:
     def rush(self, name: str, day: int) -> bool:
         """Whether a deadline of a project is within two days."""
         return any(p.last - day <= 2 for p in self.running(name, day))
+
+    def approver(self, team: str, moment: float) -> tuple[Person, float]:
+        """Who approves for a team after a moment, and when: the lead, or a deputy if the lead is away."""
+        people = [p for p in self.world.people.values() if p.team == team]
+        people.sort(key=lambda p: not p.lead)
+        day = int((moment - EPOCH) // DAY)
+        for ahead in range(6):
+            for person in people[:3]:
+                start, end = self.windows.get((person.name, day + ahead), (0.0, 0.0))
+                if moment < end:
+                    return person, max(moment, start + 300)
+        return people[0], moment + DAY
 
     def holiday(self, person: Person, day: int) -> bool:
         """Whether the person's office is closed."""

@@ -76,6 +76,7 @@ class Scene:
         self.habit = history.of[who.name]
         self.moment = 0.0
         self.number = -1
+        self.earlier = [e for e in self.habit.events if e.done and day_of(e.moment) < self.day]
 
     @property
     def human(self) -> bool:
@@ -101,7 +102,7 @@ class Scene:
 
     def before(self) -> list[Event]:
         """Ordinary events of the principal before the day, those that were allowed."""
-        return [e for e in self.habit.events if e.done and day_of(e.moment) < self.days[0]]
+        return self.earlier
 
     def favourites(self) -> list[str]:
         """Segments the principal uses much, those of the lake's teams only."""
@@ -169,7 +170,7 @@ class Scene:
         gap: float = 60,
     ) -> None:
         """Do one thing of the attack, then wait for about a gap of seconds."""
-        usual, usual_size = self.scribe.amount(action, things[0], 1.0)
+        usual, usual_size = self.scribe.amount(action, things[0], getattr(self.who, "thirst", 0.6))
         width = self.world.size.get(things[0], (0, 200))[1]
         place = segment or things[0].split(":")[-1].split("/")[0].split(".")[0]
         now = [e.team for e in self.before()[-1:]]
@@ -183,6 +184,7 @@ class Scene:
             team=now[0] if now else None,
         )
         event.attack = self.number
+        self.habit.touched |= {*things, event.segment, *(t.split(".")[0] for t in things)}
         self.moment += max(0.3, gap * self.rng.lognormvariate(0, 0.35))
 
     def quiet(self, start: float, end: float) -> bool:

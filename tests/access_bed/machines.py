@@ -47,8 +47,12 @@ class Machines:
             for _ in range(rng.randint(1, 4) * busy):
                 self._burst(agent, day, rng.uniform(window[0], window[1] - 900))
             return
-        for _ in range(rng.randint(5, 13)):
-            self._help(agent, day, rng.uniform(window[0], window[1] - 300))
+        # one conversation after another: an assistant serves one operator
+        count = rng.randint(7, 14)
+        slot = (window[1] - window[0]) / count
+        for number in range(count):
+            moment = window[0] + number * slot
+            self._help(agent, day, moment + rng.uniform(0, slot / 3), moment + slot - 60)
 
     def _widen(self, agent: Agent, day: int, moment: float) -> None:
         """The operator's lead lets the agent use one more segment of its operator."""
@@ -57,8 +61,9 @@ class Machines:
         if not more:
             return
         segment = self.rng.choice(more)
+        lead, moment = self.diary.approver(agent.team, moment)
         grant = self.scribe.book.give(agent.name, segment, moment, 400)
-        lead, things = self.world.lead(agent.team), (f"grant:{grant}", segment)
+        things = (f"grant:{grant}", segment)
         self.scribe.note(lead, moment + 30, "grant.approve", things, segment, "agent-scope")
         agent.segments.append(segment)
 
@@ -74,7 +79,7 @@ class Machines:
         self.scribe.note(*said, rows=rows, size=size, grant=grant, done=done)
         return done
 
-    def _help(self, agent: Agent, day: int, moment: float) -> None:
+    def _help(self, agent: Agent, day: int, moment: float, end: float) -> None:
         """A short conversation: a few calls, each after somebody read the last answer."""
         rng = self.rng
         segment = agent.segments[int(len(agent.segments) * rng.random() ** 1.6)]
@@ -82,6 +87,8 @@ class Machines:
         index = self.world.segments[segment].index
         taste = [3 + len(agent.name + action) % 5 for action in ASSISTING]
         for _ in range(rng.randint(2, 9)):
+            if moment > end:
+                return
             action = rng.choices(ASSISTING, taste)[0]
             thing = index if action == "embedding.search" and index else table
             action = "query.run" if action == "embedding.search" and not index else action
@@ -118,11 +125,11 @@ class Machines:
         """The scheduled jobs of one day, now and then run again after a failure."""
         rng, jobs = self.rng, self.world.jobs
         midnight = EPOCH + day * DAY
-        for segment in self.world.segments.values():
-            if segment.born == day > 0:
+        for new in self.world.segments.values():
+            if new.born == day > 0:
                 for name in ("job/nightly-etl", "job/retention-sweep"):
-                    jobs[name].segments.append(segment.name)
-                    self.scribe.book.give(name, segment.name, midnight, 400)
+                    jobs[name].segments.append(new.name)
+                    self.scribe.book.give(name, new.name, midnight, 400)
         self._etl(jobs["job/nightly-etl"], day, midnight + 2.2 * 3600)
         if rng.random() < 0.06:
             self._etl(jobs["job/nightly-etl"], day, midnight + rng.uniform(4, 5) * 3600)

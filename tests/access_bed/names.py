@@ -13,10 +13,25 @@ GUARDED = ("identity_keys", "staff_survey", "employee_chat")
 LATER = {"search": "answer_feedback", "recs": "short_clips", "safety": "deepfake_reports"}
 LATER |= {"speech": "dialect_corpus", "demand": "returns", "platform": "gpu_telemetry"}
 
-TABLES = ("daily", "hourly", "sessions", "weekly_agg", "labels", "sample_1pct", "dim", "facts")
+TABLES: tuple[str, ...] = (
+    "daily",
+    "hourly",
+    "sessions",
+    "weekly_agg",
+    "labels",
+    "sample_1pct",
+    "dim",
+    "facts",
+)
 TABLES += ("snapshots", "train_split", "eval_split", "quality", "deduped", "joined_flat")
 
-INDEXES = ("query_log", "doc_index", "relevance_labels", "watch_history", "item_catalogue")
+INDEXES: tuple[str, ...] = (
+    "query_log",
+    "doc_index",
+    "relevance_labels",
+    "watch_history",
+    "item_catalogue",
+)
 INDEXES += ("feed_impressions", "abuse_reports", "account_graph", "voice_clips", "transcripts")
 INDEXES += ("speaker_profiles", "orders", "job_logs", "feature_registry")
 

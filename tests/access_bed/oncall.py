@@ -77,8 +77,9 @@ class Rare:
         note, purpose = self.scribe.note, "conference-demo"
         note(person, moment, "grant.request", (index,), segment, purpose)
         grant = f"gr-x{self.rng.randrange(16**6):06x}"
-        lead = self.world.lead(person.team)
-        moment += self.rng.uniform(600, 5000)
+        lead, moment = self.diary.approver(person.team, moment + self.rng.uniform(600, 5000))
+        if moment > end:
+            return
         note(lead, moment, "grant.approve", (f"grant:{grant}", index), segment, purpose)
         rows, size = self.scribe.amount("embedding.export", index, 1.0)
         moment += self.rng.uniform(120, 2400)

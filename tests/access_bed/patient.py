@@ -16,15 +16,20 @@ def _median_a_day(scene: Scene, action: str) -> float:
 def larger_reads(scene: Scene) -> None:
     """Own tables, own hours, but each day several reads above nearly all that the person usually reads."""
     for day in scene.days:
-        for _ in range(scene.rng.randint(7, 11)):
+        for _ in range(scene.rng.randint(8, 12)):
             scene.at_work(day)
             place = scene.rng.choice(scene.favourites()[:3])
             table = scene.scribe.table(scene.who.name, place, day)
             action = scene.rng.choice(("query.run", "query.run", "table.read"))
             usual = max(
-                scene.usual(action, 0.5) * scene.rng.uniform(3, 6), scene.usual(action, 0.88)
+                scene.usual(action, 0.5) * scene.rng.uniform(3, 7), scene.usual(action, 0.92)
             )
-            scene.act(action, table, rows=int(usual), grant=scene.grant_for(place))
+            scene.act(
+                action,
+                table,
+                rows=int(usual * scene.rng.uniform(1, 1.4)),
+                grant=scene.grant_for(place),
+            )
 
 
 def more_searches(scene: Scene) -> None:
@@ -32,7 +37,7 @@ def more_searches(scene: Scene) -> None:
     index = next(i for s in scene.favourites() if (i := scene.world.segments[s].index))
     place = index.split(":")[1].split("/")[0]
     for day in scene.days:
-        for _ in range(5):
+        for _ in range(3):
             scene.at_work(day)
             for _ in range(scene.rng.randint(7, 10)):
                 scene.act("embedding.search", index, grant=scene.grant_for(place), gap=25)
@@ -56,7 +61,8 @@ def agent_appetite(scene: Scene) -> None:
             scene.at_work(day)
             place = scene.favourites()[0]
             table = scene.scribe.table(scene.who.name, place, day)
-            rows = int(scene.usual("query.run", 0.6) * scene.rng.uniform(3, 6))
+            usual = scene.usual("query.run", 0.6) * scene.rng.uniform(3, 6)
+            rows = int(max(usual, scene.usual("query.run", 0.93)) * scene.rng.uniform(1, 1.4))
             scene.act("query.run", table, rows=rows, grant=scene.grant_for(place))
 
 
@@ -106,11 +112,11 @@ def pile_of_grants(scene: Scene) -> None:
             place = places.pop()
             scene.act("grant.request", place, rows=0, segment=place, gap=400)
             grant = f"gr-{scene.rng.randrange(16**7):07x}"
-            lead = scene.world.lead(scene.world.segments[place].team)
-            things = (f"grant:{grant}", place)
-            scene.scribe.note(
-                lead, scene.moment - 20, "grant.approve", things, place, scene.purpose()
-            )
+            lead, agreed = scene.diary.approver(scene.world.segments[place].team, scene.moment)
+            if agreed == scene.moment:  # somebody is at work; else a standing approval is used
+                things = (f"grant:{grant}", place)
+                said = (things, place, scene.purpose())
+                scene.scribe.note(lead, scene.moment - 20, "grant.approve", *said)
             _look(scene, [place], grant, scene.rng.randint(2, 3))
 
 
@@ -125,11 +131,13 @@ def agent_creep(scene: Scene) -> None:
 
 def _searcher(scene: Scene) -> bool:
     index = any(scene.world.segments[s].index for s in scene.favourites())
-    return scene.human and index and _median_a_day(scene, "embedding.search") <= 10
+    known = scene.habit.actions["embedding.search"] >= 20
+    return scene.human and known and index and _median_a_day(scene, "embedding.search") <= 6
 
 
 def _dripless(scene: Scene) -> bool:
-    return scene.human and _median_a_day(scene, "result.download") <= 1
+    known = scene.habit.actions["result.download"] >= 3
+    return scene.human and known and _median_a_day(scene, "result.download") <= 1
 
 
 def _reader(scene: Scene) -> bool:

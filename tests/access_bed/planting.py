@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from tests.access_bed.diary import DAY, Diary
 from tests.access_bed.history import History, Scene, Variant
 from tests.access_bed.patient import PATIENT
-from tests.access_bed.quick import QUICK
 from tests.access_bed.records import Scribe, day_of
+from tests.access_bed.strayings import STRAYINGS
+from tests.access_bed.takings import TAKINGS
 from tests.access_bed.world import Actor, Person, World
 
 EACH = 5
@@ -32,10 +33,11 @@ class Planter:
         self.history = History(scribe.events)
         self.taken: dict[str, list[tuple[float, float]]] = {}
         self.planted: list[Planted] = []
+        self.done: set[tuple[str, str]] = set()
 
     def plant(self) -> list[Planted]:
         """Plant all of them, the long ones first."""
-        for kinds in (PATIENT, QUICK):
+        for kinds in (PATIENT, (*TAKINGS, *STRAYINGS)):
             wanted = self._wanted(kinds)
             for number, variant in enumerate(wanted):
                 share = (number + self.rng.random()) / len(wanted)
@@ -65,10 +67,14 @@ class Planter:
         )
         actors: list[Actor] = [*self.world.people.values(), *self.world.agents.values()]
         actors += self.world.jobs.values()
+        # those who attacked least come first, and nobody attacks twice in one kind of way
+        actors = [a for a in actors if (variant.kind, a.name) not in self.done]
         for day in days:
             if variant.weekend and day % 7 < 5:
                 continue
-            for actor in self.rng.sample(actors, len(actors)):
+            mixed = self.rng.sample(actors, len(actors))
+            mixed.sort(key=lambda a: len(self.taken.get(a.name, ())))
+            for actor in mixed:
                 if self._try(variant, actor, day, span):
                     return True
         return False
@@ -103,6 +109,7 @@ class Planter:
         scene.number = len(self.planted)
         variant.play(scene)
         self.taken.setdefault(actor.name, []).append((start, end))
+        self.done.add((variant.kind, actor.name))
         after = 24 * 3600 if long else 3600
         self.planted.append(Planted(variant.kind, variant.name, actor.name, float(after)))
         return True

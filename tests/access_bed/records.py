@@ -31,9 +31,17 @@ class Event:
 
     def line(self) -> str:
         """The event as one line of JSON."""
-        said = {"t": iso(self.moment), "principal": self.principal, "kind": self.kind}
+        said: dict[str, object] = {
+            "t": iso(self.moment),
+            "principal": self.principal,
+            "kind": self.kind,
+        }
         said |= {"role": self.role, "team": self.team, "action": self.action}
-        whole = {"objects": list(self.objects), "segment": self.segment, "purpose": self.purpose}
+        whole: dict[str, object] = {
+            "objects": list(self.objects),
+            "segment": self.segment,
+            "purpose": self.purpose,
+        }
         whole |= {"rows": self.rows, "bytes": self.size, "grant": self.grant}
         whole["outcome"] = "ok" if self.done else "denied"
         return json.dumps(said | whole)
@@ -82,6 +90,7 @@ class Scribe:
         self.rng = rng
         self.book = Book(rng)
         self.events: list[Event] = []
+        self.mixed: dict[tuple[str, str, int], list[str]] = {}
 
     def note(
         self,
@@ -113,7 +122,10 @@ class Scribe:
         place = self.world.segments[segment]
         tables = place.seen(max(day, place.born))
         # a stable order of each person's own, so that everybody has favourites
-        mixed = sorted(tables, key=lambda name: hash_of(who + name))
+        key = (who, segment, len(tables))
+        if key not in self.mixed:
+            self.mixed[key] = sorted(tables, key=lambda name: hash_of(who + name))
+        mixed = self.mixed[key]
         return mixed[int(len(mixed) * self.rng.random() ** 2.5)]
 
     def amount(self, action: str, thing: str, thirst: float) -> tuple[int, int]:

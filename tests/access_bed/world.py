@@ -106,6 +106,11 @@ class World:
         return max(r for r in self.releases[model] if r[0] <= day)[1]
 
 
+def workday(day: int) -> int:
+    """The day itself, or the Monday after a weekend."""
+    return day + max(0, 7 - day % 7) if day % 7 >= 5 else day
+
+
 def build(seed: int, learn: int, days: int) -> World:
     """The company of one seed."""
     rng = random.Random(f"bed-{seed}-world")
@@ -120,8 +125,8 @@ def build(seed: int, learn: int, days: int) -> World:
 def _segments(world: World, rng: random.Random) -> None:
     """Segments and tables, some born later; recipes of joins; versions of models."""
     late = rng.sample(sorted(names.LATER), 2)
-    births = {names.LATER[late[0]]: rng.randint(2, max(3, world.learn - 4))}
-    births[names.LATER[late[1]]] = world.learn + rng.randint(1, 6)
+    births = {names.LATER[late[0]]: workday(rng.randint(2, max(3, world.learn - 4)))}
+    births[names.LATER[late[1]]] = workday(world.learn + rng.randint(1, 6))
     for team, own in names.SEGMENTS.items():
         more = [names.LATER[team]] if names.LATER[team] in births else []
         for name in (*own, *more):
@@ -144,11 +149,11 @@ def _segments(world: World, rng: random.Random) -> None:
             segment.index = f"index:{segment.name}/main"
             world.size[segment.index] = (rng.uniform(3e5, 4e6), rng.choice((1536, 3072, 4096)))
     for team in names.SEGMENTS:
-        own = world.team_segments(team, 0)
+        ours = world.team_segments(team, 0)
         found: set[tuple[str, str]] = set()
         while len(found) < 14:
-            right = rng.choice(own) if rng.random() < 0.75 else rng.choice(names.OPEN)
-            pair = [rng.choice(world.segments[s].seen(0)) for s in (rng.choice(own), right)]
+            right = rng.choice(ours) if rng.random() < 0.75 else rng.choice(names.OPEN)
+            pair = [rng.choice(world.segments[s].seen(0)) for s in (rng.choice(ours), right)]
             if pair[0] != pair[1]:
                 found.add((min(pair), max(pair)))
         world.recipes[team] = sorted(found)
@@ -192,16 +197,17 @@ def _people(world: World, rng: random.Random) -> None:
     chosen = rng.sample(staff, 10)
     for person, early in zip(chosen[:4], (True, True, False, False), strict=True):
         low = 1 if early else world.learn
-        person.joined = rng.randint(low, low + 8)
+        person.joined = workday(rng.randint(low, low + 8))
     chosen[4].left = world.learn + rng.randint(2, 8)
     # two stewards look after guarded data; nobody else has a right to them
     for team, role, segment in (
         ("safety", "data_engineer", "identity_keys"),
         ("demand", "analyst", "staff_survey"),
     ):
-        able = [p for p in staff if p.team == team and p.role == role and p not in chosen]
+        able = [p for p in staff if p.team == team and p not in chosen]
+        able.sort(key=lambda p: p.role != role)
         able[0].segments.append(segment)
-    day = world.learn + rng.randint(2, 6)  # the reorganisation
+    day = workday(world.learn + rng.randint(2, 6))  # the reorganisation
     for person in chosen[5:9]:
         person.moves = (day, rng.choice([t for t in names.SEGMENTS if t != person.team]))
     for team in names.SEGMENTS:
@@ -225,7 +231,7 @@ def _jobs(world: World) -> None:
     """Six scheduled jobs."""
     indexed = [s.name for s in world.segments.values() if s.index]
     closed = [s.name for s in world.segments.values() if s.born == 0 and s.team != "open"]
-    for name, role, segments in (
+    for title, role, segments in (
         ("nightly-etl", "pipeline", list(closed)),
         ("feature-refresh", "pipeline", sorted(set(names.MODELS.values()))),
         ("embed-rebuild", "pipeline", indexed),
@@ -233,4 +239,4 @@ def _jobs(world: World) -> None:
         ("partner-feed", "publisher", ["item_catalogue", "doc_index"]),
         ("retention-sweep", "custodian", list(closed)),
     ):
-        world.jobs[f"job/{name}"] = Actor(f"job/{name}", "workload", role, "platform", segments)
+        world.jobs[f"job/{title}"] = Actor(f"job/{title}", "workload", role, "platform", segments)
