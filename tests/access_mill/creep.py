@@ -6,7 +6,7 @@ from tests.access_mill.field import Field
 from tests.access_mill.journal import Line
 from tests.access_mill.names import TEAMS
 from tests.access_mill.place import DAY, HOUR
-from tests.access_mill.world import Principal, opaque
+from tests.access_mill.world import Principal, Table, opaque
 
 
 def _days(field: Field, who: Principal, day: int, least: int = 5) -> list[int]:
@@ -27,14 +27,16 @@ def _steady(
 ) -> tuple[Principal | None, list[int]]:
     """Somebody who is at work on most days, so that each day can be held against the others."""
     calendar, history = field.calendar, field.history
+    found: list[int] = []
     share = sum(calendar.works("eu", one) for one in range(calendar.learn)) * 0.55
 
     def steady(one: Principal) -> bool:
         active = sum(1 for near in history.times[one.name] if near < calendar.learn)
-        return active >= share and bool(_days(field, one, day)) and fits(one)
+        found[:] = _days(field, one, day)
+        return active >= share and bool(found) and fits(one)
 
     who = field.someone(pool, day, steady, days=11, present=False)
-    return who, _days(field, who, day) if who else []
+    return who, found
 
 
 def _hour(field: Field, who: Principal, day: int) -> float:
@@ -44,23 +46,41 @@ def _hour(field: Field, who: Principal, day: int) -> float:
     return max(found, field.calendar.learn * DAY + HOUR)
 
 
+def _roomy(field: Field, who: Principal, day: int, rows: int) -> list[tuple[str, Table]]:
+    """Somebody's own tables, used before a day, that hold at least so many rows."""
+    since = field.history.since
+    return [
+        (name, table)
+        for name, tables in who.loved.items()
+        if since.get((who.name, name), day * DAY) < day * DAY
+        for table in tables
+        if table.rows >= rows
+    ]
+
+
 def larger_reads(field: Field, day: int) -> list[Line]:
     """Slow, plain: each day some reads of own tables, together far more than a usual day.
 
     Stands out: day after day adds two to four times what three of four days bring at most, so
-    that a week holds as much as the month before.
+    that a week holds half as much again as the ten fullest days on end, and more.
     """
     rng, history = field.rng, field.history
     who, days = _steady(
-        field, field.world.people, day, lambda one: history.usual_day(one, 0.75) > 800
+        field,
+        field.world.people,
+        day,
+        lambda one: (
+            history.usual_day(one, 0.75) > max(800, history.most(one) / 9)
+            and bool(_roomy(field, one, day, history.usual_day(one, 0.75) * 2))
+        ),
     )
     if who is None:
         return []
-    note, segment = field.start(), field.world.pick(who)
+    note, most = field.start(), history.usual_day(who, 0.75) * 2
+    segment, table = rng.choice(_roomy(field, who, day, most))
     for near in days:
         when, count = _hour(field, who, near), rng.randint(3, 7)
         rows = int(history.usual_day(who, 0.75) * rng.uniform(2.2, 4.0) / count)
-        table = field.big(who, segment, rows)
         for _ in range(count):
             field.read(note, when, who, segment, table, int(rows * rng.uniform(0.7, 1.3)))
             when += rng.uniform(40, 900)
@@ -78,7 +98,7 @@ def more_often(field: Field, day: int) -> list[Line]:
     )
     if who is None:
         return []
-    note, segment = field.start(), field.world.pick(who)
+    note, segment = field.start(), field.pick(who, day * DAY)
     tables = [field.world.favourite(who, segment) for _ in range(2)]
     for near in days:
         when = _hour(field, who, near)
@@ -103,7 +123,7 @@ def daily_export(field: Field, day: int) -> list[Line]:
     )
     if who is None:
         return []
-    note, segment = field.start(), field.world.pick(who)
+    note, segment = field.start(), field.pick(who, day * DAY)
     table = field.big(who, segment, 8000)
     for near in days:
         when = _hour(field, who, near)
@@ -121,13 +141,21 @@ def agent_siphon(field: Field, day: int) -> list[Line]:
     its calls bring at most.
     """
     rng, history = field.rng, field.history
-    who, days = _steady(field, field.world.agents, day, lambda one: history.events(one) > 150)
+    who, days = _steady(
+        field,
+        field.world.agents,
+        day,
+        lambda one: (
+            history.events(one) > 150
+            and bool(_roomy(field, one, day, history.usual(one, 0.95) * 6))
+        ),
+    )
     if who is None:
         return []
-    note, segment = field.start(), field.world.pick(who)
+    note, most = field.start(), history.usual(who, 0.95) * 6
+    segment, table = rng.choice(_roomy(field, who, day, most))
     for near in days:
         when, rows = _hour(field, who, near), history.usual(who, 0.95)
-        table = field.big(who, segment, rows * 6)
         for _ in range(rng.randint(6, 12)):
             field.read(note, when, who, segment, table, int(rows * rng.uniform(3.0, 6.0)))
             when += max(0.8, rng.gauss(who.pace, 2.0))
@@ -160,12 +188,13 @@ def wider_segments(field: Field, day: int) -> list[Line]:
     if who is None:
         return []
     note, names, reached = field.start(), _strange(field, who, 10), list[str]()
+    steps = [1] * len(days)
+    while sum(steps) < rng.randint(7, 10):
+        steps[rng.randrange(len(steps))] = 2
     for near in days:
         when = _hour(field, who, near)
-        while names and len(reached) < 10 and (rng.random() < 0.35 or near not in (-1, 0)):
+        for _ in range(steps.pop()):
             reached.append(names.pop())
-            if rng.random() < 0.65:
-                break
         fresh = reached[-2:]
         for name in [*fresh, *rng.sample(reached, min(len(reached), 1))]:
             for _ in range(rng.randint(1, 3)):
@@ -192,7 +221,7 @@ def new_purposes(field: Field, day: int) -> list[Line]:
     for number, near in enumerate(days):
         when = _hour(field, who, near)
         for step in range(rng.randint(3, 6)):
-            segment = field.world.pick(who)
+            segment = field.pick(who, day * DAY)
             table = field.world.favourite(who, segment)
             if step == 2 and number % 2:
                 segment = names[number // 2 % len(names)]

@@ -29,6 +29,10 @@ class Drift:
         self.backfills = late(7)
         self.audits = late(2)
         self.errands = late(9)
+        self.expiries = late(6)
+        self.deploys = late(5)
+        self.tools = late(2)
+        self.copies = late(2)
         self.moves = {rng.randrange(2, learn), rng.randrange(learn + 1, middle + 1)}
         self.reorganisation = rng.randrange(learn + 2, middle + 3)
         self.projects = late(5)
@@ -36,6 +40,12 @@ class Drift:
         for plan in rng.sample(TEAMS, 3):
             start = rng.randrange(2, days)
             self.crunch[plan.name] = range(start, start + rng.randint(4, 8))
+        #: weeks in which somebody alone is busier than usual: a paper, a launch, a case
+        self.busy = {
+            who.name: range(start, start + rng.randint(3, 7))
+            for who in rng.sample(world.people, len(world.people) // 5)
+            for start in (rng.randrange(2, days),)
+        }
         self.on_call = [plan.name for plan in TEAMS if "site reliability" in plan.roles]
         self._hire()
 
@@ -66,6 +76,8 @@ class Drift:
             factor *= 2.4 if who.plan.domain == "finance" else 1.3
         if day in self.crunch.get(who.team, range(0)):
             factor *= 1.8
+        if day in self.busy.get(who.name, range(0)):
+            factor *= 1.6
         return factor
 
     def weekend_press(self, who: Principal, day: int) -> bool:
@@ -78,13 +90,20 @@ class Drift:
         if day == self.reorganisation:
             self._reorganise()
         if day in self.moves:
-            self._migrate()
+            self._migrate(day)
         if day in self.projects:
             self._project(day)
         if day in self.releases:
             model = self.rng.choice(list(self.world.models.values()))
             model.version += 1
+            model.releases.append(day)
             self._release(day, model.family)
+
+        if day in self.deploys:
+            self._deploy()
+        if day in self.tools:
+            tool = self.rng.choice(("table.preview", "result.export", "catalog.list"))
+            self.rng.choice(self.world.agents).verbs = {tool: 1.0}
 
     def evening(self, day: int) -> None:
         """What happens on a day beside everybody's habits."""
@@ -99,6 +118,15 @@ class Drift:
             who = self.rng.choice(self.world.agents)
             if who.here(day):
                 self.machines.burst(who, self.world.calendar.at(day, 14.0, who.region), 3.0)
+        if day in self.copies:
+            self._copy(day)
+        if day in self.expiries:
+            machine = self.rng.random() < 0.5
+            who = self.rng.choice(self.world.jobs if machine else self.world.agents)
+            tries = self.rng.randint(8, 30) if machine else self.rng.randint(3, 5)
+            if who.here(day):
+                hour = self.rng.uniform(8, 16)
+                self.machines.expired(who, self.world.calendar.at(day, hour), tries)
         for team in self.on_call:
             if self.rng.random() < 0.16:
                 self._night(team, day)
@@ -144,7 +172,7 @@ class Drift:
             who.taste, who.loved = {**old, **who.taste}, {**loved, **who.loved}
             who.grants = {**grants, **who.grants}
 
-    def _migrate(self) -> None:
+    def _migrate(self, day: int) -> None:
         """A segment is laid out anew: other names for its tables, the same people."""
         rng, world = self.rng, self.world
         segment = rng.choice([one for one in world.segments.values() if one.domain != "shared"])
@@ -154,6 +182,8 @@ class Drift:
             title = f"{stem[0]}/v2/{stem[1]}" if len(stem) > 1 else f"{table.name}_v2"
             title = opaque(rng, "tb_", 10) if table.name.startswith("tb_") else title
             new[table.name] = Table(title, table.rows, table.width, table.dated)
+        for table in segment.tables:
+            world.renamed[new[table.name].name] = (day, table)
         segment.tables = list(new.values())
         for who in world.everybody():
             if segment.name in who.loved:
@@ -186,6 +216,45 @@ class Drift:
     def _home(self, who: Principal) -> tuple[str, Table]:
         name = next(iter(who.taste))
         return name, self.world.favourite(who, name)
+
+    def _deploy(self) -> None:
+        """A job is changed: a further input of its own domain, or another hour."""
+        rng, world = self.rng, self.world
+        who = rng.choice([one for one in world.jobs if len(one.cells) > 2])
+        if who.rate <= 1 and rng.random() < 0.4:
+            who.phase += rng.uniform(0.5, 2.5)
+            return
+        segment = rng.choice(world.of(who.plan.domain))
+        if segment.name not in who.taste:
+            world.settle(who, [segment], 0.2)
+        count = min(len(who.loved[segment.name]), 2)
+        picked = rng.sample(range(len(who.loved[segment.name])), count)
+        who.cells.append((rng.choice(("query.run", "query.join")), segment.name, picked))
+
+    def _copy(self, day: int) -> None:
+        """An index is copied to a new store by one of its team, with a grant for just that."""
+        rng, world = self.rng, self.world
+        able = [
+            (who, segment, segment.index)
+            for who in world.people
+            if who.here(day) and "engineer" in who.role and world.calendar.works(who.region, day)
+            for segment in world.of(who.plan.domain)
+            if segment.index and segment.name in who.taste
+        ]
+        stewards = [who for who in world.people if who.role == "data steward"]
+        if not able:
+            return
+        who, segment, index = rng.choice(able)
+        when = world.calendar.at(day, who.hours[0] + rng.random(), who.region)
+        grant, note = opaque(rng, "g-", 10), self.journal
+        note.emit(when, who, "grant.request", [index.name], segment.name, grant=None)
+        when += rng.uniform(600, 6000)
+        names = [f"{who.name}:{index.name}"]
+        note.emit(when, rng.choice(stewards), "grant.approve", names, segment.name, grant=grant)
+        for _ in range(rng.randint(1, 3)):
+            when += rng.uniform(300, 1500)
+            note.emit(when, who, "vector.export", [index.name], segment.name, index.rows,
+                      size=index.rows * 3072, purpose="migration", grant=grant)  # fmt: skip
 
     def _release(self, day: int, family: str) -> None:
         """A model comes out and many take it, for two days; some see it for the first time."""

@@ -10,26 +10,40 @@ from tests.access_mill.place import DAY, HOUR
 from tests.access_mill.world import Principal, Table, World
 
 
+class Draft(Journal):
+    """The lines of one attack, with the names that tables had on the day of it."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.rng, world.calendar)
+        self.world = world
+
+    def title(self, table: Table, when: float) -> str:
+        """The name of a table before a migration that is still to come."""
+        since, old = self.world.renamed.get(table.name, (0, table))
+        while when < since * DAY:
+            table = old
+            since, old = self.world.renamed.get(table.name, (0, table))
+        return super().title(table, when)
+
+
 class Field:
     """Helps a variant to pick a principal and a moment, and to write lines.
 
     Attributes:
+        journal: The log that attacks go to once they are chosen.
         busy: Windows of attacks by principal, so that two never meet.
     """
 
     def __init__(self, world: World, journal: Journal, history: History) -> None:
         self.world, self.history, self.calendar = world, history, world.calendar
         self.rng: random.Random = world.rng
-        #: the log that the chosen attack goes to; a variant writes to a journal of its own first
         self.journal = journal
-        self._draft = Journal(self.rng, world.calendar)
         self.busy: dict[str, list[tuple[float, float]]] = {}
 
     def free(self, who: Principal, start: float, end: float) -> bool:
         """Whether somebody has no attack within 24 hours of a window."""
         return all(
-            end + DAY < other or start > until + DAY
-            for other, until in self.busy.get(who.name, [])
+            end + DAY < other or start > until + DAY for other, until in self.busy.get(who.name, [])
         )
 
     def someone(
@@ -65,8 +79,14 @@ class Field:
 
     def start(self) -> Journal:
         """An empty journal for the lines of one attack."""
-        self._draft = Journal(self.rng, self.calendar)
-        return self._draft
+        return Draft(self.world)
+
+    def pick(self, who: Principal, when: float) -> str:
+        """A segment that was somebody's own before a moment, by taste."""
+        since = self.history.since
+        names = [name for name in who.taste if since.get((who.name, name), when) < when]
+        names = names or list(who.taste)
+        return self.rng.choices(names, [who.taste[name] for name in names])[0]
 
     def cover(self, who: Principal) -> str | None:
         """A grant shown where there is none: mostly nothing, at times one for something else."""

@@ -3,11 +3,8 @@
 from collections import Counter, defaultdict
 
 from tests.access_mill.journal import Line
-from tests.access_mill.place import DAY, Calendar
+from tests.access_mill.place import DAY
 from tests.access_mill.world import Principal, World
-
-#: actions by which something leaves or is used, as opposed to looking about
-DATA = ("query.run", "query.join", "table.read", "result.export", "vector.search")
 
 
 class History:
@@ -21,6 +18,7 @@ class History:
         self.users: dict[str, Counter[str]] = defaultdict(Counter)
         self.team_users: dict[str, Counter[str]] = defaultdict(Counter)
         self.hours: dict[str, Counter[int]] = defaultdict(Counter)
+        self.since: dict[tuple[str, str], float] = {}
         self.weekend: Counter[str] = Counter()
         self.times: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
         self.rows: dict[str, list[int]] = defaultdict(list)
@@ -34,6 +32,8 @@ class History:
             self.times[name][day].append(when)
             if fields["action"] != "catalog.list" and fields["outcome"] == "ok":
                 self.segments[name][fields["segment"]] += 1
+                key = (name, fields["segment"])
+                self.since[key] = min(when, self.since.get(key, when))
                 self.team_segments[who.team][fields["segment"]] += 1
                 for title in fields["objects"]:
                     self.users[title][name] += 1
@@ -70,6 +70,12 @@ class History:
         rows = sorted(self.day_rows[who.name].values()) or [500]
         return rows[min(len(rows) - 1, int(share * len(rows)))]
 
+    def most(self, who: Principal, days: int = 10) -> int:
+        """The most rows that somebody had in so many days on end."""
+        rows = self.day_rows[who.name]
+        starts = range(self.calendar.days - days + 1)
+        return max(sum(rows[start + n] for n in range(days)) for start in starts)
+
     def usual_count(self, who: Principal, share: float = 0.5) -> int:
         """A quantile of somebody's lines per active day."""
         counts = sorted(len(times) for times in self.times[who.name].values()) or [1]
@@ -85,13 +91,14 @@ class History:
             if one.domain not in friends and one.name not in mine and ours[one.name] == 0
         ]
 
-    def strange_model(self, who: Principal) -> list[str]:
-        """Families of models of other domains that nobody of somebody's team ever took."""
+    def strange_model(self, who: Principal, day: int) -> list[str]:
+        """Families of other domains that nobody of a team ever took, none of them just released."""
         domains = {who.plan.domain, *who.plan.friends}
         return [
             model.family
             for model in self.world.models.values()
             if model.domain not in domains
             and model.family not in who.models
+            and not any(day - 4 <= one <= day + 1 for one in model.releases)
             and not any(who.team in self.team_users[model.weights(n)] for n in range(25))
         ]

@@ -40,24 +40,41 @@ class Machines:
                 action, rows = "table.describe", 0
             elif index and rng.random() < 0.3:
                 action, table, rows = "vector.search", index, rng.choice((5, 10, 20))
-            elif rng.random() < 0.012:
+            elif who.verbs and rng.random() < 0.08:
+                action, rows = next(iter(who.verbs)), rng.randint(5, 200)  # its newest tool
+            elif rng.random() < 0.018:
                 outcome = "denied"
             size = rows * (160 if table.index else table.width)
             for _ in range(1 + (outcome == "denied" and rng.random() < 0.5)):
                 name = [note.title(table, when)]
                 note.emit(when, who, action, name, segment, rows, size=size, outcome=outcome)
-                when += self._wait(who)
+                when += self._wait(who, number)
 
-    def _wait(self, who: Principal) -> float:
-        """Seconds to the next call: mostly thought, at times a call beside another."""
-        if self.rng.random() < 0.1:
+    def _wait(self, who: Principal, number: int) -> float:
+        """Seconds to the next call: mostly thought, at times a call beside another.
+
+        Some agents (those with `evenings` set, which else means nothing for them) send three or
+        four calls side by side as a rule.
+        """
+        if number % 4 if who.evenings else self.rng.random() < 0.1:
             return self.rng.uniform(0.15, 0.6)
-        return max(0.7, self.rng.lognormvariate(math.log(who.pace), 0.6))
+        return max(0.7, self.rng.lognormvariate(math.log(who.pace * (1 + who.evenings)), 0.6))
+
+    def expired(self, who: Principal, when: float, tries: int) -> None:
+        """A grant has run out: own tables are denied, as often as the one who asks tries again."""
+        rng = self.rng
+        segment = self.world.pick(who)
+        tables = who.loved[segment][:2]
+        for number in range(tries):
+            name = [self.journal.title(tables[number % len(tables)], when)]
+            self.journal.emit(when, who, "table.read", name, segment, outcome="denied")
+            job = who.kind == "workload"
+            when += rng.uniform(200, 900) if job else self._wait(who, number) + rng.uniform(0, 4)
 
     def job_day(self, who: Principal, day: int, press: float) -> None:
         """All runs of a job on a day of UTC."""
         rng, title = self.rng, next(iter(who.verbs))
-        if title in {"report-mailer"} and self.world.calendar.weekend(day):
+        if title == "report-mailer" and self.world.calendar.weekend(day):
             return
         if title == "serving":
             for _ in range(int(rng.gauss(who.rate * press, 6))):

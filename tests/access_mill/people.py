@@ -202,8 +202,8 @@ class People:
                 note.emit(when, who, "model.register", [name], model.segment)
                 when += self._gap(60.0)
                 continue
-            name, size = [note.title(table, when)], rows * table.width
-            note.emit(when, who, action, name, segment, rows, size=size)
+            title, size = note.title(table, when), rows * table.width
+            note.emit(when, who, action, [title], segment, rows, size=size)
             when += self._gap(40.0)
         return when
 

@@ -13,15 +13,17 @@ def outsider(field: Field, day: int) -> list[Line]:
     who = field.someone(
         field.world.people,
         day,
-        lambda one: history.actions[one.name]["model.download"] == 0
-        and bool(history.strange_model(one)),
+        lambda one: (
+            history.actions[one.name]["model.download"] == 0
+            and bool(history.strange_model(one, day))
+        ),
     )
     if who is None:
         return []
     note, when = field.start(), field.moment(who, day)
-    model = field.world.models[rng.choice(history.strange_model(who))]
+    model = field.world.models[rng.choice(history.strange_model(who, day))]
     for back in range(rng.randint(1, 3)):
-        size, name = int(rng.lognormvariate(20.8, 0.4)), model.weights(model.version - back)
+        size, name = int(rng.lognormvariate(20.8, 0.4)), model.weights(model.at(day) - back)
         note.emit(when, who, "model.download", [name], model.segment, 1, size=size,
                   grant=field.cover(who))  # fmt: skip
         when += rng.uniform(60, 600)
@@ -41,7 +43,7 @@ def hoard(field: Field, day: int) -> list[Line]:
         return []
     note, when = field.start(), field.moment(who, day)
     models = list(field.world.models.values())
-    names = [(model, model.weights(model.version - back)) for model in models for back in (0, 1)]
+    names = [(model, model.weights(model.at(day) - back)) for model in models for back in (0, 1)]
     for model, name in rng.sample(names, rng.randint(8, 12)):
         size = int(rng.lognormvariate(20.6, 0.4))
         note.emit(when, who, "model.download", [name], model.segment, 1, size=size)
@@ -59,13 +61,15 @@ def half_made(field: Field, day: int) -> list[Line]:
     who = field.someone(
         field.world.people,
         day,
-        lambda one: history.actions[one.name]["checkpoint.download"] == 0
-        and bool(history.strange_model(one)),
+        lambda one: (
+            history.actions[one.name]["checkpoint.download"] == 0
+            and bool(history.strange_model(one, day))
+        ),
     )
     if who is None:
         return []
     note, when = field.start(), field.moment(who, day)
-    model = field.world.models[rng.choice(history.strange_model(who))]
+    model = field.world.models[rng.choice(history.strange_model(who, day))]
     for _ in range(rng.randint(2, 6)):
         size, name = int(rng.lognormvariate(21.0, 0.4)), [model.part(rng)]
         note.emit(when, who, "checkpoint.download", name, model.segment, 1, size=size)
@@ -82,14 +86,16 @@ def robot(field: Field, day: int) -> list[Line]:
     who = field.someone(
         [*field.world.agents, *field.world.jobs],
         day,
-        lambda one: not any(verb.startswith("model") for verb in history.actions[one.name])
-        and bool(history.strange_model(one)),
+        lambda one: (
+            not any(verb.startswith("model") for verb in history.actions[one.name])
+            and bool(history.strange_model(one, day))
+        ),
     )
     if who is None:
         return []
     note, when = field.start(), field.moment(who, day, 60.0)
-    model = field.world.models[rng.choice(history.strange_model(who))]
-    names = [model.weights(), *(model.part(rng) for _ in range(rng.randint(0, 2)))]
+    model = field.world.models[rng.choice(history.strange_model(who, day))]
+    names = [model.weights(model.at(day)), *(model.part(rng) for _ in range(rng.randint(0, 2)))]
     for name in names:
         action = "model.download" if name.startswith("models") else "checkpoint.download"
         size = int(rng.lognormvariate(20.8, 0.4))

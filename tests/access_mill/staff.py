@@ -34,11 +34,9 @@ def person(
         rate=min(7.0, _BUSY.get(role, 1.8) * rng.lognormvariate(-0.1, 0.75)),
         volume=rng.gauss(6.3, 1.0), hours=(start, start + rng.uniform(8.0, 9.8)),
         evenings=0.25 if rng.random() < 0.1 else rng.choice((0.0, 0.02, 0.05)),
-        weekends=0.25 if rng.random() < 0.08 else rng.choice((0.0, 0.0, 0.02)),
+        weekends=0.3 if rng.random() < 0.1 else rng.choice((0.0, 0.01, 0.05)),
     )  # fmt: skip
-    who.verbs = {
-        verb: weight * rng.lognormvariate(0, 0.5) for verb, weight in _VERBS[role].items()
-    }
+    who.verbs = {verb: weight * rng.lognormvariate(0, 0.5) for verb, weight in _VERBS[role].items()}
     who.purposes = rng.sample(plan.purposes, min(len(plan.purposes), rng.randint(1, 3)))
     place(world, who)
     if rng.random() < 0.4:
@@ -80,9 +78,7 @@ def habits(world: World, who: Principal) -> None:
         who.cells.append((action, segment, rng.sample(range(len(who.loved[segment])), count)))
     for _ in range(rng.randint(1, 4)):
         left, right = world.pick(who), world.pick(who)
-        who.pairs.append(
-            (left, world.favourite(who, left), right, world.favourite(who, right))
-        )
+        who.pairs.append((left, world.favourite(who, left), right, world.favourite(who, right)))
 
 
 def agent(world: World, plan: TeamPlan, number: int) -> Principal:
@@ -92,7 +88,7 @@ def agent(world: World, plan: TeamPlan, number: int) -> Principal:
     who = Principal(
         f"{title}-{number:02d}", "agent", "agent", plan.name, plan.places[0], plan, {},
         rate=rng.lognormvariate(0.5, 0.5), volume=rng.gauss(5.0, 0.7),
-        pace=rng.uniform(2.5, 9.0), hours=(7.5, 20.0), weekends=rng.choice((0.05, 0.3, 0.8)),
+        pace=rng.uniform(2.5, 9.0), evenings=float(rng.random() < 0.25), hours=(7.5, 20.0), weekends=rng.choice((0.05, 0.3, 0.8)),
     )  # fmt: skip
     who.purposes = rng.sample(plan.purposes, 1 + (rng.random() < 0.4))
     own = world.of(plan.domain)
@@ -158,7 +154,7 @@ def keeper(world: World, plan: TeamPlan, segment: Segment, vault: Table) -> Prin
 def staff(world: World) -> None:
     """Fills a world with its people, agents and jobs of the first day."""
     rng: random.Random = world.rng
-    size = rng.uniform(0.85, 1.2)
+    size = rng.uniform(0.68, 1.0)
     for plan in TEAMS:
         for number in range(max(2, round(rng.randint(*plan.size) * size))):
             role = "manager" if number == 0 and plan.size[1] > 5 else rng.choice(plan.roles)

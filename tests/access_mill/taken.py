@@ -122,7 +122,7 @@ def strangers(field: Field, day: int) -> list[Line]:
         return []
     note, when = field.start(), field.moment(who, day)
     other = field.target(history.strange(who))
-    segment = field.world.pick(who)
+    segment = field.pick(who, when)
     far = rng.choice(field.world.segments[other].tables)
     near = field.world.favourite(who, segment)
     for _ in range(rng.randint(1, 4)):
@@ -144,8 +144,10 @@ def re_identified(field: Field, day: int) -> list[Line]:
     who = field.someone(
         field.world.people,
         day,
-        lambda one: one.plan.domain in {"telemetry", "support", "product", "speech", "ranking"}
-        and _joins(one, field),
+        lambda one: (
+            one.plan.domain in {"telemetry", "support", "product", "speech", "ranking"}
+            and _joins(one, field)
+        ),
     )
     if who is None:
         return []
@@ -154,7 +156,7 @@ def re_identified(field: Field, day: int) -> list[Line]:
     if not far:
         return []
     note, when, key = field.start(), field.moment(who, day), rng.choice(far)
-    segment = field.world.pick(who)
+    segment = field.pick(who, when)
     for _ in range(rng.randint(2, 6)):
         near = field.world.favourite(who, segment)
         rows = int(history.usual(who, 0.8) * rng.uniform(0.8, 4.0)) + 50
@@ -179,7 +181,7 @@ def three_way(field: Field, day: int) -> list[Line]:
     if who is None:
         return []
     note, when = field.start(), field.moment(who, day)
-    segment, names = field.world.pick(who), history.strange(who)
+    segment, names = field.pick(who, when), history.strange(who)
     first = field.target(names)
     domain = field.world.segments[first].domain
     rest = [name for name in names if field.world.segments[name].domain != domain]

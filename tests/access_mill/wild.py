@@ -27,7 +27,7 @@ def storm(field: Field, day: int) -> list[Line]:
     if who is None:
         return []
     note, when = field.start(), field.moment(who, day)
-    segment = field.world.pick(who)
+    segment = field.pick(who, when)
     table = field.world.favourite(who, segment)
     for _ in range(12):
         field.read(note, when, who, segment, table, note.rows(who, table), action="query.run")
@@ -89,20 +89,28 @@ def prying(field: Field, day: int) -> list[Line]:
     if who is None:
         return []
     note, when = field.start(), field.moment(who, day)
-    name = field.world.pick(who)
+    name = field.pick(who, when)
     table = field.world.favourite(who, name)
     verbs = ["grant.request", "result.export", "table.write", "vector.export", "policy.read",
              "grant.review", "model.download", "vector.fetch", "checkpoint.download"]  # fmt: skip
     rng.shuffle(verbs)
+    segment = field.world.segments[name]
+    model = field.world.models[rng.choice(list(field.world.models))]
+    index = segment.index.name if segment.index else f"{table.name}/embeddings"
+    special = {"vector.export": index, "vector.fetch": index, "checkpoint.download": model.part(rng),
+               "model.download": model.weights(model.at(day))}  # fmt: skip
     field.read(note, when, who, name, table, 0, action="query.run", outcome="denied")
     for verb in verbs:
+        if len(note.lines) >= 12:
+            break
         when += max(0.8, rng.gauss(who.pace, 1.5))
         outcome = "denied" if rng.random() < 0.5 else "ok"
         rows = 0 if verb.split(".")[0] in {"grant", "policy"} else rng.randint(1, 3000)
-        note.emit(when, who, verb, [table.name], name, rows, size=rows * 400, outcome=outcome)
+        object_ = special.get(verb) or note.title(table, when)
+        note.emit(when, who, verb, [object_], name, rows, size=rows * 400, outcome=outcome)
         if outcome == "denied" and rng.random() < 0.25 and len(note.lines) < 11:
             when += rng.uniform(0.8, 3.0)
-            note.emit(when, who, verb, [table.name], name, outcome="denied")
+            note.emit(when, who, verb, [object_], name, outcome="denied")
     return note.lines
 
 
@@ -116,7 +124,7 @@ def _asleep(field: Field, who: Principal) -> bool:
 def _by_night(field: Field, who: Principal, when: float, count: int) -> list[Line]:
     """A session at a wrong hour, on own tables, a little more than a usual look."""
     rng, note = field.rng, field.start()
-    segment = field.world.pick(who)
+    segment = field.pick(who, when)
     for _ in range(count):
         table = field.world.favourite(who, segment)
         rows = int(field.history.usual(who, 0.7) * rng.uniform(0.5, 4.0)) + 20
@@ -186,7 +194,7 @@ def by_hand(field: Field, day: int) -> list[Line]:
     when = calendar.at(day, (usual + rng.uniform(7, 16)) % 24, who.region)
     if not calendar.learn * DAY + HOUR < when < (calendar.days - 0.1) * DAY:
         return []
-    note, segment = field.start(), field.world.pick(who)
+    note, segment = field.start(), field.pick(who, when)
     for _ in range(rng.randint(3, 9)):
         table = field.world.favourite(who, segment)
         field.read(note, when, who, segment, table, note.rows(who, table))

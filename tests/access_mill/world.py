@@ -48,12 +48,16 @@ class Model:
     domain: str
     segment: str
     version: int
-    opaque: bool
+    releases: list[int] = field(default_factory=list)
 
     def weights(self, version: int | None = None) -> str:
         """The released weights of a version."""
         number = self.version if version is None else version
         return f"models/{self.family}/v{number}/weights"
+
+    def at(self, day: int) -> int:
+        """The newest version on a day."""
+        return self.version - sum(1 for one in self.releases if one > day)
 
     def part(self, rng: random.Random) -> str:
         """Something of a training run that no release carries."""
@@ -130,6 +134,8 @@ class World:
         self.jobs: list[Principal] = []
         self.plans = {plan.name: plan for plan in TEAMS}
         self.models: dict[str, Model] = {}
+        #: tables that a migration has renamed: since when, and what they were before
+        self.renamed: dict[str, tuple[int, Table]] = {}
         self._taken: set[str] = set()
         self._projects: dict[str, list[str]] = {}
         for domain, stores in STORES.items():
@@ -138,7 +144,7 @@ class World:
         for domain, families in FAMILIES.items():
             for family in families:
                 home = rng.choice(self.of(domain)).name
-                self.models[family] = Model(family, domain, home, rng.randint(2, 14), False)
+                self.models[family] = Model(family, domain, home, rng.randint(2, 14))
 
     def everybody(self) -> list[Principal]:
         """People, agents and jobs."""
