@@ -1,6 +1,7 @@
 """Days, clocks and holidays of the regions where the made-up company works."""
 
 import datetime as dt
+import functools
 import random
 
 DAY = 86_400.0
@@ -8,6 +9,7 @@ HOUR = 3_600.0
 _BASE = {"us": -5.0, "eu": 1.0, "in": 5.5}
 
 
+@functools.cache
 def _sunday(year: int, month: int, which: int) -> dt.date:
     """The which-th Sunday of a month, counted from 1; the last for -1."""
     days = [dt.date(year, month, day) for day in range(1, 31)]

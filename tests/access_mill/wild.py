@@ -117,7 +117,7 @@ def prying(field: Field, day: int) -> list[Line]:
 def _asleep(field: Field, who: Principal) -> bool:
     """Whether somebody has an ordinary working day and was never seen in the night."""
     hours = field.history.hours[who.name]
-    night = sum(hours[hour] for hour in (22, 23, 0, 1, 2, 3, 4, 5, 6))
+    night = sum(hours[hour] for hour in (21, 22, 23, 0, 1, 2, 3, 4, 5, 6))
     return night == 0 and who.evenings < 0.1 and field.history.events(who) > 50
 
 
@@ -134,7 +134,7 @@ def _by_night(field: Field, who: Principal, when: float, count: int) -> list[Lin
 
 
 def dead_of_night(field: Field, day: int) -> list[Line]:
-    """Off hours, plain: one who works by day, never seen between ten and seven, at work at three.
+    """Off hours, plain: one who works by day, never seen between nine and seven, at work at three.
 
     Stands out: not one line at night in six weeks; the person is of no team with a pager.
     """
