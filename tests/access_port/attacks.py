@@ -40,7 +40,7 @@ KINDS: dict[str, tuple[Variant, ...]] = {
         Variant("reviews", (*PRODUCT, "analyst"), ("copilot",), quick.join_reviews),
         Variant("names", (*PRODUCT, "annotator", "data_engineer"), (), quick.join_names),
         Variant("three", PRODUCT, (), quick.join_three),
-        Variant("continents", (*PRODUCT, "analyst", "data_engineer"), (), quick.join_continents),
+        Variant("continents", (*PRODUCT, "data_engineer"), (), quick.join_continents),
     ),
     "artifact": (
         Variant("outsider", quick.HANDS_OFF, (), quick.artifact_outsider),
@@ -69,7 +69,7 @@ KINDS: dict[str, tuple[Variant, ...]] = {
     "slow": (
         Variant("larger", DESK, ("copilot",), long.slow_larger, "days"),
         Variant("more", DESK, (), long.slow_more, "days"),
-        Variant("drawer", DESK, ("copilot",), long.slow_drawer, "days"),
+        Variant("drawer", DESK, (), long.slow_drawer, "days"),
     ),
     "scope": (
         Variant("asking", DESK, (), long.scope_asking, "days"),

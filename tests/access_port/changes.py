@@ -59,7 +59,7 @@ class Changes:
         traveller = rng.choice(others)
         first = rng.randint(self.learn // 2, self.total - 6)
         far = -7 if traveller.place.continent == "asia" else 7
-        traveller.shift = {day: far for day in range(first, first + rng.randint(4, 6))}
+        traveller.shift = dict.fromkeys(range(first, first + rng.randint(4, 6)), far)
 
     def _joiners(self) -> None:
         rng, staff = self.rng, self.staff

@@ -69,15 +69,86 @@ PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 # roles whose work changes while the log runs
 MOVABLE = ("data_scientist", "ml_engineer", "data_engineer", "evaluator", "annotator", "analyst")
-FIRST = (
-    "anneke bram carys dieter elif femke goran hanna ines jonas katja lars marta nils olga pavel rosa "
-    "stijn tomasz ula vera wim yara zofia aisyah bayani chen dewi eko farah gita hafiz indra jia kamal "
-    "lina mei nadia omar puteri ravi siti teck umar vijay wei yong zul"
-).split()
-LAST = (
-    "vos bakker kowalska jansen meyer lindt ferreira costa wojcik brandt smit tan lim goh santos reyes "
-    "ismail rahman nair chua ong teo cruz bautista pereira hartmann nowak visser"
-).split()
+FIRST = [
+    "anneke",
+    "bram",
+    "carys",
+    "dieter",
+    "elif",
+    "femke",
+    "goran",
+    "hanna",
+    "ines",
+    "jonas",
+    "katja",
+    "lars",
+    "marta",
+    "nils",
+    "olga",
+    "pavel",
+    "rosa",
+    "stijn",
+    "tomasz",
+    "ula",
+    "vera",
+    "wim",
+    "yara",
+    "zofia",
+    "aisyah",
+    "bayani",
+    "chen",
+    "dewi",
+    "eko",
+    "farah",
+    "gita",
+    "hafiz",
+    "indra",
+    "jia",
+    "kamal",
+    "lina",
+    "mei",
+    "nadia",
+    "omar",
+    "puteri",
+    "ravi",
+    "siti",
+    "teck",
+    "umar",
+    "vijay",
+    "wei",
+    "yong",
+    "zul",
+]
+LAST = [
+    "vos",
+    "bakker",
+    "kowalska",
+    "jansen",
+    "meyer",
+    "lindt",
+    "ferreira",
+    "costa",
+    "wojcik",
+    "brandt",
+    "smit",
+    "tan",
+    "lim",
+    "goh",
+    "santos",
+    "reyes",
+    "ismail",
+    "rahman",
+    "nair",
+    "chua",
+    "ong",
+    "teo",
+    "cruz",
+    "bautista",
+    "pereira",
+    "hartmann",
+    "nowak",
+    "visser",
+]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from tests.access_port import timetable
+from tests.access_port import errands, timetable
 from tests.access_port.changes import Changes
 from tests.access_port.company import Actor, Beat, Catalogue
 from tests.access_port.desk import Desk
@@ -93,6 +93,7 @@ class World:
             timetable.run(self, actor, day, weekday)
         self._nights(day)
         self._releases(day)
+        errands.run(self, day)
 
     def _person(self, actor: Actor, day: int, weekday: int) -> None:
         rng = self.rng
@@ -199,7 +200,11 @@ class World:
             for _ in range(times(rng, actor.pace * busy)):
                 at = self.clock(owner, day, owner.start + rng.random() * (owner.length - 0.5))
                 self.sitting(
-                    actor, at, day, pause=rng.uniform(2, 14), rounds=rng.choice((1, 2, 2, 3, 5))
+                    actor,
+                    at,
+                    day,
+                    pause=rng.uniform(2, 14),
+                    rounds=rng.choice((1, 2, 2, 3, 5)) if rng.random() < 0.97 else 9,
                 )
         elif actor.style == "sweeper":
             shipped = any(

@@ -172,4 +172,15 @@ class Touch:
         if not able:
             return None
         first, second = self.rng.choice(able)
+        if (
+            self.rng.random() < 0.1 and actor.kind == "human"
+        ):  # the same data set of a second office nearby
+            here = next((p for p in self.catalogue.places if p.code == place), actor.place)
+            near = [
+                p.code
+                for p in self.catalogue.places
+                if p.continent == here.continent and p is not here
+            ]
+            if near:
+                return f"{place}/{first}", f"{self.rng.choice(near)}/{first}"
         return f"{place}/{first}", f"{place}/{second}"

@@ -1,5 +1,7 @@
 """Attacks that take days."""
 
+from collections import Counter
+
 from tests.access_port.company import Actor
 from tests.access_port.log import DAY, HOUR, Event
 from tests.access_port.plant import READS, Plant
@@ -47,8 +49,8 @@ def slow_more(plant: Plant, actor: Actor, first: int, span: int) -> bool:
     reads, days = _busy(plant, actor, first), _work_days(plant, actor, first, span)
     if reads is None or len(days) < 4:
         return False
-    high = sorted(e.rows for e in reads)[len(reads) * 3 // 4]
-    large = [e for e in reads if e.rows >= high]
+    ranked = sorted(reads, key=lambda e: e.rows)
+    large = ranked[len(ranked) * 3 // 5 : len(ranked) * 19 // 20]
     daily = len(reads) / len({e.at // DAY for e in reads})
     for day in days:
         for _ in range(min(20, max(6, round(daily * plant.rng.uniform(0.65, 1.0))))):
@@ -59,16 +61,30 @@ def slow_more(plant: Plant, actor: Actor, first: int, span: int) -> bool:
 
 
 def slow_drawer(plant: Plant, actor: Actor, first: int, span: int) -> bool:
-    """Each day before going home the same data set, in pieces about twice the usual size: nobody reads one so steadily."""
+    """Each day before going home the same data set, in pieces two or three times the usual size: nobody reads one so steadily."""
     reads, days = _busy(plant, actor, first), _work_days(plant, actor, first, span)
     if reads is None or len(days) < 4:
         return False
-    like = plant.rng.choice([e for e in reads[-80:] if len(e.objects) == 1] or reads)
+    weight: Counter[str] = Counter()
+    daily: Counter[tuple[str, ...]] = Counter()
+    for event in reads:
+        weight[event.action] += event.rows
+        daily[event.objects] += 1
+    most = weight.most_common(1)[0][0]
+    seldom = 2.5 * len({e.at // DAY for e in reads})
+    able = [
+        e
+        for e in reads[-120:]
+        if e.action == most and len(e.objects) == 1 and daily[e.objects] <= seldom
+    ]
+    if not able:
+        return False
+    like = plant.rng.choice(able)
     same = sorted(e.rows for e in reads if e.action == like.action)
     middle = same[len(same) // 2]
     for day in days:
         at = plant.moment(actor, day, 0.8, 0.9)
-        for _ in range(plant.rng.randint(6, 9)):
+        for _ in range(plant.rng.randint(7, 10)):
             if at is not None:
                 plant.do(
                     at,
@@ -77,7 +93,7 @@ def slow_drawer(plant: Plant, actor: Actor, first: int, span: int) -> bool:
                     like.objects,
                     like.segment,
                     like,
-                    rows=max(5, middle * plant.rng.uniform(1.7, 2.8)),
+                    rows=max(5, middle * plant.rng.uniform(2.0, 3.2)),
                 )
                 at += plant.gap(60, 400)
     return True
@@ -171,7 +187,7 @@ def scope_purposes(plant: Plant, actor: Actor, first: int, span: int) -> bool:
                 like.objects,
                 like.segment,
                 like,
-                rows=like.rows,
+                rows=plant.near(like.rows, 5),
                 purpose=purpose,
             )
             at += plant.gap(60, 500)

@@ -7,9 +7,9 @@ from tests.access_port.plant import READS, Plant
 def runaway_rate(plant: Plant, actor: Actor, at: int) -> bool:
     """Its usual doings, but hundreds within minutes: many times its fastest burst."""
     usual = plant.usual(actor, at)[-400:]
-    for _ in range(plant.rng.randint(220, 420)):
+    for _ in range(plant.rng.randint(140, 420)):
         plant.again(at, actor, plant.rng.choice(usual))
-        at += plant.gap(0.2, 2.2)
+        at += plant.gap(0.2, 2.4)
     return True
 
 
@@ -155,7 +155,7 @@ def first_borrowed(plant: Plant, actor: Actor, at: int) -> bool:
                     like.objects[:1],
                     like.segment,
                     own,
-                    rows=like.rows or 300,
+                    rows=plant.near(like.rows),
                     grant=like.grant,
                     purpose=like.purpose,
                 )
@@ -165,7 +165,7 @@ def first_borrowed(plant: Plant, actor: Actor, at: int) -> bool:
 
 
 def first_drawer(plant: Plant, actor: Actor, at: int) -> bool:
-    """Reviews, or the bridge to names, opened by itself: no person opens either, and the work needs neither."""
+    """Reviews, or the bridge to names, opened by itself: a few analysts may open the first, no person the second."""
     like = plant.usual(actor, at)[-1]
     place = actor.place.code
     name = plant.rng.choice(("performance/reviews", "people/bridge"))

@@ -137,7 +137,8 @@ class Plant:
         count = int(rows)
         now = self.past(actor, at)[-1]
         why = purpose or like.purpose
-        grant = grant or self._current(actor, at, segment, why) or like.grant
+        grant = grant or self._current(actor, at, segment, why)
+        grant = grant or self._current(actor, at, like.segment, like.purpose) or like.grant
         denied = outcome == "denied"
         weight = (
             0 if denied else int(size) if size is not None else bytes_of(self.rng, segment, count)
@@ -180,6 +181,10 @@ class Plant:
     def free(self, name: str, start: int, end: int) -> bool:
         """Whether nothing else is planted on this principal within a day of it."""
         return all(start >= b + DAY or end + DAY <= a for a, b in self.taken[name])
+
+    def near(self, rows: int, least: int = 200) -> float:
+        """About so many rows."""
+        return max(least, rows) * self.rng.uniform(0.6, 1.5)
 
     def gap(self, low: float, high: float) -> int:
         """Some seconds."""

@@ -13,7 +13,7 @@ def _vectors(plant: Plant, actor: Actor) -> list[str]:
 
 
 def export_stranger(plant: Plant, actor: Actor, at: int) -> bool:
-    """Somebody whose role never takes vectors out takes out thousands: no peer has ever done so."""
+    """Somebody whose role never takes vectors out takes out thousands: no peer does so."""
     like = plant.usual(actor, at)[-1]
     for name in plant.rng.sample(_vectors(plant, actor), plant.rng.randint(1, 3)):
         plant.do(
@@ -130,7 +130,7 @@ def join_names(plant: Plant, actor: Actor, at: int) -> bool:
             (like.objects[0], bridge),
             like.segment,
             like,
-            rows=like.rows or 200,
+            rows=plant.near(like.rows),
         )
         at += plant.gap(60, 500)
     return True
@@ -153,14 +153,14 @@ def join_three(plant: Plant, actor: Actor, at: int) -> bool:
             (*like.objects[:2], f"{place}/performance/{third}", made),
             like.segment,
             like,
-            rows=like.rows,
+            rows=plant.near(like.rows),
         )
         at += plant.gap(90, 700)
     return True
 
 
 def join_continents(plant: Plant, actor: Actor, at: int) -> bool:
-    """The same stream of two offices under different law in one query: every join in the log stays in one office."""
+    """The same stream of two offices under different law in one query: every other join stays on one continent."""
     base = _base(plant, actor, at)
     if not base:
         return False
@@ -186,7 +186,7 @@ def join_continents(plant: Plant, actor: Actor, at: int) -> bool:
             (like.objects[0], f"{other}/{rest}"),
             like.segment,
             like,
-            rows=like.rows or 300,
+            rows=plant.near(like.rows),
         )
         at += plant.gap(60, 500)
     return True
@@ -198,7 +198,7 @@ def _pull(plant: Plant, actor: Actor, at: int, name: str, assistant: str, like: 
 
 
 def artifact_outsider(plant: Plant, actor: Actor, at: int) -> bool:
-    """A model is downloaded by somebody whose role has nothing to do with models."""
+    """A model is downloaded by somebody whose role has nothing to do with models, and nobody granted the registry to them."""
     like = plant.usual(actor, at)[-1]
     for back in range(plant.rng.randint(1, 3)):
         _pull(

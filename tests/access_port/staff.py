@@ -148,6 +148,12 @@ class Staff:
             usual = [
                 s for s in self.catalogue.sets[segment] if not s.endswith(("/reviews", "/bridge"))
             ]
+            if (
+                purpose == "insight.throughput"
+                and segment.endswith("/performance")
+                and rng.random() < 0.25
+            ):
+                usual.append(f"{segment}/reviews")
             sets[segment] = rng.sample(usual, min(len(usual), rng.choice((1, 2, 2, 3))))
         return Beat(purpose, assistant, kept, sets)
 
