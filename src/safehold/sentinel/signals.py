@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from math import log, sqrt
 from typing import TYPE_CHECKING, Final
 
@@ -152,7 +153,8 @@ def together(sentinel: Sentinel, held: Held, pair: float, action: float) -> floa
         pair *= WITHIN  # of one segment: that it is new is hardly a matter of the join
     families = max((felt[key] for key in felt if key[0] == "q"), default=0.0)
     segments = max((felt[key] for key in apart), default=0.0)
-    unmet = max((wide.unmet(*key[2:].split("\x1f")) for key in apart), default=0.0)
+    # by the homes and not by the key: a segment may have the separator in its name
+    unmet = max((wide.unmet(*two) for two in combinations(sorted(homes), 2)), default=0.0)
     things = [key for key in felt if key[0] == "o"]
     closed = max((wide.closed(key) for key in things if key not in who.known), default=0.0)
     score = 0.7 * pair + 0.45 * segments + 0.2 * families + 0.6 * unmet
