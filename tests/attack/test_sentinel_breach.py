@@ -27,3 +27,37 @@ def test_a_separator_in_the_name_of_a_segment_breaks_nothing():
     told(sentinel, alone)
     joined = use("red-1", MORNING, action="dataset.join", objects=("a", "b"))
     assert "join" in {alert.signal for alert in told(sentinel, [joined])}
+
+
+def strangers(outcome: str) -> list[Event]:
+    return [
+        use("red-1", EARLY + number, segment=f"z{number}", objects=(f"z{number}/t",), outcome=outcome)
+        for number in range(400)
+    ]
+
+
+def test_refused_uses_teach_nothing_of_what_is_asked_for():
+    sentinel = watched()
+    told(sentinel, strangers("denied"))
+    assert not sentinel.habits["asked/human"].count
+
+
+def test_nobody_alone_teaches_what_is_asked_for():
+    sentinel = watched()
+    told(sentinel, strangers("ok"))
+    assert sentinel.habits["asked/human"].count <= 20
+
+
+def test_a_newcomer_does_not_teach_for_all_what_is_new():
+    sentinel = watched()
+    before = {name: sentinel.habits[name].count for name in ("new", "new/s", "new/f")}
+    told(sentinel, [replace(one, principal="guest") for one in strangers("ok")])
+    for name, count in before.items():
+        assert sentinel.habits[name].count <= count + 60, name
+
+
+@pytest.mark.parametrize(("outcome", "asked"), [("ok", {"de.key"}), ("denied", set())])
+def test_a_request_that_was_refused_is_no_asking(outcome, asked):
+    sentinel = watched()
+    told(sentinel, [use("red-1", EARLY, action="grant.request", segment="de.key", outcome=outcome)])
+    assert sentinel.people["red-1"].asked.keys() == asked

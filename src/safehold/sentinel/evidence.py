@@ -35,6 +35,7 @@ NEW: Final = {"o": "new", "s": "new/s", "f": "new/f"}
 FROM_THE_BEGINNING: Final = 6  # days
 ASKED: Final = "asked"  # the habit that tells which part of new segments was asked for
 FEW_ASKED: Final = 4.0
+MOST_TAUGHT: Final = 20  # new segments of one principal in a day that teach it
 LEAST_UNASKED: Final = 0.02
 NO_GRANT: Final = "g:none"
 BARE: Final = "g:bare"  # a use under a grant that nobody else was seen to approve
@@ -126,7 +127,7 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     felt: dict[str, float] = {}
     unseen: list[str] = []
     ring, odd = _weigh(sentinel, who, keys, day, denied, felt, unseen)
-    if meaning == PAPER and event.segment:
+    if meaning == PAPER and event.segment and not denied:  # who was refused was given no right
         _ask(who, event.segment, day)
     size = bucket_of(event.rows, event.bytes) if event.rows or event.bytes else None
     held = Held(event, who, t_us, day, meaning, felt, unseen, pairs, size)
@@ -137,7 +138,8 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     )
     key = "s:" + event.segment
     if key in felt and key not in who.known:
-        held.unasked = _unasked(sentinel, who, event.segment, first=key in unseen)
+        first = key in unseen
+        held.unasked = _unasked(sentinel, who, event.segment, first=first, denied=denied)
     held.hour = _hour(sentinel, who, t_us, ring)
     _reason(sentinel, held)
     if meaning != PAPER:
@@ -209,12 +211,17 @@ def _place(sentinel: Sentinel, who: Profile, key: str, ring: Sequence[Circle]) -
             who.today.far[key] = far
 
 
-def _unasked(sentinel: Sentinel, who: Profile, segment: str, *, first: bool) -> float:
+def _unasked(
+    sentinel: Sentinel, who: Profile, segment: str, *, first: bool, denied: bool
+) -> float:
     """Return how rare it is that somebody uses a new segment without having asked for it; learn from the first use."""
     asked = segment in who.asked
     habit = sentinel.habit(f"{ASKED}/{who.kind}")
     share = habit.mean * habit.count / (habit.count + FEW_ASKED)
-    if first and who.active >= LEAST_DAYS:  # on somebody's first days everything is new
+    # on somebody's first days everything is new; a refusal is no use; and nobody alone teaches what is usual for all
+    taught = who.today.taught
+    if first and not denied and who.active >= LEAST_DAYS and taught.get(ASKED, 0) < MOST_TAUGHT:
+        taught[ASKED] = taught.get(ASKED, 0) + 1
         habit.learn(float(asked), 0.02)
     return 0.0 if asked else rarity(max(LEAST_UNASKED, 1.0 - share))
 

@@ -72,7 +72,8 @@ def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
             continue
         kind = key[0].upper()
         ring = sentinel.ring(who)
-        if key[0] in NEW and who.today.new["O" if kind == "F" else kind] < MOST_TAUGHT:
+        taught = who.today.taught
+        if key[0] in NEW and taught.get("O" if kind == "F" else kind, 0.0) < MOST_TAUGHT:
             known = ring[0].others(who.name, key)[0] > 0
             sentinel.habit(NEW[key[0]]).learn(0.0 if known else 1.0, 0.01)
         if kind == "F":
@@ -80,6 +81,8 @@ def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         share = explained(who, key, ring)
         least = LEAST_NEW if kind == "O" else HARDLY_NEW
         weight = min(1.0, max(least, rarity(share) / 1.2)) * (1.0 - 0.3 * held.approved)
+        # counted apart from what is told: the first days of somebody tell nothing, and teach no more than others do
+        taught[kind] = taught.get(kind, 0.0) + weight
         if who.active < FIRST_DAYS:
             weight = 0.0
         channel = "reach" if kind == "O" else "scope"

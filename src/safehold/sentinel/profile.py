@@ -41,7 +41,7 @@ class Today:
     __slots__ = (
         "anomalous", "at", "breadth", "counts", "denied", "far", "fullest", "hourly", "hours", "idle", "new",
         "ok",
-        "rare", "rate", "reasons", "runs", "same", "scores", "severe", "sizes", "soon", "sums", "uses",
+        "rare", "rate", "reasons", "runs", "same", "scores", "severe", "sizes", "soon", "sums", "taught", "uses",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -57,6 +57,7 @@ class Today:
             "U": 0.0,
             "D": 0.0,
         }  # weight of new segments, objects, purposes, grants
+        self.taught: dict[str, float] = {}  # how much of what was new taught what is new to all
         self.at: dict[str, float] = {}  # how rare each hour of it is
         self.hours = 0  # a bit for each hour
         # the most of the day, in their windows
