@@ -61,3 +61,16 @@ def test_a_request_that_was_refused_is_no_asking(outcome, asked):
     sentinel = watched()
     told(sentinel, [use("red-1", EARLY, action="grant.request", segment="de.key", outcome=outcome)])
     assert sentinel.people["red-1"].asked.keys() == asked
+
+
+def test_invented_actions_hide_no_usual_one():
+    sentinel = watched()
+    letters = "abcdefgh"
+    invented = [f"note{one}{other}" for one in letters for other in letters]
+    told(sentinel, [use("red-1", EARLY + n, action=name) for n, name in enumerate(invented)])
+    told(sentinel, [use("red-1", MORNING + number) for number in range(50)])
+    today = sentinel.people["red-1"].today
+    assert today.sums["n:dataset.read"][1] == 50
+    assert sum(today.sizes["dataset.read"].values()) == 50
+    assert len(today.sums) <= 80
+    assert len(today.sizes) <= 64
