@@ -9,6 +9,11 @@ from tests.sentinel_desk import HOUR, MINUTE, NOW, raised, use, watched
 
 from safehold.clock import DAY_US
 from safehold.sentinel import Alert, Event, Sentinel
+from safehold.sentinel.evidence import hold
+from safehold.sentinel.nights import MOST_PURPOSES, Reasons
+from safehold.sentinel.profile import Profile
+from safehold.sentinel.signals import MOST_USES, larger
+from safehold.sentinel.words import EXPORT
 
 MORNING = NOW + 11 * HOUR
 EARLY = NOW + 9 * HOUR
@@ -74,3 +79,31 @@ def test_invented_actions_hide_no_usual_one():
     assert sum(today.sizes["dataset.read"].values()) == 50
     assert len(today.sums) <= 80
     assert len(today.sizes) <= 64
+
+
+def test_invented_exports_hide_no_size_of_a_usual_one():
+    sentinel = watched()
+    told(sentinel, [use("red-3", EARLY + n, action=f"pair.join{chr(97 + n)}") for n in range(24)])
+    who = sentinel.people["red-3"]
+    big = use("red-3", MORNING, action="embedding.export", rows=80_000_000, bytes=12_000_000_000)
+    held = hold(sentinel, big, who, MORNING, MORNING // DAY_US)
+    assert len(who.of_use) >= MOST_USES
+    assert larger(sentinel, held, EXPORT, 1) > 2.5
+
+
+def test_what_rose_for_all_is_dropped_when_its_week_is_over():
+    sentinel = watched()
+    assert sentinel.shift
+    told(sentinel, [use("red-1", NOW + 30 * DAY_US), use("red-1", NOW + 31 * DAY_US)])
+    assert all(kept for kept in sentinel.shift.values())
+
+
+def test_a_restart_changes_nothing_where_purposes_are_too_many():
+    told_of = []
+    for purposes in (("b", "a"), ("a", "b")):  # as they came, and as a snapshot sorts them
+        reasons = Reasons()
+        who = Profile("p", "human", 1)
+        reasons.learn(who, {f"p{number}": 0 for number in range(MOST_PURPOSES - 1)})
+        reasons.learn(who, dict.fromkeys(purposes, 0))
+        told_of.append(sorted(reasons.seen))
+    assert told_of[0] == told_of[1]

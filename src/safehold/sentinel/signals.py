@@ -177,8 +177,9 @@ def larger(sentinel: Sentinel, held: Held, use: str, count: int) -> float:
     name = f"{use}/{event.action}"
     habit = who.of_use.get(name)
     if habit is None:
-        if len(who.of_use) >= MOST_USES:
-            return 0.0
+        if len(who.of_use) >= MOST_USES:  # it is held against what all of a kind do, and teaches nothing
+            others = sentinel.habits.get(f"{name}/{who.kind}")
+            return 0.0 if others is None else Running().far(size, 1.0, others)
         habit = who.of_use[name] = [0, 0.0, 0.0, 0, 0.0, 0.0]
     prior = sentinel.habit(f"{name}/{who.kind}")
     own = Running.from_json(habit[:3])
