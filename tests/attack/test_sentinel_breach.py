@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.sentinel_desk import HOUR, MINUTE, NOW, raised, use, watched
+from tests.sentinel_desk import HOUR, NOW, SETTINGS, use, watched
 
 from safehold.clock import DAY_US
 from safehold.sentinel import Alert, Event, Sentinel
+from safehold.sentinel.crowd import Circle
 from safehold.sentinel.evidence import hold
 from safehold.sentinel.nights import MOST_PURPOSES, Reasons
 from safehold.sentinel.profile import Profile
@@ -107,3 +108,14 @@ def test_a_restart_changes_nothing_where_purposes_are_too_many():
         reasons.learn(who, dict.fromkeys(purposes, 0))
         told_of.append(sorted(reasons.seen))
     assert told_of[0] == told_of[1]
+
+
+def test_whose_thing_something_is_is_asked_once_a_day(monkeypatch):
+    sentinel, asked = watched(), []
+    plain = Circle.apart_from
+    monkeypatch.setattr(
+        Circle, "apart_from", lambda self, *more: asked.append(more[-1]) or plain(self, *more)
+    )
+    told(sentinel, [use("bot-red", EARLY + n, segment="de.key", action="odd") for n in range(200)])
+    assert sorted(asked) == ["o:de.key/t0", "s:de.key"], "to ask costs a step for each of its users"
+    assert Sentinel.restore(sentinel.snapshot(), SETTINGS).snapshot() == sentinel.snapshot()
