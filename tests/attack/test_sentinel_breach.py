@@ -119,3 +119,19 @@ def test_whose_thing_something_is_is_asked_once_a_day(monkeypatch):
     told(sentinel, [use("bot-red", EARLY + n, segment="de.key", action="odd") for n in range(200)])
     assert sorted(asked) == ["o:de.key/t0", "s:de.key"], "to ask costs a step for each of its users"
     assert Sentinel.restore(sentinel.snapshot(), SETTINGS).snapshot() == sentinel.snapshot()
+
+
+def test_nobody_alone_moves_a_thing_into_another_segment_in_a_day():
+    sentinel = watched()
+    moved = {"segment": "us.key", "objects": ("de.key/t0",)}
+    told(sentinel, [use("red-1", EARLY + number, **moved) for number in range(60)])
+    assert sentinel.homes.of("de.key/t0") == "de.key"
+    told(sentinel, [use("red-1", MORNING + n, segment="us.key", objects=(f"q{n}",)) for n in range(2_000)])
+    told(sentinel, [use("red-1", MORNING + HOUR + n, **moved) for n in range(60)])
+    assert sentinel.homes.of("de.key/t0") == "de.key", "not when too much was touched to be told apart"
+
+
+def test_what_a_team_takes_up_in_a_day_is_bounded():
+    sentinel = watched()
+    told(sentinel, [use("red-1", EARLY + n, objects=(f"q{n}/t",)) for n in range(3_000)])
+    assert len(sentinel.circles["t/red"].now) <= sentinel.settings.most_today

@@ -123,7 +123,9 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     if pairs:
         keys += _apart(sentinel, event)
     elif event.objects and event.segment and not denied and meaning != PAPER:
-        sentinel.homes.learn(event)
+        key, most = "o:" + event.objects[0], sentinel.settings.most_today
+        first = key not in today.scores and len(today.scores) < most
+        sentinel.homes.learn(event, first=first)
     felt: dict[str, float] = {}
     unseen: list[str] = []
     ring, odd = _weigh(sentinel, who, keys, day, denied, felt, unseen)
@@ -173,7 +175,8 @@ def _weigh(  # noqa: PLR0917  # called for every event
             if ring is None:
                 ring = sentinel.ring(who)
             score = surprise(sentinel, who, key, ring)
-            if key not in known and len(ring) == 3:
+            # what is too much to be told apart is no change of a team's work: that is bounded by this too
+            if key not in known and len(ring) == 3 and len(scores) < sentinel.settings.most_today:
                 ring[2].touch(who.name, key, day)
             _place(sentinel, who, key, ring)
             unseen.append(key)
