@@ -135,3 +135,9 @@ def test_what_a_team_takes_up_in_a_day_is_bounded():
     sentinel = watched()
     told(sentinel, [use("red-1", EARLY + n, objects=(f"q{n}/t",)) for n in range(3_000)])
     assert len(sentinel.circles["t/red"].now) <= sentinel.settings.most_today
+
+
+def test_five_of_ones_own_hide_no_sixth():
+    own = ("us.key/t0", "us.key/t1", "us.key/t2", "us.chat/t0", "us.chat/t1")
+    joined = use("red-1", MORNING, action="dataset.join", objects=(*own, "de.key/t0"))
+    assert "join" in {alert.signal for alert in told(watched(), [joined])}

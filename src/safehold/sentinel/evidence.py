@@ -118,10 +118,11 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     """
     today, denied = who.today, event.outcome == "denied"
     meaning = meaning_of(event.action)
-    keys = parts_of(event, meaning)
+    objects = told_apart(who, event.objects)
+    keys = parts_of(event, meaning, objects)
     pairs = [key for key in keys if key[0] == "p"] if len(event.objects) > 1 else []
     if pairs:
-        keys += _apart(sentinel, event)
+        keys += _apart(sentinel, objects)
     elif event.objects and event.segment and not denied and meaning != PAPER:
         key, most = "o:" + event.objects[0], sentinel.settings.most_today
         first = key not in today.scores and len(today.scores) < most
@@ -192,9 +193,23 @@ def _weigh(  # noqa: PLR0917  # called for every event
     return ring, odd
 
 
-def _apart(sentinel: Sentinel, event: Event) -> tuple[str, ...]:
+def told_apart(who: Profile, objects: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the objects of one event that are told apart: of too many those that are new to the principal first.
+
+    Else whoever names five of their own before it takes what they like as the sixth.
+
+    Args:
+        who: The principal.
+        objects: All that the event names.
+    """
+    if len(objects) <= MOST_OBJECTS:
+        return objects
+    return tuple(sorted(objects, key=lambda name: "o:" + name in who.known)[:MOST_OBJECTS])
+
+
+def _apart(sentinel: Sentinel, objects: Sequence[str]) -> tuple[str, ...]:
     """Return what can be usual or not of where the objects of a join are at home."""
-    found = {home for name in event.objects[:MOST_OBJECTS] if (home := sentinel.homes.of(name))}
+    found = {home for name in objects if (home := sentinel.homes.of(name))}
     homes = sorted(found)
     return ("j:", *("j:" + home for home in homes), *pairs_of(homes, "x:"))
 
@@ -263,17 +278,17 @@ def _permit(sentinel: Sentinel, held: Held, *, odd: bool) -> None:
             held.approved *= min(1.0, share / max(1.0 - share, LEAST_SHARE))
 
 
-def parts_of(event: Event, meaning: str) -> tuple[str, ...]:
+def parts_of(event: Event, meaning: str, objects: tuple[str, ...]) -> tuple[str, ...]:
     """Return what of an event can be usual or not.
 
     Args:
         event: The event.
         meaning: What its action means.
+        objects: Those of its objects that are told apart.
     """
     if meaning == PAPER:
         return ("a:" + event.action,)
     none = NO_GRANT if event.grant is None and event.segment else ""
-    objects = event.objects[:MOST_OBJECTS]
     return _parts(meaning or event.action, event.segment, objects, event.purpose, none)
 
 
