@@ -37,7 +37,13 @@ def test_a_separator_in_the_name_of_a_segment_breaks_nothing():
 
 def strangers(outcome: str) -> list[Event]:
     return [
-        use("red-1", EARLY + number, segment=f"z{number}", objects=(f"z{number}/t",), outcome=outcome)
+        use(
+            "red-1",
+            EARLY + number,
+            segment=f"z{number}",
+            objects=(f"z{number}/t",),
+            outcome=outcome,
+        )
         for number in range(400)
     ]
 
@@ -126,9 +132,14 @@ def test_nobody_alone_moves_a_thing_into_another_segment_in_a_day():
     moved = {"segment": "us.key", "objects": ("de.key/t0",)}
     told(sentinel, [use("red-1", EARLY + number, **moved) for number in range(60)])
     assert sentinel.homes.of("de.key/t0") == "de.key"
-    told(sentinel, [use("red-1", MORNING + n, segment="us.key", objects=(f"q{n}",)) for n in range(2_000)])
+    told(
+        sentinel,
+        [use("red-1", MORNING + n, segment="us.key", objects=(f"q{n}",)) for n in range(2_000)],
+    )
     told(sentinel, [use("red-1", MORNING + HOUR + n, **moved) for n in range(60)])
-    assert sentinel.homes.of("de.key/t0") == "de.key", "not when too much was touched to be told apart"
+    assert sentinel.homes.of("de.key/t0") == "de.key", (
+        "not when too much was touched to be told apart"
+    )
 
 
 def test_what_a_team_takes_up_in_a_day_is_bounded():

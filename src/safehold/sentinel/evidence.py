@@ -229,9 +229,7 @@ def _place(sentinel: Sentinel, who: Profile, key: str, ring: Sequence[Circle]) -
             who.today.far[key] = far
 
 
-def _unasked(
-    sentinel: Sentinel, who: Profile, segment: str, *, first: bool, denied: bool
-) -> float:
+def _unasked(sentinel: Sentinel, who: Profile, segment: str, *, first: bool, denied: bool) -> float:
     """Return how rare it is that somebody uses a new segment without having asked for it; learn from the first use."""
     asked = segment in who.asked
     habit = sentinel.habit(f"{ASKED}/{who.kind}")

@@ -56,7 +56,7 @@ def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
 
 
 def _apart_of(sentinel: Sentinel, who: Profile, key: str) -> float:
-    """Return how far something is a thing of another kind of principals; asked once a day, for it asks all its users."""
+    """Return how far something is a thing of another kind of principals; asked once a day, as all its users count."""
     kept = who.today.apart
     found = kept.get(key)
     if found is None:

@@ -124,7 +124,9 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         score = action + (0.9 if held.meaning == EXPORT else 0.5) * foreign + common
         part = 0.75 if held.meaning == EMBEDDING else 1.0
         yield Finding("export", score * part, (), facts, held.again)
-        yield Finding("exports" if held.meaning == EXPORT else "searches", much, (), facts, held.again)
+        yield Finding(
+            "exports" if held.meaning == EXPORT else "searches", much, (), facts, held.again
+        )
         if held.meaning == EXPORT:
             yield Finding("row-export", crowded, (), facts, held.again)
     if held.pairs or held.meaning == JOIN:
@@ -177,7 +179,9 @@ def larger(sentinel: Sentinel, held: Held, use: str, count: int) -> float:
     name = f"{use}/{event.action}"
     habit = who.of_use.get(name)
     if habit is None:
-        if len(who.of_use) >= MOST_USES:  # it is held against what all of a kind do, and teaches nothing
+        if (
+            len(who.of_use) >= MOST_USES
+        ):  # it is held against what all of a kind do, and teaches nothing
             others = sentinel.habits.get(f"{name}/{who.kind}")
             return 0.0 if others is None else Running().far(size, 1.0, others)
         habit = who.of_use[name] = [0, 0.0, 0.0, 0, 0.0, 0.0]
