@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from safehold.sentinel.crowd import Circle, share_of
@@ -204,7 +205,11 @@ def told_apart(who: Profile, objects: tuple[str, ...]) -> tuple[str, ...]:
     """
     if len(objects) <= MOST_OBJECTS:
         return objects
-    return tuple(sorted(objects, key=lambda name: "o:" + name in who.known)[:MOST_OBJECTS])
+    known = who.known
+    new = islice((name for name in objects if "o:" + name not in known), MOST_OBJECTS)
+    return tuple(
+        islice(chain(new, (name for name in objects if "o:" + name in known)), MOST_OBJECTS)
+    )
 
 
 def _apart(sentinel: Sentinel, objects: Sequence[str]) -> tuple[str, ...]:
