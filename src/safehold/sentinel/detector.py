@@ -190,6 +190,7 @@ class Sentinel:
             self._forget(day - self.settings.forget_days)
         for kept in self.shift.values():
             kept[:] = [one for one in kept if one[0] > day - 8]
+        self.shift = {key: kept for key, kept in self.shift.items() if kept}
 
     def _forget(self, before: int) -> None:
         for circle in self.circles.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from safehold.sentinel.crowd import Circle, share_of
@@ -35,6 +36,8 @@ NEW: Final = {"o": "new", "s": "new/s", "f": "new/f"}
 FROM_THE_BEGINNING: Final = 6  # days
 ASKED: Final = "asked"  # the habit that tells which part of new segments was asked for
 FEW_ASKED: Final = 4.0
+ASKED_DAYS: Final = 30  # for which a request explains a first use
+MOST_TAUGHT: Final = 20  # new segments of one principal in a day that teach it
 LEAST_UNASKED: Final = 0.02
 NO_GRANT: Final = "g:none"
 BARE: Final = "g:bare"  # a use under a grant that nobody else was seen to approve
@@ -117,20 +120,21 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     """
     today, denied = who.today, event.outcome == "denied"
     meaning = meaning_of(event.action)
-    keys = parts_of(event, meaning)
+    objects = told_apart(who, event.objects)
+    keys = parts_of(event, meaning, objects)
     pairs = [key for key in keys if key[0] == "p"] if len(event.objects) > 1 else []
     if pairs:
-        keys += _apart(sentinel, event)
+        keys += _apart(sentinel, objects)
+    elif event.objects and event.segment and not denied and meaning != PAPER:
+        key, most = "o:" + event.objects[0], sentinel.settings.most_today
+        first = key not in today.scores and len(today.scores) < most
+        sentinel.homes.learn(event, first=first)
     felt: dict[str, float] = {}
     unseen: list[str] = []
     ring, odd = _weigh(sentinel, who, keys, day, denied, felt, unseen)
-    if meaning == PAPER:
-        if event.segment and not denied and asks(event.action):
-            _ask(who, event.segment, day)
-    elif not (pairs or denied) and event.segment and event.objects:
-        # once a day for each who uses it: nobody moves a thing by using it again and again
-        if "o:" + event.objects[0] in unseen:
-            sentinel.homes.learn(event)
+    # who was refused was given no right, and to look up is not to ask
+    if meaning == PAPER and event.segment and not denied and asks(event.action):
+        _ask(who, event.segment, day)
     size = bucket_of(event.rows, event.bytes) if event.rows or event.bytes else None
     held = Held(event, who, t_us, day, meaning, felt, unseen, pairs, size)
     if today.far:
@@ -140,7 +144,8 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     )
     key = "s:" + event.segment
     if key in felt and key not in who.known:
-        held.unasked = _unasked(sentinel, who, event.segment, first=key in unseen)
+        first = key in unseen
+        held.unasked = _unasked(sentinel, who, event.segment, first=first, denied=denied)
     held.hour = _hour(sentinel, who, t_us, ring)
     _reason(sentinel, held)
     if meaning != PAPER:
@@ -174,7 +179,8 @@ def _weigh(  # noqa: PLR0917  # called for every event
             if ring is None:
                 ring = sentinel.ring(who)
             score = surprise(sentinel, who, key, ring)
-            if key not in known and len(ring) == 3:
+            # what is too much to be told apart is no change of a team's work: that is bounded by this too
+            if key not in known and len(ring) == 3 and len(scores) < sentinel.settings.most_today:
                 ring[2].touch(who.name, key, day)
             _place(sentinel, who, key, ring)
             unseen.append(key)
@@ -190,9 +196,27 @@ def _weigh(  # noqa: PLR0917  # called for every event
     return ring, odd
 
 
-def _apart(sentinel: Sentinel, event: Event) -> tuple[str, ...]:
+def told_apart(who: Profile, objects: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the objects of one event that are told apart: of too many those that are new to the principal first.
+
+    Else whoever names five of their own before it takes what they like as the sixth.
+
+    Args:
+        who: The principal.
+        objects: All that the event names.
+    """
+    if len(objects) <= MOST_OBJECTS:
+        return objects
+    known = who.known
+    new = islice((name for name in objects if "o:" + name not in known), MOST_OBJECTS)
+    return tuple(
+        islice(chain(new, (name for name in objects if "o:" + name in known)), MOST_OBJECTS)
+    )
+
+
+def _apart(sentinel: Sentinel, objects: Sequence[str]) -> tuple[str, ...]:
     """Return what can be usual or not of where the objects of a join are at home."""
-    found = {home for name in event.objects[:MOST_OBJECTS] if (home := sentinel.homes.of(name))}
+    found = {home for name in objects if (home := sentinel.homes.of(name))}
     homes = sorted(found)
     return ("j:", *("j:" + home for home in homes), *pairs_of(homes, "x:"))
 
@@ -212,12 +236,15 @@ def _place(sentinel: Sentinel, who: Profile, key: str, ring: Sequence[Circle]) -
             who.today.far[key] = far
 
 
-def _unasked(sentinel: Sentinel, who: Profile, segment: str, *, first: bool) -> float:
+def _unasked(sentinel: Sentinel, who: Profile, segment: str, *, first: bool, denied: bool) -> float:
     """Return how rare it is that somebody uses a new segment without having asked for it; learn from the first use."""
-    asked = segment in who.asked
+    asked = who.day - who.asked.get(segment, who.day - ASKED_DAYS) < ASKED_DAYS
     habit = sentinel.habit(f"{ASKED}/{who.kind}")
     share = habit.mean * habit.count / (habit.count + FEW_ASKED)
-    if first and who.active >= LEAST_DAYS:  # on somebody's first days everything is new
+    # on somebody's first days everything is new; a refusal is no use; and nobody alone teaches what is usual for all
+    taught = who.today.taught
+    if first and not denied and who.active >= LEAST_DAYS and taught.get(ASKED, 0) < MOST_TAUGHT:
+        taught[ASKED] = taught.get(ASKED, 0) + 1
         habit.learn(float(asked), 0.02)
     return 0.0 if asked else rarity(max(LEAST_UNASKED, 1.0 - share))
 
@@ -256,17 +283,17 @@ def _permit(sentinel: Sentinel, held: Held, *, odd: bool) -> None:
             held.approved *= min(1.0, share / max(1.0 - share, LEAST_SHARE))
 
 
-def parts_of(event: Event, meaning: str) -> tuple[str, ...]:
+def parts_of(event: Event, meaning: str, objects: tuple[str, ...]) -> tuple[str, ...]:
     """Return what of an event can be usual or not.
 
     Args:
         event: The event.
         meaning: What its action means.
+        objects: Those of its objects that are told apart.
     """
     if meaning == PAPER:
         return ("a:" + event.action,)
     none = NO_GRANT if event.grant is None and event.segment else ""
-    objects = event.objects[:MOST_OBJECTS]
     return _parts(meaning or event.action, event.segment, objects, event.purpose, none)
 
 

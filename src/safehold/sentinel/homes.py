@@ -32,11 +32,14 @@ class Homes:
         kept = self.kept.get(name)
         return kept[0] if kept is not None else ""
 
-    def learn(self, event: Event) -> None:
+    def learn(self, event: Event, *, first: bool = True) -> None:
         """Note a use of one object alone: the majority of such uses tells where it is at home.
+
+        Against the majority a principal has one voice a day, so that nobody moves a thing in an hour.
 
         Args:
             event: The use.
+            first: True if it is the first of this object by its principal on this day.
         """
         name, segment = event.objects[0], event.segment
         kept = self.kept.get(name)
@@ -47,6 +50,8 @@ class Homes:
             self.kept[name] = [segment, 1.0]
         elif kept[0] == segment:
             kept[1] = min(SURE, kept[1] + 1.0)
+        elif not first:
+            return
         elif kept[1] > 1.0:
             kept[1] -= 1.0
         else:

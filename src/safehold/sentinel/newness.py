@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from safehold.sentinel.evidence import NEW, Finding, Held, explained
 from safehold.sentinel.measure import rarity, too_many
-from safehold.sentinel.profile import FIRST_DAYS, KEPT, came
+from safehold.sentinel.profile import FIRST_DAYS, KEPT, Profile, came
 from safehold.sentinel.settings import HOUR_US
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     new = [key for key in felt if key[0] in "so" and key not in who.known]
     if not new:
         return
-    wide, people = sentinel.circles["*"], sentinel.people
+    wide = sentinel.circles["*"]
     segment = max((felt[key] for key in new if key[0] == "s"), default=0.0)
     place, name = max(((felt[key], key) for key in new if key[0] == "o"), default=(0.0, ""))
     score = 0.35 * segment + 0.3 * place + 0.2 * max(held.far.values(), default=0.0)
     score += 0.4 * held.amiss + 0.8 * held.extra + 0.2 * held.strange + 0.45 * held.unasked
     score += 0.4 * felt["a:" + (held.meaning or event.action)] + 0.3 * held.hour + 0.3 * held.again
-    score += 0.8 * max(wide.apart_from(people, who, key) for key in new)
+    score += 0.8 * max(_apart_of(sentinel, who, key) for key in new)
     score += 0.35 * max(wide.closed(key) for key in new) - 0.8 * held.approved
     if score < HEARD:
         return
@@ -53,6 +53,17 @@ def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     facts = {"what": channel, "key": key, "times": who.today.rare.get(key, 1), "grant": event.grant is not None,
              "approved": held.approved > 0}  # fmt: skip
     yield Finding(channel, score, (), facts)
+
+
+def _apart_of(sentinel: Sentinel, who: Profile, key: str) -> float:
+    """Return how far something is a thing of another kind of principals; asked once a day, as all its users count."""
+    kept = who.today.apart
+    found = kept.get(key)
+    if found is None:
+        found = sentinel.circles["*"].apart_from(sentinel.people, who, key)
+        if len(kept) < sentinel.settings.most_today:
+            kept[key] = found
+    return found
 
 
 def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
@@ -72,7 +83,8 @@ def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
             continue
         kind = key[0].upper()
         ring = sentinel.ring(who)
-        if key[0] in NEW and who.today.new["O" if kind == "F" else kind] < MOST_TAUGHT:
+        taught = who.today.taught
+        if key[0] in NEW and taught.get("O" if kind == "F" else kind, 0.0) < MOST_TAUGHT:
             known = ring[0].others(who.name, key)[0] > 0
             sentinel.habit(NEW[key[0]]).learn(0.0 if known else 1.0, 0.01)
         if kind == "F":
@@ -80,6 +92,8 @@ def scope(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         share = explained(who, key, ring)
         least = LEAST_NEW if kind == "O" else HARDLY_NEW
         weight = min(1.0, max(least, rarity(share) / 1.2)) * (1.0 - 0.3 * held.approved)
+        # counted apart from what is told: the first days of somebody tell nothing, and teach no more than others do
+        taught[kind] = taught.get(kind, 0.0) + weight
         if who.active < FIRST_DAYS:
             weight = 0.0
         channel = "reach" if kind == "O" else "scope"

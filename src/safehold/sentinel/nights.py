@@ -38,7 +38,7 @@ class Reasons:
             who: Who.
             reasons: Purposes; 1 for one that was stated at an odd hour, else 0.
         """
-        for purpose, odd in reasons.items():
+        for purpose, odd in sorted(reasons.items()):  # a restart must change nothing
             if purpose not in self.seen and len(self.seen) >= MOST_PURPOSES:
                 continue
             for counts in (

@@ -39,9 +39,9 @@ class Today:
     """What one principal has done on one day; becomes habit when the day has ended."""
 
     __slots__ = (
-        "anomalous", "at", "breadth", "counts", "denied", "far", "fullest", "hourly", "hours", "idle", "new",
+        "anomalous", "apart", "at", "breadth", "counts", "denied", "far", "fullest", "hourly", "hours", "idle", "new",
         "ok",
-        "rare", "rate", "reasons", "runs", "same", "scores", "severe", "sizes", "soon", "sums", "uses",
+        "rare", "rate", "reasons", "runs", "same", "scores", "severe", "sizes", "soon", "sums", "taught", "uses",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -57,6 +57,8 @@ class Today:
             "U": 0.0,
             "D": 0.0,
         }  # weight of new segments, objects, purposes, grants
+        self.apart: dict[str, float] = {}  # how far new things of it are those of another kind
+        self.taught: dict[str, float] = {}  # how much of what was new taught what is new to all
         self.at: dict[str, float] = {}  # how rare each hour of it is
         self.hours = 0  # a bit for each hour
         # the most of the day, in their windows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from math import log, sqrt
 from typing import TYPE_CHECKING, Final
 
@@ -154,7 +155,8 @@ def together(sentinel: Sentinel, held: Held, pair: float, action: float) -> floa
         pair *= WITHIN  # of one segment: that it is new is hardly a matter of the join
     families = max((felt[key] for key in felt if key[0] == "q"), default=0.0)
     segments = max((felt[key] for key in apart), default=0.0)
-    unmet = max((wide.unmet(*key[2:].split("\x1f")) for key in apart), default=0.0)
+    # by the homes and not by the key: a segment may have the separator in its name
+    unmet = max((wide.unmet(*two) for two in combinations(sorted(homes), 2)), default=0.0)
     things = [key for key in felt if key[0] == "o"]
     closed = max((wide.closed(key) for key in things if key not in who.known), default=0.0)
     score = 0.7 * pair + 0.45 * segments + 0.2 * families + 0.6 * unmet
@@ -177,8 +179,11 @@ def larger(sentinel: Sentinel, held: Held, use: str, count: int) -> float:
     name = f"{use}/{event.action}"
     habit = who.of_use.get(name)
     if habit is None:
-        if len(who.of_use) >= MOST_USES:
-            return 0.0
+        if (
+            len(who.of_use) >= MOST_USES
+        ):  # it is held against what all of a kind do, and teaches nothing
+            others = sentinel.habits.get(f"{name}/{who.kind}")
+            return 0.0 if others is None else Running().far(size, 1.0, others)
         habit = who.of_use[name] = [0, 0.0, 0.0, 0, 0.0, 0.0]
     prior = sentinel.habit(f"{name}/{who.kind}")
     own = Running.from_json(habit[:3])

@@ -165,7 +165,7 @@ def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
         event.action, event.objects[0] if event.objects else "", event.rows, event.bytes
     )
     chance = sentinel.usual.chance(who, event.action, size)
-    note(who.today.sizes, event.action, size)
+    note(who.today.sizes, event.action, size, who.sizes.old)
     own, same = rarity(chance), rarity(0.5 * erfc(away / sqrt(2.0)))
     today = held.day >= sentinel.begun + WEEK  # the first week only teaches what things are like
     sized = today and who.sizes.total >= LEAST
@@ -211,7 +211,8 @@ def _count(
     sums = who.today.sums
     total = sums.get(key)
     if total is None:
-        if key.startswith("n:") and len(sums) >= MOST_ACTIONS:
+        # what has a pace is counted always: else whoever invents actions first hides the usual ones behind them
+        if key.startswith("n:") and len(sums) >= MOST_ACTIONS and key not in who.paces:
             return
         total = sums[key] = [0.0, 0.0]
     if floor == FEW and value <= 0.0:
