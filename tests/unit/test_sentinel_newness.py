@@ -128,6 +128,12 @@ def test_one_new_grant_after_another_is_scope_and_one_is_not():
     assert signals(under("g0", *["g-red-3", "g0"] * 6)) == set(), "what they hold is not new"
 
 
+def test_grants_that_they_used_on_an_earlier_day_are_not_new():
+    sentinel, grants = watched(), [f"g{number}" for number in range(8)]
+    sentinel.people["red-3"].deeds |= dict.fromkeys(grants, MORNING // DAY_US - 3)
+    assert "scope" not in signals(under(*grants), sentinel)
+
+
 def test_whoever_always_has_many_new_grants_has_no_scope_by_them():
     sentinel = watched()
     who = sentinel.people["red-3"]

@@ -92,6 +92,17 @@ def test_an_artifact_that_somebody_fetches_every_week_is_not_told():
     assert signals([taken]) == set()
 
 
+def test_a_download_of_another_teams_model_is_an_artifact_with_a_habit_of_its_own():
+    """The word alone does not tell what was downloaded: it is judged as an artifact, and is no habit of fetching any."""
+    sentinel = watched()
+    taken = use("red-3", MORNING, action="download", objects=("model-blue",), segment="", rows=0)
+    assert "artifact" in signals([taken], sentinel)
+    assert sentinel.people["red-3"].today.counts == {"download": 1}
+    fetches = use("red-0", MORNING, action="download", objects=("model-red",), segment="", rows=0)
+    assert "artifact" in signals([replace(fetches, objects=("model-blue",))])
+    assert signals([replace(fetches, action="artifact.download")]) == set()
+
+
 def test_a_runaway_agent_is_told_within_two_minutes():
     wild = [
         use("bot-red", MORNING + number * 500_000, segment=FOREIGN[number % 5])
