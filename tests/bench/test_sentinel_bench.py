@@ -23,7 +23,12 @@ from tests.bench.sentinel_run import (
 from tests.bench.sentinel_score import KINDS, Score, moment, read
 
 SEED = 7
-KEPT = (701, 702, 703, 704, 705)
+KEPT = (811, 812, 813, 814, 815)
+KEPT_OF_OTHERS = {
+    "bed": (511, 512, 513, 514, 515),
+    "mill": (511, 512, 513, 514, 515),
+    "port": (21, 22, 23, 24, 25),
+}
 BUDGET = 2.0
 GOAL = 0.9
 
@@ -87,6 +92,19 @@ def test_the_sentinel_finds_more_than_its_rivals_on_logs_that_were_kept_back(tmp
     from tests.bench.board import BOARD
 
     tell(BOARD, compare(KEPT, tmp_path), "attacks found, five logs kept back", floor=1.2)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("author", sorted(KEPT_OF_OTHERS))
+def test_logs_by_further_authors_that_were_kept_back(tmp_path, author):
+    """Less is found there than on the first author's logs, and more than the best rival finds at the same cost."""
+    if not PEERS.exists():
+        pytest.skip("the peers are not installed: make bench")
+    from tests.bench.board import BOARD
+
+    seeds = KEPT_OF_OTHERS[author]
+    found = compare(seeds, tmp_path, budgets=(BUDGET,), sets=("features",), author=author)
+    tell(BOARD, found, f"attacks found, five logs by the author of {author!r}", floor=1.2)
 
 
 @pytest.mark.bench

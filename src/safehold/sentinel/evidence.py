@@ -15,7 +15,7 @@ from safehold.sentinel.profile import Profile
 from safehold.sentinel.settings import HOUR_US
 from safehold.sentinel.sizes import bucket_of
 from safehold.sentinel.ties import distance
-from safehold.sentinel.words import PAPER, family_of, meaning_of
+from safehold.sentinel.words import PAPER, asks, family_of, meaning_of
 
 if TYPE_CHECKING:
     from safehold.sentinel.detector import Sentinel
@@ -121,13 +121,16 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     pairs = [key for key in keys if key[0] == "p"] if len(event.objects) > 1 else []
     if pairs:
         keys += _apart(sentinel, event)
-    elif event.objects and event.segment and not denied and meaning != PAPER:
-        sentinel.homes.learn(event)
     felt: dict[str, float] = {}
     unseen: list[str] = []
     ring, odd = _weigh(sentinel, who, keys, day, denied, felt, unseen)
-    if meaning == PAPER and event.segment:
-        _ask(who, event.segment, day)
+    if meaning == PAPER:
+        if event.segment and not denied and asks(event.action):
+            _ask(who, event.segment, day)
+    elif not (pairs or denied) and event.segment and event.objects:
+        # once a day for each who uses it: nobody moves a thing by using it again and again
+        if "o:" + event.objects[0] in unseen:
+            sentinel.homes.learn(event)
     size = bucket_of(event.rows, event.bytes) if event.rows or event.bytes else None
     held = Held(event, who, t_us, day, meaning, felt, unseen, pairs, size)
     if today.far:

@@ -99,13 +99,12 @@ class Profile:
     """
 
     __slots__ = (
-        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "came", "day", "deeds",
-        "denied_at", "denied_keys", "denied_n", "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known", "lagged", "large",
-        "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate", "most_same", "most_soon",
-        "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons", "recent",
-        "refused", "retried", "role", "run", "run_pace", "run_seen", "run_uses",
-        "same", "settled", "severe", "sizes", "slot", "slot_sum", "slots", "soon_sum",
-        "team", "today", "weekend", "width",
+        "active", "asked", "broad_at", "broad_keys", "broad_over", "bursts", "came", "day", "deeds", "denied_at",
+        "denied_keys", "denied_n", "episodes", "first", "fresh", "held", "hour_sum", "hours", "kind", "known",
+        "lagged", "large", "large_of_week", "lately", "most_broad", "most_denied", "most_hourly", "most_rate",
+        "most_same", "most_soon", "most_uses", "name", "new", "night", "of_use", "paced", "paces", "reasons",
+        "recent", "refused", "retried", "role", "run", "run_pace", "run_seen", "run_uses", "same", "settled",
+        "severe", "sizes", "slot", "slot_sum", "slots", "soon_sum", "team", "today", "weekend", "width",
     )  # fmt: skip
 
     def __init__(self, name: str, kind: str, day: int) -> None:

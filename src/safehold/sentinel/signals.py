@@ -123,7 +123,9 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
         score = action + (0.9 if held.meaning == EXPORT else 0.5) * foreign + common
         part = 0.75 if held.meaning == EMBEDDING else 1.0
         yield Finding("export", score * part, (), facts, held.again)
-        yield Finding("exports" if held.meaning == EXPORT else "searches", much, (), facts, held.again)
+        yield Finding(
+            "exports" if held.meaning == EXPORT else "searches", much, (), facts, held.again
+        )
         if held.meaning == EXPORT:
             yield Finding("row-export", crowded, (), facts, held.again)
     if held.pairs or held.meaning == JOIN:

@@ -114,6 +114,13 @@ def approves(action: str) -> bool:
     return any(piece.lower().startswith("approv") for piece in _PIECE.findall(action[:200]))
 
 
+@lru_cache(maxsize=4096)
+def asks(action: str) -> bool:
+    """Tell whether an action asks for something: ``grant.request``, but neither ``catalog.browse`` nor a login."""
+    pieces = [piece.lower() for piece in _PIECE.findall(action[:200])]
+    return any(piece.startswith(("request", "propos", "ticket", "appl")) for piece in pieces)
+
+
 @lru_cache(maxsize=65_536)
 def family_of(name: str) -> str:
     """Return what an object belongs to: its name up to the last ``/``, ``@`` or ``:``; empty if there is none.
