@@ -167,13 +167,13 @@ def test_what_approves(action, told):
 
 def test_a_new_grant_without_an_approval_explains_little_where_all_have_one():
     """The same first use, under a new grant: with an approval, without one, and where nobody ever has one."""
-    new = use("red-3", MORNING, segment="fr.mail", objects=(), grant="g-new")
+    new = use("red-3", MORNING, segment="jp.screen", grant="g-new")
     approval = use(
         "red-2",
         MORNING - HOUR,
         action="grant.approve",
         objects=(),
-        segment="fr.mail",
+        segment="jp.screen",
         grant="g-new",
     )
     assert signals([new]) == set(), "in this company no approval is ever seen"
@@ -236,8 +236,10 @@ def test_different_artifacts_of_ten_minutes_are_a_row_and_the_same_again_is_none
 
 
 def test_the_second_model_in_ten_minutes_is_told_and_the_same_again_or_a_slow_one_later():
-    """red-0 fetches one model, about every other day; none of these is new to them."""
+    """red-0 fetches one model, about every other day; none of these is new to them, and others fetched them just now."""
     sentinel = watched()
+    for number in (2, 1):
+        sentinel.idle.note(f"model-red@{number}", "red-4", MORNING - HOUR)
     known = {f"o:model-red@{number}": 6.0 for number in range(3)} | {"f:model-red": 9.0}
     sentinel.people["red-0"].known |= known
     kept = sentinel.snapshot()

@@ -20,14 +20,24 @@ from safehold.sentinel.settings import CHANNELS
 from safehold.sentinel.sizes import Sizes, Spread, bucket_of
 from safehold.sentinel.threshold import Thresholds, bearing
 from safehold.sentinel.volume import Usual
-from safehold.sentinel.words import ARTIFACT, EMBEDDING, EXPORT, JOIN, PAPER, family_of, meaning_of
+from safehold.sentinel.words import (
+    ARTIFACT,
+    DOWNLOAD,
+    EMBEDDING,
+    EXPORT,
+    JOIN,
+    PAPER,
+    family_of,
+    meaning_of,
+)
 
 
 @pytest.mark.parametrize(
     ("action", "meaning"),
     [
         *((word, EXPORT) for word in ("embedding.export", "embed.export", "export_vectors", "vectors.dump", "exportEmbedding", "embeddings/download", "dataset.export", "copy-out")),
-        *((word, ARTIFACT) for word in ("artifact.download", "artifact.pull", "artifact.get", "pullModel", "model_download", "checkpoint.fetch", "GetArtifact", "download")),
+        *((word, ARTIFACT) for word in ("artifact.download", "artifact.pull", "artifact.get", "pullModel", "model_download", "checkpoint.fetch", "GetArtifact")),
+        ("download", DOWNLOAD),
         *((word, JOIN) for word in ("dataset.join", "join", "JOIN", "tables.merge", "record_linkage", "psi-sum")),
         *((word, EMBEDDING) for word in ("embedding.search", "vector.query", "embed")),
         *((word, PAPER) for word in ("grant.request", "grant.approve", "catalog.read", "requestAccess", "proposal")),
@@ -238,10 +248,10 @@ def test_a_threshold_rises_slowly_so_that_noise_hides_little():
     assert before < thresholds.now["export"] <= before * 1.05 + 1e-9
 
 
-def test_the_shares_of_the_budget_add_up_to_one_and_a_tenth_for_pairs():
-    shares = {name: channel.share for name, channel in CHANNELS.items()}
-    assert shares.pop("pair") == 0.10, "beside the others, which it takes nothing from"
-    assert sum(shares.values()) == pytest.approx(1.0, abs=0.011)
+def test_the_shares_of_the_budget_add_up_to_about_one():
+    shares = [channel.share for channel in CHANNELS.values()]
+    assert min(shares) > 0.0, "a statistic without a share could tell nothing"
+    assert 0.9 <= sum(shares) <= 1.05, "all of the budget is spent, and hardly more"
     assert {channel.signal for channel in CHANNELS.values()} == set(SEVERITY)
     assert all(channel.floor < channel.cap for channel in CHANNELS.values())
 

@@ -92,6 +92,17 @@ def test_an_artifact_that_somebody_fetches_every_week_is_not_told():
     assert signals([taken]) == set()
 
 
+def test_a_download_of_another_teams_model_is_an_artifact_with_a_habit_of_its_own():
+    """The word alone does not tell what was downloaded: it is judged as an artifact, and is no habit of fetching any."""
+    sentinel = watched()
+    taken = use("red-3", MORNING, action="download", objects=("model-blue",), segment="", rows=0)
+    assert "artifact" in signals([taken], sentinel)
+    assert sentinel.people["red-3"].today.counts == {"download": 1}
+    fetches = use("red-0", MORNING, action="download", objects=("model-red",), segment="", rows=0)
+    assert "artifact" in signals([replace(fetches, objects=("model-blue",))])
+    assert signals([replace(fetches, action="artifact.download")]) == set()
+
+
 def test_a_runaway_agent_is_told_within_two_minutes():
     wild = [
         use("bot-red", MORNING + number * 500_000, segment=FOREIGN[number % 5])
@@ -127,7 +138,8 @@ def test_a_segment_of_the_own_team_is_not_told():
 
 
 def test_a_new_grant_for_the_segment_counts_for_something_and_an_old_one_for_nothing():
-    approved = use("red-3", MORNING, segment="fr.mail", objects=(), grant="g-new")
+    """Another team's segment: that it is new is one sign, whose it is another; a new grant takes off."""
+    approved = use("red-3", MORNING, segment="jp.screen", grant="g-new")
     assert signals([approved]) == set()
     assert "first-time" in signals([replace(approved, grant="g-red-3")])
     assert "first-time" in signals([replace(approved, grant=None)])
@@ -238,7 +250,8 @@ def test_an_episode_is_told_once_and_again_when_it_is_worse():
 def test_sentences_name_no_object_purpose_or_grant():
     odd = use("red-3", MORNING, action="embedding.export", objects=("secretplan",), segment="fr.mail",
               purpose="rate_people", grant="g-odd")  # fmt: skip
-    alerts = raised([odd, replace(odd, objects=("secretplan", "other"), t_us=MORNING + 1)])
+    bare = replace(odd, objects=("secretplan", "other"), t_us=MORNING + 1, grant=None)
+    alerts = raised([odd, bare])
     assert len(alerts) >= 3
     for alert in alerts:
         assert not any(
