@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import orjson
 import pytest
@@ -91,6 +92,13 @@ def test_a_new_segment_that_nobody_asked_for_is_odd_where_others_ask():
     assert held_of(asking(1.0), first(segment="us.chat")).unasked == 0.0, "it is not new to them"
 
 
+@pytest.mark.parametrize("no", [{"action": "catalog.browse"}, {"outcome": "denied"}])
+def test_to_look_up_and_to_be_refused_is_not_to_have_asked(no):
+    sentinel = asking(1.0)
+    sentinel.observe(replace(ASK, **no))
+    assert held_of(sentinel, first()).unasked > 1.0
+
+
 def test_that_nobody_asked_can_be_what_tells_a_first_use():
     """With a new grant of its own a first use is not told where nobody ever asks, and is where all do."""
     new = first(grant="g-new")
@@ -154,7 +162,7 @@ def test_grants_that_somebody_used_are_bounded():
     assert len(sentinel.people["red-3"].deeds) == MOST_DEEDS
 
 
-def sized(sentinel: Sentinel, rows: int, times: int = 1, **more: object) -> list[float]:
+def sized(sentinel: Sentinel, rows: int, times: int = 1, **more: Any) -> list[float]:
     """Return by how much exports of red-3 are larger than is usual, one after another, each the first of its day."""
     event = use(
         "red-3", MORNING, **{"action": "dataset.export", "rows": rows, "bytes": rows * 150, **more}
@@ -195,7 +203,7 @@ def test_after_an_alert_of_the_day_no_size_is_learned():
 
 def test_a_model_is_large_only_beside_the_same_model():
     sentinel = watched()
-    taken = {"action": "artifact.download", "segment": ""}
+    taken: dict[str, Any] = {"action": "artifact.download", "segment": ""}
     sized(sentinel, 100, 30, objects=("small",), **taken)
     assert sized(sentinel, 4_000_000, objects=("big",), **taken)[0] == 0.0, (
         "it is as large as it is"

@@ -75,8 +75,13 @@ def test_only_uses_of_one_object_that_came_about_tell_where_it_is_at_home():
     ):
         sentinel.observe(other)
         assert not {"k1", "k2"} & set(sentinel.homes.kept)
-    sentinel.observe(lone)
-    assert sentinel.homes.of("k1") == "de.key"
+    fresh = watched()
+    for _ in range(9):
+        fresh.observe(lone)
+    assert fresh.homes.kept["k1"] == ["de.key", 1.0], "once a day for each who uses it"
+    fresh.observe(replace(lone, principal="red-2"))
+    fresh.observe(replace(lone, t_us=MORNING + DAY_US))
+    assert fresh.homes.kept["k1"] == ["de.key", 3.0]
 
 
 def opaque() -> Sentinel:
