@@ -35,7 +35,7 @@ class Homes:
     def learn(self, event: Event, *, first: bool = True) -> None:
         """Note a use of one object alone: the majority of such uses tells where it is at home.
 
-        Against the majority a principal has one voice a day, so that nobody moves a thing in an hour.
+        A principal has one voice a day, so that nobody moves a thing, or holds it where it is, in an hour.
 
         Args:
             event: The use.
@@ -48,10 +48,10 @@ class Homes:
                 best = sorted(self.kept.items(), key=lambda one: (-one[1][1], one[0]))
                 self.kept = dict(best[: self.most * 3 // 4])
             self.kept[name] = [segment, 1.0]
-        elif kept[0] == segment:
-            kept[1] = min(SURE, kept[1] + 1.0)
         elif not first:
             return
+        elif kept[0] == segment:
+            kept[1] = min(SURE, kept[1] + 1.0)
         elif kept[1] > 1.0:
             kept[1] -= 1.0
         else:
