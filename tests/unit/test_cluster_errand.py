@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,9 +21,10 @@ from safehold.cluster import farm as farm_module
 from safehold.cluster.errand import Errand
 from safehold.cluster.farm import MOST_HEARD, Cluster, Farm, Held, _Sink
 from safehold.cluster.letter import Claim, Worker, keys_of, read_warrant
+from safehold.cluster.line import LineError
 from safehold.cluster.parcel import end, tell
 from safehold.cluster.seal import BACK, Keys, TaskKey, fresh_secret
-from safehold.errors import SafeholdError
+from safehold.errors import SafeholdError, UnavailableError
 from safehold.sandbox.job import Job, Limits
 from safehold.sandbox.parts import seal_bytes
 from safehold.settings import Home
@@ -259,3 +261,16 @@ def test_the_driver_sees_no_file_of_the_home_and_nothing_of_its_outside(tmp_path
                 capture_output=True, check=True, text=True,
             )  # fmt: skip
             assert told.stdout.strip() == seen
+
+
+def test_a_driver_that_takes_nothing_counts_as_gone_before_its_end_is_read():
+    """Else every attempt would be made with it, and lost, before whoever reads from it sees its end."""
+
+    def closed(*_: object) -> None:
+        raise LineError("closed")
+
+    farm = Farm.__new__(Farm)
+    driver = farm._driver = SimpleNamespace(alive=True, line=SimpleNamespace(write=closed))
+    with pytest.raises(UnavailableError):
+        farm.write({"do": "end"})
+    assert not driver.alive

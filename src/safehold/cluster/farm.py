@@ -163,6 +163,8 @@ class Farm:
         try:
             driver.line.write(header, body)
         except LineError as error:
+            # whoever reads from it may see its end later: until then every attempt would be lost to it
+            driver.alive = False
             raise ended from error
 
     def hold(self, held: Held) -> None:
