@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from safehold.sentinel.evidence import NEW, Finding, Held, explained
+from safehold.sentinel.evidence import MOST_TAUGHT, NEW, Finding, Held, explained
 from safehold.sentinel.measure import rarity, too_many
 from safehold.sentinel.profile import FIRST_DAYS, KEPT, Profile, came
 from safehold.sentinel.settings import HOUR_US
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from safehold.sentinel.detector import Sentinel
 
 HEARD: Final = 0.8  # less is no evidence of a first use
-MOST_TAUGHT: Final = 20  # new objects of one principal in a day that teach what is new to all
 MOST_NEW: Final = 64
 MOST_DEEDS: Final = 256  # grants of one principal that are remembered
 DAYS_OF_WORK: Final = 5.0  # of a week

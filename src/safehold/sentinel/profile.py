@@ -384,6 +384,18 @@ def _log(count: float) -> float:
     return log(1.0 + count)
 
 
+def keep(kept: list[Any], one: Any) -> None:
+    """Keep one more as evidence, and the last ones before it.
+
+    Args:
+        kept: Those that are kept.
+        one: The new one.
+    """
+    kept.append(one)
+    if len(kept) > 2 * KEPT:
+        del kept[:-KEPT]
+
+
 def came(kind: str, of: str) -> str:
     """Return the name of the habit of how many new things a day brings.
 

@@ -8,12 +8,12 @@ from math import log, sqrt
 from typing import TYPE_CHECKING, Final
 
 from safehold.sentinel.bursts import rarest
-from safehold.sentinel.evidence import Finding, Held
+from safehold.sentinel.evidence import MOST_TAUGHT, Finding, Held
 from safehold.sentinel.idle import paired
 from safehold.sentinel.measure import Running, rarity, too_many
 from safehold.sentinel.newness import first_time, papers, scope
 from safehold.sentinel.nights import count_night
-from safehold.sentinel.profile import KEPT, Profile
+from safehold.sentinel.profile import KEPT, Profile, keep
 from safehold.sentinel.runs import quick
 from safehold.sentinel.settings import HOUR_US
 from safehold.sentinel.sizes import LEAST
@@ -27,8 +27,6 @@ UNHEARD: Final = 2.5
 NIGHT_RARE: Final = 1.0
 MOST_VISITS: Final = 6.0  # of a night that count: more of it is a long night, not an odder one
 EXCUSES: Final = 1.5
-MOST_TAUGHT: Final = 20  # new objects of one principal in a day that teach what is new to all
-WITHIN: Final = 0.0
 MOST_USES: Final = 24  # actions of one principal whose sizes are kept
 LEAST_REFUSED: Final = 0.01
 MANY_RETRIES: Final = 3
@@ -151,8 +149,8 @@ def together(sentinel: Sentinel, held: Held, pair: float, action: float) -> floa
     felt, who, wide = held.felt, held.who, sentinel.circles["*"]
     homes = [key[2:] for key in felt if key[0] == "j" and len(key) > 2]
     apart = [key for key in felt if key[0] == "x"]
-    if len(homes) == 1 and not apart:
-        pair *= WITHIN  # of one segment: that it is new is hardly a matter of the join
+    if len(homes) == 1:
+        pair = 0.0  # of one segment: that it is new is no matter of the join
     families = max((felt[key] for key in felt if key[0] == "q"), default=0.0)
     segments = max((felt[key] for key in apart), default=0.0)
     # by the homes and not by the key: a segment may have the separator in its name
@@ -335,18 +333,6 @@ def drift(held: Held) -> Iterator[Finding]:
         score += held.felt[key]
     if score:
         yield Finding("drift", score, (), {"key": key})
-
-
-def keep(numbers: list[int], number: int) -> None:
-    """Keep the number of an event as evidence, and the last ones before it.
-
-    Args:
-        numbers: Those that are kept.
-        number: The new one.
-    """
-    numbers.append(number)
-    if len(numbers) > 2 * KEPT:
-        del numbers[:-KEPT]
 
 
 def usual_denied(who: Profile) -> float:

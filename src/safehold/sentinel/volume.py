@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from safehold.sentinel.evidence import Finding, Held
 from safehold.sentinel.measure import Running, rarity
 from safehold.sentinel.pace import LASTING, Pace
-from safehold.sentinel.profile import KEPT, Profile
+from safehold.sentinel.profile import KEPT, Profile, keep
 from safehold.sentinel.sizes import LEAST, MOST_ACTIONS, WEEK, Spread, note
 
 if TYPE_CHECKING:
@@ -169,9 +169,9 @@ def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
     own, same = rarity(chance), rarity(0.5 * erfc(away / sqrt(2.0)))
     today = held.day >= sentinel.begun + WEEK  # the first week only teaches what things are like
     sized = today and who.sizes.total >= LEAST
-    keep_day(who.large_of_week, held.day, event.number)
+    keep(who.large_of_week, [held.day, event.number])
     if own >= TENTH or same >= FIFTH:
-        keep_day(who.large, held.day, event.number)
+        keep(who.large, [held.day, event.number])
     yield from _count(sentinel, held, "n:" + event.action, 1.0, FEW)
     if today:
         yield from _count(sentinel, held, SAME, same - FIFTH, FEW)
@@ -180,19 +180,6 @@ def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
     if sized:
         yield from _count(sentinel, held, OWN, own - TENTH, FEW)
         yield from _count(sentinel, held, SIZE, 0.5 * (_normal(round(chance, 3)) + away), MEAN)
-
-
-def keep_day(kept: list[list[int]], day: int, number: int) -> None:
-    """Keep the number of a use with its day, and the last ones before it.
-
-    Args:
-        kept: Those that are kept.
-        day: Its day.
-        number: The number.
-    """
-    kept.append([day, number])
-    if len(kept) > 2 * KEPT:
-        del kept[:-KEPT]
 
 
 def _count(
