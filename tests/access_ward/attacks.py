@@ -9,7 +9,7 @@ from .strikes_long import LONG
 
 KINDS = ("slow", "scope", "off_hours", "runaway", "export", "join", "artifact", "first_time")
 EACH = 5
-SPAN = {"slow": 5 * 86400, "scope": 4 * 86400 - 43200}
+DAYS = {"slow": 6, "scope": 4}
 
 
 def _inside(world: World, strike: Strike) -> bool:
@@ -36,7 +36,9 @@ def attack(world: World) -> list[tuple[str, str, Strike]]:
             if strike is None or not strike.rows or not _inside(world, strike):
                 continue
             first, last = strike.rows[0][0], strike.rows[-1][0]
-            if last - first < SPAN.get(kind, 0) or not facts.free(strike.p, first, last):
+            if last // 86400 - first // 86400 < DAYS.get(kind, 0) or not facts.free(
+                strike.p, first, last
+            ):
                 continue
             facts.free_from[strike.p.name].append((first, last))
             done.append((kind, maker.__name__.replace("_", "-"), strike))

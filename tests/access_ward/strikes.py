@@ -36,7 +36,8 @@ def raw_outside(s: Strike, day: int, r: random.Random) -> None:
 @variant("export", never("extract.export", "clinician transcription-editor"))
 def patient_list(s: Strike, day: int, r: random.Random) -> None:
     """Saves lists of patients from the ward's systems to a file."""
-    s.purpose, s.grant = "treatment", None
+    if s.p.role == "clinician":
+        s.purpose, s.grant = "treatment", None
     if r.random() < 0.4:
         s.act("extract.export", f"{s.p.site}.letters", denied=True, wait=200)
     for x in r.sample(("encounters", "problems", "letters", "medication"), r.randint(1, 3)):
