@@ -98,7 +98,7 @@ class World:
         self.release = {m: r.randint(3, 14) for names in self.models.values() for m in names}
         self.batch = r.randint(30, 300)
         self.segments: dict[str, str] = {}
-        self.pace = r.uniform(1.2, 1.5)
+        self.pace = r.uniform(1.3, 1.6)
         self.rotation: tuple[int, dict[str, str]] = (999, {})
         self._projects()
 

@@ -172,6 +172,7 @@ def shelf_sweep(s: Strike, day: int, r: random.Random) -> None:
         if r.random() < 0.3 and len(s.rows) < 7:
             old = max(1, s.world.release[model] - 1)
             s.act("model.download", f"model/{model}/v{old}", size=9e8, wait=120)
+    del s.rows[8:]
 
 
 @variant(
