@@ -54,6 +54,54 @@ def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     yield Finding(channel, score, (), facts)
 
 
+def fetched(sentinel: Sentinel, held: Held, action: float, rare: float) -> float:
+    """Return how odd it is that an artifact is fetched: each sign adds, as in ``first_time``.
+
+    Most who fetch what is not theirs do what they never do, or under a grant of something else. How many are fetched in
+    a row is judged apart: it is what most often is out of line on ordinary days.
+
+    Args:
+        sentinel: Who knows who else uses it.
+        held: The fetch.
+        action: How rare the action is.
+        rare: How rare it is that such a use is refused, if it was.
+    """
+    segment, thing, family, apart, closed = _place_of(sentinel, held)
+    score = 0.7 * action + 0.15 * segment + 0.2 * thing + 0.05 * family + 0.2 * apart + 0.1 * closed
+    score += 1.0 * held.unasked + 2.2 * min(1.0, held.strange) + 0.2 * held.extra
+    score += 0.1 * held.hour + 0.1 * max(held.far.values(), default=0.0)
+    return score + 0.3 * rare - 0.4 * held.approved
+
+
+def taken_out(sentinel: Sentinel, held: Held, action: float, rare: float) -> float:
+    """Return how odd it is that something is taken out, or looked for by vectors, before its size: each sign adds.
+
+    Args:
+        sentinel: Who knows who else uses it.
+        held: The use.
+        action: How rare the action is.
+        rare: How rare it is that such a use is refused, if it was.
+    """
+    segment, thing, family, apart, closed = _place_of(sentinel, held)
+    score = 0.5 * action + 0.1 * segment + 0.1 * thing + 0.05 * family + 0.2 * apart + 0.1 * closed
+    score += 0.8 * held.unasked + 0.7 * min(1.0, held.strange) + 0.1 * held.extra
+    score += 0.3 * held.hour + 0.1 * max(held.far.values(), default=0.0)
+    return score + 0.3 * rare - 0.8 * held.approved
+
+
+def _place_of(sentinel: Sentinel, held: Held) -> tuple[float, float, float, float, float]:
+    """Return how rare segment, object and family are, and how far what is new is of another kind, or closed."""
+    who, felt, wide = held.who, held.felt, sentinel.circles["*"]
+    new = [key for key in felt if key[0] in "so" and key not in who.known]
+    rarest = {"s": 0.0, "o": 0.0, "f": 0.0}
+    for key, score in felt.items():
+        if score > rarest.get(key[0], score):
+            rarest[key[0]] = score
+    apart = max((_apart_of(sentinel, who, key) for key in new), default=0.0)
+    closed = max((wide.closed(key) for key in new), default=0.0)
+    return rarest["s"], rarest["o"], rarest["f"], apart, closed
+
+
 def _apart_of(sentinel: Sentinel, who: Profile, key: str) -> float:
     """Return how far something is a thing of another kind of principals; asked once a day, as all its users count."""
     kept = who.today.apart

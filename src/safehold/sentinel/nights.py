@@ -17,6 +17,7 @@ LEAST_DAYS: Final = 3  # active days before an hour can be unusual
 MOST_EXCUSED: Final = 2.0
 LEAST_OTHERS: Final = 2.0  # days with a purpose by others before it excuses anything
 BASE: Final = 0.02
+CARRIED: Final = 0.4  # as what a visit on the days before counts, at most
 CARRY_US: Final = 5 * DAY_US  # nights of this far back still count beside those of today
 MOST_PURPOSES: Final = 512
 VISIT_US: Final = 60 * SECOND_US  # a pause that ends a visit
@@ -126,4 +127,4 @@ def count_night(who: Profile, t_us: int, rare: float) -> float:
     night[2] = max(night[2], rare)
     night[5] = t_us
     night[6] += 1
-    return float(night[1] + night[4])
+    return float(night[1] + CARRIED * night[4])

@@ -112,6 +112,8 @@ def _extra(finding: Finding, who: Profile) -> str:
 
 def _export(finding: Finding, who: Profile, ring: Sequence[Circle]) -> str:
     facts = finding.facts
+    if away := facts.get("away"):
+        return f"one use {away:.1f} deviations larger than anybody's of the same action on the same thing"
     if not facts["use"]:
         return f"an action that is hardly used, with more coming out than is usual; {_usual(facts['key'], who, ring)}"
     what = "use of embeddings" if facts["use"] == "embedding" else "export or attempted export"

@@ -37,18 +37,19 @@ class Channel:
 
 CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
     {
-        "export": Channel(signal="export", floor=2.2, cap=9.0, share=0.115),
+        "export": Channel(signal="export", floor=0.9, cap=9.0, share=0.09),
         "join": Channel(signal="join", floor=2.7, cap=9.0, share=0.065),
-        "artifact": Channel(signal="artifact", floor=2.2, cap=9.0, share=0.065),
+        "artifact": Channel(signal="artifact", floor=0.9, cap=9.0, share=0.05),
         "pair": Channel(signal="artifact", floor=1.0, cap=3.0, share=0.055, hours=1),
         "row-artifact": Channel(signal="artifact", floor=1.5, cap=9.0, share=0.02),
         "row-export": Channel(signal="export", floor=1.0, cap=9.0, share=0.01),
         "exports": Channel(signal="export", floor=2.5, cap=12.0, share=0.025),
+        "bulk": Channel(signal="export", floor=5.0, cap=30.0, share=0.015),
         "searches": Channel(signal="export", floor=2.5, cap=12.0, share=0.02),
         "artifacts": Channel(signal="artifact", floor=2.5, cap=12.0, share=0.005),
         "agent": Channel(signal="agent", floor=2.2, cap=9.0, share=0.04),
         "loop": Channel(signal="agent", floor=2.8, cap=9.0, share=0.005),
-        "swift": Channel(signal="agent", floor=2.3, cap=6.0, share=0.015),
+        "swift": Channel(signal="agent", floor=2.3, cap=12.0, share=0.015),
         "hour": Channel(signal="off-hours", floor=2.2, cap=12.0, share=0.105),
         "segment": Channel(signal="first-time", floor=1.7, cap=9.0, share=0.105),
         "object": Channel(signal="first-time", floor=2.2, cap=9.0, share=0.015),
@@ -58,8 +59,8 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "size": Channel(signal="slow", floor=2.2, cap=6.0, share=0.015, hours=72, lag=15),
         "wide": Channel(signal="slow", floor=2.2, cap=6.0, share=0.02, hours=72, lag=15),
         "scope": Channel(signal="scope", floor=1.0, cap=9.0, share=0.1, hours=168, lag=7),
-        "reach": Channel(signal="scope", floor=1.2, cap=9.0, share=0.015, hours=168, lag=7),
-        "papers": Channel(signal="scope", floor=1.2, cap=9.0, share=0.03, hours=168, lag=7),
+        "reach": Channel(signal="scope", floor=1.2, cap=60.0, share=0.015, hours=168, lag=7),
+        "papers": Channel(signal="scope", floor=1.2, cap=30.0, share=0.03, hours=168, lag=7),
         "denied": Channel(signal="denied", floor=3.0, cap=9.0, share=0.01),
         "drift": Channel(signal="drift", floor=3.2, cap=9.0, share=0.05),
     }

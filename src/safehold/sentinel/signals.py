@@ -11,7 +11,7 @@ from safehold.sentinel.bursts import rarest
 from safehold.sentinel.evidence import MOST_TAUGHT, Finding, Held
 from safehold.sentinel.idle import paired
 from safehold.sentinel.measure import Running, rarity, too_many
-from safehold.sentinel.newness import first_time, papers, scope
+from safehold.sentinel.newness import fetched, first_time, papers, scope, taken_out
 from safehold.sentinel.nights import count_night
 from safehold.sentinel.profile import KEPT, Profile, keep
 from safehold.sentinel.runs import quick
@@ -27,6 +27,7 @@ UNHEARD: Final = 2.5
 NIGHT_RARE: Final = 1.0
 MOST_VISITS: Final = 6.0  # of a night that count: more of it is a long night, not an odder one
 EXCUSES: Final = 1.5
+ALONE: Final = 1.4  # an agent has no nights of its own: it is there when its operator is
 MOST_USES: Final = 24  # actions of one principal whose sizes are kept
 LEAST_REFUSED: Final = 0.01
 MANY_RETRIES: Final = 3
@@ -37,8 +38,7 @@ BROAD: Final = 6  # different things in an hour, without which no machine is run
 TOLD: Final = 0.5  # from how rare a row is on a sentence says it
 LASTS: Final = 1.0  # weight of an hour beside five minutes
 UNKNOWN: Final = 30.0
-SIZE_ADDS: Final = 1.0  # the most that a size adds to what a use is evidence of, and
-ROW_ADDS: Final = 1.0  # the most that a row adds
+MOST_LARGE: Final = 3.0  # deviations above one that a size adds to an export
 
 
 def find(sentinel: Sentinel, held: Held) -> list[Finding]:
@@ -94,32 +94,25 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     large = larger(sentinel, held, use, count) if held.size is not None else 0.0
     prior = sentinel.habit(f"{use}s/{who.kind}")
     often = Running.from_json(habit[3:]).far(log(1.0 + count), 0.4, prior)
-    common = held.extra + refused(sentinel, held, use)
     row = rarest(sentinel.bursts, who, use, event, held.t_us)
     crowded = row.score if row is not None else 0.0
-    # a size, or a number, that is out of line has a statistic of its own: here it adds no more than a little
-    common += min(SIZE_ADDS, 0.6 * max(0.0, large - 1.0))
-    common += min(ROW_ADDS, max(0.5 * max(0.0, often - 1.0), crowded))
-    common += 0.9 * max(0.0, held.hour - 0.8)
     much = max(large, often)  # size alone, or number alone, is enough if it is far enough
     strange, place = max(((felt[key], key) for key in felt if key[0] in "sof"), default=(0.0, ""))
-    far = max(held.far.values(), default=0.0)
-    # a grant explains where somebody is, not what they do there
-    foreign = max(0.0, max(strange - 0.5, 1.4 * far) - 0.4 * held.approved)
     key = "a:" + (held.meaning or event.action)
     action = felt[key]
     facts = {"count": count, "large": large, "often": often, "hour": held.hour, "use": use, "key": key,
              "row": row if crowded >= TOLD else None, "strange": place if strange > action else ""}  # fmt: skip
+    rare = refused(sentinel, held, use)
     if held.meaning in (ARTIFACT, DOWNLOAD):
-        score = 0.7 * action + 0.9 * foreign + common
-        yield Finding("artifact", score, (), facts, held.again)
+        yield Finding("artifact", fetched(sentinel, held, action, rare), (), facts, held.again)
         yield Finding("row-artifact", crowded, (), facts, held.again)
         yield Finding("artifacts", much, (), facts | {"strange": ""}, held.again)
         if held.meaning == ARTIFACT:
             yield from pairs(sentinel, held, count)
     elif held.meaning in (EXPORT, EMBEDDING):
-        # to search or build at a new place is a first use of it, to take something out there is more
-        score = action + (0.9 if held.meaning == EXPORT else 0.5) * foreign + common
+        score = taken_out(sentinel, held, action, rare)
+        score += 0.4 * min(MOST_LARGE, max(0.0, large - 1.0)) + 0.2 * crowded
+        # to search or build is less than to take something out
         part = 0.75 if held.meaning == EMBEDDING else 1.0
         yield Finding("export", score * part, (), facts, held.again)
         yield Finding(
@@ -249,7 +242,9 @@ def off_hours(held: Held) -> Iterator[Finding]:
         return
     night = held.who.night
     count = count_night(held.who, held.t_us, rare)
-    score = night[2] * (1.0 + 0.5 * log(min(count, MOST_VISITS))) + held.extra
+    score = night[2] * (1.0 + 0.5 * log(max(1.0, min(count, MOST_VISITS)))) + 0.15 * held.amiss
+    if held.event.kind == "agent":
+        score *= ALONE
     facts = {"count": night[6], "hour": held.t_us // HOUR_US % 24}
     yield Finding("hour", score, tuple(night[3][-KEPT:]), facts)
     keep(night[3], held.event.number)

@@ -13,6 +13,7 @@ from safehold.sentinel.measure import Running, rarity
 from safehold.sentinel.pace import LASTING, Pace
 from safehold.sentinel.profile import KEPT, Profile, keep
 from safehold.sentinel.sizes import LEAST, MOST_ACTIONS, WEEK, Spread, note
+from safehold.sentinel.words import ARTIFACT, DOWNLOAD
 
 if TYPE_CHECKING:
     from safehold.sentinel.detector import Sentinel
@@ -21,7 +22,8 @@ MOST_KINDS: Final = 20_000  # of things whose usual size is kept
 MOST_SPREADS: Final = 512  # kinds and actions whose sizes are kept
 MOST_OF_ONE: Final = 50.0  # uses of one day of one principal that count for all of a kind
 NARROW, COARSE = 0.3, 0.7  # least deviations of bytes a row and of size, powers of two
-MOST_AWAY: Final = 4.0
+MOST_AWAY: Final = 4.0  # of what is summed
+BULKY: Final = 3.0
 SLOWLY: Final = 0.02  # weight of a new use in what is usual of a thing
 KNOWN: Final = 5  # uses of a thing before their size says anything
 OTHERS: Final = 10.0  # uses that those of all of a kind count as beside somebody's own
@@ -80,7 +82,7 @@ class Usual:
         large = _step(kept, 3, log2((amount or rows) + 1.0), COARSE)
         if not (rows and amount):
             return None, large
-        return _step(kept, 0, log2((amount + 1.0) / rows), NARROW), large
+        return min(MOST_AWAY, _step(kept, 0, log2((amount + 1.0) / rows), NARROW)), large
 
     def chance(self, who: Profile, action: str, size: int) -> float:
         """Return how many of somebody's uses of an action were as large before the last week, by all of their kind too.
@@ -141,7 +143,7 @@ def _step(kept: list[float], place: int, value: float, floor: float) -> float:
     gone = value - mean
     away = 0.0
     if count >= KNOWN:
-        away = max(-MOST_AWAY, min(MOST_AWAY, gone / sqrt(spread + floor * floor)))
+        away = max(-MOST_AWAY, gone / sqrt(spread + floor * floor))
     kept[place] = count + 1
     step = max(SLOWLY, 1.0 / (count + 1))
     kept[place + 1] = mean + step * gone
@@ -164,6 +166,9 @@ def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
     wide, away = sentinel.usual.away(
         event.action, event.objects[0] if event.objects else "", event.rows, event.bytes
     )
+    if away >= BULKY and held.meaning not in (ARTIFACT, DOWNLOAD):
+        yield Finding("bulk", away, (), {"use": "", "away": away}, held.again)
+    away = min(MOST_AWAY, away)
     chance = sentinel.usual.chance(who, event.action, size)
     note(who.today.sizes, event.action, size, who.sizes.old)
     own, same = rarity(chance), rarity(0.5 * erfc(away / sqrt(2.0)))
