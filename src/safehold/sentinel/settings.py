@@ -38,8 +38,8 @@ class Channel:
 CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
     {
         "export": Channel(signal="export", floor=0.9, cap=9.0, share=0.09),
-        "join": Channel(signal="join", floor=2.7, cap=9.0, share=0.065),
-        "artifact": Channel(signal="artifact", floor=0.9, cap=9.0, share=0.05),
+        "join": Channel(signal="join", floor=2.7, cap=12.0, share=0.06),
+        "artifact": Channel(signal="artifact", floor=1.0, cap=9.0, share=0.05),
         "pair": Channel(signal="artifact", floor=1.0, cap=3.0, share=0.055, hours=1),
         "row-artifact": Channel(signal="artifact", floor=1.5, cap=9.0, share=0.02),
         "row-export": Channel(signal="export", floor=1.0, cap=9.0, share=0.01),
@@ -51,8 +51,8 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "loop": Channel(signal="agent", floor=2.8, cap=9.0, share=0.005),
         "swift": Channel(signal="agent", floor=2.3, cap=12.0, share=0.015),
         "hour": Channel(signal="off-hours", floor=2.2, cap=12.0, share=0.105),
-        "segment": Channel(signal="first-time", floor=1.7, cap=9.0, share=0.105),
-        "object": Channel(signal="first-time", floor=2.2, cap=9.0, share=0.015),
+        "segment": Channel(signal="first-time", floor=1.3, cap=9.0, share=0.105),
+        "object": Channel(signal="first-time", floor=1.5, cap=9.0, share=0.015),
         "slow": Channel(signal="slow", floor=2.4, cap=6.0, share=0.04, hours=72, lag=15),
         "pace": Channel(signal="slow", floor=2.4, cap=6.0, share=0.05, hours=72, lag=13),
         "larger": Channel(signal="slow", floor=2.4, cap=6.0, share=0.03, hours=72, lag=15),

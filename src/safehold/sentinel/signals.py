@@ -141,18 +141,16 @@ def together(sentinel: Sentinel, held: Held, pair: float, action: float) -> floa
     """
     felt, who, wide = held.felt, held.who, sentinel.circles["*"]
     homes = [key[2:] for key in felt if key[0] == "j" and len(key) > 2]
-    apart = [key for key in felt if key[0] == "x"]
     if len(homes) == 1:
         pair = 0.0  # of one segment: that it is new is no matter of the join
     families = max((felt[key] for key in felt if key[0] == "q"), default=0.0)
-    segments = max((felt[key] for key in apart), default=0.0)
     # by the homes and not by the key: a segment may have the separator in its name
     unmet = max((wide.unmet(*two) for two in combinations(sorted(homes), 2)), default=0.0)
     things = [key for key in felt if key[0] == "o"]
     closed = max((wide.closed(key) for key in things if key not in who.known), default=0.0)
-    score = 0.7 * pair + 0.45 * segments + 0.2 * families + 0.6 * unmet
-    score += 0.4 * max((felt[key] for key in things), default=0.0) + 0.8 * closed
-    return score + 0.6 * action + 0.5 * held.extra + 0.1 * max(held.far.values(), default=0.0)
+    score = 0.42 * pair + 0.2 * families + 0.9 * unmet + 0.15 * len(homes) + 1.2 * closed
+    score += 0.4 * max((felt[key] for key in things), default=0.0) + 0.6 * action
+    return score + 0.1 * held.extra + 0.1 * max(held.far.values(), default=0.0) - 0.3 * held.approved
 
 
 def larger(sentinel: Sentinel, held: Held, use: str, count: int) -> float:
