@@ -73,7 +73,7 @@ def fetched(sentinel: Sentinel, held: Held, action: float, rare: float) -> float
     score = 0.7 * action + 0.15 * segment + 0.2 * thing + 0.05 * family + 0.2 * apart + 0.1 * closed
     score += 1.0 * held.unasked + 2.2 * min(1.0, held.strange) + 0.2 * held.extra
     score += 0.1 * held.hour + 0.1 * max(held.far.values(), default=0.0)
-    return score + 0.3 * rare - 0.4 * held.approved
+    return score + 0.5 * rare - 0.4 * held.approved
 
 
 def taken_out(sentinel: Sentinel, held: Held, action: float, rare: float) -> float:
@@ -89,7 +89,7 @@ def taken_out(sentinel: Sentinel, held: Held, action: float, rare: float) -> flo
     score = 0.5 * action + 0.1 * segment + 0.1 * thing + 0.05 * family + 0.2 * apart + 0.1 * closed
     score += 0.8 * held.unasked + 0.7 * min(1.0, held.strange) + 0.1 * held.extra
     score += 0.3 * held.hour + 0.1 * max(held.far.values(), default=0.0)
-    return score + 0.3 * rare - 0.8 * held.approved
+    return score + 0.5 * rare - 0.8 * held.approved
 
 
 def _place_of(sentinel: Sentinel, held: Held) -> tuple[float, float, float, float, float]:

@@ -38,7 +38,7 @@ class Channel:
 CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
     {
         "export": Channel(signal="export", floor=0.9, cap=9.0, share=0.09),
-        "join": Channel(signal="join", floor=2.7, cap=12.0, share=0.06),
+        "join": Channel(signal="join", floor=2.7, cap=9.0, share=0.06),
         "artifact": Channel(signal="artifact", floor=1.0, cap=9.0, share=0.05),
         "pair": Channel(signal="artifact", floor=1.0, cap=3.0, share=0.055, hours=1),
         "row-artifact": Channel(signal="artifact", floor=1.5, cap=9.0, share=0.02),

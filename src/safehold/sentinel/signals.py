@@ -148,9 +148,19 @@ def together(sentinel: Sentinel, held: Held, pair: float, action: float) -> floa
     unmet = max((wide.unmet(*two) for two in combinations(sorted(homes), 2)), default=0.0)
     things = [key for key in felt if key[0] == "o"]
     closed = max((wide.closed(key) for key in things if key not in who.known), default=0.0)
-    score = 0.42 * pair + 0.2 * families + 0.9 * unmet + 0.15 * len(homes) + 1.2 * closed
+    segments = max((felt[key] for key in felt if key[0] == "x"), default=0.0)
+    score = (
+        0.42 * pair
+        + 0.2 * segments
+        + 0.2 * families
+        + 0.9 * unmet
+        + 0.15 * len(homes)
+        + 1.2 * closed
+    )
     score += 0.4 * max((felt[key] for key in things), default=0.0) + 0.6 * action
-    return score + 0.1 * held.extra + 0.1 * max(held.far.values(), default=0.0) - 0.3 * held.approved
+    return (
+        score + 0.1 * held.extra + 0.1 * max(held.far.values(), default=0.0) - 0.3 * held.approved
+    )
 
 
 def larger(sentinel: Sentinel, held: Held, use: str, count: int) -> float:

@@ -19,6 +19,7 @@ ENOUGH_DAYS: Final = 10
 LEAST_DAYS: Final = 4  # of scores, before they set a threshold
 TAIL: Final = 0.6  # by how much scores rise where they are ten times as rare
 JUST: Final = 0.02
+UNSET: Final = 2.5  # times the floor that a threshold is at most before it is set
 STEP: Final = 1.3  # by how much a share of the budget is corrected in a week
 MOST_GROWN: Final = 2.0
 LEAST_GROWN: Final = 0.5
@@ -36,7 +37,8 @@ class Thresholds:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.now: dict[str, float] = {
-            name: (channel.floor + channel.cap) / 2 for name, channel in settings.channels.items()
+            name: min((channel.floor + channel.cap) / 2, UNSET * channel.floor)
+            for name, channel in settings.channels.items()
         }
         self.past: dict[str, list[list[Any]]] = {name: [] for name in settings.channels}
         self.told: dict[str, dict[str, int]] = {name: {} for name in settings.channels}
