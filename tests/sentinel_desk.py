@@ -132,3 +132,15 @@ def raised(events: list[Event], sentinel: Sentinel | None = None) -> list[Alert]
 def signals(events: list[Event], sentinel: Sentinel | None = None) -> set[str]:
     """Return the signals of it."""
     return {alert.signal for alert in raised(events, sentinel)}
+
+
+def score_of(sentinel: Sentinel, event: Event, channel: str) -> float:
+    """Return what a statistic makes of an event, in a sentinel that goes on as if it had never been."""
+    from safehold.sentinel.evidence import hold
+    from safehold.sentinel.signals import find
+
+    other = Sentinel.restore(sentinel.snapshot(), SETTINGS)
+    other.observe(use(event.principal, event.t_us - HOUR))
+    who = other.people[event.principal]
+    found = find(other, hold(other, event, who, event.t_us, event.t_us // DAY_US))
+    return max((one.score for one in found if one.channel == channel), default=0.0)

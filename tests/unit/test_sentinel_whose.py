@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.sentinel_desk import HOUR, NOW, SETTINGS, signals, use, watched
+from tests.sentinel_desk import HOUR, NOW, score_of, signals, use, watched
 
 from safehold.clock import DAY_US
 from safehold.sentinel import Event, Sentinel
 from safehold.sentinel.crowd import Circle
-from safehold.sentinel.evidence import hold
 from safehold.sentinel.homes import SURE, Homes
 from safehold.sentinel.profile import Profile
-from safehold.sentinel.signals import find
 from safehold.sentinel.ties import distance
 
 MORNING = NOW + 11 * HOUR
@@ -21,15 +19,6 @@ MORNING = NOW + 11 * HOUR
 
 def at(name: str, segment: str) -> Event:
     return use("red-3", MORNING, objects=(name,), segment=segment)
-
-
-def score_of(sentinel: Sentinel, event: Event, channel: str) -> float:
-    """Return what a statistic makes of an event, in a sentinel that goes on as if it had never been."""
-    other = Sentinel.restore(sentinel.snapshot(), SETTINGS)
-    other.observe(use(event.principal, MORNING - HOUR))
-    who = other.people[event.principal]
-    found = find(other, hold(other, event, who, event.t_us, event.t_us // DAY_US))
-    return max((one.score for one in found if one.channel == channel), default=0.0)
 
 
 def test_an_object_is_at_home_where_most_of_its_uses_say():
