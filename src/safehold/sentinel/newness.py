@@ -42,12 +42,17 @@ def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
     place, name = max(((felt[key], key) for key in new if key[0] == "o"), default=(0.0, ""))
     apart = max(_apart_of(sentinel, who, key) for key in new)
     closed = max(wide.closed(key) for key in new)
-    score = 0.3 * segment + 0.15 * place + 0.1 * max(held.far.values(), default=0.0)
-    score += 0.3 * held.amiss + 0.5 * held.strange + 0.5 * held.extra + 0.55 * held.unasked
-    score += 0.35 * felt["a:" + (held.meaning or event.action)] + 0.15 * held.hour
-    score += 0.3 * apart + 0.4 * closed - 0.7 * held.approved
-    # whoever was refused has used nothing, and mostly asks next; a machine has less reason to look about
-    score -= 0.3 * (event.outcome == "denied") - 0.2 * (event.kind != "human")
+    far, action = max(held.far.values(), default=0.0), felt["a:" + (held.meaning or event.action)]
+    if segment:
+        score = 0.3 * segment + 0.15 * place + 0.1 * far + 0.35 * action + 0.15 * held.hour
+        score += 0.3 * held.amiss + 0.5 * held.strange + 0.5 * held.extra + 0.55 * held.unasked
+        score += 0.3 * apart + 0.4 * closed - 0.7 * held.approved
+        # whoever was refused has used nothing, and mostly asks next; a machine has less reason to look about
+        score -= 0.3 * (event.outcome == "denied") - 0.2 * (event.kind != "human")
+    else:  # where they are at home already: it is the thing that tells
+        score = 0.3 * place + 0.2 * far + 0.4 * action + 0.3 * held.hour + 0.3 * held.again
+        score += 0.4 * held.amiss + 0.2 * held.strange + 0.8 * held.extra
+        score += 0.8 * apart + 0.35 * closed - 0.8 * held.approved
     if score < HEARD:
         return
     channel = "segment" if segment else "object"

@@ -52,7 +52,7 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "swift": Channel(signal="agent", floor=2.3, cap=12.0, share=0.015),
         "hour": Channel(signal="off-hours", floor=2.2, cap=12.0, share=0.105),
         "segment": Channel(signal="first-time", floor=1.3, cap=9.0, share=0.105),
-        "object": Channel(signal="first-time", floor=1.5, cap=9.0, share=0.015),
+        "object": Channel(signal="first-time", floor=2.2, cap=9.0, share=0.015),
         "slow": Channel(signal="slow", floor=2.4, cap=6.0, share=0.04, hours=72, lag=15),
         "pace": Channel(signal="slow", floor=2.4, cap=6.0, share=0.05, hours=72, lag=13),
         "larger": Channel(signal="slow", floor=2.4, cap=6.0, share=0.03, hours=72, lag=15),
