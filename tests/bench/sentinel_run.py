@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests import access_bed, access_mill, access_port
+from tests import access_bed, access_loom, access_mill, access_port, access_ward
 from tests.access_world import live
 from tests.access_world.__main__ import write
 from tests.bench.sentinel_score import Score, judge, read
@@ -24,7 +24,13 @@ OURS = "sentinel"
 
 
 # logs by further authors, none of whom saw the detector or each other's
-OTHERS = {"bed": access_bed.write, "mill": access_mill.write, "port": access_port.write}
+OTHERS = {
+    "bed": access_bed.write,
+    "loom": access_loom.write,
+    "mill": access_mill.write,
+    "port": access_port.write,
+    "ward": access_ward.write,
+}
 
 
 def make_log(seed: int, into: Path, author: str = "world") -> Path:
