@@ -100,7 +100,7 @@ def test_one_use_far_larger_than_anybodys_of_the_same_thing_is_told():
     event = use("red-3", MORNING, rows=1_500_000, bytes=225_000_000)
     told = raised([event])
     assert [one.signal for one in told] == ["export"]
-    assert "larger than anybody's of the same action on the same thing" in told[0].sentence
+    assert "larger than such uses of the same thing are" in told[0].sentence
     assert signals([replace(event, rows=9_000, bytes=1_350_000)]) == set(), "that happens"
     assert signals([replace(event, objects=("us.key/new",))]) == set(), (
         "of what is new nobody knows a size"

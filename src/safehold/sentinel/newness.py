@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from safehold.sentinel.evidence import MOST_TAUGHT, NEW, Finding, Held, explained
+from safehold.sentinel.evidence import (
+    MOST_AMISS,
+    MOST_TAUGHT,
+    NEW,
+    NO_GRANT,
+    Finding,
+    Held,
+    explained,
+)
 from safehold.sentinel.measure import rarity, too_many
 from safehold.sentinel.profile import FIRST_DAYS, KEPT, Profile, came
 from safehold.sentinel.settings import HOUR_US
@@ -76,7 +84,7 @@ def fetched(sentinel: Sentinel, held: Held, action: float, rare: float) -> float
     """
     segment, thing, family, apart, closed = _place_of(sentinel, held)
     score = 0.7 * action + 0.15 * segment + 0.2 * thing + 0.05 * family + 0.2 * apart + 0.1 * closed
-    score += 1.0 * held.unasked + 2.2 * min(1.0, held.strange) + 0.2 * held.extra
+    score += 1.0 * held.unasked + 2.2 * min(1.0, held.strange) + 0.2 * held.extra + _bare(held)
     score += 0.1 * held.hour + 0.1 * max(held.far.values(), default=0.0)
     return score + 0.5 * rare - 0.4 * held.approved
 
@@ -92,9 +100,14 @@ def taken_out(sentinel: Sentinel, held: Held, action: float, rare: float) -> flo
     """
     segment, thing, family, apart, closed = _place_of(sentinel, held)
     score = 0.5 * action + 0.1 * segment + 0.1 * thing + 0.05 * family + 0.2 * apart + 0.1 * closed
-    score += 0.8 * held.unasked + 0.7 * min(1.0, held.strange) + 0.1 * held.extra
+    score += 0.8 * held.unasked + 0.7 * min(1.0, held.strange) + 0.1 * held.extra + _bare(held)
     score += 0.3 * held.hour + 0.1 * max(held.far.values(), default=0.0)
     return score + 0.5 * rare - 0.8 * held.approved
+
+
+def _bare(held: Held) -> float:
+    """Return what it adds that there is no grant: else whoever leaves it out is quieter than who uses another's."""
+    return 0.25 * min(MOST_AMISS, held.felt.get(NO_GRANT, 0.0))
 
 
 def _place_of(sentinel: Sentinel, held: Held) -> tuple[float, float, float, float, float]:

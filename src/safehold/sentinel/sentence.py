@@ -27,8 +27,9 @@ SEVERITY: Final[Mapping[str, int]] = MappingProxyType(
         "drift": 1,  # mostly a word that was stated wrong
     }
 )
-# two of what somebody may fetch are mostly nothing: told and learned, and the third of them is told again
-MILDER: Final[Mapping[str, int]] = MappingProxyType({"pair": 2})
+# two of what somebody may fetch are mostly nothing: told and learned, and the third of them is told again; one large
+# use of what is no export must not open the episode of one
+MILDER: Final[Mapping[str, int]] = MappingProxyType({"pair": 2, "bulk": 1})
 MOST: Final = 4
 
 
@@ -113,7 +114,7 @@ def _extra(finding: Finding, who: Profile) -> str:
 def _export(finding: Finding, who: Profile, ring: Sequence[Circle]) -> str:
     facts = finding.facts
     if away := facts.get("away"):
-        return f"one use {away:.1f} deviations larger than anybody's of the same action on the same thing"
+        return f"one use {away:.1f} deviations larger than such uses of the same thing are, whoever they are by"
     if not facts["use"]:
         return f"an action that is hardly used, with more coming out than is usual; {_usual(facts['key'], who, ring)}"
     what = "use of embeddings" if facts["use"] == "embedding" else "export or attempted export"

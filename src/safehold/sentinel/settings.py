@@ -37,7 +37,7 @@ class Channel:
 
 CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
     {
-        "export": Channel(signal="export", floor=0.9, cap=9.0, share=0.09),
+        "export": Channel(signal="export", floor=0.9, cap=9.0, share=0.08),
         "join": Channel(signal="join", floor=2.7, cap=9.0, share=0.06),
         "artifact": Channel(signal="artifact", floor=1.0, cap=9.0, share=0.05),
         "pair": Channel(signal="artifact", floor=1.0, cap=3.0, share=0.055, hours=1),
@@ -45,6 +45,7 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
         "row-export": Channel(signal="export", floor=1.0, cap=9.0, share=0.01),
         "exports": Channel(signal="export", floor=2.5, cap=12.0, share=0.025),
         "bulk": Channel(signal="export", floor=5.0, cap=30.0, share=0.015),
+        "renamed": Channel(signal="export", floor=2.2, cap=9.0, share=0.02),
         "searches": Channel(signal="export", floor=2.5, cap=12.0, share=0.02),
         "artifacts": Channel(signal="artifact", floor=2.5, cap=12.0, share=0.005),
         "agent": Channel(signal="agent", floor=2.2, cap=9.0, share=0.04),

@@ -237,7 +237,7 @@ def unheard(held: Held, size: int) -> Iterator[Finding]:
     octaves = (size - sizes.cut) / 2.0 if sizes.total >= LEAST else 0.0
     score = 0.5 * held.felt[key] + min(2.0, max(0.0, 0.25 * octaves)) + held.extra
     facts = {"use": "", "key": key}
-    yield Finding("export", score - 0.7 * held.approved, (), facts, held.again)
+    yield Finding("renamed", score - 0.7 * held.approved, (), facts, held.again)
 
 
 def off_hours(held: Held) -> Iterator[Finding]:

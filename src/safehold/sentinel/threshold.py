@@ -19,6 +19,7 @@ ENOUGH_DAYS: Final = 10
 LEAST_DAYS: Final = 4  # of scores, before they set a threshold
 TAIL: Final = 0.6  # by how much scores rise where they are ten times as rare
 JUST: Final = 0.02
+ALONE: Final = 1.5  # times the greatest score of anybody else that one principal's may count
 UNSET: Final = 2.5  # times the floor that a threshold is at most before it is set
 STEP: Final = 1.3  # by how much a share of the budget is corrected in a week
 MOST_GROWN: Final = 2.0
@@ -103,9 +104,7 @@ class Thresholds:
         self.past[name] = [
             block for block in self.past[name] if (block[0] + 1) * channel.hours > from_day * 24
         ]
-        scores = sorted(
-            (score for _, found in self.past[name] for score in found.values()), reverse=True
-        )
+        scores = ranked(self.past[name])
         budget = self.settings.budget * self.settings.margin * channel.share
         told = sum(self.told[name].values())
         if name in self.set:
@@ -146,6 +145,24 @@ class Thresholds:
         """Go on from what ``to_json`` wrote."""
         self.now, self.past, self.told = tree["now"], tree["past"], tree["told"]
         self.set, self.set_on, self.grown = tree["set"], tree["set_on"], tree["grown"]
+
+
+def ranked(blocks: list[list[Any]]) -> list[float]:
+    """Return the scores of past episodes, largest first; whose are the largest counts no more than others bear out.
+
+    So nobody, by one day of doing far more than anybody, makes a statistic deaf for all.
+
+    Args:
+        blocks: Of each episode the greatest score of each principal.
+    """
+    best: dict[str, float] = {}
+    for _, found in blocks:
+        for name, score in found.items():
+            best[name] = max(best.get(name, 0.0), score)
+    second = sorted(best.values(), reverse=True)[1:2]
+    most = ALONE * second[0] if second else 0.0
+    scores = [score for _, found in blocks for score in found.values()]
+    return sorted((min(score, most) if most else score for score in scores), reverse=True)
 
 
 def bearing(scores: list[float], borne: float, least: float) -> float:

@@ -8,7 +8,7 @@ from math import erfc, log, log2, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
-from safehold.sentinel.evidence import Finding, Held
+from safehold.sentinel.evidence import Finding, Held, told_apart
 from safehold.sentinel.measure import Running, rarity
 from safehold.sentinel.pace import LASTING, Pace
 from safehold.sentinel.profile import KEPT, Profile, keep
@@ -23,7 +23,9 @@ MOST_SPREADS: Final = 512  # kinds and actions whose sizes are kept
 MOST_OF_ONE: Final = 50.0  # uses of one day of one principal that count for all of a kind
 NARROW, COARSE = 0.3, 0.7  # least deviations of bytes a row and of size, powers of two
 MOST_AWAY: Final = 4.0  # of what is summed
-BULKY: Final = 3.0
+BULKY: Final = 3.7  # from where on a single use is kept as a score
+TINY, VAST = 2.5, 6.0  # deviations below and above which a size teaches no more
+SELDOM: Final = 4.0  # what a power of ten of how seldom theirs are as large bears of that
 SLOWLY: Final = 0.02  # weight of a new use in what is usual of a thing
 KNOWN: Final = 5  # uses of a thing before their size says anything
 OTHERS: Final = 10.0  # uses that those of all of a kind count as beside somebody's own
@@ -57,7 +59,18 @@ class Usual:
             rows: Rows opened.
             amount: Bytes that came out.
         """
-        kept = self.kept.get(f"{action}\x1f{objects[0] if objects else ''}")
+        return self.beyond(action, objects[0] if objects else "", rows, amount)
+
+    def beyond(self, action: str, name: str, rows: int, amount: int) -> float:
+        """Return the same of one thing; nothing is learned from it.
+
+        Args:
+            action: What was done.
+            name: To what.
+            rows: Rows opened.
+            amount: Bytes that came out.
+        """
+        kept = self.kept.get(f"{action}\x1f{name}")
         if kept is None or kept[3] < KNOWN:
             return 0.0
         return Running.from_json(kept[3:]).far(log2((amount or rows) + 1.0), COARSE)
@@ -146,6 +159,9 @@ def _step(kept: list[float], place: int, value: float, floor: float) -> float:
         away = max(-MOST_AWAY, gone / sqrt(spread + floor * floor))
     kept[place] = count + 1
     step = max(SLOWLY, 1.0 / (count + 1))
+    if count >= KNOWN:  # else a tiny use makes every large one usual; what is vast was told
+        deviation = sqrt(spread + floor * floor)
+        gone = max(-TINY * deviation, min(VAST * deviation, gone))
     kept[place + 1] = mean + step * gone
     kept[place + 2] = (1.0 - step) * (spread + step * gone * gone)
     return away
@@ -166,10 +182,15 @@ def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
     wide, away = sentinel.usual.away(
         event.action, event.objects[0] if event.objects else "", event.rows, event.bytes
     )
-    if away >= BULKY and held.meaning not in (ARTIFACT, DOWNLOAD):
-        yield Finding("bulk", away, (), {"use": "", "away": away}, held.again)
+    vast = away
+    for name in told_apart(who, event.objects)[1:]:
+        vast = max(vast, sentinel.usual.beyond(event.action, name, event.rows, event.bytes))
     away = min(MOST_AWAY, away)
     chance = sentinel.usual.chance(who, event.action, size)
+    if vast >= BULKY and held.meaning not in (ARTIFACT, DOWNLOAD):
+        # what is large for the thing and not for whoever uses it is their work
+        score = min(vast, SELDOM * rarity(chance))
+        yield Finding("bulk", score, (), {"use": "", "away": vast}, held.again)
     note(who.today.sizes, event.action, size, who.sizes.old)
     own, same = rarity(chance), rarity(0.5 * erfc(away / sqrt(2.0)))
     today = held.day >= sentinel.begun + WEEK  # the first week only teaches what things are like
