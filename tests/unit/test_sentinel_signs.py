@@ -26,7 +26,7 @@ def fetch(who: str, **more: object) -> Event:
 
 
 def export(who: str, **more: object) -> Event:
-    return use(who, MORNING, **{"action": "embedding.export", **more})
+    return use(who, **{"t_us": MORNING, "action": "embedding.export", **more})
 
 
 @pytest.mark.parametrize(("make", "channel"), [(fetch, "artifact"), (export, "export")])
@@ -146,3 +146,138 @@ def test_before_it_is_set_a_threshold_lies_near_its_floor():
     now = Sentinel(Settings()).thresholds.now
     for name, channel in CHANNELS.items():
         assert channel.floor < now[name] <= UNSET * channel.floor
+
+
+VAST = use("red-3", MORNING, rows=1_500_000, bytes=225_000_000)
+
+
+def test_no_tiny_use_makes_a_vast_one_usual():
+    for tiny in (1, 2, 5):
+        before = [
+            use("red-3", MORNING - (tiny - number) * MINUTE, rows=1, bytes=1)
+            for number in range(tiny)
+        ]
+        assert "export" in signals([*before, VAST])
+
+
+def test_a_vast_use_hides_no_export_that_follows():
+    sent = export("red-3", t_us=MORNING + HOUR)
+    assert len([one for one in raised([VAST, sent]) if one.signal == "export"]) == 2
+    assert raised([VAST])[0].severity == 2, "it must not keep the day out of what is slow"
+
+
+def test_a_vast_use_is_found_beside_things_that_nobody_knows():
+    for names in (("us.key/new", "us.key/t0"), ("x", "y", "us.key/t0")):
+        assert score_of(watched(), replace(VAST, objects=names), "bulk") > CHANNELS["bulk"].floor
+
+
+def test_what_is_large_for_a_thing_is_not_told_of_whoever_always_takes_so_much():
+    sentinel = watched()
+    told = score_of(sentinel, VAST, "bulk")
+    spread = sentinel.people["red-3"].sizes.old["dataset.read"]
+    spread.add({110: 60, 40: 60})
+    spread.settle()
+    assert score_of(sentinel, VAST, "bulk") < CHANNELS["bulk"].floor < told
+
+
+def test_a_large_download_of_anything_is_judged_against_downloads_alone():
+    sentinel = watched()
+    event = replace(VAST, action="dataset.download")
+    for _ in range(6):
+        sentinel.observe(replace(event, rows=20, bytes=3_000, t_us=MORNING - 2 * HOUR))
+    assert score_of(sentinel, event, "bulk") == 0.0
+
+
+@pytest.mark.parametrize(("make", "channel"), [(fetch, "artifact"), (export, "export")])
+def test_whoever_leaves_out_the_grant_is_not_quieter_for_it(make, channel):
+    sentinel = watched()
+    own = score_of(sentinel, make("red-0", segment="us.key"), channel)
+    assert score_of(sentinel, make("red-0", segment="us.key", grant=None), channel) > own + 0.5
+
+
+def test_how_far_a_use_is_off_its_grant_counts_for_no_more_than_so_much():
+    sentinel = watched()
+    sentinel.grants.all, sentinel.grants.spread = 10**6, [0.0] * len(sentinel.grants.spread)
+    event = fetch("red-0", grant="g-green-0", segment="jp.screen", purpose="other")
+    other = replace(event, grant="g-red-0", segment="us.key", purpose="train")
+    assert score_of(sentinel, event, "artifact") - score_of(sentinel, other, "artifact") < 2.2 + 2.5
+
+
+@pytest.mark.parametrize(("make", "channel"), [(fetch, "artifact"), (export, "export")])
+def test_a_refused_attempt_counts_by_how_rare_refusals_are(make, channel):
+    sentinel = watched()
+    use_of = {"artifact": "artifact", "export": "export"}[channel]
+    habit = sentinel.habit(f"{use_of}-/human")
+    event = make("red-0", outcome="denied", rows=0, bytes=0)
+    habit.count, habit.mean = 1_000, 0.0
+    rare = score_of(sentinel, event, channel)
+    habit.mean = 0.9
+    assert rare > score_of(sentinel, event, channel) + 0.4
+
+
+@pytest.mark.parametrize("channel", ["artifact", "export", "object"])
+def test_what_is_apart_or_closed_is_a_sign(channel):
+    sentinel = watched()
+    thing = {"artifact": ("model-blue",), "export": ("us.key/odd",), "object": ("us.key/odd",)}[
+        channel
+    ]
+    more = {
+        "object": {},
+        "export": {"action": "embedding.export"},
+        "artifact": {"action": "artifact.download", "segment": ""},
+    }
+    event = use("red-0", MORNING, objects=thing, **more[channel])
+    bare = score_of(sentinel, event, channel)
+    wide = sentinel.circles["*"]
+    for name in ("blue-1", "blue-2"):
+        for day in range(16):
+            wide.learn(name, ["o:" + thing[0]], NOW // DAY_US - 2 + day // 8, 0)
+    closed = score_of(sentinel, event, channel)
+    for name, who in sentinel.people.items():
+        if name.startswith("blue"):
+            who.kind = "workload"
+    assert closed != bare
+    assert score_of(sentinel, event, channel) > closed + 0.1
+
+
+def test_a_row_of_exports_adds_a_little_to_one():
+    sentinel = watched()
+    alone = score_of(sentinel, export("red-0"), "export")
+    for number in range(3):
+        sentinel.observe(export("red-0", t_us=MORNING - (4 - number) * MINUTE))
+    assert alone < score_of(sentinel, export("red-0"), "export") < alone + 0.8
+
+
+def test_an_action_that_nobody_uses_is_judged_apart_from_exports():
+    event = use("red-3", MORNING, action="blorp", rows=0, bytes=10**12, grant=None)
+    sentinel = watched()
+    assert score_of(sentinel, event, "export") == 0.0
+    assert score_of(sentinel, event, "renamed") > CHANNELS["renamed"].floor
+    assert "export" in signals([event])
+
+
+def test_nobody_alone_sets_a_threshold():
+    from safehold.sentinel.threshold import ALONE, ranked
+
+    blocks = [[1, {"a": 900.0, "b": 2.0, "c": 1.0}], [2, {"a": 800.0, "c": 1.5}]]
+    assert ranked(blocks) == [2.0 * ALONE, 2.0 * ALONE, 2.0, 1.5, 1.0]
+    assert ranked([[1, {"a": 9.0}]]) == [9.0], "of one alone nobody can say more"
+    thresholds = Sentinel(Settings()).thresholds
+    for name in ("reach", "papers", "bulk"):
+        for day in range(7, 14):
+            for number in range(6):
+                thresholds.note(name, f"p{number}", day, 6.0)
+        thresholds.note(name, "p0", 10, 1_000.0)
+    thresholds.turn(14, 0, 20.0)
+    for name in ("reach", "papers", "bulk"):
+        assert thresholds.now[name] < 6.0 * ALONE + 1.5
+
+
+def test_visits_of_nights_before_count_by_two_fifths():
+    from safehold.sentinel.nights import CARRY_US, count_night
+    from safehold.sentinel.profile import Profile
+
+    who = Profile("p", "human", 0)
+    for number in range(4):
+        count_night(who, number * 5 * MINUTE, 2.0)
+    assert count_night(who, CARRY_US // 5, 2.0) == pytest.approx(1.0 + 0.4 * 4 * 0.82, abs=0.05)
