@@ -17,6 +17,14 @@ def told(message: bytes) -> tuple[str, ...]:
     return found["signal"], found["state"], found["entry"]
 
 
+def waiting_for(world: World, target: str) -> int:
+    return next(
+        one["waiting"]
+        for one in world.ask("alert", "targets")["targets"]
+        if one["target"] == target
+    )
+
+
 def test_a_burst_of_refusals_reaches_the_receiver_once(tmp_path: Path) -> None:
     world = World(tmp_path).init(CHARTERS / "demo.yaml")
     chain, context = tls_of(tmp_path)
@@ -48,6 +56,8 @@ def test_a_burst_of_refusals_reaches_the_receiver_once(tmp_path: Path) -> None:
             eventually(lambda: len(got) > 1, seconds=LIMIT_S)
             (acked,) = client.call("alert.list")["alerts"]
             assert told(got[1]) == ("denied_burst", "acked", str(acked["entry"]))
+            # the receiver has it a moment before the keeper has noted that it has
+            eventually(lambda: not waiting_for(world, "siem"), seconds=LIMIT_S)
         states = {one["target"]: one for one in world.ask("alert", "targets")["targets"]}
         assert (states["siem"]["waiting"], states["dead"]["waiting"]) == (0, 2)
         # by hand, from the keeper's own lists: nothing is new; again from the beginning if that is asked for
