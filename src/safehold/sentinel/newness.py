@@ -35,7 +35,7 @@ def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
 
     How few use it, how far it lies from their work, that it is much used but always by the same, or by nobody of their
     kind, that nobody asked for it, that its grant is none or another's, the action and the hour. A new grant of its own
-    takes off. The weights are those that told most first uses by others from ordinary ones on days by three authors.
+    takes off. The weights are those that told most first uses by others from ordinary ones on days by other authors.
 
     Args:
         sentinel: Who knows who else uses it.

@@ -250,7 +250,7 @@ def off_hours(held: Held) -> Iterator[Finding]:
         return
     night = held.who.night
     count = count_night(held.who, held.t_us, rare)
-    score = night[2] * (1.0 + 0.5 * log(max(1.0, min(count, MOST_VISITS)))) + 0.15 * held.amiss
+    score = night[2] * (1.0 + 0.5 * log(min(count, MOST_VISITS))) + 0.15 * held.amiss
     if held.event.kind == "agent":
         score *= ALONE
     facts = {"count": night[6], "hour": held.t_us // HOUR_US % 24}

@@ -156,12 +156,12 @@ def _step(kept: list[float], place: int, value: float, floor: float) -> float:
     gone = value - mean
     away = 0.0
     if count >= KNOWN:
-        away = max(-MOST_AWAY, gone / sqrt(spread + floor * floor))
+        deviation = sqrt(spread + floor * floor)
+        away = max(-MOST_AWAY, gone / deviation)
+        # else a tiny use makes every large one usual; what is vast was told
+        gone = max(-TINY * deviation, min(VAST * deviation, gone))
     kept[place] = count + 1
     step = max(SLOWLY, 1.0 / (count + 1))
-    if count >= KNOWN:  # else a tiny use makes every large one usual; what is vast was told
-        deviation = sqrt(spread + floor * floor)
-        gone = max(-TINY * deviation, min(VAST * deviation, gone))
     kept[place + 1] = mean + step * gone
     kept[place + 2] = (1.0 - step) * (spread + step * gone * gone)
     return away
