@@ -15,6 +15,8 @@ from tests.pair import Keeper, eventually
 from tests.watching import Post
 from tests.world import raised
 
+from safehold.app.service import Service
+from safehold.db import Lead
 from safehold.errors import UnavailableError
 from safehold.keeper.ports import Frame
 from safehold.keeper.relay import NotBegunError, relay
@@ -201,6 +203,39 @@ def test_who_was_cut_off_opens_no_key_and_changes_no_row(
         assert isinstance(error, UnavailableError)
         assert error.rule == "keeper.lead"
     former.engine.dispose()
+
+
+def test_whoever_starts_while_the_leader_is_leaving_stands_by(bench: Bench) -> None:
+    """The lock of the ledger goes a moment after the right to lead, so the two may meet."""
+    bench.start()
+    assert bench.service is not None
+    if (lead := bench.service.desk.lead) is not None:
+        lead.close()
+    late = Keeper(bench, "b").start()
+    try:
+        assert not late.leads
+        bench.stop()
+        eventually(lambda: late.leads)
+    finally:
+        late.stop()
+
+
+def test_a_database_that_breaks_while_a_keeper_starts_is_unavailable(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the words of no row, and with the exit code after which a supervisor starts it again."""
+    keeper = Keeper(bench, "b")
+
+    def broken(_lead: Lead) -> Service:
+        raise ValueError("what a row held")
+
+    monkeypatch.setattr(keeper.candidate, "_begin", broken)
+    try:
+        error = raised(keeper.candidate.start)
+        assert isinstance(error, UnavailableError)
+        assert "row" not in str(error)
+    finally:
+        keeper.door.close()
 
 
 def test_what_is_contained_alerted_and_open_is_so_for_the_one_that_takes_over(

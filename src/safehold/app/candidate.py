@@ -41,6 +41,8 @@ WATCH_S = 0.5  # between two looks at whether this keeper still leads
 REST_S = 1.0  # after a failed attempt; doubled with each, up to
 LONGEST_REST_S = 30.0
 PATIENCE_S = 15.0  # how long a caller waits while one keeper takes over from another
+# somebody leads, or has just stopped: the lock of the ledger goes a moment after the right to lead
+_LED = ("keeper.lead", "ledger.lock")
 
 
 class Candidate(Mapping[str, Verb]):
@@ -90,14 +92,18 @@ class Candidate(Mapping[str, Verb]):
         """Lead, or stand by if another keeper does; from now on until ``close``.
 
         Raises:
-            SafeholdError: Whatever keeps this keeper from leading, except that another one does.
+            SafeholdError: Whatever keeps this keeper from leading, except that another one does or has just stopped.
         """
         first: Service | None = None
         try:
             first = self._attempt()
         except ConflictError as error:
-            if error.rule != "keeper.lead":
+            if error.rule not in _LED:
                 raise
+        except SafeholdError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what a damaged database says may quote rows
+            raise _cannot_lead(error) from None
         self._thread = threading.Thread(target=self._go_on, args=(first,), daemon=True)
         self._thread.start()
 
@@ -130,8 +136,7 @@ class Candidate(Mapping[str, Verb]):
                 try:
                     service = self._attempt()
                 except ConflictError as error:
-                    # the lock of the ledger goes a moment after the right to lead
-                    self._trouble = None if error.rule in ("keeper.lead", "ledger.lock") else error
+                    self._trouble = None if error.rule in _LED else error
                     self._closing.wait(POLL_S)
                     continue
                 except SafeholdError as error:
@@ -139,14 +144,7 @@ class Candidate(Mapping[str, Verb]):
                     rest = min(rest * 2, LONGEST_REST_S)
                     continue
                 except Exception as error:  # noqa: BLE001 - what a damaged database says may quote rows
-                    self._fail(
-                        UnavailableError(
-                            f"this keeper cannot lead: {type(error).__name__}",
-                            rule="keeper.start",
-                            fix="safehold doctor; if the home is damaged, restore it as a whole",
-                        ),
-                        rest,
-                    )
+                    self._fail(_cannot_lead(error), rest)
                     rest = min(rest * 2, LONGEST_REST_S)
                     continue
             end = self.accompany(service)
@@ -253,3 +251,11 @@ class Candidate(Mapping[str, Verb]):
         known = {path.name: path for path in self._home.sockets}
         found = known.get(name)
         return None if found == self._socket else found
+
+
+def _cannot_lead(error: Exception) -> UnavailableError:
+    return UnavailableError(
+        f"this keeper cannot lead: {type(error).__name__}",
+        rule="keeper.start",
+        fix="safehold doctor; if the home is damaged, restore it as a whole",
+    )
