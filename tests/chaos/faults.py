@@ -64,7 +64,8 @@ class Havoc:
                 code = program.process.returncode if program.process is not None else None
                 self._record.refused("supervisor", f"{name} ended with {code}")
                 if code != UNAVAILABLE:
-                    self._record.broke(f"{name} ended by itself with {code}")
+                    last = program.log.read_text("utf-8", "replace")[-300:]
+                    self._record.broke(f"{name} ended by itself with {code}: {last}")
             elif time.monotonic() > self._waiting[name]:
                 del self._waiting[name]
                 program.begin()
