@@ -10,6 +10,7 @@ from safehold.sentinel import Settings, words
 from safehold.sentinel.response import RESPONSES
 from safehold.sentinel.sentence import SEVERITY
 from safehold.sentinel.settings import CHANNELS
+from safehold.sentinel.weights import WEIGHTS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/sentinel.md").read_text("utf-8")
 
@@ -34,6 +35,16 @@ def test_thresholds():
         name: (one.signal, one.floor, one.cap, one.share, one.hours)
         for name, one in CHANNELS.items()
     }
+
+
+def test_weights():
+    told: dict[str, dict[str, float]] = {name: {} for name in WEIGHTS}
+    for sign, what, *weights in rows("What signs"):
+        assert what
+        for name, weight in zip(WEIGHTS, weights, strict=True):
+            if weight != "-":
+                told[name][sign.strip("`")] = float(weight)
+    assert told == WEIGHTS
 
 
 def test_settings():

@@ -10,6 +10,7 @@ from tests.sentinel_desk import DAY_US, HOUR, MINUTE, NOW, raised, score_of, sig
 from safehold.sentinel import Event, Sentinel, Settings
 from safehold.sentinel.settings import CHANNELS
 from safehold.sentinel.threshold import UNSET
+from safehold.sentinel.weights import WEIGHTS, weigh
 
 MORNING = NOW + 11 * HOUR
 
@@ -271,6 +272,23 @@ def test_nobody_alone_sets_a_threshold():
     thresholds.turn(14, 0, 20.0)
     for name in ("reach", "papers", "bulk"):
         assert thresholds.now[name] < 6.0 * ALONE + 1.5
+
+
+@pytest.mark.parametrize("statistic", sorted(WEIGHTS))
+def test_every_sign_counts_by_its_weight_and_none_may_be_left_out(statistic):
+    signs = dict.fromkeys(WEIGHTS[statistic], 1.0)
+    whole = weigh(statistic, signs)
+    for name, weight in WEIGHTS[statistic].items():
+        assert weigh(statistic, signs | {name: 3.0}) == pytest.approx(whole + 2.0 * weight)
+        assert weigh(statistic, signs | {"beside": 9.0}) == whole
+        with pytest.raises(KeyError):
+            weigh(statistic, {other: 1.0 for other in signs if other != name})
+
+
+def test_a_search_counts_by_three_quarters_of_what_an_export_does(monkeypatch):
+    monkeypatch.setattr("safehold.sentinel.newness.weigh", lambda _statistic, _signs: 4.0)
+    for action, score in (("embedding.export", 4.0), ("embedding.search", 3.0)):
+        assert score_of(watched(), export("red-0", action=action), "export") == score
 
 
 def test_visits_of_nights_before_count_by_two_fifths():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from safehold.sentinel.evidence import (
@@ -17,11 +17,13 @@ from safehold.sentinel.evidence import (
 from safehold.sentinel.measure import rarity, too_many
 from safehold.sentinel.profile import FIRST_DAYS, KEPT, Profile, came
 from safehold.sentinel.settings import HOUR_US
+from safehold.sentinel.weights import weigh
 
 if TYPE_CHECKING:
     from safehold.sentinel.detector import Sentinel
 
 HEARD: Final = 0.8  # less is no evidence of a first use
+MOST_OFF: Final = 1.0  # how far a fetch or an export is off its grant, at most
 MOST_NEW: Final = 64
 MOST_DEEDS: Final = 256  # grants of one principal that are remembered
 DAYS_OF_WORK: Final = 5.0  # of a week
@@ -35,92 +37,81 @@ def first_time(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
 
     How few use it, how far it lies from their work, that it is much used but always by the same, or by nobody of their
     kind, that nobody asked for it, that its grant is none or another's, the action and the hour. A new grant of its own
-    takes off. The weights are those that told most first uses by others from ordinary ones on days by other authors.
+    takes off. An object counts by itself only where they are at home already.
 
     Args:
         sentinel: Who knows who else uses it.
         held: The use.
     """
-    who, event, felt = held.who, held.event, held.felt
-    new = [key for key in felt if key[0] in "so" and key not in who.known]
+    who, event = held.who, held.event
+    new = {key: held.felt[key] for key in _new_of(held)}
     if not new:
         return
-    wide = sentinel.circles["*"]
-    segment = max((felt[key] for key in new if key[0] == "s"), default=0.0)
-    place, name = max(((felt[key], key) for key in new if key[0] == "o"), default=(0.0, ""))
-    apart = max(_apart_of(sentinel, who, key) for key in new)
-    closed = max(wide.closed(key) for key in new)
-    far, action = max(held.far.values(), default=0.0), felt["a:" + (held.meaning or event.action)]
-    if segment:
-        score = 0.3 * segment + 0.15 * place + 0.1 * far + 0.35 * action + 0.15 * held.hour
-        score += 0.3 * held.amiss + 0.5 * held.strange + 0.5 * held.extra + 0.55 * held.unasked
-        score += 0.3 * apart + 0.4 * closed - 0.7 * held.approved
-        # whoever was refused has used nothing, and mostly asks next; a machine has less reason to look about
-        score -= 0.3 * (event.outcome == "denied") - 0.2 * (event.kind != "human")
-    else:  # where they are at home already: it is the thing that tells
-        score = 0.3 * place + 0.2 * far + 0.4 * action + 0.3 * held.hour + 0.3 * held.again
-        score += 0.4 * held.amiss + 0.2 * held.strange + 0.8 * held.extra
-        score += 0.8 * apart + 0.35 * closed - 0.8 * held.approved
+    signs = _signs_of(sentinel, held, new)
+    channel = "segment" if signs["segment"] else "object"
+    score = weigh(channel, signs)
     if score < HEARD:
         return
-    channel = "segment" if segment else "object"
-    key = "s:" + event.segment if segment else name
+    things = ((rare, key) for key, rare in new.items() if key[0] == "o")
+    key = "s:" + event.segment if signs["segment"] else max(things, default=(0.0, ""))[1]
     facts = {"what": channel, "key": key, "times": who.today.rare.get(key, 1), "grant": event.grant is not None,
              "approved": held.approved > 0}  # fmt: skip
     yield Finding(channel, score, (), facts)
 
 
-def fetched(sentinel: Sentinel, held: Held, action: float, rare: float) -> float:
-    """Return how odd it is that an artifact is fetched: each sign adds, as in ``first_time``.
+def odd_use(sentinel: Sentinel, held: Held, statistic: str, **more: float) -> float:
+    """Return how odd it is that an artifact is fetched, or something taken out, by its signs, as in ``first_time``.
 
-    Most who fetch what is not theirs do what they never do, or under a grant of something else. How many are fetched in
+    Most who take what is not theirs do what they never do, or under a grant of something else. How many are fetched in
     a row is judged apart: it is what most often is out of line on ordinary days.
 
     Args:
         sentinel: Who knows who else uses it.
-        held: The fetch.
-        action: How rare the action is.
-        rare: How rare it is that such a use is refused, if it was.
+        held: The use.
+        statistic: Whose weights count: ``artifact`` or ``export``.
+        more: Signs that only such uses have.
     """
-    segment, thing, family, apart, closed = _place_of(sentinel, held)
-    score = 0.7 * action + 0.15 * segment + 0.2 * thing + 0.05 * family + 0.2 * apart + 0.1 * closed
-    score += 1.0 * held.unasked + 2.2 * min(1.0, held.strange) + 0.2 * held.extra + _bare(held)
-    score += 0.1 * held.hour + 0.1 * max(held.far.values(), default=0.0)
-    return score + 0.5 * rare - 0.4 * held.approved
+    return weigh(statistic, _signs_of(sentinel, held, held.felt) | more)
 
 
-def taken_out(sentinel: Sentinel, held: Held, action: float, rare: float) -> float:
-    """Return how odd it is that something is taken out, or looked for by vectors, before its size: each sign adds.
+def _new_of(held: Held) -> list[str]:
+    return [key for key in held.felt if key[0] in "so" and key not in held.who.known]
+
+
+def _signs_of(sentinel: Sentinel, held: Held, parts: Mapping[str, float]) -> dict[str, float]:
+    """Return the signs of that a use is not of somebody's own work, by the names that ``weights`` has for them.
 
     Args:
         sentinel: Who knows who else uses it.
         held: The use.
-        action: How rare the action is.
-        rare: How rare it is that such a use is refused, if it was.
+        parts: Those of its parts of which the rarest segment, object and family count.
     """
-    segment, thing, family, apart, closed = _place_of(sentinel, held)
-    score = 0.5 * action + 0.1 * segment + 0.1 * thing + 0.05 * family + 0.2 * apart + 0.1 * closed
-    score += 0.8 * held.unasked + 0.7 * min(1.0, held.strange) + 0.1 * held.extra + _bare(held)
-    score += 0.3 * held.hour + 0.1 * max(held.far.values(), default=0.0)
-    return score + 0.5 * rare - 0.8 * held.approved
-
-
-def _bare(held: Held) -> float:
-    """Return what it adds that there is no grant: else whoever leaves it out is quieter than who uses another's."""
-    return 0.25 * min(MOST_AMISS, held.felt.get(NO_GRANT, 0.0))
-
-
-def _place_of(sentinel: Sentinel, held: Held) -> tuple[float, float, float, float, float]:
-    """Return how rare segment, object and family are, and how far what is new is of another kind, or closed."""
-    who, felt, wide = held.who, held.felt, sentinel.circles["*"]
-    new = [key for key in felt if key[0] in "so" and key not in who.known]
+    who, event, wide, new = held.who, held.event, sentinel.circles["*"], _new_of(held)
     rarest = {"s": 0.0, "o": 0.0, "f": 0.0}
-    for key, score in felt.items():
+    for key, score in parts.items():
         if score > rarest.get(key[0], score):
             rarest[key[0]] = score
-    apart = max((_apart_of(sentinel, who, key) for key in new), default=0.0)
-    closed = max((wide.closed(key) for key in new), default=0.0)
-    return rarest["s"], rarest["o"], rarest["f"], apart, closed
+    return {
+        "segment": rarest["s"],
+        "object": rarest["o"],
+        "family": rarest["f"],
+        "apart": max((_apart_of(sentinel, who, key) for key in new), default=0.0),
+        "closed": max((wide.closed(key) for key in new), default=0.0),
+        "far": max(held.far.values(), default=0.0),
+        "unasked": held.unasked,
+        "amiss": held.amiss,
+        # else whoever leaves the grant out is quieter than who uses another's
+        "bare": min(MOST_AMISS, held.felt.get(NO_GRANT, 0.0)),
+        "strange": held.strange,
+        "off": min(MOST_OFF, held.strange),
+        "extra": held.extra,
+        "action": held.felt["a:" + (held.meaning or event.action)],
+        "hour": held.hour,
+        "denied": float(event.outcome == "denied"),
+        "again": float(held.again),
+        "machine": float(event.kind != "human"),
+        "approved": held.approved,
+    }
 
 
 def _apart_of(sentinel: Sentinel, who: Profile, key: str) -> float:

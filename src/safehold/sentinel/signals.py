@@ -11,13 +11,14 @@ from safehold.sentinel.bursts import rarest
 from safehold.sentinel.evidence import MOST_TAUGHT, Finding, Held
 from safehold.sentinel.idle import paired
 from safehold.sentinel.measure import Running, rarity, too_many
-from safehold.sentinel.newness import fetched, first_time, papers, scope, taken_out
+from safehold.sentinel.newness import first_time, odd_use, papers, scope
 from safehold.sentinel.nights import count_night
 from safehold.sentinel.profile import KEPT, Profile, keep
 from safehold.sentinel.runs import quick
 from safehold.sentinel.settings import HOUR_US
 from safehold.sentinel.sizes import LEAST
 from safehold.sentinel.volume import slow
+from safehold.sentinel.weights import weigh
 from safehold.sentinel.words import ARTIFACT, DOWNLOAD, EMBEDDING, EXPORT, JOIN, PAPER
 
 if TYPE_CHECKING:
@@ -104,14 +105,15 @@ def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
              "row": row if crowded >= TOLD else None, "strange": place if strange > action else ""}  # fmt: skip
     rare = refused(sentinel, held, use)
     if held.meaning in (ARTIFACT, DOWNLOAD):
-        yield Finding("artifact", fetched(sentinel, held, action, rare), (), facts, held.again)
+        score = odd_use(sentinel, held, "artifact", refused=rare)
+        yield Finding("artifact", score, (), facts, held.again)
         yield Finding("row-artifact", crowded, (), facts, held.again)
         yield Finding("artifacts", much, (), facts | {"strange": ""}, held.again)
         if held.meaning == ARTIFACT:
             yield from pairs(sentinel, held, count)
     elif held.meaning in (EXPORT, EMBEDDING):
-        score = taken_out(sentinel, held, action, rare)
-        score += 0.4 * min(MOST_LARGE, max(0.0, large - 1.0)) + 0.2 * crowded
+        beyond_one = min(MOST_LARGE, max(0.0, large - 1.0))
+        score = odd_use(sentinel, held, "export", refused=rare, larger=beyond_one, row=crowded)
         # to search or build is less than to take something out
         part = 0.75 if held.meaning == EMBEDDING else 1.0
         yield Finding("export", score * part, (), facts, held.again)
@@ -149,18 +151,20 @@ def together(sentinel: Sentinel, held: Held, pair: float, action: float) -> floa
     things = [key for key in felt if key[0] == "o"]
     closed = max((wide.closed(key) for key in things if key not in who.known), default=0.0)
     segments = max((felt[key] for key in felt if key[0] == "x"), default=0.0)
-    score = (
-        0.42 * pair
-        + 0.2 * segments
-        + 0.2 * families
-        + 0.9 * unmet
-        + 0.15 * len(homes)
-        + 1.2 * closed
-    )
-    score += 0.4 * max((felt[key] for key in things), default=0.0) + 0.6 * action
-    return (
-        score + 0.1 * held.extra + 0.1 * max(held.far.values(), default=0.0) - 0.3 * held.approved
-    )
+    signs = {
+        "pair": pair,
+        "homes": segments,
+        "families": families,
+        "unmet": unmet,
+        "many": float(len(homes)),
+        "object": max((felt[key] for key in things), default=0.0),
+        "closed": closed,
+        "far": max(held.far.values(), default=0.0),
+        "extra": held.extra,
+        "action": action,
+        "approved": held.approved,
+    }
+    return weigh("join", signs)
 
 
 def larger(sentinel: Sentinel, held: Held, use: str, count: int) -> float:
