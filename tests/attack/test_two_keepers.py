@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from tests.watching import Post
 from tests.world import raised
 
 from safehold.app.service import Service
-from safehold.db import Lead
-from safehold.errors import UnavailableError
+from safehold.db.lead import FileLead
+from safehold.errors import ConflictError, UnavailableError
 from safehold.keeper.ports import Frame
 from safehold.keeper.relay import NotBegunError, relay
+from safehold.ledger.store import hold_directory
 
 
 @pytest.fixture(scope="module")
@@ -205,37 +207,134 @@ def test_who_was_cut_off_opens_no_key_and_changes_no_row(
     former.engine.dispose()
 
 
-def test_whoever_starts_while_the_leader_is_leaving_stands_by(bench: Bench) -> None:
-    """The lock of the ledger goes a moment after the right to lead, so the two may meet."""
+@pytest.fixture
+def embedded(bench: Bench) -> Iterator[Bench]:
+    """A keeper that holds the ledger and not the right to lead: one that leaves, or that a command has started."""
     bench.start()
     assert bench.service is not None
     if (lead := bench.service.desk.lead) is not None:
         lead.close()
-    late = Keeper(bench, "b").start()
-    try:
-        assert not late.leads
+    yield bench
+    if bench.service is not None:
         bench.stop()
+
+
+def test_whoever_starts_while_the_leader_is_leaving_waits_for_it(embedded: Bench) -> None:
+    """The lock of the ledger goes a moment after the right to lead, so the two may meet."""
+    late = Keeper(embedded, "b")
+    start = threading.Thread(target=late.start)
+    start.start()
+    try:
+        start.join(1.0)
+        assert start.is_alive()
+        assert not late.leads
+        embedded.stop()
         eventually(lambda: late.leads)
     finally:
+        start.join(300)
         late.stop()
 
 
-def test_a_database_that_breaks_while_a_keeper_starts_is_unavailable(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With the words of no row, and with the exit code after which a supervisor starts it again."""
-    keeper = Keeper(bench, "b")
+def test_whoever_finds_another_kind_of_keeper_says_so_and_changes_nothing(embedded: Bench) -> None:
+    assert embedded.service is not None
+    engine = embedded.service.desk.engine
+    with engine.connect() as connection:
+        before = connection.exec_driver_sql("SELECT number FROM lead").all()
+        connection.rollback()
+        late = Keeper(embedded, "b")
+        late.candidate._patience_s = 0.3
+        try:
+            error = raised(late.candidate.start)
+            assert isinstance(error, ConflictError)
+            assert error.rule == "ledger.lock"
+            assert connection.exec_driver_sql("SELECT number FROM lead").all() == before
+        finally:
+            connection.rollback()
+            late.door.close()
 
-    def broken(_lead: Lead) -> Service:
-        raise ValueError("what a row held")
 
-    monkeypatch.setattr(keeper.candidate, "_begin", broken)
+def test_whoever_stands_by_beside_another_kind_of_keeper_says_so(embedded: Bench) -> None:
+    two = Keeper(embedded, "b")
+    candidate = two.candidate
+    candidate._patience_s = 0.3
+    candidate._thread = threading.Thread(target=candidate._go_on, args=(None,), daemon=True)
+    candidate._thread.start()
+    two._thread.start()
     try:
-        error = raised(keeper.candidate.start)
-        assert isinstance(error, UnavailableError)
-        assert "row" not in str(error)
+        eventually(lambda: candidate._trouble is not None)
+        assert raised(lambda: two.call("status")).rule == "ledger.lock"
+        embedded.stop()
+        eventually(lambda: two.leads)
+        assert candidate._trouble is None
     finally:
+        two.stop()
+
+
+def broken(_: object) -> Any:
+    raise ValueError("what a row held")
+
+
+def full(*_: object) -> Any:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("at", "how", "said"),
+    [("_begin", broken, "ValueError"), ("replace_file", full, "No space left")],
+)
+def test_what_breaks_while_a_keeper_starts_is_unavailable_and_lets_others_lead(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, at: str, how: Any, said: str
+) -> None:
+    """With the exit code after which a supervisor starts it again, and no word of a row."""
+    keeper, other = Keeper(bench, "b"), Keeper(bench, "")
+    with monkeypatch.context() as patch:
+        if at == "_begin":
+            patch.setattr(keeper.candidate, at, how)
+        else:
+            patch.setattr(f"safehold.app.candidate.{at}", how)
+        error = raised(keeper.candidate.start)
+    try:
+        assert isinstance(error, UnavailableError)
+        assert error.exit_code == 6
+        assert said in str(error)
+        assert "what a row held" not in str(error)
+        assert error.__suppress_context__
+        other.start()
+        assert other.leads
+    finally:
+        other.stop()
         keeper.door.close()
+
+
+def test_what_goes_beside_a_leader_and_breaks_ends_no_standing_by(bench: Bench) -> None:
+    keeper = Keeper(bench, "b")
+    tries: list[Service] = []
+
+    def accompany(service: Service) -> Callable[[], None]:
+        tries.append(service)
+        if len(tries) < 3:
+            full()
+        return lambda: None
+
+    keeper.candidate.accompany = accompany
+    keeper.start()
+    try:
+        eventually(lambda: len(tries) == 3 and keeper.leads)
+        assert all(one.desk.lead is not None for one in tries)
+        assert raised(tries[0].desk.lead.check).rule == "keeper.lead"  # type: ignore[union-attr]
+    finally:
+        keeper.stop()
+
+
+@pytest.mark.parametrize("hold", [hold_directory, lambda place: FileLead(place / "lead")])
+def test_a_place_without_locks_is_not_taken_for_one_that_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hold: Callable[[Path], object]
+) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", none)
+    assert isinstance(raised(lambda: hold(tmp_path)), UnavailableError)
 
 
 def test_what_is_contained_alerted_and_open_is_so_for_the_one_that_takes_over(

@@ -38,10 +38,13 @@ def test_thresholds():
 
 
 def test_weights():
-    told: dict[str, dict[str, float]] = {name: {} for name in WEIGHTS}
+    table = PAGE[PAGE.index("\n| sign |") :]
+    names = re.findall(r"`(\w+)`", table.strip().split("\n", 1)[0])
+    told: dict[str, dict[str, float]] = {name: {} for name in names}
+    assert len({sign for sign, *_ in rows("What signs")}) == len(rows("What signs"))
     for sign, what, *weights in rows("What signs"):
         assert what
-        for name, weight in zip(WEIGHTS, weights, strict=True):
+        for name, weight in zip(names, weights, strict=True):
             if weight != "-":
                 told[name][sign.strip("`")] = float(weight)
     assert told == WEIGHTS

@@ -8,7 +8,12 @@ import pytest
 from tests.sentinel_desk import DAY_US, HOUR, MINUTE, NOW, raised, score_of, signals, use, watched
 
 from safehold.sentinel import Event, Sentinel, Settings
+from safehold.sentinel.crowd import Circle
+from safehold.sentinel.evidence import Held
+from safehold.sentinel.newness import first_time, odd_use
+from safehold.sentinel.profile import Profile
 from safehold.sentinel.settings import CHANNELS
+from safehold.sentinel.signals import together
 from safehold.sentinel.threshold import UNSET
 from safehold.sentinel.weights import WEIGHTS, weigh
 
@@ -283,6 +288,54 @@ def test_every_sign_counts_by_its_weight_and_none_may_be_left_out(statistic):
         assert weigh(statistic, signs | {"beside": 9.0}) == whole
         with pytest.raises(KeyError):
             weigh(statistic, {other: 1.0 for other in signs if other != name})
+
+
+def handmade(**more: object) -> Held:
+    """Return a refused second try of an agent at a model, every part of it odd by another number."""
+    event = replace(
+        fetch("bot-red"), outcome="denied", rows=0, bytes=0, segment="s1", objects=("a", "b")
+    )
+    felt = {"s:s1": 1.1, "o:a": 1.3, "o:b": 1.2, "f:fam": 0.7, "a:artifact": 2.1, "g:none": 5.0,
+            "p:a\x1fb": 1.9, "q:fam\x1fother": 1.4, "x:h1\x1fh2": 1.6, "j:h1": 0.1, "j:h2": 0.2}  # fmt: skip
+    who = Profile("bot-red", "agent", 0)
+    who.known["o:b"] = 1.0
+    base = {"hour": 0.6, "extra": 0.8, "approved": 0.9, "again": True, "strange": 1.5, "amiss": 2.2,
+            "far": {"o:a": 0.4, "o:b": 0.3}, "unasked": 1.7}  # fmt: skip
+    return Held(event, who, MORNING, MORNING // DAY_US, "artifact", felt, [], ["p:a\x1fb"], None, **base | more)  # fmt: skip
+
+
+def test_signs_are_what_the_table_says(monkeypatch):
+    """Each by its own number: none is another's, none is forgotten, and what is bounded is."""
+    given = {}
+    monkeypatch.setattr(
+        "safehold.sentinel.newness.weigh", lambda name, signs: given.update({name: signs}) or 9.0
+    )
+    monkeypatch.setattr(
+        "safehold.sentinel.signals.weigh", lambda name, signs: given.update({name: signs}) or 9.0
+    )
+    sentinel = Sentinel(Settings())
+    monkeypatch.setattr(
+        "safehold.sentinel.newness._apart_of", lambda _, __, key: {"s:s1": 2.5, "o:a": 2.4}[key]
+    )
+    monkeypatch.setattr(Circle, "closed", lambda _, key: {"s:s1": 3.1, "o:a": 3.3}[key])
+    monkeypatch.setattr(Circle, "unmet", lambda _, one, other: {("h1", "h2"): 0.55}[one, other])
+    whole = {"segment": 1.1, "object": 1.3, "family": 0.7, "apart": 2.5, "closed": 3.3, "far": 0.4, "unasked": 1.7,
+             "amiss": 2.2, "bare": 3.0, "strange": 1.5, "off": 1.0, "extra": 0.8, "action": 2.1, "hour": 0.6,
+             "denied": 1.0, "again": 1.0, "machine": 1.0, "approved": 0.9}  # fmt: skip
+    odd_use(sentinel, handmade(), "artifact", refused=0.35)
+    assert given.pop("artifact") == whole | {"refused": 0.35}
+    held = handmade()
+    found = list(first_time(sentinel, held))
+    assert given.pop("segment") == whole | {"family": 0.0}, "of what is new alone"
+    assert (found[0].channel, found[0].facts["key"]) == ("segment", "s:s1")
+    held.who.known["s:s1"] = 1.0
+    found = list(first_time(sentinel, held))
+    assert given.pop("object") == whole | {"family": 0.0, "segment": 0.0, "apart": 2.4}
+    assert (found[0].channel, found[0].facts["key"]) == ("object", "o:a")
+    together(sentinel, handmade(), 1.9, 2.1)
+    assert given.pop("join") == {"pair": 1.9, "homes": 1.6, "families": 1.4, "unmet": 0.55, "many": 2.0, "object": 1.3,
+                                 "closed": 3.3, "far": 0.4, "extra": 0.8, "action": 2.1, "approved": 0.9}  # fmt: skip
+    assert not given
 
 
 def test_a_search_counts_by_three_quarters_of_what_an_export_does(monkeypatch):

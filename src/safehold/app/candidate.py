@@ -15,6 +15,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from safehold.errors import (
     SafeholdError,
     TamperedError,
     UnavailableError,
+    place_of,
 )
 from safehold.keeper.client import LEADS
 from safehold.keeper.relay import ALIVE, RELAYED, NotBegunError, relay
@@ -41,8 +43,9 @@ WATCH_S = 0.5  # between two looks at whether this keeper still leads
 REST_S = 1.0  # after a failed attempt; doubled with each, up to
 LONGEST_REST_S = 30.0
 PATIENCE_S = 15.0  # how long a caller waits while one keeper takes over from another
-# somebody leads, or has just stopped: the lock of the ledger goes a moment after the right to lead
-_LED = ("keeper.lead", "ledger.lock")
+# the lock of the ledger goes a moment after the right to lead, if a process was killed or its session ended; for
+# longer than a caller's patience only who never asked for that right holds it, as an embedded keeper may
+HELD = "ledger.lock"
 
 
 class Candidate(Mapping[str, Verb]):
@@ -92,18 +95,23 @@ class Candidate(Mapping[str, Verb]):
         """Lead, or stand by if another keeper does; from now on until ``close``.
 
         Raises:
-            SafeholdError: Whatever keeps this keeper from leading, except that another one does or has just stopped.
+            SafeholdError: Whatever keeps this keeper from leading, except that another one does.
         """
         first: Service | None = None
-        try:
-            first = self._attempt()
-        except ConflictError as error:
-            if error.rule not in _LED:
+        deadline = time.monotonic() + self._patience_s
+        while first is None and not self._closing.is_set():
+            try:
+                first = self._attempt()
+            except ConflictError as error:
+                if error.rule == "keeper.lead":
+                    break
+                if error.rule != HELD or time.monotonic() > deadline:
+                    raise
+                self._closing.wait(POLL_S)  # whoever led is leaving
+            except SafeholdError:
                 raise
-        except SafeholdError:
-            raise
-        except Exception as error:  # noqa: BLE001 - what a damaged database says may quote rows
-            raise _cannot_lead(error) from None
+            except Exception as error:  # noqa: BLE001 - what a damaged database says may quote rows
+                raise _cannot_lead(error) from None
         self._thread = threading.Thread(target=self._go_on, args=(first,), daemon=True)
         self._thread.start()
 
@@ -123,44 +131,62 @@ class Candidate(Mapping[str, Verb]):
         except BaseException:
             lead.close()
             raise
-        replace_file(self._home.leader_file, self._socket.name.encode())
-        self._table = service.verbs.table()
+        try:
+            replace_file(self._home.leader_file, self._socket.name.encode())
+            self._table = service.verbs.table()
+        except BaseException:
+            self._leave(service)
+            raise
         self._trouble = None
         self._service = service
         return service
 
     def _go_on(self, service: Service | None) -> None:
         rest = self._rest_s
+        since = time.monotonic()  # when somebody else was last seen to lead
         while not self._closing.is_set():
             if service is None:
                 try:
                     service = self._attempt()
                 except ConflictError as error:
-                    self._trouble = None if error.rule in _LED else error
+                    held = error.rule == HELD
+                    if held and time.monotonic() - since > self._patience_s:
+                        rest = self._fail(error, rest)
+                        continue
+                    self._trouble = None if held or error.rule == "keeper.lead" else error
+                    since = since if held else time.monotonic()
                     self._closing.wait(POLL_S)
                     continue
                 except SafeholdError as error:
-                    self._fail(error, rest)
-                    rest = min(rest * 2, LONGEST_REST_S)
+                    rest = self._fail(error, rest)
                     continue
                 except Exception as error:  # noqa: BLE001 - what a damaged database says may quote rows
-                    self._fail(_cannot_lead(error), rest)
-                    rest = min(rest * 2, LONGEST_REST_S)
+                    rest = self._fail(_cannot_lead(error), rest)
                     continue
-            end = self.accompany(service)
             began = time.monotonic()
             try:
-                self._lead(service, rest)
-            finally:
-                self._step_down(service, end)
+                self._be_leader(service, rest)
+            except Exception as error:  # noqa: BLE001 - no fault of what goes beside it may end the standing by
+                self._trouble = _cannot_lead(error)
+                _LOG.warning("this keeper leads no longer: %s", self._trouble.message)
             healthy = time.monotonic() - began > 2 * LONGEST_REST_S
             rest = self._rest_s if healthy else min(rest * 2, LONGEST_REST_S)
-            service = None
+            service, since = None, time.monotonic()
 
-    def _fail(self, error: SafeholdError, rest: float) -> None:
+    def _be_leader(self, service: Service, rest: float) -> None:
+        """Lead until that ends, with all that goes beside it."""
+        with ExitStack() as ends:
+            ends.callback(self._leave, service)
+            ends.callback(self.accompany(service))
+            ends.callback(self._close_doors, service)
+            self._lead(service, rest)
+
+    def _fail(self, error: SafeholdError, rest: float) -> float:
+        """Say why it does not lead, wait, and return how long to wait the next time."""
         _LOG.warning("this keeper does not lead: %s", error.rule or error.code)
         self._trouble = error
         self._closing.wait(rest)
+        return min(rest * 2, LONGEST_REST_S)
 
     def _lead(self, service: Service, rest: float) -> None:
         """Return when this keeper may lead no longer, or might do better after a new beginning."""
@@ -183,10 +209,14 @@ class Candidate(Mapping[str, Verb]):
                 self._trouble = failed
                 return
 
-    def _step_down(self, service: Service, end: Callable[[], None]) -> None:
+    def _close_doors(self, service: Service) -> None:
+        """Answer nobody any more, and let what is under way end."""
         self._service, self._table = None, {}
         service.desk.halt()
-        end()
+
+    def _leave(self, service: Service) -> None:
+        """Let go of everything, and of the right to lead last."""
+        self._close_doors(service)
         try:
             service.finish()
         except SafeholdError as error:
@@ -254,8 +284,10 @@ class Candidate(Mapping[str, Verb]):
 
 
 def _cannot_lead(error: Exception) -> UnavailableError:
+    """Return what is told of a foreign error: its kind and the place in our source, no word of its own."""
+    why = error.strerror if isinstance(error, OSError) else None
     return UnavailableError(
-        f"this keeper cannot lead: {type(error).__name__}",
+        f"this keeper cannot lead: {why or type(error).__name__} at {place_of(error)}",
         rule="keeper.start",
-        fix="safehold doctor; if the home is damaged, restore it as a whole",
+        fix="safehold doctor; if the home is damaged, restore it as a whole; else report this line",
     )

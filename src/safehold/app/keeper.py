@@ -55,6 +55,7 @@ from safehold.keeper.trust import Trust
 from safehold.keeper.verbs import Verbs
 from safehold.ledger import Entry, Ledger, LogSigner, Panel, Witness
 from safehold.ledger.index import EpochIndex
+from safehold.ledger.store import require_unheld
 from safehold.settings import Home
 from safehold.signing import SigningKey
 from safehold.subjects import Devices, People
@@ -144,6 +145,7 @@ def open_desk(
         lead = lead or lead_of(home)
         if lead is not None:
             undo.callback(lead.close)
+        require_unheld(home.ledger)  # before anything is changed beside a keeper that works
         url = control_url(home)
         engine = open_control(home, lead=lead)
         undo.callback(engine.dispose)

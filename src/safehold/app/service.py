@@ -54,8 +54,13 @@ class Service:
     def finish(self) -> None:
         """Publish what is left and let go of everything; the right to lead goes last."""
         self.close()
-        self.responder.index.save()
-        self.verbs.watching.watch.close_all()
+        try:
+            self.responder.index.save()
+            self.verbs.watching.watch.close_all()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
         try:
             self.desk.ledger.close()
         except UnavailableError as error:  # every entry is durable; the next start publishes them

@@ -55,6 +55,7 @@ class FileLead:
 
     Raises:
         ConflictError: Another process leads.
+        UnavailableError: The file system keeps no locks.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,7 +66,13 @@ class FileLead:
         except OSError as error:
             os.close(self._fd)
             self._fd = -1
-            raise another_leads() from error
+            if isinstance(error, BlockingIOError):
+                raise another_leads() from error
+            raise UnavailableError(
+                "nobody can be kept from leading where this home lies",
+                rule="keeper.lead",
+                fix="keep the home on a file system that has locks (flock)",
+            ) from error
 
     def check(self) -> None:
         """See ``Lead``; nobody can take a file's lock away."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from safehold.errors import ConflictError, TamperedError
+from safehold.errors import ConflictError, TamperedError, UnavailableError
 from safehold.ledger import press
 from safehold.ledger.tile import unpack_entries
 from safehold.ledger.tree import Tile, Tree
@@ -160,14 +160,32 @@ def hold_directory(directory: Path) -> int:
 
     Raises:
         ConflictError: Another process has it.
+        UnavailableError: The file system keeps no locks.
     """
     fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         os.close(fd)
         raise held_by_another() from error
+    except OSError as error:
+        os.close(fd)
+        raise UnavailableError(
+            "the ledger cannot be locked where it lies",
+            rule="ledger.lock",
+            fix="keep the home on a file system that has locks (flock)",
+        ) from error
     return fd
+
+
+def require_unheld(directory: Path) -> None:
+    """Pass if no process of this machine holds the ledger.
+
+    Raises:
+        ConflictError: One does.
+        UnavailableError: The file system keeps no locks.
+    """
+    os.close(hold_directory(directory))
 
 
 def held_by_another() -> ConflictError:

@@ -103,4 +103,7 @@ def weigh(statistic: str, signs: Mapping[str, float]) -> float:
     Raises:
         KeyError: One that it counts is not among them.
     """
-    return sum(weight * signs[name] for name, weight in WEIGHTS[statistic].items())
+    total = 0.0  # and not ``sum``, which rounds otherwise from Python 3.12 on: state is the same everywhere
+    for name, weight in WEIGHTS[statistic].items():
+        total += weight * signs[name]
+    return total
