@@ -167,8 +167,9 @@ class Candidate(Mapping[str, Verb]):
             try:
                 self._be_leader(service, rest)
             except Exception as error:  # noqa: BLE001 - no fault of what goes beside it may end the standing by
-                self._trouble = _cannot_lead(error)
-                _LOG.warning("this keeper leads no longer: %s", self._trouble.message)
+                trouble = error if isinstance(error, SafeholdError) else _cannot_lead(error)
+                _LOG.warning("what goes beside this keeper broke: %s", trouble.message)
+                self._fail(trouble, rest)
             healthy = time.monotonic() - began > 2 * LONGEST_REST_S
             rest = self._rest_s if healthy else min(rest * 2, LONGEST_REST_S)
             service, since = None, time.monotonic()
