@@ -167,6 +167,12 @@ class UnavailableError(SafeholdError):
     status = 503
 
 
+class WentAwayError(UnavailableError):
+    """Whoever was asked went away before it answered: whether it was carried out is not known."""
+
+    code = "unavailable.went_away"
+
+
 ERRORS: dict[str, type[SafeholdError]] = {
     kind.code: kind
     for kind in (
@@ -183,6 +189,7 @@ ERRORS: dict[str, type[SafeholdError]] = {
         ConflictError,
         InvalidError,
         UnavailableError,
+        WentAwayError,
     )
 }
 

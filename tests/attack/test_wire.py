@@ -8,14 +8,18 @@ import os
 import socket
 import struct
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.world import World, dial, raised
 
-from safehold.errors import InvalidError
+from safehold.errors import InvalidError, WentAwayError, revive
 from safehold.keeper import wire
+from safehold.keeper.client import KeeperClient
+from safehold.keeper.relay import relay
 
 
 def _frames() -> dict[str, bytes]:
@@ -133,3 +137,43 @@ def test_another_user_gets_nothing(world: World) -> None:
     os.waitpid(child, 0)
     with os.fdopen(reading, "rb") as pipe:
         assert pipe.read() == b"got "
+
+
+@contextlib.contextmanager
+def _answering(path: Path, answer: bytes) -> Iterator[None]:
+    """Somebody who takes one message, says so many bytes and hangs up."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(path))
+        door.listen(1)
+
+        def serve() -> None:
+            link, _ = door.accept()
+            with link:
+                assert wire.receive(link) is not None
+                link.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        thread.join(60)
+
+
+@pytest.mark.parametrize("by", ["caller", "standby"])
+@pytest.mark.parametrize(
+    "name", ["nothing", "half a length", "too long", "no JSON", "no object", "no count of descriptors"]
+)  # fmt: skip
+def test_of_a_call_that_is_not_answered_in_full_nobody_says_that_it_was_not_begun(
+    tmp_path: Path, by: str, name: str
+) -> None:
+    path = tmp_path / "keeper.sock"
+    with _answering(path, _frames()[name]):
+        error = raised(
+            (lambda: KeeperClient(path).call("status"))
+            if by == "caller"
+            else (lambda: relay(path, "status", {}, (), lambda _: None))
+        )
+    assert isinstance(error, WentAwayError)
+    assert error.rule == ("keeper.reachable" if by == "caller" else "keeper.relay")
+    assert error.fix
+    # one that stands by hands it to its own caller, who has to hear the same
+    assert isinstance(revive(error.payload()), WentAwayError)

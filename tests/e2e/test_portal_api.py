@@ -19,6 +19,7 @@ from tests.served import PURPOSE, REASON
 from safehold.access import PeopleFilter
 from safehold.app.draft import draft_grant
 from safehold.errors import ConflictError, TamperedError
+from safehold.keeper import wire
 from safehold.portal.api.document import describe
 from safehold.portal.api.table import LINES
 from safehold.portal.check import check_journal
@@ -292,6 +293,34 @@ def test_two_at_once_are_one(portal, operator):
     kinds = [leaf["k"] for _, leaf in portal.bench.desk.ledger.leaves(size)]
     assert kinds.count("incident") == 1
     assert operator.post("/incidents", body, headers=key).status_code == 201
+
+
+@pytest.mark.parametrize("arrives", [0, 2, 9])
+def test_an_answer_that_breaks_off_is_no_leave_to_do_it_again(
+    portal, operator, monkeypatch, arrives
+):
+    """The keeper carried it out, and so many bytes of its answer came; it is asked again under the same key."""
+    key = {"idempotency-key": f"torn-{arrives}"}
+    sent, torn = wire.send, []
+
+    def tear(link, message, descriptors=()):
+        if torn or "incident" not in message.get("answer", {}):
+            sent(link, message, descriptors)
+            return
+        torn.append(1)
+        body = orjson.dumps(message)
+        link.sendall((len(body).to_bytes(4, "big") + body)[:arrives])
+        raise BrokenPipeError
+
+    monkeypatch.setattr(wire, "send", tear)
+    before = portal.bench.desk.ledger.size
+    first = operator.post("/incidents", {"text": "torn"}, headers=key)
+    assert (first.status_code, problem_of(first)["rule"]) == (503, "keeper.reachable")
+    assert "is not known" in first.text
+    again = operator.post("/incidents", {"text": "torn"}, headers=key)
+    assert (again.status_code, problem_of(again)["rule"]) == (409, "idempotency.unknown")
+    kinds = [leaf["k"] for _, leaf in portal.bench.desk.ledger.leaves(before)]
+    assert (torn, kinds.count("incident")) == ([1], 1)
 
 
 def test_answers_survive_a_restart_and_rest_sealed(portal, operator):

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -58,7 +59,14 @@ class Writer(threading.Thread):
 
 
 def restarts(yard: Yard, kills: list[str], *, pause_s: float) -> None:
-    people = [yard.program(name) for name in WRITERS]
+    with ExitStack() as open_:
+        people = [yard.program(name) for name in WRITERS]
+        for one in people:
+            open_.callback(one.http.close)
+        _restarts(yard, people, kills, pause_s)
+
+
+def _restarts(yard: Yard, people: list[Bearer], kills: list[str], pause_s: float) -> None:
     before = len(people[0].http.get("/api/v1/incidents?limit=500").json()["incidents"])
     stop = threading.Event()
     writers = [Writer(who, stop) for who in people]
@@ -87,8 +95,6 @@ def restarts(yard: Yard, kills: list[str], *, pause_s: float) -> None:
     assert set(made) <= set(listed), "acknowledged, and not there"
     assert len(made) <= len(listed) - before <= len(made) + unknown, "one key, and two effects"
     assert sum(one.again for one in writers) > 0, "nothing was killed under them"
-    for one in people:
-        one.http.close()
 
 
 def test_a_restart_of_each_under_load_loses_nothing(tmp_path: Path) -> None:

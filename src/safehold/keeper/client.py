@@ -8,17 +8,13 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from safehold.errors import SafeholdError, UnavailableError, revive
+from safehold.errors import SafeholdError, UnavailableError, WentAwayError, revive
 from safehold.keeper import wire
 
 LEADS: Final = "relayed:leads"  # each keeper answers it for itself; see ``keeper.relay``
 PATIENCE_S: Final = 1.0  # for a keeper to say whether it leads
 Progress = Callable[[dict[str, Any]], None]
 Prove = Callable[[str, dict[str, Any]], dict[str, Any]]
-
-
-class WentAwayError(UnavailableError):
-    """The keeper went away while it was asked: whether something was carried out is not known."""
 
 
 class KeeperClient:
@@ -60,6 +56,7 @@ class KeeperClient:
         Raises:
             SafeholdError: Whatever the keeper refused, as it refused it.
             UnavailableError: No keeper answers.
+            WentAwayError: One was asked and did not answer in full: whether it carried it out is not known.
         """
         if self._prove is not None:
             arguments["caller"] = self._prove(verb, arguments)
@@ -68,11 +65,7 @@ class KeeperClient:
                 wire.send(link, {"verb": verb, "arguments": arguments}, descriptors)
             while True:
                 with _going_away():
-                    received = wire.receive(link)
-                    if received is None:
-                        raise ConnectionResetError
-                message, strangers = received
-                wire.close_all(strangers)
+                    message = wire.receive_answer(link)
                 if "progress" in message:
                     if progress is not None:
                         progress(message["progress"])
@@ -134,15 +127,11 @@ def leads(link: socket.socket) -> bool:
     link.settimeout(PATIENCE_S)
     try:
         wire.send(link, {"verb": LEADS, "arguments": {}})
-        received = wire.receive(link)
+        message = wire.receive_answer(link)
     except (OSError, SafeholdError):
         return False
     finally:
         link.settimeout(None)
-    if received is None:
-        return False
-    message, strangers = received
-    wire.close_all(strangers)
     match message:
         case {"answer": {"leads": bool(leads)}}:
             return leads

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from safehold.errors import TamperedError, UnavailableError, revive
+from safehold.errors import TamperedError, UnavailableError, WentAwayError, revive
 from safehold.keeper import wire
 from safehold.keeper.server import Report
 
@@ -54,7 +54,7 @@ def relay(
 
     Raises:
         NotBegunError: It is not there, or does not lead.
-        UnavailableError: It went away, or no longer answers anybody, before it answered this.
+        WentAwayError: It went away, or no longer answers anybody, before it answered this.
         SafeholdError: Whatever it refused, as it refused it.
     """
     with _dial(path) as link:
@@ -82,18 +82,13 @@ def relay(
 
 def _receive(link: socket.socket) -> dict[str, Any]:
     try:
-        received = wire.receive(link)
-    except OSError:
-        received = None
-    if received is None:
-        raise UnavailableError(
+        return wire.receive_answer(link)
+    except OSError as error:
+        raise WentAwayError(
             "the leading keeper went away before it answered: whether it was carried out is not known",
             rule="keeper.relay",
             fix="see what is there (safehold ledger tail), then ask again",
-        )
-    message, strangers = received
-    wire.close_all(strangers)
-    return message
+        ) from error
 
 
 def _probe(path: Path, *, patience_s: float) -> None:
@@ -103,11 +98,12 @@ def _probe(path: Path, *, patience_s: float) -> None:
         link.settimeout(patience_s)
         try:
             wire.send(link, {"verb": ALIVE, "arguments": {}})
-            if wire.receive(link) is not None and time.monotonic() <= deadline:
+            wire.receive_answer(link)
+            if time.monotonic() <= deadline:
                 return
         except OSError:
             pass
-    raise UnavailableError(
+    raise WentAwayError(
         "the leading keeper does not answer: whether it was carried out is not known",
         rule="keeper.relay",
         fix="end that process; the keeper that stands by takes over at once",

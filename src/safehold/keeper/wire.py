@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from safehold.errors import InvalidError, UnavailableError
+from safehold.errors import InvalidError, SafeholdError, UnavailableError
 
 LARGEST = 64 << 20  # bytes of one message
 MOST_DESCRIPTORS = 16
@@ -76,6 +76,23 @@ def receive(link: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
         close_all(descriptors)
         raise
     return message, list(descriptors)
+
+
+def receive_answer(link: socket.socket) -> dict[str, Any]:
+    """Return the next message of one who was asked; what it hands over beside it is closed.
+
+    Raises:
+        OSError: It went away, in the midst of a message too, or what came is none: nobody can say what it did.
+    """
+    try:
+        received = receive(link)
+    except SafeholdError as error:
+        raise ConnectionAbortedError from error
+    if received is None:
+        raise ConnectionResetError
+    message, strangers = received
+    close_all(strangers)
+    return message
 
 
 def close_all(descriptors: Sequence[int]) -> None:

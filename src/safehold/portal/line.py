@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from safehold.access.identity import sign_call
 from safehold.canonical import b64, unb64
-from safehold.errors import SafeholdError, SignInError, UnavailableError
-from safehold.keeper.client import KeeperClient, Progress, WentAwayError, leads
+from safehold.errors import SafeholdError, SignInError, UnavailableError, WentAwayError
+from safehold.keeper.client import KeeperClient, Progress, leads
 from safehold.keeper.signed import Line, Session
 from safehold.portal.identity.cookie import Visitor, signed_out
 from safehold.settings import Home

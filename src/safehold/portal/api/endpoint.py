@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from safehold.canonical import b64
-from safehold.errors import ConflictError, InvalidError, SafeholdError
-from safehold.keeper.client import Progress, WentAwayError
+from safehold.errors import ConflictError, InvalidError, SafeholdError, WentAwayError
+from safehold.keeper.client import Progress
 from safehold.portal import problem
 from safehold.portal.api.exchange import JSON, OCTETS, Asked, read, source_of
 from safehold.portal.api.jobs import Jobs
