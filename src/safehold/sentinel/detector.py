@@ -32,6 +32,8 @@ from safehold.sentinel.words import PAPER, approves
 FORMAT: Final = "safehold-sentinel/7"
 LEAST_DAYS: Final = 5  # active days before the volume of a day can be odd
 ODD: Final = 3.0  # standard deviations above which a day is not learned
+A_DAY: Final = 0.1  # weight of all days of principals that end on one day in how much of them is new
+FEW: Final = 10.0  # principals that there are at least, for that
 WORTH: Final = 0.75  # part of a channel's floor below which a score is not even kept
 SEVERE: Final = 3
 HELD: Final = 2  # from which severity on a day does not become habit
@@ -75,6 +77,9 @@ class Sentinel:
         self.shift: dict[
             str, list[list[float]]
         ] = {}  # kind and number: day, sum above usual, how many
+        self.risen: dict[
+            tuple[str, str], float
+        ] = {}  # what follows from it, as it was asked since it last changed
         self.grants = Grants(self.settings.most_grants)
         self.thresholds = Thresholds(self.settings)
         self.crowd = 0.0  # principals on an ordinary day
@@ -191,6 +196,7 @@ class Sentinel:
         for kept in self.shift.values():
             kept[:] = [one for one in kept if one[0] > day - 8]
         self.shift = {key: kept for key, kept in self.shift.items() if kept}
+        self.risen.clear()
 
     def _forget(self, before: int) -> None:
         for circle in self.circles.values():
@@ -224,6 +230,7 @@ class Sentinel:
         learn = not odd or who.held >= self.settings.held_days
         who.held = 0 if learn else who.held + 1
         settings = self.settings
+        self.risen.clear()
         for key, away in close(self, who, learn=learn).items():
             shift = self.shift.setdefault(f"{who.kind}/{key}", [])
             if not shift or shift[-1][0] != self.day:
@@ -247,8 +254,10 @@ class Sentinel:
             if today.runs:
                 settle(self, who, today.runs)
         if learn and who.active > FIRST_DAYS:
+            # by days and not by how many there are: else those of a large company would be held against its weekend
+            weight = A_DAY / max(self.crowd, FEW)
             for kind, new in today.new.items():
-                self.habit(came(kind, who.kind)).learn(min(new, MOST_CAME), 0.01)
+                self.habit(came(kind, who.kind)).learn(min(new, MOST_CAME), weight)
         keys = who.roll(day, learn=learn, fade=settings.fade, most=settings.most_keys)
         if not learn:
             return
@@ -275,9 +284,13 @@ class Sentinel:
 
     def shifted(self, kind: str, key: str) -> float:
         """Return by how much a number of all of a kind lies above what it was, this week; 0 if it does not."""
-        kept = self.shift.get(f"{kind}/{key}", ())
-        number = sum(one[2] for one in kept)
-        return max(0.0, sum(one[1] for one in kept) / number) if number >= SHIFTED else 0.0
+        risen = self.risen.get((kind, key))
+        if risen is None:
+            kept = self.shift.get(f"{kind}/{key}", ())
+            number = sum(one[2] for one in kept)
+            risen = max(0.0, sum(one[1] for one in kept) / number) if number >= SHIFTED else 0.0
+            self.risen[kind, key] = risen
+        return risen
 
     def ring(self, who: Profile) -> list[Circle]:
         """Return the circles of a principal that exist, widest first."""

@@ -39,6 +39,7 @@ FEW_ASKED: Final = 4.0
 ASKED_DAYS: Final = 30  # for which a request explains a first use
 MOST_TAUGHT: Final = 20  # of one principal in a day: more of it teaches nothing about all
 LEAST_UNASKED: Final = 0.02
+HOURS: Final = tuple(f"h:{hour}" for hour in range(24))
 NO_GRANT: Final = "g:none"
 BARE: Final = "g:bare"  # a use under a grant that nobody else was seen to approve
 
@@ -139,9 +140,10 @@ def hold(sentinel: Sentinel, event: Event, who: Profile, t_us: int, day: int) ->
     held = Held(event, who, t_us, day, meaning, felt, unseen, pairs, size)
     if today.far:
         held.far = {key: today.far[key] for key in felt if key in today.far}
-    held.again = who.count_denied(
-        t_us, "\x1f".join((event.action, event.segment, *event.objects[:1])), denied=denied
-    )
+    if denied or who.denied_n:  # of whoever was not refused lately nothing is to be noted
+        held.again = who.count_denied(
+            t_us, "\x1f".join((event.action, event.segment, *event.objects[:1])), denied=denied
+        )
     key = "s:" + event.segment
     if key in felt and key not in who.known:
         first = key in unseen
@@ -388,7 +390,7 @@ def _alone(who: Profile, name: str, ring: Sequence[Circle]) -> float:
 def _hour(sentinel: Sentinel, who: Profile, t_us: int, ring: Sequence[Circle] | None) -> float:
     """Return how rare it is that a principal is there at this hour, and for a human on this day of the week."""
     hour = t_us // HOUR_US % 24
-    key = f"h:{hour}"
+    key = HOURS[hour]
     score = who.today.at.get(key)
     if score is None:
         # whoever has no days yet has no hours

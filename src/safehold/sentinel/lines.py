@@ -61,16 +61,20 @@ def event_of(tree: dict[str, Any], number: int, file: str) -> Event:
         InvalidError: A field is missing or of the wrong kind.
     """
 
+    found = tree.get
+
     def text(name: str, *, needed: bool = False) -> str:
-        value = tree.get(name)
+        value = found(name)
+        if type(value) is str and len(value) <= MOST_TEXT and (value or not needed):
+            return intern(value)
         if value is None and not needed:
             return ""
-        if type(value) is not str or len(value) > MOST_TEXT or (needed and not value):
-            raise _wrong(f"not a text of 1 to {MOST_TEXT} characters", file, number, name)
-        return intern(value)
+        raise _wrong(f"not a text of 1 to {MOST_TEXT} characters", file, number, name)
 
     def amount(name: str) -> int:
-        value = tree.get(name)
+        value = found(name)
+        if type(value) is int and 0 <= value <= MOST_NUMBER:
+            return value
         if value is None:
             return 0
         if type(value) is float and value.is_integer():
@@ -126,7 +130,8 @@ def _moment(value: Any, file: str, number: int) -> int:
     if type(value) is str and len(value) <= MOST_MOMENT:
         with suppress(ValueError, OverflowError):
             at = datetime.fromisoformat(value)
-            moment = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MICRO
+            since = (at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH
+            moment = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     if moment < 0:
         raise _wrong("not a moment in ISO 8601, from 1970 on", file, number, "t")
     return moment

@@ -52,7 +52,7 @@ def find(sentinel: Sentinel, held: Held) -> list[Finding]:
     event = held.event
     found: list[Finding] = []
     if held.meaning != PAPER:
-        found += of_data(sentinel, held)
+        of_data(sentinel, held, found)
     if held.hour >= NIGHT_RARE:
         found += off_hours(held)
     if event.kind != "human":
@@ -62,28 +62,30 @@ def find(sentinel: Sentinel, held: Held) -> list[Finding]:
     return found
 
 
-def of_data(sentinel: Sentinel, held: Held) -> Iterator[Finding]:
-    """Return what a use of data is evidence of; to ask for it is none.
+def of_data(sentinel: Sentinel, held: Held, found: list[Finding]) -> None:
+    """Add what a use of data is evidence of; to ask for it is none.
 
     Args:
         sentinel: Whose profiles.
         held: The event.
+        found: What is found is put there.
     """
     event = held.event
     if held.unseen or held.who.today.rare or held.amiss >= 1.0:
-        yield from first_time(sentinel, held)
+        found += first_time(sentinel, held)
     if held.unseen:
-        yield from scope(sentinel, held)
+        found += scope(sentinel, held)
     if event.grant is not None and held.who.deeds.get(event.grant) != held.day:
-        yield from papers(sentinel, held, event.grant)
+        found += papers(sentinel, held, event.grant)
     if held.meaning or held.pairs:
-        yield from sensitive(sentinel, held)
+        found += sensitive(sentinel, held)
     elif held.size is not None and held.felt["a:" + event.action] >= UNHEARD:
-        yield from unheard(held, held.size)
+        found += unheard(held, held.size)
     if held.size is not None:
-        yield from slow(sentinel, held, held.size)
-    if event.purpose or event.grant is not None:
-        yield from drift(held)
+        found += slow(sentinel, held, held.size)
+    # an old purpose under its own grant, as nearly always, is no drift
+    if held.strange or (event.purpose and "u:" + event.purpose not in held.who.known):
+        found += drift(held)
 
 
 def sensitive(sentinel: Sentinel, held: Held) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from math import erfc, log, log2, sqrt
 from statistics import NormalDist
@@ -33,6 +33,7 @@ UNKNOWN: Final = 0.3  # how many are as large where nothing is known
 TENTH: Final = 1.0  # from which rarity on a use is large for somebody, and
 FIFTH: Final = 0.7  # for what it is done to
 OWN, SAME, SIZE, WIDE = "own", "same", "size", "wide"
+MEANS: Final = (SIZE, WIDE)  # of what is measured; the others are sums, of which the logarithm counts
 CHANNEL_OF: Final = {OWN: "slow", SAME: "larger", SIZE: "size", WIDE: "wide"}
 SAID: Final = 3.0  # uses that the usual mean counts as beside those of a day
 FEW: Final = 0.5  # least deviation of the logarithm of a number or a sum of a day
@@ -167,7 +168,7 @@ def _step(kept: list[float], place: int, value: float, floor: float) -> float:
     return away
 
 
-def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
+def slow(sentinel: Sentinel, held: Held, size: int) -> list[Finding]:
     """Numbers of a day that lie above what they were before the last week, and did so on the days before it too.
 
     Uses of one action; large ones, for the principal or for what it is done to, in any number of small ones; the mean
@@ -178,19 +179,21 @@ def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
         held: The event.
         size: Its size.
     """
-    who, event = held.who, held.event
+    who, event, found = held.who, held.event, []
+    objects = event.objects
     wide, away = sentinel.usual.away(
-        event.action, event.objects[0] if event.objects else "", event.rows, event.bytes
+        event.action, objects[0] if objects else "", event.rows, event.bytes
     )
     vast = away
-    for name in told_apart(who, event.objects)[1:]:
-        vast = max(vast, sentinel.usual.beyond(event.action, name, event.rows, event.bytes))
+    if len(objects) > 1:
+        for name in told_apart(who, objects)[1:]:
+            vast = max(vast, sentinel.usual.beyond(event.action, name, event.rows, event.bytes))
     away = min(MOST_AWAY, away)
     chance = sentinel.usual.chance(who, event.action, size)
     if vast >= BULKY and held.meaning not in (ARTIFACT, DOWNLOAD):
         # what is large for the thing and not for whoever uses it is their work
         score = min(vast, SELDOM * rarity(chance))
-        yield Finding("bulk", score, (), {"use": "", "away": vast}, held.again)
+        found.append(Finding("bulk", score, (), {"use": "", "away": vast}, held.again))
     note(who.today.sizes, event.action, size, who.sizes.old)
     own, same = rarity(chance), rarity(0.5 * erfc(away / sqrt(2.0)))
     today = held.day >= sentinel.begun + WEEK  # the first week only teaches what things are like
@@ -198,19 +201,18 @@ def slow(sentinel: Sentinel, held: Held, size: int) -> Iterator[Finding]:
     keep(who.large_of_week, [held.day, event.number])
     if own >= TENTH or same >= FIFTH:
         keep(who.large, [held.day, event.number])
-    yield from _count(sentinel, held, "n:" + event.action, 1.0, FEW)
+    _count(sentinel, held, "n:" + event.action, 1.0, found)
     if today:
-        yield from _count(sentinel, held, SAME, same - FIFTH, FEW)
+        _count(sentinel, held, SAME, same - FIFTH, found)
         if wide is not None:
-            yield from _count(sentinel, held, WIDE, wide, MEAN)
+            _count(sentinel, held, WIDE, wide, found)
     if sized:
-        yield from _count(sentinel, held, OWN, own - TENTH, FEW)
-        yield from _count(sentinel, held, SIZE, 0.5 * (_normal(round(chance, 3)) + away), MEAN)
+        _count(sentinel, held, OWN, own - TENTH, found)
+        _count(sentinel, held, SIZE, 0.5 * (_normal(round(chance, 3)) + away), found)
+    return found
 
 
-def _count(
-    sentinel: Sentinel, held: Held, key: str, value: float, floor: float
-) -> Iterator[Finding]:
+def _count(sentinel: Sentinel, held: Held, key: str, value: float, found: list[Finding]) -> None:
     """Add to a number of the day, and hold it against the days before.
 
     Args:
@@ -218,9 +220,9 @@ def _count(
         held: The event.
         key: Which number.
         value: What it adds; a sum takes in nothing that is less than nothing.
-        floor: Least deviation of the number of a day.
+        found: What is found is put there.
     """
-    who = held.who
+    who, mean_of_day = held.who, key in MEANS
     sums = who.today.sums
     total = sums.get(key)
     if total is None:
@@ -228,7 +230,7 @@ def _count(
         if key.startswith("n:") and len(sums) >= MOST_ACTIONS and key not in who.paces:
             return
         total = sums[key] = [0.0, 0.0]
-    if floor == FEW and value <= 0.0:
+    if value <= 0.0 and not mean_of_day:
         return
     total[0] += value
     total[1] += 1.0
@@ -239,6 +241,7 @@ def _count(
     number = value_of(key, total, mean)
     if number <= mean:
         return
+    floor = MEAN if mean_of_day else FEW
     score = pace.above(held.day, number, common=sentinel.shifted(who.kind, key), floor=floor)
     if score > 1.0:
         channel = CHANNEL_OF.get(key, "pace")
@@ -251,7 +254,7 @@ def _count(
         }
         last = who.large if key in (OWN, SAME) else who.large_of_week
         numbers = tuple(one for day, one in last[-KEPT:-1] if day > held.day - WEEK)
-        yield Finding(channel, score, numbers, facts)
+        found.append(Finding(channel, score, numbers, facts))
 
 
 @lru_cache(maxsize=1_024)
@@ -268,7 +271,7 @@ def value_of(key: str, total: list[float], usual: float) -> float:
         total: Sum and count.
         usual: What the mean of a day is as a rule: as much as a few uses, as few alone say little.
     """
-    if key in (SIZE, WIDE):
+    if key in MEANS:
         return (total[0] + SAID * usual) / (total[1] + SAID)
     return log(1.0 + total[0])
 
