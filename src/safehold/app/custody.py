@@ -10,7 +10,6 @@ another keeper is about: whoever changes root files holds the lock of a file out
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from safehold.errors import (
     SignInError,
     TamperedError,
 )
+from safehold.locks import hold_file
 from safehold.settings import Home
 from safehold.vault import durable
 from safehold.vault.guarded import scrub
@@ -88,15 +88,13 @@ def changing(home: Home) -> Iterator[None]:
 
     Raises:
         ConflictError: Another keeper holds it.
+        UnavailableError: The file system keeps no locks.
     """
-    handle = os.open(home.root_lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    another = ConflictError(
+        "another keeper is changing the root", rule="key.rotate", fix="wait for it"
+    )
+    handle = hold_file(home.root_lock_file, another)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConflictError(
-                "another keeper is changing the root", rule="key.rotate", fix="wait for it"
-            ) from error
         yield
     finally:
         os.close(handle)

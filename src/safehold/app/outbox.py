@@ -8,7 +8,6 @@ where it came from, in the ledger, and is taken later.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 from safehold.errors import ConflictError, InvalidError, UnavailableError
 from safehold.incident.export.finding import Finding
+from safehold.locks import hold_file
 from safehold.vault.durable import replace, sync, write_new
 
 MOST: Final = 10_000  # findings that wait for one target
@@ -44,15 +44,13 @@ class Outbox:
 
         Raises:
             ConflictError: Somebody else is at it.
+            UnavailableError: The file system keeps no locks.
         """
-        handle = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        another = ConflictError(
+            "findings are being sent to this target already", rule="export.busy"
+        )
+        handle = hold_file(self._folder / "lock", another)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ConflictError(
-                    "findings are being sent to this target already", rule="export.busy"
-                ) from error
             yield
         finally:
             os.close(handle)

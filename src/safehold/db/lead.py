@@ -8,7 +8,6 @@ yet that another one leads, opens no key and changes no row, however late it wak
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from sqlalchemy import event
 
 from safehold.db.schema import metadata
 from safehold.errors import ConflictError, UnavailableError
+from safehold.locks import hold_file
 
 table = sa.Table(
     "lead",
@@ -60,19 +60,7 @@ class FileLead:
 
     def __init__(self, path: Path) -> None:
         self.also: list[Callable[[], None]] = []
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._fd)
-            self._fd = -1
-            if isinstance(error, BlockingIOError):
-                raise another_leads() from error
-            raise UnavailableError(
-                "nobody can be kept from leading where this home lies",
-                rule="keeper.lead",
-                fix="keep the home on a file system that has locks (flock)",
-            ) from error
+        self._fd = hold_file(path, another_leads())
 
     def check(self) -> None:
         """See ``Lead``; nobody can take a file's lock away."""

@@ -6,7 +6,6 @@ newer one, and a monitor goes on from either. Evidence is written before the sta
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from safehold.canonical import b64, unb64
 from safehold.errors import ConflictError, InvalidError, TamperedError
 from safehold.ledger.files import place_files, replace_file
 from safehold.ledger.tree import Tree
+from safehold.locks import hold_file
 from safehold_verify.course import Course, Finding
 
 VERSION = "safehold-monitor/1"
@@ -138,17 +138,14 @@ class MemoryFolder:
 
         Raises:
             ConflictError: Another process watches with this directory.
+            UnavailableError: The file system keeps no locks.
         """
-        handle = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(handle)
-            raise ConflictError(
-                "another monitor keeps its state there",
-                rule="monitor.alone",
-                fix="give each monitor a directory of its own",
-            ) from error
+        another = ConflictError(
+            "another monitor keeps its state there",
+            rule="monitor.alone",
+            fix="give each monitor a directory of its own",
+        )
+        handle = hold_file(self._root / "lock", another)
         try:
             yield
         finally:

@@ -9,17 +9,17 @@ computes everything again from the entries.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from safehold.errors import ConflictError, TamperedError, UnavailableError
+from safehold.errors import ConflictError, TamperedError
 from safehold.ledger import press
 from safehold.ledger.tile import unpack_entries
 from safehold.ledger.tree import Tile, Tree
+from safehold.locks import hold_file
 
 LOCK = "journal.lock"
 
@@ -162,20 +162,7 @@ def hold_directory(directory: Path) -> int:
         ConflictError: Another process has it.
         UnavailableError: The file system keeps no locks.
     """
-    fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise held_by_another() from error
-    except OSError as error:
-        os.close(fd)
-        raise UnavailableError(
-            "the ledger cannot be locked where it lies",
-            rule="ledger.lock",
-            fix="keep the home on a file system that has locks (flock)",
-        ) from error
-    return fd
+    return hold_file(directory / LOCK, held_by_another())
 
 
 def require_unheld(directory: Path) -> None:

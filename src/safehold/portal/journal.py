@@ -9,7 +9,6 @@ portal's process can keep a line from being written in the first place. What mat
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import queue
@@ -25,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safehold.clock import DAY_US, Clock, date_of
 from safehold.errors import ConflictError, TamperedError
+from safehold.locks import hold_file
 
 FOLDER: Final = "journal"
 START: Final = "0" * 64
@@ -129,18 +129,14 @@ def _take(folder: Path) -> int:
 
     Raises:
         ConflictError: Another process does.
+        UnavailableError: The file system keeps no locks.
     """
-    handle = os.open(folder / "writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise ConflictError(
-            "another portal writes this journal",
-            rule="portal.state",
-            fix="--state FOLDER of its own for each portal",
-        ) from error
-    return handle
+    another = ConflictError(
+        "another portal writes this journal",
+        rule="portal.state",
+        fix="--state FOLDER of its own for each portal",
+    )
+    return hold_file(folder / "writer", another)
 
 
 def read_head(folder: Path) -> Head:

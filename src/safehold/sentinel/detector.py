@@ -32,7 +32,7 @@ from safehold.sentinel.words import PAPER, approves
 FORMAT: Final = "safehold-sentinel/7"
 LEAST_DAYS: Final = 5  # active days before the volume of a day can be odd
 ODD: Final = 3.0  # standard deviations above which a day is not learned
-A_DAY: Final = 0.1  # weight of all days of principals that end on one day in how much of them is new
+A_DAY: Final = 0.1  # what a day of all principals weighs in how much of a day is new
 FEW: Final = 10.0  # principals that there are at least, for that
 WORTH: Final = 0.75  # part of a channel's floor below which a score is not even kept
 SEVERE: Final = 3
@@ -77,9 +77,7 @@ class Sentinel:
         self.shift: dict[
             str, list[list[float]]
         ] = {}  # kind and number: day, sum above usual, how many
-        self.risen: dict[
-            tuple[str, str], float
-        ] = {}  # what follows from it, as it was asked since it last changed
+        self.risen: dict[tuple[str, str], float] = {}  # what follows from it, until it changes
         self.grants = Grants(self.settings.most_grants)
         self.thresholds = Thresholds(self.settings)
         self.crowd = 0.0  # principals on an ordinary day

@@ -60,7 +60,6 @@ def event_of(tree: dict[str, Any], number: int, file: str) -> Event:
     Raises:
         InvalidError: A field is missing or of the wrong kind.
     """
-
     found = tree.get
 
     def text(name: str, *, needed: bool = False) -> str:
