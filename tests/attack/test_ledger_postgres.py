@@ -28,6 +28,7 @@ from safehold.errors import (
     SafeholdError,
     TamperedError,
     UnavailableError,
+    WentAwayError,
 )
 from safehold.ledger import Ledger, store_postgres
 from safehold.ledger import publisher as publisher_module
@@ -350,7 +351,7 @@ def test_a_line_cut_around_a_commit(
     ledger = desk.open()
     ledger.append([entry(1_000, key="first")])
     line.cut = cut
-    with pytest.raises(UnavailableError, match="whether the commit is there is not known"):
+    with pytest.raises(WentAwayError, match="whether the commit is there is not known"):
         ledger.append([entry(1_001, key="cut")])
     line.cut = None
     with pytest.raises(

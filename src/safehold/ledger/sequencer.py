@@ -24,6 +24,7 @@ from safehold.errors import (
     SafeholdError,
     TamperedError,
     UnavailableError,
+    WentAwayError,
 )
 from safehold.ledger.draft import Drafts, Written
 from safehold.ledger.entry import (
@@ -378,7 +379,8 @@ class Sequencer:
         return str(orjson.loads(self._journal.leaf(index))["k"])
 
 
-def _failed(error: BaseException) -> UnavailableError:
-    failure = UnavailableError("the ledger has failed", rule="ledger.commit")
+def _failed(error: BaseException) -> WentAwayError:
+    # it may have failed behind the commit, as at the mark: what was asked for may be there
+    failure = WentAwayError("the ledger has failed", rule="ledger.commit")
     failure.__cause__ = error
     return failure

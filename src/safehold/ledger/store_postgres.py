@@ -31,6 +31,7 @@ from safehold.errors import (
     SafeholdError,
     TamperedError,
     UnavailableError,
+    WentAwayError,
 )
 from safehold.ledger import store_postgres_sql as sql
 from safehold.ledger.store import (
@@ -185,11 +186,12 @@ class PostgresJournal:
                 "the journal holds rows that the log did not write", rule="ledger.journal"
             ) from None
         except psycopg.Error as error:
-            broken = self._writer.closed or isinstance(error, psycopg.InterfaceError)
-            said = "the connection was lost: whether the commit is there is not known"
-            raise self._lose(
-                unavailable(error, said if broken else "the ledger cannot commit")
-            ) from None
+            failed = self._lose(unavailable(error, "the ledger cannot commit"))
+            if self._writer.closed or isinstance(error, psycopg.InterfaceError):
+                # a portal that took it for nothing begun would let it be done again
+                said = "the connection was lost: whether the commit is there is not known"
+                raise WentAwayError(said, rule=failed.rule, fix=failed.fix) from None
+            raise failed from None
         except BaseException:
             self._lose(UnavailableError("a commit was interrupted", rule="ledger.commit"))
             raise
