@@ -42,7 +42,7 @@ class Line(KeeperClient):
         except UnavailableError as error:
             if error.rule != LOST:
                 raise
-            raise UnavailableError(error.message, rule=LOST, fix=FIX) from None
+            raise type(error)(error.message, rule=LOST, fix=FIX) from None
 
     def __repr__(self) -> str:
         return "Line(...)"
