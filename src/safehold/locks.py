@@ -30,7 +30,7 @@ def hold_file(path: Path, held: SafeholdError) -> int:
         # what cannot be known is not taken for held: whoever waits for it to be let go would wait for ever
         os.close(handle)
         raise UnavailableError(
-            "nothing can be locked where this lies",
+            f"{path.name} cannot be locked where it lies",
             rule=held.rule,
             fix="keep it on a file system that has locks (flock)",
         ) from error

@@ -152,3 +152,21 @@ def test_five_of_ones_own_hide_no_sixth():
     own = ("us.key/t0", "us.key/t1", "us.key/t2", "us.chat/t0", "us.chat/t1")
     joined = use("red-1", MORNING, action="dataset.join", objects=(*own, "de.key/t0"))
     assert "join" in {alert.signal for alert in told(watched(), [joined])}
+
+
+def test_names_that_come_once_do_not_stop_what_a_day_brings_from_being_learned():
+    """What is new to others is a mean by days of those who are there: whoever invents names must not freeze it."""
+    sentinel = watched()
+    known = sum(who.kind == "human" and who.active > 5 for who in sentinel.people.values())
+    before = sentinel.many["human"]
+    assert 0 < before <= known
+    flood = [
+        replace(use("red-1", MORNING + number), principal=f"name-{number}", kind="workload")
+        for number in range(900)
+    ]
+    told(sentinel, flood)
+    sentinel.observe(use("red-1", MORNING + DAY_US))
+    assert sentinel.many["human"] == before
+    assert sentinel.many.get("workload", 0) <= 1
+    again = Sentinel.restore(sentinel.snapshot(), sentinel.settings)
+    assert again.many == sentinel.many

@@ -9,6 +9,7 @@ import socket
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from tests.world import World, dial, raised
 
 from safehold.errors import InvalidError, WentAwayError, revive
 from safehold.keeper import wire
-from safehold.keeper.client import KeeperClient
+from safehold.keeper.client import LEADS, PATIENCE_S, KeeperClient
 from safehold.keeper.relay import relay
+from safehold.portal.line import KeptClient
 
 
 def _frames() -> dict[str, bytes]:
@@ -177,3 +179,65 @@ def test_of_a_call_that_is_not_answered_in_full_nobody_says_that_it_was_not_begu
     assert error.fix
     # one that stands by hands it to its own caller, who has to hear the same
     assert isinstance(revive(error.payload()), WentAwayError)
+
+
+def _slow_to_say(path: Path, heard: list[str]) -> socket.socket:
+    """A keeper that is slow to say whether it leads, and answers each thing with what it was asked."""
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(str(path))
+    door.listen(8)
+
+    def converse(link: socket.socket) -> None:
+        with link, contextlib.suppress(OSError):
+            while (received := wire.receive(link)) is not None:
+                verb = received[0]["verb"]
+                heard.append(verb)
+                if verb == LEADS:
+                    time.sleep(PATIENCE_S + 0.5)
+                wire.send(link, {"answer": {"leads": True} if verb == LEADS else {"to": verb}})
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                link, _ = door.accept()
+                threading.Thread(target=converse, args=(link,), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return door
+
+
+def test_the_late_answer_to_one_question_is_not_taken_for_that_to_the_next(tmp_path: Path) -> None:
+    """Else each visitor of a portal would hear what the one before asked for."""
+    heard: list[str] = []
+    with _slow_to_say(tmp_path / "keeper.sock", heard):
+        line = KeptClient(tmp_path / "gone.sock", tmp_path / "keeper.sock")
+        answers = [line.call(f"verb-{number}") for number in range(3)]
+        time.sleep(1.0)  # until the late answer would be there
+        answers += [line.call(f"verb-{number}") for number in range(3, 6)]
+        line.close()
+    assert answers == [{"to": f"verb-{number}"} for number in range(6)]
+    assert LEADS in heard
+
+
+def test_what_is_under_way_behind_a_shut_door_is_not_begun_again(tmp_path: Path) -> None:
+    """A leading keeper that ends in order shuts its door first and answers what it is at."""
+    path, done = tmp_path / "keeper.sock", []
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(str(path))
+    door.listen(1)
+
+    def serve() -> None:
+        link, _ = door.accept()
+        with link:
+            received = wire.receive(link)
+            door.close()
+            path.unlink()
+            time.sleep(1.0)  # several times as long as it is waited for without a look
+            done.append(received)
+            wire.send(link, {"answer": {"done": True}})
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    assert relay(path, "status", {}, (), lambda _: None, probe_s=0.2) == {"done": True}
+    thread.join(60)
+    assert len(done) == 1

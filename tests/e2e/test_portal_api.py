@@ -18,7 +18,7 @@ from tests.served import PURPOSE, REASON
 
 from safehold.access import PeopleFilter
 from safehold.app.draft import draft_grant
-from safehold.errors import ConflictError, TamperedError
+from safehold.errors import ConflictError, TamperedError, UnavailableError
 from safehold.keeper import wire
 from safehold.portal.api.document import describe
 from safehold.portal.api.table import LINES
@@ -321,6 +321,29 @@ def test_an_answer_that_breaks_off_is_no_leave_to_do_it_again(
     assert (again.status_code, problem_of(again)["rule"]) == (409, "idempotency.unknown")
     kinds = [leaf["k"] for _, leaf in portal.bench.desk.ledger.leaves(before)]
     assert (torn, kinds.count("incident")) == ([1], 1)
+
+
+def test_what_gives_out_behind_a_commit_is_no_leave_to_do_it_again(portal, operator, monkeypatch):
+    """The entry is there, and then what it lies in cannot be reached: by the error alone nobody can tell when that was."""
+    key, ledger = {"idempotency-key": "behind-0001"}, portal.bench.desk.ledger
+    appended, failed = ledger.append, []
+
+    def append(entries, **more):
+        receipts = appended(entries, **more)
+        if not failed:
+            failed.append(1)
+            raise UnavailableError("the database does not answer", rule="db.unavailable")
+        return receipts
+
+    monkeypatch.setattr(ledger, "append", append)
+    before = ledger.size
+    answers = [operator.post("/incidents", {"text": "behind"}, headers=key) for _ in range(2)]
+    assert [(one.status_code, problem_of(one)["rule"]) for one in answers] == [
+        (503, "db.unavailable"),
+        (409, "idempotency.unknown"),
+    ]
+    kinds = [leaf["k"] for _, leaf in ledger.leaves(before)]
+    assert (failed, kinds.count("incident")) == ([1], 1)
 
 
 def test_answers_survive_a_restart_and_rest_sealed(portal, operator):

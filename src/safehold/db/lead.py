@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from safehold.db.schema import metadata
-from safehold.errors import ConflictError, UnavailableError
+from safehold.errors import ConflictError, WentAwayError
 from safehold.locks import hold_file
 
 table = sa.Table(
@@ -83,9 +83,9 @@ def another_leads() -> ConflictError:
     )
 
 
-def lead_lost() -> UnavailableError:
+def lead_lost() -> WentAwayError:
     """Return the error of a keeper that leads no longer."""
-    return UnavailableError(
+    return WentAwayError(  # of what it was at, something may be there
         "this keeper leads no longer",
         rule="keeper.lead",
         fix="ask again: the keeper that leads now will answer",

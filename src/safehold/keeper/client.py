@@ -123,15 +123,19 @@ def _going_away() -> Iterator[None]:
 
 
 def leads(link: socket.socket) -> bool:
-    """Tell whether the keeper behind a fresh connection leads; one that nobody stands by for knows no such word."""
+    """Tell whether the keeper behind a fresh connection leads; one that nobody stands by for knows no such word.
+
+    One that does not answer in time is not waited for, and the connection is closed: its answer would be taken for
+    that to whatever is asked on it next.
+    """
     link.settimeout(PATIENCE_S)
     try:
         wire.send(link, {"verb": LEADS, "arguments": {}})
         message = wire.receive_answer(link)
     except (OSError, SafeholdError):
+        link.close()
         return False
-    finally:
-        link.settimeout(None)
+    link.settimeout(None)
     match message:
         case {"answer": {"leads": bool(leads)}}:
             return leads

@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,7 +67,9 @@ def relay(
             raise NotBegunError("the leading keeper went away", rule="keeper.relay") from error
         while True:
             while not select.select([link], [], [], probe_s)[0]:
-                _probe(path, patience_s=probe_s)
+                # one whose door is shut ends what it is at; if it has ended, so has this connection
+                with suppress(NotBegunError):
+                    _probe(path, patience_s=probe_s)
             message = _receive(link)
             if "progress" in message:
                 report(message["progress"])

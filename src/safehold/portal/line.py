@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,6 +89,7 @@ class KeptClient(KeeperClient):
     def _open(self) -> socket.socket:
         """Return a connection to the keeper that leads; while none says so, to one that stands by and hands on."""
         others: list[socket.socket] = []
+        slow: list[Path] = []
         try:
             paths = self._find()
             for path in paths:
@@ -98,9 +99,15 @@ class KeptClient(KeeperClient):
                     continue
                 if len(paths) == 1 or leads(link):
                     return link
-                others.append(link)
+                if link.fileno() < 0:
+                    slow.append(path)
+                else:
+                    others.append(link)
             if others:
                 return others.pop(0)
+            for path in slow:
+                with suppress(OSError):
+                    return self._dial(path)
         finally:
             for one in others:
                 one.close()

@@ -29,11 +29,11 @@ from safehold.sentinel.threshold import Thresholds
 from safehold.sentinel.volume import Usual, close, settle_week
 from safehold.sentinel.words import PAPER, approves
 
-FORMAT: Final = "safehold-sentinel/7"
+FORMAT: Final = "safehold-sentinel/8"
 LEAST_DAYS: Final = 5  # active days before the volume of a day can be odd
 ODD: Final = 3.0  # standard deviations above which a day is not learned
 A_DAY: Final = 0.1  # what a day of all principals weighs in how much of a day is new
-FEW: Final = 10.0  # principals that there are at least, for that
+FEW: Final = 10  # principals of a kind that there are at least, for that
 WORTH: Final = 0.75  # part of a channel's floor below which a score is not even kept
 SEVERE: Final = 3
 HELD: Final = 2  # from which severity on a day does not become habit
@@ -82,6 +82,9 @@ class Sentinel:
         self.thresholds = Thresholds(self.settings)
         self.crowd = 0.0  # principals on an ordinary day
         self.present = 0
+        self.many: dict[
+            str, int
+        ] = {}  # principals of each kind that have days of their own, and came this week
         self.least = {
             name: channel.floor * WORTH for name, channel in self.settings.channels.items()
         }
@@ -188,6 +191,11 @@ class Sentinel:
             self.crowd += max(0.1, 1.0 / (self.day - self.begun + 1)) * (self.present - self.crowd)
         self.crowd = max(self.crowd, 1.0)
         before, self.day, self.present = self.day, day, 0
+        # names that come once teach nothing, so they do not count: else whoever invents some stops what all learn
+        self.many = {}
+        for who in self.people.values():
+            if who.active > FIRST_DAYS and who.day >= day - WEEK:
+                self.many[who.kind] = self.many.get(who.kind, 0) + 1
         self.thresholds.turn(day, self.begun, self.crowd)
         if before >= 0 and before // 7 != day // 7:
             self._forget(day - self.settings.forget_days)
@@ -253,7 +261,7 @@ class Sentinel:
                 settle(self, who, today.runs)
         if learn and who.active > FIRST_DAYS:
             # by days and not by how many there are: else those of a large company would be held against its weekend
-            weight = A_DAY / max(self.crowd, FEW)
+            weight = A_DAY / max(self.many.get(who.kind, 0), FEW)
             for kind, new in today.new.items():
                 self.habit(came(kind, who.kind)).learn(min(new, MOST_CAME), weight)
         keys = who.roll(day, learn=learn, fade=settings.fade, most=settings.most_keys)
@@ -305,6 +313,7 @@ class Sentinel:
             "last_us": self.last_us,
             "crowd": self.crowd,
             "present": self.present,
+            "many": self.many,
             "people": {name: who.to_json() for name, who in self.people.items()},
             "circles": {name: circle.to_json() for name, circle in self.circles.items()},
             "habits": {name: habit.to_json() for name, habit in self.habits.items()},
@@ -336,6 +345,7 @@ class Sentinel:
             _check_format(tree["format"], tree["settings"], made.settings)
             made.begun, made.day, made.last_us = tree["begun"], tree["day"], tree["last_us"]
             made.crowd, made.present = tree["crowd"], tree["present"]
+            made.many = tree["many"]
             made.people = {name: Profile.from_json(one) for name, one in tree["people"].items()}
             made.circles = {name: Circle.from_json(one) for name, one in tree["circles"].items()}
             made.habits = {name: Running.from_json(one) for name, one in tree["habits"].items()}

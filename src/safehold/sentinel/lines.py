@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from sys import intern
 from typing import Any, Final
 
@@ -19,7 +19,6 @@ MOST_TEXT: Final = 512  # characters of one name
 MOST_OBJECTS: Final = 1_000
 MOST_NUMBER: Final = 2**53 - 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICRO: Final = timedelta(microseconds=1)
 
 
 def read_events(lines: Iterable[bytes], file: str) -> Iterator[Event]:

@@ -25,6 +25,9 @@ from safehold.portal.api.visitor import CSRF, ApiVisit
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 ANSWERS: Final = "api.answers"  # on the shelf of a site
 JOBS: Final = "api.jobs"
+# of all that says that something cannot be reached, what is said before anything is begun: behind a commit, too, a
+# database can go away
+NOT_BEGUN: Final = frozenset({"keeper.lead", "keeper.reachable", "keeper.stands-by"})
 SAID: Final = "Safehold-Answer"  # header: what is said beside a file
 _PIECE: Final = 1 << 16
 _LONGEST_HEADER: Final = 48_000
@@ -228,7 +231,8 @@ def _again(found: Kept) -> Response:
 
 def _settle(kept: Answers, ticket: Ticket, error: SafeholdError) -> None:
     """Remember a refusal; forget what was certainly not begun; admit it where nobody knows."""
-    if isinstance(error, WentAwayError) or error.status == 500:
+    begun = error.status == 503 and error.rule not in NOT_BEGUN
+    if isinstance(error, WentAwayError) or error.status == 500 or begun:
         kept.lose(ticket)
     elif error.status in {401, 412, 429, 503}:
         kept.drop(ticket)
