@@ -71,8 +71,6 @@ def event_of(tree: dict[str, Any], number: int, file: str) -> Event:
 
     def amount(name: str) -> int:
         value = found(name)
-        if type(value) is int and 0 <= value <= MOST_NUMBER:
-            return value
         if value is None:
             return 0
         if type(value) is float and value.is_integer():

@@ -83,8 +83,7 @@ def of_data(sentinel: Sentinel, held: Held, found: list[Finding]) -> None:
         found += unheard(held, held.size)
     if held.size is not None:
         found += slow(sentinel, held, held.size)
-    # an old purpose under its own grant, as nearly always, is no drift
-    if held.strange or (event.purpose and "u:" + event.purpose not in held.who.known):
+    if event.purpose or event.grant is not None:
         found += drift(held)
 
 
