@@ -6,9 +6,11 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 # the test processes share the cores; more BLAS threads in each would only fight
 export OPENBLAS_NUM_THREADS := 1
+# containers often forbid it, and then each of the many processes compiles all of Safehold again: half of its start
+unexport PYTHONDONTWRITEBYTECODE
 DEMO ?= out/demo
 
-.PHONY: demo test check proof bench verifier lock clean setup setup-dev setup-flower
+.PHONY: demo test check proof bench verifier lock clean setup setup-dev setup-flower compiled
 
 # two modules of the ledger are in C: with gcc, python3-dev and libssl-dev they are compiled here, without them Python does their work
 $(VENV)/.runtime: requirements.txt pyproject.toml hatch_build.py $(wildcard src/safehold/*/*.[ch])
@@ -18,9 +20,11 @@ $(VENV)/.runtime: requirements.txt pyproject.toml hatch_build.py $(wildcard src/
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+# pandas lies apart: pyarrow loads it in every process that can import it, and one test wants it
+$(VENV)/.dev: requirements-dev.txt requirements-frames.txt $(VENV)/.runtime
 	@echo "installing the pinned test packages into $(VENV) ..." >&2
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/frames -r requirements-frames.txt
 	@touch $@
 
 # what the benches are measured against, about 2 GB; the model of Presidio is a re-upload and names dependencies it does not
@@ -43,16 +47,20 @@ $(VENV)/.flower: requirements-flower.txt
 	@$(VENV)/flower/bin/pip install --quiet --disable-pip-version-check -r requirements-flower.txt
 	@touch $@
 
-setup: $(VENV)/.runtime
+# what has changed, compiled once and not by each process that cannot write beside it (a sandbox, a container's user)
+compiled: $(VENV)/.runtime
+	@$(BIN)/python -m compileall -q -j 0 src
+
+setup: compiled
 setup-flower: $(VENV)/.flower
 setup-dev: $(VENV)/.dev
 
 # a made-up workforce goes in, a private model comes out, and the ledger is verified
-demo: $(VENV)/.runtime
+demo: compiled
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
 	@$(BIN)/safehold demo --home $(DEMO)/home --truth $(DEMO)/truth.parquet
 
-test: $(VENV)/.dev $(VENV)/.flower
+test: $(VENV)/.dev $(VENV)/.flower compiled
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not proof and not bench" -q
 
 # formatting, lint, types and the contracts between packages
@@ -63,13 +71,13 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # long proofs: hundreds of kills, every byte flipped, deep fuzzing
-proof: $(VENV)/.dev $(VENV)/.flower
+proof: $(VENV)/.dev $(VENV)/.flower compiled
 	$(BIN)/python -m pytest -m proof -q -s
 
 # one table of ratios against peers and limits, in at most BENCH_MINUTES; ONLY="ledger policy" runs some groups of it
 ONLY ?=
 BENCH_MINUTES ?= 25
-bench: $(VENV)/.dev $(VENV)/.peers $(VENV)/.flower
+bench: $(VENV)/.dev $(VENV)/.peers $(VENV)/.flower compiled
 	@SAFEHOLD_BENCH_MINUTES=$(BENCH_MINUTES) PYTHONPATH=src:. $(BIN)/python -m tests.bench $(ONLY)
 
 # the verifier as one file, the same bytes on every machine
@@ -80,6 +88,7 @@ lock: $(VENV)/.dev
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra attack --extra evidence --extra sql --extra portal --no-header --no-annotate --no-emit-index-url -o requirements.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra anchor --extra attack --extra evidence --extra sql --extra fast --extra kms --extra mpc --extra ner --extra nats --extra portal --extra postgres --extra ray --extra torch --group dev --no-header --no-annotate --no-emit-index-url -o requirements-dev.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group frames --no-deps --no-header --no-annotate --no-emit-index-url -o requirements-frames.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) out
