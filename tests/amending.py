@@ -25,7 +25,7 @@ from safehold.charter.vocabulary import (
     SILOS,
     STAGES,
 )
-from safehold.telemetry.schema import WHAT_TO_STREAM
+from safehold.telemetry.stream import WHAT_TO_STREAM
 
 # words that a field can hold beside those it holds; a list takes any of them, a single word one
 POOLS: dict[str, tuple[Any, ...]] = {

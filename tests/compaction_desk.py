@@ -13,7 +13,7 @@ from tests.keeper_desk import Bench, batch, chunk, rest_table
 
 from safehold.ingest.rest import pack
 from safehold.keeper.ports import Frame
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 
 Rows = dict[tuple[str, str, int], list[dict[str, Any]]]
 

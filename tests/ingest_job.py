@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from safehold.dlp import Rules
 from safehold.ingest import recipe
-from safehold.telemetry.schema import WIRE, Level
+from safehold.telemetry.schema import WIRE
+from safehold.telemetry.stream import Level
 
 DAY_US = 86_400_000_000
 NOW_US = 20_000 * DAY_US + 12 * 3_600_000_000

@@ -15,7 +15,7 @@ from safehold.charter.model import Charter
 from safehold.charter.redline import forms
 from safehold.charter.value import Threshold
 from safehold.charter.vocabulary import ACTIONS, DLP_GROUPS, RELEASES, SEATS, SILOS, STAGES
-from safehold.telemetry.schema import WHAT_TO_STREAM
+from safehold.telemetry.stream import WHAT_TO_STREAM
 
 APPS = ("editor", "spreadsheet", "ticketing", "mail", "crm", "another")
 PLACES = ("US-CA", "US-WA", "DE", "FR")

@@ -18,7 +18,7 @@ from safehold.dlp.topic.judge import TOPICS
 from safehold.ingest.pipeline import Order, Pipeline, Tally, minimise_streams
 from safehold.ingest.recipe import _join_streams, _Run
 from safehold.ingest.rest import pack, rest_batches
-from safehold.telemetry.schema import KeyKind
+from safehold.telemetry.stream import KeyKind
 from safehold.workforce import Spec, person_day, roster, truth
 from safehold.workforce.people import streams_of
 from safehold.workforce.spec import WHOLE

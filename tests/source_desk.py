@@ -19,7 +19,7 @@ from safehold.ingest import recipe
 from safehold.ingest.folder import open_path
 from safehold.ingest.preview import file_source
 from safehold.keeper.ports import Frame
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 
 TAKING_PART = (ADDRESS["U1"], ADDRESS["U2"], "ann", "employee-1", "employee-2")
 MORE = ("speech", "screen", "performance_metrics")

@@ -18,7 +18,7 @@ from tests.world import raised
 from safehold.clock import DAY_US
 from safehold.errors import SafeholdError, UnavailableError
 from safehold.keeper.packing import KIND
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 
 STEPS = ("begun", "read", "sealed", "compared", "made", "replaced", "done")
 KILLED = (*STEPS[:2], "stored", *STEPS[2:], "never")

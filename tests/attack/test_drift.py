@@ -21,7 +21,7 @@ from safehold.keeper import intake as intake_module
 from safehold.keeper.running import clause_of_rule, differing, running_clauses
 from safehold.keeper.terms import streams_of
 from safehold.ledger import Panel
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 PEOPLE = ("ana", "bo", "cy")
 FIVE_MINUTES = 300 * SECOND_US

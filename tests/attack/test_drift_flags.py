@@ -25,7 +25,7 @@ from safehold.keeper import intake as intake_module
 from safehold.keeper.drift import SHOWN
 from safehold.keeper.running import PARTS, clause_of_rule, differing
 from safehold.ledger import Panel
-from safehold.telemetry.schema import STREAM_TO_WHAT, Level
+from safehold.telemetry.stream import STREAM_TO_WHAT, Level
 
 FIVE_MINUTES = 300 * SECOND_US
 ONE_VALUE = {  # the language knows one value only

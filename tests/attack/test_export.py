@@ -38,7 +38,7 @@ from safehold.keeper.client import KeeperClient
 from safehold.keeper.dossier import CCPA
 from safehold.keeper.export import PURPOSE as RIGHT
 from safehold.signing import SigningKey
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 from safehold.vault.letter import seal_letter
 from safehold_verify import VerificationError, verify_log
 from safehold_verify.package import verify_package

@@ -21,7 +21,7 @@ from safehold.keeper import grants, leasing
 from safehold.keeper.leasing import MANY, MOST, PAD, read_said
 from safehold.keeper.terms import streams_of
 from safehold.signing import SigningKey, VerifyKey
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 from safehold_verify.package import verify_package
 
 PEOPLE = ("ana", "bo", "cy", "di", "ed")

@@ -20,7 +20,7 @@ from tests.world import PURPOSE
 from safehold.dlp import Rules
 from safehold.errors import InvalidError, SafeholdError
 from safehold.keeper.terms import label_of
-from safehold.telemetry.schema import STREAMS, Level
+from safehold.telemetry.stream import STREAMS, Level
 
 CARD = "4111 1111 1111 1111"
 HOUR = 3_600_000_000

@@ -10,7 +10,7 @@ from safehold.dlp import Rules, minimise
 from safehold.dlp.classes import GROUPS
 from safehold.dlp.message import mask_messages, message_units
 from safehold.dlp.topic import find_units
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 SECRET = "my wife has breast cancer and starts chemo on monday"
 WORK = "the kernel module of the server fails in the build on the ubuntu cluster. "

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from safehold.telemetry.schema import KeyKind
+from safehold.telemetry.stream import KeyKind
 from safehold.workforce import Spec, person_day
 
 PEOPLE = 90

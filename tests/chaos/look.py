@@ -23,7 +23,7 @@ from safehold.clock import SystemClock
 from safehold.ids import PersonId
 from safehold.keeper.own import Own
 from safehold.settings import Home
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 from safehold.vault.kms import open_sealed
 
 INTENT, RESULT = "access.intent", "access.result"

@@ -15,7 +15,7 @@ from tests.bad_input import Bench, found_bench
 from tests.command_line import World
 
 from safehold.clock import DAY_US, SystemClock
-from safehold.telemetry.schema import PointerKind
+from safehold.telemetry.stream import PointerKind
 
 CANARY = "zq-canary-7741-not-to-be-shown"
 

@@ -15,7 +15,7 @@ from tests.keeper_desk import PEOPLE, Bench, copy_bench, found_bench
 
 from safehold.clock import DAY_US
 from safehold.keeper.packing import GRACE_US
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 
 STEPS = 22
 TAKE, COMPACT, CHOOSE, WAIT, RESTART, ERASE = (

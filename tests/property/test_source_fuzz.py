@@ -21,7 +21,7 @@ from safehold.ingest.shelf import load_mapping
 from safehold.ingest.source.mbox import read_message
 from safehold.ingest.source.quoted import without_quoted
 from safehold.ingest.source.webvtt import read_cue
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 
 EXAMPLES = 40
 PEOPLE = {

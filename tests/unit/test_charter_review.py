@@ -15,7 +15,7 @@ from safehold.charter.model import RedLine
 from safehold.charter.redline import KNOWN, WORDS
 from safehold.charter.review import review
 from safehold.errors import DeniedError, InvalidError
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 TEXT = charters.shipped("example").read_text("utf-8")
 USES = '{fides: train_ai_system, dpv: "dpv:ResearchAndDevelopment"}'

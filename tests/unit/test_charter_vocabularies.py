@@ -27,7 +27,7 @@ from safehold.charter.prove.promise import forbidden_uses
 from safehold.charter.review import BY_ITSELF, review
 from safehold.charter.types import banned_terms
 from safehold.errors import InvalidError, RedLineError
-from safehold.telemetry.schema import WHAT_TO_STREAM
+from safehold.telemetry.stream import WHAT_TO_STREAM
 
 EXAMPLE = boardroom.charter("example")
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "terms.md"

@@ -29,7 +29,7 @@ from safehold.keeper.openable import openable_now
 from safehold.keeper.packing import GRACE_US
 from safehold.keeper.rows import Only, read_chosen
 from safehold.keeper.run import Run
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 from safehold.vault import PlainBlock
 
 

@@ -13,7 +13,8 @@ from safehold.enclave.action import SCHEMA
 from safehold.enclave.feature import declare
 from safehold.errors import DeniedError, InvalidError
 from safehold.keeper.terms import admit_recipe
-from safehold.telemetry.schema import REST, Level
+from safehold.telemetry.schema import REST
+from safehold.telemetry.stream import Level
 
 WORK = {"key": frozenset({"work_inferences"}), "chat": frozenset({"private_communications"})}
 L3 = {"key": Level.L3, "chat": Level.L3}

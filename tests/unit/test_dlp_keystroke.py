@@ -9,7 +9,8 @@ from safehold.dlp import Rules, minimise
 from safehold.dlp.keymap import OPAQUE, Op, operate, resolve
 from safehold.dlp.keys import read_keys
 from safehold.dlp.keystroke import replay
-from safehold.telemetry.schema import WIRE, KeyKind
+from safehold.telemetry.schema import WIRE
+from safehold.telemetry.stream import KeyKind
 from safehold.workforce.guise import widen
 
 CTRL = 2

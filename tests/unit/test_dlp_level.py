@@ -8,7 +8,8 @@ from safehold.dlp import Rules, minimise
 from safehold.dlp.context import title_class
 from safehold.dlp.keymap import ZONES
 from safehold.errors import InvalidError
-from safehold.telemetry.schema import STREAMS, WIRE
+from safehold.telemetry.schema import WIRE
+from safehold.telemetry.stream import STREAMS
 
 T0 = 20_000 * DAY_US + 5_000_000
 

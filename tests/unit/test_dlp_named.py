@@ -21,7 +21,7 @@ from safehold.dlp import Rules, minimise
 from safehold.dlp.classes import CLASSES
 from safehold.dlp.named import admit_names, mask_named
 from safehold.errors import InvalidError
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 TEXT = "ask Katarzyna Nowakowska about the importer, she is back in Wroclaw"
 FRIENDS = frozenset({"ann", "bob"})

@@ -22,7 +22,7 @@ from safehold.dlp.topic.judge import TOPICS, load_model, pack_model, read_model
 from safehold.dlp.topic.lexicon import load_lexicon, parse_terms, rows_to_judge
 from safehold.dlp.topic.train import Recipe, chat_lines, train_file
 from safehold.errors import InvalidError
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 ALL = frozenset(GROUPS)
 ON = [

@@ -12,7 +12,7 @@ from safehold.access.lease import LONGEST_US, read_lease
 from safehold.errors import ConflictError, DeniedError, InvalidError, MissingError, TamperedError
 from safehold.ingest.leased import leased_schema
 from safehold.signing import SigningKey
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 
 def test_events_arrive_minimised_and_numbered_without_gaps() -> None:

@@ -21,7 +21,8 @@ from safehold.ingest.shelf import (
     load_mapping,
     wire_mapping,
 )
-from safehold.telemetry.schema import WIRE, KeyKind, PointerKind
+from safehold.telemetry.schema import WIRE
+from safehold.telemetry.stream import KeyKind, PointerKind
 
 import numpy as np  # isort: skip
 

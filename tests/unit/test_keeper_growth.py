@@ -20,7 +20,7 @@ from safehold.catalog.mirror import Mirror
 from safehold.catalog.register import TELEMETRY
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.server import Server
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 
 CYCLES = 12
 

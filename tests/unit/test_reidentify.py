@@ -29,7 +29,7 @@ from safehold.charter.oversight import Gate
 from safehold.charter.value import MICRO, Threshold
 from safehold.errors import InvalidError
 from safehold.privacy.recognition import fewest_people, upper_bound
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 from safehold.workforce import Spec, person_day
 
 PEOPLE = 30

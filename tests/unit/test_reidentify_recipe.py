@@ -15,7 +15,7 @@ from safehold.assurance.risk import largest_bound
 from safehold.errors import InvalidError, TamperedError
 from safehold.ingest.rest import rest_batches
 from safehold.sandbox.channel import pack_parts
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 from safehold.workforce import Spec, person_day
 
 PEOPLE = 12

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from safehold.telemetry.schema import KeyKind, PointerKind
+from safehold.telemetry.stream import KeyKind, PointerKind
 from safehold.workforce import Spec, person_day
 
 SPEC = Spec(people=100, days=2, start_day=20_780, seed=11)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from safehold.telemetry.schema import KeyKind, PointerKind
+from safehold.telemetry.stream import KeyKind, PointerKind
 from safehold.workforce import Spec, person_day
 
 SPEC = Spec(people=120, days=1, start_day=20_780, seed=5)

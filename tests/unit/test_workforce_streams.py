@@ -15,7 +15,8 @@ import pytest
 import safehold
 from safehold.clock import DAY_US
 from safehold.errors import InvalidError
-from safehold.telemetry.schema import VOCABULARIES, WIRE, KeyKind, PointerKind
+from safehold.telemetry.schema import WIRE
+from safehold.telemetry.stream import VOCABULARIES, KeyKind, PointerKind
 from safehold.workforce import Spec, person_day, roster, write_files
 
 START = 20_780

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from safehold.telemetry.schema import KeyKind, PointerKind
+from safehold.telemetry.stream import KeyKind, PointerKind
 from safehold.workforce import Spec, person_day, roster, truth
 from safehold.workforce.plants import list_plants
 from safehold.workforce.secret import luhn_digit

@@ -16,7 +16,8 @@ from tests.unit.test_workforce_streams import SOURCE, _digest
 
 from safehold.clock import DAY_US
 from safehold.errors import InvalidError
-from safehold.telemetry.schema import STREAMS, WIRE, KeyKind
+from safehold.telemetry.schema import WIRE
+from safehold.telemetry.stream import STREAMS, KeyKind
 from safehold.workforce import Spec, life, lives, person_day, roster, truth
 from safehold.workforce.life import on_leave, works
 from safehold.workforce.samples import write_samples

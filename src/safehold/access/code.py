@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from safehold.errors import InvalidError
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 
 CODE: Final = "code"
 SQL: Final = "sql"  # alone, without a hash: any query, none of which anybody saw

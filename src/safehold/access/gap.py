@@ -16,7 +16,7 @@ from safehold.access.record import open_record, sign_record
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, TamperedError
 from safehold.signing import SigningKey, VerifyKey
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 
 DOMAIN: Final = "safehold.gap.v1"
 MARK_DOMAIN: Final = "safehold.mark.v1"

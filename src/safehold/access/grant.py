@@ -19,7 +19,7 @@ from safehold.charter.model import GrantRule
 from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import DeniedError, InvalidError
 from safehold.signing import VerifyKey
-from safehold.telemetry.schema import REST, STREAM_TO_WHAT, STREAMS
+from safehold.telemetry.stream import STREAM_TO_WHAT, STREAMS
 
 DOMAIN: Final = "safehold.grant.v2"
 VERSION: Final = "safehold-grant/2"
@@ -255,6 +255,8 @@ def _check_shape(grant: Grant) -> None:
 
 def _check_columns(grant: Grant) -> None:
     """Let each stream have its columns, and none that it has not."""
+    from safehold.telemetry.schema import REST  # noqa: PLC0415 - Arrow, which no caller needs
+
     named: dict[str, set[str]] = {}
     for column in grant.columns:
         stream, _, name = column.partition(".")

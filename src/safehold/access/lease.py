@@ -25,7 +25,7 @@ from safehold.clock import SECOND_US, Clock
 from safehold.errors import ConflictError, DeniedError, InvalidError
 from safehold.ids import new_id
 from safehold.signing import SigningKey, VerifyKey
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 
 DOMAIN: Final = "safehold.lease.v1"
 LONGEST_US: Final = 900 * SECOND_US

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from safehold.charter import load, shipped
 from safehold.clock import SystemClock, day_of
 from safehold.errors import InvalidError, UnavailableError
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
@@ -32,10 +32,14 @@ from safehold.charter.vocabulary import ROWS, STAGES
 from safehold.clock import DAY_US
 from safehold.errors import SafeholdError
 from safehold.ids import random_bytes
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import segment_name
 from safehold.keeper.verbs import Verbs
 from safehold.signing import SigningKey
-from safehold.telemetry.schema import REST, WHAT_TO_STREAM
+from safehold.telemetry.schema import REST
+from safehold.telemetry.stream import WHAT_TO_STREAM
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 TRYING_S: Final = 3600  # longest that every file is tried as another user
 SAMPLE: Final = 64  # sealed objects that are tried to be read

@@ -13,7 +13,7 @@ from safehold.charter.model import Charter
 from safehold.charter.redline import forms
 from safehold.charter.types import banned_terms
 from safehold.charter.vocabulary import MEASURES
-from safehold.telemetry.schema import WHAT_TO_STREAM
+from safehold.telemetry.stream import WHAT_TO_STREAM
 
 # the published vocabularies that have words of a kind
 _PUBLISHED: Final = {"use": {"fides", "dpv"}, "category": {"fides", "pd"}}

@@ -29,7 +29,7 @@ from safehold.charter.vocabulary import (
     STAGES,
 )
 from safehold.errors import DeniedError
-from safehold.telemetry.schema import STREAM_TO_WHAT, WHAT_TO_STREAM, Level
+from safehold.telemetry.stream import STREAM_TO_WHAT, WHAT_TO_STREAM, Level
 
 DOMAIN: Final = "safehold.charter.v2"
 

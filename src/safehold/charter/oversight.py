@@ -9,7 +9,7 @@ from safehold.charter import value
 from safehold.charter.record import key
 from safehold.charter.value import Effect, Threshold
 from safehold.charter.vocabulary import ASSURANCE, SEATS
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from safehold.charter.oversight import Gate
 from safehold.charter.redline import forms
 from safehold.charter.rule import enum, quote
 from safehold.charter.vocabulary import ACTIONS, DERIVED, INTERNAL, SILOS, STAGES
-from safehold.telemetry.schema import WHAT_TO_STREAM
+from safehold.telemetry.stream import WHAT_TO_STREAM
 
 NONE: Final = "none"  # the purpose of a request without a grant; no permit names it
 OTHER: Final = "other"  # a role or a place that the charter does not name

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from safehold.telemetry.schema import Sensitive
+from safehold.telemetry.stream import Sensitive
 
 GROUPS: Final = (
     "identifiers",

@@ -24,7 +24,7 @@ from safehold.clock import SECOND_US
 from safehold.dlp.engine.rows import constant_of
 from safehold.dlp.pattern import compile_expression, read_data
 from safehold.dlp.rules import LONGEST_AFTER_S, Rules
-from safehold.telemetry.schema import VOCABULARIES, FocusKind
+from safehold.telemetry.stream import VOCABULARIES, FocusKind
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]

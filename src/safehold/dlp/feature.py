@@ -22,7 +22,8 @@ import pyarrow as pa
 from safehold.dlp.classes import GROUPS
 from safehold.dlp.scan import scan_names
 from safehold.errors import DeniedError, InvalidError
-from safehold.telemetry.schema import REST, Level
+from safehold.telemetry.schema import REST
+from safehold.telemetry.stream import Level
 
 _UNTIMED: Final = frozenset({"pace", "presence"})  # what the times of a stream tell; gone at L3
 

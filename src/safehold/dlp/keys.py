@@ -16,7 +16,7 @@ from safehold.dlp.keystroke import Piece, join_clicked, replay
 from safehold.dlp.mask import Marks, mark_pieces, spread
 from safehold.dlp.roster import Roster
 from safehold.dlp.typed import Typed
-from safehold.telemetry.schema import KeyKind
+from safehold.telemetry.stream import KeyKind
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

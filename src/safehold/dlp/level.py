@@ -22,7 +22,8 @@ import pyarrow as pa
 
 from safehold.clock import DAY_US, SECOND_US
 from safehold.dlp.engine.rows import constant_of, whole_of
-from safehold.telemetry.schema import Level, T
+from safehold.telemetry.schema import T
+from safehold.telemetry.stream import Level
 
 Ints = npt.NDArray[np.int64]
 TENTH_US: Final = 100_000

@@ -25,7 +25,7 @@ from safehold.dlp.scan import Spans, find_spans
 from safehold.dlp.tagger import Names
 from safehold.dlp.topic import Units, find_units
 from safehold.dlp.typed import Typed
-from safehold.telemetry.schema import KeyKind
+from safehold.telemetry.stream import KeyKind
 
 Ints = npt.NDArray[np.int64]
 NEAR: Final = 14  # presses between two characters of one span that are masked with it

@@ -48,7 +48,8 @@ from safehold.dlp.rules import Rules
 from safehold.dlp.typed import Typed
 from safehold.dlp.worded import add_count, minimise_words
 from safehold.errors import InvalidError
-from safehold.telemetry.schema import WIRE, KeyKind, Level
+from safehold.telemetry.schema import WIRE
+from safehold.telemetry.stream import KeyKind, Level
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]

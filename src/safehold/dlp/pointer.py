@@ -23,7 +23,7 @@ from safehold.dlp.level import (
     time_columns,
     without_time,
 )
-from safehold.telemetry.schema import Level, PointerKind
+from safehold.telemetry.stream import Level, PointerKind
 
 Ints = npt.NDArray[np.int64]
 GRID: Final = 64  # px

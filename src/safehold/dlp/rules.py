@@ -12,7 +12,7 @@ from safehold.dlp.engine.tier import admit_tier, current_tier
 from safehold.dlp.named import GROUP, ROSTER, TAGGER, admit_names, names_version
 from safehold.dlp.pattern import data_version
 from safehold.errors import InvalidError
-from safehold.telemetry.schema import STREAMS, Level
+from safehold.telemetry.stream import STREAMS, Level
 
 LONGEST_AFTER_S: Final = 3600
 _KNOWN: Final = frozenset(

@@ -16,7 +16,7 @@ from safehold.dlp.named import mask_named
 from safehold.dlp.roster import Roster, mask_roster
 from safehold.dlp.rules import Rules
 from safehold.dlp.stitch import stitch
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 _PERSON: Final = CLASSES["PERSON"]
 _BITS: Final = np.array([int(each.bit) for each in CLASSES.values()], np.uint32)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from safehold.enclave.vocabulary import Vocabulary
 from safehold.errors import InvalidError
-from safehold.telemetry.schema import KeyKind, Level, PointerKind
+from safehold.telemetry.stream import KeyKind, Level, PointerKind
 
 Codes = NDArray[np.int64]
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from safehold.errors import ERRORS, DeniedError, InvalidError, SafeholdError, TamperedError
 from safehold.sandbox.channel import read_parts
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 
 RECIPE: Final = "join"
 MEASURES: Final[Mapping[str, str]] = {

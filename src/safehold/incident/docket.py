@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.access import operator_of
 from safehold.access.grant import Grant
@@ -24,10 +24,12 @@ from safehold.errors import (
 from safehold.incident.scope import Scope, checked, scope_of
 from safehold.incident.severity import of_alert
 from safehold.keeper.caller import caller
-from safehold.keeper.desk import Desk
 from safehold.keeper.incident import OPEN, REOPENED, Incident
 from safehold.keeper.incidents import Incidents, about_alert
 from safehold.ledger import Entry, Receipt, Subject
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 LONGEST: Final = 20_000  # characters of a text
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ from safehold.catalog.mirror import Held, Mirror
 from safehold.catalog.register import TELEMETRY
 from safehold.clock import SECOND_US
 from safehold.incident.tracks import Tracks
-from safehold.keeper.desk import Desk
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 Mask = NDArray[np.bool_]
 FRESH_US: Final = 60 * SECOND_US  # what ends by the clock ends without a leaf of its own

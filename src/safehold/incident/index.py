@@ -14,16 +14,18 @@ import logging
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from safehold.errors import MissingError, SafeholdError, ShreddedError, TamperedError
 from safehold.incident.tracks import NONE, OPENED, TABLES, Tracks
-from safehold.keeper.desk import Desk
 from safehold.ledger.entry import INDEX_SEGMENT, Opening
 from safehold.ledger.files import replace_file
 from safehold.ledger.subjects import HANDLE, epoch_key, item_of, label_of
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 _LOG = logging.getLogger(__name__)
 _PLACE: Final = b"sh/reach/place/v1"

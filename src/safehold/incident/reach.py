@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.clock import date_of
 from safehold.errors import MissingError
@@ -19,8 +19,10 @@ from safehold.incident.count import Counted
 from safehold.incident.responder import Responder
 from safehold.incident.scope import Scope, scope_of, targets_of
 from safehold.incident.timeline import walk
-from safehold.keeper.desk import Desk
 from safehold.keeper.incident import Incident
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 USES: Final = frozenset({"access.intent", "embed.export"})
 # what a person was given of their own, and who was told after an incident, is nobody's misuse

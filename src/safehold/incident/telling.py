@@ -8,7 +8,7 @@ from safehold.incident.blast import Part
 from safehold.incident.holdings import Holdings
 from safehold.incident.target import SEGMENT, Target
 from safehold.keeper.graph import Graph
-from safehold.telemetry.schema import STREAM_TO_WHAT
+from safehold.telemetry.stream import STREAM_TO_WHAT
 
 SHOWN: Final = (
     500  # datasets, models and releases that are told one by one; all of them are counted

@@ -25,7 +25,8 @@ from safehold.ingest.mapping import Mapping
 from safehold.ingest.refusal import Refusal, Sieve
 from safehold.ingest.session import Key, Sessions
 from safehold.ingest.timing import find_held, number_events, order_events, read_times
-from safehold.telemetry.schema import WIRE, FocusKind, KeyKind, PointerKind
+from safehold.telemetry.schema import WIRE
+from safehold.telemetry.stream import FocusKind, KeyKind, PointerKind
 
 KINDS = {"key": KeyKind, "pointer": PointerKind, "focus": FocusKind}
 

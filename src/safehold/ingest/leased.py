@@ -17,7 +17,8 @@ from safehold.ingest.pipeline import Order, Tally
 from safehold.ingest.rest import RestBatch, rest_batches
 from safehold.ingest.validate import SKEW_US
 from safehold.sandbox.channel import slice_parts
-from safehold.telemetry.schema import STREAMS, WIRE
+from safehold.telemetry.schema import WIRE
+from safehold.telemetry.stream import STREAMS
 
 MALFORMED: Final = frozenset({"leased.body", "leased.schema", "wire.missing"})  # refusals of form
 _JUDGED: Final = ("person", "minim", "app", "t")  # columns by which the other rules judge

@@ -14,7 +14,8 @@ from safehold.ingest.expression import Expression, parse_expression
 from safehold.ingest.moment import TimeRule, parse_time
 from safehold.ingest.shape import Shape, parse_shape
 from safehold.ingest.spread import Spread, Where, parse_spread, parse_where
-from safehold.telemetry.schema import STREAMS, WIRE
+from safehold.telemetry.schema import WIRE
+from safehold.telemetry.stream import STREAMS
 
 VERSION: Final = "safehold.mapping/v1"
 FLAT: Final = ("parquet", "jsonl", "csv")  # one row a row, cells by name

@@ -24,7 +24,7 @@ from safehold.ingest.refusal import Refusal
 from safehold.ingest.rest import RestBatch, rest_batches
 from safehold.ingest.session import Sessions
 from safehold.ingest.validate import Vocabulary, validate
-from safehold.telemetry.schema import STREAMS, Level
+from safehold.telemetry.stream import STREAMS, Level
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from safehold.ingest.convert import Events
 from safehold.ingest.expression import combine_words, encode_words
 from safehold.ingest.session import Key
-from safehold.telemetry.schema import STREAMS, Level
+from safehold.telemetry.stream import STREAMS, Level
 
 
 def rank_events(

@@ -15,7 +15,8 @@ from ruamel.yaml.events import AliasEvent
 
 from safehold.errors import InvalidError
 from safehold.ingest.mapping import NESTED, VERSION, Mapping, parse_mapping
-from safehold.telemetry.schema import STREAMS, WIRE
+from safehold.telemetry.schema import WIRE
+from safehold.telemetry.stream import STREAMS
 
 SHIPPED: Final = (
     "aalto", "activitywatch", "balabit", "canonical", "ibm-hr", "irc", "mbox", "miniwob", "openadapt",

@@ -14,7 +14,7 @@ from safehold.ingest.mapping import Mapping
 from safehold.ingest.moment import read_moment
 from safehold.ingest.refusal import Sieve
 from safehold.ingest.session import Sessions
-from safehold.telemetry.schema import KeyKind
+from safehold.telemetry.stream import KeyKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from safehold.ingest.limits import Limits
 from safehold.ingest.refusal import Refusal, Sieve
 from safehold.ingest.session import Key, Sessions
 from safehold.ingest.timing import running_max
-from safehold.telemetry.schema import REST, VOCABULARIES, WIRE
+from safehold.telemetry.schema import REST, WIRE
+from safehold.telemetry.stream import VOCABULARIES
 
 SKEW_US: Final = 300 * SECOND_US  # how far a recorder's clock may run ahead
 _SMALLEST, _LARGEST = -(2**15), 2**15 - 1  # the rest form keeps coordinates in 16 bits

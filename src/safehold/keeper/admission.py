@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from safehold import canonical
 from safehold.access import (
@@ -31,12 +31,15 @@ from safehold.errors import (
 )
 from safehold.keeper.ask import Asker
 from safehold.keeper.contained import block_hash, things
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import segment_name
 from safehold.keeper.grant_records import GrantRecords
 from safehold.keeper.minting import Minting
 from safehold.keeper.touched import by_token
 from safehold.keeper.uses import Caps
 from safehold.ledger import Entry
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 USE = "safehold.use/1"
 # what a refused attempt says in public, beside that it was refused: whoever watches the ledger counts these

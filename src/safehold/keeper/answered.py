@@ -10,16 +10,18 @@ from __future__ import annotations
 import hmac
 import threading
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
 from safehold.canonical import b64, unb64
 from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import InvalidError
-from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.tables import answer as table
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 LIFE_US: Final = DAY_US
 HELD_US: Final = 15 * SECOND_US  # for so long a portal that says nothing is believed to be at work

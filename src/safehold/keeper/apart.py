@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from safehold.charter import Charter
 from safehold.ids import PersonId
 from safehold.keeper.bounds import Opening
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import segment_name
 from safehold.keeper.release import Release
 from safehold.keeper.terms import end_of
 from safehold.vault import Label, PlainBlock, SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 def seal_apart(

@@ -20,7 +20,8 @@ from safehold.canonical import LARGEST
 from safehold.catalog import Extent
 from safehold.errors import TamperedError
 from safehold.keeper.ports import Frame
-from safehold.telemetry.schema import REST, STREAMS
+from safehold.telemetry.schema import REST
+from safehold.telemetry.stream import STREAMS
 
 GROUPS = frozenset({"taken", "masked", "dropped", "refused", "clamped"})
 MOST_NAMES = 500  # different counters in one group

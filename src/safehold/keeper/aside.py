@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -24,13 +24,16 @@ from safehold import canonical
 from safehold.catalog.aside import source_of
 from safehold.charter import Charter
 from safehold.errors import ConsentError, DeniedError, SafeholdError
-from safehold.keeper.desk import ENGINEER, Desk, segment_name
+from safehold.keeper.desk import ENGINEER, segment_name
 from safehold.keeper.resting import come_to_rest
 from safehold.keeper.sealed import Part
 from safehold.keeper.terms import opted_in, recorded_streams, sources_of
 from safehold.ledger import Entry
 from safehold.subjects import Standing
 from safehold.vault import Label, PlainBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 _LOG = logging.getLogger(__name__)
 # what form is refused by; a sandbox that says otherwise is not believed

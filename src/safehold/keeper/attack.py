@@ -8,21 +8,23 @@ names as those of the dataset, of everybody who takes part now.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.errors import InvalidError, MissingError, TamperedError
 from safehold.keeper.argument import read_word
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.contained import things
 from safehold.keeper.days import sources_behind, sources_digest, streams_behind
-from safehold.keeper.desk import Desk
 from safehold.keeper.gates import FEATURE, Attacked, Risk, feature_blocks
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import sources_of
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 RECIPE: Final = "reidentify"
 VERB: Final = "attack.dataset"

@@ -14,7 +14,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.access.envelope import ALREADY, LATER, REFUSED, STORED, Envelope, name_of
 from safehold.access.lease import Lease
@@ -32,7 +32,7 @@ from safehold.keeper.arrival import Arrival, read_batch, read_chunk, read_refusa
 from safehold.keeper.aside import SettingAside
 from safehold.keeper.chunk import Chunk, Chunks
 from safehold.keeper.contained import ALL, COLLECTION
-from safehold.keeper.desk import ENGINEER, Desk
+from safehold.keeper.desk import ENGINEER
 from safehold.keeper.intake import Intake
 from safehold.keeper.names import chosen_names, require_leased, rules_version, told_rules
 from safehold.keeper.refusals import Refusals
@@ -50,6 +50,9 @@ from safehold.keeper.server import Report
 from safehold.keeper.terms import least_level
 from safehold.ledger import Entry
 from safehold.signing import VerifyKey
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 _LOG = logging.getLogger(__name__)
 COLLECTOR: Final = "collector"  # a kind of source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pyarrow as pa
@@ -16,7 +16,6 @@ from safehold.ids import PersonId
 from safehold.keeper.admission import note_attempt
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.contained import Thing
-from safehold.keeper.desk import Desk
 from safehold.keeper.pooled import Pooled
 from safehold.keeper.ports import Passed
 from safehold.keeper.rows import Only
@@ -25,6 +24,9 @@ from safehold.keeper.uses import Caps
 from safehold.ledger import Entry, Receipt
 from safehold.subjects import Standing
 from safehold.vault import SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,15 @@ is about a person. Whole numbers and words only, so that it has one canonical fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from safehold.errors import DeniedError, MissingError, ShreddedError, TamperedError
-from safehold.keeper.desk import Desk
 from safehold.keeper.models import MODEL_FILE, Models
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 VERSION: Final = "safehold.release/1"
 LIMITS: Final = (

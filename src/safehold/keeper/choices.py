@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold import canonical
 from safehold.canonical import encode
 from safehold.errors import ConflictError, ShreddedError, TamperedError
 from safehold.ids import PersonId, random_bytes
-from safehold.keeper.desk import Desk
 from safehold.keeper.personal import handle_of, open_personal, seal_personal
 from safehold.ledger import Entry
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 ENROLMENT = "enrolment"
 DEVICE = "device"

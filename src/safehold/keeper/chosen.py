@@ -10,7 +10,7 @@ from safehold.clock import day_of
 from safehold.errors import InvalidError
 from safehold.signing import speaking_key
 from safehold.subjects import Standing
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
 
 LEVELS: Final = ("staff", "manager", "executive")
 CORRECTABLE: Final = frozenset({"jurisdiction", "label", "attribution", "metadata"})

@@ -11,18 +11,22 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from safehold.catalog import Extent
 from safehold.charter import Charter
 from safehold.errors import ConflictError, InvalidError
 from safehold.keeper.arrival import Arrival, Tally
-from safehold.keeper.desk import ENGINEER, Desk, segment_name
+from safehold.keeper.desk import ENGINEER, segment_name
 from safehold.keeper.offer import with_subject
 from safehold.keeper.resting import come_to_rest
 from safehold.keeper.terms import label_of, recorded_streams
 from safehold.ledger import Entry
 from safehold.subjects import Standing
 from safehold.vault import Label, PlainBlock, SealedObject
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 MOST_LABELS = 4_096  # kept in memory
 

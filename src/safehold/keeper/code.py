@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.access.code import Plan, read_plan
 from safehold.errors import DeniedError, InvalidError, SafeholdError
@@ -19,12 +19,14 @@ from safehold.ids import PersonId
 from safehold.keeper.argument import read_word
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Opening
-from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import sources_of
 from safehold.privacy.figure import LEAST_GROUPS, release_mean, split_people
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 VERB: Final = "enclave.run"
 STAGES: Final = ("query", "feature")  # where a charter may allow it

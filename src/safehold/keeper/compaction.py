@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.catalog.rewriting import Candidate, Rewriting
 from safehold.catalog.tier import choose, worth_moving
@@ -23,10 +23,12 @@ from safehold.errors import (
     ShreddedError,
     UnavailableError,
 )
-from safehold.keeper.desk import Desk
 from safehold.keeper.openable import openable_now
 from safehold.keeper.packing import GRACE_US, Batch, Packed, Packing
 from safehold.keeper.server import Report, Verb
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 _LOG = logging.getLogger(__name__)
 # What is in memory at once. A small block takes 20 kB while it is joined, nearly all of it around a table of few rows,

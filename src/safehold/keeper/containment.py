@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.charter import Signature
 from safehold.charter.board import Seat, Threshold, check_quorum
@@ -43,7 +43,6 @@ from safehold.keeper.containing import (
     other_time,
     read_order,
 )
-from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants
 from safehold.keeper.leases import Leases
 from safehold.keeper.models import Models
@@ -52,6 +51,9 @@ from safehold.keeper.reach import Reach
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.targets import Target, Targets
 from safehold.ledger import Entry
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 BOARD: Final = "board"
 SENTINEL: Final = "sentinel"

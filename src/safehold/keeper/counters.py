@@ -7,12 +7,14 @@ the same from the leaves, and every difference is a finding. No name is in it; p
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical
 from safehold.errors import SafeholdError
-from safehold.keeper.desk import Desk
 from safehold.privacy.budget import fold_charges
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 VERSION: Final = "safehold.counters/1"
 UNTOLD: Final = -1  # of a figure whose sealed part is gone

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold import canonical
 from safehold.errors import DeniedError, ShreddedError, TamperedError
-from safehold.keeper.desk import Desk
 from safehold.keeper.terms import silos_of
 from safehold.vault import SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

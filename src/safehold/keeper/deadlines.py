@@ -6,11 +6,13 @@ is late is an error of the keeper and stays one until it is done: ``status`` and
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.clock import DAY_US, SECOND_US
 from safehold.ids import PersonId
-from safehold.keeper.desk import Desk
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 UNSTATED_US = DAY_US  # where no charter is in force
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from safehold import ids
 from safehold.access import AccessRequest, authorise
@@ -35,7 +36,6 @@ from safehold.keeper.ask import RECORDED, Ask, Asker
 from safehold.keeper.bounds import Bounds, Opening, bounds_of, demand_of, refuse
 from safehold.keeper.contained import things
 from safehold.keeper.days import Behind, look_behind, sources_digest
-from safehold.keeper.desk import Desk
 from safehold.keeper.gates import EMBEDDING, Gates
 from safehold.keeper.heritage import Heritage
 from safehold.keeper.rows import only_of
@@ -44,6 +44,9 @@ from safehold.keeper.withheld import why_withheld
 from safehold.ledger import Entry
 from safehold.privacy.budget import Charge
 from safehold.vault import SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 class Decision:

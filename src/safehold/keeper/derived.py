@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -33,13 +33,16 @@ from safehold.errors import DeniedError, InvalidError, MissingError, ShreddedErr
 from safehold.ids import PersonId, new_id
 from safehold.keeper.ask import Ask
 from safehold.keeper.bounds import Opening
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import segment_name
 from safehold.keeper.inheritance import label_source, made_key, told_by
 from safehold.keeper.pooled import STREAM, Pool
 from safehold.keeper.terms import end_of
 from safehold.ledger import Entry
-from safehold.telemetry.schema import STREAM_TO_WHAT
+from safehold.telemetry.stream import STREAM_TO_WHAT
 from safehold.vault import Label, PlainBlock, SealedBlock, SealedObject
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 KINDS: Final = ("table", "vectors")
 # recipes whose code works on one person at a time, so that nothing of others is in what it makes of one

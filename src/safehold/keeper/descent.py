@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from safehold.access import Agent, ApprovedGrant, Grant, PeopleFilter, Principal
 from safehold.access.claims import SETS
@@ -20,10 +20,12 @@ from safehold.access.principal import kind_of
 from safehold.errors import DeniedError, MissingError, SignInError
 from safehold.keeper.caller import AGENT, HUMAN, WORKLOAD, Caller, caller
 from safehold.keeper.contained import LEAF
-from safehold.keeper.desk import Desk
 from safehold.keeper.nobody import NOBODY
 from safehold.keeper.principals import Enrolled, Principals
 from safehold.keeper.uses import Caps
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 DEEPEST: Final = 2
 # totals that a grant bounds, the field of an agent's policy that bounds them too, and the rule

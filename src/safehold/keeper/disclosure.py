@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical
 from safehold.charter import Signature
@@ -22,11 +22,13 @@ from safehold.charter.board import check_quorum
 from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import DeniedError, InvalidError, MissingError, TamperedError
 from safehold.ids import PersonId
-from safehold.keeper.desk import Desk
 from safehold.keeper.personal import handle_of, open_personal, seal_personal
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
 from safehold.ledger.package import TOLD
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 VERSION: Final = "safehold.disclosure/1"
 DOMAIN: Final = "safehold.disclosure.v1"

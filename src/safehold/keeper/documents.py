@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.canonical import unb64
 from safehold.charter.legal import DOCUMENTS, left_out, open_questions, write
 from safehold.errors import InvalidError, MissingError
-from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
 from safehold.ledger.files import replace_file
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 LONGEST: Final = 1 << 20  # characters
 

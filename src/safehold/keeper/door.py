@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.access.identity import check_call, open_ticket
 from safehold.canonical import unb64
@@ -20,11 +20,13 @@ from safehold.errors import DeniedError, InvalidError, SignInError
 from safehold.ids import random_bytes
 from safehold.keeper.caller import AGENT, HUMAN, LOCAL, SENTINEL, SOMEBODY, WORKLOAD, Caller
 from safehold.keeper.contained import LEAF, PRINCIPAL
-from safehold.keeper.desk import Desk
 from safehold.keeper.misshapen import Misshapen
 from safehold.keeper.principals import Principals
 from safehold.keeper.signed_in import speaks_as_self
 from safehold.signing import VerifyKey
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 PROOF: Final = "caller"  # the argument that says who calls
 CONTAINED: Final = f"{LEAF}.{PRINCIPAL}"  # the rule by which a contained one is refused

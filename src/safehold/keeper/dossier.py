@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import pyarrow as pa
@@ -35,12 +35,14 @@ from safehold.catalog.aside import ASIDE
 from safehold.charter import Charter
 from safehold.charter.legal.notice import privacy_notice
 from safehold.ids import PersonId
-from safehold.keeper.desk import Desk
 from safehold.keeper.leaflet import Part, leaflet
 from safehold.ledger.package import make_package, make_receipt
 from safehold.ledger.subjects import epoch_key, label_of
-from safehold.telemetry.schema import STREAM_TO_WHAT
+from safehold.telemetry.stream import STREAM_TO_WHAT
 from safehold.vault import SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 VERSION: Final = "safehold.copy/1"
 EPOCH: Final = date(1970, 1, 1)

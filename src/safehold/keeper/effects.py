@@ -19,17 +19,19 @@ An erasure is complete when nothing of it is unsupported or pending. Nothing say
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.catalog.lineage import Node
 from safehold.errors import MissingError, ShreddedError
 from safehold.ids import PersonId
-from safehold.keeper.desk import Desk
 from safehold.keeper.gates import Gates
 from safehold.keeper.inheritance import made_key
 from safehold.keeper.models import Models
 from safehold.keeper.pooled import Pool
 from safehold.ledger.subjects import epoch_key, item_of
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 SHREDDED, REBUILT, PENDING, BOUNDED, UNSUPPORTED = (
     "shredded",

@@ -9,12 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.errors import DeniedError, InvalidError, MissingError
 from safehold.keeper.ask import Ask
 from safehold.keeper.bounds import Opening
-from safehold.keeper.desk import Desk
 from safehold.keeper.encoder import EMBED, own_encoder
 from safehold.keeper.gates import EMBEDDING, feature_blocks
 from safehold.keeper.grants import Admitted, Grants, Use
@@ -25,6 +24,9 @@ from safehold.keeper.server import Report, Verb
 from safehold.keeper.terms import derived_expiry
 from safehold.keeper.vector_exit import STAGE, Noticed, VectorExit, word
 from safehold.keeper.vector_making import VectorMaking
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 NEAR: Final = "embed.near"  # recipes and verbs
 HEAD: Final = "embed.head"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from safehold.errors import InvalidError
-from safehold.keeper.desk import Desk
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 EMBED: Final = "embed"  # recipe and verb
 MOST_BYTES: Final = 256 << 20

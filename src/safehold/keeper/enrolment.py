@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.access.identity import Bundle, Provider
 from safehold.access.identity.keyset import discover
 from safehold.errors import ConflictError, DeniedError, InvalidError, MissingError
 from safehold.keeper.caller import AGENT, HUMAN, WORKLOAD, caller
-from safehold.keeper.desk import Desk
 from safehold.keeper.nobody import RESERVED
 from safehold.keeper.principals import (
     ACTIVE,
@@ -27,6 +26,9 @@ from safehold.keeper.principals import (
 )
 from safehold.keeper.server import Report, Verb
 from safehold.signing import VerifyKey, speaking_key
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 ROLE: Final = "agent"
 MOST_CALLS: Final = 600  # tool calls of an agent in a minute

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold import canonical, db, ids
 from safehold.canonical import b64
@@ -35,12 +35,14 @@ from safehold.ids import PersonId
 from safehold.keeper.choices import Newest, device_changes, padded
 from safehold.keeper.crowd import Crowd, read_choice
 from safehold.keeper.deadlines import deadline
-from safehold.keeper.desk import Desk
 from safehold.keeper.effects import Effects, conclude
 from safehold.keeper.rebuilding import Rebuilding, amend
 from safehold.keeper.server import Report
 from safehold.ledger import Entry, Receipt
 from safehold.ledger.package import erasure_receipt
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 _LOG = logging.getLogger(__name__)
 LONGEST_EVIDENCE = 500  # characters

@@ -22,7 +22,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical
 from safehold.canonical import unb64
@@ -38,7 +38,7 @@ from safehold.errors import (
 )
 from safehold.ids import PersonId, random_bytes
 from safehold.keeper.answers import Answers
-from safehold.keeper.desk import CLOCK_SLACK_US, Desk
+from safehold.keeper.desk import CLOCK_SLACK_US
 from safehold.keeper.disclosure import Disclosures
 from safehold.keeper.dossier import Dossier, Portrait
 from safehold.keeper.effects import Effects
@@ -50,6 +50,9 @@ from safehold.ledger import Entry, Receipt
 from safehold.signing import VerifyKey
 from safehold.vault import SealedBlock
 from safehold.vault.letter import opening_key, seal_letter
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 PURPOSE: Final = "right-of-access"
 RECIPE: Final = "export"

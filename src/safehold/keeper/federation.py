@@ -14,7 +14,7 @@ import hmac
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -33,7 +33,6 @@ from safehold.keeper.commission import (
     require_joined,
     run_of,
 )
-from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.masking import Masking, Masks
 from safehold.keeper.release import Release
@@ -42,6 +41,9 @@ from safehold.keeper.touched import by_asker
 from safehold.ledger import Entry, Receipt
 from safehold.privacy.budget import Charge
 from safehold.signing import SigningKey
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 STAGE: Final = "training"
 FEATURE: Final = "feature"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical
 from safehold.canonical import b64, unb64
@@ -22,7 +22,6 @@ from safehold.charter.oversight import Gate
 from safehold.charter.types import dataset_gates
 from safehold.charter.value import MICRO
 from safehold.errors import DeniedError, InvalidError
-from safehold.keeper.desk import Desk
 from safehold.ledger import Entry
 from safehold.privacy.recognition import (
     CONFIDENCE,
@@ -33,8 +32,11 @@ from safehold.privacy.recognition import (
     judge,
     upper_bound,
 )
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 from safehold.vault import SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 FEATURE: Final = "feature"
 EMBEDDING: Final = "embedding"

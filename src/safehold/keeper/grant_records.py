@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -19,7 +19,9 @@ from safehold.errors import (
     TamperedError,
 )
 from safehold.keeper import tables
-from safehold.keeper.desk import Desk
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 class GrantRecords:

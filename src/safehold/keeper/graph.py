@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.catalog.lineage import SOURCE, Node
 from safehold.charter.types import least_people
 from safehold.errors import MissingError
-from safehold.keeper.desk import Desk
 from safehold.keeper.models import Models
 from safehold.keeper.pooled import Pool
 from safehold.keeper.server import Report
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 LIVE, EXPIRED, ENDED, REPLACED, BROKEN = "live", "expired", "ended", "replaced", "broken"
 ROUND = 10  # of real people a count is told in tens, so that two of them do not tell who left

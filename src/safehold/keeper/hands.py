@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import ids
 from safehold.clock import day_of
@@ -16,11 +16,13 @@ from safehold.ids import PersonId
 from safehold.keeper.change import read_choice
 from safehold.keeper.chosen import take_level
 from safehold.keeper.crowd import Crowd
-from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
 from safehold.keeper.terms import recorded_streams
 from safehold.keeper.voice import OPERATOR, require_proxy
 from safehold.subjects import Standing, digest_code
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 CODE_BYTES: Final = 20  # 160 random bits, 32 letters and digits
 LONGEST_PLACE: Final = 16  # characters

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.ids import PersonId
-from safehold.keeper.desk import Desk
 from safehold.keeper.mine import DAY_MS, USE
 from safehold.keeper.own import Own
 from safehold.keeper.server import Report
 from safehold.keeper.terms import recorded_streams, silent_because
 from safehold.keeper.voice import require_person
-from safehold.telemetry.schema import STREAM_TO_WHAT
+from safehold.telemetry.stream import STREAM_TO_WHAT
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 DAYS: Final = 35  # days of which it is told how much came, and when it was used
 HOUR_MS: Final = 3_600_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from safehold.catalog import DatasetLabel
 from safehold.catalog.algebra import Inherited, join
@@ -13,11 +14,13 @@ from safehold.ids import PersonId
 from safehold.keeper.ask import RECORDED, Ask, Asker
 from safehold.keeper.bounds import Bounds
 from safehold.keeper.days import Behind
-from safehold.keeper.desk import Desk
 from safehold.keeper.inheritance import of_telemetry, told_by
 from safehold.keeper.judgement import Judge
 from safehold.keeper.pooled import Pool, Pooled
 from safehold.vault import SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 class Heritage:

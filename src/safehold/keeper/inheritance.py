@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.catalog import DatasetLabel
 from safehold.catalog.algebra import Inherited, join
@@ -16,10 +16,12 @@ from safehold.charter import Charter
 from safehold.charter.types import dataset_gates
 from safehold.dlp.feature import Feature, load_lineage, tags_of
 from safehold.errors import DeniedError, MissingError, ShreddedError
-from safehold.keeper.desk import Desk
 from safehold.keeper.terms import end_of
 from safehold.telemetry.schema import REST
 from safehold.vault import SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 LABEL = "label"  # of the detail of an intent: what everything that comes of it inherits
 

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.catalog import add_tallies
 from safehold.catalog.register import LIVE
@@ -30,7 +30,7 @@ from safehold.errors import (
 from safehold.keeper.arrival import Arrival, Tally, read_batch, read_chunk, read_refusal
 from safehold.keeper.chunk import Chunk, Chunks
 from safehold.keeper.contained import ALL, COLLECTION
-from safehold.keeper.desk import ENGINEER, Desk, segment_name
+from safehold.keeper.desk import ENGINEER, segment_name
 from safehold.keeper.inheritance import label_source
 from safehold.keeper.names import chosen_names, rules_version, told_rules
 from safehold.keeper.offer import check_source, reopen, roll_entry
@@ -40,6 +40,9 @@ from safehold.keeper.source_identity import identify_roster, identify_source
 from safehold.keeper.terms import least_level, streams_of
 from safehold.ledger import Entry
 from safehold.subjects import Standing
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 _LOG = logging.getLogger(__name__)
 MOST_REFUSALS = 100  # shown of one source

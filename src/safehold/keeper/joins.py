@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -28,13 +28,15 @@ from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Opening
 from safehold.keeper.chosen import LEVELS
 from safehold.keeper.commitment import commit, salt_of
-from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.joint import Order, read_order
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.together import STAGE, check_together, least_of
 from safehold.ledger import Entry
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 RECIPE: Final = "join"
 PSI_SUM: Final = "join.psi-sum"

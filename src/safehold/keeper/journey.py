@@ -7,19 +7,21 @@ is on it. What was made of the same things without them is not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from safehold.catalog.lineage import SOURCE, Node
 from safehold.ids import PersonId
-from safehold.keeper.desk import Desk
 from safehold.keeper.disclosure import Disclosures
 from safehold.keeper.effects import Effects
 from safehold.keeper.graph import Graph
 from safehold.keeper.own import Columns, Own
 from safehold.keeper.server import Report
 from safehold.keeper.voice import require_person
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 MOST: Final = 400  # things that are told; newest first
 

@@ -23,16 +23,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from safehold.access.grant import DERIVED, EMBEDDING
 from safehold.catalog.algebra import Inherited, crossing
 from safehold.catalog.lineage import SOURCE, Node
 from safehold.errors import DeniedError, TamperedError
 from safehold.keeper.ask import Ask, Asker
-from safehold.keeper.desk import Desk
 from safehold.keeper.inheritance import made_key, told_label
 from safehold.keeper.pooled import sealed_of
 from safehold.keeper.terms import sources_of
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold import canonical
 from safehold.access.envelope import Envelope, signer_of
@@ -24,7 +24,7 @@ from safehold.errors import DeniedError, MissingError, TamperedError, Unavailabl
 from safehold.ids import PersonId
 from safehold.keeper.batch import Batches
 from safehold.keeper.contained import ALL, COLLECTION
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import segment_name
 from safehold.keeper.intake import Intake
 from safehold.keeper.leasing import Leasing
 from safehold.keeper.personal import seal_personal
@@ -36,6 +36,9 @@ from safehold.keeper.voice import require_person
 from safehold.ledger import Entry
 from safehold.signing import SigningKey, VerifyKey
 from safehold.subjects import Standing
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 CONTAINED = "contained"  # a reason of silence
 

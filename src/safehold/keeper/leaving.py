@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical
 from safehold.canonical import b64, unb64
@@ -17,12 +17,14 @@ from safehold.clock import SECOND_US
 from safehold.errors import DeniedError, InvalidError
 from safehold.ids import PersonId
 from safehold.keeper.deadlines import deadline
-from safehold.keeper.desk import Desk
 from safehold.keeper.effects import Effects, conclude
 from safehold.keeper.erasure import Erasure
 from safehold.keeper.server import Report
 from safehold.keeper.signed_in import speaks_as_self
 from safehold.keeper.voice import hear, require_person
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 COUNTS_US: Final = 600 * SECOND_US
 

@@ -11,11 +11,10 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical, ids
 from safehold.errors import ConflictError, DeniedError, InvalidError, SafeholdError, TamperedError
-from safehold.keeper.desk import Desk
 from safehold.keeper.minting import Minting
 from safehold.keeper.server import Report
 from safehold.ledger import Entry, Receipt
@@ -23,6 +22,9 @@ from safehold.vault import durable
 from safehold.vault.census import take_census
 from safehold.vault.kms import RemoteRoot
 from safehold.vault.reroot import check_marker
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 ROOT, SEGMENT, MINT = "root", "segment", "mint"
 # a root that the keeper cannot see, or that nobody holds alone, is not given up by whoever runs the keeper

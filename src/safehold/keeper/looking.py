@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from safehold.keeper.desk import Desk
+from typing import TYPE_CHECKING
+
 from safehold.keeper.disclosure import Disclosures
 from safehold.keeper.effects import Effects
 from safehold.keeper.graph import Graph
@@ -12,6 +13,9 @@ from safehold.keeper.mine import Mine
 from safehold.keeper.own import Own
 from safehold.keeper.receipts import Receipts
 from safehold.keeper.server import Verb
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 class Looking:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from safehold.canonical import LARGEST, b64
 from safehold.clock import DAY_US
 from safehold.errors import InvalidError, MissingError, SafeholdError, ShreddedError
 from safehold.ids import PersonId
-from safehold.keeper.desk import Desk
 from safehold.keeper.disclosure import ACTOR, Disclosures
 from safehold.keeper.journey import Journey
 from safehold.keeper.leasing import read_said
@@ -30,7 +29,10 @@ from safehold.keeper.server import Report
 from safehold.keeper.voice import require_person
 from safehold.ledger.entry import Opening
 from safehold.ledger.subjects import epoch_key
-from safehold.telemetry.schema import STREAMS
+from safehold.telemetry.stream import STREAMS
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 MOST: Final = 200  # entries of one page
 REMEMBERED: Final = 10_000  # grants

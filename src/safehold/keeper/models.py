@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
@@ -17,12 +17,14 @@ from safehold import canonical, ids
 from safehold.catalog import tables
 from safehold.dlp.artifact import inspect
 from safehold.errors import DeniedError, MissingError, TamperedError
-from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Made
 from safehold.keeper.server import Report
 from safehold.keeper.shelf import KEPT, QUARANTINED, Shelf
 from safehold.signing import PointKey, SigningKey
 from safehold.vault import Label, SealedArtifact
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 SEGMENT = "artifacts"
 SAFETENSORS = "safetensors"

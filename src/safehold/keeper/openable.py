@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from safehold.catalog.rewriting import Candidate
 from safehold.charter import Charter
@@ -13,10 +13,12 @@ from safehold.clock import day_of
 from safehold.errors import ConsentError
 from safehold.ids import PersonId
 from safehold.keeper.contained import things
-from safehold.keeper.desk import Desk
 from safehold.keeper.terms import end_of, opted_in
 from safehold.subjects import Standing
 from safehold.vault import SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 MARGIN: Final = 2  # days: what ends so soon is not rewritten
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.errors import DeniedError, MissingError, ShreddedError, UnavailableError
-from safehold.keeper.desk import Desk
 from safehold.keeper.leases import Leases
 from safehold.keeper.panel import unlike_pinned
 from safehold.keeper.server import Report, Verb
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 KINDS: Final = ("roster", "charter", "proposal", "stop", "resume", "document")
 LIMITS: Final = (

@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 from safehold.canonical import b64
 from safehold.errors import ShreddedError
 from safehold.ids import PersonId
-from safehold.keeper.desk import Desk
 from safehold.ledger.held import Held
 from safehold.ledger.subjects import HANDLE, epoch_key, item_of, label_of
 from safehold.ledger.tree import EMPTY
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 Numbers = NDArray[np.int64]
 

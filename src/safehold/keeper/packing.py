@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
@@ -29,13 +29,15 @@ from safehold.clock import SECOND_US
 from safehold.errors import ConflictError, DeniedError, TamperedError, UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.contained import things
-from safehold.keeper.desk import Desk
 from safehold.keeper.openable import openable_now
 from safehold.keeper.resting import come_to_rest
 from safehold.keeper.run import Run
 from safehold.ledger import Entry
 from safehold.subjects import Standing
 from safehold.vault import PlainBlock, SealedObject
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 KIND: Final = "compaction"
 ACTOR: Final = "keeper"

@@ -8,12 +8,15 @@ keys in the roster in any case.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from safehold.charter.pinned import Pinned
 from safehold.errors import TamperedError
-from safehold.keeper.desk import Desk
 from safehold.ledger import Panel
 from safehold.ledger.panel import LOCAL
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 def pinned_of(panel: Panel, local: Sequence[str]) -> Pinned:

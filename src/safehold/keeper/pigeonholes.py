@@ -11,14 +11,16 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.canonical import b64, unb64
 from safehold.clock import SECOND_US
 from safehold.errors import InvalidError
 from safehold.keeper.answered import HELD_US, Answered, name_of
-from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report, Verb
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 SKEW_S: Final = 60  # a proof is taken so long before and after its time
 MOST_SPENT: Final = 200_000

@@ -12,14 +12,16 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import ids
 from safehold.charter import Charter
 from safehold.ids import PersonId
 from safehold.keeper.bounds import Opening
-from safehold.keeper.desk import Desk
 from safehold.keeper.ports import Beside
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 HELD_OUT_PPM: Final = 200_000  # share of people that only score, in millionths
 DERIVED: Final = "trial"  # of the keeper's derivation secret

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -18,12 +18,15 @@ from safehold.catalog.lineage import Node
 from safehold.errors import ConsentError, DeniedError, MissingError, ShreddedError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.ask import Ask
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import segment_name
 from safehold.keeper.inheritance import made_key
 from safehold.keeper.terms import opted_in
 from safehold.ledger.subjects import epoch_key, item_of
 from safehold.subjects.case import Span
 from safehold.vault import Label, SealedArtifact, SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 STREAM = "feature"  # of everything derived, for grants and segments
 SEGMENT = "derived"

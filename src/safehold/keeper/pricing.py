@@ -6,14 +6,17 @@ approvers, and must not tell them who chose what.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.access import Grant, PeopleFilter, Price
 from safehold.access.grant import DERIVED, EMBEDDING, whats
 from safehold.access.narrower import narrower, places_of
 from safehold.errors import DeniedError
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import segment_name
 from safehold.keeper.terms import sources_of
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 MODEL = "model"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical, ids
 from safehold.canonical import b64
@@ -24,8 +24,10 @@ from safehold.errors import (
 )
 from safehold.keeper.caller import HUMAN, caller
 from safehold.keeper.contained import PRINCIPAL
-from safehold.keeper.desk import Desk
 from safehold.ledger import Entry
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 SECRET: Final = "principals"  # noqa: S105 - the name it is sealed under
 VERSION: Final = "safehold.principals/1"

@@ -7,14 +7,16 @@ portal with an account of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.canonical import b64
 from safehold.errors import MissingError
-from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
 from safehold.ledger.static import StaticLog
 from safehold.ledger.web import Request
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 class Public:

@@ -20,7 +20,7 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -37,7 +37,7 @@ from safehold.keeper.ask import Asker
 from safehold.keeper.card import Cards
 from safehold.keeper.contained import things
 from safehold.keeper.datasheet import complete, write_markdown
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import segment_name
 from safehold.keeper.gates import Gates
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import MODEL_FILE, Models, size_class
@@ -45,6 +45,9 @@ from safehold.keeper.server import Report
 from safehold.keeper.terms import silos_of
 from safehold.keeper.touched import by_asker
 from safehold.ledger import Entry, Receipt
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 VERB: Final = "artifact.pull"
 RECIPE: Final = "pull"

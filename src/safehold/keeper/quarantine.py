@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -24,7 +24,6 @@ from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import DeniedError, InvalidError, TamperedError
 from safehold.keeper.caller import caller
 from safehold.keeper.contained import things
-from safehold.keeper.desk import Desk
 from safehold.keeper.models import Models, facts_of
 from safehold.keeper.ports import Passed
 from safehold.keeper.server import Report
@@ -32,6 +31,9 @@ from safehold.keeper.shelf import DELETED, QUARANTINED, RELEASED
 from safehold.keeper.terms import derived_expiry, least_level, sources_of
 from safehold.ledger import Entry
 from safehold.privacy.attack import FAILED
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 ORDER: Final = "safehold.artifact-order/1"
 LIFE_US: Final = 3 * DAY_US  # how long an order counts

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.access.code import SQL
 from safehold.errors import (
@@ -25,7 +25,6 @@ from safehold.errors import (
 from safehold.keeper.argument import read_word
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Opening
-from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.ports import Passed
 from safehold.keeper.release import Release
@@ -35,6 +34,9 @@ from safehold.privacy.aggregate import Answer, release_aggregate, split_epsilon
 from safehold.privacy.mechanism import OpenDP
 from safehold.privacy.query import Query, read_query
 from safehold.privacy.template import MICRO, Template
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 VERB: Final = "query"
 STAGE: Final = "query"

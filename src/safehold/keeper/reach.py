@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.access import Grant, operator_of
 from safehold.catalog.lineage import SOURCE, Node
 from safehold.catalog.register import TELEMETRY
 from safehold.errors import MissingError, ShreddedError
 from safehold.keeper import contained
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import segment_name
 from safehold.keeper.grants import Grants
 from safehold.keeper.graph import count_people
 from safehold.keeper.targets import DERIVED, Target
 from safehold.keeper.terms import streams_of
 from safehold.vault import SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 MODEL, AGGREGATE = "model", "aggregate"
 ABOUT_MODELS: Final = frozenset(

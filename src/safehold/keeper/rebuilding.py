@@ -13,15 +13,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.errors import MissingError, SafeholdError, ShreddedError, TamperedError
 from safehold.keeper.contained import things
-from safehold.keeper.desk import Desk
 from safehold.keeper.effects import PENDING, REBUILT, SHREDDED
 from safehold.keeper.inheritance import made_key
 from safehold.keeper.pooled import Pool, sealed_of
 from safehold.ledger import Entry
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 _LOG = logging.getLogger(__name__)
 AMENDED = "amended"

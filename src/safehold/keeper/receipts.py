@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical
 from safehold.canonical import b64
 from safehold.errors import UnavailableError
 from safehold.ids import PersonId
 from safehold.keeper.choices import records_of
-from safehold.keeper.desk import Desk
 from safehold.keeper.own import Own
 from safehold.keeper.personal import open_personal
 from safehold.keeper.server import Report
 from safehold.keeper.voice import require_person
 from safehold.ledger.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 VERSION: Final = "safehold.choice-receipt/1"
 MOST: Final = 100  # receipts of one page

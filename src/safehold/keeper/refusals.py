@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from safehold.clock import SECOND_US
 from safehold.errors import (
     SafeholdError,
 )
 from safehold.keeper.caller import caller
-from safehold.keeper.desk import Desk
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 TOLD_US: Final = 10 * SECOND_US  # between two leaves
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pyarrow as pa
 
@@ -28,7 +28,6 @@ from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Opening
 from safehold.keeper.decision import Decision
 from safehold.keeper.derived import Derived
-from safehold.keeper.desk import Desk
 from safehold.keeper.gates import Gates
 from safehold.keeper.heritage import Heritage
 from safehold.keeper.pooled import STREAM
@@ -38,6 +37,9 @@ from safehold.keeper.run import Run
 from safehold.keeper.server import Report
 from safehold.keeper.terms import admit_recipe, least_level, sources_of
 from safehold.ledger import Entry, Receipt
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 class Release:

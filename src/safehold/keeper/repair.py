@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical
 from safehold.access import EVERYBODY
@@ -23,7 +23,6 @@ from safehold.ids import PersonId
 from safehold.keeper.ask import Ask
 from safehold.keeper.batch import Batches
 from safehold.keeper.bounds import Opening
-from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.release import Release
 from safehold.keeper.sealed import Outcome, Part
@@ -31,6 +30,9 @@ from safehold.keeper.server import Report, Verb
 from safehold.keeper.terms import sources_of
 from safehold.telemetry.schema import REST
 from safehold.vault import SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 VERB: Final = "ingest.repair"
 RECIPE: Final = "repair"

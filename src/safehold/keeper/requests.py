@@ -11,7 +11,7 @@ The ledger is the truth: the sealed record beside it holds the words, and one th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical
 from safehold.access import (
@@ -37,12 +37,14 @@ from safehold.errors import (
 )
 from safehold.keeper.asked import Asked
 from safehold.keeper.caller import caller
-from safehold.keeper.desk import Desk
 from safehold.keeper.pricing import price_grant, price_narrower
 from safehold.keeper.request import Request
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.touched import by_grant
 from safehold.ledger import Entry
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 MOST_OPEN: Final = 5  # requests of one person that wait for seats
 

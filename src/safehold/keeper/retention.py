@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.clock import DAY_US
 from safehold.errors import UnavailableError
-from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
 from safehold.keeper.models import Models
 from safehold.keeper.pooled import Pool
 from safehold.keeper.rebuilding import Rebuilding
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 _LOG = logging.getLogger(__name__)
 PATIENCE_US = 7 * DAY_US  # a source that was begun and not finished is given up after this

@@ -10,7 +10,7 @@ A request counts at once; the answer says whether it stays. Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical
 from safehold.canonical import unb64
@@ -20,10 +20,12 @@ from safehold.ids import PersonId
 from safehold.keeper.change import fields_of, read_choice
 from safehold.keeper.choices import records_of
 from safehold.keeper.crowd import Crowd
-from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
 from safehold.subjects import Case
 from safehold.subjects.case import OUTCOMES
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 READ_DOMAIN: Final = "safehold.read.v1"
 ANSWER_DOMAIN: Final = "safehold.answer.v1"

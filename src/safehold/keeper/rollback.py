@@ -7,14 +7,16 @@ ledger lacks it, and would have its objects swept away as strangers, so a keeper
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.catalog.rewriting import Rewriting
 from safehold.errors import ShreddedError, TamperedError
-from safehold.keeper.desk import Desk
 from safehold.keeper.models import Models
 from safehold.keeper.packing import KIND as COMPACTION
 from safehold.keeper.watch_events import WATCH
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 class Closings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -11,8 +12,10 @@ from safehold.catalog.register import TELEMETRY
 from safehold.catalog.row import Part
 from safehold.errors import ConflictError, MissingError
 from safehold.keeper.ask import Ask
-from safehold.keeper.desk import Desk
 from safehold.vault import SealedBlock
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

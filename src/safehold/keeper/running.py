@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.charter import Charter, Policy
 from safehold.charter.clauses import Value, clauses
-from safehold.keeper.desk import Desk
-from safehold.telemetry.schema import STREAM_TO_WHAT, Level
+from safehold.telemetry.stream import STREAM_TO_WHAT, Level
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 LEVELS = frozenset(Level)
 PARTS = {  # what a sandbox is told of a stream, and the clause that says it

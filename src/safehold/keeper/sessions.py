@@ -7,17 +7,19 @@ beside it, so there is no second record that could say something else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold import canonical
 from safehold.access import Grant, operator_of
 from safehold.access.review import Review, check_review, due_us
 from safehold.errors import DeniedError, MissingError, ShreddedError
-from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.uses import GrantUses
 from safehold.ledger import Entry
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 class Sessions:

@@ -16,14 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.canonical import unb64
 from safehold.charter.oversight import Gate
 from safehold.errors import DeniedError
-from safehold.keeper.desk import Desk
 from safehold.ledger import Entry, Receipt
 from safehold.privacy.attack import FAILED, OPERATORS, PASSED, UNMEASURED, AttackResult, judge
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 KEPT, QUARANTINED, RELEASED, DELETED = "kept", "quarantined", "released", "deleted"
 INAPPLICABLE: Final = "inapplicable"  # a gate on what such an artifact does not have

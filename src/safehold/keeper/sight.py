@@ -6,14 +6,16 @@ Who was refused is not told: a red line is about what was tried. Roles are told,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.errors import DeniedError, MissingError, ShreddedError, SignInError
 from safehold.keeper.caller import Caller, caller
-from safehold.keeper.desk import Desk
 from safehold.keeper.drills import newest_results
 from safehold.keeper.principals import Principals
 from safehold.keeper.server import Report, Verb
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 LOOKS: Final = (
     "budget.show", "document.list", "drill.list", "grant.due", "incident.restart", "milestones", "refusal.list",

@@ -7,7 +7,7 @@ than what proved it. The ticket names who it is; what they may do is looked up a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import ids
 from safehold.access import Nonces
@@ -31,12 +31,14 @@ from safehold.canonical import b64, unb64
 from safehold.clock import SECOND_US
 from safehold.errors import InvalidError, SignInError
 from safehold.keeper.caller import AGENT, HUMAN, caller
-from safehold.keeper.desk import Desk
 from safehold.keeper.principals import Enrolled, Principals
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.signed_in import linked_person
 from safehold.ledger import Entry
 from safehold.signing import SigningKey, VerifyKey, speaking_key
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 LONGEST_S: Final = 3600
 LONGEST_AGENT_S: Final = 900

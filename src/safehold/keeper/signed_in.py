@@ -11,13 +11,15 @@ Holds:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.errors import DeniedError, MissingError, SignInError
 from safehold.ids import PersonId
 from safehold.keeper.caller import HUMAN, Caller, caller
-from safehold.keeper.desk import Desk
 from safehold.subjects import Link, digest_identity
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 AS_SELF: Final = "as_self"  # the argument by which a caller says that they speak for themselves
 SIGN_IN: Final = "sign-in"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold import canonical
 from safehold.access import check_device
@@ -16,11 +16,13 @@ from safehold.canonical import unb64
 from safehold.errors import DeniedError, InvalidError, MissingError, SignInError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.choices import DEVICE, Newest, choice_leaf, device_changes
-from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report
 from safehold.ledger import Entry, Receipt
 from safehold.signing import VerifyKey
 from safehold.subjects import Device
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 OBTAIN = "safehold.obtain/1"
 LONGEST_EVIDENCE = 500  # characters

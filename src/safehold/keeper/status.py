@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.keeper.containment import Containment
 from safehold.keeper.deadlines import owed
-from safehold.keeper.desk import Desk
 from safehold.keeper.drift import Drift
 from safehold.keeper.drills import Drills
 from safehold.keeper.level import Level, level_of
 from safehold.keeper.rights import Rights
 from safehold.keeper.server import Report
 from safehold.keeper.watching import Watching
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 class Status:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.errors import DeniedError, InvalidError
 from safehold.keeper.answers import Answers
 from safehold.keeper.chosen import LEVELS
 from safehold.keeper.contained import things
-from safehold.keeper.desk import ENGINEER, Desk
+from safehold.keeper.desk import ENGINEER
 from safehold.keeper.server import Report
 from safehold.keeper.terms import silent_because
 from safehold.ledger import Entry
 from safehold.privacy.budget import Charge
 from safehold.privacy.counting import merge_groups, release_counts
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 RECIPE: Final = "symmetry"
 RELEASE: Final = "dp_aggregate"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from safehold.access import operator_of
 from safehold.catalog.register import TELEMETRY
@@ -13,11 +13,14 @@ from safehold.errors import DeniedError, MissingError, ShreddedError, TamperedEr
 from safehold.keeper import contained
 from safehold.keeper.contained import block_hash
 from safehold.keeper.containing import Wish
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import segment_name
 from safehold.keeper.grants import Grants
 from safehold.keeper.models import Models
 from safehold.keeper.principals import Principals
 from safehold.keeper.terms import streams_of
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 DERIVED: Final = (
     "feature",

@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.errors import (
     DeniedError,
@@ -30,13 +30,15 @@ from safehold.errors import (
 from safehold.ids import PersonId
 from safehold.keeper.ask import Ask
 from safehold.keeper.bounds import Opening
-from safehold.keeper.desk import Desk
 from safehold.keeper.planting import Plan
 from safehold.keeper.ports import Frame, Job, Passed, Talker
 from safehold.keeper.release import Release
 from safehold.keeper.run import Run
 from safehold.keeper.server import Report
 from safehold.keeper.terms import admit_recipe, least_level, sources_of
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 LEAD: Final = "train.lead"
 SHARD: Final = "train.shard"

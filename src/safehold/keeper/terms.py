@@ -9,7 +9,7 @@ from safehold.charter import Charter
 from safehold.dlp.feature import Feature, admit_features
 from safehold.errors import ConsentError, DeniedError
 from safehold.subjects import Standing
-from safehold.telemetry.schema import WHAT_TO_STREAM
+from safehold.telemetry.stream import WHAT_TO_STREAM
 from safehold.vault import Label, SealedBlock
 
 STRONGEST = 3  # the strongest sandbox that part 1 can start: E3

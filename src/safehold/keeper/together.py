@@ -9,7 +9,7 @@ from safehold.charter import Charter
 from safehold.charter.redline import forms
 from safehold.errors import DeniedError, InvalidError, RedLineError
 from safehold.keeper.terms import sources_of
-from safehold.telemetry.schema import STREAM_TO_WHAT, STREAMS
+from safehold.telemetry.stream import STREAM_TO_WHAT, STREAMS
 
 STAGE: Final = "private_join"
 RELEASE: Final = "dp_aggregate"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from safehold.access import Claims, Grant, operator_of
 from safehold.catalog import DatasetLabel
@@ -11,7 +12,10 @@ from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.caller import caller
 from safehold.keeper.contained import Thing, things
 from safehold.keeper.days import Behind
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import segment_name
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 def by_asker(desk: Desk, asker: Asker, purpose: str) -> frozenset[Thing]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError
-from safehold.keeper.desk import Desk
 from safehold.keeper.disclosure import Disclosures
 from safehold.keeper.server import Report
 from safehold.keeper.voice import require_person
 from safehold.ledger.audit import make_bundle, seal_bundle
 from safehold.ledger.index import Closed
 from safehold.ledger.package import make_package, make_receipt
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 class Trail:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import pyarrow as pa
@@ -35,7 +35,6 @@ from safehold.keeper.ask import Ask
 from safehold.keeper.bounds import Opening
 from safehold.keeper.caller import caller
 from safehold.keeper.contained import Thing, things
-from safehold.keeper.desk import Desk
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
 from safehold.keeper.planting import canary_key, place_of
@@ -46,6 +45,9 @@ from safehold.keeper.terms import least_level, sources_of
 from safehold.ledger import Entry
 from safehold.ledger.subjects import epoch_key, item_of
 from safehold.privacy.attack import AttackResult, canary_result, membership_result
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 MEMBERSHIP: Final = "membership"
 CANARY: Final = "canary"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -20,7 +20,6 @@ from safehold.keeper.apart import seal_apart
 from safehold.keeper.ask import Ask, Asker, shards
 from safehold.keeper.bounds import Opening
 from safehold.keeper.days import sources_digest
-from safehold.keeper.desk import Desk
 from safehold.keeper.encoder import EMBED, own_encoder
 from safehold.keeper.gates import EMBEDDING, Attacked
 from safehold.keeper.grants import Grants, Use
@@ -32,6 +31,9 @@ from safehold.keeper.vector_exit import STAGE, Noticed, VectorExit, word
 from safehold.keeper.vector_gates import Exposure, fewest_for, record_vectors
 from safehold.keeper.work import SHARD_PEOPLE, SHARD_ROWS
 from safehold.privacy.recognition import PASSED
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 MOST_ATTACKED: Final = 1_000
 MOST_NOISE: Final = 10_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.access import Grant
 from safehold.errors import (
@@ -26,7 +26,6 @@ from safehold.keeper.containment import Containment
 from safehold.keeper.crowd import Crowd
 from safehold.keeper.deadlines import owed_to
 from safehold.keeper.descent import Descent
-from safehold.keeper.desk import Desk
 from safehold.keeper.documents import Documents
 from safehold.keeper.door import Door
 from safehold.keeper.drift import Drift
@@ -76,6 +75,9 @@ from safehold.keeper.watching import Watching
 from safehold.keeper.windows import Windows
 from safehold.keeper.work import Work
 from safehold.signing import VerifyKey
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 _LOG = logging.getLogger(__name__)
 

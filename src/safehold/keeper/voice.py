@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical
 from safehold.canonical import unb64
@@ -30,7 +30,6 @@ from safehold.errors import (
 from safehold.ids import PersonId
 from safehold.keeper.caller import Caller
 from safehold.keeper.change import KEYS, LINKS, MINE, NARROWING
-from safehold.keeper.desk import Desk
 from safehold.keeper.signed_in import (
     SIGN_IN,
     link_of,
@@ -43,6 +42,9 @@ from safehold.keeper.signed_in import (
 from safehold.signing import SigningKey, speaking_key
 from safehold.subjects.link import digest_identity
 from safehold.subjects.voice import NOBODY
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 STATEMENT: Final = "safehold.choice/1"
 CHOICE_DOMAIN: Final = "safehold.choice.v1"

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from safehold.charter import Charter
 from safehold.clock import SECOND_US
@@ -27,11 +27,13 @@ from safehold.errors import (
 )
 from safehold.keeper.answers import Answers
 from safehold.keeper.caller import SENTINEL, caller
-from safehold.keeper.desk import Desk
 from safehold.keeper.principals import Principals
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.watch_events import WATCH, Known, derive, is_apart, known, opens, told
 from safehold.ledger import Entry, Receipt
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 SOURCE: Final = "access_log"
 RELEASE: Final = "alert"

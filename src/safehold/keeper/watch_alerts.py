@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.clock import DAY_US
 from safehold.errors import (
@@ -23,12 +23,14 @@ from safehold.errors import (
     ShreddedError,
 )
 from safehold.keeper.caller import SENTINEL, caller
-from safehold.keeper.desk import Desk
 from safehold.keeper.principals import Principals
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.watch_answers import ANSWERS, REVIEW, Answering
 from safehold.keeper.watch_events import OPENED
 from safehold.ledger import Entry
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 KIND: Final = "alert"
 RAISED: Final = "raised"

@@ -7,16 +7,18 @@ answers are done under the alert's leaf, which names the principal and the entri
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from safehold.errors import SafeholdError, UnavailableError
 from safehold.keeper.caller import caller
 from safehold.keeper.contained import PRINCIPAL, PURPOSE, RUN
 from safehold.keeper.containing import Wish
-from safehold.keeper.desk import Desk
 from safehold.keeper.nobody import RESERVED
 from safehold.keeper.principals import ACTIVE, SUSPENDED, Principals
 from safehold.keeper.watch_events import Known
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 REVIEW: Final = "review"
 HOLD: Final = "hold_result"

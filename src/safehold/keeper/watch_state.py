@@ -11,16 +11,18 @@ import threading
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold import canonical
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError, MissingError, TamperedError
 from safehold.keeper.caller import SENTINEL, caller
-from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report, Verb
 from safehold.ledger.files import replace_file
 from safehold.ledger.tree import leaf_hash
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 VERSION: Final = "safehold.sentinel/1"
 LARGEST: Final = 32 << 20  # bytes of what was learnt

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.keeper.answers import Answers
-from safehold.keeper.desk import Desk
 from safehold.keeper.principals import Principals
 from safehold.keeper.server import Verb
 from safehold.keeper.watch import Watch
 from safehold.keeper.watch_alerts import Alerts
 from safehold.keeper.watch_answers import Answering, Contain
 from safehold.keeper.watch_state import WatchState
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 class Watching:

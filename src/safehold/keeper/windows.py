@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safehold.clock import SECOND_US
 from safehold.errors import ConflictError, InvalidError
 from safehold.keeper.caller import caller
-from safehold.keeper.desk import Desk
 from safehold.keeper.server import Report, Verb
 from safehold.ledger import Entry
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 KIND: Final = "portal"
 LEAST_APART_MS: Final = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -21,7 +21,7 @@ from safehold.keeper.apart import seal_apart
 from safehold.keeper.ask import Ask, Asker, shards
 from safehold.keeper.bounds import Opening
 from safehold.keeper.datasheet import describe
-from safehold.keeper.desk import ENGINEER, Desk
+from safehold.keeper.desk import ENGINEER
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
 from safehold.keeper.planting import plan_training
@@ -32,6 +32,9 @@ from safehold.keeper.team import Teams, read_workers, require_few
 from safehold.keeper.terms import derived_expiry, sources_of
 from safehold.keeper.trial import note_inapplicable
 from safehold.telemetry.schema import REST
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 SHARD_ROWS = 1_000_000
 SHARD_PEOPLE = 4_000  # each comes out as a table of its own, and all of a shard's are held until they are sealed

@@ -1,4 +1,4 @@
-"""Schemas of the eight streams.
+"""Schemas of the eight streams; their names are in ``stream``.
 
 Each stream has two forms. The *wire* form is what a recorder or a file hands in: names of people, devices and
 sessions as text, plain strings. It exists only inside the ingestion sandbox and inside a collector. The
@@ -8,16 +8,15 @@ charter on every row.
 Times are microseconds: ``t`` the recorder's wall clock (UTC), ``mono`` monotonic since the session began. At
 level L3 there is no timing: ``t`` is the start of the UTC day and ``mono`` is the rank of the event in its
 session (1, 2, 3 ...), counted over all streams of that session together.
-
-Sources: W3C UI Events for ``code``, ``key`` and modifiers.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
 from typing import Final
 
 import pyarrow as pa
+
+from safehold.telemetry.stream import HIGH_RATE
 
 
 def _dictionary(index: pa.DataType) -> pa.DataType:
@@ -29,71 +28,6 @@ D16: Final = _dictionary(pa.int16())
 D32: Final = _dictionary(pa.int32())
 T: Final = pa.timestamp("us", "UTC")
 SPAN: Final = pa.duration("us")
-
-
-class Level(IntEnum):
-    """How far an event was minimised; 0 is raw, 4 an aggregate."""
-
-    L0 = 0
-    L1 = 1
-    L2 = 2
-    L3 = 3
-    L4 = 4
-
-
-class KeyKind(IntEnum):
-    """What a key event is."""
-
-    UP = 0
-    DOWN = 1
-    COMMIT = 2
-    PASTE = 3
-
-
-class PointerKind(IntEnum):
-    """What a pointer event is."""
-
-    MOVE = 0
-    PRESS = 1
-    RELEASE = 2
-    CLICK = 3
-    SCROLL = 4
-    DRAG = 5
-
-
-class FocusKind(IntEnum):
-    """What a focus event is."""
-
-    FOCUS = 0
-    TITLE = 1
-    AFK = 2
-
-
-class Sensitive(IntFlag):
-    """Bits of the ``sens`` column: classes found in an event; bits are only ever added."""
-
-    IDENTIFIER = 1
-    PRIVATE_COMMUNICATION = 2
-    HEALTH_FINANCIAL_LEGAL = 4
-    WORK_INFERENCE = 8
-    SECURITY = 16
-
-
-# names in the charter's ``collect`` list -> stream
-WHAT_TO_STREAM: Final = {
-    "keys": "key",
-    "pointer": "pointer",
-    "focus": "focus",
-    "chat": "chat",
-    "ai_prompts": "ai",
-    "speech": "speech",
-    "performance_metrics": "metric",
-    "screen": "screen",
-}
-STREAM_TO_WHAT: Final = {stream: what for what, stream in WHAT_TO_STREAM.items()}
-HIGH_RATE: Final = frozenset(
-    {"key", "pointer"}
-)  # these carry no event_id: it would be 2/3 of the bytes
 
 
 def _field(name: str, kind: pa.DataType, *, null: bool = True) -> pa.Field:
@@ -260,10 +194,3 @@ WIRE: Final[dict[str, pa.Schema]] = {
     stream: pa.schema((*_WIRE_ENVELOPE, *fields)) for stream, fields in _WIRE.items()
 }
 REST: Final[dict[str, pa.Schema]] = {stream: _rest(stream) for stream in _WIRE}
-STREAMS: Final = tuple(WIRE)
-
-VOCABULARIES: Final[dict[str, frozenset[str]]] = {
-    "field_kind": frozenset({"text", "password", "search", "code"}),
-    "channel_kind": frozenset({"dm", "private", "channel"}),
-    "role": frozenset({"system", "user", "assistant", "tool"}),
-}

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from safehold.clock import SECOND_US
 from safehold.errors import InvalidError
-from safehold.telemetry.schema import FocusKind, PointerKind
+from safehold.telemetry.stream import FocusKind, PointerKind
 from safehold.workforce.frame import Frame, choose, make_table, same
 from safehold.workforce.keyboard import CODES, KEYS
 from safehold.workforce.metric import metric

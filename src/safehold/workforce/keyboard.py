@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from safehold.telemetry.schema import KeyKind
+from safehold.telemetry.stream import KeyKind
 from safehold.workforce.people import Hand
 from safehold.workforce.plan import Commit
 from safehold.workforce.spec import Draw

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from safehold.telemetry.schema import PointerKind
+from safehold.telemetry.stream import PointerKind
 from safehold.workforce.people import Hand
 from safehold.workforce.plan import CLICK, DRAG, SCROLL
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.assurance.engagement.order import EngagementOrder, read_engagement
 from safehold.errors import DeniedError, MissingError, SafeholdError
 from safehold.keeper.audits import KIND, Engagement, Finding
-from safehold.keeper.desk import Desk
 from safehold.ledger import Entry, Receipt
+
+if TYPE_CHECKING:
+    from safehold.keeper.desk import Desk
 
 
 class Record:

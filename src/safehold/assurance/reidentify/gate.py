@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from safehold.assurance.reidentify.trial import STREAMS
 from safehold.errors import ERRORS, DeniedError, SafeholdError, TamperedError
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 _KEYS: Final = frozenset(
     {"type", "stream", "level", "kinds", "people", "hits", "worst", "probe", "enrolled"}

@@ -10,7 +10,7 @@ import pyarrow as pa
 from safehold.assurance.reidentify.trail import Ints, Trail, split_runs
 from safehold.dlp.context import numbers_of, sessions_of, words_of
 from safehold.dlp.keymap import resolve, token_of, zone_of
-from safehold.telemetry.schema import KeyKind, Level
+from safehold.telemetry.stream import KeyKind, Level
 
 _SIX: Final = frozenset({"letter", "digit", "space", "backspace", "shift"})
 

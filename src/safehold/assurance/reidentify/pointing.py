@@ -12,7 +12,7 @@ from safehold.assurance.reidentify.forest import grouped_quantiles
 from safehold.assurance.reidentify.keys import by_appearance
 from safehold.assurance.reidentify.trail import Bools, Floats, Ints, Trail, split_runs
 from safehold.dlp.context import numbers_of, sessions_of, words_of
-from safehold.telemetry.schema import Level, PointerKind
+from safehold.telemetry.stream import Level, PointerKind
 
 REST_MS: Final = 300.0  # a longer pause ends a stroke
 SHORTEST: Final = 4  # events of a stroke

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from safehold.dlp import Rules, minimise
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 
 def protect(stream: str, wire: pa.Table, level: Level) -> pa.Table:

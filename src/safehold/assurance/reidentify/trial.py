@@ -18,7 +18,7 @@ from safehold.assurance.reidentify.verdict import Verdict, gate_of, judge_gate
 from safehold.charter.oversight import Gate
 from safehold.errors import InvalidError
 from safehold.privacy.recognition import CONFIDENCE, FAILED, PASSED
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 STREAMS: Final = ("key", "pointer")
 LIMITS: Final = (

@@ -10,7 +10,7 @@ from safehold.charter.oversight import Gate
 from safehold.charter.value import MICRO
 from safehold.errors import InvalidError
 from safehold.privacy.recognition import fewest_people, judge
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

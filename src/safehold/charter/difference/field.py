@@ -31,7 +31,7 @@ from safehold.charter.difference.order import (
 )
 from safehold.charter.participation import OPT_IN_BY
 from safehold.charter.vocabulary import ASSURANCE, DLP_GROUPS
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 
 _LEVEL: Final = ladder(*(level.name for level in reversed(Level)), kind="level")
 _NO_YES: Final = (False, None, True)  # what is not stated lies between

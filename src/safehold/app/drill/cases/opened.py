@@ -23,7 +23,7 @@ from safehold.clock import SystemClock
 from safehold.errors import SafeholdError
 from safehold.ids import PersonId
 from safehold.subjects import People
-from safehold.telemetry.schema import KeyKind
+from safehold.telemetry.stream import KeyKind
 from safehold.vault import Records, Vault
 
 KINDS: Final = ("telemetry", "derived")

@@ -21,7 +21,7 @@ from safehold.app.drill.unguarded import replace
 from safehold.assurance.drill.outcome import Exposure, Findings
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.terms import streams_of
-from safehold.telemetry.schema import Level
+from safehold.telemetry.stream import Level
 from safehold.workforce import Spec, truth, write_files
 
 CREDENTIALS: Final = frozenset({"PASSWORD", "SECRET", "OTP"})

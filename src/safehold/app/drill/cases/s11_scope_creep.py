@@ -30,7 +30,7 @@ from safehold.ingest.collector import Collector
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.terms import streams_of
 from safehold.signing import VerifyKey
-from safehold.telemetry.schema import KeyKind, Level
+from safehold.telemetry.stream import KeyKind, Level
 
 PERSON: Final = "emp-00004"
 UPDATE: Final = "shadowsuite"  # the 201st application
