@@ -18,9 +18,9 @@ from safehold.app.gate import EgressGatekeeper
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter, Roster
 from safehold.errors import SafeholdError
-from safehold.keeper.attack import VERB
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.keeper.ports import Frame
+from safehold.keeper.recipes import ATTACK_VERB
 from safehold.settings import Home
 from safehold.signing import SigningKey
 
@@ -116,7 +116,9 @@ class Office:
 
     def attack(self, holder: Holder, **spoilt: Any) -> dict[str, Any]:
         """Use a grant for a recipe that spends no epsilon."""
-        return self.call(VERB, **self.use(holder, VERB, **spoilt), stage="feature", dataset=None)
+        return self.call(
+            ATTACK_VERB, **self.use(holder, ATTACK_VERB, **spoilt), stage="feature", dataset=None
+        )
 
     def refused(self, act: Callable[[], Any], rule: str) -> SafeholdError:
         """Check that an act is refused by a rule, that the ledger says so, and that nothing else happened."""

@@ -16,7 +16,7 @@ from safehold.app.draft import draft_grant
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.clock import SECOND_US
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 
 SEATS = ("privacy", "legal")
 

@@ -18,7 +18,7 @@ from safehold.canonical import b64, unb64
 from safehold.catalog.aside import ASIDE
 from safehold.charter import Charter
 from safehold.clock import SECOND_US
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.signing import SigningKey
 
 REPAIR = {

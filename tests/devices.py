@@ -11,7 +11,7 @@ import orjson
 from tests.ingest_job import key_rows
 from tests.world import World, raised
 
-from safehold.app.sources import KeeperLine
+from safehold.app.collection import KeeperLine
 from safehold.dlp import Rules
 from safehold.errors import DeniedError
 from safehold.ingest.collector import Collector

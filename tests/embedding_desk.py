@@ -35,9 +35,9 @@ from safehold.charter import Charter
 from safehold.enclave.embedding import recipe as embedding_recipe
 from safehold.enclave.embedding.exposure import expose
 from safehold.ingest.rest import pack
-from safehold.keeper.encoder import EMBED
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.keeper.ports import Frame
+from safehold.keeper.recipes import EMBED
 from safehold.sandbox.job import RECIPES as MODULES
 from safehold.signing import SigningKey
 from safehold.workforce import words

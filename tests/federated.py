@@ -35,7 +35,7 @@ from safehold.federation.identity import certificate_hash, make_node_key
 from safehold.federation.silo import Silo
 from safehold.keeper.agreement import VERSION, Agreement
 from safehold.keeper.commission import noise_of
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.keeper.ports import Frame
 from safehold.sandbox.launch import Launcher
 from safehold.signing import SigningKey

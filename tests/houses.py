@@ -43,7 +43,7 @@ from safehold.federation.psi_sum import Figures, join_set, join_values, size_of
 from safehold.federation.terms import Terms
 from safehold.ids import random_bytes
 from safehold.ingest.rest import pack
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.keeper.ports import Frame
 from safehold.signing import SigningKey
 

@@ -30,7 +30,7 @@ from safehold.clock import DAY_US, SECOND_US, FixedClock, SystemClock, day_of
 from safehold.enclave.action import SCHEMA
 from safehold.errors import UnavailableError
 from safehold.ingest.rest import pack
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.keeper.ports import Frame, Passed
 from safehold.sandbox.parts import pack_parts
 from safehold.settings import Home

@@ -20,7 +20,7 @@ from safehold.keeper.client import KeeperClient
 from safehold.keeper.grants import MOST_NONCES
 from safehold.keeper.leasing import MANY
 from safehold.keeper.leasing import MOST as MANY_AT_ONCE
-from safehold.keeper.sources import obtain_message
+from safehold.keeper.messages import obtain_message
 from safehold.settings import Home
 from safehold.signing import SigningKey
 

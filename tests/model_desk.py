@@ -31,7 +31,7 @@ from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.enclave.model import ARCHITECTURE, Shape
 from safehold.enclave.vocabulary import MINIWOB
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.keeper.ports import Frame
 from safehold.keeper.pull import VERB as PULL
 from safehold.keeper.quarantine import domain_of

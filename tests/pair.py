@@ -17,7 +17,7 @@ from safehold.canonical import b64, unb64
 from safehold.db import Lead
 from safehold.errors import SafeholdError
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.keeper.server import Server
 
 PURPOSE = "train_ui_agent"

@@ -42,7 +42,7 @@ from safehold.enclave.database import Database
 from safehold.enclave.sql import SEEN, empty_tables, prepare
 from safehold.errors import InvalidError
 from safehold.ingest.rest import pack
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.keeper.ports import Frame
 from safehold.privacy.bound import bound_share
 from safehold.privacy.query import read_query, write_query

@@ -16,7 +16,7 @@ from tests.world import PURPOSE
 
 from safehold.access.proof import prove_device
 from safehold.canonical import b64, unb64
-from safehold.keeper.sources import obtain_message
+from safehold.keeper.messages import obtain_message
 from safehold.signing import SigningKey
 
 ANA = "ana"

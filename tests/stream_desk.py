@@ -36,8 +36,8 @@ from safehold.ingest.network.front import (
 )
 from safehold.ingest.network.line import HttpLine
 from safehold.ingest.rest import pack
+from safehold.keeper.messages import obtain_message
 from safehold.keeper.ports import Frame
-from safehold.keeper.sources import obtain_message
 from safehold.signing import SigningKey, VerifyKey
 
 PEOPLE = ("ana", "bo", "cy")

@@ -33,8 +33,7 @@ from safehold.clock import DAY_US, SECOND_US, FixedClock, SystemClock, day_of
 from safehold.errors import SafeholdError, UnavailableError
 from safehold.keeper import wire
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.grants import use_message
-from safehold.keeper.sources import obtain_message
+from safehold.keeper.messages import obtain_message, use_message
 from safehold.sandbox.launch import Launcher
 from safehold.settings import Home
 from safehold.signing import SigningKey

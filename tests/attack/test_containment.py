@@ -19,8 +19,8 @@ from safehold import canonical
 from safehold.access import Holder, prove_device, read_claims
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
-from safehold.keeper.attack import VERB as DATASET_ATTACK
-from safehold.keeper.sources import obtain_message
+from safehold.keeper.messages import obtain_message
+from safehold.keeper.recipes import ATTACK_VERB as DATASET_ATTACK
 from safehold.keeper.trial import VERB as MODEL_ATTACK
 from safehold.signing import SigningKey
 

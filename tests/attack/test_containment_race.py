@@ -23,11 +23,11 @@ from safehold.access import Workload, prove_device
 from safehold.canonical import b64, unb64
 from safehold.errors import DeniedError, SafeholdError, UnavailableError
 from safehold.keeper.ask import Ask, Asker
-from safehold.keeper.attack import VERB
 from safehold.keeper.contained import RUN, things
 from safehold.keeper.derived import Part
 from safehold.keeper.grants import Use
-from safehold.keeper.sources import obtain_message
+from safehold.keeper.messages import obtain_message
+from safehold.keeper.recipes import ATTACK_VERB
 from safehold.signing import SigningKey
 
 SEGMENT = "us-ca.pointer"
@@ -198,7 +198,11 @@ def test_whatever_it_is_that_is_contained_ends_the_run(bench: Bench, what: str) 
 
     def attack() -> Any:
         return bench.call(
-            VERB, purpose=PURPOSE, stage="feature", dataset=None, **proved(bench, holder, VERB)
+            ATTACK_VERB,
+            purpose=PURPOSE,
+            stage="feature",
+            dataset=None,
+            **proved(bench, holder, ATTACK_VERB),
         )
 
     error = raised(attack)

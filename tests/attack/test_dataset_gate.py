@@ -33,9 +33,9 @@ from safehold.app.gate import EgressGatekeeper
 from safehold.assurance.reidentify.attackers import KINDS
 from safehold.canonical import b64, unb64
 from safehold.charter import Charter
-from safehold.keeper.attack import VERB
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.keeper.ports import Frame
+from safehold.keeper.recipes import ATTACK_VERB
 from safehold.ledger import Entry
 from safehold.signing import SigningKey
 
@@ -128,13 +128,13 @@ def measure(
     stage, holder = grant_for(bench, "reidentify", purpose)
     nonce = unb64(bench.call("nonce")["nonce"])
     return bench.call(
-        VERB,
+        ATTACK_VERB,
         purpose=purpose,
         stage=stage,
         dataset=dataset,
         token=holder.token,
         nonce=b64(nonce),
-        proof=b64(holder.prove(nonce, use_message(VERB, purpose))),
+        proof=b64(holder.prove(nonce, use_message(ATTACK_VERB, purpose))),
     )
 
 
@@ -362,8 +362,8 @@ def test_a_grant_for_training_attacks_nothing(bench: Bench) -> None:
     nonce = unb64(bench.call("nonce")["nonce"])
     error = raised(
         lambda: bench.call(
-            VERB, purpose=PURPOSE, stage="feature", token=holder.token, nonce=b64(nonce),
-            proof=b64(holder.prove(nonce, use_message(VERB, PURPOSE))),
+            ATTACK_VERB, purpose=PURPOSE, stage="feature", token=holder.token, nonce=b64(nonce),
+            proof=b64(holder.prove(nonce, use_message(ATTACK_VERB, PURPOSE))),
         )
     )  # fmt: skip
     assert error.rule is not None

@@ -24,8 +24,8 @@ from safehold.errors import (
     SafeholdError,
     SignInError,
 )
+from safehold.keeper.messages import obtain_message
 from safehold.keeper.silence import Silences
-from safehold.keeper.sources import obtain_message
 from safehold.signing import SigningKey
 
 pytestmark = pytest.mark.usefixtures("collectors_are_let_in")

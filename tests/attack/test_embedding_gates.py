@@ -46,9 +46,8 @@ from safehold.errors import DeniedError, SafeholdError, TamperedError
 from safehold.ingest.rest import pack
 from safehold.keeper import vector_making
 from safehold.keeper.door import KINDS_OF
-from safehold.keeper.embeddings import EXPORT, HEAD, NEAR
-from safehold.keeper.encoder import EMBED
 from safehold.keeper.ports import Frame
+from safehold.keeper.recipes import EMBED, EXPORT, HEAD, NEAR
 
 KEY = "embedding"
 

@@ -44,7 +44,7 @@ from safehold.ingest.network.front import (
 )
 from safehold.ingest.network.line import HttpLine
 from safehold.ingest.network.queue import Place
-from safehold.keeper.sources import obtain_message
+from safehold.keeper.messages import obtain_message
 from safehold.ledger.web import Limits, Request, tls_context
 from safehold.signing import SigningKey
 

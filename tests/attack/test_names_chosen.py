@@ -12,7 +12,7 @@ from tests.source_desk import Desk
 
 from safehold.access import prove_device
 from safehold.access.lease import Lease
-from safehold.app.sources import KeeperLine
+from safehold.app.collection import KeeperLine
 from safehold.canonical import b64, unb64
 from safehold.clock import DAY_US
 from safehold.dlp import Rules
@@ -20,8 +20,8 @@ from safehold.errors import DeniedError, InvalidError, TamperedError, Unavailabl
 from safehold.ingest import recipe
 from safehold.ingest.collector import Collector
 from safehold.keeper.leases import Leases
+from safehold.keeper.messages import obtain_message
 from safehold.keeper.names import choose_names, chosen_names
-from safehold.keeper.sources import obtain_message
 from safehold.signing import SigningKey, VerifyKey
 
 NAME = "Nowakowska"

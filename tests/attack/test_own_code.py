@@ -23,9 +23,10 @@ from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.errors import SafeholdError, TamperedError, UnavailableError
 from safehold.keeper import code
-from safehold.keeper.code import FIRST_S, VERB, wait_left
-from safehold.keeper.grants import use_message
+from safehold.keeper.code import FIRST_S, wait_left
+from safehold.keeper.messages import use_message
 from safehold.keeper.ports import Frame
+from safehold.keeper.recipes import CODE_VERB
 from safehold.signing import SigningKey
 
 FIGURE = b"""# /// safehold
@@ -115,12 +116,12 @@ class Lab:
     def run(self, holder: Holder, script: bytes) -> dict[str, Any]:
         nonce = unb64(self.bench.call("nonce")["nonce"])
         return self.bench.call(
-            VERB,
+            CODE_VERB,
             purpose=PURPOSE,
             stage="feature",
             token=holder.token,
             nonce=b64(nonce),
-            proof=b64(holder.prove(nonce, use_message(VERB, PURPOSE))),
+            proof=b64(holder.prove(nonce, use_message(CODE_VERB, PURPOSE))),
             script=script.decode(),
         )
 

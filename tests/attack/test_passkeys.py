@@ -16,7 +16,7 @@ from safehold.charter import Signature
 from safehold.charter.roster import ROSTER_DOMAIN
 from safehold.charter.turnover import next_roster
 from safehold.errors import InvalidError
-from safehold.keeper.rights import ANSWER_DOMAIN
+from safehold.keeper.messages import ANSWER_DOMAIN
 from safehold_verify import VerificationError
 from safehold_verify.choice import verify_choice
 

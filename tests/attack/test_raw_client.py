@@ -17,7 +17,7 @@ from safehold.access import Holder
 from safehold.canonical import b64
 from safehold.errors import DeniedError, QuorumError, SafeholdError, SignInError, UnavailableError
 from safehold.keeper import wire
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.keeper.verbs import Verbs
 from safehold.signing import SigningKey
 

@@ -17,8 +17,8 @@ from tests.keeper_desk import Bench, found_bench, rest_table
 
 from safehold.catalog.register import LIVE, TELEMETRY
 from safehold.catalog.tier import CLOSED, LEAST, TARGET, choose
-from safehold.keeper.desk import segment_name
 from safehold.keeper.terms import label_of
+from safehold.telemetry.stream import segment_name
 from safehold.vault import PlainBlock, durable
 
 pytestmark = pytest.mark.bench

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from tests.chaos.site import Site
 
-from safehold.app.sources import CollectorLine, KeeperLine
+from safehold.app.collection import CollectorLine, KeeperLine
 from safehold.ingest.network.broker import Broker
 from safehold.ingest.network.line import HttpLine
 from safehold.ingest.network.sender import QueueLine

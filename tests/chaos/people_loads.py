@@ -11,7 +11,7 @@ from tests.chaos.loads import Holding
 from tests.chaos.record import Choice, Record
 from tests.chaos.site import Site
 
-from safehold.app.sources import KeeperLine
+from safehold.app.collection import KeeperLine
 from safehold.errors import MissingError, SafeholdError, UnavailableError
 from safehold.signing import SigningKey
 

@@ -14,7 +14,7 @@ from tests.chaos.record import ACKED, DOUBT, REFUSED, Event, Record
 from tests.chaos.site import Site
 
 from safehold.access.envelope import read_envelope
-from safehold.app.sources import CollectorLine
+from safehold.app.collection import CollectorLine
 from safehold.clock import SystemClock
 from safehold.dlp import Rules
 from safehold.errors import SafeholdError, UnavailableError

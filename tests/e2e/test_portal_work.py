@@ -20,7 +20,7 @@ from safehold.app.requests import read_paper
 from safehold.app.signable import prepare
 from safehold.canonical import b64, unb64
 from safehold.errors import RedLineError
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.signing import SigningKey
 
 REASON = "ticket ML-40: canary-5b1e"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from safehold.access import cover, envelope
+from safehold.app.collection import OPEN
 from safehold.app.network import KEEPER
-from safehold.app.sources import OPEN
 from safehold.ingest.network import answer, combine, front, gather, queue
 from safehold.keeper import batch, leasing, refusals
 from safehold.keeper.retention import REMEMBERED_US

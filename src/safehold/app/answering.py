@@ -7,7 +7,7 @@ from typing import Any
 from safehold import canonical
 from safehold.charter import Signature
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.rights import ANSWER_DOMAIN, READ_DOMAIN, write_answer
+from safehold.keeper.messages import ANSWER_DOMAIN, READ_DOMAIN, write_answer
 from safehold.settings import Home
 from safehold.signing import SigningKey
 

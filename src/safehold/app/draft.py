@@ -15,16 +15,19 @@ from safehold.charter import Charter
 from safehold.clock import SystemClock, day_of
 from safehold.errors import InvalidError
 from safehold.federation.measure import READ
-from safehold.keeper.attack import STAGES
-from safehold.keeper.code import STAGES as CODE_STAGES
-from safehold.keeper.desk import segment_name
-from safehold.keeper.embeddings import HEAD, NEAR
-from safehold.keeper.encoder import EMBED
-from safehold.keeper.gates import EMBEDDING
-from safehold.keeper.repair import RECIPE as REPAIR
-from safehold.keeper.repair import STAGE as REPAIR_STAGE
+from safehold.keeper.recipes import (
+    ATTACK_STAGES,
+    CODE_STAGES,
+    EMBED,
+    EMBEDDING,
+    HEAD,
+    NEAR,
+    REPAIR,
+    REPAIR_STAGE,
+)
 from safehold.keeper.terms import sources_of
 from safehold.signing import SigningKey
+from safehold.telemetry.stream import segment_name
 
 RECIPES = (
     "train", "federate", "reidentify", "feature", CODE, "join", "membership", "pull", EMBED, NEAR, HEAD,
@@ -121,7 +124,7 @@ def draft_grant(
             streams, stage = (FEATURE,), "training"
         case "reidentify":
             streams = tuple(sorted(sources & frozenset(STREAMS)))
-            stage = stage_for(charter, purpose, role, STAGES)
+            stage = stage_for(charter, purpose, role, ATTACK_STAGES)
         case "feature":
             streams = tuple(sorted(sources & EgressGatekeeper().reads("feature")))
             stage = "feature"
@@ -197,6 +200,6 @@ def stage_for(charter: Charter, purpose: str, role: str, stages: Sequence[str]) 
             return stage
     raise InvalidError(
         "the charter gives role and purpose no stage for this",
-        rule="attack.stage" if stages == STAGES else "code.stage",
+        rule="attack.stage" if stages == ATTACK_STAGES else "code.stage",
         fix=f"one of {', '.join(stages)} in both",
     )

@@ -12,10 +12,8 @@ from safehold.enclave.embedding.gate import VectorAllowance, VectorGate
 from safehold.enclave.embedding.recipe import NOISE, declare
 from safehold.enclave.embedding.text import COLUMNS, SOURCES
 from safehold.enclave.embedding.use import UseAllowance, UseGate
-from safehold.keeper.embeddings import HEAD, NEAR
-from safehold.keeper.encoder import EMBED
-from safehold.keeper.gates import EMBEDDING
 from safehold.keeper.ports import Frame, Passed
+from safehold.keeper.recipes import EMBED, EMBEDDING, HEAD, NEAR
 
 RECIPES: Final = frozenset({EMBED, NEAR, HEAD})
 

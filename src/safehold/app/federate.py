@@ -20,7 +20,7 @@ from safehold.errors import ConflictError, DeniedError, InvalidError
 from safehold.keeper.agreement import VERSION, Agreement
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.commission import noise_of
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.signing import SigningKey
 from safehold.vault import durable
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safehold.access import Approval, Grant, Holder, PeopleFilter, Price, approve
 from safehold.access.code import approvers_of
 from safehold.app.charters import charter_in_force, keys_in
-from safehold.app.draft import ROLE, Limits, draft_grant
 from safehold.app.permit import Pass
 from safehold.app.requests import file_request, read_paper
 from safehold.clock import SystemClock
@@ -17,6 +16,9 @@ from safehold.errors import InvalidError
 from safehold.keeper.client import KeeperClient
 from safehold.settings import Home
 from safehold.signing import SigningKey
+
+if TYPE_CHECKING:
+    from safehold.app.draft import Limits
 
 
 def ask(
@@ -38,6 +40,10 @@ def ask(
         people: Who is meant.
         asked: As for ``draft_grant``.
     """
+    from safehold.app.draft import (
+        draft_grant,  # all that a grant may name: only who asks for one needs it
+    )
+
     if not holder.exists():
         SigningKey.generate().write(holder)
     grant = draft_grant(
@@ -112,6 +118,8 @@ def pass_with_seats(
     script: bytes | None = None,
 ) -> Pass:
     """Ask, approve with as many seats as the charter wants, and enact; for trying things out."""
+    from safehold.app.draft import ROLE, draft_grant  # as above
+
     charter = charter_in_force(home)
     holder = SigningKey.generate()
     grant = draft_grant(

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safehold.access.envelope import LeaseKey
-from safehold.app.sources import PUBLIC, collect, read_device
+from safehold.app.collection import collect
+from safehold.app.sources import PUBLIC, read_device
 from safehold.errors import InvalidError, MissingError, TamperedError
 from safehold.ingest.network.front import A_MINUTE, Front
 from safehold.ingest.network.line import HttpLine

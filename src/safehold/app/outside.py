@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from safehold.errors import InvalidError
-from safehold.vault import durable
 
 
 def read_url(file: Path, *, rule: str) -> str | None:
@@ -38,6 +37,8 @@ def write_url(file: Path, url: str) -> None:
 
 def put_url(file: Path, url: str | None) -> None:
     """Let such a file name something else, or nothing; durable when this returns."""
+    from safehold.vault import durable
+
     if url is None:
         file.unlink(missing_ok=True)
         durable.sync(file.parent)

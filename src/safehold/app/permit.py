@@ -10,12 +10,9 @@ from typing import Any
 
 from safehold.access import Holder
 from safehold.canonical import b64, unb64
-from safehold.keeper.attack import VERB
 from safehold.keeper.client import Progress
-from safehold.keeper.code import VERB as CODE_VERB
-from safehold.keeper.grants import use_message
-from safehold.keeper.repair import RECIPE as REPAIR
-from safehold.keeper.repair import VERB as REPAIR_VERB
+from safehold.keeper.messages import use_message
+from safehold.keeper.recipes import ATTACK_VERB, CODE_VERB, REPAIR, REPAIR_VERB
 from safehold.keeper.signed import Line
 
 
@@ -123,13 +120,13 @@ class Pass:
         """Attack what a dataset was made from, under the grant, and return how it stands before each gate."""
         nonce = unb64(client.call("nonce")["nonce"])
         return client.call(
-            VERB,
+            ATTACK_VERB,
             progress=progress,
             purpose=purpose,
             stage=self.stage,
             token=self.holder.token,
             nonce=b64(nonce),
-            proof=b64(self.holder.prove(nonce, use_message(VERB, purpose))),
+            proof=b64(self.holder.prove(nonce, use_message(ATTACK_VERB, purpose))),
             dataset=dataset,
         )
 

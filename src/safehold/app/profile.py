@@ -15,11 +15,8 @@ from types import ModuleType
 from typing import Any, Final, Self
 
 from safehold.app.outside import read_url
-from safehold.db import place
 from safehold.errors import InvalidError, UnavailableError
 from safehold.settings import Home
-from safehold.vault import Bucket
-from safehold.vault import Place as BucketPlace
 
 PROFILES: Final = ("embedded", "server")
 PARTS: Final = ("control", "journal", "objects")
@@ -116,10 +113,13 @@ def prove(places: Places, *, origin: str) -> dict[str, dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     if places.control is not None:
-        found["control"] = _control().prove(places.control, schema=place.schema_of(origin))
+        found["control"] = _control().prove(places.control, schema=_schema_of(origin))
     if places.journal is not None:
         found["journal"] = _journal().PostgresRows(places.journal, origin=origin).prove()
     if places.objects is not None:
+        from safehold.vault import Bucket
+        from safehold.vault import Place as BucketPlace
+
         found["objects"] = Bucket(BucketPlace.parse(places.objects), home=PROBE).prove()
     return found
 
@@ -130,7 +130,7 @@ def take_back(home: Home, places: Places) -> None:
     For the caller of ``Home.create`` alone: its name is new, so whatever bears it was made just now.
     """
     if places.control is not None:
-        _control().drop(places.control, schema=place.schema_of(home.origin))
+        _control().drop(places.control, schema=_schema_of(home.origin))
     if places.journal is not None:
         _journal().PostgresRows(places.journal, origin=home.origin).remove()
 
@@ -154,7 +154,7 @@ def examine(home: Home) -> str:
     places, said = Places.of(home), told(home)
     versions = {}
     if places.control is not None:
-        versions["control"] = _control().look(places.control, schema=place.schema_of(home.origin))
+        versions["control"] = _control().look(places.control, schema=_schema_of(home.origin))
     if places.journal is not None:
         versions["journal"] = _journal().PostgresRows(places.journal, origin=home.origin).look()
     lines = [
@@ -180,6 +180,12 @@ def _read(settings: Path) -> dict[str, str]:
             fix=f"only {', '.join(SETTINGS)}, each a text without a password",
         )
     return tree
+
+
+def _schema_of(origin: str) -> str:
+    from safehold.db import place
+
+    return place.schema_of(origin)
 
 
 def _control() -> ModuleType:

@@ -22,15 +22,15 @@ from safehold.enclave.database import Database
 from safehold.enclave.sql import empty_tables, prepare
 from safehold.errors import InvalidError
 from safehold.keeper.client import KeeperClient, Progress
-from safehold.keeper.desk import segment_name
-from safehold.keeper.grants import use_message
-from safehold.keeper.query import STAGE, VERB
+from safehold.keeper.messages import use_message
+from safehold.keeper.recipes import QUERY_STAGE, QUERY_VERB
 from safehold.keeper.signed import Line
 from safehold.keeper.terms import sources_of
 from safehold.privacy.query import Query, is_query, read_query, write_query
 from safehold.settings import Home
 from safehold.signing import SigningKey
 from safehold.telemetry.schema import REST
+from safehold.telemetry.stream import segment_name
 
 # what tells people, devices and sessions apart; a query is about one person at a time and rarely needs it
 UNASKED: Final = frozenset({"subject", "device", "policy", "event_id"})
@@ -99,7 +99,7 @@ def draft_query(charter: Charter, asked: Ask, *, holder: SigningKey, people: Peo
         ),
         streams=streams,
         columns=columns,
-        stages=(STAGE,),
+        stages=(QUERY_STAGE,),
         recipes=(SQL if asked.query is None else asked.query.name,),
         people=people.digest(),
         first_day=max(today - kept, 0),
@@ -202,7 +202,7 @@ def use_query(
     query = read_query(text)
     nonce = unb64(client.call("nonce")["nonce"])
     return client.call(
-        VERB,
+        QUERY_VERB,
         progress=progress,
         purpose=grant.purpose,
         streams=list(grant.streams),
@@ -210,5 +210,5 @@ def use_query(
         text=text,
         token=holder.token,
         nonce=b64(nonce),
-        proof=b64(holder.prove(nonce, use_message(VERB, grant.purpose))),
+        proof=b64(holder.prove(nonce, use_message(QUERY_VERB, grant.purpose))),
     )

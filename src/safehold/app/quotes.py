@@ -17,9 +17,8 @@ from safehold.clock import SECOND_US, day_of
 from safehold.errors import DeniedError, InvalidError, SafeholdError
 from safehold.keeper.caller import caller
 from safehold.keeper.desk import Desk
-from safehold.keeper.embeddings import HEAD, NEAR
-from safehold.keeper.encoder import EMBED
 from safehold.keeper.pricing import price_grant, price_narrower
+from safehold.keeper.recipes import EMBED, HEAD, NEAR
 from safehold.keeper.server import Report, Verb
 from safehold.signing import SigningKey, VerifyKey
 

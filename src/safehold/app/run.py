@@ -16,21 +16,23 @@ from safehold.app.charters import enact_for
 from safehold.app.grants import pass_for
 from safehold.app.permit import Pass
 from safehold.app.plan import Plan
-from safehold.app.roster import read_names
-from safehold.app.verification import verify_home
 from safehold.errors import DeniedError, SafeholdError, in_file
-from safehold.ingest.folder import open_path
-from safehold.ingest.preview import file_source
 from safehold.keeper.abreast import side_by_side
 from safehold.keeper.client import KeeperClient, Progress
 
 
 def run_job(client: KeeperClient, home: Path, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Do a run and return what happened, counters only."""
+    from safehold.app.verification import verify_home
+
     started = time.monotonic()
     if plan.charter is not None:
         enact_for(client, home, plan.charter, seats=plan.seats)
-    names = None if plan.roster is None else read_names(plan.roster)
+    names = None
+    if plan.roster is not None:
+        from safehold.app.roster import read_names
+
+        names = read_names(plan.roster)
     # as many at once as the keeper runs sandboxes side by side; elsewhere one after the other
     abreast = client.call("status").get("sandboxes_abreast", 1) if len(plan.sources) > 1 else 1
 
@@ -109,6 +111,9 @@ def ingest_file(
     Raises:
         InvalidError: The file is refused; names file, row and rule.
     """
+    from safehold.ingest.folder import open_path
+    from safehold.ingest.preview import file_source
+
     descriptor = open_path(path)
     try:
         source = file_source(path, mapping, person)

@@ -11,10 +11,7 @@ from typing import Any
 
 from safehold import canonical, ids
 from safehold.app.charters import enact_for
-from safehold.app.control import choose_control
 from safehold.app.embedded import start
-from safehold.app.journal import choose_database
-from safehold.app.objects import choose_bucket
 from safehold.app.profile import Places, prove, take_back
 from safehold.app.witnesses import local_witness
 from safehold.charter import Roster
@@ -73,10 +70,16 @@ def create(
     try:
         places = {}
         if ledger_url is not None:
+            from safehold.app.journal import choose_database
+
             places["journal"] = f"PostgreSQL, schema {choose_database(home, ledger_url)}"
         if control_url is not None:
+            from safehold.app.control import choose_control
+
             places["control"] = f"PostgreSQL, schema {choose_control(home, control_url)}"
         if objects_url is not None:
+            from safehold.app.objects import choose_bucket
+
             choose_bucket(home, objects_url)
             places["objects"] = "a bucket"
         return _fill(home, seats=seats, charter=charter, secret=secret, places=places)

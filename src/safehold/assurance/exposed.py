@@ -32,11 +32,10 @@ from safehold.charter.vocabulary import ROWS, STAGES
 from safehold.clock import DAY_US
 from safehold.errors import SafeholdError
 from safehold.ids import random_bytes
-from safehold.keeper.desk import segment_name
 from safehold.keeper.verbs import Verbs
 from safehold.signing import SigningKey
 from safehold.telemetry.schema import REST
-from safehold.telemetry.stream import WHAT_TO_STREAM
+from safehold.telemetry.stream import WHAT_TO_STREAM, segment_name
 
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk

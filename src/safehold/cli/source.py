@@ -17,7 +17,7 @@ group = typer.Typer(
 @group.command(name="list")
 def listing(*, as_json: JsonOption = False) -> None:
     """List the formats that can be read, and their mappings."""
-    from safehold.app.sources import formats
+    from safehold.app.preview import formats
 
     put(formats(), as_json=as_json)
 
@@ -35,7 +35,7 @@ def preview(
     as_json: JsonOption = False,
 ) -> None:
     """Show what would become of a file, in counts and never in values; nothing is taken in."""
-    from safehold.app.sources import preview as look
+    from safehold.app.preview import preview as look
 
     put(look(existing(file), mapping=mapping, person=person), as_json=as_json)
 
@@ -170,7 +170,7 @@ def run(
         return
     if queue is not None:
         raise typer.BadParameter("leases are asked for at --to", param_hint="--queue")
-    from safehold.app.sources import collect_here
+    from safehold.app.collection import collect_here
 
     with keeper(home) as client:
         put(collect_here(client, person=person, device=device, events=events), as_json=as_json)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from safehold import canonical
 from safehold.access import (
     ApprovedGrant,
     Claims,
@@ -31,17 +30,17 @@ from safehold.errors import (
 )
 from safehold.keeper.ask import Asker
 from safehold.keeper.contained import block_hash, things
-from safehold.keeper.desk import segment_name
 from safehold.keeper.grant_records import GrantRecords
+from safehold.keeper.messages import use_message
 from safehold.keeper.minting import Minting
 from safehold.keeper.touched import by_token
 from safehold.keeper.uses import Caps
 from safehold.ledger import Entry
+from safehold.telemetry.stream import segment_name
 
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-USE = "safehold.use/1"
 # what a refused attempt says in public, beside that it was refused: whoever watches the ledger counts these
 ACTIONS = {"pull": "pull_artifact"}
 
@@ -276,8 +275,3 @@ def note_attempt(
     )
     desk.trust.note(receipt.index, {"k": "refusal", "ref": grant})
     return receipt.index
-
-
-def use_message(verb: str, purpose: str) -> bytes:
-    """Return what a caller signs, beside a nonce, to use a capability."""
-    return canonical.encode({"v": USE, "verb": verb, "purpose": purpose})

@@ -10,9 +10,9 @@ import pyarrow as pa
 from safehold.charter import Charter
 from safehold.ids import PersonId
 from safehold.keeper.bounds import Opening
-from safehold.keeper.desk import segment_name
 from safehold.keeper.release import Release
 from safehold.keeper.terms import end_of
+from safehold.telemetry.stream import segment_name
 from safehold.vault import Label, PlainBlock, SealedBlock
 
 if TYPE_CHECKING:

@@ -24,12 +24,13 @@ from safehold import canonical
 from safehold.catalog.aside import source_of
 from safehold.charter import Charter
 from safehold.errors import ConsentError, DeniedError, SafeholdError
-from safehold.keeper.desk import ENGINEER, segment_name
+from safehold.keeper.desk import ENGINEER
 from safehold.keeper.resting import come_to_rest
 from safehold.keeper.sealed import Part
 from safehold.keeper.terms import opted_in, recorded_streams, sources_of
 from safehold.ledger import Entry
 from safehold.subjects import Standing
+from safehold.telemetry.stream import segment_name
 from safehold.vault import Label, PlainBlock
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from safehold.keeper.argument import read_word
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.contained import things
 from safehold.keeper.days import sources_behind, sources_digest, streams_behind
-from safehold.keeper.gates import FEATURE, Attacked, Risk, feature_blocks
+from safehold.keeper.gates import Attacked, Risk, feature_blocks
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.ports import Passed
+from safehold.keeper.recipes import ATTACK_STAGES, ATTACK_VERB, REIDENTIFY
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import sources_of
@@ -26,9 +27,6 @@ from safehold.telemetry.stream import Level
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-RECIPE: Final = "reidentify"
-VERB: Final = "attack.dataset"
-STAGES: Final = ("audit", FEATURE)  # where a charter may allow it
 MOST_PEOPLE: Final = (
     1_000  # a smaller gallery is easier to recognise somebody in, so a draw says no less
 )
@@ -61,23 +59,29 @@ class Attacks:
         """
         desk = self._desk
         purpose, stage = _word(arguments, "purpose"), _word(arguments, "stage")
-        if stage not in STAGES:
+        if stage not in ATTACK_STAGES:
             raise InvalidError(
                 "no data is attacked in this stage", field="stage", rule="attack.stage"
             )
-        streams = sources_of(desk.trust.charter(), purpose) & desk.gatekeeper.reads(RECIPE)
+        streams = sources_of(desk.trust.charter(), purpose) & desk.gatekeeper.reads(REIDENTIFY)
         if not streams:
             raise InvalidError("this purpose uses neither keys nor pointer", rule="attack.stream")
         admitted = self._grants.admit(
             arguments,
-            Use(verb=VERB, purpose=purpose, stage=stage, recipe=RECIPE, stream=min(streams)),
+            Use(
+                verb=ATTACK_VERB,
+                purpose=purpose,
+                stage=stage,
+                recipe=REIDENTIFY,
+                stream=min(streams),
+            ),
         )
         asker = admitted.asker()
         try:
             asker.require_everybody()
             dataset = self._find(purpose, arguments.get("dataset"))
             ask = Ask(
-                recipe=RECIPE,
+                recipe=REIDENTIFY,
                 kind="telemetry",
                 streams=streams,
                 purpose=purpose,
@@ -101,7 +105,7 @@ class Attacks:
 
     def _attack(self, attacked: Attacked, ask: Ask, asker: Asker, report: Report) -> dict[str, Any]:
         desk = self._desk
-        settings = desk.gatekeeper.settings(RECIPE, synthetic=desk.home.synthetic)
+        settings = desk.gatekeeper.settings(REIDENTIFY, synthetic=desk.home.synthetic)
         with self._release.opened(ask, asker) as opening:
             spec = {**settings, "min_people": ask.least_people}
             passed, level = self._release.run(ask, opening, sorted(opening.blocks), spec, report)

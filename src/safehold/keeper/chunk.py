@@ -17,12 +17,13 @@ from safehold.catalog import Extent
 from safehold.charter import Charter
 from safehold.errors import ConflictError, InvalidError
 from safehold.keeper.arrival import Arrival, Tally
-from safehold.keeper.desk import ENGINEER, segment_name
+from safehold.keeper.desk import ENGINEER
 from safehold.keeper.offer import with_subject
 from safehold.keeper.resting import come_to_rest
 from safehold.keeper.terms import label_of, recorded_streams
 from safehold.ledger import Entry
 from safehold.subjects import Standing
+from safehold.telemetry.stream import segment_name
 from safehold.vault import Label, PlainBlock, SealedObject
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from safehold.keeper.argument import read_word
 from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Opening
 from safehold.keeper.grants import Grants, Use
+from safehold.keeper.recipes import CODE_STAGES, CODE_VERB
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import sources_of
@@ -28,8 +29,6 @@ from safehold.privacy.figure import LEAST_GROUPS, release_mean, split_people
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-VERB: Final = "enclave.run"
-STAGES: Final = ("query", "feature")  # where a charter may allow it
 RELEASE: Final = "dp_aggregate"
 LONGEST: Final = 128  # characters of a purpose
 # how a script itself can end a run of a group; everything else is about the machine or somebody's choice
@@ -85,7 +84,7 @@ class CodeRuns:
         """
         desk, begun = self._desk, self.now()
         purpose, stage = _word(arguments, "purpose"), _word(arguments, "stage")
-        if stage not in STAGES:
+        if stage not in CODE_STAGES:
             raise InvalidError("no script runs in this stage", field="stage", rule="code.stage")
         script = arguments.get("script")
         if not isinstance(script, str):
@@ -96,7 +95,7 @@ class CodeRuns:
         asked = min(readable & frozenset(plan.streams) or readable, default="")
         admitted = self._grants.admit(
             arguments,
-            Use(verb=VERB, purpose=purpose, stage=stage, recipe=plan.recipe, stream=asked),
+            Use(verb=CODE_VERB, purpose=purpose, stage=stage, recipe=plan.recipe, stream=asked),
         )
         try:
             self._require_allowed(plan, purpose)

@@ -36,8 +36,9 @@ from safehold.keeper.ask import RECORDED, Ask, Asker
 from safehold.keeper.bounds import Bounds, Opening, bounds_of, demand_of, refuse
 from safehold.keeper.contained import things
 from safehold.keeper.days import Behind, look_behind, sources_digest
-from safehold.keeper.gates import EMBEDDING, Gates
+from safehold.keeper.gates import Gates
 from safehold.keeper.heritage import Heritage
+from safehold.keeper.recipes import EMBEDDING
 from safehold.keeper.rows import only_of
 from safehold.keeper.touched import by_asker, by_release
 from safehold.keeper.withheld import why_withheld

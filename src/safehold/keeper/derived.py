@@ -33,12 +33,11 @@ from safehold.errors import DeniedError, InvalidError, MissingError, ShreddedErr
 from safehold.ids import PersonId, new_id
 from safehold.keeper.ask import Ask
 from safehold.keeper.bounds import Opening
-from safehold.keeper.desk import segment_name
 from safehold.keeper.inheritance import label_source, made_key, told_by
 from safehold.keeper.pooled import STREAM, Pool
 from safehold.keeper.terms import end_of
 from safehold.ledger import Entry
-from safehold.telemetry.stream import STREAM_TO_WHAT
+from safehold.telemetry.stream import STREAM_TO_WHAT, segment_name
 from safehold.vault import Label, PlainBlock, SealedBlock, SealedObject
 
 if TYPE_CHECKING:

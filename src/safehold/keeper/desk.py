@@ -276,8 +276,3 @@ class Desk:
 
     def _subjects(self, people: list[str]) -> list[Subject]:
         return [Subject(key=key) for key in self.vault.subjects.keys(people)]
-
-
-def segment_name(jurisdiction: str, stream: str) -> str:
-    """Return the segment of a jurisdiction and a stream, such as ``us-ca.key``."""
-    return f"{jurisdiction.lower()}.{stream}"

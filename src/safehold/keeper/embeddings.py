@@ -9,16 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from safehold.errors import DeniedError, InvalidError, MissingError
 from safehold.keeper.ask import Ask
 from safehold.keeper.bounds import Opening
-from safehold.keeper.encoder import EMBED, own_encoder
-from safehold.keeper.gates import EMBEDDING, feature_blocks
+from safehold.keeper.encoder import own_encoder
+from safehold.keeper.gates import feature_blocks
 from safehold.keeper.grants import Admitted, Grants, Use
 from safehold.keeper.models import Models
 from safehold.keeper.ports import Passed
+from safehold.keeper.recipes import EMBED, EMBEDDING, EXPORT, HEAD, NEAR
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.terms import derived_expiry
@@ -28,9 +29,6 @@ from safehold.keeper.vector_making import VectorMaking
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-NEAR: Final = "embed.near"  # recipes and verbs
-HEAD: Final = "embed.head"
-EXPORT: Final = "embed.export"
 AGGREGATE, WEIGHTS = "dp_aggregate", "model_weights_dp"  # what a purpose may release
 
 

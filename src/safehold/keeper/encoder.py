@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from safehold.errors import InvalidError
+from safehold.keeper.recipes import EMBED
 
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-EMBED: Final = "embed"  # recipe and verb
 MOST_BYTES: Final = 256 << 20
 
 

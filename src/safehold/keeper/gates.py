@@ -22,6 +22,7 @@ from safehold.charter.oversight import Gate
 from safehold.charter.types import dataset_gates
 from safehold.charter.value import MICRO
 from safehold.errors import DeniedError, InvalidError
+from safehold.keeper.recipes import EMBEDDING, FEATURE
 from safehold.ledger import Entry
 from safehold.privacy.recognition import (
     CONFIDENCE,
@@ -38,8 +39,6 @@ from safehold.vault import SealedBlock
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-FEATURE: Final = "feature"
-EMBEDDING: Final = "embedding"
 NEEDED: Final = ("canary", "invert")  # without a gate on each, no vectors are used at all
 UNMEASURED, STALE = "unmeasured", "stale"
 OPERATORS: Final = {"<=": "le", "<": "lt", "==": "eq"}

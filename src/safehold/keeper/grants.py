@@ -34,12 +34,13 @@ from safehold.errors import (
     UnavailableError,
 )
 from safehold.keeper import tables
-from safehold.keeper.admission import Admission, Admitted, Use, use_message
+from safehold.keeper.admission import Admission, Admitted, Use
 from safehold.keeper.caller import caller
 from safehold.keeper.contained import GRANT, block_hash
 from safehold.keeper.descent import Above, Descent
 from safehold.keeper.desk import Desk
 from safehold.keeper.grant_records import GrantRecords, secret_name
+from safehold.keeper.messages import use_message
 from safehold.keeper.minting import Minting
 from safehold.keeper.requests import Requests
 from safehold.keeper.server import Report

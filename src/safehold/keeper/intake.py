@@ -30,7 +30,7 @@ from safehold.errors import (
 from safehold.keeper.arrival import Arrival, Tally, read_batch, read_chunk, read_refusal
 from safehold.keeper.chunk import Chunk, Chunks
 from safehold.keeper.contained import ALL, COLLECTION
-from safehold.keeper.desk import ENGINEER, segment_name
+from safehold.keeper.desk import ENGINEER
 from safehold.keeper.inheritance import label_source
 from safehold.keeper.names import chosen_names, rules_version, told_rules
 from safehold.keeper.offer import check_source, reopen, roll_entry
@@ -40,6 +40,7 @@ from safehold.keeper.source_identity import identify_roster, identify_source
 from safehold.keeper.terms import least_level, streams_of
 from safehold.ledger import Entry
 from safehold.subjects import Standing
+from safehold.telemetry.stream import segment_name
 
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk

@@ -24,7 +24,6 @@ from safehold.errors import DeniedError, MissingError, TamperedError, Unavailabl
 from safehold.ids import PersonId
 from safehold.keeper.batch import Batches
 from safehold.keeper.contained import ALL, COLLECTION
-from safehold.keeper.desk import segment_name
 from safehold.keeper.intake import Intake
 from safehold.keeper.leasing import Leasing
 from safehold.keeper.personal import seal_personal
@@ -36,6 +35,7 @@ from safehold.keeper.voice import require_person
 from safehold.ledger import Entry
 from safehold.signing import SigningKey, VerifyKey
 from safehold.subjects import Standing
+from safehold.telemetry.stream import segment_name
 
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk

@@ -27,7 +27,7 @@ from safehold.errors import (
 from safehold.ids import PersonId
 from safehold.keeper.batch import COLLECTOR
 from safehold.keeper.caller import caller
-from safehold.keeper.desk import Desk, segment_name
+from safehold.keeper.desk import Desk
 from safehold.keeper.intake import Intake
 from safehold.keeper.names import chosen_names
 from safehold.keeper.offer import quiet_streams, silences
@@ -38,6 +38,7 @@ from safehold.keeper.terms import recorded_streams
 from safehold.ledger import Entry, Subject
 from safehold.signing import VerifyKey
 from safehold.subjects import Device, Standing
+from safehold.telemetry.stream import segment_name
 
 MANY: Final = "lease.obtain-many"
 MOST: Final = 256  # requests in one call: a choice waits for no more than these

@@ -15,9 +15,9 @@ from safehold import canonical
 from safehold.charter import Charter
 from safehold.errors import InvalidError, MissingError
 from safehold.keeper.contained import Contained
-from safehold.keeper.desk import segment_name
 from safehold.keeper.terms import recorded_streams
 from safehold.subjects import Standing
+from safehold.telemetry.stream import segment_name
 
 FOR_EVER = canonical.LARGEST
 LONGEST_NAME = 255

@@ -18,11 +18,11 @@ from safehold.catalog.lineage import Node
 from safehold.errors import ConsentError, DeniedError, MissingError, ShreddedError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.ask import Ask
-from safehold.keeper.desk import segment_name
 from safehold.keeper.inheritance import made_key
 from safehold.keeper.terms import opted_in
 from safehold.ledger.subjects import epoch_key, item_of
 from safehold.subjects.case import Span
+from safehold.telemetry.stream import segment_name
 from safehold.vault import Label, SealedArtifact, SealedBlock
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from safehold.access import Grant, PeopleFilter, Price
 from safehold.access.grant import DERIVED, EMBEDDING, whats
 from safehold.access.narrower import narrower, places_of
 from safehold.errors import DeniedError
-from safehold.keeper.desk import segment_name
 from safehold.keeper.terms import sources_of
+from safehold.telemetry.stream import segment_name
 
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk

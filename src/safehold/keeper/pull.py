@@ -37,7 +37,6 @@ from safehold.keeper.ask import Asker
 from safehold.keeper.card import Cards
 from safehold.keeper.contained import things
 from safehold.keeper.datasheet import complete, write_markdown
-from safehold.keeper.desk import segment_name
 from safehold.keeper.gates import Gates
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import MODEL_FILE, Models, size_class
@@ -45,6 +44,7 @@ from safehold.keeper.server import Report
 from safehold.keeper.terms import silos_of
 from safehold.keeper.touched import by_asker
 from safehold.ledger import Entry, Receipt
+from safehold.telemetry.stream import segment_name
 
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk

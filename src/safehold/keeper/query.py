@@ -27,6 +27,7 @@ from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.bounds import Opening
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.ports import Passed
+from safehold.keeper.recipes import QUERY_STAGE, QUERY_VERB
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import sources_of
@@ -38,8 +39,6 @@ from safehold.privacy.template import MICRO, Template
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-VERB: Final = "query"
-STAGE: Final = "query"
 RELEASES: Final = "dp_aggregate"  # what the charter calls such figures
 LONGEST: Final = 128  # characters of a name
 
@@ -80,7 +79,13 @@ class Queries:
         streams = self._streams(purpose, arguments)
         admitted = self._grants.admit(
             arguments,
-            Use(verb=VERB, purpose=purpose, stage=STAGE, recipe=recipe, stream=min(streams)),
+            Use(
+                verb=QUERY_VERB,
+                purpose=purpose,
+                stage=QUERY_STAGE,
+                recipe=recipe,
+                stream=min(streams),
+            ),
         )
         try:
             if RELEASES not in desk.trust.charter().purpose(purpose).releases:
@@ -110,7 +115,7 @@ class Queries:
                 kind="telemetry",
                 streams=streams,
                 purpose=purpose,
-                stage=STAGE,
+                stage=QUERY_STAGE,
                 least_people=desk.trust.least_people(purpose),
                 price=(template.epsilon_micro, template.delta_e12),
                 columns=columns,

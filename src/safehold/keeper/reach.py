@@ -10,11 +10,11 @@ from safehold.catalog.lineage import SOURCE, Node
 from safehold.catalog.register import TELEMETRY
 from safehold.errors import MissingError, ShreddedError
 from safehold.keeper import contained
-from safehold.keeper.desk import segment_name
 from safehold.keeper.grants import Grants
 from safehold.keeper.graph import count_people
 from safehold.keeper.targets import DERIVED, Target
 from safehold.keeper.terms import streams_of
+from safehold.telemetry.stream import segment_name
 from safehold.vault import SealedBlock
 
 if TYPE_CHECKING:

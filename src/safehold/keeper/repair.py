@@ -24,6 +24,7 @@ from safehold.keeper.ask import Ask
 from safehold.keeper.batch import Batches
 from safehold.keeper.bounds import Opening
 from safehold.keeper.grants import Grants, Use
+from safehold.keeper.recipes import REPAIR, REPAIR_STAGE, REPAIR_VERB
 from safehold.keeper.release import Release
 from safehold.keeper.sealed import Outcome, Part
 from safehold.keeper.server import Report, Verb
@@ -34,9 +35,6 @@ from safehold.vault import SealedBlock
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-VERB: Final = "ingest.repair"
-RECIPE: Final = "repair"
-STAGE: Final = "ingest"
 AT_ONCE: Final = 32  # messages that are open at the same time
 
 
@@ -58,7 +56,7 @@ class Repair:
 
     def verbs(self) -> dict[str, Verb]:
         """Return them by name."""
-        return {"ingest.aside": self.aside, VERB: self.repair}
+        return {"ingest.aside": self.aside, REPAIR_VERB: self.repair}
 
     def aside(
         self, _arguments: dict[str, Any], _descriptors: Sequence[int], _report: Report
@@ -97,7 +95,13 @@ class Repair:
         streams = sources_of(desk.trust.charter(), clause.purpose)
         admitted = self._grants.admit(
             arguments,
-            Use(verb=VERB, purpose=clause.purpose, stage=STAGE, recipe=RECIPE, stream=min(streams)),
+            Use(
+                verb=REPAIR_VERB,
+                purpose=clause.purpose,
+                stage=REPAIR_STAGE,
+                recipe=REPAIR,
+                stream=min(streams),
+            ),
         )
         if admitted.people != EVERYBODY:
             # what comes of it, though nothing but counts, would be about those alone
@@ -109,11 +113,11 @@ class Repair:
         # an act of the pipeline on what came in: no answer about anybody comes of it
         asker = replace(admitted.asker(), action="operate")
         ask = Ask(
-            recipe=RECIPE,
+            recipe=REPAIR,
             kind=ASIDE,
             streams=streams & admitted.claims.streams,
             purpose=clause.purpose,
-            stage=STAGE,
+            stage=REPAIR_STAGE,
             least_people=1,
             columns={one: tuple(REST[one].names) for one in streams & admitted.claims.streams},
         )

@@ -20,6 +20,7 @@ from safehold.ids import PersonId
 from safehold.keeper.change import fields_of, read_choice
 from safehold.keeper.choices import records_of
 from safehold.keeper.crowd import Crowd
+from safehold.keeper.messages import ANSWER_DOMAIN, READ_DOMAIN
 from safehold.keeper.server import Report
 from safehold.subjects import Case
 from safehold.subjects.case import OUTCOMES
@@ -27,9 +28,6 @@ from safehold.subjects.case import OUTCOMES
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-READ_DOMAIN: Final = "safehold.read.v1"
-ANSWER_DOMAIN: Final = "safehold.answer.v1"
-ANSWER: Final = "safehold.answer/1"
 LONGEST_ANSWER: Final = 500  # characters
 
 
@@ -170,12 +168,6 @@ class Rights:
         raise MissingError(
             "no such request is open", rule="rights.case", fix="safehold rights list"
         )
-
-
-def write_answer(*, home: str, case: str, outcome: str, text: str) -> bytes:
-    """Return what a seat signs to answer a request: the outcome in a word, and the text to the person."""
-    said = {"v": ANSWER, "home": home, "case": case, "outcome": outcome, "text": text}
-    return canonical.encode(said)
 
 
 def _named(seats: Sequence[str]) -> str:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 from safehold.errors import DeniedError, MissingError, SignInError
 from safehold.ids import PersonId
 from safehold.keeper.caller import HUMAN, Caller, caller
+from safehold.keeper.messages import AS_SELF
 from safehold.subjects import Link, digest_identity
 
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-AS_SELF: Final = "as_self"  # the argument by which a caller says that they speak for themselves
 SIGN_IN: Final = "sign-in"
 
 

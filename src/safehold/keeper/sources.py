@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from safehold import canonical
 from safehold.access import check_device
 from safehold.canonical import unb64
 from safehold.errors import DeniedError, InvalidError, MissingError, SignInError, TamperedError
 from safehold.ids import PersonId
 from safehold.keeper.choices import DEVICE, Newest, choice_leaf, device_changes
+from safehold.keeper.messages import obtain_message
 from safehold.keeper.server import Report
 from safehold.ledger import Entry, Receipt
 from safehold.signing import VerifyKey
@@ -24,7 +24,6 @@ from safehold.subjects import Device
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-OBTAIN = "safehold.obtain/1"
 LONGEST_EVIDENCE = 500  # characters
 ADD = "safehold source add --person PERSON --device KEYFILE"
 
@@ -253,8 +252,3 @@ class Sources:
 
 def _counts(device: Device, person: PersonId) -> bool:
     return device.person == person and device.removed_us is None
-
-
-def obtain_message(person: str) -> bytes:
-    """Return what a device signs, beside a nonce, to obtain a lease for a person (by external id)."""
-    return canonical.encode({"v": OBTAIN, "person": person})

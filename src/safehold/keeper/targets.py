@@ -13,11 +13,11 @@ from safehold.errors import DeniedError, MissingError, ShreddedError, TamperedEr
 from safehold.keeper import contained
 from safehold.keeper.contained import block_hash
 from safehold.keeper.containing import Wish
-from safehold.keeper.desk import segment_name
 from safehold.keeper.grants import Grants
 from safehold.keeper.models import Models
 from safehold.keeper.principals import Principals
 from safehold.keeper.terms import streams_of
+from safehold.telemetry.stream import segment_name
 
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk

@@ -12,7 +12,7 @@ from safehold.keeper.ask import Ask, Asker
 from safehold.keeper.caller import caller
 from safehold.keeper.contained import Thing, things
 from safehold.keeper.days import Behind
-from safehold.keeper.desk import segment_name
+from safehold.telemetry.stream import segment_name
 
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk

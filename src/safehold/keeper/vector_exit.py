@@ -12,8 +12,9 @@ from safehold.keeper.argument import read_word
 from safehold.keeper.bounds import Opening
 from safehold.keeper.caller import caller
 from safehold.keeper.desk import Desk
-from safehold.keeper.gates import EMBEDDING, feature_blocks, is_embedding
+from safehold.keeper.gates import feature_blocks, is_embedding
 from safehold.keeper.grants import Admitted
+from safehold.keeper.recipes import EMBEDDING
 from safehold.keeper.server import Report
 from safehold.ledger import Entry
 

@@ -21,7 +21,8 @@ from typing import Any, Final
 from safehold.charter.oversight import Gate
 from safehold.charter.value import MICRO, Threshold
 from safehold.errors import InvalidError
-from safehold.keeper.gates import EMBEDDING, OPERATORS, UNMEASURED, Attacked, Gates
+from safehold.keeper.gates import OPERATORS, UNMEASURED, Attacked, Gates
+from safehold.keeper.recipes import EMBEDDING
 from safehold.ledger import Entry
 from safehold.privacy.luck import beyond_luck
 from safehold.privacy.recognition import (

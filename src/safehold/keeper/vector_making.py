@@ -20,10 +20,11 @@ from safehold.keeper.apart import seal_apart
 from safehold.keeper.ask import Ask, Asker, shards
 from safehold.keeper.bounds import Opening
 from safehold.keeper.days import sources_digest
-from safehold.keeper.encoder import EMBED, own_encoder
-from safehold.keeper.gates import EMBEDDING, Attacked
+from safehold.keeper.encoder import own_encoder
+from safehold.keeper.gates import Attacked
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.ports import Passed
+from safehold.keeper.recipes import EMBED, EMBEDDING
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import sources_of

@@ -15,7 +15,7 @@ import orjson
 from safehold.access import Holder
 from safehold.canonical import b64, unb64
 from safehold.errors import InvalidError
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.keeper.signed import Line
 from safehold.mcp.words import mark
 from safehold.signing import SigningKey

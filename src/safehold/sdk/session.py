@@ -17,8 +17,8 @@ from safehold.app.draft import Limits, draft_grant
 from safehold.app.query import Ask, check_query, draft_query
 from safehold.charter import Charter
 from safehold.errors import InvalidError
-from safehold.keeper.attack import STAGES
 from safehold.keeper.client import Progress
+from safehold.keeper.recipes import ATTACK_STAGES
 from safehold.sdk import notebook, table
 from safehold.sdk.border import Guarded, Secret, guarded
 from safehold.sdk.place import Place
@@ -99,7 +99,7 @@ class Session(Guarded):
             for name, purpose in sorted(charter.purposes.items()):
                 stages = [one for one in purpose.stages if one in may.stages]
                 recipes = ["train"] if "training" in stages else []
-                recipes += ["reidentify"] if set(STAGES) & set(stages) else []
+                recipes += ["reidentify"] if set(ATTACK_STAGES) & set(stages) else []
                 recipes += ["sql"] if "query" in stages else []
                 if rule is None or not recipes:
                     continue

@@ -82,3 +82,8 @@ VOCABULARIES: Final[dict[str, frozenset[str]]] = {
     "channel_kind": frozenset({"dm", "private", "channel"}),
     "role": frozenset({"system", "user", "assistant", "tool"}),
 }
+
+
+def segment_name(jurisdiction: str, stream: str) -> str:
+    """Return the segment of a jurisdiction and a stream, such as ``us-ca.key``."""
+    return f"{jurisdiction.lower()}.{stream}"

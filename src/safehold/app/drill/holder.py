@@ -15,7 +15,7 @@ from safehold.clock import SystemClock
 from safehold.errors import SafeholdError
 from safehold.ids import new_id
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.signing import SigningKey
 
 MINUTES: Final = 240

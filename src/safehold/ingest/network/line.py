@@ -25,7 +25,7 @@ from safehold.errors import DeniedError, SafeholdError, UnavailableError, revive
 from safehold.ingest.network.answer import KIND, Answer, join_envelopes
 from safehold.ingest.network.front import ENVELOPES, JSON, LEASES, MARKS, NONCES
 from safehold.ingest.network.pace import wait_before
-from safehold.keeper.sources import obtain_message
+from safehold.keeper.messages import obtain_message
 from safehold.ledger.line import HEADERS, split_url, within
 from safehold.signing import SigningKey, VerifyKey
 

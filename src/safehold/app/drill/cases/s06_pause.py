@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from safehold.access.gap import verify_gap
+from safehold.app.collection import KeeperLine
 from safehold.app.drill.company import Company, take_file
 from safehold.app.drill.place import Place
 from safehold.app.drill.unguarded import replace
-from safehold.app.sources import KeeperLine
 from safehold.assurance.drill.outcome import Exposure, Findings
 from safehold.clock import SECOND_US, SystemClock
 from safehold.dlp import Rules

@@ -28,8 +28,8 @@ from safehold.app.query import use_query
 from safehold.assurance.drill.outcome import Exposure, Findings
 from safehold.clock import SECOND_US, SystemClock
 from safehold.errors import SafeholdError
-from safehold.keeper.attack import RECIPE, VERB
 from safehold.keeper.client import KeeperClient
+from safehold.keeper.recipes import ATTACK_VERB, REIDENTIFY
 from safehold.privacy.query import write_query
 from safehold.signing import SigningKey
 
@@ -216,7 +216,7 @@ def _agents(company: Company, client: KeeperClient, agents: int) -> list[Callabl
     client.call("feature", purpose=PURPOSE)  # what the agents attack
     parent = draft_grant(
         company.charter, requester=name, purpose=PURPOSE, reason="ticket 1: a drill", holder=key, minutes=60,
-        recipe=RECIPE, limits=Limits(runs=RUNS, per_hour=RUNS),
+        recipe=REIDENTIFY, limits=Limits(runs=RUNS, per_hour=RUNS),
     )  # fmt: skip
     company.permit(line, parent, key)
     return [_agent(company, client, parent, name, number) for number in range(agents)]
@@ -227,7 +227,7 @@ def _agent(
 ) -> Callable[[], object]:
     key = SigningKey.generate()
     policy: dict[str, Any] = {
-        "purposes": [PURPOSE], "recipes": [RECIPE], "rows": 10**9, "bytes": 64_000_000, "runs": 1000, "calls": 60,
+        "purposes": [PURPOSE], "recipes": [REIDENTIFY], "rows": 10**9, "bytes": 64_000_000, "runs": 1000, "calls": 60,
     }  # fmt: skip
     client.call(
         "agent.enrol", principal=f"drill-agent-{number}", operator=operator, names=[f"key:{key.public.text()}"],
@@ -235,10 +235,10 @@ def _agent(
     )  # fmt: skip
     line = sign_in(client, key)
     drafted = line.call(
-        "agent.draft", parent=parent.id, recipe=RECIPE, minutes=15, reason="a drill", holder=key.public.text()
+        "agent.draft", parent=parent.id, recipe=REIDENTIFY, minutes=15, reason="a drill", holder=key.public.text()
     )  # fmt: skip
     holder = company.permit(line, Grant.from_json(drafted["grant"]), key)
-    return lambda: use(line, holder, VERB, PURPOSE, stage="feature", dataset=None)
+    return lambda: use(line, holder, ATTACK_VERB, PURPOSE, stage="feature", dataset=None)
 
 
 __all__ = ["attempt", "control", "lake", "without_stop"]

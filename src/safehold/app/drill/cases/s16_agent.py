@@ -27,7 +27,7 @@ from safehold.canonical import b64, unb64
 from safehold.clock import SystemClock
 from safehold.errors import SafeholdError
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.grants import use_message
+from safehold.keeper.messages import use_message
 from safehold.signing import SigningKey
 
 OFF = (
