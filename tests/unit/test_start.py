@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import typer
 
+from safehold.cli import build
 from safehold.telemetry.schema import REST, WIRE
 from safehold.telemetry.stream import STREAMS, WHAT_TO_STREAM
 
@@ -43,3 +46,26 @@ def test_the_streams_by_name_are_those_with_columns() -> None:
     """Names and columns lie in two files, so that names can be had without Arrow; they are told in one order."""
     assert tuple(WIRE) == tuple(REST) == STREAMS
     assert set(WHAT_TO_STREAM.values()) == set(STREAMS)
+
+
+def described(command: Any) -> Any:
+    """What a command takes, and what those below it do."""
+    if isinstance(command, typer.core.TyperGroup):
+        return {name: described(one) for name, one in command.commands.items()}
+    return command.help, [(one.name, one.opts, one.required) for one in command.params]
+
+
+def test_a_word_is_given_what_the_whole_command_line_has_for_it() -> None:
+    whole = described(typer.main.get_command(build()))
+    assert {"source", "charter", "run", "init", "drill", "migrate"} <= whole.keys()
+    for word, said in whole.items():
+        few = described(typer.main.get_command(build(word)))
+        assert few[word] == said
+        assert len(few) < len(whole) / 2, f"{word} is given much else"
+
+
+@pytest.mark.parametrize("word", ["", "sorce", "--help", "--version", "-h"])
+def test_whoever_misspells_or_asks_for_help_is_given_all(word: str) -> None:
+    assert described(typer.main.get_command(build(word))) == described(
+        typer.main.get_command(build())
+    )

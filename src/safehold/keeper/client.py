@@ -82,7 +82,7 @@ class KeeperClient:
         failed: OSError | None = None
         for path in self._paths:
             try:
-                return self._dial(path)
+                return wire.dial(path)
             except OSError as error:
                 failed = error
         raise UnavailableError(
@@ -92,21 +92,10 @@ class KeeperClient:
     def leads(self) -> bool:
         """Tell whether one of these keepers leads now; one that nobody stands by for does."""
         for path in self._paths:
-            with suppress(OSError), self._dial(path) as link:
+            with suppress(OSError), wire.dial(path, patience_s=PATIENCE_S) as link:
                 if leads(link):
                     return True
         return False
-
-    @staticmethod
-    def _dial(path: Path) -> socket.socket:
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with wire.address(path) as address:
-                link.connect(address)
-        except BaseException:
-            link.close()
-            raise
-        return link
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from safehold.access.identity import sign_in_message
 from safehold.access.identity.spiffe import Bundle, read_peer, sign_with_pem
 from safehold.canonical import b64, unb64
 from safehold.clock import Clock, SystemClock
-from safehold.errors import InvalidError, SignInError, UnavailableError, revive
+from safehold.errors import InvalidError, SignInError, UnavailableError, WentAwayError, revive
 from safehold.keeper.client import Progress
 from safehold.keeper.entrance import METHOD, PATH, READY, mutual
 from safehold.keeper.signed import Line, Session, SignedLine
@@ -92,7 +92,7 @@ class DistantLine:
             said = answer.read(LARGEST + 1)
         except (OSError, http.client.HTTPException) as error:
             self._forget()
-            raise UnavailableError(
+            raise WentAwayError(
                 "the entrance does not answer, or did not let us in: whether it was carried out is not known",
                 rule="entrance.reachable",
                 fix="see what is there, then ask again",

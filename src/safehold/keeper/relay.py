@@ -58,7 +58,11 @@ def relay(
         WentAwayError: It went away, or no longer answers anybody, before it answered this.
         SafeholdError: Whatever it refused, as it refused it.
     """
-    with _dial(path) as link:
+    try:
+        fresh = _dial(path, probe_s)
+    except TimeoutError as error:
+        raise NotBegunError("the leading keeper takes nothing", rule="keeper.relay") from error
+    with fresh as link:
         try:
             wire.send(
                 link, {"verb": RELAYED + verb, "arguments": dict(arguments)}, list(descriptors)
@@ -97,15 +101,12 @@ def _receive(link: socket.socket) -> dict[str, Any]:
 def _probe(path: Path, *, patience_s: float) -> None:
     """Pass if a keeper still answers something; a process that was halted still has an open door."""
     deadline = time.monotonic() + patience_s
-    with _dial(path) as link:
+    with suppress(OSError), _dial(path, patience_s) as link:
         link.settimeout(patience_s)
-        try:
-            wire.send(link, {"verb": ALIVE, "arguments": {}})
-            wire.receive_answer(link)
-            if time.monotonic() <= deadline:
-                return
-        except OSError:
-            pass
+        wire.send(link, {"verb": ALIVE, "arguments": {}})
+        wire.receive_answer(link)
+        if time.monotonic() <= deadline:
+            return
     raise WentAwayError(
         "the leading keeper does not answer: whether it was carried out is not known",
         rule="keeper.relay",
@@ -113,15 +114,14 @@ def _probe(path: Path, *, patience_s: float) -> None:
     )
 
 
-def _dial(path: Path) -> socket.socket:
-    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def _dial(path: Path, patience_s: float) -> socket.socket:
     try:
-        with wire.address(path) as address:
-            link.connect(address)
-        raw = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        link = wire.dial(path, patience_s=patience_s)
+    except TimeoutError:
+        raise  # somebody listens, and takes nothing
     except OSError as error:
-        link.close()
         raise NotBegunError("the leading keeper is not there", rule="keeper.relay") from error
+    raw = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     if _UCRED.unpack(raw)[1] != os.getuid():
         link.close()
         raise TamperedError("somebody else sits behind a keeper's socket", rule="keeper.relay")

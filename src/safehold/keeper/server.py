@@ -17,6 +17,7 @@ from typing import Any
 
 from safehold.errors import ConflictError, InvalidError, SafeholdError
 from safehold.keeper import wire
+from safehold.ledger.acknowledged import acknowledged
 
 Report = Callable[[dict[str, Any]], None]
 Verb = Callable[[dict[str, Any], Sequence[int], Report], dict[str, Any]]
@@ -31,12 +32,12 @@ def require_silent(path: Path) -> None:
     Raises:
         ConflictError: One does.
     """
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
-        try:
-            with wire.address(path) as address:
-                probe.connect(address)
-        except OSError:
-            return
+    try:
+        wire.dial(path, patience_s=1.0).close()
+    except TimeoutError:
+        pass  # one that takes nothing is there all the same
+    except OSError:
+        return
     raise ConflictError("a keeper is running already", rule="keeper.one", fix="stop it first")
 
 
@@ -126,6 +127,7 @@ class Server:
             with contextlib.suppress(OSError):
                 wire.send(link, {"progress": progress})
 
+        before = acknowledged()
         try:
             answer = self._carry_out(message, descriptors, report)
         except SafeholdError as error:
@@ -133,19 +135,20 @@ class Server:
         except (KeyError, TypeError, ValueError) as error:
             # the kind of the error only: its text may hold a value
             _LOG.exception("verb failed: %s", type(error).__name__, exc_info=False)
-            wire.send(
-                link,
-                {
-                    "error": InvalidError(
-                        "the request has another shape", rule="keeper.verb"
-                    ).payload()
-                },
-            )
+            said: SafeholdError = InvalidError("the request has another shape", rule="keeper.verb")
+            if acknowledged() != before:  # then it is not the request that is wrong
+                said = _failed()
+            wire.send(link, {"error": said.payload()})
         except Exception as error:  # noqa: BLE001 - one caller's failure must not end the keeper
             _LOG.error("verb failed: %s", type(error).__name__)
-            wire.send(
-                link,
-                {"error": SafeholdError("the keeper failed", rule="keeper.internal").payload()},
-            )
+            wire.send(link, {"error": _failed().payload()})
         else:
             wire.send(link, {"answer": answer})
+
+
+def _failed() -> SafeholdError:
+    return SafeholdError(
+        "the keeper failed: whether the rest was carried out is not known",
+        rule="keeper.internal",
+        fix="see what is there (safehold ledger tail), then ask again",
+    )

@@ -22,6 +22,8 @@ from safehold.errors import InvalidError, SafeholdError, UnavailableError
 LARGEST = 64 << 20  # bytes of one message
 MOST_DESCRIPTORS = 16
 LONGEST_ADDRESS = 107  # bytes: sun_path of unix(7) without its closing zero
+CONNECT_S = 30.0  # how long a keeper whose queue is full is waited for
+_TIMEVAL = struct.Struct("@ll")
 _LENGTH = struct.Struct(">I")
 
 
@@ -36,6 +38,38 @@ def address(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
+
+
+def dial(path: Path, *, patience_s: float = CONNECT_S) -> socket.socket:
+    """Return a connection to whoever listens at a socket; it has no time limit of its own.
+
+    A process that was halted still listens, until its queue is full; after that connect(2) waits for as long as
+    SO_SNDTIMEO says (unix(7)), and for ever by default.
+
+    Args:
+        path: The socket.
+        patience_s: How long to wait for room in its queue.
+
+    Raises:
+        TimeoutError: There was none in that time.
+        OSError: Nobody listens there.
+    """
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        seconds, rest = divmod(max(patience_s, 0.001), 1.0)
+        link.setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(int(seconds), int(rest * 1e6))
+        )
+        with address(path) as at:
+            link.connect(at)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(0, 0))
+    except BlockingIOError:
+        link.close()
+        raise TimeoutError("its queue is full, and it takes nothing from it") from None
+    except BaseException:
+        link.close()
+        raise
+    return link
 
 
 def send(link: socket.socket, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:

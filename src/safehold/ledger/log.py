@@ -27,6 +27,7 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
+from safehold.ledger.acknowledged import acknowledge
 from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.draft import draft
 from safehold.ledger.entry import Entry, Receipt, SidecarSealer
@@ -242,6 +243,7 @@ class Ledger(Reader):
         if not entries:
             return ()
         receipts = self._sequencer.append(draft(entries, self.epochs.current), signer=signer)
+        acknowledge()
         self._publisher.wake()
         return receipts
 

@@ -19,7 +19,8 @@ from typing import Any, Final
 from safehold.access.identity import sign_call
 from safehold.canonical import b64, unb64
 from safehold.errors import SafeholdError, SignInError, UnavailableError, WentAwayError
-from safehold.keeper.client import KeeperClient, Progress, leads
+from safehold.keeper import wire
+from safehold.keeper.client import PATIENCE_S, KeeperClient, Progress, leads
 from safehold.keeper.signed import Line, Session
 from safehold.portal.identity.cookie import Visitor, signed_out
 from safehold.settings import Home
@@ -94,7 +95,12 @@ class KeptClient(KeeperClient):
             paths = self._find()
             for path in paths:
                 try:
-                    link = self._dial(path)
+                    link = wire.dial(
+                        path, patience_s=PATIENCE_S if len(paths) > 1 else wire.CONNECT_S
+                    )
+                except TimeoutError:
+                    slow.append(path)
+                    continue
                 except OSError:
                     continue
                 if len(paths) == 1 or leads(link):
@@ -107,7 +113,7 @@ class KeptClient(KeeperClient):
                 return others.pop(0)
             for path in slow:
                 with suppress(OSError):
-                    return self._dial(path)
+                    return wire.dial(path)
         finally:
             for one in others:
                 one.close()

@@ -27,6 +27,7 @@ from safehold.errors import (
     SafeholdError,
     SignInError,
     UnavailableError,
+    WentAwayError,
     revive,
 )
 from safehold.ids import random_bytes
@@ -231,14 +232,18 @@ class RestLine:
     ) -> Answer:
         """Send a request with the proof of our key, again if the line broke: a new proof, the same request."""
         url = self._origin + path.partition("?")[0]
+        gone = False  # whether one of the tries may have been carried out
         if token is not None:
             headers = {**headers, "Authorization": f"DPoP {token}"}
         for left in range(TRIES - 1, -1, -1):
             proof = prove(self._bound, method=method, url=url, now_s=int(time.time()), token=token)
             try:
                 answer = self._send(method, path, data, {**headers, "DPoP": proof})
-            except UnavailableError:
+            except UnavailableError as error:
+                gone = gone or isinstance(error, WentAwayError)
                 if not left or (method == "POST" and "Idempotency-Key" not in headers):
+                    if gone and not isinstance(error, WentAwayError):
+                        raise _lost(WentAwayError) from None
                     raise
                 time.sleep(0.2)
                 continue
@@ -250,14 +255,16 @@ class RestLine:
 
     def _send(self, method: str, path: str, data: bytes, headers: dict[str, str]) -> Answer:
         link = http.client.HTTPConnection(self._host, self._port)
+        kind = UnavailableError
         try:
             with within(link, PATIENCE_S, tls=self._tls, patience_s=PATIENCE_S):
+                kind = UnavailableError if method == "GET" else WentAwayError
                 link.request(method, path, data or None, {**HEADERS, **headers})
                 answer = link.getresponse()
                 body = answer.read(LARGEST + 1)
         except (OSError, http.client.HTTPException):
             # not from it: a frame below holds the token
-            raise UnavailableError("the portal does not answer", rule=LOST, fix=FIX) from None
+            raise _lost(kind) from None
         finally:
             link.close()
         if len(body) > LARGEST:
@@ -270,8 +277,8 @@ class RestLine:
             return answer
         said = answer.tree()
         error = revive({**said, "message": said.get("detail")})
-        if answer.status == 503 and error.rule == LOST:
-            raise UnavailableError(error.message, rule=LOST, fix=FIX)
+        if isinstance(error, UnavailableError) and error.rule == LOST:
+            raise type(error)(error.message, rule=LOST, fix=FIX)
         raise error
 
     def __repr__(self) -> str:
@@ -300,6 +307,11 @@ def read_ways(document: Mapping[str, Any]) -> dict[str, Way]:
                 long="202" in operation.get("responses", {}),
             )
     return found
+
+
+def _lost(kind: type[UnavailableError]) -> UnavailableError:
+    said = ": whether it was carried out is not known" if kind is WentAwayError else ""
+    return kind(f"the portal does not answer{said}", rule=LOST, fix=FIX)
 
 
 def _is_early(answer: Answer) -> bool:

@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 from safehold.access.identity.jose import b64url
 from safehold.canonical import b64, unb64
 from safehold.clock import SECOND_US, Clock
-from safehold.errors import MissingError, SafeholdError, UnavailableError
+from safehold.errors import MissingError, SafeholdError, UnavailableError, WentAwayError
 from safehold.ids import random_bytes
 from safehold.keeper.client import Progress
 from safehold.portal.identity.cookie import Cookies
@@ -164,7 +164,7 @@ class Jobs:
                 continue
             tree: Told = orjson.loads(whole)
             if one["lost"] and tree["state"] == RUNNING:
-                lost = UnavailableError(
+                lost = WentAwayError(
                     "the portal that waited for this has ended: how it went is not known here",
                     rule="job.lost",
                     fix="see what is there (safehold ledger tail)",
