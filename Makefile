@@ -20,10 +20,12 @@ $(VENV)/.runtime: requirements.txt pyproject.toml hatch_build.py $(wildcard src/
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-# pandas lies apart: pyarrow loads it in every process that can import it, and one test wants it
+# pandas lies apart, also where it lay among the others before: pyarrow loads it in every process that can import it,
+# and one test wants it
 $(VENV)/.dev: requirements-dev.txt requirements-frames.txt $(VENV)/.runtime
 	@echo "installing the pinned test packages into $(VENV) ..." >&2
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/pip uninstall --quiet --disable-pip-version-check --yes pandas 2> /dev/null
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/frames -r requirements-frames.txt
 	@touch $@
 
@@ -47,9 +49,10 @@ $(VENV)/.flower: requirements-flower.txt
 	@$(VENV)/flower/bin/pip install --quiet --disable-pip-version-check -r requirements-flower.txt
 	@touch $@
 
-# what has changed, compiled once and not by each process that cannot write beside it (a sandbox, a container's user)
+# what has changed, compiled once and not by each process that cannot write beside it (a sandbox, a container's user);
+# where nobody may, it only takes longer
 compiled: $(VENV)/.runtime
-	@$(BIN)/python -m compileall -q -j 0 src
+	@$(BIN)/python -m compileall -qq -j 0 src || true
 
 setup: compiled
 setup-flower: $(VENV)/.flower
@@ -88,7 +91,7 @@ lock: $(VENV)/.dev
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra attack --extra evidence --extra sql --extra portal --no-header --no-annotate --no-emit-index-url -o requirements.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra train --extra serve --extra anchor --extra attack --extra evidence --extra sql --extra fast --extra kms --extra mpc --extra ner --extra nats --extra portal --extra postgres --extra ray --extra torch --group dev --no-header --no-annotate --no-emit-index-url -o requirements-dev.txt pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group frames --no-deps --no-header --no-annotate --no-emit-index-url -o requirements-frames.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group frames --no-deps --no-header --no-annotate --no-emit-index-url -o requirements-frames.txt
 
 clean:
 	rm -rf $(VENV) out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -39,6 +40,12 @@ BEYOND_INSTALLING = (
     "this machine does not list its kernel's system calls",
     "this machine has none: not counted",  # an attack on what this kernel lacks
 )
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of the garbage collector's rounds: eleven thousand tests and their modules stay."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -33,9 +33,9 @@ from safehold.enclave.model import ARCHITECTURE, Shape
 from safehold.enclave.vocabulary import MINIWOB
 from safehold.keeper.messages import use_message
 from safehold.keeper.ports import Frame
-from safehold.keeper.pull import VERB as PULL
 from safehold.keeper.quarantine import domain_of
-from safehold.keeper.trial import VERB as ATTACK
+from safehold.keeper.recipes import PULL_VERB as PULL
+from safehold.keeper.recipes import TRIAL_VERB as ATTACK
 from safehold.signing import SigningKey
 
 MANY = (*CROWD, *(f"q{number:03}" for number in range(200)))  # 253: of them 51 are held out

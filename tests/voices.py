@@ -12,8 +12,7 @@ from tests.seated import founding
 from safehold import canonical
 from safehold.canonical import unb64
 from safehold.charter import Charter, Signature
-from safehold.keeper.messages import ANSWER_DOMAIN, READ_DOMAIN
-from safehold.keeper.voice import ask, state
+from safehold.keeper.messages import ANSWER_DOMAIN, READ_DOMAIN, ask, state
 from safehold.signing import SigningKey
 from safehold_verify.choice import Choice, verify_choice
 

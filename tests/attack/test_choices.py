@@ -16,7 +16,7 @@ from safehold.charter import Charter
 from safehold.clock import DAY_US
 from safehold.errors import DeniedError, InvalidError, SafeholdError, SignInError
 from safehold.keeper.ask import Ask
-from safehold.keeper.voice import CHOICE_DOMAIN, ask
+from safehold.keeper.messages import CHOICE_DOMAIN, ask
 from safehold.signing import SigningKey
 
 ANA, BO = "ana", "bo"

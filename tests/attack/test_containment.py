@@ -21,7 +21,7 @@ from safehold.canonical import b64, unb64
 from safehold.charter import Charter
 from safehold.keeper.messages import obtain_message
 from safehold.keeper.recipes import ATTACK_VERB as DATASET_ATTACK
-from safehold.keeper.trial import VERB as MODEL_ATTACK
+from safehold.keeper.recipes import TRIAL_VERB as MODEL_ATTACK
 from safehold.signing import SigningKey
 
 DEVICE = SigningKey(b"d" * 32)

@@ -27,9 +27,9 @@ CHILD = """
 import sys
 from pathlib import Path
 from safehold.clock import SystemClock
-from safehold.ledger import Ledger, log
+from safehold.ledger import Ledger, publisher
 from tests.ledger_desk import Desk, entry
-log.INTERVAL = 0.01
+publisher.INTERVAL = 0.01
 desk = Desk.reopen(Path(sys.argv[1]))
 ledger = desk.open()
 number = ledger.size

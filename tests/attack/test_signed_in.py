@@ -20,7 +20,7 @@ from safehold.canonical import b64, unb64
 from safehold.clock import DAY_US
 from safehold.keeper import door
 from safehold.keeper.caller import HUMAN, Caller
-from safehold.keeper.voice import ask, state
+from safehold.keeper.messages import ask, state
 from safehold.signing import SigningKey
 from safehold_verify.choice import Choice, verify_choice
 from safehold_verify.person import Person, unpack

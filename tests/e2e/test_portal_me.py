@@ -21,7 +21,7 @@ from tests.me_desk import (
 from tests.portal_desk import csrf_of, post
 
 from safehold.canonical import b64
-from safehold.keeper.voice import state
+from safehold.keeper.messages import state
 from safehold.signing import SigningKey
 from safehold_verify.choice import verify_choice
 from safehold_verify.erasure import verify_erasure

@@ -20,7 +20,7 @@ from safehold.errors import (
 )
 from safehold.keeper import own
 from safehold.keeper.disclosure import DOMAIN, write_order
-from safehold.keeper.voice import ask
+from safehold.keeper.messages import ask
 from safehold.ledger.subjects import epoch_key, item_of
 from safehold_verify.package import verify_package
 

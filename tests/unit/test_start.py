@@ -25,7 +25,7 @@ HEAVY = (
 )
 # who asks the keeper for something, by the module that the command line loads for it
 CALLERS = (
-    "agents", "answering", "board", "charters", "containment", "grants", "incidents", "permit", "requests",
+    "agents", "answering", "board", "charters", "containment", "grants", "incidents", "me", "permit", "requests",
     "run", "setup", "signing_in", "sources", "trail", "verification", "watch",
 )  # fmt: skip
 
@@ -40,6 +40,18 @@ def test_who_asks_does_not_load_what_answers(caller: str) -> None:
         check=True,
     )
     assert done.stdout.split() == []
+
+
+def test_a_backup_knows_every_table_whatever_else_was_loaded() -> None:
+    """Tables are made known by being imported; a backup that knew fewer would refuse the home, or leave some out."""
+
+    def known(module: str) -> list[str]:
+        code = f"import {module}; from safehold import db; print(*sorted(db.metadata.tables))"
+        return subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+
+    assert known("safehold.app.backup.moment") == known("safehold.app.keeper")
 
 
 def test_the_streams_by_name_are_those_with_columns() -> None:

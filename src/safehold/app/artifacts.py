@@ -20,8 +20,9 @@ from safehold.enclave.manifest import BESIDE, SIGNATURE, verify_files
 from safehold.errors import ConflictError, TamperedError
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.models import MODEL_FILE
-from safehold.keeper.pull import RECORD_FILE, STATEMENTS_FILE, VERB
+from safehold.keeper.pull import RECORD_FILE, STATEMENTS_FILE
 from safehold.keeper.quarantine import domain_of, write_order
+from safehold.keeper.recipes import PULL_VERB
 from safehold.signing import PointVerifyKey, SigningKey
 
 PAPER: Final = "safehold-artifact-paper/1"
@@ -52,11 +53,11 @@ def pull(
         handle = os.open(model, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             answer = client.call(
-                VERB,
+                PULL_VERB,
                 descriptors=[handle],
                 artifact=artifact,
                 purpose=purpose,
-                **permit.prove(client, VERB, purpose),
+                **permit.prove(client, PULL_VERB, purpose),
             )
         finally:
             os.close(handle)

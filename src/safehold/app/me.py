@@ -15,8 +15,7 @@ from safehold.canonical import b64, unb64
 from safehold.clock import DAY_US, SECOND_US
 from safehold.errors import ConflictError, InvalidError, TamperedError
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.messages import AS_SELF
-from safehold.keeper.voice import ask, state
+from safehold.keeper.messages import AS_SELF, ask, state
 from safehold.settings import Home
 from safehold.signing import SigningKey
 from safehold_verify import VerificationError, verify_choice

@@ -33,8 +33,15 @@ from safehold.charter.roster import ROSTER_DOMAIN
 from safehold.errors import InvalidError
 from safehold.incident import responder, statement
 from safehold.keeper import containing, disclosure, order, quarantine
-from safehold.keeper.messages import ANSWER_DOMAIN, READ_DOMAIN, write_answer
-from safehold.keeper.voice import ASK_DOMAIN, CHOICE_DOMAIN, ask_message, write_statement
+from safehold.keeper.messages import (
+    ANSWER_DOMAIN,
+    ASK_DOMAIN,
+    CHOICE_DOMAIN,
+    READ_DOMAIN,
+    ask_message,
+    write_answer,
+    write_statement,
+)
 from safehold.signing import VerifyKey
 
 

@@ -155,7 +155,7 @@ def membership(
     quarantine then.
     """
     from safehold.app.grants import demand_pass
-    from safehold.keeper.trial import VERB
+    from safehold.keeper.recipes import TRIAL_VERB
 
     with keeper(home) as client, progress_bar("attacking", quiet=as_json) as progress:
         permit = demand_pass(
@@ -168,11 +168,11 @@ def membership(
             seats=seats,
         )
         result = client.call(
-            VERB,
+            TRIAL_VERB,
             progress=progress,
             artifact=artifact,
             purpose=purpose,
-            **permit.prove(client, VERB, purpose),
+            **permit.prove(client, TRIAL_VERB, purpose),
         )
     _tell_model(result, as_json=as_json)
 

@@ -40,6 +40,7 @@ from safehold.keeper.datasheet import complete, write_markdown
 from safehold.keeper.gates import Gates
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import MODEL_FILE, Models, size_class
+from safehold.keeper.recipes import PULL_VERB
 from safehold.keeper.server import Report
 from safehold.keeper.terms import silos_of
 from safehold.keeper.touched import by_asker
@@ -49,7 +50,6 @@ from safehold.telemetry.stream import segment_name
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-VERB: Final = "artifact.pull"
 RECIPE: Final = "pull"
 ACTION: Final = "pull_artifact"
 STAGE: Final = "training"
@@ -127,7 +127,8 @@ class Pull:
         desk.check_time()
         purpose = str(arguments.get("purpose", ""))[:128]
         admitted = self._grants.admit(
-            arguments, Use(verb=VERB, purpose=purpose, stage=STAGE, recipe=RECIPE, stream=FEATURE)
+            arguments,
+            Use(verb=PULL_VERB, purpose=purpose, stage=STAGE, recipe=RECIPE, stream=FEATURE),
         )
         asker = replace(admitted.asker(), action=ACTION)
         try:

@@ -24,6 +24,9 @@ REPAIR: Final = "repair"
 REPAIR_VERB: Final = "ingest.repair"
 REPAIR_STAGE: Final = "ingest"
 
+TRIAL_VERB: Final = "attack.model"
+PULL_VERB: Final = "artifact.pull"
+
 # recipes and verbs
 EMBED: Final = "embed"
 NEAR: Final = "embed.near"

@@ -39,6 +39,7 @@ from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
 from safehold.keeper.planting import canary_key, place_of
 from safehold.keeper.ports import Beside, Passed
+from safehold.keeper.recipes import TRIAL_VERB
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import least_level, sources_of
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 
 MEMBERSHIP: Final = "membership"
 CANARY: Final = "canary"
-VERB: Final = "attack.model"
 FEATURE: Final = "feature"
 STAGE: Final = "training"
 # recipes whose models make no vectors: there is nothing that a gate on inversion could be about
@@ -92,7 +92,7 @@ class Trials:
         purpose = str(record["purpose"])
         admitted = self._grants.admit(
             arguments,
-            Use(verb=VERB, purpose=purpose, stage=STAGE, recipe=MEMBERSHIP, stream=FEATURE),
+            Use(verb=TRIAL_VERB, purpose=purpose, stage=STAGE, recipe=MEMBERSHIP, stream=FEATURE),
         )
         asker = admitted.asker()
         ask = Ask(
@@ -177,7 +177,7 @@ class Trials:
                     object=CANARY,
                     detail={"artifact": name},
                     charter=desk.trust.digest(),
-                    public={"purpose": purpose, "action": VERB, "artifact": name},
+                    public={"purpose": purpose, "action": TRIAL_VERB, "artifact": name},
                 ),
                 None,
             ).index

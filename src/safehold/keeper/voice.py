@@ -30,6 +30,7 @@ from safehold.errors import (
 from safehold.ids import PersonId
 from safehold.keeper.caller import Caller
 from safehold.keeper.change import KEYS, LINKS, MINE, NARROWING
+from safehold.keeper.messages import ASK_DOMAIN, CHOICE_DOMAIN, STATEMENT, ask_message
 from safehold.keeper.signed_in import (
     SIGN_IN,
     link_of,
@@ -39,16 +40,13 @@ from safehold.keeper.signed_in import (
     require_linked,
     speaks_as_self,
 )
-from safehold.signing import SigningKey, speaking_key
+from safehold.signing import speaking_key
 from safehold.subjects.link import digest_identity
 from safehold.subjects.voice import NOBODY
 
 if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
-STATEMENT: Final = "safehold.choice/1"
-CHOICE_DOMAIN: Final = "safehold.choice.v1"
-ASK_DOMAIN: Final = "safehold.ask.v1"
 OPERATOR, PERSON = "operator", "person"
 HEAD: Final = frozenset({"v", "home", "person", "charter", "nonce", "choice"})
 # what each choice may say beside that
@@ -281,66 +279,6 @@ def require_person(
     return person
 
 
-def ask_message(home: str, person: str, verb: str, nonce: bytes) -> bytes:
-    """Return what a person signs to see what is theirs."""
-    return canonical.encode([home, person, verb, canonical.b64(nonce)])
-
-
-def ask(key: SigningKey, *, home: str, person: str, verb: str, nonce: bytes) -> dict[str, Any]:
-    """Return the arguments by which a person proves to hold their key."""
-    return {
-        "person": person,
-        "nonce": canonical.b64(nonce),
-        "key": key.public.text(),
-        "proof": canonical.b64(key.sign(ASK_DOMAIN, ask_message(home, person, verb, nonce))),
-    }
-
-
-def state(
-    key: SigningKey,
-    choice: str,
-    *,
-    home: str,
-    person: str,
-    charter: str,
-    nonce: bytes,
-    **fields: Any,
-) -> dict[str, Any]:
-    """Return the arguments of ``people.choose`` by which a person says what they choose.
-
-    Args:
-        key: The person's key.
-        choice: Which choice.
-        home: Id of the home.
-        person: The company's name for them.
-        charter: Hex digest of the charter they read.
-        nonce: From the keeper, just now.
-        fields: What else the choice says.
-    """
-    text = write_statement(choice, home=home, person=person, charter=charter, nonce=nonce, **fields)
-    return {
-        "statement": text.decode(),
-        "signature": canonical.b64(key.sign(CHOICE_DOMAIN, text)),
-        "key": key.public.text(),
-    }
-
-
-def write_statement(
-    choice: str, *, home: str, person: str, charter: str, nonce: bytes, **fields: Any
-) -> bytes:
-    """Return what a person signs to say what they choose; see ``state``."""
-    said = {
-        "v": STATEMENT,
-        "home": home,
-        "person": person,
-        "charter": charter,
-        "nonce": canonical.b64(nonce),
-        "choice": choice,
-        **fields,
-    }
-    return canonical.encode(said)
-
-
 def _parse(text: bytes) -> dict[str, Any]:
     wrong = InvalidError("not a statement of a choice", rule="subjects.statement")
     if len(text) > LONGEST_STATEMENT:
@@ -371,6 +309,11 @@ def _not_theirs() -> SignInError:
 
 
 __all__: Sequence[str] = (
-    "ASK_DOMAIN", "CHOICE_DOMAIN", "FIELDS", "OPERATOR", "PERSON", "Spoken", "ask", "ask_message",
-    "hear", "require_person", "require_proxy", "state", "write_statement",
-)  # fmt: skip
+    "FIELDS",
+    "OPERATOR",
+    "PERSON",
+    "Spoken",
+    "hear",
+    "require_person",
+    "require_proxy",
+)

@@ -17,6 +17,11 @@ from typing import Final, Protocol
 
 import sqlalchemy as sa
 
+# each makes its tables known, and a backup holds all of them
+import safehold.catalog.tables
+import safehold.keeper.tables
+import safehold.subjects.tables
+import safehold.vault.tables  # noqa: F401
 from safehold import db
 from safehold.app.control import postgres_of
 from safehold.app.journal import rows_at

@@ -25,9 +25,8 @@ from safehold.charter.proposal import Proposal, Question, propose, vote
 from safehold.charter.vocabulary import SEATS
 from safehold.clock import SystemClock, day_of
 from safehold.keeper.client import KeeperClient
-from safehold.keeper.messages import use_message
+from safehold.keeper.messages import ask, state, use_message
 from safehold.keeper.order import domain_of
-from safehold.keeper.voice import ask, state
 from safehold.privacy.query import read_query
 from safehold.signing import SigningKey
 from safehold.workforce import Spec, write_files
