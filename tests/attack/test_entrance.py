@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 from collections.abc import Iterator
@@ -18,7 +19,13 @@ from tests.svids import Authority, Svid
 
 from safehold.access.identity import Bundle
 from safehold.clock import SystemClock
-from safehold.errors import DeniedError, InvalidError, SafeholdError, UnavailableError
+from safehold.errors import (
+    DeniedError,
+    InvalidError,
+    SafeholdError,
+    UnavailableError,
+    WentAwayError,
+)
 from safehold.keeper.distant import DistantLine
 from safehold.keeper.entrance import Entrance
 from safehold.keeper.relay import RELAYED
@@ -338,6 +345,17 @@ def test_of_several_entrances_the_one_whose_keeper_leads_is_asked(yard, tmp_path
         refused("keeper.reachable", line.call, "status")
         error = refused("entrance.reachable", line.call, "status")
         assert "nothing was asked" in error.message
+
+
+def test_what_an_entrance_took_and_did_not_answer_may_have_been_carried_out(yard, monkeypatch):
+    line = yard.dial(yard.house.svid(INGEST))
+    assert line.call("nonce")["nonce"]
+
+    def broken(*_):
+        raise ConnectionResetError
+
+    monkeypatch.setattr(http.client.HTTPSConnection, "getresponse", broken)
+    assert isinstance(refused("entrance.reachable", line.call, "nonce"), WentAwayError)
 
 
 def test_an_entrance_tells_a_balancer_whether_a_keeper_leads_and_nothing_else(yard):

@@ -11,20 +11,28 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from cryptography.fernet import Fernet
 from tests.ledger_desk import Desk, entry
 from tests.world import raised
 
+from safehold.canonical import b64
+from safehold.clock import SystemClock
 from safehold.errors import (
     ConflictError,
     InvalidError,
     SafeholdError,
     UnavailableError,
     WentAwayError,
+    revive,
 )
 from safehold.keeper import relay, wire
 from safehold.keeper.client import KeeperClient
 from safehold.keeper.server import Server, require_silent
+from safehold.keeper.signed import Session, SignedLine
+from safehold.portal.api.jobs import Jobs
+from safehold.portal.identity.cookie import Cookies
 from safehold.portal.line import KeptClient
 from safehold.sdk.rest import RestLine
 from safehold.signing import SigningKey
@@ -105,8 +113,9 @@ def test_a_portal_asks_the_other_keeper(halted: Path, tmp_path: Path) -> None:
     with serving(
         tmp_path / "s", leads=lambda *_: {"leads": True}, status=lambda *_: {"home": "here"}
     ):
-        line = KeptClient(halted, tmp_path / "s")
+        line, began = KeptClient(halted, tmp_path / "s"), time.monotonic()
         assert line.call("status") == {"home": "here"}
+        assert time.monotonic() - began < wire.CONNECT_S, "waited for the one that takes nothing"
         line.close()
 
 
@@ -201,3 +210,36 @@ def test_a_portal_s_own_word_for_it_is_kept() -> None:
     with portal(answers=1) as (line, _):
         error = raised(lambda: line._checked(line._send("POST", "/api/v1/x", b"{}", {})))
     assert (type(error), error.rule) == (WentAwayError, "keeper.reachable")
+
+
+def test_a_job_whose_portal_ended_may_have_been_carried_out() -> None:
+    cookies = Cookies([Fernet.generate_key()])
+    told = {"job": "job_1", "operation": "x", "state": "running", "problem": None}
+    note = {"record": b64(cookies.wrap(orjson.dumps(told))), "lost": True}
+
+    class Shared:
+        name = staticmethod(lambda *parts: "/".join(parts))
+        call = staticmethod(lambda *_, **__: {"notes": [note]})
+
+    jobs = Jobs(Shared(), cookies, SystemClock())
+    try:
+        problem = jobs.tell("somebody", "job_1")["problem"]
+    finally:
+        jobs.close()
+    assert isinstance(revive(problem), WentAwayError)
+    assert problem["rule"] == "job.lost"
+
+
+@pytest.mark.parametrize("what", ["nonce", "the call"])
+def test_of_a_call_without_a_nonce_nothing_was_begun(what: str) -> None:
+    class Broken:
+        def call(self, verb: str, **_: Any) -> dict[str, Any]:
+            if verb == "nonce" and what != "nonce":
+                return {"nonce": b64(bytes(16))}
+            raise WentAwayError("-", rule="entrance.reachable")
+
+    session = Session("ticket", SigningKey.generate())
+    line = SignedLine(Broken(), session)
+    error = raised(lambda: line.call("status"))
+    kind = UnavailableError if what == "nonce" else WentAwayError
+    assert (type(error), error.rule) == (kind, "entrance.reachable")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from safehold.access.identity import sign_call, sign_in_message
 from safehold.access.identity.proof import DOMAIN
 from safehold.canonical import b64, unb64
-from safehold.errors import SignInError
+from safehold.errors import SignInError, UnavailableError, WentAwayError
 from safehold.keeper.client import Progress
 from safehold.signing import SigningKey
 
@@ -112,8 +112,17 @@ class SignedLine:
 
 
 def prove(line: Line, session: Session, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what proves that one call is made in a session: the ticket, and a signature over a fresh nonce."""
-    nonce = str(line.call("nonce")["nonce"])
+    """Return what proves that one call is made in a session: the ticket, and a signature over a fresh nonce.
+
+    Raises:
+        UnavailableError: There was no nonce to be had; of what is to be asked nothing was begun.
+    """
+    try:
+        nonce = str(line.call("nonce")["nonce"])
+    except WentAwayError as error:
+        raise UnavailableError(
+            "no keeper answers; nothing was asked", rule=error.rule, fix=error.fix
+        ) from error
     return {
         "ticket": session.ticket,
         "nonce": nonce,
