@@ -1,4 +1,4 @@
-"""A keeper that was halted with a full queue, one that fails in the midst, and a portal that breaks off."""
+"""A keeper that was halted with a full queue, and a portal that breaks off."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from typing import Any
 import orjson
 import pytest
 from cryptography.fernet import Fernet
-from tests.ledger_desk import Desk, entry
 from tests.world import raised
 
 from safehold.canonical import b64
 from safehold.clock import SystemClock
 from safehold.errors import (
     ConflictError,
-    InvalidError,
     SafeholdError,
     UnavailableError,
     WentAwayError,
@@ -117,30 +115,6 @@ def test_a_portal_asks_the_other_keeper(halted: Path, tmp_path: Path) -> None:
         assert line.call("status") == {"home": "here"}
         assert time.monotonic() - began < wire.CONNECT_S, "waited for the one that takes nothing"
         line.close()
-
-
-def test_who_fails_after_something_was_recorded_does_not_say_that_the_request_was_wrong(
-    tmp_path: Path,
-) -> None:
-    desk = Desk(tmp_path / "ledger")
-    ledger = desk.open()
-
-    def before(*_: Any) -> dict[str, Any]:
-        raise KeyError("secret")
-
-    def behind(*_: Any) -> dict[str, Any]:
-        ledger.append([entry()])
-        raise KeyError("secret")
-
-    with ledger, serving(tmp_path / "s", before=before, behind=behind):
-        client = KeeperClient(tmp_path / "s")
-        for _ in range(2):  # also on a thread that has recorded something before
-            wrong = raised(lambda: client.call("before"))
-            assert (type(wrong), wrong.rule) == (InvalidError, "keeper.verb")
-            failed = raised(lambda: client.call("behind"))
-            assert (type(failed), failed.rule) == (SafeholdError, "keeper.internal")
-            assert failed.fix
-            assert "secret" not in str(failed.payload())
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from typing import Any
 
 from safehold.errors import ConflictError, InvalidError, SafeholdError
 from safehold.keeper import wire
-from safehold.ledger.acknowledged import acknowledged
 
 Report = Callable[[dict[str, Any]], None]
 Verb = Callable[[dict[str, Any], Sequence[int], Report], dict[str, Any]]
@@ -127,7 +126,6 @@ class Server:
             with contextlib.suppress(OSError):
                 wire.send(link, {"progress": progress})
 
-        before = acknowledged()
         try:
             answer = self._carry_out(message, descriptors, report)
         except SafeholdError as error:
@@ -135,9 +133,7 @@ class Server:
         except (KeyError, TypeError, ValueError) as error:
             # the kind of the error only: its text may hold a value
             _LOG.exception("verb failed: %s", type(error).__name__, exc_info=False)
-            said: SafeholdError = InvalidError("the request has another shape", rule="keeper.verb")
-            if acknowledged() != before:  # then it is not the request that is wrong
-                said = _failed()
+            said = InvalidError("the request has another shape", rule="keeper.verb")
             wire.send(link, {"error": said.payload()})
         except Exception as error:  # noqa: BLE001 - one caller's failure must not end the keeper
             _LOG.error("verb failed: %s", type(error).__name__)
@@ -148,7 +144,7 @@ class Server:
 
 def _failed() -> SafeholdError:
     return SafeholdError(
-        "the keeper failed: whether the rest was carried out is not known",
+        "the keeper failed: whether it was carried out is not known",
         rule="keeper.internal",
         fix="see what is there (safehold ledger tail), then ask again",
     )

@@ -27,7 +27,6 @@ from safehold.errors import (
     TamperedError,
     UnavailableError,
 )
-from safehold.ledger.acknowledged import acknowledge
 from safehold.ledger.checkpoint import Checkpoint
 from safehold.ledger.draft import draft
 from safehold.ledger.entry import Entry, Receipt, SidecarSealer
@@ -243,7 +242,6 @@ class Ledger(Reader):
         if not entries:
             return ()
         receipts = self._sequencer.append(draft(entries, self.epochs.current), signer=signer)
-        acknowledge()
         self._publisher.wake()
         return receipts
 
