@@ -20,6 +20,7 @@ from safehold.keeper.recipes import (
     CODE_STAGES,
     EMBED,
     EMBEDDING,
+    FEATURE,
     HEAD,
     NEAR,
     REPAIR,
@@ -35,7 +36,6 @@ RECIPES = (
 )  # fmt: skip
 SPEND = frozenset({"train", "federate", "join", NEAR, HEAD})
 ROLE = "data_scientist"
-FEATURE = "feature"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,9 +40,8 @@ def ask(
         people: Who is meant.
         asked: As for ``draft_grant``.
     """
-    from safehold.app.draft import (
-        draft_grant,  # all that a grant may name: only who asks for one needs it
-    )
+    # all that a grant may name: only who asks for one needs it
+    from safehold.app.draft import draft_grant
 
     if not holder.exists():
         SigningKey.generate().write(holder)

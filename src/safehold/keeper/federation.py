@@ -35,6 +35,7 @@ from safehold.keeper.commission import (
 )
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.masking import Masking, Masks
+from safehold.keeper.recipes import FEATURE
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report, Verb
 from safehold.keeper.touched import by_asker
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from safehold.keeper.desk import Desk
 
 STAGE: Final = "training"
-FEATURE: Final = "feature"
 KIND: Final = "federation"
 _WHOLE: Final = 1 << 64
 

@@ -40,7 +40,7 @@ from safehold.keeper.datasheet import complete, write_markdown
 from safehold.keeper.gates import Gates
 from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import MODEL_FILE, Models, size_class
-from safehold.keeper.recipes import PULL_VERB
+from safehold.keeper.recipes import FEATURE, PULL_VERB
 from safehold.keeper.server import Report
 from safehold.keeper.terms import silos_of
 from safehold.keeper.touched import by_asker
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 RECIPE: Final = "pull"
 ACTION: Final = "pull_artifact"
 STAGE: Final = "training"
-FEATURE: Final = "feature"
 RECORD_FILE: Final = "release.json"
 STATEMENTS_FILE: Final = "provenance.intoto.jsonl"
 

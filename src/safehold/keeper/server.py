@@ -137,14 +137,11 @@ class Server:
             wire.send(link, {"error": said.payload()})
         except Exception as error:  # noqa: BLE001 - one caller's failure must not end the keeper
             _LOG.error("verb failed: %s", type(error).__name__)
-            wire.send(link, {"error": _failed().payload()})
+            failed = SafeholdError(
+                "the keeper failed: whether it was carried out is not known",
+                rule="keeper.internal",
+                fix="see what is there (safehold ledger tail), then ask again",
+            )
+            wire.send(link, {"error": failed.payload()})
         else:
             wire.send(link, {"answer": answer})
-
-
-def _failed() -> SafeholdError:
-    return SafeholdError(
-        "the keeper failed: whether it was carried out is not known",
-        rule="keeper.internal",
-        fix="see what is there (safehold ledger tail), then ask again",
-    )

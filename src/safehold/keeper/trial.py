@@ -39,7 +39,7 @@ from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
 from safehold.keeper.planting import canary_key, place_of
 from safehold.keeper.ports import Beside, Passed
-from safehold.keeper.recipes import TRIAL_VERB
+from safehold.keeper.recipes import FEATURE, TRIAL_VERB
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.terms import least_level, sources_of
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 
 MEMBERSHIP: Final = "membership"
 CANARY: Final = "canary"
-FEATURE: Final = "feature"
 STAGE: Final = "training"
 # recipes whose models make no vectors: there is nothing that a gate on inversion could be about
 VECTORLESS: Final = frozenset({"train"})

@@ -26,6 +26,7 @@ from safehold.keeper.grants import Grants, Use
 from safehold.keeper.models import Models
 from safehold.keeper.planting import plan_training
 from safehold.keeper.ports import Passed
+from safehold.keeper.recipes import FEATURE
 from safehold.keeper.release import Release
 from safehold.keeper.server import Report
 from safehold.keeper.team import Teams, read_workers, require_few
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 SHARD_ROWS = 1_000_000
 SHARD_PEOPLE = 4_000  # each comes out as a table of its own, and all of a shard's are held until they are sealed
 LONGEST_WORD = 128  # characters of a purpose
-FEATURE = "feature"
 GRANTED = "feature.granted"  # the verb
 CROWD = 1_000  # people in one round of training, on average: beyond it more of them add time, not accuracy
 

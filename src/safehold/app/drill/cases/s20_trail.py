@@ -120,9 +120,7 @@ def _ask_all(company: Company, off: tuple[str, ...], *, few: bool) -> Exposure:
 
 def _keeper(company: Company) -> int:
     """Return the process id of the company's keeper, as the kernel names it."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-        with wire.address(company.home.socket) as address:
-            link.connect(address)
+    with wire.dial(company.home.socket) as link:
         raw = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     return int(_UCRED.unpack(raw)[0])
 
